@@ -1,0 +1,87 @@
+"""Which records are for validation, and in which order training sees the others."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rowsmith.errors import ParameterError
+from rowsmith.example_ranges import Rows
+
+__all__ = ["passes", "split", "test_count"]
+
+_DIGITS = 9
+"""Digits to which a share of records is taken, so that 0.1 of 30 is 3 and not 4."""
+
+
+def test_count(test_size: float | None, count: int) -> int:
+    """How many of ``count`` records are set apart for validation.
+
+    Args:
+        test_size: A float below 1 is a share, rounded up but leaving one record to train on; an integer
+            is a number of records; None is none.
+        count: How many there are.
+
+    Raises:
+        ParameterError: It is negative, a float of 1 or more, or leaves no record to train on.
+    """
+    if test_size is None:
+        return 0
+    if isinstance(test_size, bool) or not math.isfinite(test_size) or test_size < 0:
+        raise ParameterError(f"test_size is {test_size!r}; give a share below 1 or a number of records")
+    if isinstance(test_size, float) and test_size >= 1:
+        raise ParameterError(f"test_size is {test_size}; a float is a share below 1, a number of records has no point")
+    if isinstance(test_size, float):
+        return min(math.ceil(round(test_size * count, _DIGITS)), count - 1)
+    if test_size >= count > 0:
+        raise ParameterError(
+            f"test_size is {test_size} records and the dataset has {count}: none would be left to train on. "
+            f"Give at most {count - 1}, or a share below 1"
+        )
+    return int(test_size)
+
+
+def split(rows: Rows, test_size: float | None, random: np.random.Generator) -> tuple[Rows, Rows]:
+    """Divide records at random.
+
+    Args:
+        rows: Record numbers.
+        test_size: As in ``test_count``.
+        random: Draws the validation records.
+
+    Returns:
+        The records to train on, in their order, and the validation records, in random order.
+
+    Raises:
+        ParameterError: As in ``test_count``.
+    """
+    count = test_count(test_size, len(rows))
+    if not count:
+        return rows, rows[:0]
+    chosen = random.permutation(len(rows))[:count]
+    kept = np.ones(len(rows), dtype=bool)
+    kept[chosen] = False
+    return rows[kept], rows[chosen]
+
+
+def passes(rows: Rows, fraction: float, random: np.random.Generator) -> list[Rows]:
+    """The passes over the records, each in an order of its own.
+
+    Args:
+        rows: Record numbers.
+        fraction: 1 is one pass; 2.5 two whole ones and a random half; 0.5 a random half.
+        random: Shuffles.
+
+    Returns:
+        Record numbers of each pass; none occurs twice in one pass.
+
+    Raises:
+        ParameterError: ``fraction`` is not a finite number above 0.
+    """
+    if not math.isfinite(fraction) or fraction <= 0:
+        raise ParameterError(f"data_fraction is {fraction}; give a number above 0, such as 1 for every record once")
+    whole = math.floor(fraction)
+    partial = math.ceil(round((fraction - whole) * len(rows), _DIGITS))
+    orders = [random.permutation(rows) for _ in range(whole)]
+    return [*orders, random.permutation(rows)[:partial]] if partial else orders

@@ -1,0 +1,247 @@
+"""The assembler of plain tables: records in random order, packed into examples."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from attrs import frozen
+
+from rowsmith.assembly import Statistics, TrainingExampleAssembler, TrainingExamples, as_dataset, context_advice
+from rowsmith.errors import AssemblyError, OverlongRecordError, ParameterError
+from rowsmith.example_ranges import ExampleRanges, Rows
+from rowsmith.prompts import prompt_ids, schema_prompt
+from rowsmith.seeds import Seeds
+from rowsmith.token_store import TokenStore
+from rowsmith_assemblers.options import TabularOptions
+from rowsmith_assemblers.packing import pack
+from rowsmith_assemblers.records import check_columns, record_lines, record_names
+from rowsmith_assemblers.sampling import passes, split
+from rowsmith_assemblers.token_cache import tokenize_cached
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizer
+
+    from rowsmith.context import BuildContext
+    from rowsmith.model_metadata import ModelMetadata
+
+__all__ = ["TabularDataExampleAssembler", "build"]
+
+_logger = logging.getLogger(__name__)
+_POLICIES = ("error", "skip")
+_SHOWN = 5
+
+
+@frozen(eq=False)
+class _Records:
+    """Tokenized records and what becomes of each: record numbers by use."""
+
+    store: TokenStore
+    train: Rows
+    validation: Rows
+    skipped: Rows
+
+
+class TabularDataExampleAssembler(TrainingExampleAssembler):
+    """Assembler for tables whose rows are independent of one another.
+
+    Records are shuffled and packed: an example is filled until the next record would not fit the
+    context, or until it holds ``metadata.max_sequences_per_example`` records. It is one sequence,
+    ``prompt BOS records EOS``. Examples never span two passes over the data, so none holds a record
+    twice.
+
+    Args:
+        dataset: A ``datasets.Dataset`` of scalar columns, or a spelled ``pyarrow.Table``.
+        tokenizer: Tokenizer of the records.
+        metadata: Prompt layout, special tokens, context length; its ``model_schema`` says how records
+            are written, else the dataset's Arrow types do.
+        keep_columns: Columns that must be at hand after tokenizing.
+        test_size: Validation records: a float below 1 is a share, an integer a count.
+        cache_file_path: Folder where tokenized records may be kept for another run.
+        seed: Seed of split and shuffles; None for a new one.
+        overlong: For records that do not fit the context: ``error`` or ``skip``.
+        token_store: The records tokenized already, row for row; their text is then never written.
+
+    Raises:
+        ParameterError: A column is missing, ``overlong`` is unknown, or ``token_store`` has another
+            number of records than the dataset.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset | pa.Table,
+        tokenizer: PreTrainedTokenizer,
+        metadata: ModelMetadata,
+        keep_columns: Sequence[str] | None = None,
+        test_size: float | None = None,
+        cache_file_path: str | Path | None = None,
+        seed: int | None = None,
+        *,
+        overlong: Literal["error", "skip"] = "error",
+        token_store: TokenStore | None = None,
+    ) -> None:
+        super().__init__(dataset, tokenizer, metadata, keep_columns, test_size, cache_file_path, seed)
+        self.overlong = overlong
+        self.token_store = token_store
+        self._seeds = Seeds(secrets.randbits(63) if seed is None else seed)
+        check_columns(dataset, metadata.model_schema)
+        if overlong not in _POLICIES:
+            raise ParameterError(f"overlong is {overlong!r}; give one of {', '.join(_POLICIES)}")
+        if token_store is not None and len(token_store) != len(dataset):
+            raise ParameterError(f"token_store has {len(token_store)} records and the dataset has {len(dataset)}")
+
+    @property
+    def num_records_train(self) -> int:
+        """Number of records in the training split; skipped ones are not counted."""
+        return len(self._records.train)
+
+    @property
+    def num_records_validation(self) -> int:
+        """Number of records in the validation split; skipped ones are not counted."""
+        return len(self._records.validation)
+
+    @property
+    def num_records_skipped(self) -> int:
+        """Number of records left out because they do not fit the context."""
+        return len(self._records.skipped)
+
+    def assemble_training_examples(self, data_fraction: float = 1.0) -> TrainingExamples:
+        """Build examples of randomly shuffled records.
+
+        Args:
+            data_fraction: Passes over the training split: below 1 a random share of it; above 1 whole
+                passes, each in an order of its own, and a share. Validation is always one pass.
+
+        Returns:
+            Examples; ``stats`` has ``tokens_per_record``, ``tokens_per_example`` and
+            ``records_per_example`` of the training split and, when records were skipped, their
+            ``tokens_per_skipped_record``.
+
+        Raises:
+            ParameterError: ``data_fraction`` or ``test_size`` is out of range.
+            OverlongRecordError: A record does not fit the context, and ``overlong`` is ``error``.
+            AssemblyError: There is no record, or the prompt leaves no room for one.
+        """
+        records = self._records
+        train = self._ranges(passes(records.train, data_fraction, self._seeds.generator("assembly.train")))
+        test = as_dataset(self._ranges([records.validation])) if len(records.validation) else None
+        return TrainingExamples(train=as_dataset(train), stats=_statistics(records, train), test=test)
+
+    @cached_property
+    def _prompt_ids(self) -> tuple[int, ...]:
+        config = self.metadata.prompt_config
+        names = record_names(self.dataset, self.metadata.model_schema)
+        prompt = schema_prompt(names, self.metadata.instruction, config.template)
+        return tuple(prompt_ids(prompt, self.tokenizer, config))
+
+    @property
+    def _room(self) -> int:
+        """Tokens that the records of one example may take, beside the prompt, BOS and EOS."""
+        return self.metadata.max_seq_length - len(self._prompt_ids) - 2
+
+    @cached_property
+    def _records(self) -> _Records:
+        if not len(self.dataset):
+            raise AssemblyError("the dataset has no records; give at least one")
+        if self._room < 1:
+            raise AssemblyError(
+                f"the schema prompt takes {len(self._prompt_ids)} tokens of a context of "
+                f"{self.metadata.max_seq_length}: no record fits beside it. {context_advice(self.metadata)}"
+            )
+        store = self._tokenized()
+        fits = store.lengths <= self._room
+        numbers: Rows = np.arange(len(store), dtype=np.int32 if len(store) < 2**31 else np.int64)
+        skipped = numbers[~fits]
+        if len(skipped):
+            self._report_overlong(store, skipped)
+        train, validation = split(numbers[fits], self.test_size, self._seeds.generator("assembly.split"))
+        return _Records(store, train, validation, skipped)
+
+    def _tokenized(self) -> TokenStore:
+        if self.token_store is not None:
+            return self.token_store
+        lines = record_lines(self.dataset, self.metadata.model_schema)
+        return tokenize_cached(lines, self.tokenizer, self.cache_file_path)
+
+    def _report_overlong(self, store: TokenStore, rows: Rows) -> None:
+        shown = ", ".join(f"row {row + 1} ({store.lengths[row]} tokens)" for row in rows[:_SHOWN])
+        more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+        what = (
+            f"{len(rows)} of {len(store)} records are longer than the {self._room} tokens that a context of "
+            f"{self.metadata.max_seq_length} leaves for records: {shown}{more} (rows count from 1)"
+        )
+        if self.overlong == "error":
+            raise OverlongRecordError(
+                f"{what}. Set the assembler's option overlong to 'skip' to leave them out. "
+                f"{context_advice(self.metadata)}"
+            )
+        if len(rows) == len(store):
+            raise AssemblyError(f"{what}; skipping them leaves no record. {context_advice(self.metadata)}")
+        _logger.warning("%s; they are skipped", what)
+
+    def _ranges(self, orders: Sequence[Rows]) -> ExampleRanges:
+        lengths = self._records.store.lengths
+        cap = self.metadata.max_sequences_per_example
+        packed = [pack(lengths[order], self._room, cap) for order in orders]
+        begins = np.cumsum([0, *map(len, orders)])
+        config = self.metadata.prompt_config
+        return ExampleRanges(
+            store=self._records.store,
+            order=np.concatenate(orders),
+            starts=np.concatenate([begin + starts for begin, (starts, _) in zip(begins, packed, strict=False)]),
+            stops=np.concatenate([begin + stops for begin, (_, stops) in zip(begins, packed, strict=False)]),
+            prompt_ids=self._prompt_ids,
+            bos_id=config.bos_token_id,
+            eos_id=config.eos_token_id,
+            pad_id=self._pad_id(),
+        )
+
+    def _pad_id(self) -> int:
+        known = (self.metadata.pad_token_id, getattr(self.tokenizer, "pad_token_id", None))
+        return next((pad for pad in known if pad is not None), self.metadata.prompt_config.eos_token_id)
+
+
+def _statistics(records: _Records, train: ExampleRanges) -> dict[str, Statistics]:
+    lengths = records.store.lengths
+    stats = {
+        "tokens_per_record": Statistics.of(lengths[records.train]),
+        "tokens_per_example": Statistics.of(train.lengths),
+        "records_per_example": Statistics.of(train.num_records),
+    }
+    if len(records.skipped):
+        stats["tokens_per_skipped_record"] = Statistics.of(lengths[records.skipped])
+    return stats
+
+
+def build(context: BuildContext, options: TabularOptions | None) -> TabularDataExampleAssembler:
+    """Build the component from ``context.assembly``.
+
+    Args:
+        context: Carries the assembly inputs.
+        options: Options from the configuration; arguments given in code win over them.
+
+    Raises:
+        ParameterError: The context has no assembly inputs, or an argument is unknown or out of range.
+    """
+    inputs = context.assembly
+    if inputs is None:
+        raise ParameterError("an assembler is built from context.assembly, which is None; use from_data")
+    arguments = {"overlong": (options or TabularOptions()).overlong, **inputs.extra}
+    return TabularDataExampleAssembler(
+        inputs.dataset,
+        inputs.tokenizer,
+        inputs.metadata,
+        inputs.keep_columns,
+        inputs.test_size,
+        inputs.cache_file_path,
+        inputs.seed,
+        token_store=inputs.token_store,
+        **arguments,
+    )

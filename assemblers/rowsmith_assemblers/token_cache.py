@@ -1,0 +1,58 @@
+"""Tokenized records kept on disk under the hash of their text and their tokenizer."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from rowsmith.errors import DataError
+from rowsmith.token_store import TokenStore, tokenize_text
+
+__all__ = ["tokenize_cached"]
+
+
+def tokenize_cached(lines: Sequence[str], tokenizer: Any, folder: Path | None) -> TokenStore:
+    """Tokenize records, or map the file that an earlier run left for the same records and tokenizer.
+
+    Args:
+        lines: A record each.
+        tokenizer: A Hugging Face tokenizer; only a fast one can be told from another, so the records of
+            a slow one are never kept.
+        folder: Where files are kept, readable by their owner alone; None keeps nothing.
+
+    Returns:
+        The tokens.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if folder is None or backend is None:
+        return tokenize_text(lines, tokenizer)
+    path = folder / f"tokens-{_digest(lines, backend.to_str())}.arrow"
+    try:
+        return TokenStore.open(path)
+    except (FileNotFoundError, DataError):
+        _keep(tokenize_text(lines, tokenizer), path)
+    return TokenStore.open(path)
+
+
+def _digest(lines: Sequence[str], tokenizer: str) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for text in (tokenizer, *lines):
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+def _keep(store: TokenStore, path: Path) -> None:
+    """Write beside the file and rename, so that no reader meets half a file."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        temporary.touch(mode=0o600)
+        store.save(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

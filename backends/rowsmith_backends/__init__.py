@@ -1,0 +1,26 @@
+"""Bundled backends, and the models they serve with their training.
+
+Nothing heavy is imported until a name is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rowsmith_backends.transformers_backend import TransformersBackend
+
+__all__ = ["TransformersBackend"]
+
+_WHERE = {"TransformersBackend": "rowsmith_backends.transformers_backend"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(importlib.import_module(_WHERE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

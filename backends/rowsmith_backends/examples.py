@@ -1,0 +1,117 @@
+"""Training examples as a trainer wants them: padded NumPy batches by example number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from rowsmith.errors import PluginContractError
+from rowsmith.example_ranges import IGNORED, ranges_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["Examples", "ListedExamples", "SomeExamples", "examples_of"]
+
+Ints = npt.NDArray[np.int64]
+
+
+class Examples(Protocol):
+    """Examples that can be gathered in batches; ``ExampleRanges`` is one such."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each example."""
+
+    def batch(self, indices: Ints) -> dict[str, Ints]:
+        """``input_ids`` and ``labels`` of some examples, right padded: int64 ``[b, longest]``."""
+
+
+@frozen(eq=False)
+class SomeExamples:
+    """Part of other examples.
+
+    Attributes:
+        source: The examples.
+        chosen: Their numbers.
+    """
+
+    source: Examples
+    chosen: Ints
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each example."""
+        return self.source.lengths[self.chosen]
+
+    def batch(self, indices: Ints) -> dict[str, Ints]:
+        """As ``Examples.batch``."""
+        return self.source.batch(self.chosen[indices])
+
+
+@frozen(eq=False)
+class ListedExamples:
+    """Examples that an assembler wrote out in full.
+
+    Attributes:
+        ids: Token ids of each example.
+        labels: As many labels of each.
+        pad_id: Fills batches up.
+    """
+
+    ids: Sequence[Sequence[int]]
+    labels: Sequence[Sequence[int]]
+    pad_id: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each example."""
+        return np.array([len(row) for row in self.ids], dtype=np.int64)
+
+    def batch(self, indices: Ints) -> dict[str, Ints]:
+        """As ``Examples.batch``."""
+        numbers = [int(i) for i in indices]
+        longest = max(len(self.ids[i]) for i in numbers)
+        ids = np.full((len(numbers), longest), self.pad_id, dtype=np.int64)
+        labels = np.full((len(numbers), longest), IGNORED, dtype=np.int64)
+        for row, number in enumerate(numbers):
+            ids[row, : len(self.ids[number])] = self.ids[number]
+            labels[row, : len(self.labels[number])] = self.labels[number]
+        return {"input_ids": ids, "labels": labels}
+
+
+def examples_of(dataset: Dataset, pad_id: int) -> Examples:
+    """The examples of an assembled dataset, by ranges where it has them.
+
+    Args:
+        dataset: What an assembler made; its rows hold ``input_ids`` and ``labels``.
+        pad_id: Fills batches up.
+
+    Returns:
+        The examples, in the dataset's order.
+
+    Raises:
+        PluginContractError: The rows lack ``input_ids`` or ``labels``.
+    """
+    ranges = ranges_of(dataset)
+    if ranges is not None:
+        return ranges
+    rows: dict[str, Any] = dataset[:]
+    missing = [name for name in ("input_ids", "labels") if name not in rows]
+    if missing:
+        raise PluginContractError(
+            f"the assembler's examples have no {' and no '.join(missing)}; they have {', '.join(rows) or 'nothing'}"
+        )
+    return ListedExamples(rows["input_ids"], rows["labels"], pad_id)

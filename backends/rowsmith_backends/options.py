@@ -1,0 +1,55 @@
+"""Options of the bundled backends and models; importing them imports nothing heavy."""
+
+from __future__ import annotations
+
+from attrs import field, frozen, validators
+
+__all__ = ["ScratchOptions", "TransformersOptions"]
+
+_positive = validators.optional(validators.gt(0))
+
+
+@frozen(kw_only=True)
+class ScratchOptions:
+    """Options of the model ``scratch``.
+
+    Attributes:
+        width: Hidden size; by default chosen from the table.
+        layers: Number of blocks; by default chosen from the table.
+        heads: Attention heads; by default one for each 32 of width.
+        mlp: Inner size of a block's MLP; by default 2.5 times the width.
+        batch_size: Records a step; by default chosen from the table.
+        learning_rate: Peak rate of embeddings and output layer.
+        matrix_learning_rate: Peak rate of the matrices inside the blocks.
+        weight_decay: Decoupled weight decay.
+        max_values: The most tokens of one closed column.
+        max_pieces: The most pieces learned for open columns.
+        dtype: Precision of training: ``auto`` tries bfloat16 and float32 and takes the faster.
+    """
+
+    width: int | None = field(default=None, validator=_positive)
+    layers: int | None = field(default=None, validator=_positive)
+    heads: int | None = field(default=None, validator=_positive)
+    mlp: int | None = field(default=None, validator=_positive)
+    batch_size: int | None = field(default=None, validator=_positive)
+    learning_rate: float = field(default=2e-3, validator=validators.gt(0))
+    matrix_learning_rate: float = field(default=4e-3, validator=validators.gt(0))
+    weight_decay: float = field(default=0.05, validator=validators.ge(0))
+    max_values: int = field(default=2_000, validator=validators.ge(2))
+    max_pieces: int = field(default=1_000, validator=validators.ge(257))
+    dtype: str = field(default="auto", validator=validators.in_(("auto", "float32", "bfloat16")))
+
+
+@frozen(kw_only=True)
+class TransformersOptions:
+    """Options of the backend ``transformers``.
+
+    Attributes:
+        batch_size: Completions decoded together.
+        dtype: Precision of generation.
+        device: Where to generate: ``auto`` takes a GPU when there is one.
+    """
+
+    batch_size: int = field(default=2_048, validator=validators.gt(0))
+    dtype: str = field(default="float32", validator=validators.in_(("float32", "bfloat16")))
+    device: str = "auto"

@@ -1,0 +1,172 @@
+"""The model ``scratch``: a small Llama made for one table and trained from random weights.
+
+Records of a plain table are independent, so an example is one record and there is no prompt. The
+checkpoint is an ordinary Llama one with an ordinary fast tokenizer: transformers and vLLM load it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.columnar_tokenizer import build_tokenizer, learn_vocabulary
+from rowsmith.errors import DataError
+from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
+from rowsmith.modelling import PreparedModel, TableModel, TrainingJob, TrainingReport
+from rowsmith.table.schema import TableSchema
+from rowsmith.token_encoding import encode_table
+from rowsmith.vocabulary import BOS, EOS, Vocabulary, model_schema_of
+from rowsmith_backends.options import ScratchOptions
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig, PreTrainedTokenizerFast
+
+    from rowsmith.context import BuildContext
+
+__all__ = ["ScratchModel", "build", "llama_config"]
+
+# Below this many rows a validation set is too small to tell when to stop, and too dear to leave out.
+CROSS_VALIDATED_ROWS = 2_000
+
+
+@frozen(kw_only=True)
+class Size:
+    """The shape of a Llama model."""
+
+    width: int
+    layers: int
+    heads: int
+    mlp: int
+
+
+def size_for(rows: int, options: ScratchOptions) -> Size:
+    """The shape of the model for a table.
+
+    Args:
+        rows: Training rows.
+        options: Explicit sizes win.
+
+    Returns:
+        The shape.
+    """
+    small = rows < CROSS_VALIDATED_ROWS
+    width = options.width or (64 if small else 128)
+    layers = options.layers or (2 if small else 3)
+    heads = options.heads or max(1, width // 32)
+    return Size(width=width, layers=layers, heads=heads, mlp=options.mlp or width * 5 // 2)
+
+
+def llama_config(vocabulary: Vocabulary, size: Size, max_length: int) -> LlamaConfig:
+    """The configuration of the checkpoint."""
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=size.width,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.heads,
+        intermediate_size=size.mlp,
+        max_position_embeddings=max_length,
+        tie_word_embeddings=False,
+        bos_token_id=vocabulary.bos_id,
+        eos_token_id=vocabulary.eos_id,
+        pad_token_id=vocabulary.pad_id,
+        attn_implementation="eager",
+    )
+
+
+def _metadata(schema_length: int, vocabulary: Vocabulary) -> ModelMetadata:
+    return ModelMetadata(
+        model_name_or_path="scratch",
+        prompt_config=LLMPromptConfig(
+            template="",
+            add_bos_token_to_prompt=False,
+            add_eos_token_to_prompt=False,
+            bos_token=BOS,
+            bos_token_id=vocabulary.bos_id,
+            eos_token=EOS,
+            eos_token_id=vocabulary.eos_id,
+        ),
+        base_max_seq_length=schema_length,
+        max_sequences_per_example=1,
+        instruction="",
+        is_adapter=False,
+        model_schema=vocabulary.schema,
+        pad_token_id=vocabulary.pad_id,
+    )
+
+
+class ScratchModel(TableModel):
+    """A small Llama trained from scratch on one table.
+
+    Args:
+        options: Sizes and rates; None values are chosen from the table.
+    """
+
+    def __init__(self, options: ScratchOptions | None = None) -> None:
+        self.options = options or ScratchOptions()
+
+    def prepare(self, columns: pa.Table, schema: TableSchema) -> PreparedModel:
+        """Build the vocabulary, the tokenizer and the token store of a transformed table.
+
+        Args:
+            columns: The spelled training table after all transforms.
+            schema: Its schema.
+
+        Returns:
+            The prepared model.
+
+        Raises:
+            DataError: No column is left to learn.
+        """
+        if not len(schema):
+            raise DataError(
+                "there is nothing to learn: every column is constant or a key. Add a column that varies, or "
+                "say what a column is with data.types."
+            )
+        model_schema = model_schema_of(columns, schema, self.options.max_values)
+        vocabulary = learn_vocabulary(columns, model_schema, max_pieces=self.options.max_pieces)
+        bare = build_tokenizer(vocabulary, max_length=1 << 20)
+        store = encode_table(columns, vocabulary, lambda texts: _encode(bare, texts))
+        max_length = int(store.lengths.max() * 1.25) + 2 if not vocabulary.closed else int(store.lengths.max()) + 2
+        return PreparedModel(
+            model_schema=model_schema,
+            metadata=_metadata(max_length, vocabulary),
+            tokenizer=build_tokenizer(vocabulary, max_length),
+            vocabulary=vocabulary,
+            token_store=store,
+            cross_validated=columns.num_rows < CROSS_VALIDATED_ROWS,
+        )
+
+    def train(self, prepared: PreparedModel, job: TrainingJob) -> TrainingReport:
+        """Train from random weights and save the checkpoint.
+
+        Args:
+            prepared: What ``prepare`` returned.
+            job: Examples, budget and target directory.
+
+        Returns:
+            What training did.
+
+        Raises:
+            TrainingError: The loss is not finite.
+        """
+        from rowsmith_backends.scratch_training import train_scratch
+
+        assert prepared.vocabulary is not None
+        size = size_for(len(job.examples.train), self.options)
+        config = llama_config(prepared.vocabulary, size, prepared.metadata.max_seq_length)
+        return train_scratch(config, prepared, job, self.options)
+
+
+def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
+    backend = tokenizer.backend_tokenizer
+    return [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=False)]
+
+
+def build(context: BuildContext, options: ScratchOptions | None) -> ScratchModel:
+    """Build the component."""
+    return ScratchModel(options)

@@ -1,0 +1,232 @@
+"""How a scratch model is trained: a budget becomes a step count, then the Hugging Face Trainer runs.
+
+Large tables: a short calibration turns the time budget into steps, the learning rate follows the step
+down a cosine, and a held-out loss may stop training early. Small tables: cross-validation finds how
+many epochs help, at a constant rate, and the model is then fitted to all rows for as many. Either way
+the weights that are kept are an exponential average, taken where the held-out loss was best.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from attrs import evolve, frozen
+from transformers import LlamaForCausalLM
+from transformers.utils import logging
+
+from rowsmith.errors import TrainingError
+from rowsmith.modelling import PreparedModel, TrainingJob, TrainingProgress, TrainingReport
+from rowsmith_backends.examples import Examples, SomeExamples, examples_of
+from rowsmith_backends.fitting import Course, Fit, FitPlan, batch_loss, fit
+from rowsmith_backends.optimizers import joint_optimizer
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
+
+    from rowsmith_backends.options import ScratchOptions
+
+__all__ = ["train_scratch"]
+
+_FOLDS = 4
+_CALIBRATION_STEPS = 5
+_MAX_EPOCHS = 300
+
+
+@frozen(kw_only=True)
+class _Setting:
+    """What stays the same over all fits of one training."""
+
+    config: LlamaConfig
+    options: ScratchOptions
+    seed: int
+    device: torch.device
+    batch_size: int
+    bf16: bool
+    progress: Callable[[TrainingProgress], None]
+
+    def new_model(self) -> LlamaForCausalLM:
+        torch.manual_seed(self.seed)
+        return LlamaForCausalLM(self.config).to(self.device)
+
+    def optimizer(self, model: LlamaForCausalLM) -> torch.optim.Optimizer:
+        rates = self.options
+        return joint_optimizer(
+            model, lr=rates.learning_rate, matrix_lr=rates.matrix_learning_rate, weight_decay=rates.weight_decay
+        )
+
+
+def train_scratch(
+    config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, options: ScratchOptions
+) -> TrainingReport:
+    """Train a Llama from random weights and save it with its tokenizer.
+
+    Args:
+        config: The model's shape.
+        prepared: Tokenizer and vocabulary.
+        job: Examples, budget and target directory.
+        options: Rates and batch size.
+
+    Returns:
+        What training did.
+
+    Raises:
+        TrainingError: There are no examples, or the loss is not finite.
+    """
+    started = time.monotonic()
+    train = examples_of(job.examples.train, prepared.metadata.pad_token_id or 0)
+    if len(train) == 0:
+        raise TrainingError("there are no training examples: give more rows, or lower training.validation_ratio.")
+    setting = _Setting(
+        config=config,
+        options=options,
+        seed=job.seeds.integer("training") % 2**31,
+        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        batch_size=options.batch_size or int(np.clip(len(train) // 40, 16, 256)),
+        bf16=options.dtype == "bfloat16",
+        progress=job.progress,
+    )
+    setting, step_seconds = _calibrate(setting, train, job)
+    validation = None if job.examples.test is None else examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
+    course = (
+        _cross_validated(setting, train, job, started)
+        if prepared.cross_validated and validation is None
+        else _budgeted(setting, train, validation, job, step_seconds, started)
+    )
+    result = fit(
+        FitPlan(train=train, validation=validation, course=course),
+        setting.new_model(),
+        setting.optimizer,
+        batch_size=setting.batch_size,
+        bf16=setting.bf16,
+        seed=setting.seed,
+        progress=setting.progress,
+    )
+    _save(result, prepared, job)
+    return _report(result, course, setting, train, time.monotonic() - started)
+
+
+def _calibrate(setting: _Setting, train: Examples, job: TrainingJob) -> tuple[_Setting, float]:
+    """Choose the precision and measure a step, on throwaway weights."""
+    automatic = setting.options.dtype == "auto"
+    if not automatic and job.training.max_steps is not None:
+        return setting, 0.0
+    choices = [True, False] if automatic else [setting.bf16]
+    measured = {bf16: _step_seconds(evolve(setting, bf16=bf16), train) for bf16 in choices}
+    fastest = min(measured, key=measured.__getitem__)
+    return evolve(setting, bf16=fastest), measured[fastest]
+
+
+def _step_seconds(setting: _Setting, train: Examples) -> float:
+    model = setting.new_model()
+    optimizer = setting.optimizer(model)
+    indices = np.arange(setting.batch_size) % len(train)
+    times = []
+    for _ in range(_CALIBRATION_STEPS + 1):
+        start = time.perf_counter()
+        batch_loss(model, train, indices, setting.bf16).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:]))
+
+
+def _budgeted(
+    setting: _Setting,
+    train: Examples,
+    validation: Examples | None,
+    job: TrainingJob,
+    step_seconds: float,
+    started: float,
+) -> Course:
+    epoch = max(1, len(train) // setting.batch_size)
+    seconds = None
+    if job.training.max_steps is not None:
+        steps = job.training.max_steps
+    elif job.training.max_time is not None:
+        seconds = job.training.max_time - (time.monotonic() - started)
+        # A validation row costs about a third of a training row: no backward pass.
+        held_out = 0.0 if validation is None else step_seconds / 3 * len(validation) / setting.batch_size
+        steps = max(1, int((0.97 * seconds - 10 * held_out) / (step_seconds * 1.03)))
+    else:
+        steps = _MAX_EPOCHS * epoch
+    return Course(
+        total_steps=min(steps, max(_MAX_EPOCHS * epoch, 1_000)),
+        warmup=min(100, max(1, steps // 5)),
+        decayed=True,
+        evaluate_every=max(1, steps // 10, epoch // 2) if steps // 10 < epoch else max(1, steps // 40, epoch),
+        patience=8,
+        max_seconds=seconds,
+    )
+
+
+def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob, started: float) -> Course:
+    """Find how many epochs help by leaving out each fold once."""
+    order = job.seeds.generator("folds").permutation(len(train))
+    folds = np.array_split(order, min(_FOLDS, len(train)))
+    budget = None if job.training.max_time is None else 0.6 * job.training.max_time / len(folds)
+    epoch = max(1, (len(train) - len(folds[0])) // setting.batch_size)
+    limit = _MAX_EPOCHS * epoch if job.training.max_steps is None else job.training.max_steps
+    course = Course(
+        total_steps=limit, warmup=min(20, limit), decayed=False, evaluate_every=epoch, patience=12, max_seconds=budget
+    )
+    curves = []
+    for number, held_out in enumerate(folds):
+        kept = np.setdiff1d(order, held_out)
+        result = fit(
+            FitPlan(train=SomeExamples(train, kept), validation=SomeExamples(train, held_out), course=course),
+            setting.new_model(),
+            setting.optimizer,
+            batch_size=min(setting.batch_size, len(kept)),
+            bf16=setting.bf16,
+            seed=setting.seed,
+            progress=setting.progress,
+            phase=f"fold {number + 1} of {len(folds)}",
+        )
+        curves.append([loss for _, loss in result.curve])
+    epochs = _best_epochs(curves)
+    steps = max(1, round(epochs * len(train) / setting.batch_size))
+    left = None if job.training.max_time is None else job.training.max_time - (time.monotonic() - started)
+    return evolve(
+        course,
+        total_steps=min(steps, limit),
+        warmup=min(20, steps),
+        evaluate_every=0,
+        max_seconds=left,
+        reason=f"cross-validation over {len(folds)} folds found {epochs} epochs",
+    )
+
+
+def _best_epochs(curves: list[list[float]]) -> int:
+    shared = min(len(curve) for curve in curves)
+    if shared == 0:
+        return 1
+    return int(np.mean([curve[:shared] for curve in curves], axis=0).argmin()) + 1
+
+
+def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
+    job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logging.disable_progress_bar()
+    result.model.save_pretrained(job.directory)
+    prepared.tokenizer.save_pretrained(job.directory)
+    for path in job.directory.iterdir():
+        path.chmod(0o600)
+
+
+def _report(result: Fit, course: Course, setting: _Setting, train: Examples, seconds: float) -> TrainingReport:
+    return TrainingReport(
+        steps=result.steps,
+        total_steps=course.total_steps,
+        tokens=result.tokens,
+        seconds=seconds,
+        epochs=result.steps * setting.batch_size / len(train),
+        validation_loss=result.best_loss,
+        best_step=result.best_step,
+        parameters=sum(weight.numel() for weight in result.model.parameters()),
+        dtype="bfloat16" if setting.bf16 else "float32",
+        stop_reason=result.stop_reason if course.reason is None else f"{course.reason}; {result.stop_reason}",
+    )

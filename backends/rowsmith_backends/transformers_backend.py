@@ -1,0 +1,84 @@
+"""The backend ``transformers``: records sampled from a checkpoint in this process, on CPU or GPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rowsmith.components import ComponentRef, Kind
+from rowsmith.errors import BundleError
+from rowsmith.generation.engine_backend import EngineBackend
+from rowsmith.prompts import inference_prefix
+from rowsmith_backends.options import TransformersOptions
+from rowsmith_backends.transformers_engine import TransformersEngine
+
+if TYPE_CHECKING:
+    from rowsmith.bundle import Bundle
+    from rowsmith.config import RunConfig
+    from rowsmith.context import BuildContext
+    from rowsmith.model_metadata import ModelMetadata
+
+__all__ = ["TransformersBackend", "build"]
+
+
+class TransformersBackend(EngineBackend):
+    """Samples records with a Hugging Face model.
+
+    Args:
+        config: The run's configuration.
+        model_metadata: Prompt layout, special tokens and context length.
+        bundle: The trained model.
+        options: Batch size, precision and device.
+        **kwargs: As for ``EngineBackend``: processor, policy, seeds, workdir, observers.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        model_metadata: ModelMetadata,
+        *,
+        bundle: Bundle,
+        options: TransformersOptions | None = None,
+        **kwargs: Any,
+    ) -> None:
+        chosen = options or TransformersOptions()
+        if bundle.vocabulary is None:
+            raise BundleError(
+                f"{bundle.directory}: the backend 'transformers' needs a columnar vocabulary, and this model has none. "
+                "Train the model 'scratch'."
+            )
+        engine = TransformersEngine(
+            bundle.model_directory,
+            bundle.vocabulary,
+            bundle.max_record_tokens,
+            batch_size=chosen.batch_size,
+            dtype=chosen.dtype,
+            device=chosen.device,
+        )
+        super().__init__(
+            config,
+            model_metadata,
+            engine=engine,
+            prompt_ids=inference_prefix("", None, model_metadata),
+            columns=bundle.table_schema.names,
+            **kwargs,
+        )
+
+
+def build(context: BuildContext, options: TransformersOptions | None) -> TransformersBackend:
+    """Build the component, with the processor and the stopping policy that the configuration names."""
+    bundle, metadata = context.bundle, context.metadata
+    if bundle is None or metadata is None:
+        raise BundleError("the backend 'transformers' needs a trained model: run 'rowsmith train' first.")
+    processor = context.config.processor
+    ref = processor if isinstance(processor, ComponentRef) else ComponentRef(name="tabular")
+    return TransformersBackend(
+        context.config,
+        metadata,
+        bundle=bundle,
+        options=options,
+        processor=context.resolve(Kind.PROCESSOR, ref),
+        policy=lambda: context.resolve(Kind.STOPPING, context.config.stopping),
+        seeds=context.seeds,
+        workdir=context.run_directory,
+        batch_finished=context.on_batch,
+    )

@@ -1,0 +1,149 @@
+"""The engine behind the backend ``transformers``: a columnar checkpoint decoded in large batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from rowsmith.draws import Draws
+from rowsmith.errors import GenerationError
+from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, FinishReason, SamplingParams
+from rowsmith.token_automaton import TokenAutomaton, build_automaton
+from rowsmith.vocabulary import Vocabulary
+from rowsmith_backends.columnar_decoding import Decoded, Sampling, decode_records
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+__all__ = ["TransformersEngine"]
+
+
+class TransformersEngine(Engine):
+    """Completes prompts with a checkpoint in this process.
+
+    Args:
+        directory: An ordinary checkpoint with its tokenizer.
+        vocabulary: The columnar vocabulary it was trained with.
+        max_record_tokens: Tokens of the longest training record.
+        batch_size: Completions decoded together.
+        dtype: Precision, as torch names it.
+        device: A torch device; ``auto`` takes a GPU when there is one.
+    """
+
+    capabilities = frozenset({"seed", "constrained", "forced-tokens"})
+
+    def __init__(
+        self,
+        directory: Path,
+        vocabulary: Vocabulary,
+        max_record_tokens: int,
+        *,
+        batch_size: int = 2_048,
+        dtype: str = "float32",
+        device: str = "auto",
+    ) -> None:
+        self.directory = directory
+        self.vocabulary = vocabulary
+        self.max_record_tokens = max_record_tokens
+        self.batch_size = batch_size
+        self.dtype = dtype
+        self.device = device
+        self.max_num_prompts = batch_size
+        self._model: LlamaForCausalLM | None = None
+        self._tokenizer: PreTrainedTokenizerBase | None = None
+        self._automaton: TokenAutomaton | None = None
+
+    def start(self) -> None:
+        """Load the checkpoint and build the record grammar."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        model = AutoModelForCausalLM.from_pretrained(
+            self.directory,
+            dtype=getattr(torch, self.dtype),
+            attn_implementation="eager",
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+        self._model = model.to(chosen).eval()
+        self._tokenizer = AutoTokenizer.from_pretrained(self.directory, trust_remote_code=False, local_files_only=True)
+        self._automaton = build_automaton(self.vocabulary)
+
+    def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
+        """Complete every request once; requests of one prompt are decoded together.
+
+        Args:
+            requests: What to complete.
+            params: How to draw.
+
+        Yields:
+            Blocks in the order of prompts.
+
+        Raises:
+            GenerationError: The engine has not been started, or forced ids break the grammar.
+        """
+        if self._model is None or self._automaton is None:
+            raise GenerationError("the engine has not been started: call initialize() first")
+        ordered = sorted(requests, key=_sharing)
+        for (prompt, forced, limit), group in groupby(ordered, key=_sharing):
+            members = list(group)
+            sampling = self._sampling(params, limit)
+            for start in range(0, len(members), self.batch_size):
+                chunk = members[start : start + self.batch_size]
+                ids = np.array([request.request_id for request in chunk], dtype=np.int64)
+                decoded = decode_records(
+                    self._model,
+                    self._automaton,
+                    prompt,
+                    forced,
+                    Draws(params.seed, ids),
+                    sampling,
+                    eos=self.vocabulary.eos_id,
+                    pad=self.vocabulary.pad_id,
+                )
+                yield self._block(ids, decoded)
+
+    def _sampling(self, params: SamplingParams, limit: int) -> Sampling:
+        longest = self.max_record_tokens + 1
+        # Text may run longer than any text seen; columns of one token never do.
+        room = longest if self.vocabulary.closed else int(longest * 1.25) + 1
+        return Sampling(
+            temperature=params.temperature,
+            top_p=params.top_p,
+            max_tokens=min(limit, room) if limit > 0 else params.max_new_tokens or room,
+            max_field_tokens=self.max_record_tokens,
+            constrained=params.constrained,
+        )
+
+    def _block(self, ids: np.ndarray, decoded: Decoded) -> CompletionBlock:  # type: ignore[type-arg]
+        return CompletionBlock(
+            request_ids=ids,
+            ids=decoded.ids,
+            lengths=decoded.lengths,
+            finish_reasons=[FinishReason.STOP if done else FinishReason.LENGTH for done in decoded.finished],
+            decode=self.vocabulary.decode,
+        )
+
+    def stop(self) -> None:
+        """Let go of the model."""
+        self._model = self._tokenizer = self._automaton = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def count_tokens(self, text: str) -> int:
+        """Number of tokens that ``text`` takes."""
+        if self._tokenizer is None:
+            raise GenerationError("the engine has not been started: call initialize() first")
+        return len(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def _sharing(request: CompletionRequest) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    return (request.prompt_ids, request.forced_ids, request.max_tokens or 0)

@@ -1,0 +1,283 @@
+"""The contract of assembly: records become training examples.
+
+``Example`` is the slow and obvious way to lay one out; fast assemblers give the same ids, labels and
+masks. An assembler decides which records stand together; how they are gathered is ``example_ranges``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+
+from rowsmith.components import ComponentRef, Kind
+from rowsmith.errors import ParameterError
+from rowsmith.example import Example, context_advice
+from rowsmith.example_ranges import ExampleRanges, as_dataset, ranges_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizer
+
+    from rowsmith.config import RunConfig
+    from rowsmith.model_metadata import ModelMetadata
+    from rowsmith.registry import Registry
+    from rowsmith.token_store import TokenStore
+
+__all__ = [
+    "AssemblyInputs",
+    "Example",
+    "ExampleRanges",
+    "Statistics",
+    "TrainingExampleAssembler",
+    "TrainingExamples",
+    "as_dataset",
+    "assembler_for",
+    "context_advice",
+    "ranges_of",
+]
+
+
+@frozen
+class Statistics:
+    """A summary of some lengths or counts.
+
+    Attributes:
+        count: How many there are.
+        mean: Their mean; 0 when there are none.
+        min: The smallest; 0 when there are none.
+        max: The largest; 0 when there are none.
+        stddev: Sample standard deviation; 0 when there are fewer than two.
+    """
+
+    count: int = 0
+    mean: float = 0.0
+    min: float = 0.0
+    max: float = 0.0
+    stddev: float = 0.0
+
+    @classmethod
+    def of(cls, array: npt.ArrayLike) -> Statistics:
+        """Summarise numbers.
+
+        Args:
+            array: The numbers ``[n]``.
+        """
+        values = np.asarray(array)
+        if not values.size:
+            return cls()
+        spread = float(values.std(ddof=1)) if values.size > 1 else 0.0
+        return cls(int(values.size), float(values.mean()), float(values.min()), float(values.max()), spread)
+
+
+@dataclass
+class TrainingExamples:
+    """Assembled examples.
+
+    Attributes:
+        train: Dataset of training examples; its rows hold ``input_ids``, ``attention_mask``, ``labels``.
+        stats: Statistics of the training examples by name.
+        test: Dataset of validation examples, if there are any.
+    """
+
+    train: Dataset
+    stats: dict[str, Statistics]
+    test: Dataset | None = None
+
+
+@frozen(kw_only=True)
+class AssemblyInputs:
+    """What an assembler's builder finds in ``context.assembly``.
+
+    Attributes:
+        dataset: The records: a ``datasets.Dataset`` or a spelled ``pyarrow.Table``.
+        tokenizer: The model's tokenizer.
+        metadata: Prompt layout, special tokens, context length.
+        config: The run's configuration.
+        test_size: Validation records: a share below 1, or a count.
+        seed: Seed of splits and shuffles.
+        cache_file_path: Folder for tokenized records, or None.
+        keep_columns: Columns to keep beside the tokens, or None.
+        token_store: The records tokenized already, or None.
+        extra: More keyword arguments for the assembler's constructor.
+    """
+
+    dataset: Dataset | pa.Table
+    tokenizer: PreTrainedTokenizer
+    metadata: ModelMetadata
+    config: RunConfig
+    test_size: float | None = None
+    seed: int | None = None
+    cache_file_path: str | Path | None = None
+    keep_columns: Sequence[str] | None = None
+    token_store: TokenStore | None = None
+    extra: Mapping[str, Any] = field(factory=dict)
+
+
+def assembler_for(config: RunConfig) -> ComponentRef:
+    """The assembler that a configuration asks for; ``auto`` follows from the kind of table.
+
+    Args:
+        config: The run's configuration.
+
+    Returns:
+        ``sequential`` for time series, ``grouped`` when examples are grouped, ``tabular`` otherwise; or
+        what ``config.assembler`` names.
+    """
+    chosen = config.assembler
+    if isinstance(chosen, ComponentRef) and chosen.name != "auto":
+        return chosen
+    options = chosen.options if isinstance(chosen, ComponentRef) else {}
+    if config.time_series.is_timeseries:
+        return ComponentRef(name="sequential", options=options)
+    if config.data.group_training_examples_by is not None:
+        return ComponentRef(name="grouped", options=options)
+    return ComponentRef(name="tabular", options=options)
+
+
+class TrainingExampleAssembler(ABC):
+    """Turns a dataset of records into training examples.
+
+    A constructor stores its arguments and checks columns; tokenizing and splitting wait for first use.
+
+    Args:
+        dataset: The records: a ``datasets.Dataset``, or a spelled ``pyarrow.Table``.
+        tokenizer: Tokenizer of the records.
+        metadata: Prompt layout, special tokens, context length.
+        keep_columns: Columns that must be at hand after tokenizing, as ``kept``.
+        test_size: Validation records: a float below 1 is a share, an integer a count; None or 0 for
+            none.
+        cache_file_path: Folder where tokenized records may be kept for another run.
+        seed: Seed of splits and shuffles; None for a new one each time.
+
+    Raises:
+        ParameterError: A column of ``keep_columns`` is not in the dataset.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset | pa.Table,
+        tokenizer: PreTrainedTokenizer,
+        metadata: ModelMetadata,
+        keep_columns: Sequence[str] | None = None,
+        test_size: float | None = None,
+        cache_file_path: str | Path | None = None,
+        seed: int | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        self.dataset = dataset
+        self.tokenizer = tokenizer
+        self.metadata = metadata
+        self.keep_columns = list(keep_columns or ())
+        self.test_size = test_size
+        self.cache_file_path = None if cache_file_path is None else Path(cache_file_path)
+        self.seed = seed
+        missing = [name for name in self.keep_columns if name not in dataset.column_names]
+        if missing:
+            known = ", ".join(map(repr, dataset.column_names))
+            raise ParameterError(f"keep_columns names {missing[0]!r}, which is not a column; the columns are {known}")
+
+    @property
+    def kept(self) -> Dataset | pa.Table:
+        """The columns of ``keep_columns``, row for row beside the tokens."""
+        if hasattr(self.dataset, "select_columns"):
+            return self.dataset.select_columns(self.keep_columns)
+        return self.dataset.select(self.keep_columns)
+
+    @property
+    @abstractmethod
+    def num_records_train(self) -> int:
+        """Number of records in the training split."""
+
+    @property
+    @abstractmethod
+    def num_records_validation(self) -> int:
+        """Number of records in the validation split."""
+
+    @property
+    def num_records_total(self) -> int:
+        """Number of records in both splits."""
+        return self.num_records_train + self.num_records_validation
+
+    @abstractmethod
+    def assemble_training_examples(self, data_fraction: float = 1.0) -> TrainingExamples:
+        """Build the examples.
+
+        Args:
+            data_fraction: How much of the training split is used: 0.5 for a half, 2.5 for two and a
+                half passes.
+
+        Returns:
+            Training examples, validation examples if there are any, and statistics.
+        """
+
+    @classmethod
+    def from_data(
+        cls,
+        dataset: Dataset | pa.Table,
+        tokenizer: PreTrainedTokenizer,
+        metadata: ModelMetadata,
+        config: RunConfig,
+        test_size: float | None = None,
+        seed: int | None = None,
+        cache_file_path: str | Path | None = None,
+        keep_columns: Sequence[str] | None = None,
+        *,
+        registry: Registry | None = None,
+        **kwargs: Any,
+    ) -> TrainingExampleAssembler:
+        """Choose and build the assembler that the configuration asks for.
+
+        Args:
+            dataset: The records.
+            tokenizer: Tokenizer of the records.
+            metadata: Prompt layout, special tokens, context length.
+            config: The run's configuration; ``assembler_for`` says what is chosen.
+            test_size: Validation share or count; None takes ``config.training.validation_ratio``.
+            seed: Seed of splits and shuffles; None takes ``config.seed``.
+            cache_file_path: Folder where tokenized records may be kept.
+            keep_columns: Columns that must be at hand after tokenizing.
+            registry: Finds the assembler; None for one of all installed plugins.
+            **kwargs: More arguments for the assembler's constructor, such as ``token_store``.
+
+        Returns:
+            The assembler.
+
+        Raises:
+            PluginError: No plugin provides the assembler, or what it provides is none.
+            ConfigError: The assembler's options are wrong.
+        """
+        inputs = AssemblyInputs(
+            dataset=dataset,
+            tokenizer=tokenizer,
+            metadata=metadata,
+            config=config,
+            test_size=config.training.validation_ratio if test_size is None else test_size,
+            seed=config.seed if seed is None else seed,
+            cache_file_path=cache_file_path,
+            keep_columns=keep_columns,
+            token_store=kwargs.pop("token_store", None),
+            extra=kwargs,
+        )
+        return _build(inputs, registry)
+
+
+def _build(inputs: AssemblyInputs, registry: Registry | None) -> TrainingExampleAssembler:
+    from rowsmith.context import BuildContext
+    from rowsmith.registry import Registry
+    from rowsmith.seeds import Seeds
+
+    config = inputs.config
+    plugins = registry if registry is not None else Registry(disable=config.plugins.disable)
+    context = BuildContext(
+        config=config, registry=plugins, seeds=Seeds(config.seed), metadata=inputs.metadata, assembly=inputs
+    )
+    return cast(TrainingExampleAssembler, plugins.build(Kind.ASSEMBLER, assembler_for(config), context))

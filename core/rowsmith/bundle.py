@@ -1,0 +1,173 @@
+"""A trained model and everything that belongs to it, as one saved and versioned directory.
+
+::
+
+    bundle/
+        bundle.json    schemas, fitted transforms, prompt layout, vocabulary, training report, file hashes
+        model/         an ordinary Hugging Face checkpoint and its tokenizer
+
+Nothing is guessed from a model's name: which model, tokenizer and schemas belong together is written
+here once and checked when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cattrs.preconf.json
+from attrs import asdict, frozen
+
+from rowsmith.components import Kind
+from rowsmith.errors import BundleError
+from rowsmith.model_metadata import ModelMetadata
+from rowsmith.modelling import TrainingReport
+from rowsmith.table.schema import ModelSchema, TableSchema
+from rowsmith.transforms import FittedTransforms, Transform
+from rowsmith.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from rowsmith.context import BuildContext
+
+__all__ = ["BUNDLE_FILE", "BUNDLE_VERSION", "MODEL_FOLDER", "Bundle", "load_bundle", "save_bundle"]
+
+BUNDLE_VERSION = 1
+BUNDLE_FILE = "bundle.json"
+MODEL_FOLDER = "model"
+
+_converter = cattrs.preconf.json.make_converter()
+
+
+@frozen(kw_only=True, eq=False)
+class Bundle:
+    """What generation needs, and nothing else of the training data.
+
+    Attributes:
+        directory: Where it is saved.
+        table_schema: The user's table.
+        model_schema: The columns after all transforms.
+        transforms: The way from the one to the other and back.
+        metadata: Prompt layout, special tokens, context length.
+        vocabulary: The tokens of a columnar tokenizer; None for others.
+        report: What training did.
+        max_record_tokens: The tokens of the longest training record.
+        train_rows: The rows that the model was trained on.
+    """
+
+    directory: Path
+    table_schema: TableSchema
+    model_schema: ModelSchema
+    transforms: FittedTransforms
+    metadata: ModelMetadata
+    vocabulary: Vocabulary | None
+    report: TrainingReport
+    max_record_tokens: int
+    train_rows: int
+
+    @property
+    def model_directory(self) -> Path:
+        """Where the checkpoint is."""
+        return self.directory / MODEL_FOLDER
+
+    def inventory(self) -> list[str]:
+        """What the bundle holds of the training data, a line each, for people to read."""
+        lines = list(self.transforms.inventory())
+        for column in self.model_schema:
+            if column.values is not None:
+                lines.append(f"{column.name}: {len(column.values)} values")
+        if self.vocabulary is not None and self.vocabulary.pieces:
+            lines.append(f"{len(self.vocabulary.pieces) - 256} learned pieces of text")
+        return [*lines, f"model weights: {self.report.parameters:,} parameters"]
+
+
+def save_bundle(bundle: Bundle) -> None:
+    """Write ``bundle.json`` beside the checkpoint, last, so that it vouches for the other files.
+
+    Args:
+        bundle: What to save; its checkpoint is already in ``bundle.model_directory``.
+    """
+    state = {
+        "version": BUNDLE_VERSION,
+        "table_schema": _converter.unstructure(bundle.table_schema),
+        "model_schema": _converter.unstructure(bundle.model_schema),
+        "transforms": bundle.transforms.state(),
+        "metadata": _converter.unstructure(bundle.metadata),
+        "vocabulary": None if bundle.vocabulary is None else bundle.vocabulary.state(),
+        "report": asdict(bundle.report),
+        "max_record_tokens": bundle.max_record_tokens,
+        "train_rows": bundle.train_rows,
+        "files": _hashes(bundle.model_directory),
+    }
+    target = bundle.directory / BUNDLE_FILE
+    temporary = target.with_suffix(".json.part")
+    temporary.write_text(json.dumps(state, ensure_ascii=False, indent=1), encoding="utf-8")
+    temporary.chmod(0o600)
+    temporary.replace(target)
+
+
+def load_bundle(directory: Path, context: BuildContext) -> Bundle:
+    """Read a bundle back.
+
+    Args:
+        directory: The bundle's directory.
+        context: Finds the transforms that were fitted.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        BundleError: A file is missing or damaged, or the version is another.
+    """
+    state = _read(directory / BUNDLE_FILE)
+    if state.get("version") != BUNDLE_VERSION:
+        raise BundleError(
+            f"{directory}: bundle version {state.get('version')!r} cannot be read by this Rowsmith, which reads "
+            f"version {BUNDLE_VERSION}. Train again, or install the Rowsmith that made it."
+        )
+    _verify(directory, state["files"])
+    model_schema = _converter.structure(state["model_schema"], ModelSchema)
+    vocabulary = state["vocabulary"]
+    return Bundle(
+        directory=directory,
+        table_schema=_converter.structure(state["table_schema"], TableSchema),
+        model_schema=model_schema,
+        transforms=FittedTransforms.restore(state["transforms"], lambda name: _transform(context, name)),
+        metadata=_converter.structure(state["metadata"], ModelMetadata),
+        vocabulary=None if vocabulary is None else Vocabulary.restore(model_schema, vocabulary),
+        report=_converter.structure(state["report"], TrainingReport),
+        max_record_tokens=state["max_record_tokens"],
+        train_rows=state["train_rows"],
+    )
+
+
+def _transform(context: BuildContext, name: str) -> Transform:
+    built = context.resolve(Kind.TRANSFORM, name)
+    assert isinstance(built, Transform)
+    return built
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BundleError(f"{path} is missing: there is no trained model here. Run 'rowsmith train' first.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path} is damaged ({error}). Train again.") from error
+    if not isinstance(state, dict):
+        raise BundleError(f"{path} is damaged: it holds no object. Train again.")
+    return state
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _verify(directory: Path, expected: dict[str, str]) -> None:
+    found = _hashes(directory / MODEL_FOLDER)
+    for name, digest in expected.items():
+        if found.get(name) != digest:
+            state = "missing" if name not in found else "not the one that was saved"
+            raise BundleError(f"{directory / MODEL_FOLDER / name} is {state}. Train again, or restore the file.")

@@ -1,0 +1,71 @@
+"""What a component's builder is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from attrs import evolve, field, frozen
+
+if TYPE_CHECKING:
+    from rowsmith.assembly import AssemblyInputs
+    from rowsmith.bundle import Bundle
+    from rowsmith.components import ComponentRef, Kind
+    from rowsmith.config import RunConfig
+    from rowsmith.generation.loop import BatchFinished
+    from rowsmith.model_metadata import ModelMetadata
+    from rowsmith.registry import Registry
+    from rowsmith.run_directory import RunDirectory
+    from rowsmith.seeds import Seeds
+    from rowsmith.table.schema import ModelSchema, TableSchema
+
+__all__ = ["BuildContext"]
+
+
+@frozen(kw_only=True)
+class BuildContext:
+    """What is known of the run when a component is built.
+
+    Attributes:
+        config: The run's configuration.
+        registry: Finds other components.
+        seeds: Randomness by stage.
+        run_directory: Where the run writes; None for runs that leave nothing behind.
+        table_schema: The user's table; None before it is read.
+        model_schema: The columns that the model speaks; None before transforms are fitted.
+        metadata: Prompt layout, special tokens and context length; None before the model is chosen.
+        bundle: The trained model; None before training ends.
+        assembly: What an assembler is built from; None for every other component.
+        on_batch: Called after every batch of completions that a backend has read.
+    """
+
+    config: RunConfig
+    registry: Registry
+    seeds: Seeds
+    run_directory: RunDirectory | None = None
+    table_schema: TableSchema | None = None
+    model_schema: ModelSchema | None = None
+    metadata: ModelMetadata | None = None
+    bundle: Bundle | None = field(default=None)
+    assembly: AssemblyInputs | None = None
+    on_batch: Callable[[BatchFinished], None] | None = None
+
+    def resolve(self, kind: Kind, ref: ComponentRef | str) -> object:
+        """Build another component, given this same context.
+
+        Args:
+            kind: The kind of the component.
+            ref: Its name, or its name and options.
+
+        Returns:
+            The component.
+
+        Raises:
+            PluginError: No such component, or it cannot be built.
+            ConfigError: Its options are wrong.
+        """
+        return self.registry.build(kind, ref, self)
+
+    def evolve(self, **changes: object) -> BuildContext:
+        """A copy with other values for some attributes."""
+        return evolve(self, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,23 @@
+"""Which text of a spelled table is JSON's ``true``, and which is ``false``."""
+
+from __future__ import annotations
+
+from rowsmith.table.inference import BOOLEAN_SPELLINGS
+from rowsmith.table.schema import ModelColumn
+
+__all__ = ["boolean_spellings"]
+
+
+def boolean_spellings(column: ModelColumn) -> tuple[str, str]:
+    """The text of false and of true in a boolean column.
+
+    Args:
+        column: A column of booleans.
+
+    Returns:
+        What the column says; without that, the pair that its values belong to.
+    """
+    if column.spellings is not None:
+        return column.spellings
+    values = set(column.values or ())
+    return next((pair for pair in BOOLEAN_SPELLINGS if values <= set(pair)), ("false", "true"))

@@ -1,0 +1,93 @@
+"""The dialect as a regular expression and as a JSON Schema.
+
+The regular expression is exact in one direction: everything it matches, ``decode`` accepts, and
+everything that ``encode`` writes, it matches (markers of unseen values aside). It uses only what
+Python, Rust and guided-decoding engines share: literals, classes, counted repeats, plain groups.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from rowsmith.dialect.booleans import boolean_spellings
+from rowsmith.dialect.numbers import GREATEST, LEAST, number_regex
+from rowsmith.dialect.text import json_string
+from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
+
+__all__ = ["json_schema", "record_regex"]
+
+_STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00[01][0-9a-f])*"'
+_SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
+
+
+def record_regex(schema: ModelSchema) -> str:
+    """A regular expression of one record with its line end.
+
+    Args:
+        schema: The columns of a record.
+
+    Returns:
+        An expression to match against the whole text.
+    """
+    fields = (_literal(json_string(column.name)) + ":" + _value_regex(column) for column in schema)
+    return r"\{" + ",".join(fields) + r"\}\n"
+
+
+def _value_regex(column: ModelColumn) -> str:
+    choices = ["null"] if column.nullable else []
+    if column.values is not None:
+        choices = [*map(_literal, _closed_texts(column)), *choices]
+    elif column.kind is JsonKind.STRING:
+        choices.insert(0, _STRING)
+    elif column.kind is JsonKind.BOOLEAN:
+        choices = ["false", "true", *choices]
+    else:
+        choices.insert(0, number_regex(column))
+    return f"(?:{'|'.join(choices)})"
+
+
+def _closed_texts(column: ModelColumn) -> list[str]:
+    values = list(column.values or ())
+    if column.kind is JsonKind.STRING:
+        return [json_string(value) for value in values]
+    if column.kind is JsonKind.BOOLEAN:
+        true = boolean_spellings(column)[1]
+        return ["true" if value == true else "false" for value in values]
+    return values
+
+
+def _literal(text: str) -> str:
+    # Not re.escape: it also escapes characters that some engines do not let be escaped.
+    return _SPECIAL.sub(r"\\\g<0>", text)
+
+
+def json_schema(schema: ModelSchema) -> dict[str, Any]:
+    """The JSON Schema of one record.
+
+    Args:
+        schema: The columns of a record.
+
+    Returns:
+        A schema of draft 2020-12: an object with exactly the schema's keys. It does not speak of the
+        order of keys or of how numbers are spelled.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {column.name: _column_schema(column) for column in schema},
+        "required": list(schema.names),
+        "additionalProperties": False,
+    }
+
+
+def _column_schema(column: ModelColumn) -> dict[str, Any]:
+    if column.values is not None:
+        values = [json.loads(text) for text in _closed_texts(column)]
+        return {"enum": [*values, None] if column.nullable else values}
+    word = "integer" if column.kind is JsonKind.NUMBER and column.integral else column.kind.value
+    described: dict[str, Any] = {"type": [word, "null"] if column.nullable else word}
+    if word == "integer":
+        described |= {"minimum": LEAST, "maximum": GREATEST}
+    return described

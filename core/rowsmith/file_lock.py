@@ -1,0 +1,101 @@
+"""A lock on a directory that a crash cannot leave behind on the machine it happened on.
+
+The operating system holds the lock for as long as the process lives; the file says who holds it,
+for people and for machines that share a file system without sharing locks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rowsmith.errors import RunDirectoryError
+
+__all__ = ["hold_lock"]
+
+# Beyond the text, so that Windows, whose locks are mandatory, still lets others read who holds it.
+_FAR = 1 << 30
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _acquire(handle: int) -> None:
+        os.lseek(handle, _FAR, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _acquire(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _read_holder(handle: int) -> dict[str, Any] | None:
+    os.lseek(handle, 0, os.SEEK_SET)
+    try:
+        holder = json.loads(os.read(handle, 4096))
+    except ValueError:
+        return None
+    return holder if isinstance(holder, dict) else None
+
+
+def _describe(holder: dict[str, Any] | None) -> str:
+    if holder is None:
+        return "another process"
+    return f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
+
+
+def _refuse_if_taken(handle: int, file: Path, directory: Path) -> None:
+    try:
+        _acquire(handle)
+    except OSError as exc:
+        user = _describe(_read_holder(handle))
+        raise RunDirectoryError(
+            f"{directory} is in use by {user}. Wait for it to end, or choose another run directory."
+        ) from exc
+    holder = _read_holder(handle)
+    if holder is not None and holder.get("host") != socket.gethostname():
+        raise RunDirectoryError(
+            f"{directory} was left locked by {_describe(holder)}. If that process is gone, remove {file} and try again."
+        )
+
+
+def _write_holder(handle: int) -> None:
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": int(time.time())}
+    os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.write(handle, json.dumps(holder).encode())
+
+
+@contextlib.contextmanager
+def hold_lock(file: Path, directory: Path) -> Iterator[None]:
+    """Hold a lock file for as long as the context lasts.
+
+    Args:
+        file: The lock file; made if need be, emptied on release and left in place.
+        directory: What it protects, for messages.
+
+    Raises:
+        RunDirectoryError: Another process holds it, or one of another machine left it locked.
+    """
+    try:
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as exc:
+        raise RunDirectoryError(f"Cannot lock {directory}: {exc.strerror or exc}.") from exc
+    try:
+        _refuse_if_taken(handle, file, directory)
+        _write_holder(handle)
+        try:
+            yield
+        finally:
+            # Emptied and not removed: a process that has opened it already must not lock a file
+            # that no other process can find any more.
+            os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)

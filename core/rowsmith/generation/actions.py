@@ -1,0 +1,210 @@
+"""What happens to the rows of a batch after parsing: inverse transforms, then the user's constraints.
+
+A data action is ``fn(rows, accepted) -> (valid, rejected)``. Rows carry a hidden column that names
+each record; whatever comes back is matched by it, so that no row is lost, doubled or made up. A
+callable of one argument may return just the rows to keep. The function gets a frame of its own:
+what it does to it reaches nobody else.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from attrs import frozen
+
+from rowsmith.errors import DataError, PluginContractError
+
+__all__ = [
+    "RECORD_ID",
+    "REJECT_REASON",
+    "Accepted",
+    "ActionOutcome",
+    "DataActionsFn",
+    "describe",
+    "lift",
+    "rejected_record_to_error",
+    "run_actions",
+]
+
+RECORD_ID = "__rowsmith_record_id__"
+"""Hidden column that names each record on its way through data actions."""
+
+REJECT_REASON = "__rowsmith_reject_reason__"
+"""Optional column of the rejected rows: why, in words."""
+
+DataActionsFn = Callable[..., Any]
+"""``fn(rows, accepted) -> (valid, rejected)``, or ``fn(rows) -> valid``."""
+
+
+class Accepted:
+    """The rows accepted so far, batch by batch, for reading; nothing is copied or joined.
+
+    Args:
+        frames: Gives the accepted frames each time it is called.
+    """
+
+    def __init__(self, frames: Callable[[], Iterable[pd.DataFrame]]) -> None:
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return sum(len(frame) for frame in self._frames())
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        for frame in self._frames():
+            yield frame.copy(deep=False)
+
+    def columns(self, name: str) -> Iterator[pd.Series[Any]]:
+        """One column of the accepted rows, a series for each batch.
+
+        Args:
+            name: The column.
+
+        Raises:
+            KeyError: An accepted frame has no such column.
+        """
+        for frame in self:
+            yield frame[name]
+
+
+@frozen
+class ActionOutcome:
+    """What data actions made of a batch.
+
+    Attributes:
+        valid: Rows that stand, without hidden columns.
+        rejected: The error of each rejected row, by its position in the batch.
+    """
+
+    valid: pd.DataFrame
+    rejected: dict[int, tuple[str, str]]
+
+
+def rejected_record_to_error(record: dict[str, Any]) -> tuple[str, str]:
+    """The error of a record that data actions rejected.
+
+    Args:
+        record: The record; its hidden reason is used where there is one, its cells never are.
+
+    Returns:
+        ``(detailed, summary)``, both the same: a reason stands for itself at either level of detail.
+    """
+    reason = record.get(REJECT_REASON)
+    stated = isinstance(reason, str) and reason.strip()
+    message = f"Rejected by the data actions: {reason}" if stated else "Rejected by the data actions"
+    return message, message
+
+
+def lift(fn: DataActionsFn) -> Callable[[pd.DataFrame, Accepted], Any]:
+    """Make a data action of one argument take two.
+
+    Args:
+        fn: A data action of one or two arguments. A second parameter with a default counts only
+            when it is named ``accepted``.
+    """
+    return fn if _takes_accepted(fn) else lambda rows, accepted: fn(rows)
+
+
+def run_actions(fn: DataActionsFn, frame: pd.DataFrame, accepted: Accepted, first_id: int = 0) -> ActionOutcome:
+    """Apply a data action to the valid rows of a batch, and check what it returns.
+
+    Args:
+        fn: The data action.
+        frame: The rows; left as they are.
+        accepted: Rows accepted before.
+        first_id: Record id of the first row; ids count up from it.
+
+    Returns:
+        The rows that stand, and the errors of the rejected ones.
+
+    Raises:
+        PluginContractError: The answer is no frame or pair of frames, lacks the hidden column, holds
+            an id twice or one that is unknown, or leaves an id out.
+        DataError: A column of the table has the name of the hidden one.
+    """
+    if RECORD_ID in frame.columns:
+        raise DataError(f"the column name {RECORD_ID!r} is reserved; give that column of the table another name")
+    ids = np.arange(first_id, first_id + len(frame), dtype=np.int64)
+    rows = frame.copy()
+    rows[RECORD_ID] = ids
+    answer = lift(fn)(rows, accepted)
+    valid, rejected = _as_pair(fn, answer)
+    kept = _positions(fn, valid, "valid", first_id, len(frame))
+    errors = _errors(fn, rejected, kept, first_id, len(frame))
+    hidden = [name for name in (RECORD_ID, REJECT_REASON) if name in valid.columns]
+    return ActionOutcome(valid.drop(columns=hidden).reset_index(drop=True), errors)
+
+
+def _takes_accepted(fn: DataActionsFn) -> bool:
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):
+        return True
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return True
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(places) > 1 and (places[1].default is inspect.Parameter.empty or places[1].name == "accepted")
+
+
+def describe(fn: DataActionsFn) -> str:
+    """The full name of a data action, for messages."""
+    module = getattr(fn, "__module__", None) or type(fn).__module__
+    return f"{module}.{getattr(fn, '__qualname__', type(fn).__qualname__)}"
+
+
+def _breach(fn: DataActionsFn, what: str) -> PluginContractError:
+    return PluginContractError(f"data action {describe(fn)} {what}")
+
+
+def _as_pair(fn: DataActionsFn, answer: Any) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    if isinstance(answer, pd.DataFrame):
+        return answer, None
+    valid, rejected = answer if isinstance(answer, tuple) and len(answer) == 2 else (None, None)
+    if not isinstance(valid, pd.DataFrame) or not isinstance(rejected, pd.DataFrame):
+        raise _breach(
+            fn, f"returned {type(answer).__name__}; it must return the valid rows, or (valid, rejected) frames"
+        )
+    return valid, rejected
+
+
+def _positions(fn: DataActionsFn, frame: pd.DataFrame, part: str, first_id: int, size: int) -> Sequence[int]:
+    """Where the rows of a returned frame stood in the batch."""
+    if not len(frame):
+        return []
+    if RECORD_ID not in frame.columns:
+        raise _breach(fn, f"returned {part} rows without the hidden column {RECORD_ID!r}; rows must keep it")
+    positions = [_position(cell, first_id, size) for cell in frame[RECORD_ID].tolist()]
+    unknown = positions.count(-1)
+    if unknown:
+        raise _breach(fn, f"returned {unknown} {part} rows whose record id is not of this batch; it cannot add rows")
+    if len(set(positions)) < len(positions):
+        raise _breach(
+            fn, f"returned {len(positions) - len(set(positions))} record ids more than once among the {part} rows"
+        )
+    return positions
+
+
+def _position(cell: Any, first_id: int, size: int) -> int:
+    known = isinstance(cell, int | float) and cell == cell and first_id <= cell < first_id + size and cell == int(cell)
+    return int(cell) - first_id if known else -1
+
+
+def _errors(
+    fn: DataActionsFn, rejected: pd.DataFrame | None, kept: Sequence[int], first_id: int, size: int
+) -> dict[int, tuple[str, str]]:
+    left = set(range(size)).difference(kept)
+    if rejected is None:
+        return {position: rejected_record_to_error({}) for position in sorted(left)}
+    positions = _positions(fn, rejected, "rejected", first_id, size)
+    both = len(set(positions)) - len(left.intersection(positions))
+    if both:
+        raise _breach(fn, f"returned {both} records both as valid and as rejected")
+    lost = len(left) - len(positions)
+    if lost:
+        raise _breach(fn, f"lost {lost} of {size} records: each must come back as valid or as rejected")
+    reasons = rejected[REJECT_REASON].tolist() if REJECT_REASON in rejected.columns else [None] * len(positions)
+    pairs = sorted(zip(positions, reasons, strict=True), key=lambda pair: pair[0])
+    return {position: rejected_record_to_error({REJECT_REASON: reason}) for position, reason in pairs}

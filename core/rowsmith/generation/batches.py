@@ -1,0 +1,299 @@
+"""Batches of one job gathered up: how much is done, how much to ask for next, when to stop.
+
+The accumulator asks one stopping policy and applies the rules on batches without valid records. It
+never throws rows away: whatever ends a job, ``to_dataframe`` holds every valid record so far.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pandas as pd
+
+from rowsmith.errors import PluginContractError
+from rowsmith.generation import rules
+from rowsmith.generation.actions import Accepted, DataActionsFn, describe, run_actions
+from rowsmith.generation.batch import Batch
+from rowsmith.generation.frames import check_columns, join_frames
+from rowsmith.generation.sizing import check_sizes, default_batch_size, default_budget, is_enough, next_batch_size
+from rowsmith.generation.status import GenerationStatus
+from rowsmith.generation.stopping import DEFAULT_PATIENCE, Progress, Stop, StoppingPolicy
+from rowsmith.generation.totals import Totals
+
+__all__ = ["GenerationBatches"]
+
+_logger = logging.getLogger(__name__)
+
+
+class GenerationBatches:
+    """Accumulator that tracks batches during generation.
+
+    Args:
+        target_num_records: Valid records wanted; None for no target.
+        batches: Batches made before. They count, as they are: data actions and stopping rules are
+            not applied to them again.
+        max_num_prompts_per_batch: Most prompts in one call to the engine; None means a twentieth of
+            the target, at least 100 and at most 2000, or 100 without a target.
+        invalid_fraction_threshold: With ``patience``, builds the patience policy.
+        patience: With ``invalid_fraction_threshold``, builds the patience policy.
+        data_actions_fn: Turns each batch's valid rows into the rows that stand and rejected ones.
+        policy: When to stop; takes the place of threshold and patience.
+        columns: Columns that the rows must have; checked as soon as there are rows, and not first when
+            the table is asked for.
+        max_num_prompts: Prompts after which the job ends short of its target; None means 100 for
+            each record wanted and 20 full batches.
+        clock: Seconds, for the elapsed time that policies see.
+
+    Attributes:
+        status: Where the job stands.
+        stop_reason: Why it stopped short; None when it did not.
+        running_stopping_metric: Exponential average of the batches' shares of invalid records, with
+            weight 2 / (patience + 1) on the newest; 0 before the first batch.
+        stop_condition: What the policy counts bad batches with; None when it does not.
+        batches: The batches so far.
+
+    Raises:
+        ParameterError: Threshold without patience or the reverse, or both beside a policy; a
+            negative target; a batch size below 1.
+    """
+
+    def __init__(
+        self,
+        target_num_records: int | None = None,
+        batches: list[Batch] | None = None,
+        max_num_prompts_per_batch: int | None = None,
+        invalid_fraction_threshold: float | None = None,
+        patience: int | None = None,
+        data_actions_fn: DataActionsFn | None = None,
+        *,
+        policy: StoppingPolicy | None = None,
+        columns: Sequence[str] = (),
+        max_num_prompts: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        check_sizes(target_num_records, max_num_prompts_per_batch, max_num_prompts)
+        self.target_num_records = target_num_records
+        self.max_num_prompts_per_batch = max_num_prompts_per_batch or default_batch_size(target_num_records)
+        self.max_num_prompts = max_num_prompts or default_budget(target_num_records, self.max_num_prompts_per_batch)
+        self.data_actions_fn = data_actions_fn
+        self._columns = tuple(columns)
+        self._policy = rules.choose_policy(policy, invalid_fraction_threshold, patience)
+        self.stop_condition = self._policy.condition if self._policy is not None else None
+        self.status = GenerationStatus.IN_PROGRESS
+        self.stop_reason: str | None = None
+        self.running_stopping_metric = 0.0
+        self.batches: list[Batch] = []
+        self._clock = clock
+        self._started = clock()
+        self._totals = Totals()
+        self._next_record_id = 0
+        for batch in batches or ():
+            self._count(batch)
+
+    @property
+    def num_batches(self) -> int:
+        """Number of batches."""
+        return len(self.batches)
+
+    @property
+    def num_prompts(self) -> int:
+        """Prompts completed."""
+        return self._totals.prompts
+
+    @property
+    def num_valid_records(self) -> int:
+        """Records that passed."""
+        return self._totals.valid_records
+
+    @property
+    def num_invalid_records(self) -> int:
+        """Records that failed."""
+        return self._totals.invalid_records
+
+    @property
+    def total_completion_tokens(self) -> int:
+        """Tokens of all completions."""
+        return self._totals.completion_tokens
+
+    @property
+    def total_valid_record_tokens(self) -> int:
+        """Tokens of valid records."""
+        return self._totals.valid_tokens
+
+    @property
+    def total_invalid_record_tokens(self) -> int:
+        """Tokens of invalid records."""
+        return self._totals.invalid_tokens
+
+    @property
+    def total_non_record_tokens(self) -> int:
+        """Tokens outside records."""
+        return self._totals.completion_tokens - self._totals.valid_tokens - self._totals.invalid_tokens
+
+    @property
+    def total_tokenization_time_sec(self) -> float:
+        """Seconds spent counting tokens."""
+        return self._totals.tokenization_seconds
+
+    @property
+    def num_length_truncated_completions(self) -> int:
+        """Completions that were cut at their longest length."""
+        return self._totals.truncated
+
+    @property
+    def target_met(self) -> bool:
+        """Whether there is a target and as many valid records."""
+        return self.target_num_records is not None and self.num_valid_records >= self.target_num_records
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing more to ask for."""
+        return self.target_met or self.status is not GenerationStatus.IN_PROGRESS
+
+    def add_batch(self, batch: Batch) -> None:
+        """Add a batch and update the status.
+
+        A batch without any valid record ends the job, unless a patient policy is there to judge it;
+        even then the very first batch ends it, except when all its completions were cut at their
+        longest length and so had no chance of a whole record.
+
+        Args:
+            batch: The batch; its data actions are applied here.
+
+        Raises:
+            PluginContractError: The data actions break their contract or rows lack a column, and the batch
+                is not added; or the policy breaks its contract.
+        """
+        self._apply_actions(batch)
+        first = not self.batches
+        self._count(batch)
+        if self.finished:
+            return
+        stop = (
+            rules.stop_without_records(batch, first, self._policy is not None and self._policy.patient)
+            or self._ask_policy(batch)
+            or rules.stop_over_budget(self.num_prompts, self.num_valid_records, self.max_num_prompts)
+        )
+        if stop is not None:
+            self.status, self.stop_reason = stop.status, stop.reason
+
+    def get_next_num_prompts(self) -> int:
+        """How many prompts the next batch should have; 0 when the target is met.
+
+        Without a target, a full batch. Before the first batch, a small probe. Without a valid record so
+        far, a full batch, or the probe again when the newest batch was cut at its longest length
+        throughout. Otherwise what is missing, over the records that a prompt gave so far, and a buffer.
+        """
+        return next_batch_size(
+            self.max_num_prompts_per_batch,
+            self.target_num_records,
+            self.num_valid_records,
+            self.num_prompts,
+            bool(self.batches) and self.batches[-1].fully_length_truncated,
+        )
+
+    def would_suffice(self, batch: Batch) -> bool:
+        """Whether a batch that is still being read should meet the target once it is added."""
+        if self.target_num_records is None:
+            return False
+        missing = self.target_num_records - self.num_valid_records
+        return is_enough(missing, batch.num_valid_records, self._totals.accepted_share(self.data_actions_fn is None))
+
+    def interrupt(self, reason: str) -> None:
+        """End the job from outside, keeping what there is; ``reason`` is for people."""
+        self.status, self.stop_reason = GenerationStatus.INCOMPLETE, reason
+
+    def job_complete(self) -> None:
+        """Give the job its final status and log it: a met target is complete whatever else happened."""
+        if self.target_met:
+            self.status, self.stop_reason = GenerationStatus.COMPLETE, None
+        elif self.status is GenerationStatus.IN_PROGRESS:
+            ended = self.target_num_records is None
+            self.status = GenerationStatus.COMPLETE if ended else GenerationStatus.INCOMPLETE
+        self.log_status()
+
+    def log_status(self) -> None:
+        """Log where the job stands; it never raises, so no row is lost for a log line."""
+        done = self.status in (GenerationStatus.COMPLETE, GenerationStatus.IN_PROGRESS)
+        _logger.log(
+            logging.INFO if done else logging.WARNING,
+            "generation %s: %d valid records of %s, %d invalid, %d prompts in %d batches%s",
+            self.status.value.replace("_", " "),
+            self.num_valid_records,
+            "any number" if self.target_num_records is None else self.target_num_records,
+            self.num_invalid_records,
+            self.num_prompts,
+            self.num_batches,
+            f"; {self.stop_reason}" if self.stop_reason else "",
+        )
+
+    def to_dataframe(self, columns: list[str], max_num_records: int | None = None) -> pd.DataFrame:
+        """The valid records of all batches.
+
+        Args:
+            columns: Columns of the output, in order.
+            max_num_records: Most rows; None for all.
+
+        Returns:
+            The rows; no rows with those columns when there are none. Values that no data action has
+            typed take the types of the whole column, not of a batch.
+
+        Raises:
+            GenerationError: No batch has one of the columns.
+        """
+        typed = any(batch.settled for batch in self.batches)
+        return join_frames(self._frames(), columns, max_num_records, typed)
+
+    def progress(self, batch: Batch) -> Progress:
+        """What policies are told after ``batch``."""
+        return Progress(
+            num_batches=self.num_batches,
+            num_prompts=self.num_prompts,
+            num_valid_records=self.num_valid_records,
+            num_invalid_records=self.num_invalid_records,
+            target_num_records=self.target_num_records,
+            batch_invalid_fraction=batch.stopping_metric,
+            running_stopping_metric=self.running_stopping_metric,
+            elapsed_seconds=self._clock() - self._started,
+            num_length_truncated_completions=self.num_length_truncated_completions,
+            batch_length_truncated_completions=batch.num_length_truncated_completions,
+        )
+
+    def _frames(self) -> Iterator[pd.DataFrame]:
+        for batch in self.batches:
+            frame = batch.to_dataframe()
+            if frame is not None:
+                yield frame
+
+    def _apply_actions(self, batch: Batch) -> None:
+        frame = batch.to_dataframe()
+        if frame is None or batch.settled:
+            return
+        if self.data_actions_fn is None:
+            if not self.num_valid_records:
+                check_columns(frame, self._columns, "the processor")
+            return
+        outcome = run_actions(self.data_actions_fn, frame, Accepted(self._frames), self._next_record_id)
+        if not outcome.valid.empty:
+            check_columns(outcome.valid, self._columns, f"data action {describe(self.data_actions_fn)}")
+        batch.settle(outcome.valid, outcome.rejected)
+        self._next_record_id += len(frame)
+
+    def _count(self, batch: Batch) -> None:
+        metric = batch.stopping_metric
+        patience = DEFAULT_PATIENCE if self.stop_condition is None else self.stop_condition.patience
+        weight = 2.0 / (patience + 1) if self.batches else 1.0
+        self.running_stopping_metric += weight * (metric - self.running_stopping_metric)
+        self._totals.add(batch)
+        self.batches.append(batch)
+
+    def _ask_policy(self, batch: Batch) -> Stop | None:
+        if self._policy is None:
+            return None
+        answer = self._policy.decide(self.progress(batch))
+        if answer is not None and not isinstance(answer, Stop):
+            name = type(self._policy).__qualname__
+            raise PluginContractError(f"policy {name} answered {type(answer).__name__}; it must answer Stop or None")
+        return answer

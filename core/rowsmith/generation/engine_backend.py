@@ -1,0 +1,221 @@
+"""The backend that any engine gets: lifecycle and the shared loop around ``Engine.complete``."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from rowsmith.errors import GenerationError, ParameterError, RowsmithError
+from rowsmith.generation.actions import DataActionsFn
+from rowsmith.generation.backend import GeneratorBackend
+from rowsmith.generation.batches import GenerationBatches
+from rowsmith.generation.loop import BatchFinished, Loop
+from rowsmith.generation.processors import Processor
+from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
+from rowsmith.generation.results import GenerateJobResults, GenerationFailure
+from rowsmith.generation.sampling import resolve_sampling
+from rowsmith.generation.stopping import StoppingPolicy
+from rowsmith.generation.tokens import TokenCounter
+from rowsmith.seeds import Seeds
+
+if TYPE_CHECKING:
+    from rowsmith.config import RunConfig
+    from rowsmith.model_metadata import ModelMetadata
+    from rowsmith.run_directory import Workdir
+
+__all__ = ["SAMPLING_STAGE", "EngineBackend"]
+
+SAMPLING_STAGE = "generation.sampling"
+"""Stage whose seed the draws of an engine get."""
+
+_logger = logging.getLogger(__name__)
+
+
+class EngineBackend(GeneratorBackend):
+    """Generates records with an engine.
+
+    Request ids count up over the life of the backend, and draws are keyed by them: a second
+    ``generate`` makes new records, and a new backend with the same seed makes the first ones again.
+
+    Args:
+        config: The run's configuration.
+        model_metadata: Prompt layout, special tokens and context length; None when the engine knows
+            its own limits.
+        engine: Completes prompts.
+        processor: Turns completions into records.
+        prompt_ids: Token ids that every completion continues.
+        columns: Columns of the output, in order.
+        policy: Makes the stopping policy of each ``generate``; None for the rules that always hold.
+        seeds: Randomness; None takes the configuration's seed.
+        workdir: Directory of the run; None for a run that leaves nothing behind.
+        forced_ids: Token ids that every completion begins with.
+        batch_finished: Told after each batch; what it raises is logged.
+        remote: Whether the engine runs behind a network endpoint.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        model_metadata: ModelMetadata | None,
+        *,
+        engine: Engine,
+        processor: Processor,
+        prompt_ids: Sequence[int],
+        columns: Sequence[str],
+        policy: Callable[[], StoppingPolicy | None] | None = None,
+        seeds: Seeds | None = None,
+        workdir: Workdir | None = None,
+        forced_ids: Sequence[int] = (),
+        batch_finished: Callable[[BatchFinished], None] | None = None,
+        remote: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.engine = engine
+        self.remote = remote
+        self.elapsed_time = 0.0
+        self.batch_finished = batch_finished
+        if model_metadata is not None:
+            self.model_metadata = model_metadata
+        if workdir is not None:
+            self.workdir = workdir
+        self._longest = None if model_metadata is None else model_metadata.max_seq_length - len(prompt_ids)
+        self._processor = processor
+        self._prompt_ids = tuple(prompt_ids)
+        self._columns = list(columns)
+        self._policy = policy
+        self._seeds = seeds or Seeds(config.seed)
+        self._forced_ids = tuple(forced_ids)
+        self._clock = clock
+        self._request_ids = count()
+        self._params: SamplingParams | None = None
+        self._started = False
+        self._stopped = True
+
+    def initialize(self) -> None:
+        """Start the engine; does nothing when it is started.
+
+        Raises:
+            ParameterError: The prompt leaves no room for a completion.
+        """
+        if self._started:
+            return
+        if self._longest is not None and self._longest < 1:
+            raise ParameterError(
+                f"the prompt takes {len(self._prompt_ids)} tokens and fills the model's context; "
+                "use fewer columns, or a model with a longer context"
+            )
+        self._stopped = False
+        try:
+            self.engine.start()
+        except BaseException:
+            self.teardown()
+            raise
+        self._started = True
+        self.gen_method = self.engine.complete
+
+    def prepare_params(self, **kwargs: Any) -> None:
+        """Check sampling parameters and keep them for the calls of ``generate`` that follow.
+
+        Args:
+            **kwargs: ``temperature``, ``top_p``, ``max_new_tokens``, ``constrained``, ``seed``,
+                ``do_sample``, and the options that the engine names. What is left out, or None, comes
+                from the configuration.
+
+        Raises:
+            GenerationError: The backend is not initialized.
+            ParameterError: A parameter is unknown, out of range, or contradicts another.
+        """
+        if not self._started:
+            raise GenerationError("prepare_params was called before initialize; call initialize first")
+        self._params = resolve_sampling(
+            kwargs,
+            self.config.generation,
+            self._seeds.integer(SAMPLING_STAGE),
+            self._longest,
+            self.engine.sampling_options,
+        )
+
+    def generate(self, data_actions_fn: DataActionsFn | None = None) -> GenerateJobResults:
+        """Make records until there are ``generation.num_records``, or a stopping rule ends the job.
+
+        An interrupt ends it with what there is, as incomplete.
+
+        Args:
+            data_actions_fn: Applied to the valid records of each batch.
+
+        Returns:
+            The rows, never more than asked for, and how the job went; also kept in ``gen_results``.
+
+        Raises:
+            GenerationError: The backend is not ready. Or the job failed midway: then it is a
+                ``GenerationFailure``, whose ``results`` hold the rows made before.
+        """
+        if not self._started or self._params is None:
+            missing = "prepare_params" if self._started else "initialize and prepare_params"
+            raise GenerationError(f"generate was called too early; call {missing} first")
+        started = self._clock()
+        batches = self._new_batches(data_actions_fn)
+        failure: Exception | None = None
+        try:
+            self._new_loop(self._params).run(batches)
+        except Exception as error:
+            failure = error
+        batches.job_complete()
+        self.elapsed_time = self._clock() - started
+        target = self.config.generation.num_records
+        self.gen_results = GenerateJobResults.from_batches(batches, target, self._columns, self.elapsed_time)
+        if failure is not None:
+            raise _failure(failure, self.gen_results) from failure
+        return self.gen_results
+
+    def teardown(self) -> None:
+        """Stop the engine; safe to call at any time, any number of times."""
+        self._started = False
+        self._params = None
+        self.gen_method = None
+        if self._stopped:
+            return
+        self._stopped = True
+        try:
+            self.engine.stop()
+        except Exception:
+            _logger.warning("the engine failed while it was stopped", exc_info=True)
+
+    def _new_batches(self, data_actions_fn: DataActionsFn | None) -> GenerationBatches:
+        return GenerationBatches(
+            target_num_records=self.config.generation.num_records,
+            max_num_prompts_per_batch=self.engine.max_num_prompts,
+            data_actions_fn=data_actions_fn,
+            policy=self._policy() if self._policy is not None else None,
+            columns=self._columns,
+            clock=self._clock,
+        )
+
+    def _new_loop(self, params: SamplingParams) -> Loop:
+        return Loop(
+            engine=self.engine,
+            processor=self._processor,
+            params=params,
+            request_ids=self._request_ids,
+            make_request=self._request,
+            counter=TokenCounter(self.engine.count_tokens),
+            batch_finished=self.batch_finished,
+            clock=self._clock,
+        )
+
+    def _request(self, request_id: int) -> CompletionRequest:
+        return CompletionRequest(request_id, self._prompt_ids, forced_ids=self._forced_ids)
+
+
+def _failure(error: Exception, results: GenerateJobResults) -> GenerationFailure:
+    kind = "" if isinstance(error, RowsmithError) else f"{type(error).__name__}: "
+    rows = len(results.df)
+    failure = GenerationFailure(f"generation broke off after {rows} rows, which are kept: {kind}{error}", results)
+    if isinstance(error, RowsmithError):
+        failure.exit_code = type(error).exit_code  # type: ignore[misc]
+    return failure

@@ -1,0 +1,66 @@
+"""Frames of batches, checked and joined into one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pandas as pd
+
+from rowsmith.errors import GenerationError, PluginContractError
+
+__all__ = ["check_columns", "join_frames"]
+
+
+def check_columns(frame: pd.DataFrame, columns: Iterable[str], maker: str) -> None:
+    """Refuse rows of a plugin that lack a column of the output.
+
+    Args:
+        frame: The rows.
+        columns: Columns of the output.
+        maker: Who made the rows, for the message.
+
+    Raises:
+        PluginContractError: Columns are missing.
+    """
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise PluginContractError(
+            f"{maker} gave rows without the columns {missing}; they have {list(frame.columns)}. "
+            "Every column of the output must be there, with nulls where a row has no value"
+        )
+
+
+def join_frames(frames: Iterable[pd.DataFrame], columns: Sequence[str], most: int | None, typed: bool) -> pd.DataFrame:
+    """Join frames into one table.
+
+    Args:
+        frames: The frames, in order.
+        columns: Columns of the table, in order.
+        most: Most rows; None for all.
+        typed: Whether the columns' types are to stay; otherwise each takes the type that all of its
+            values have.
+
+    Returns:
+        The table; no rows with those columns when there are no frames.
+
+    Raises:
+        GenerationError: No frame has one of the columns.
+    """
+    needed = list(_first(frames, most))
+    if not needed:
+        return pd.DataFrame(columns=list(columns))
+    table = pd.concat(needed, ignore_index=True) if len(needed) > 1 else needed[0].reset_index(drop=True)
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise GenerationError(f"generated records have no column {missing}; they have {list(table.columns)}")
+    table = table[list(columns)].head(len(table) if most is None else most)
+    return table if typed else table.infer_objects()
+
+
+def _first(frames: Iterable[pd.DataFrame], most: int | None) -> Iterator[pd.DataFrame]:
+    rows = 0
+    for frame in frames:
+        if most is not None and rows >= most:
+            return
+        rows += len(frame)
+        yield frame

@@ -1,0 +1,215 @@
+"""The loop that all engines share: plan a batch, parse what comes, stop when there is enough.
+
+It never throws a valid row away: what was parsed before an interrupt or a failure is added first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import numpy as np
+from attrs import field, frozen
+
+from rowsmith.errors import GenerationError, PluginContractError
+from rowsmith.generation.batch import Batch
+from rowsmith.generation.batches import GenerationBatches
+from rowsmith.generation.processors import Processor
+from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
+from rowsmith.generation.tokens import TokenCounter
+
+__all__ = ["INTERRUPTED", "BatchFinished", "Loop"]
+
+INTERRUPTED = "interrupted"
+"""``stop_reason`` of a job that the user interrupted."""
+
+_SHOWN_IDS = 5
+
+_logger = logging.getLogger(__name__)
+
+
+@frozen(kw_only=True)
+class BatchFinished:
+    """What a progress display is told after each batch.
+
+    Attributes:
+        number: The batch's number, from 0.
+        batch: The batch; its texts and errors are only there during the call.
+        seconds: How long the batch took.
+        num_prompts: Prompts so far.
+        num_valid_records: Valid records so far.
+        num_invalid_records: Invalid records so far.
+        target_num_records: Valid records wanted; None for no target.
+        elapsed_seconds: How long the job has taken.
+    """
+
+    number: int
+    batch: Batch
+    seconds: float
+    num_prompts: int
+    num_valid_records: int
+    num_invalid_records: int
+    target_num_records: int | None
+    elapsed_seconds: float
+
+    @property
+    def records_per_second(self) -> float:
+        """Valid records over the job's time; 0 before any time has passed."""
+        return self.num_valid_records / self.elapsed_seconds if self.elapsed_seconds > 0 else 0.0
+
+    @property
+    def valid_record_fraction(self) -> float:
+        """Share of valid records among all records so far; 0 when there are none."""
+        records = self.num_valid_records + self.num_invalid_records
+        return self.num_valid_records / records if records else 0.0
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Time left at the rate so far; None without a target or a rate."""
+        if self.target_num_records is None or not self.records_per_second:
+            return None
+        return max(0, self.target_num_records - self.num_valid_records) / self.records_per_second
+
+
+@frozen(kw_only=True)
+class Loop:
+    """One job's way from prompts to batches.
+
+    Attributes:
+        engine: Completes prompts; already started.
+        processor: Turns completions into records.
+        params: How completions are drawn.
+        request_ids: Gives a new id for each request.
+        make_request: Makes the request of an id.
+        counter: Counts tokens.
+        batch_finished: Told after each batch; what it raises is logged and changes nothing.
+        clock: Seconds.
+    """
+
+    engine: Engine
+    processor: Processor
+    params: SamplingParams
+    request_ids: Iterator[int]
+    make_request: Callable[[int], CompletionRequest]
+    counter: TokenCounter = field(factory=TokenCounter)
+    batch_finished: Callable[[BatchFinished], None] | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def run(self, batches: GenerationBatches) -> None:
+        """Fill batches until they say that there is nothing more to ask for.
+
+        An interrupt ends the job with what there is. After a failure the accumulator holds
+        everything that was valid before it.
+
+        Args:
+            batches: The accumulator.
+
+        Raises:
+            GenerationError: The engine answered a request twice or never, or one it was not given.
+            Exception: Whatever engine, processor, data actions or policy raise.
+        """
+        job_started = self.clock()
+        batch: Batch | None = None
+        try:
+            while not batches.finished:
+                started = self.clock()
+                batch = Batch(self.processor, count_tokens=self.counter)
+                self._fill(batch, batches)
+                batches.add_batch(batch)
+                self._report(batch, batches, started, job_started)
+                batch.release()
+        except KeyboardInterrupt:
+            _keep(batch, batches)
+            batches.interrupt(INTERRUPTED)
+        except Exception as error:
+            _keep(batch, batches)
+            batches.interrupt(f"{type(error).__name__}: {error}")
+            raise
+
+    def _fill(self, batch: Batch, batches: GenerationBatches) -> None:
+        size = batches.get_next_num_prompts()
+        requests = [self.make_request(request_id) for request_id in islice(self.request_ids, size)]
+        asked = frozenset(request.request_id for request in requests)
+        waiting = set(asked)
+        with _closing(self.engine.complete(requests, self.params)) as blocks:
+            for block in blocks:
+                self._absorb(block, batch, asked, waiting)
+                if batches.would_suffice(batch):
+                    batch.cut_short = bool(waiting)
+                    return
+        if waiting:
+            raise GenerationError(
+                f"{self._engine_name} left {len(waiting)} of {size} requests unanswered: {_some(waiting)}"
+            )
+
+    def _absorb(self, block: CompletionBlock, batch: Batch, asked: frozenset[int], waiting: set[int]) -> None:
+        """Read one block; a path that skips text would branch off here."""
+        if not isinstance(block, CompletionBlock):
+            raise PluginContractError(
+                f"{self._engine_name} yielded {type(block).__name__}; it must yield CompletionBlock"
+            )
+        wrong = []
+        for row, request_id in enumerate(np.asarray(block.request_ids).tolist()):
+            if request_id in waiting:
+                batch.process_completion(request_id, block.completion(row))
+                waiting.remove(request_id)
+            else:
+                wrong.append(request_id)
+        if wrong:
+            what = "twice" if asked.issuperset(wrong) else "that it was not asked"
+            raise GenerationError(f"{self._engine_name} answered {len(wrong)} requests {what}: {_some(wrong)}")
+
+    @property
+    def _engine_name(self) -> str:
+        return f"engine {type(self.engine).__qualname__}"
+
+    def _report(self, batch: Batch, batches: GenerationBatches, started: float, job_started: float) -> None:
+        if self.batch_finished is None:
+            return
+        now = self.clock()
+        report = BatchFinished(
+            number=batches.num_batches - 1,
+            batch=batch,
+            seconds=now - started,
+            num_prompts=batches.num_prompts,
+            num_valid_records=batches.num_valid_records,
+            num_invalid_records=batches.num_invalid_records,
+            target_num_records=batches.target_num_records,
+            elapsed_seconds=now - job_started,
+        )
+        try:
+            self.batch_finished(report)
+        except Exception:
+            _logger.warning("the observer of finished batches failed", exc_info=True)
+
+
+def _some(ids: set[int] | list[int]) -> str:
+    shown = sorted(ids)[:_SHOWN_IDS]
+    return ", ".join(map(str, shown)) + (", ..." if len(ids) > len(shown) else "")
+
+
+def _keep(batch: Batch | None, batches: GenerationBatches) -> None:
+    """Add what was parsed of a batch that was never finished."""
+    if batch is None or not batch.num_prompts or (batches.batches and batches.batches[-1] is batch):
+        return
+    try:
+        batches.add_batch(batch)
+    except Exception:
+        _logger.warning("%d records of the last batch cannot be kept", batch.num_valid_records, exc_info=True)
+
+
+@contextlib.contextmanager
+def _closing(blocks: Iterator[CompletionBlock]) -> Iterator[Iterator[CompletionBlock]]:
+    """Abort what the engine has not yielded; failing to do so takes no row back."""
+    try:
+        yield blocks
+    finally:
+        close = getattr(blocks, "close", None)
+        try:
+            if close is not None:
+                close()
+        except Exception:
+            _logger.warning("the engine failed while its remaining completions were aborted", exc_info=True)

@@ -1,0 +1,189 @@
+"""What an engine is asked and what it answers: the one primitive that an inference engine implements.
+
+An engine turns requests (token ids) into blocks of completions, in any order, keyed by request id.
+It knows nothing of records, targets or stopping: the shared loop does.
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+
+from rowsmith.errors import ParameterError
+
+__all__ = ["Completion", "CompletionBlock", "CompletionRequest", "Engine", "FinishReason", "SamplingParams"]
+
+Decode = Callable[[Sequence[int]], str]
+
+
+class FinishReason(enum.StrEnum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    ABORT = "abort"
+
+
+@frozen(kw_only=True)
+class SamplingParams:
+    """How completions are drawn.
+
+    Attributes:
+        temperature: 0 takes the most likely token every time.
+        top_p: Share of probability mass that is kept, in (0, 1].
+        max_new_tokens: Longest completion in tokens; None leaves it to the engine.
+        constrained: Whether completions must follow the grammar of the records.
+        seed: Seed of the draws; a draw depends on it, the request id and the position alone.
+        extra: Options of one engine, by name (see ``Engine.sampling_options``).
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_new_tokens: int | None = None
+    constrained: bool = True
+    seed: int = 0
+    extra: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
+class CompletionRequest:
+    """One prompt to be completed.
+
+    Attributes:
+        request_id: Names the completion; unique while a backend lives.
+        prompt_ids: Token ids of the prompt.
+        max_tokens: Longest completion for this request; None means ``SamplingParams.max_new_tokens``.
+        forced_ids: Token ids that the completion begins with; they are part of it.
+    """
+
+    request_id: int
+    prompt_ids: tuple[int, ...]
+    max_tokens: int | None = None
+    forced_ids: tuple[int, ...] = ()
+
+
+@frozen
+class Completion:
+    """The completion of one request.
+
+    Attributes:
+        text: The text, special tokens left out.
+        finish_reason: Why it ended; None when nobody knows.
+        num_tokens: Its length in tokens, special tokens included; None when nobody knows.
+        ids: Its token ids, where the engine gives them.
+        decode: Turns token ids into text; needed to tell which token belongs to which record.
+    """
+
+    text: str
+    finish_reason: FinishReason | None = None
+    num_tokens: int | None = None
+    ids: Sequence[int] | None = None
+    decode: Decode | None = None
+
+
+@frozen(kw_only=True, eq=False)
+class CompletionBlock:
+    """Some completions, in any order.
+
+    Attributes:
+        request_ids: The request of each row: int64[n].
+        ids: Token ids, right padded: int32[n, t]; None for engines that only give text.
+        lengths: Number of tokens of each row: int32[n].
+        finish_reasons: Why each row ended: n of them.
+        texts: Text of each row, where the engine has it; otherwise it is decoded when asked for.
+        decode: Turns token ids into text, special tokens left out.
+
+    Raises:
+        ParameterError: The parts differ in length, or there is no way to get at the text.
+    """
+
+    request_ids: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int32]
+    finish_reasons: Sequence[FinishReason | str]
+    ids: npt.NDArray[np.int32] | None = None
+    texts: Sequence[str] | None = None
+    decode: Decode | None = None
+
+    def __attrs_post_init__(self) -> None:
+        parts = {"lengths": self.lengths, "finish_reasons": self.finish_reasons, "ids": self.ids, "texts": self.texts}
+        sizes = {name: len(part) for name, part in parts.items() if part is not None}
+        wrong = {name: size for name, size in sizes.items() if size != len(self.request_ids)}
+        if wrong:
+            raise ParameterError(
+                f"completion block of {len(self.request_ids)} requests has parts of other sizes: {wrong}"
+            )
+        if self.texts is None and (self.ids is None or self.decode is None):
+            raise ParameterError("a completion block needs texts, or ids and decode")
+
+    def __len__(self) -> int:
+        return len(self.request_ids)
+
+    def row_ids(self, row: int) -> list[int] | None:
+        """Token ids of one row without padding; None when the engine gave none."""
+        if self.ids is None:
+            return None
+        ids: list[int] = self.ids[row, : self.lengths[row]].tolist()
+        return ids
+
+    def text(self, row: int) -> str:
+        """Text of one row, decoded now unless the engine gave it."""
+        if self.texts is not None:
+            return self.texts[row]
+        if self.decode is None:
+            raise ParameterError("a completion block needs texts, or ids and decode")
+        return self.decode(self.row_ids(row) or ())
+
+    def completion(self, row: int) -> Completion:
+        """One row by itself."""
+        return Completion(
+            text=self.text(row),
+            finish_reason=FinishReason(self.finish_reasons[row]),
+            num_tokens=int(self.lengths[row]),
+            ids=self.row_ids(row),
+            decode=self.decode,
+        )
+
+
+class Engine(abc.ABC):
+    """An inference engine: prompts in, completions out.
+
+    Attributes:
+        capabilities: What the engine can do beyond text in and text out.
+        max_num_prompts: Requests it takes in one call; None leaves the size to the loop.
+        sampling_options: Names it understands in ``SamplingParams.extra``.
+    """
+
+    capabilities: frozenset[str] = frozenset()
+    max_num_prompts: int | None = None
+    sampling_options: frozenset[str] = frozenset()
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Load the model and take what is needed to run it."""
+
+    @abc.abstractmethod
+    def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
+        """Complete every request once.
+
+        Args:
+            requests: What to complete.
+            params: How to draw.
+
+        Yields:
+            Blocks that together hold each request exactly once, in any order. Closing the iterator
+            aborts what has not been yielded.
+        """
+
+    @abc.abstractmethod
+    def stop(self) -> None:
+        """Let go of the model; safe to call at any time, any number of times."""
+
+    @abc.abstractmethod
+    def count_tokens(self, text: str) -> int:
+        """Number of tokens that ``text`` takes, no special tokens added."""

@@ -1,0 +1,121 @@
+"""What a generation job gives back."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import pandas as pd
+from attrs import define, field
+
+from rowsmith.errors import GenerationError
+from rowsmith.generation.actions import rejected_record_to_error
+from rowsmith.generation.batches import GenerationBatches
+from rowsmith.generation.sizing import ADAPTIVE_MAX_PROMPTS_CEILING, INITIAL_PROBE_PROMPTS, NUM_PROMPT_BUFFER
+from rowsmith.generation.status import GenerationStatus
+
+__all__ = [
+    "ADAPTIVE_MAX_PROMPTS_CEILING",
+    "INITIAL_PROBE_PROMPTS",
+    "NUM_PROMPT_BUFFER",
+    "GenerateJobResults",
+    "GenerationBatches",
+    "GenerationFailure",
+    "rejected_record_to_error",
+]
+
+
+@define
+class GenerateJobResults:
+    """Results of a complete generation job.
+
+    Attributes:
+        df: The generated records.
+        status: How the job ended.
+        num_valid_records: Records that passed, also those beyond the target.
+        num_invalid_records: Records that failed.
+        num_prompts: Prompts completed.
+        valid_record_fraction: Share of valid records among all records; 0 when there are none.
+        batch_valid_record_fractions: The same for each batch, in order.
+        elapsed_time: Seconds that the job took; None when not measured.
+        num_completion_tokens: Tokens of all completions.
+        num_valid_record_tokens: Tokens of valid records.
+        num_invalid_record_tokens: Tokens of invalid records.
+        num_non_record_tokens: Tokens outside records.
+        tokens_per_prompt: Mean tokens of a completion; None without prompts.
+        tokens_per_second: Tokens of completions over the job's time; None when it took none.
+        valid_tokens_per_second: Tokens of valid records over the job's time; None when it took none.
+        tokenization_overhead_sec: Seconds spent counting tokens.
+        stop_reason: Why the job ended short of its target; None when it did not.
+    """
+
+    df: pd.DataFrame
+    status: GenerationStatus
+    num_valid_records: int
+    num_invalid_records: int
+    num_prompts: int
+    valid_record_fraction: float
+    batch_valid_record_fractions: list[float]
+    elapsed_time: float | None = None
+    num_completion_tokens: int | None = None
+    num_valid_record_tokens: int | None = None
+    num_invalid_record_tokens: int | None = None
+    num_non_record_tokens: int | None = None
+    tokens_per_prompt: float | None = None
+    tokens_per_second: float | None = None
+    valid_tokens_per_second: float | None = None
+    tokenization_overhead_sec: float | None = None
+    stop_reason: str | None = field(default=None, kw_only=True)
+
+    @classmethod
+    def from_batches(
+        cls, batches: GenerationBatches, max_num_records: int | None, columns: list[str], elapsed_time: float
+    ) -> Self:
+        """Build results from an accumulator.
+
+        Args:
+            batches: The accumulated batches.
+            max_num_records: Most rows of the output; None for all.
+            columns: Columns of the output, in order.
+            elapsed_time: Seconds that the job took.
+
+        Raises:
+            GenerationError: The generated records lack one of the columns.
+        """
+        valid, invalid = batches.num_valid_records, batches.num_invalid_records
+        tokens, valid_tokens = batches.total_completion_tokens, batches.total_valid_record_tokens
+        return cls(
+            df=batches.to_dataframe(columns, max_num_records),
+            status=batches.status,
+            num_valid_records=valid,
+            num_invalid_records=invalid,
+            num_prompts=batches.num_prompts,
+            valid_record_fraction=_over(valid, valid + invalid) or 0.0,
+            batch_valid_record_fractions=[batch.valid_record_fraction for batch in batches.batches],
+            elapsed_time=elapsed_time,
+            num_completion_tokens=tokens,
+            num_valid_record_tokens=valid_tokens,
+            num_invalid_record_tokens=batches.total_invalid_record_tokens,
+            num_non_record_tokens=batches.total_non_record_tokens,
+            tokens_per_prompt=_over(tokens, batches.num_prompts),
+            tokens_per_second=_over(tokens, elapsed_time),
+            valid_tokens_per_second=_over(valid_tokens, elapsed_time),
+            tokenization_overhead_sec=batches.total_tokenization_time_sec,
+            stop_reason=batches.stop_reason,
+        )
+
+
+def _over(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None
+
+
+class GenerationFailure(GenerationError):
+    """Generation broke off; the rows made until then are in ``results``.
+
+    Args:
+        message: What went wrong, and where.
+        results: Everything that was valid until then.
+    """
+
+    def __init__(self, message: str, results: GenerateJobResults) -> None:
+        super().__init__(message)
+        self.results = results

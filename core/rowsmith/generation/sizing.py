@@ -1,0 +1,104 @@
+"""How many prompts a batch should have: pure arithmetic over what the job has done so far."""
+
+from __future__ import annotations
+
+from rowsmith.errors import ParameterError
+
+__all__ = [
+    "ADAPTIVE_MAX_PROMPTS_CEILING",
+    "INITIAL_PROBE_PROMPTS",
+    "NUM_PROMPT_BUFFER",
+    "check_sizes",
+    "default_batch_size",
+    "default_budget",
+    "is_enough",
+    "next_batch_size",
+]
+
+NUM_PROMPT_BUFFER = 10
+"""Prompts added to an estimate, for completions that turn out invalid."""
+
+INITIAL_PROBE_PROMPTS = 10
+"""Prompts of the first batch, which measures how many records a prompt gives."""
+
+ADAPTIVE_MAX_PROMPTS_CEILING = 2000
+"""Most prompts of a batch whose size is derived from the target."""
+
+_SMALLEST_FULL_BATCH = 100
+_FULL_BATCHES_PER_TARGET = 20
+_PROMPTS_PER_RECORD = 100
+_SPARE_BATCHES = 20
+
+
+def check_sizes(
+    target_num_records: int | None, max_num_prompts_per_batch: int | None, max_num_prompts: int | None
+) -> None:
+    """Refuse sizes that make no sense.
+
+    Raises:
+        ParameterError: The target is negative, or one of the others below 1.
+    """
+    if target_num_records is not None and target_num_records < 0:
+        raise ParameterError(f"target_num_records must be at least 0, not {target_num_records}")
+    for name, value in (
+        ("max_num_prompts_per_batch", max_num_prompts_per_batch),
+        ("max_num_prompts", max_num_prompts),
+    ):
+        if value is not None and value < 1:
+            raise ParameterError(f"{name} must be at least 1, not {value}")
+
+
+def default_batch_size(target_num_records: int | None) -> int:
+    """Prompts of a full batch: a twentieth of the target, from 100 to 2000; 100 without a target."""
+    if target_num_records is None:
+        return _SMALLEST_FULL_BATCH
+    share = target_num_records // _FULL_BATCHES_PER_TARGET
+    return min(ADAPTIVE_MAX_PROMPTS_CEILING, max(_SMALLEST_FULL_BATCH, share))
+
+
+def default_budget(target_num_records: int | None, batch_size: int) -> int | None:
+    """Prompts after which a job is hopeless; None without a target."""
+    if target_num_records is None:
+        return None
+    return _PROMPTS_PER_RECORD * target_num_records + _SPARE_BATCHES * batch_size
+
+
+def is_enough(missing: int, num_parsed: int, accepted_share: float | None) -> bool:
+    """Whether a batch that is still being read has records enough for the target.
+
+    Args:
+        missing: Valid records that the target still needs.
+        num_parsed: Records of the batch that parsed; data actions have not seen them yet.
+        accepted_share: Share of such records that data actions accepted so far; None when unknown.
+
+    Returns:
+        Whether they should be enough, with a margin where data actions may reject records.
+    """
+    margin = NUM_PROMPT_BUFFER if accepted_share != 1.0 else 0
+    return num_parsed * (1.0 if accepted_share is None else accepted_share) >= missing + margin
+
+
+def next_batch_size(
+    most: int, target_num_records: int | None, num_valid_records: int, num_prompts: int, last_truncated: bool
+) -> int:
+    """Prompts of the next batch.
+
+    Args:
+        most: Prompts of a full batch.
+        target_num_records: Valid records wanted; None for no target.
+        num_valid_records: Valid records so far.
+        num_prompts: Prompts so far.
+        last_truncated: Whether every completion of the newest batch was cut at its longest length.
+
+    Returns:
+        At most ``most``; 0 when the target is met, otherwise at least 1.
+    """
+    if target_num_records is None:
+        return most
+    missing = target_num_records - num_valid_records
+    if missing <= 0:
+        return 0
+    if num_valid_records and num_prompts:
+        return min(most, round(missing * num_prompts / num_valid_records) + NUM_PROMPT_BUFFER)
+    # Nothing is known of the yield: a probe is cheap, and completions that are all cut are dear.
+    return min(INITIAL_PROBE_PROMPTS, most) if not num_prompts or last_truncated else most

@@ -1,0 +1,92 @@
+"""The byte automata of the dialect's open values: JSON string content and JSON numbers.
+
+Both are deterministic and small; ``vocabulary`` runs every learned piece through them once, so that
+generation only looks states up. String content is canonical: control characters are the only escaped
+ones besides the quote and the backslash, everything else is raw UTF-8 and always well formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+__all__ = ["INTEGER", "NUMBER", "STRING", "ByteAutomaton"]
+
+
+@frozen
+class ByteAutomaton:
+    """A deterministic automaton over bytes; state 0 is the start.
+
+    Attributes:
+        moves: For each state, the next state by byte; a missing byte is refused.
+        accepting: States in which the text may end.
+    """
+
+    moves: tuple[Mapping[int, int], ...]
+    accepting: frozenset[int]
+
+    def run(self, state: int, text: bytes) -> int | None:
+        """The state after ``text``, or None when it is refused."""
+        for byte in text:
+            following = self.moves[state].get(byte)
+            if following is None:
+                return None
+            state = following
+        return state
+
+
+def _to(state: int, *ranges: tuple[int, int]) -> dict[int, int]:
+    return {byte: state for low, high in ranges for byte in range(low, high + 1)}
+
+
+def _string() -> ByteAutomaton:
+    text, escape, hex1, hex2, hex3, hex4, last, last2, last3, e0, ed, f0, f4 = range(13)
+    tail = (0x80, 0xBF)
+    plain = _to(text, (0x20, 0x21), (0x23, 0x5B), (0x5D, 0x7F))
+    leads = (
+        _to(last, (0xC2, 0xDF))
+        | _to(last2, (0xE1, 0xEC), (0xEE, 0xEF))
+        | _to(last3, (0xF1, 0xF3))
+        | {0xE0: e0, 0xED: ed, 0xF0: f0, 0xF4: f4}
+    )
+    moves = (
+        plain | leads | {ord("\\"): escape},
+        {ord(character): text for character in '"\\bfnrt'} | {ord("u"): hex1},
+        {ord("0"): hex2},
+        {ord("0"): hex3},
+        {ord("0"): hex4, ord("1"): hex4},
+        _to(text, (ord("0"), ord("9")), (ord("a"), ord("f"))),
+        _to(text, tail),
+        _to(last, tail),
+        _to(last2, tail),
+        _to(last, (0xA0, 0xBF)),
+        _to(last, (0x80, 0x9F)),
+        _to(last2, (0x90, 0xBF)),
+        _to(last2, (0x80, 0x8F)),
+    )
+    return ByteAutomaton(moves, frozenset({text}))
+
+
+def _number(fraction: bool) -> ByteAutomaton:
+    start, minus, zero, digits, point, decimals, exponent, sign, power = range(9)
+    nine, positive = (ord("0"), ord("9")), (ord("1"), ord("9"))
+    more = {ord("."): point, ord("e"): exponent, ord("E"): exponent} if fraction else {}
+    power_mark = {ord("e"): exponent, ord("E"): exponent} if fraction else {}
+    moves = (
+        {ord("-"): minus, ord("0"): zero} | _to(digits, positive),
+        {ord("0"): zero} | _to(digits, positive),
+        dict(more),
+        _to(digits, nine) | more,
+        _to(decimals, nine),
+        _to(decimals, nine) | power_mark,
+        {ord("-"): sign, ord("+"): sign} | _to(power, nine),
+        _to(power, nine),
+        _to(power, nine),
+    )
+    return ByteAutomaton(moves, frozenset({zero, digits, decimals, power}))
+
+
+STRING = _string()
+NUMBER = _number(fraction=True)
+INTEGER = _number(fraction=False)

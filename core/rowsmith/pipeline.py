@@ -1,0 +1,270 @@
+"""The stages of a run, in order, each a plain function over the run directory.
+
+``train`` reads the table, holds rows out, fits the transforms, prepares and trains the model and saves
+the bundle. ``generate`` loads the bundle and samples rows until the target is met or a policy says
+stop. Both take the registry as an argument and find every component through it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from attrs import field, frozen
+
+from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples
+from rowsmith.bundle import MODEL_FOLDER, Bundle, load_bundle, save_bundle
+from rowsmith.components import ComponentRef, Kind
+from rowsmith.context import BuildContext
+from rowsmith.errors import ConfigError, DataError, PluginContractError
+from rowsmith.generation.backend import GeneratorBackend
+from rowsmith.inversion import InverseTransforms
+from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
+from rowsmith.observers import BatchReport, RunInfo
+from rowsmith.reporting import Reporter
+from rowsmith.seeds import Seeds
+from rowsmith.splitting import split_holdout
+from rowsmith.transforms import Transform, default_transforms, fit_transforms
+
+if TYPE_CHECKING:
+    from rowsmith.config import RunConfig
+    from rowsmith.generation.results import GenerateJobResults
+    from rowsmith.generation.loop import BatchFinished
+    from rowsmith.registry import Registry
+    from rowsmith.run_directory import RunDirectory
+    from rowsmith.table import Table
+
+__all__ = ["BUNDLE_FOLDER", "Run", "generate", "train"]
+
+BUNDLE_FOLDER = "bundle"
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class Run:
+    """What every stage of one run shares.
+
+    Attributes:
+        config: The run's configuration.
+        registry: Finds components.
+        directory: Where it writes.
+        reporter: Hears of its progress.
+    """
+
+    config: RunConfig
+    registry: Registry
+    directory: RunDirectory
+    reporter: Reporter = field(factory=Reporter)
+
+    @property
+    def seeds(self) -> Seeds:
+        """Randomness by stage."""
+        return Seeds(self.config.seed)
+
+    @property
+    def info(self) -> RunInfo:
+        """The run as observers see it."""
+        return RunInfo(config=self.config, run_directory=str(self.directory.root))
+
+    @property
+    def bundle_directory(self) -> Path:
+        """Where the bundle is, or goes."""
+        return self.directory.path(BUNDLE_FOLDER)
+
+    def context(self) -> BuildContext:
+        """What components are built with, before any stage has run."""
+        return BuildContext(
+            config=self.config, registry=self.registry, seeds=self.seeds, run_directory=self.directory
+        )
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[list[str]]:
+        """Report a stage; what the block appends is told when it ends."""
+        self.reporter.stage_started(name)
+        started, detail = time.monotonic(), list[str]()
+        yield detail
+        self.reporter.stage_finished(name, time.monotonic() - started, ", ".join(detail))
+
+
+def read(run: Run) -> Table:
+    """Read the table that the configuration names.
+
+    Raises:
+        ConfigError: It names none.
+        DataError: The table cannot be used.
+    """
+    from rowsmith.table import read_table
+
+    source = run.config.data.source
+    if source is None:
+        raise ConfigError(["data.source: which table? Give a file, or pass a DataFrame to Synthesizer.fit"])
+    with run.stage("reading") as detail:
+        table = read_table(Path(source), types=run.config.data.types)
+        detail.append(f"{len(table):,} rows, {len(table.schema)} columns")
+    return table
+
+
+def train(run: Run, data: Table | None = None) -> Bundle:
+    """Learn a table.
+
+    Args:
+        run: The run.
+        data: The table; None reads the one that the configuration names.
+
+    Returns:
+        The saved bundle.
+
+    Raises:
+        RowsmithError: As the stage that fails says.
+    """
+    table = read(run) if data is None else data
+    kept, held_out = split_holdout(len(table), run.config.data, run.seeds)
+    train_table = table.take(kept)
+    if len(held_out):
+        run.reporter.note(f"{len(held_out):,} rows are held out and never trained on")
+    context = run.context().evolve(table_schema=table.schema)
+    with run.stage("transforming") as detail:
+        fitted, columns = fit_transforms(train_table.columns, table.schema, _transforms(run.config, context))
+        detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
+    model = _built(context, Kind.MODEL, run.config.model, TableModel)
+    with run.stage("tokenizing") as detail:
+        prepared = model.prepare(columns, fitted.schema_after)
+        context = context.evolve(model_schema=prepared.model_schema, metadata=prepared.metadata)
+        examples = _assemble(run, prepared, columns)
+        detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")
+    with run.stage("training") as detail:
+        folder = run.directory.folder(BUNDLE_FOLDER) / MODEL_FOLDER
+        report = model.train(prepared, _job(run, examples, folder))
+        detail.append(f"{report.steps:,} steps, {report.tokens:,} tokens: {report.stop_reason}")
+    bundle = Bundle(
+        directory=run.bundle_directory,
+        table_schema=table.schema,
+        model_schema=prepared.model_schema,
+        transforms=fitted,
+        metadata=prepared.metadata,
+        vocabulary=prepared.vocabulary,
+        report=report,
+        max_record_tokens=_longest(prepared, examples),
+        train_rows=len(kept),
+    )
+    save_bundle(bundle)
+    return bundle
+
+
+def generate(run: Run, bundle: Bundle | None = None) -> GenerateJobResults:
+    """Sample rows from a trained model.
+
+    Args:
+        run: The run.
+        bundle: The trained model; None loads the run directory's.
+
+    Returns:
+        The rows in the user's dtypes, and how they came about; fewer than asked for when a policy or
+        an interrupt ended generation.
+
+    Raises:
+        RowsmithError: As the stage that fails says; rows made so far are in its ``results``, if any.
+    """
+    model = load_bundle(run.bundle_directory, run.context()) if bundle is None else bundle
+    context = run.context().evolve(
+        table_schema=model.table_schema,
+        model_schema=model.model_schema,
+        metadata=model.metadata,
+        bundle=model,
+        on_batch=_batch_listener(run),
+    )
+    backend = _built(context, Kind.BACKEND, run.config.backend, GeneratorBackend)
+    try:
+        with run.stage("loading"):
+            backend.initialize()
+            backend.prepare_params(
+                temperature=run.config.generation.temperature, top_p=run.config.generation.top_p
+            )
+        with run.stage("generating") as detail:
+            results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion")))
+            detail.append(f"{len(results.df):,} rows, {results.valid_record_fraction:.2%} of records valid")
+    finally:
+        backend.teardown()
+    return results
+
+
+def _batch_listener(run: Run) -> Callable[[BatchFinished], None]:
+    def tell(finished: BatchFinished) -> None:
+        report = BatchReport(
+            number=finished.number,
+            prompts=finished.batch.num_prompts,
+            valid_records=finished.batch.num_valid_records,
+            invalid_records=finished.batch.num_invalid_records,
+            total_valid_records=finished.num_valid_records,
+            seconds=finished.seconds,
+        )
+        run.reporter.batch(report, finished.target_num_records)
+        run.registry.notify("rowsmith_batch_finished", run=run.info, batch=report)
+
+    return tell
+
+
+def _built(context: BuildContext, kind: Kind, ref: ComponentRef, expected: type[T]) -> T:
+    built = context.resolve(kind, ref)
+    if not isinstance(built, expected):
+        raise PluginContractError(
+            f"{kind.value} {ref.name or ref.factory!r} gave a {type(built).__name__}; it must be a {expected.__name__}"
+        )
+    return built
+
+
+def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Transform]]:
+    refs = (
+        [ComponentRef(name=name) for name in default_transforms()]
+        if isinstance(config.transforms, str) or not isinstance(config.transforms, tuple)
+        else list(config.transforms)
+    )
+    return [(str(ref.name or ref.factory), _built(context, Kind.TRANSFORM, ref, Transform)) for ref in refs]  # type: ignore[type-abstract]
+
+
+def _assemble(run: Run, prepared: PreparedModel, columns: object) -> TrainingExamples:
+    test_size = 0.0 if prepared.cross_validated else run.config.training.validation_ratio
+    if test_size and columns.num_rows * test_size > MAX_VALIDATION_ROWS:  # type: ignore[attr-defined]
+        test_size = MAX_VALIDATION_ROWS
+    assembler = TrainingExampleAssembler.from_data(
+        columns,  # type: ignore[arg-type]
+        prepared.tokenizer,  # type: ignore[arg-type]
+        prepared.metadata,
+        run.config,
+        test_size=test_size,
+        seed=run.seeds.integer("assembly") % 2**32,
+        registry=run.registry,
+        token_store=prepared.token_store,
+    )
+    examples = assembler.assemble_training_examples(run.config.training.data_fraction)
+    if not isinstance(examples, TrainingExamples):
+        raise PluginContractError(
+            f"assembler {type(assembler).__name__} returned a {type(examples).__name__}; it must return TrainingExamples"
+        )
+    if len(examples.train) == 0:
+        raise DataError("no training examples are left: give more rows, or lower training.validation_ratio.")
+    return examples
+
+
+MAX_VALIDATION_ROWS = 1_000
+
+
+def _job(run: Run, examples: TrainingExamples, folder: Path) -> TrainingJob:
+    return TrainingJob(
+        examples=examples,
+        training=run.config.training,
+        seeds=run.seeds,
+        directory=folder,
+        progress=run.reporter.training,
+    )
+
+
+def _longest(prepared: PreparedModel, examples: TrainingExamples) -> int:
+    if prepared.token_store is not None:
+        return int(np.max(prepared.token_store.lengths, initial=1))
+    return int(examples.stats["tokens_per_record"].max)

@@ -1,0 +1,108 @@
+"""Makes the plan of a run: what the configuration leaves open is chosen here, once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import evolve
+
+from rowsmith.assembly import assembler_for
+from rowsmith.components import ComponentRef, Kind
+from rowsmith.plan import Plan, PluginVersion
+from rowsmith.table.columns import distinct
+from rowsmith.transforms import default_transforms
+from rowsmith.validation import check_components
+
+if TYPE_CHECKING:
+    from rowsmith.bundle import Bundle
+    from rowsmith.config import RunConfig
+    from rowsmith.registry import Registry
+    from rowsmith.table import Table
+
+__all__ = ["after_training", "draft_plan", "fingerprint", "with_data"]
+
+
+def draft_plan(config: RunConfig, registry: Registry) -> Plan:
+    """Decide what can be decided before the table is read.
+
+    Args:
+        config: The configuration.
+        registry: Finds components.
+
+    Returns:
+        A plan without ``auto``, with the plugin of each component.
+
+    Raises:
+        ConfigError: Options are wrong, with every problem.
+        PluginError: Components are missing, ambiguous or not installed.
+    """
+    resolved = _resolved(config)
+    check_components(resolved, registry).raise_first()
+    return Plan(
+        config=resolved,
+        plugins={place: PluginVersion.of(registry.resolve(kind, ref)) for place, kind, ref in _components(resolved)},
+    )
+
+
+def _resolved(config: RunConfig) -> RunConfig:
+    return evolve(
+        config,
+        assembler=assembler_for(config),
+        transforms=_refs(config.transforms, default_transforms()),
+        processor=config.processor if isinstance(config.processor, ComponentRef) else ComponentRef(name="tabular"),
+        evaluation=_refs(config.evaluation, ()),
+    )
+
+
+def _refs(chosen: object, default: tuple[str, ...]) -> tuple[ComponentRef, ...]:
+    return chosen if isinstance(chosen, tuple) else tuple(ComponentRef(name=name) for name in default)
+
+
+def _components(config: RunConfig) -> Iterator[tuple[str, Kind, ComponentRef]]:
+    for place, ref in enumerate(_refs(config.transforms, ())):
+        yield f"transforms[{place}]", Kind.TRANSFORM, ref
+    single = (Kind.ASSEMBLER, Kind.MODEL, Kind.BACKEND, Kind.PROCESSOR, Kind.STOPPING)
+    for kind in single:
+        ref = getattr(config, kind.value)
+        if isinstance(ref, ComponentRef):
+            yield kind.value, kind, ref
+    for place, ref in enumerate(_refs(config.evaluation, ())):
+        yield f"evaluation[{place}]", Kind.EVALUATION, ref
+
+
+def with_data(plan: Plan, table: Table) -> Plan:
+    """The plan with the table that was read."""
+    return evolve(plan, data_fingerprint=fingerprint(table), rows={**plan.rows, "table": len(table)})
+
+
+def after_training(plan: Plan, bundle: Bundle) -> Plan:
+    """The plan with what training decided."""
+    rows = {"train": bundle.train_rows, "holdout": plan.rows.get("table", bundle.train_rows) - bundle.train_rows}
+    steps = {"total_steps": bundle.report.total_steps, "steps": bundle.report.steps, "best_step": bundle.report.best_step}
+    return evolve(plan, rows={**plan.rows, **rows}).with_steps(**steps)
+
+
+def fingerprint(table: Table) -> str:
+    """A hash of a table's names and cells, the same for the same rows in the same order.
+
+    Args:
+        table: The table.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    for name in table.columns.column_names:
+        values, codes = distinct(table.columns, name)
+        order = sorted(range(len(values)), key=values.__getitem__)
+        # Codes by the order of the texts, so that the order in which a reader met them is no matter.
+        ranks = np.full(len(values) + 1, -1, dtype=np.int32)
+        ranks[order] = np.arange(len(values), dtype=np.int32)
+        for text in (name, *(values[place] for place in order)):
+            encoded = text.encode()
+            digest.update(len(encoded).to_bytes(8, "little") + encoded)
+        digest.update(ranks[codes].astype("<i4").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,112 @@
+"""What is known of a plugin and of what it provides, and how messages name them."""
+
+from __future__ import annotations
+
+import enum
+
+from attrs import frozen
+
+from rowsmith.components import Component, LazyCommand
+
+__all__ = ["Found", "FoundCommand", "PluginRecord", "PluginStatus", "describe_provider"]
+
+
+class PluginStatus(enum.StrEnum):
+    """What became of a plugin."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    CONFLICT = "conflict"
+    FAILED = "failed"
+    INCOMPATIBLE = "incompatible"
+
+
+@frozen(kw_only=True)
+class PluginRecord:
+    """One plugin found in the environment.
+
+    Attributes:
+        name: The name of its entry point.
+        distribution: The distribution that declares it; empty when unknown.
+        version: That distribution's version.
+        status: What became of it.
+        error: Why it is not active; empty when it is.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    status: PluginStatus = PluginStatus.ACTIVE
+    error: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name and where it comes from."""
+        return f"plugin {self.name!r} ({describe_provider(self.distribution, self.version)})"
+
+    @property
+    def note(self) -> str:
+        """One line on why it is not there; empty when it is."""
+        words = {
+            PluginStatus.DISABLED: "is disabled",
+            PluginStatus.CONFLICT: "was not loaded",
+            PluginStatus.FAILED: "failed to load",
+            PluginStatus.INCOMPATIBLE: "does not fit this version",
+        }
+        if self.status is PluginStatus.ACTIVE:
+            return ""
+        return f"{self.title} {words[self.status]}: {self.error}"
+
+
+@frozen(kw_only=True)
+class Found:
+    """A component and where it comes from.
+
+    Attributes:
+        component: What the plugin registered.
+        plugin: The plugin's name; empty for a factory that no plugin registers.
+        distribution: The plugin's distribution.
+        version: That distribution's version.
+    """
+
+    component: Component
+    plugin: str
+    distribution: str
+    version: str
+
+    @classmethod
+    def unpackaged(cls, factory: str) -> Found:
+        """The component behind a factory that no plugin registers."""
+        return cls(component=Component(name="unpackaged", factory=factory), plugin="", distribution="", version="")
+
+    @property
+    def full_name(self) -> str:
+        """The name that is never ambiguous."""
+        return f"{self.plugin}:{self.component.name}" if self.plugin else self.component.factory
+
+    @property
+    def provider(self) -> str:
+        """Distribution and version."""
+        return describe_provider(self.distribution, self.version)
+
+    @property
+    def title(self) -> str:
+        """Name, plugin and distribution, for messages."""
+        if not self.plugin:
+            return f"factory {self.component.factory!r}"
+        return f"{self.component.name!r} (plugin {self.plugin!r}, {self.provider})"
+
+
+@frozen(kw_only=True)
+class FoundCommand:
+    """A subcommand and where it comes from; the attributes are those of ``Found``."""
+
+    command: LazyCommand
+    plugin: str
+    distribution: str
+    version: str
+
+
+def describe_provider(distribution: str, version: str) -> str:
+    """A distribution and its version in words."""
+    return f"{distribution} {version}".strip() or "of no distribution"

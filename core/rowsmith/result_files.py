@@ -1,0 +1,248 @@
+"""What a run leaves behind: the synthetic table, its figures, and what was rejected.
+
+Every file is written beside itself and renamed when it is whole, and is readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import attrs
+
+from rowsmith import __version__
+from rowsmith.bundle import BUNDLE_FILE
+from rowsmith.errors import DataError, RunDirectoryError
+from rowsmith.pipeline import BUNDLE_FOLDER
+from rowsmith.plan import PLAN_FILE
+from rowsmith.table.files import FORMATS, write_table
+from rowsmith.table.schema import Source, TableSchema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rowsmith.generation import BatchFinished, GenerateJobResults
+    from rowsmith.modelling import TrainingReport
+    from rowsmith.run_directory import RunDirectory
+    from rowsmith.summary import ColumnSummary
+
+__all__ = [
+    "METRICS_FILE",
+    "REJECTED_FILE",
+    "Rejections",
+    "check_output",
+    "clear",
+    "existing_result",
+    "has_model",
+    "metrics",
+    "output_format",
+    "write_output",
+    "write_result",
+]
+
+METRICS_FILE = "metrics.json"
+REJECTED_FILE = "rejected.jsonl"
+_RESULT = "synthetic"
+_SUFFIXES = {"csv": ".csv", "tsv": ".tsv", "jsonl": ".jsonl", "parquet": ".parquet"}
+_MOST_REJECTIONS = 100_000
+
+
+def output_format(source: str | None, schema: TableSchema) -> str:
+    """The format a result is written in: that of the table it was learned from.
+
+    Args:
+        source: The file that was read; None for a DataFrame.
+        schema: The table's columns.
+
+    Returns:
+        ``csv``, ``tsv``, ``jsonl`` or ``parquet``; text formats followed by ``.gz`` when the source was
+        compressed.
+    """
+    name = (source or "").lower()
+    base = name.removesuffix(".gz")
+    found = FORMATS.get(os.path.splitext(base)[1])
+    if found is None:
+        return "parquet" if schema.columns[0].storage.source is Source.PANDAS else "csv"
+    return found if base == name else f"{found}.gz"
+
+
+def existing_result(directory: RunDirectory) -> Path | None:
+    """The synthetic table that a run directory holds, if it does."""
+    for suffix in _SUFFIXES.values():
+        for name in (f"{_RESULT}{suffix}", f"{_RESULT}{suffix}.gz"):
+            if directory.exists(name):
+                return directory.path(name)
+    return None
+
+
+def has_model(directory: RunDirectory) -> bool:
+    """Whether a run directory holds a trained model."""
+    return directory.exists(f"{BUNDLE_FOLDER}/{BUNDLE_FILE}")
+
+
+def clear(directory: RunDirectory, *, model: bool) -> None:
+    """Remove an earlier result.
+
+    Args:
+        directory: The run directory.
+        model: Whether the trained model and the plan go as well.
+    """
+    names = [METRICS_FILE, REJECTED_FILE, *([PLAN_FILE] if model else [])]
+    found = existing_result(directory)
+    while found is not None:
+        found.unlink()
+        found = existing_result(directory)
+    for name in names:
+        directory.path(name).unlink(missing_ok=True)
+    if model and directory.exists(BUNDLE_FOLDER):
+        shutil.rmtree(directory.path(BUNDLE_FOLDER))
+
+
+def write_result(directory: RunDirectory, columns: pa.Table, schema: TableSchema, format_: str) -> Path:
+    """Write the synthetic table to its run directory.
+
+    Args:
+        directory: The run directory.
+        columns: The spelled table.
+        schema: Its columns.
+        format_: As ``output_format`` gives it.
+
+    Returns:
+        The file.
+    """
+    base = format_.removesuffix(".gz")
+    name = f"{_RESULT}{_SUFFIXES[base]}{'.gz' if base != format_ else ''}"
+    with directory.writing(name) as partial:
+        write_table(columns, schema, partial)
+    return directory.path(name)
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """Refuse, before any work is done, an output file that could not be written.
+
+    Args:
+        path: The file.
+        force: Whether an existing file may be overwritten.
+
+    Raises:
+        DataError: Its format is not known, its folder is missing or it is a folder.
+        RunDirectoryError: It exists.
+    """
+    base = path.name.lower().removesuffix(".gz")
+    if os.path.splitext(base)[1] not in FORMATS:
+        raise DataError(f"the format of {path.name!r} is not known; name the output with one of {', '.join(FORMATS)}")
+    if path.is_dir():
+        raise DataError(f"the output {path} is a folder; name a file in it")
+    if not path.absolute().parent.is_dir():
+        raise DataError(f"the output's folder {path.parent} does not exist; create it first")
+    if path.exists() and not force:
+        raise RunDirectoryError(f"{path} exists. Give another name, or overwrite it with --force.")
+
+
+def write_output(target: Path | IO[bytes], columns: pa.Table, schema: TableSchema, format_: str | None = None) -> None:
+    """Write the synthetic table where the user wants it.
+
+    Args:
+        target: A file, written whole or not at all; or an open binary stream.
+        columns: The spelled table.
+        schema: Its columns.
+        format_: The format; by default what the file's suffix says.
+
+    Raises:
+        RunDirectoryError: The file cannot be written.
+    """
+    if not isinstance(target, Path):
+        write_table(columns, schema, target, format_)
+        return
+    try:
+        with _beside(target) as partial:
+            write_table(columns, schema, partial, format_)
+    except OSError as error:
+        raise RunDirectoryError(f"Cannot write {target}: {error.strerror or error}.") from error
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=".partial-", suffix=f"-{path.name}")
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class Rejections:
+    """Gathers the records that were rejected, and why.
+
+    Args:
+        with_text: Whether to keep the text of the records, which may quote training data.
+    """
+
+    def __init__(self, *, with_text: bool = False) -> None:
+        self._with_text = with_text
+        self._lines: list[str] = []
+
+    def __call__(self, finished: BatchFinished) -> None:
+        """Take over what a batch rejected."""
+        records = list(finished.batch.invalid_records())
+        parsed = len(records) - finished.batch.num_data_rejected_records
+        for place, (text, (detailed, summary)) in enumerate(records[: _MOST_REJECTIONS - len(self._lines)]):
+            stage = "parsing" if place < parsed else "constraints"
+            entry = {"batch": finished.number, "stage": stage, "reason": summary}
+            entry |= {"error": detailed, "text": text} if self._with_text else {}
+            self._lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
+
+    def write(self, directory: RunDirectory) -> Path:
+        """Write them to the run directory; the file is empty when there are none."""
+        return directory.write_text(REJECTED_FILE, "".join(self._lines))
+
+
+def metrics(
+    results: GenerateJobResults | None,
+    training: TrainingReport | None,
+    seconds: Mapping[str, float],
+    columns: tuple[ColumnSummary, ...] = (),
+) -> dict[str, Any]:
+    """The figures of a run as plain data, free of cell text.
+
+    Args:
+        results: How generation went; None when it has not run.
+        training: How training went; None when it was another run's.
+        seconds: Time per stage.
+        columns: The real table against the synthetic one.
+    """
+    generation = None if results is None else attrs.asdict(results, filter=lambda attribute, _: attribute.name != "df")
+    return _finite(
+        {
+            "rowsmith": __version__,
+            "status": "trained" if results is None else results.status.value,
+            "rows": 0 if results is None else len(results.df),
+            "generation": generation,
+            "training": None if training is None else attrs.asdict(training),
+            "seconds": {name: round(value, 3) for name, value in seconds.items()},
+            "columns": [
+                {"name": each.name, "type": each.type.value, "measure": each.measure, "distance": each.distance}
+                for each in columns
+            ],
+        }
+    )
+
+
+def _finite(value: Any) -> Any:
+    """The same data with null in place of numbers that JSON cannot spell."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

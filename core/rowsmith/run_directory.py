@@ -1,0 +1,214 @@
+"""The directory a run writes to: private, locked while in use, and never half written.
+
+Directories are made with mode 0700 and files with 0600. A file is written beside its final place
+and renamed when it is whole, so that a reader, or a run that continues after a crash, sees either
+the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rowsmith.errors import RunDirectoryError
+from rowsmith.file_lock import hold_lock
+
+__all__ = ["RunDirectory", "Workdir"]
+
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
+_PARTIAL = ".partial-"
+_LOCK = ".lock"
+
+
+def _check_parts(name: str) -> tuple[str, ...]:
+    parts = tuple(name.split("/"))
+    for part in parts:
+        if not _PART.fullmatch(part) or part.endswith(".") or len(part) > 200:
+            raise RunDirectoryError(
+                f"{name!r} is not a safe file name for a run directory. "
+                "Use letters, digits, '.', '_', '+' and '-', and '/' between folders."
+            )
+    return parts
+
+
+@contextlib.contextmanager
+def _explained(doing: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise RunDirectoryError(f"Cannot {doing} {path}: {exc.strerror or exc}.") from exc
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flush_directory(path: Path) -> None:
+    # Not every system lets a directory be opened; the rename itself is still atomic there.
+    with contextlib.suppress(OSError):
+        _flush(path)
+
+
+class RunDirectory:
+    """The directory of one run.
+
+    Making the object touches nothing; ``create`` or the first write makes the directory.
+
+    Args:
+        path: Where it is, or will be.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.root = Path(path)
+
+    def __repr__(self) -> str:
+        return f"RunDirectory({str(self.root)!r})"
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.root)
+
+    def create(self) -> RunDirectory:
+        """Make the directory, readable by its owner alone; one that exists keeps its mode.
+
+        Raises:
+            RunDirectoryError: It cannot be made, or the path is a file.
+        """
+        if self.root.exists() and not self.root.is_dir():
+            raise RunDirectoryError(f"{self.root} is a file. Choose another run directory.")
+        with _explained("create", self.root):
+            if not self.root.is_dir():
+                self.root.parent.mkdir(parents=True, exist_ok=True)
+                self.root.mkdir(mode=0o700, exist_ok=True)
+        return self
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the directory for this process; a lock that a dead process left is taken over.
+
+        Returns:
+            A context manager. Files that a killed process left half written are removed on entry.
+
+        Raises:
+            RunDirectoryError: Another process holds it, or a process of another machine left it
+                locked; the message names process and machine.
+        """
+        return self._locked()
+
+    def path(self, name: str) -> Path:
+        """Where a file of this directory is, whether or not it exists.
+
+        Args:
+            name: Its name, with ``/`` between folders.
+
+        Raises:
+            RunDirectoryError: The name is unsafe or leads out of the directory.
+        """
+        path = self.root.joinpath(*_check_parts(name))
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise RunDirectoryError(f"{name!r} leads out of the run directory {self.root}. Remove the link.")
+        return path
+
+    def exists(self, name: str) -> bool:
+        """Whether a file or folder of that name is there."""
+        return self.path(name).exists()
+
+    def folder(self, name: str) -> Path:
+        """A folder in the directory, made if need be, readable by its owner alone."""
+        path = self.path(name)
+        self.create()
+        with _explained("create", path):
+            for parent in [*reversed(path.relative_to(self.root).parents[:-1]), path.relative_to(self.root)]:
+                (self.root / parent).mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Write a file: all of it or, on an error, nothing.
+
+        Args:
+            name: The file's name; it keeps its suffixes while it is written.
+
+        Yields:
+            The path to write to: an empty private file beside the final place.
+
+        Raises:
+            RunDirectoryError: The name is unsafe, or the file cannot be written.
+        """
+        final = self.path(name)
+        folder = self.folder("/".join(_check_parts(name)[:-1])) if "/" in name else self.create().root
+        partial = folder / f"{_PARTIAL}{secrets.token_hex(6)}-{final.name}"
+        with _explained("write", final):
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            yield partial
+            with _explained("write", final):
+                partial.chmod(0o600)
+                _flush(partial)
+                os.replace(partial, final)
+                _flush_directory(folder)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def write_bytes(self, name: str, content: bytes) -> Path:
+        """Write a file of bytes, whole or not at all; returns its path."""
+        with self.writing(name) as partial, _explained("write", self.root / name):
+            partial.write_bytes(content)
+        return self.path(name)
+
+    def write_text(self, name: str, content: str) -> Path:
+        r"""Write a UTF-8 file with ``\n`` line ends, whole or not at all; returns its path."""
+        return self.write_bytes(name, content.encode())
+
+    def write_json(self, name: str, content: Any) -> Path:
+        """Write a JSON file, whole or not at all; returns its path.
+
+        Raises:
+            ValueError: A number is not finite: JSON has no spelling for it.
+        """
+        text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
+        return self.write_text(name, text + "\n")
+
+    def read_text(self, name: str) -> str:
+        """The text of a file.
+
+        Raises:
+            RunDirectoryError: It is not there or cannot be read.
+        """
+        path = self.path(name)
+        with _explained("read", path):
+            return path.read_text(encoding="utf-8")
+
+    def read_json(self, name: str) -> Any:
+        """The content of a JSON file.
+
+        Raises:
+            RunDirectoryError: It is not there or is not JSON.
+        """
+        try:
+            return json.loads(self.read_text(name))
+        except ValueError as exc:
+            raise RunDirectoryError(f"{self.path(name)} is damaged: {exc}. Start the run anew with --force.") from exc
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.create()
+        with hold_lock(self.root / _LOCK, self.root):
+            self._remove_partials()
+            yield
+
+    def _remove_partials(self) -> None:
+        for partial in self.root.rglob(f"{_PARTIAL}*"):
+            with contextlib.suppress(OSError):
+                partial.unlink()
+
+
+Workdir = RunDirectory

@@ -1,0 +1,126 @@
+"""Columns of a spelled table: from codes to Arrow arrays and back.
+
+A spelled column is a single-chunk ``dictionary<int32, string>`` array. Nulls are null codes; the
+dictionary never holds a null and never holds a value twice. It may hold values that no row uses,
+as after taking some rows of a table; ``distinct`` leaves those out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+__all__ = ["CODED_TEXT", "codes_of", "compact", "distinct", "from_codes", "replace_column", "single_array", "spelled"]
+
+Codes = npt.NDArray[np.int32]
+"""Positions in a list of values, one for each row; -1 for null."""
+
+CODED_TEXT = pa.dictionary(pa.int32(), pa.string())
+"""The Arrow type of every column of a spelled table."""
+
+
+def distinct(columns: pa.Table, name: str) -> tuple[list[str], Codes]:
+    """The values of a column and the code of each row.
+
+    Args:
+        columns: A spelled table.
+        name: The column.
+
+    Returns:
+        The spelled values that occur, each once, in dictionary order; and one code for each row,
+        the position in that list, -1 for null.
+
+    Raises:
+        KeyError: There is no such column.
+    """
+    array = compact(single_array(columns.column(name)))
+    return array.dictionary.to_pylist(), codes_of(array)
+
+
+def from_codes(values: Sequence[str], codes: npt.NDArray[Any]) -> pa.DictionaryArray:
+    """A spelled column from its values and the code of each row.
+
+    Args:
+        values: Spelled values, each once.
+        codes: Integers, one for each row: a position in ``values``, or a negative number for null.
+
+    Returns:
+        The column.
+
+    Raises:
+        ValueError: A code is past the end of ``values``.
+    """
+    codes = np.asarray(codes, dtype=np.int32)
+    if codes.size and int(codes.max()) >= len(values):
+        raise ValueError(f"a code of {int(codes.max())} is past the end of {len(values)} values")
+    return spelled(pa.array(values, type=pa.string()), codes)
+
+
+def spelled(dictionary: pa.StringArray, codes: Codes) -> pa.DictionaryArray:
+    """A spelled column from an Arrow array of values and the code of each row, which are not checked."""
+    missing = codes < 0
+    mask = missing if missing.any() else None
+    return pa.DictionaryArray.from_arrays(pa.array(codes, type=pa.int32(), mask=mask), dictionary, safe=False)
+
+
+def codes_of(array: pa.DictionaryArray) -> Codes:
+    """The code of each row in the array's own dictionary, -1 for null."""
+    indices = array.indices
+    if indices.null_count:
+        indices = indices.fill_null(-1)
+    return np.asarray(indices.to_numpy(zero_copy_only=False), dtype=np.int32)
+
+
+def compact(array: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The same column with a dictionary of only the values that occur, in the same order."""
+    codes = codes_of(array)
+    size = len(array.dictionary)
+    used = np.zeros(size + 1, dtype=bool)
+    used[codes] = True  # -1 marks the spare last place
+    if used[:size].all():
+        return array
+    renumbered = np.full(size + 1, -1, dtype=np.int32)
+    kept = np.flatnonzero(used[:size])
+    renumbered[kept] = np.arange(len(kept), dtype=np.int32)
+    return spelled(array.dictionary.take(pa.array(kept)), renumbered[codes])
+
+
+def single_array(column: pa.ChunkedArray | pa.DictionaryArray) -> pa.DictionaryArray:
+    """One spelled array of a column that may have several chunks, each with its own dictionary."""
+    if isinstance(column, pa.DictionaryArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if column.num_chunks == 0:
+        return spelled(pa.array([], type=pa.string()), np.zeros(0, dtype=np.int32))
+    return column.unify_dictionaries().combine_chunks()
+
+
+def replace_column(columns: pa.Table, name: str, arrays: Mapping[str, pa.DictionaryArray]) -> pa.Table:
+    """A table in which other columns stand in the place of one.
+
+    Args:
+        columns: A spelled table.
+        name: The column to replace.
+        arrays: What stands there instead, in order: none, one (perhaps of the same name) or several.
+
+    Returns:
+        The new table; the given one is not changed.
+
+    Raises:
+        KeyError: There is no such column.
+        ValueError: A new name is already the name of another column.
+    """
+    place = columns.schema.get_field_index(name)
+    if place < 0:
+        raise KeyError(name)
+    rest = columns.remove_column(place)
+    for offset, (new_name, array) in enumerate(arrays.items()):
+        if new_name in rest.column_names:
+            raise ValueError(f"the table already has a column {new_name!r}")
+        rest = rest.add_column(place + offset, new_name, array)
+    return rest

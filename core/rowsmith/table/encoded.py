@@ -1,0 +1,132 @@
+"""What is known of a column once its values are spelled, and how plain values are spelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.errors import DataError
+from rowsmith.table.columns import Codes, from_codes
+from rowsmith.table.datetimes import resolution_format, spell_datetimes
+from rowsmith.table.schema import ColumnType, Storage
+from rowsmith.table.spelling import DECIMAL_LIMIT, EXACT_LIMIT
+
+__all__ = ["Encoded", "factorized", "first_row", "spell_floats", "spell_instants", "spell_integers", "spelled_unique"]
+
+_MOST_PADDED = 6
+
+
+@frozen(eq=False)
+class Encoded:
+    """A spelled column that has no type yet.
+
+    Attributes:
+        array: The spelled column.
+        storage: How its values are handed back.
+        allowed: The types that inference may find.
+    """
+
+    array: pa.DictionaryArray
+    storage: Storage
+    allowed: tuple[ColumnType, ...]
+
+
+def factorized(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[Any], Codes]:
+    """Distinct values in order of appearance, and the code of each row (-1 where missing)."""
+    codes = np.full(len(values), -1, dtype=np.int32)
+    present = ~missing
+    found, unique = pd.factorize(values[present])
+    codes[present] = found
+    return unique, codes
+
+
+def first_row(mask: npt.NDArray[np.bool_]) -> int:
+    """The number of the first marked row, counted from 1, as messages name rows."""
+    return int(np.argmax(mask)) + 1
+
+
+def spell_integers(name: str, values: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> pa.DictionaryArray:
+    """Spell integers of any width."""
+    unique, codes = factorized(values, missing)
+    return from_codes([str(value) for value in unique.tolist()], codes)
+
+
+def spell_floats(name: str, values: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> pa.DictionaryArray:
+    """Spell floating-point numbers of any width; NaN is null.
+
+    Whole numbers are written without a point; others with the same number of digits when six are
+    enough, else with the fewest that give the number back.
+
+    Raises:
+        DataError: A value is infinite.
+    """
+    missing = missing | np.isnan(values)
+    infinite = np.isinf(values) & ~missing
+    if infinite.any():
+        raise DataError(
+            f"column {name!r}, row {first_row(infinite)}: infinite numbers are not supported; "
+            "replace them with a missing value or a large number"
+        )
+    # By bits, since 0.0 and -0.0 are equal as numbers.
+    bits, codes = factorized(values.view(f"i{values.dtype.itemsize}"), missing)
+    return from_codes(_float_texts(bits.view(values.dtype)), codes)
+
+
+def _float_texts(unique: npt.NDArray[Any]) -> list[str]:
+    negative_zero = (unique == 0) & np.signbit(unique)
+    small = np.abs(unique.astype(np.float64)) <= EXACT_LIMIT
+    if (small & ~negative_zero & (np.trunc(unique) == unique)).all():
+        return [str(int(value)) for value in unique.tolist()]
+    if unique.dtype == np.float64:
+        texts = [repr(value) for value in unique.tolist()]
+    else:
+        texts = [str(value) for value in unique]
+    return _padded(texts) or texts
+
+
+def _padded(texts: list[str]) -> list[str] | None:
+    """The same numbers with the same digits after the point; None when that is no good spelling."""
+    if any("e" in text for text in texts):
+        return None
+    digits = [len(text) - text.index(".") - 1 for text in texts]
+    scale = max(digits)
+    if scale > _MOST_PADDED:
+        return None
+    padded = [text + "0" * (scale - count) for text, count in zip(texts, digits, strict=True)]
+    numbers = [float(text) for text in padded]
+    same = (f"{n:.{scale}f}" == text and abs(n) < DECIMAL_LIMIT for n, text in zip(numbers, padded, strict=True))
+    return padded if all(same) else None
+
+
+def spell_instants(name: str, values: npt.NDArray[np.datetime64], suffix: str) -> pa.DictionaryArray:
+    """Spell date-times; NaT is null.
+
+    Args:
+        name: The column's name.
+        values: ``datetime64`` of any unit, in UTC where there is a zone.
+        suffix: ``Z`` where there is a zone, else empty.
+
+    Raises:
+        DataError: A year is outside 1 to 9999.
+    """
+    ticks, codes = factorized(values.view("i8"), np.isnat(values))
+    unique = ticks.view(values.dtype)
+    if not len(unique):
+        return from_codes([], codes)
+    years = unique.astype("datetime64[Y]").astype(np.int64) + 1970
+    outside = np.append((years < 1) | (years > 9999), False)[codes]
+    if outside.any():
+        raise DataError(f"column {name!r}, row {first_row(outside)}: the year is outside 1 to 9999; correct the value")
+    return from_codes(spell_datetimes(unique, resolution_format(unique, suffix)), codes)
+
+
+def spelled_unique(texts: Sequence[str], codes: Codes) -> pa.DictionaryArray:
+    """A spelled column from texts that may repeat, and the position of each row's text (-1 for null)."""
+    places, unique = pd.factorize(np.array(texts, dtype=object))
+    return from_codes(unique.tolist(), np.append(places, -1)[codes])

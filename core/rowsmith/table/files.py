@@ -1,0 +1,178 @@
+"""Tables from files and to files, by the file's suffix.
+
+======================  ==================================================
+suffix                  format
+======================  ==================================================
+.csv .txt .data         delimited text; the delimiter is told from the header
+.tsv                    the same, tabs when written
+.jsonl .ndjson          JSON lines
+.parquet .pq            Parquet
+any text format + .gz   the same, compressed
+======================  ==================================================
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from rowsmith.errors import DataError
+from rowsmith.table.csv_reading import check_encoding, read_csv
+from rowsmith.table.csv_writing import write_csv
+from rowsmith.table.frames import build_table
+from rowsmith.table.jsonl import read_jsonl, write_jsonl
+from rowsmith.table.limits import Limits
+from rowsmith.table.parquet import read_parquet, write_parquet
+from rowsmith.table.schema import TableSchema
+from rowsmith.table.table import Table
+
+__all__ = ["FORMATS", "Limits", "read_table", "write_table"]
+
+FORMATS = {
+    ".csv": "csv",
+    ".txt": "csv",
+    ".data": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+"""Format by suffix."""
+
+_CHUNK = 1 << 24
+
+
+def read_table(
+    path: str | os.PathLike[str], *, types: Mapping[str, str] | None = None, limits: Limits | None = None
+) -> Table:
+    """Read a table from a file.
+
+    Args:
+        path: The file; its suffix tells the format.
+        types: A type by column name, where the one found is not wanted: a ``ColumnType`` value,
+            ``key`` or ``constant``.
+        limits: Bounds on its size; the usual ones by default.
+
+    Returns:
+        The table, at least one row and one column.
+
+    Raises:
+        DataError: The file cannot be read, is damaged or too large, or a value does not fit ``types``;
+            the message names row or byte.
+    """
+    path, limits = Path(path), limits or Limits()
+    _check_file(path)
+    format_, compressed = _format_of(path.name)
+    try:
+        if format_ == "parquet":
+            return build_table(read_parquet(path, limits), types or {})
+        data = _content(path, compressed, limits)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    read = read_jsonl if format_ == "jsonl" else read_csv
+    if format_ == "jsonl":
+        check_encoding(data, str(path))
+    return build_table(read(data, str(path), limits), types or {})
+
+
+def write_table(
+    columns: pa.Table,
+    schema: TableSchema,
+    file: str | os.PathLike[str] | IO[bytes],
+    format: str | None = None,
+) -> None:
+    """Write a spelled table to a file.
+
+    Delimited text is written as the table spells it, with the delimiter that it came with.
+
+    Args:
+        columns: The table.
+        schema: Its columns, in the order to write them.
+        file: A path, or an open binary file.
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``, text formats perhaps followed by ``.gz``;
+            by default what the path's suffix says.
+
+    Raises:
+        DataError: The format is not known, or a value does not fit its column's dtype.
+        OSError: The file cannot be written.
+    """
+    name = os.fspath(file) if isinstance(file, str | os.PathLike) else ""
+    if format is None and not name:
+        raise DataError("a stream needs a format: csv, tsv, jsonl or parquet")
+    format_, compressed = _format_of(os.path.basename(name) if format is None else f"x.{format}")
+    with _opened(file, compressed) as stream:
+        if format_ == "parquet":
+            write_parquet(columns, schema, stream)
+        elif format_ == "jsonl":
+            write_jsonl(columns, schema, stream)
+        else:
+            write_csv(columns, schema, stream, "\t" if format_ == "tsv" else schema.columns[0].storage.delimiter)
+
+
+def _format_of(name: str) -> tuple[str, bool]:
+    base = name.lower().removesuffix(".gz")
+    compressed = base != name.lower()
+    format_ = FORMATS.get(os.path.splitext(base)[1], "")
+    if not format_ or (compressed and format_ == "parquet"):
+        raise DataError(
+            f"the format of {name!r} is not known; name the file with one of {', '.join(FORMATS)} "
+            "(text formats also with .gz)"
+        )
+    return format_, compressed
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; name a file in it")
+        if not path.exists():
+            raise DataError(f"there is no file {path}; check the path")
+    except (OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{str(path)!r} is not a usable path: {error}") from error
+
+
+def _content(path: Path, compressed: bool, limits: Limits) -> bytes:
+    """The whole file, decompressed, unless it is too large."""
+    if not compressed:
+        limits.check_size(str(path), path.stat().st_size)
+        return path.read_bytes()
+    chunks: list[bytes] = []
+    try:
+        with gzip.open(path) as stream:
+            while chunk := stream.read(_CHUNK):
+                chunks.append(chunk)
+                limits.check_size(str(path), sum(map(len, chunks)))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is not a whole gzip file: {error}") from error
+    return b"".join(chunks)
+
+
+@contextmanager
+def _opened(file: str | os.PathLike[str] | IO[bytes], compressed: bool) -> Iterator[IO[bytes]]:
+    """A stream to write to; one that was given is left open."""
+    if isinstance(file, str | os.PathLike):
+        with open(file, "wb") as raw, _compressing(raw, compressed) as stream:
+            yield stream
+    else:
+        with _compressing(file, compressed) as stream:
+            yield stream
+
+
+@contextmanager
+def _compressing(raw: IO[bytes], compressed: bool) -> Iterator[IO[bytes]]:
+    if not compressed:
+        yield raw
+        return
+    # Without name and time, the same table gives the same bytes.
+    with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as stream:
+        yield stream  # type: ignore[misc]

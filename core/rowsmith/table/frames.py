@@ -1,0 +1,181 @@
+"""Tables from pandas DataFrames, and back in the same dtypes.
+
+The promise: for every supported frame, ``to_frame`` of ``from_frame`` equals it, but for its index,
+which a table does not have. NaN counts as null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from rowsmith.errors import DataError
+from rowsmith.table.columns import codes_of, compact, single_array
+from rowsmith.table.decoding import READ_ERRORS, Reader, reader
+from rowsmith.table.encoded import Encoded
+from rowsmith.table.encoding import encode_column
+from rowsmith.table.inference import check_types, infer_column
+from rowsmith.table.schema import ColumnSchema, TableSchema
+from rowsmith.table.table import Table
+
+__all__ = ["build_table", "from_frame", "misfits", "to_frame"]
+
+
+def from_frame(frame: pd.DataFrame, *, types: Mapping[str, str] | None = None) -> Table:
+    """Make a table of a DataFrame.
+
+    Args:
+        frame: At least one row and one column, labels unique strings. It is not changed; its index is
+            ignored.
+        types: A type by column name, where the one found is not wanted: a ``ColumnType`` value,
+            ``key`` or ``constant``.
+
+    Returns:
+        The table.
+
+    Raises:
+        DataError: The frame cannot be used; the message names column and row.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"expected a pandas DataFrame, not {type(frame).__name__}")
+    names = check_names(list(frame.columns))
+    if not len(frame):
+        raise DataError("the table has no rows; at least one is needed")
+    encoded = {name: encode_column(name, frame.iloc[:, place]) for place, name in enumerate(names)}
+    return build_table(encoded, types or {})
+
+
+def check_names(labels: list[Any]) -> list[str]:
+    """Check column labels.
+
+    Args:
+        labels: Labels of any kind.
+
+    Returns:
+        The same, known to be unique, non-empty strings.
+
+    Raises:
+        DataError: They are not; the message names the first offence.
+    """
+    if not labels:
+        raise DataError("the table has no columns; at least one is needed")
+    seen: set[str] = set()
+    for place, label in enumerate(labels, start=1):
+        if not isinstance(label, str):
+            raise DataError(f"the label of column {place} is {label!r}, not a string; rename the column")
+        if not label:
+            raise DataError(
+                f"column {place} has no name; name it, or leave it out (for an index written by pandas: index=False)"
+            )
+        if label in seen:
+            raise DataError(f"two columns are named {label!r} (the second is column {place}); rename one")
+        if any("\ud800" <= character <= "\udfff" for character in label):
+            raise DataError(f"the label of column {place} is not valid Unicode (a lone surrogate); rename the column")
+        seen.add(label)
+    return labels
+
+
+def build_table(encoded: Mapping[str, Encoded], types: Mapping[str, str]) -> Table:
+    """Make a table of spelled columns, finding each column's type.
+
+    Args:
+        encoded: Spelled columns by name, of one length.
+        types: The user's types by column name.
+
+    Raises:
+        DataError: ``types`` names an unknown column or type, or a value does not fit its type.
+    """
+    check_types(list(encoded), types)
+    schemas = [
+        infer_column(name, column.array, column.storage, column.allowed, types.get(name))
+        for name, column in encoded.items()
+    ]
+    columns = pa.table([column.array for column in encoded.values()], names=list(encoded))
+    return Table(columns, TableSchema(columns=tuple(schemas)))
+
+
+def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
+    """Give a spelled table back in the user's dtypes.
+
+    Tables from CSV and JSON files give ``int64`` or ``Int64``, ``float64``, ``bool`` or ``boolean``,
+    and pandas' usual dtype for strings; their date-times stay text.
+
+    Args:
+        columns: The spelled table.
+        schema: Its columns; the frame has them in this order.
+
+    Returns:
+        A frame with a new range index.
+
+    Raises:
+        DataError: A value does not fit its column's dtype; the message names column and row.
+            ``misfits`` finds such rows beforehand.
+    """
+    arrays = {column.name: _pandas_array(single_array(columns.column(column.name)), column) for column in schema}
+    series = {name: pd.Series(array, copy=False, dtype=_kept_dtype(array)) for name, array in arrays.items()}
+    return pd.DataFrame(series, index=pd.RangeIndex(columns.num_rows), columns=pd.Index(list(series)), copy=False)
+
+
+def _kept_dtype(array: Any) -> Any:
+    return object if isinstance(array, np.ndarray) and array.dtype == object else None
+
+
+def _pandas_array(array: pa.DictionaryArray, column: ColumnSchema) -> Any:
+    array = compact(array)
+    read = reader(column, nulls=array.null_count > 0)
+    try:
+        if not array.null_count or read.nullable:
+            return read.column(array)
+    except READ_ERRORS as error:
+        raise _misfit_error(array, column, read, str(error)) from error
+    raise _misfit_error(array, column, read, "its dtype cannot hold missing values")
+
+
+def _misfit_error(array: pa.DictionaryArray, column: ColumnSchema, read: Reader, reason: str) -> DataError:
+    row = int(np.argmax(_misfit_rows(array, read)))
+    dtype = column.storage.dtype or column.type.value
+    value = array[row].as_py()
+    return DataError(
+        f"column {column.name!r}, row {row + 1}: {'null' if value is None else repr(value)[:60]} cannot be written as "
+        f"{dtype} ({reason}); leave such rows out"
+    )
+
+
+def misfits(columns: pa.Table, schema: TableSchema) -> npt.NDArray[np.bool_]:
+    """Find rows that ``to_frame`` could not give back, such as 300 for ``uint8``.
+
+    Args:
+        columns: A spelled table.
+        schema: Its columns.
+
+    Returns:
+        For each row, whether some value does not fit its column's dtype.
+    """
+    found = np.zeros(columns.num_rows, dtype=bool)
+    for column in schema:
+        array = compact(single_array(columns.column(column.name)))
+        read = reader(column, nulls=array.null_count > 0)
+        found |= _misfit_rows(array, read)
+    return found
+
+
+def _misfit_rows(array: pa.DictionaryArray, read: Reader) -> npt.NDArray[np.bool_]:
+    values = array.dictionary.to_pylist()
+    wrong = np.zeros(len(values) + 1, dtype=bool)
+    wrong[-1] = not read.nullable  # a null's code, -1, finds the last place
+    if not _readable(read, values):
+        wrong[:-1] = [not _readable(read, [value]) for value in values]
+    return wrong[codes_of(array)]
+
+
+def _readable(read: Reader, values: list[str]) -> bool:
+    try:
+        read.read(values)
+    except READ_ERRORS:
+        return False
+    return True

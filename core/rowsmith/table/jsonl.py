@@ -1,0 +1,202 @@
+"""Tables as JSON lines: one flat object a line, the same keys in every line.
+
+Numbers keep their spelling. A column holds JSON strings, numbers or booleans, beside nulls; text that
+looks like a number stays text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+
+from rowsmith.dialect.text import json_string
+from rowsmith.errors import DataError
+from rowsmith.table.columns import distinct, from_codes
+from rowsmith.table.encoded import Encoded
+from rowsmith.table.fragments import Fragments, joined_rows, write_rows
+from rowsmith.table.frames import check_names
+from rowsmith.table.inference import BOOLEANS, NUMBERS, TEXTS
+from rowsmith.table.limits import Limits
+from rowsmith.table.number_shapes import JSON_NUMBER
+from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage, TableSchema
+
+__all__ = ["read_jsonl", "write_jsonl"]
+
+_ALLOWED = {"string": TEXTS, "number": NUMBERS, "boolean": BOOLEANS, "": ()}
+_NUMBER = re.compile(JSON_NUMBER)
+_NUMERIC_DTYPE = re.compile(r"(?i)u?int\d+|float\d+|double|float|halffloat|decimal")
+
+
+class _Number(str):
+    """The spelling of a JSON number."""
+
+    __slots__ = ()
+
+
+def read_jsonl(data: bytes, where: str, limits: Limits) -> Mapping[str, Encoded]:
+    """Read JSON lines.
+
+    Args:
+        data: The whole file, UTF-8.
+        where: The file, for messages.
+        limits: Bounds on its rows and columns.
+
+    Returns:
+        Spelled columns by name, in the order of the first line, at least one row.
+
+    Raises:
+        DataError: A line is damaged or unlike the first; the message names line and column.
+    """
+    reading = _Reading(where)
+    names: list[str] = []
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        record = reading.parse(line, number)
+        if not reading.builders:
+            names = check_names(list(record))
+            limits.check_shape(where, 1, len(names))
+            reading.start(names)
+        reading.add(record, number)
+    if not names:
+        raise DataError(f"{where} is empty; at least one line with a JSON object is needed")
+    return {name: reading.builders[name].encoded() for name in names}
+
+
+class _Reading:
+    """The columns built so far."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.builders: dict[str, _Builder] = {}
+        self._parse = json.JSONDecoder(
+            parse_int=_Number, parse_float=_Number, parse_constant=_no_constant, object_pairs_hook=_unique_pairs
+        ).decode
+
+    def start(self, names: list[str]) -> None:
+        """Begin with the columns of the first line."""
+        self.builders = {name: _Builder(name) for name in names}
+
+    def parse(self, line: bytes, number: int) -> dict[str, Any]:
+        """One line's object."""
+        try:
+            record = self._parse(line.decode())
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{self.where}, line {number}: not a JSON object ({error}); correct the line") from error
+        if not isinstance(record, dict):
+            raise DataError(f"{self.where}, line {number}: not a JSON object; each line must be one")
+        return record
+
+    def add(self, record: dict[str, Any], number: int) -> None:
+        """Append one row."""
+        if record.keys() != self.builders.keys():
+            raise self._keys_error(record, number)
+        for name, value in record.items():
+            try:
+                self.builders[name].add(value)
+            except ValueError as error:
+                raise DataError(f"{self.where}, line {number}, column {name!r}: {error}") from error
+
+    def _keys_error(self, record: dict[str, Any], number: int) -> DataError:
+        missing = [name for name in self.builders if name not in record]
+        what = f"misses the key {missing[0]!r}" if missing else ""
+        if not missing:
+            what = f"has the extra key {next(name for name in record if name not in self.builders)!r}"
+        return DataError(
+            f"{self.where}, line {number} {what}; every line must have the keys of the first, null where unknown"
+        )
+
+
+class _Builder:
+    """The values of one column: their kind, distinct texts and codes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.kind = ""
+        self.places: dict[str, int] = {}
+        self.codes: list[int] = []
+
+    def add(self, value: Any) -> None:
+        """Append one cell; ``ValueError`` when it is nested or of another kind than those before."""
+        if value is None:
+            self.codes.append(-1)
+            return
+        kind, text = _kind_and_text(value)
+        if kind != self.kind:
+            if self.kind:
+                raise ValueError(f"a {kind} among {self.kind}s; a column must hold one kind of value")
+            self.kind = kind
+        self.codes.append(self.places.setdefault(text, len(self.places)))
+
+    def encoded(self) -> Encoded:
+        """The spelled column."""
+        storage = Storage(source=Source.JSON, element=self.kind)
+        try:
+            array = from_codes(list(self.places), np.array(self.codes, dtype=np.int32))
+        except UnicodeEncodeError as error:
+            raise DataError(f"column {self.name!r} holds text that is not valid Unicode (a lone surrogate)") from error
+        return Encoded(array, storage, _ALLOWED[self.kind])
+
+
+def _kind_and_text(value: Any) -> tuple[str, str]:
+    if isinstance(value, _Number):
+        return "number", str(value)
+    if isinstance(value, str):
+        return "string", value
+    if isinstance(value, bool):
+        return "boolean", "true" if value else "false"
+    raise ValueError("a nested value; only strings, numbers, booleans and null are supported, so flatten it first")
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} stands twice")
+    return record
+
+
+def write_jsonl(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> None:
+    """Write a spelled table as JSON lines.
+
+    Args:
+        columns: The table.
+        schema: Its columns, in the order to write them.
+        file: An open binary file.
+    """
+    parts: list[Fragments] = []
+    for place, column in enumerate(schema):
+        values, codes = distinct(columns, column.name)
+        start = ("," if place else "{") + json_string(column.name) + ":"
+        end = "}\n" if place == len(schema) - 1 else ""
+        parts.append(Fragments([start + text + end for text in (*_json_texts(values, column), "null")], codes))
+    write_rows(joined_rows(parts), file)
+
+
+def _json_texts(values: list[str], column: ColumnSchema) -> list[str]:
+    if column.type is ColumnType.BOOLEAN and column.storage.element != "string":
+        false = (column.spellings or ("false", "true"))[0]
+        return ["false" if value == false else "true" for value in values]
+    if _is_number(column):
+        return [value if _NUMBER.match(value) else json_string(value) for value in values]
+    return [json_string(value) for value in values]
+
+
+def _is_number(column: ColumnSchema) -> bool:
+    storage = column.storage
+    if storage.source is Source.JSON:
+        return storage.element == "number"
+    if storage.source is Source.CSV:
+        return column.type in (ColumnType.INTEGER, ColumnType.DECIMAL)
+    dtype = storage.categories_dtype if storage.categories is not None else storage.dtype
+    return bool(_NUMERIC_DTYPE.match(dtype)) or storage.element in ("int", "float", "decimal")

@@ -1,0 +1,108 @@
+"""Which spelled values are numbers, and in what style.
+
+Work is on Arrow arrays of distinct values. Only values that could differ between double and text
+(more than 15 digits, or an exponent) are compared one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rowsmith.table.schema import ColumnSchema, ColumnType
+from rowsmith.table.spelling import DECIMAL_LIMIT, spell_decimal
+
+__all__ = ["JSON_NUMBER", "decimal_fit", "decimal_style", "integer_fit"]
+
+Mask = npt.NDArray[np.bool_]
+
+JSON_NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
+_INTEGER = r"^(?:0|-?[1-9][0-9]{0,18})$"
+_SAFE_INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
+_EASY_FIXED = r"^-?(?:0|[1-9][0-9]{0,7})\.[0-9]{1,7}$"
+_EASY_SHORTEST = r"^-?(?:[1-9][0-9]{0,7}\.(?:0|[0-9]{0,6}[1-9])|0\.(?:0|0{0,3}[1-9]|0{0,3}[1-9][0-9]{0,9}[1-9]))$"
+_EASY_BARE = r"^-?(?:[1-9][0-9]{0,7}(?:\.[0-9]{0,6}[1-9])?|0\.(?:0{0,3}[1-9]|0{0,3}[1-9][0-9]{0,9}[1-9]))$|^0$"
+_MOST_DIGITS = 17
+_HUGE = 1e200  # the dialect writes no larger numbers
+
+
+def integer_fit(values: pa.StringArray) -> Mask:
+    """Which values are 64-bit integers without leading zero, plus sign or ``-0``."""
+    fits = _matches(values, _INTEGER)
+    for place in np.flatnonzero(fits & ~_matches(values, _SAFE_INTEGER)).tolist():
+        fits[place] = -(2**63) <= int(values[place].as_py()) < 2**63
+    return fits
+
+
+def decimal_style(values: pa.StringArray) -> dict[str, Any] | None:
+    """How decimals are written, as fields of a column schema.
+
+    Args:
+        values: Distinct spelled values, at least one.
+
+    Returns:
+        ``scale``, ``max_scale`` and ``whole_point``; None when no style writes every value.
+    """
+    if not _matches(values, JSON_NUMBER).all():
+        return None
+    for style in _styles(values):
+        if decimal_fit(values, style).all():
+            return style
+    return None
+
+
+def decimal_fit(values: pa.StringArray, style: dict[str, Any] | None = None) -> Mask:
+    """Which values a style writes; without a style, the first one that fits the most values."""
+    numbers = _matches(values, JSON_NUMBER)
+    if style is None:
+        masks = [decimal_fit(values, each) for each in _styles(values)] if numbers.all() else []
+        return max(masks, key=np.count_nonzero) if masks else numbers
+    column = ColumnSchema(name="", type=ColumnType.DECIMAL, **{**style, "max_scale": None})
+    if style["scale"] is not None:
+        right_length = _matches(values, rf"\.[0-9]{{{style['scale']}}}$")
+        return numbers & right_length & _written_so(values, numbers & right_length, _EASY_FIXED, column)
+    easy = _EASY_SHORTEST if style["whole_point"] else _EASY_BARE
+    return numbers & _written_so(values, numbers, easy, column)
+
+
+def _styles(values: pa.StringArray) -> list[dict[str, Any]]:
+    found = re.search(r"\.([0-9]+)$", values[0].as_py())
+    digits = len(found.group(1)) if found else 0
+    most = None
+    if not pc.any(_search(values, "e")).as_py():
+        fractions = pc.extract_regex(values, r"\.(?P<digits>[0-9]*[1-9])0*$")
+        most = pc.max(pc.utf8_length(pc.struct_field(fractions, "digits"))).as_py() or 0
+    styles: list[dict[str, Any]] = []
+    if 0 < digits <= _MOST_DIGITS:
+        styles.append({"scale": digits, "max_scale": digits, "whole_point": True})
+    styles.append({"scale": None, "max_scale": most, "whole_point": True})
+    styles.append({"scale": None, "max_scale": most, "whole_point": False})
+    return styles
+
+
+def _written_so(values: pa.StringArray, among: Mask, easy: str, column: ColumnSchema) -> Mask:
+    fits = _matches(values, easy)
+    for place in np.flatnonzero(among & ~fits).tolist():
+        text = values[place].as_py()
+        number = float(text)
+        limit = DECIMAL_LIMIT if column.scale is not None or not column.whole_point else _HUGE
+        exponent = "e" in text and column.scale is None
+        fits[place] = abs(number) < (_HUGE if exponent else limit) and spell_decimal(number, column) == text
+    return fits
+
+
+def _matches(values: pa.StringArray, pattern: str) -> Mask:
+    return _numpy(_search(values, pattern))
+
+
+def _search(values: pa.StringArray, pattern: str) -> pa.BooleanArray:
+    return pc.match_substring_regex(values, pattern)
+
+
+def _numpy(mask: pa.BooleanArray) -> Mask:
+    return np.array(mask.to_numpy(zero_copy_only=False), dtype=bool)

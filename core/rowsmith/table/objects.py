@@ -1,0 +1,203 @@
+"""Columns of Python objects: what is in them, how they are spelled, and how they come back.
+
+A column of dtype ``object`` holds one kind of element beside nulls. Mixed kinds are refused, since
+nothing tells which of them a generated value should be. Nulls of several kinds come back as the
+first kind seen.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from attrs import evolve
+
+from rowsmith.errors import DataError
+from rowsmith.table.columns import from_codes
+from rowsmith.table.encoded import Encoded, factorized, spell_floats, spell_instants
+from rowsmith.table.inference import BOOLEANS, NUMBERS, TEXTS
+from rowsmith.table.schema import Source, Storage
+
+__all__ = ["NULLS", "element_reader", "encode_objects"]
+
+NULLS: dict[str, Any] = {"None": None, "NaN": math.nan, "NA": pd.NA, "NaT": pd.NaT}
+"""The nulls an object column may use, by the word its storage keeps."""
+
+_KINDS: dict[type, str] = {
+    type(None): "None",
+    type(pd.NA): "NA",
+    type(pd.NaT): "NaT",
+    str: "str",
+    np.str_: "str",
+    bool: "bool",
+    np.bool_: "bool",
+    int: "int",
+    Decimal: "decimal",
+    dt.date: "date",
+    dt.datetime: "datetime",
+    pd.Timestamp: "timestamp",
+}
+_ALLOWED = {"bool": BOOLEANS, "int": NUMBERS, "float": NUMBERS, "decimal": NUMBERS}
+_SUPPORTED = "text, booleans, integers, floats, decimals, dates or date-times"
+_OFFSET = re.compile(r"UTC([+-])(\d\d):(\d\d)")
+
+Mask = npt.NDArray[np.bool_]
+Objects = npt.NDArray[np.object_]
+
+
+def encode_objects(name: str, series: pd.Series) -> Encoded:
+    """Spell a column of Python objects.
+
+    Args:
+        name: The column's name, for messages.
+        series: The column, of dtype ``object``.
+
+    Returns:
+        The spelled array, its storage, and the types it may have.
+
+    Raises:
+        DataError: An element is not supported, or of another kind than the first; the message names
+            column and row.
+    """
+    values = series.to_numpy(dtype=object)
+    kinds = [_kind(value) for value in values]
+    missing = np.array([kind in NULLS for kind in kinds], dtype=bool)
+    null = next((kind for kind in kinds if kind in NULLS), "None")
+    element = next((kind for kind in kinds if kind not in NULLS), "")
+    for row, kind in enumerate(kinds):
+        if kind not in NULLS and (kind != element or kind.startswith("type ")):
+            raise _refusal(name, row, values[row], kind, element)
+    storage = Storage(source=Source.PANDAS, dtype="object", element=element, null=null)
+    if element in ("datetime", "timestamp"):
+        return _encode_moments(name, values, missing, storage)
+    return Encoded(_spelled(name, element, values, missing), storage, _ALLOWED.get(element, TEXTS))
+
+
+def element_reader(storage: Storage) -> Callable[[str], Any]:
+    """What makes an element of an object column from its spelled text."""
+    zone = _zone(storage.zone) if storage.zone else None
+    readers: dict[str, Callable[[str], Any]] = {
+        "bool": lambda text: text == "True",
+        "int": int,
+        "float": float,
+        "decimal": Decimal,
+        "date": dt.date.fromisoformat,
+        "datetime": lambda text: dt.datetime.fromisoformat(text).astimezone(zone) if zone else _naive(text),
+        "timestamp": lambda text: pd.Timestamp(text).tz_convert(zone) if zone else pd.Timestamp(text),
+    }
+    return readers.get(storage.element, str)
+
+
+def _naive(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)
+
+
+def _kind(value: Any) -> str:
+    """The word for a value's kind; for kinds that are not supported, the name of its type."""
+    known = _KINDS.get(type(value))
+    if known is not None:
+        return known
+    if isinstance(value, float | np.floating):
+        return "NaN" if value != value else "float"
+    return "int" if isinstance(value, np.integer) else f"type {type(value).__name__}"
+
+
+def _refusal(name: str, row: int, value: Any, kind: str, element: str) -> DataError:
+    if kind != element and not kind.startswith("type "):
+        return DataError(
+            f"column {name!r}, row {row + 1}: {kind} among {element} values; a column must hold one kind of value, "
+            "so convert it, for example to text with astype(str)"
+        )
+    return DataError(
+        f"column {name!r}, row {row + 1}: values of {kind} are not supported; "
+        f"convert the column to {_SUPPORTED}, or leave it out"
+    )
+
+
+def _spelled(name: str, element: str, values: Objects, missing: Mask) -> pa.DictionaryArray:
+    if element == "float":
+        numbers = np.full(len(values), np.nan)
+        numbers[~missing] = values[~missing].astype(np.float64)
+        return spell_floats(name, numbers, missing)
+    if element == "decimal":
+        values = values.copy()
+        values[~missing] = _decimal_texts(name, values, missing)
+    unique, codes = factorized(values, missing)
+    write: Callable[[Any], str] = dt.date.isoformat if element == "date" else str
+    try:
+        return from_codes([write(value) for value in unique], codes)
+    except UnicodeEncodeError as error:
+        row = next(row for row, text in enumerate(values) if not missing[row] and _not_unicode(text))
+        raise DataError(
+            f"column {name!r}, row {row + 1}: the text is not valid Unicode (a lone surrogate); correct the value"
+        ) from error
+
+
+def _not_unicode(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _decimal_texts(name: str, values: Objects, missing: Mask) -> list[str]:
+    for row in np.flatnonzero(~missing).tolist():
+        if not values[row].is_finite():
+            raise DataError(
+                f"column {name!r}, row {row + 1}: {values[row]} is not a finite number; use None for missing"
+            )
+    return [str(value) for value in values[~missing]]
+
+
+def _encode_moments(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
+    zones = {row: _zone_name(name, row, values[row].tzinfo) for row in np.flatnonzero(~missing).tolist()}
+    zone = next(iter(zones.values()))
+    for row, other in zones.items():
+        if other != zone:
+            raise DataError(
+                f"column {name!r}, row {row + 1}: the time zone is {other or 'missing'}, before {zone or 'missing'}; "
+                "convert the column to one time zone"
+            )
+    instants = np.full(len(values), np.datetime64("NaT"), dtype=_unit(storage.element))
+    instants[~missing] = [_instant(value) for value in values[~missing]]
+    array = spell_instants(name, instants, "Z" if zone else "")
+    return Encoded(array, evolve(storage, zone=zone), TEXTS)
+
+
+def _unit(element: str) -> str:
+    return "datetime64[us]" if element == "datetime" else "datetime64[ns]"
+
+
+def _instant(value: dt.datetime | pd.Timestamp) -> np.datetime64:
+    if isinstance(value, pd.Timestamp):
+        return (value.tz_convert(None) if value.tzinfo else value).to_datetime64()
+    return np.datetime64(value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value, "us")
+
+
+def _zone_name(name: str, row: int, zone: dt.tzinfo | None) -> str:
+    if zone is None:
+        return ""
+    words = str(getattr(zone, "key", None) or getattr(zone, "zone", None) or zone)
+    try:
+        _zone(words)
+    except (ValueError, OSError, LookupError) as error:
+        raise DataError(
+            f"column {name!r}, row {row + 1}: the time zone {words!r} has no standard name; convert to UTC first"
+        ) from error
+    return words
+
+
+def _zone(words: str) -> dt.tzinfo:
+    if words == "UTC":
+        return dt.UTC
+    if found := _OFFSET.fullmatch(words):
+        sign, hours, minutes = found.groups()
+        offset = dt.timedelta(hours=int(hours), minutes=int(minutes))
+        return dt.timezone(-offset if sign == "-" else offset)
+    return ZoneInfo(words)

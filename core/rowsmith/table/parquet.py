@@ -1,0 +1,99 @@
+"""Tables as Parquet files, in the same Arrow types.
+
+The footer is read first, so that a file that claims too much is refused before anything is loaded;
+strings are read as dictionaries, so that a value repeated a million times is held once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rowsmith.errors import DataError
+from rowsmith.table.arrow_encoding import encode_arrow
+from rowsmith.table.encoded import Encoded
+from rowsmith.table.frames import check_names, to_frame
+from rowsmith.table.limits import Limits
+from rowsmith.table.schema import TableSchema
+
+__all__ = ["read_parquet", "write_parquet"]
+
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+
+def read_parquet(path: Path, limits: Limits) -> Mapping[str, Encoded]:
+    """Read a Parquet file.
+
+    Args:
+        path: The file.
+        limits: Bounds on what its footer may claim.
+
+    Returns:
+        Spelled columns by name, at least one row; an index that pandas stored is left out.
+
+    Raises:
+        DataError: The file is damaged, too large, or holds types that are not supported.
+    """
+    where = str(path)
+    try:
+        with pq.ParquetFile(path, memory_map=False) as file:
+            schema = file.schema_arrow
+            _check_footer(file.metadata, where, limits)
+            names = check_names([name for name in schema.names if not _PANDAS_INDEX.fullmatch(name)])
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{where} cannot be read as Parquet: {str(error)[:200]}") from error
+    _check_types(schema, names)
+    return _encode(path, schema, names)
+
+
+def _check_footer(metadata: pq.FileMetaData, where: str, limits: Limits) -> None:
+    limits.check_shape(where, metadata.num_rows, metadata.num_columns)
+    limits.check_size(where, sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)))
+    if metadata.num_rows < 1:
+        raise DataError(f"{where} has no rows; at least one is needed")
+
+
+def _check_types(schema: pa.Schema, names: list[str]) -> None:
+    for name in names:
+        type_ = schema.field(name).type
+        if pa.types.is_nested(type_):
+            raise DataError(f"column {name!r} is nested ({str(type_)[:60]}); flatten it first")
+
+
+def _encode(path: Path, schema: pa.Schema, names: list[str]) -> Mapping[str, Encoded]:
+    strings = [name for name in names if pa.types.is_string(schema.field(name).type)]
+    encoded: dict[str, Encoded] = {}
+    try:
+        with pq.ParquetFile(path, read_dictionary=strings) as file:
+            for name in names:
+                column = file.read(columns=[name]).column(name)
+                encoded[name] = encode_arrow(name, column, schema.field(name).type)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {str(error)[:200]}") from error
+    return encoded
+
+
+def write_parquet(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> None:
+    """Write a spelled table as Parquet, in the types of the user's table.
+
+    Args:
+        columns: The table.
+        schema: Its columns.
+        file: An open binary file.
+
+    Raises:
+        DataError: A value does not fit its column's dtype.
+    """
+    frame = to_frame(columns, schema)
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except pa.ArrowException as error:
+        raise DataError(f"the table cannot be written as Parquet: {error}") from error
+    pq.write_table(table, file)

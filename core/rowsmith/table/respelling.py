@@ -1,0 +1,93 @@
+"""From a DataFrame of a known table back to a spelled table: the inverse of ``to_frame``.
+
+A frame alone does not say how its columns are written (``1.5`` or ``1.50``, ``yes`` or ``True``); the
+schema does. Values are spelled once for each distinct one. The promise:
+``spell_frame(to_frame(columns, schema), schema)`` holds the same texts as ``columns``, for columns that
+came from a file or a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from rowsmith.errors import DataError
+from rowsmith.table.columns import codes_of, compact
+from rowsmith.table.datetimes import format_fit, spell_datetimes
+from rowsmith.table.encoded import spelled_unique
+from rowsmith.table.encoding import encode_column
+from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
+from rowsmith.table.spelling import spell_decimal
+
+__all__ = ["spell_frame"]
+
+
+def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
+    """Spell a frame as its table writes it.
+
+    Args:
+        frame: Rows in the user's dtypes, as ``to_frame`` gives them; other columns are ignored.
+        schema: The table's columns.
+
+    Returns:
+        The spelled table, its columns in the schema's order.
+
+    Raises:
+        DataError: The frame lacks a column, or a value cannot be written as its column writes values.
+    """
+    missing = [name for name in schema.names if name not in frame.columns]
+    if missing:
+        raise DataError(f"the rows lack the columns {missing}; give every column of the table")
+    return pa.table([_spell(frame[column.name], column) for column in schema], names=list(schema.names))
+
+
+def _spell(series: pd.Series, column: ColumnSchema) -> pa.DictionaryArray:
+    array = compact(encode_column(column.name, series).array)
+    respell = _RESPELL.get(column.type)
+    if respell is None or not len(array.dictionary):
+        return array
+    try:
+        texts = respell(array.dictionary.to_pylist(), column)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"column {column.name!r}: a value is no {column.type.value} ({error})") from error
+    return compact(spelled_unique(texts, codes_of(array)))
+
+
+def _integers(texts: list[str], column: ColumnSchema) -> list[str]:
+    # Floats with a fraction beside them are spelled with a point; whole numbers are not.
+    return [text if text.lstrip("-").isdecimal() else str(int(float(text))) for text in texts]
+
+
+def _decimals(texts: list[str], column: ColumnSchema) -> list[str]:
+    return [spell_decimal(float(text), column) for text in texts]
+
+
+def _booleans(texts: list[str], column: ColumnSchema) -> list[str]:
+    false, true = column.spellings or ("False", "True")
+    words = {"False": false, "True": true, false: false, true: true}
+    unknown = [text for text in texts if text not in words]
+    if unknown:
+        raise ValueError(f"it is neither {false!r} nor {true!r}")
+    return [words[text] for text in texts]
+
+
+def _datetimes(texts: list[str], column: ColumnSchema) -> list[str]:
+    """Date-times in the column's format; the encoder's ISO text is only as fine as the values need."""
+    format_ = column.datetime_format
+    if format_ is None or format_fit(pa.array(texts, type=pa.string()), format_).all():
+        return texts
+    instants = np.array([text.removesuffix("Z") for text in texts], dtype="datetime64[ns]")
+    if (instants.astype("datetime64[D]") != np.array([text[:10] for text in texts], dtype="datetime64[D]")).any():
+        instants = np.array([text.removesuffix("Z") for text in texts], dtype="datetime64[us]")
+    return spell_datetimes(instants, format_)
+
+
+_RESPELL: dict[ColumnType, Callable[[list[str], ColumnSchema], list[str]]] = {
+    ColumnType.INTEGER: _integers,
+    ColumnType.DECIMAL: _decimals,
+    ColumnType.BOOLEAN: _booleans,
+    ColumnType.DATETIME: _datetimes,
+}

@@ -1,0 +1,214 @@
+"""What a table is: its columns, their types, and how their values are spelled.
+
+Inside Rowsmith a table is a *spelled table*: a ``pyarrow.Table`` whose columns are single-chunk
+dictionary arrays (``int32`` codes, ``string`` values), nulls being null codes. The dictionary holds
+each distinct value once, as the exact text the column writes; so a CSV comes back in its own
+spelling, and work on values costs O(distinct), not O(rows).
+
+Two schemas travel with a model. ``TableSchema`` speaks of the user's table: output and constraints
+use it, and so do the transforms between the two. ``ModelSchema`` speaks of the columns after all
+transforms: the vocabulary, the dialect, the grammar and the validator use it. They are different
+types, so that a type checker catches a swap.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+
+from attrs import field, frozen
+
+__all__ = [
+    "ColumnSchema",
+    "ColumnType",
+    "JsonKind",
+    "ModelColumn",
+    "ModelSchema",
+    "Role",
+    "Source",
+    "Storage",
+    "TableSchema",
+]
+
+
+class ColumnType(enum.StrEnum):
+    """The logical type of a column's values."""
+
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    CATEGORICAL = "categorical"
+    TEXT = "text"
+    DATETIME = "datetime"
+    NULL = "null"
+
+
+class Role(enum.StrEnum):
+    """What a column is for; only values are modelled."""
+
+    VALUE = "value"
+    KEY = "key"
+    CONSTANT = "constant"
+
+
+class JsonKind(enum.StrEnum):
+    """How the record dialect writes a column's values."""
+
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    STRING = "string"
+
+
+class Source(enum.StrEnum):
+    """The kind of container a column came in, and goes back to."""
+
+    CSV = "csv"
+    JSON = "json"
+    PANDAS = "pandas"
+
+
+@frozen(kw_only=True)
+class Storage:
+    """How a column's values are handed back to the user.
+
+    Attributes:
+        source: The kind of container.
+        dtype: The pandas dtype in words, such as ``Int64`` or ``datetime64[us, UTC]``; empty for
+            text sources. For categories, ``category``; for pandas strings, ``str[storage, null]``;
+            for Arrow types, ``type[pyarrow]``.
+        categories: Spelled categories of a pandas categorical, in order; None for other dtypes.
+        categories_dtype: The dtype of those categories.
+        ordered: Whether the categories are ordered.
+        element: For ``object`` columns, the Python type of the elements (``str``, ``bool``,
+            ``int``, ``float``, ``decimal``, ``date``, ``datetime``, ``timestamp``); for JSON
+            sources ``string``, ``number`` or ``boolean``; empty otherwise.
+        null: For ``object`` columns, the null to write: ``None``, ``NaN``, ``NA`` or ``NaT``.
+        zone: For ``object`` columns of date-times with a time zone, that zone.
+        delimiter: For CSV sources, what stands between fields.
+    """
+
+    source: Source = Source.CSV
+    dtype: str = ""
+    categories: tuple[str, ...] | None = None
+    categories_dtype: str = ""
+    ordered: bool = False
+    element: str = ""
+    null: str = "None"
+    zone: str = ""
+    delimiter: str = ","
+
+
+@frozen(kw_only=True)
+class ColumnSchema:
+    """One column of a table.
+
+    Attributes:
+        name: The column's name as the user wrote it.
+        type: The logical type of its values.
+        nullable: Whether the training table had nulls in it.
+        role: Whether it is modelled, or made anew (keys), or repeated (constants).
+        scale: Decimals only: digits after the point when every value has that many; None means the
+            shortest text that reads back as the same double.
+        max_scale: Decimals only, without ``scale``: the most digits after the point of any value;
+            None when some value has an exponent.
+        whole_point: Decimals only, without ``scale``: whether whole numbers keep a point (``1.0``).
+        datetime_format: Datetimes only: ``strftime`` format of the spelling. Beyond ``strftime``,
+            ``%3f`` and ``%9f`` are fractions of 3 and 9 digits, ``%-m``, ``%-d``, ``%-H`` and
+            ``%-I`` have no leading zero, and a zone stands as literal text such as ``Z``.
+        spellings: Booleans only: the text of false and of true.
+        storage: How values are handed back.
+    """
+
+    name: str
+    type: ColumnType
+    nullable: bool = False
+    role: Role = Role.VALUE
+    scale: int | None = None
+    max_scale: int | None = None
+    whole_point: bool = True
+    datetime_format: str | None = None
+    spellings: tuple[str, str] | None = None
+    storage: Storage = field(factory=Storage)
+
+    @property
+    def json_kind(self) -> JsonKind:
+        """How the record dialect writes this column."""
+        if self.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
+            return JsonKind.NUMBER
+        if self.type is ColumnType.BOOLEAN:
+            return JsonKind.BOOLEAN
+        return JsonKind.STRING
+
+
+@frozen(kw_only=True)
+class TableSchema:
+    """The columns of a table as its user sees it (or between two transforms), in order."""
+
+    columns: tuple[ColumnSchema, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def __getitem__(self, name: str) -> ColumnSchema:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[ColumnSchema]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+@frozen(kw_only=True)
+class ModelColumn:
+    """One column as the model reads and writes it.
+
+    Attributes:
+        name: The key of the column in a record.
+        kind: How the dialect writes its values.
+        nullable: Whether a record may hold null here.
+        values: Spelled values of a closed column, in order; None for an open one.
+        other: Whether training mapped unseen values to an extra "other" value; it is never
+            generated.
+        integral: Open numbers only: whether they have no fraction.
+        scale: Open numbers only: digits after the point of every value; None for any number.
+        spellings: Booleans only: the text of false and of true in the spelled table; None for
+            ``false`` and ``true``, or what ``values`` says.
+    """
+
+    name: str
+    kind: JsonKind
+    nullable: bool
+    values: tuple[str, ...] | None = None
+    other: bool = False
+    integral: bool = False
+    scale: int | None = None
+    spellings: tuple[str, str] | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether every value of the column is known beforehand."""
+        return self.values is not None
+
+
+@frozen(kw_only=True)
+class ModelSchema:
+    """The columns after all transforms, in the order the model writes them."""
+
+    columns: tuple[ModelColumn, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def __iter__(self) -> Iterator[ModelColumn]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)

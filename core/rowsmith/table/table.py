@@ -1,0 +1,45 @@
+"""A table: its spelled columns and its schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.table.schema import TableSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Table"]
+
+
+@frozen
+class Table:
+    """Spelled columns and what they mean.
+
+    Attributes:
+        columns: The spelled table; its columns are in the schema's order.
+        schema: The columns' types and how they are handed back.
+    """
+
+    columns: pa.Table
+    schema: TableSchema
+
+    def __len__(self) -> int:
+        return int(self.columns.num_rows)
+
+    def take(self, rows: object) -> Table:
+        """The same table with only some rows.
+
+        Args:
+            rows: Row numbers from 0, as an integer array.
+        """
+        return Table(self.columns.take(pa.array(rows)).combine_chunks(), self.schema)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table as a DataFrame of the user's own dtypes."""
+        from rowsmith.table.frames import to_frame
+
+        return to_frame(self.columns, self.schema)

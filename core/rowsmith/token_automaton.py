@@ -1,0 +1,133 @@
+"""Which token may follow which, for one record of a columnar vocabulary.
+
+States: one on entry to each column, one for each automaton state inside an open value, one where only
+the end token may come, and a last one where nothing but padding may. ``next_state`` is a dense table,
+so that a whole batch moves by one look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from rowsmith.errors import GenerationError
+from rowsmith.vocabulary import ClosedField, OpenField, Vocabulary
+
+__all__ = ["TokenAutomaton", "build_automaton"]
+
+
+@frozen(kw_only=True, eq=False)
+class TokenAutomaton:
+    """The automaton of one record.
+
+    Attributes:
+        next_state: ``[states, tokens]`` int32; -1 where the token is refused.
+        start: The state after the record's BOS.
+        end: The state in which only EOS may come.
+        done: The state after EOS.
+        slices: For each state whose allowed ids are contiguous, ``(start, stop)``; else None.
+        closing: For each state inside an open value, the id that may close it there; -1 elsewhere.
+        field: For each state, the index of its column; -1 for ``end`` and ``done``.
+    """
+
+    next_state: npt.NDArray[np.int32]
+    start: int
+    end: int
+    done: int
+    slices: tuple[tuple[int, int] | None, ...]
+    closing: npt.NDArray[np.int32]
+    field: npt.NDArray[np.int32]
+
+    @property
+    def allowed(self) -> npt.NDArray[np.bool_]:
+        """``[states, tokens]``: whether a token may come."""
+        return self.next_state >= 0
+
+    def run(self, state: int, ids: Iterable[int]) -> int:
+        """The state after some ids.
+
+        Raises:
+            GenerationError: A token is refused.
+        """
+        for position, token in enumerate(ids):
+            following = int(self.next_state[state, token])
+            if following < 0:
+                raise GenerationError(f"token {token} at position {position} cannot follow: it breaks the record grammar")
+            state = following
+        return state
+
+
+def build_automaton(vocabulary: Vocabulary) -> TokenAutomaton:
+    """Build the automaton of a vocabulary."""
+    entries, inner, count = _number_states(vocabulary)
+    end, done = count, count + 1
+    table = np.full((count + 2, len(vocabulary)), -1, dtype=np.int32)
+    closing = np.full(count + 2, -1, dtype=np.int32)
+    owner = np.full(count + 2, -1, dtype=np.int32)
+    table[end, vocabulary.eos_id] = done
+    table[done, vocabulary.pad_id] = done
+    for index in reversed(range(len(vocabulary.fields))):
+        item = vocabulary.fields[index]
+        entry, following = entries[index], entries[index + 1] if index + 1 < len(entries) else end
+        owner[entry] = index
+        if isinstance(item, ClosedField):
+            table[entry, item.start : item.start + item.generated] = following
+            continue
+        owner[entry + 1 : entry + 1 + inner[index]] = index
+        _fill_open(table, closing, vocabulary, item, entry, following)
+    return TokenAutomaton(
+        next_state=table,
+        start=entries[0],
+        end=end,
+        done=done,
+        slices=tuple(_slice(row) for row in table),
+        closing=closing,
+        field=owner,
+    )
+
+
+def _number_states(vocabulary: Vocabulary) -> tuple[list[int], list[int], int]:
+    entries, inner, count = [], [], 0
+    for item in vocabulary.fields:
+        entries.append(count)
+        inner.append(0 if isinstance(item, ClosedField) else len(item.automaton.moves))
+        count += 1 + inner[-1]
+    return entries, inner, count
+
+
+def _fill_open(
+    table: npt.NDArray[np.int32],
+    closing: npt.NDArray[np.int32],
+    vocabulary: Vocabulary,
+    item: OpenField,
+    entry: int,
+    following: int,
+) -> None:
+    inside = entry + 1
+    table[entry, item.start] = inside
+    if item.null_id is not None:
+        table[entry, item.null_id] = following
+    for state in range(len(item.automaton.moves)):
+        for offset, piece in enumerate(vocabulary.pieces):
+            reached = item.automaton.run(state, piece)
+            if reached is not None:
+                table[inside + state, vocabulary.pieces_start + offset] = inside + reached
+        if state not in item.automaton.accepting:
+            continue
+        if item.closing_id is not None:
+            # The quote piece is refused here as content, so that it can only close the value.
+            table[inside + state, item.closing_id] = following
+            closing[inside + state] = item.closing_id
+        else:  # a number ends where the next column begins
+            onward = table[following] >= 0
+            table[inside + state, onward] = table[following, onward]
+
+
+def _slice(row: npt.NDArray[np.int32]) -> tuple[int, int] | None:
+    ids = np.flatnonzero(row >= 0)
+    if len(ids) and ids[-1] - ids[0] + 1 == len(ids):
+        return int(ids[0]), int(ids[-1]) + 1
+    return None

@@ -1,0 +1,313 @@
+"""Reversible steps between the user's table and the table that a model learns.
+
+A :class:`Transform` is fitted on the training table and gives a :class:`FittedTransform`: frozen,
+JSON-serialisable, a pure function of the table one way (``apply``) and of a table and some random
+numbers the other way (``invert``). All tables are spelled tables (see ``rowsmith.table.schema``).
+
+What every fitted transform promises:
+
+* ``apply(invert(apply(table)))`` equals ``apply(table)``, for any table of ``schema_before``;
+* ``apply`` gives the columns of ``schema_after`` and ``invert`` those of ``schema_before``, in
+  order, spelled as the schema says, with as many rows as they were given;
+* ``invert`` is total: whatever values a model writes in the columns of ``schema_after``, odd ones
+  are repaired by drawing and never raise;
+* neither changes its arguments, ``carry`` excepted.
+
+:func:`fit_transforms` fits a sequence of them and checks all this at the boundary as far as it is
+cheap; a breach is a ``PluginContractError`` that names the transform.
+"""
+
+from __future__ import annotations
+
+import enum
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import cattrs
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.draws import Draws
+from rowsmith.errors import BundleError, PluginContractError
+from rowsmith.table.schema import TableSchema
+
+__all__ = [
+    "FittedTransform",
+    "FittedTransforms",
+    "Scope",
+    "Transform",
+    "default_transforms",
+    "fit_transforms",
+    "schema_from_state",
+    "schema_state",
+]
+
+_SPELLED = pa.dictionary(pa.int32(), pa.string())
+
+
+class Scope(enum.StrEnum):
+    """How many rows a transform must see together."""
+
+    ROW = "row"
+    GROUP = "group"
+
+
+class FittedTransform(ABC):
+    """A transform that knows its table; frozen.
+
+    Attributes:
+        scope: ``GROUP`` when ``invert`` needs the complete groups, or ``carry``, to be exact.
+        schema_before: The table that ``apply`` takes and ``invert`` gives.
+        schema_after: The table that ``apply`` gives and ``invert`` takes.
+    """
+
+    scope: ClassVar[Scope] = Scope.ROW
+    schema_before: TableSchema
+    schema_after: TableSchema
+
+    @abstractmethod
+    def apply(self, columns: pa.Table) -> pa.Table:
+        """Transform a table.
+
+        Args:
+            columns: A spelled table of ``schema_before``; values not seen in training are allowed.
+
+        Returns:
+            The spelled table of ``schema_after``, row by row.
+        """
+
+    @abstractmethod
+    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+        """Undo the transform.
+
+        Args:
+            columns: A spelled table of ``schema_after``.
+            draws: Random numbers, one stream per row.
+            carry: What is kept from batch to batch of one generation; empty at the first one.
+
+        Returns:
+            The spelled table of ``schema_before``, row by row.
+
+        Raises:
+            GenerationError: No value is left that the column may hold.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """All that :meth:`Transform.restore` needs, as JSON values."""
+
+    @abstractmethod
+    def inventory(self) -> list[str]:
+        """What it holds of the training data, a line for people per thing."""
+
+
+class Transform(ABC):
+    """A reversible step, not yet fitted."""
+
+    scope: ClassVar[Scope] = Scope.ROW
+
+    @abstractmethod
+    def fit(self, columns: pa.Table, schema: TableSchema) -> FittedTransform:
+        """Learn from the training table.
+
+        Args:
+            columns: The spelled training table, after the transforms before this one.
+            schema: Its schema.
+
+        Returns:
+            The fitted transform; ``schema_before`` is ``schema``.
+        """
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> FittedTransform:
+        """Make a fitted transform from what its ``state()`` gave.
+
+        Args:
+            state: The state, perhaps after a trip through JSON.
+
+        Returns:
+            A transform equal to the one that gave the state.
+        """
+
+
+@frozen
+class FittedTransforms:
+    """Fitted transforms in the order of ``apply``.
+
+    Attributes:
+        schema_before: The user's table.
+        steps: Name and fitted transform, each taking what the one before it gives.
+    """
+
+    schema_before: TableSchema
+    steps: tuple[tuple[str, FittedTransform], ...] = ()
+
+    @property
+    def schema_after(self) -> TableSchema:
+        """The table that the model learns."""
+        return self.steps[-1][1].schema_after if self.steps else self.schema_before
+
+    @property
+    def scope(self) -> Scope:
+        """``GROUP`` when some step is group-scoped."""
+        return Scope.GROUP if any(step.scope is Scope.GROUP for _, step in self.steps) else Scope.ROW
+
+    def apply(self, columns: pa.Table) -> pa.Table:
+        """Apply every step.
+
+        Args:
+            columns: A spelled table of ``schema_before``.
+
+        Returns:
+            The spelled table of ``schema_after``.
+
+        Raises:
+            PluginContractError: A step gave another table than its schema says.
+        """
+        for name, step in self.steps:
+            result = step.apply(columns)
+            _check_table(f"apply of transform {name!r}", result, step.schema_after, columns.num_rows)
+            columns = result
+        return columns
+
+    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+        """Undo every step, the last one first.
+
+        Args:
+            columns: A spelled table of ``schema_after``.
+            draws: Random numbers, one stream per row.
+            carry: What is kept from batch to batch of one generation; start with an empty dict.
+                It can be pickled; each step owns the part under its place and name.
+
+        Returns:
+            The spelled table of ``schema_before``.
+
+        Raises:
+            PluginContractError: A step gave another table than its schema says.
+            GenerationError: A step has no value left that a column may hold.
+        """
+        for place, (name, step) in reversed(list(enumerate(self.steps))):
+            result = step.invert(columns, draws, carry.setdefault(f"{place}.{name}", {}))
+            _check_table(f"invert of transform {name!r}", result, step.schema_before, columns.num_rows)
+            columns = result
+        return columns
+
+    def state(self) -> dict[str, Any]:
+        """All that :meth:`restore` needs, as JSON values."""
+        steps = [{"name": name, "state": step.state()} for name, step in self.steps]
+        return {"schema": schema_state(self.schema_before), "steps": steps}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any], resolve: Callable[[str], Transform]) -> FittedTransforms:
+        """Make fitted transforms from what ``state()`` gave.
+
+        Args:
+            state: The state, perhaps after a trip through JSON.
+            resolve: Gives the transform of a name.
+
+        Returns:
+            Transforms equal to those that gave the state.
+
+        Raises:
+            BundleError: The steps do not follow on from each other.
+        """
+        schema = schema_from_state(state["schema"])
+        steps = tuple((step["name"], resolve(step["name"]).restore(step["state"])) for step in state["steps"])
+        before = schema
+        for name, step in steps:
+            if step.schema_before != before:
+                raise BundleError(
+                    f"transform {name!r} of the saved model does not take what the one before it gives; "
+                    "the model is damaged or another version's: train it again"
+                )
+            before = step.schema_after
+        return cls(schema, steps)
+
+    def inventory(self) -> list[str]:
+        """What the steps hold of the training data, a line for people per thing."""
+        return [f"{name}: {line}" for name, step in self.steps for line in step.inventory()]
+
+
+def default_transforms() -> tuple[str, ...]:
+    """Component names of the transforms that ``auto`` stands for, in order."""
+    return ("keys", "constant", "protect-rare", "datetime", "quantize")
+
+
+def fit_transforms(
+    columns: pa.Table, schema: TableSchema, transforms: Sequence[tuple[str, Transform]]
+) -> tuple[FittedTransforms, pa.Table]:
+    """Fit transforms one after the other.
+
+    Args:
+        columns: The spelled training table.
+        schema: Its schema.
+        transforms: Component name and transform, in the order of ``apply``.
+
+    Returns:
+        The fitted transforms and the training table after all of them.
+
+    Raises:
+        PluginContractError: A transform changed what it was given, or what it gave is no table of
+            the schema it announced.
+    """
+    before, steps = schema, []
+    for name, transform in transforms:
+        fingerprint = _fingerprint(columns)
+        fitted = transform.fit(columns, schema)
+        _check_fitted(name, fitted, schema)
+        result = fitted.apply(columns)
+        if _fingerprint(columns) != fingerprint:
+            raise PluginContractError(
+                f"transform {name!r} changed the table it was given; it must build new columns and leave that alone"
+            )
+        _check_table(f"apply of transform {name!r}", result, fitted.schema_after, columns.num_rows)
+        steps.append((name, fitted))
+        columns, schema = result, fitted.schema_after
+    return FittedTransforms(before, tuple(steps)), columns
+
+
+def schema_state(schema: TableSchema) -> dict[str, Any]:
+    """A table schema as JSON values."""
+    state: dict[str, Any] = cattrs.unstructure(schema)
+    return state
+
+
+def schema_from_state(state: Mapping[str, Any]) -> TableSchema:
+    """The table schema that :func:`schema_state` wrote."""
+    return cattrs.structure(state, TableSchema)
+
+
+def _check_fitted(name: str, fitted: object, schema: TableSchema) -> None:
+    if not isinstance(fitted, FittedTransform):
+        raise PluginContractError(
+            f"fit of transform {name!r} gave a {type(fitted).__name__}; it must give a FittedTransform"
+        )
+    if fitted.schema_before != schema:
+        raise PluginContractError(
+            f"fit of transform {name!r} gave another schema_before than it was fitted on; pass that on unchanged"
+        )
+
+
+def _check_table(what: str, result: object, schema: TableSchema, rows: int) -> None:
+    if not isinstance(result, pa.Table):
+        raise PluginContractError(f"{what} gave a {type(result).__name__}; it must give a pyarrow.Table")
+    if result.num_rows != rows:
+        raise PluginContractError(f"{what} gave {result.num_rows} rows for {rows}; it must keep the row count")
+    if tuple(result.column_names) != schema.names:
+        raise PluginContractError(
+            f"{what} gave the columns {result.column_names}; its schema says {list(schema.names)}, in this order"
+        )
+    for field in result.schema:
+        if field.type != _SPELLED:
+            raise PluginContractError(f"{what} gave column {field.name!r} as {field.type}; it must be {_SPELLED}")
+
+
+def _fingerprint(columns: pa.Table) -> int:
+    value = 0
+    for column in columns.columns:
+        for chunk in column.chunks:
+            for buffer in (*chunk.buffers(), *chunk.dictionary.buffers()):
+                value = value if buffer is None else zlib.crc32(buffer, value)
+    return value

@@ -1,0 +1,64 @@
+"""Sessions that check the project: ``nox`` runs lint, tests and docs; ``nox -l`` lists all."""
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.sessions = ["lint", "tests", "docs"]
+nox.options.error_on_missing_interpreters = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def group(name: str) -> list[str]:
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+def install(session: nox.Session, *packages: str) -> None:
+    session.install("-c", "constraints.txt", *packages)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, formatting and types."""
+    install(session, *PROJECT["project"]["dependencies"], *group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite but for slow tests, and how much of the code it reaches."""
+    install(session, "-e", ".[local,demo,testing]", *group("test"))
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, env={"OMP_NUM_THREADS": "2"})
+    session.run("coverage", "report")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, every link checked."""
+    install(session, "-e", ".", *group("docs"))
+    session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp() + "/site")
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Tests that train and generate."""
+    install(session, "-e", ".[local,demo,testing]", *group("test"))
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job on packaged data, from an installed wheel."""
+    install(session, ".[local,demo]")
+    session.chdir(session.create_tmp())
+    session.run("rowsmith", "demo", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The speed of what is meant to be fast."""
+    install(session, "-e", ".[local,demo,testing]", *group("test"))
+    session.run("pytest", "-m", "", "benchmarks", *session.posargs)

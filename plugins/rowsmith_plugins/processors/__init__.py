@@ -1,0 +1,1 @@
+"""Bundled processors: completions in, records out."""

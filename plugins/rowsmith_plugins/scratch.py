@@ -1,0 +1,21 @@
+"""Plugin ``scratch``: a small language model trained from nothing on the user's own table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rowsmith.components import Component
+from rowsmith.hookspecs import hookimpl
+
+
+@hookimpl
+def rowsmith_models() -> Iterator[Component]:
+    """The model that needs no download."""
+    yield Component(
+        name="scratch",
+        factory="rowsmith_backends.scratch:build",
+        options="rowsmith_backends.options:ScratchOptions",
+        summary="A small Llama-architecture model, sized and trained on the table alone",
+        requires=("torch", "transformers", "tokenizers", "accelerate"),
+        install='pip install "rowsmith[local]"',
+    )

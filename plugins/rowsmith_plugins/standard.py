@@ -1,0 +1,84 @@
+"""Plugin ``standard``: the bundled processor, stopping policies and transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rowsmith.components import Component
+from rowsmith.hookspecs import hookimpl
+
+_STOPPING = "rowsmith_plugins.stopping"
+_TRANSFORMS = "rowsmith_plugins.transforms"
+
+
+@hookimpl
+def rowsmith_processors() -> Iterator[Component]:
+    """What reads the records of plain tables."""
+    yield Component(
+        name="tabular",
+        factory="rowsmith_plugins.processors.tabular:build",
+        summary="One record per line, checked against the schema",
+    )
+
+
+@hookimpl
+def rowsmith_stopping_policies() -> Iterator[Component]:
+    """When generation ends before its target, and how to combine such rules."""
+    yield Component(
+        name="patience",
+        factory=f"{_STOPPING}.patience:build",
+        options=f"{_STOPPING}.options:PatienceOptions",
+        summary="Stops after too many invalid batches in a row",
+    )
+    yield Component(
+        name="time-limit",
+        factory=f"{_STOPPING}.time_limit:build",
+        options=f"{_STOPPING}.options:TimeLimitOptions",
+        summary="Stops after a given time",
+    )
+    yield Component(
+        name="any-of",
+        factory=f"{_STOPPING}.combined:build_any_of",
+        options=f"{_STOPPING}.options:CombinedOptions",
+        summary="Stops as soon as one of several policies does",
+    )
+    yield Component(
+        name="all-of",
+        factory=f"{_STOPPING}.combined:build_all_of",
+        options=f"{_STOPPING}.options:CombinedOptions",
+        summary="Stops once each of several policies has asked to",
+    )
+
+
+@hookimpl
+def rowsmith_transforms() -> Iterator[Component]:
+    """Reversible steps before training, in the order in which ``auto`` applies them."""
+    yield Component(
+        name="keys",
+        factory=f"{_TRANSFORMS}.keys:build",
+        options=f"{_TRANSFORMS}.options:KeysOptions",
+        summary="Replaces identifiers by new ones of the same pattern",
+    )
+    yield Component(
+        name="constant",
+        factory=f"{_TRANSFORMS}.constant:build",
+        summary="Sets aside columns that hold one value and puts them back",
+    )
+    yield Component(
+        name="protect-rare",
+        factory=f"{_TRANSFORMS}.protect_rare:build",
+        options=f"{_TRANSFORMS}.options:ProtectRareOptions",
+        summary="Keeps values of few people out of the model",
+    )
+    yield Component(
+        name="datetime",
+        factory=f"{_TRANSFORMS}.datetime:build",
+        options=f"{_TRANSFORMS}.options:DatetimeOptions",
+        summary="Splits dates and times into calendar parts",
+    )
+    yield Component(
+        name="quantize",
+        factory=f"{_TRANSFORMS}.quantize:build",
+        options=f"{_TRANSFORMS}.options:QuantizeOptions",
+        summary="Turns numbers of many values into bins and draws within them",
+    )

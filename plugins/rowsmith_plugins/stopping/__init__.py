@@ -1,0 +1,1 @@
+"""Bundled stopping policies: when generation ends before its target."""

@@ -1,0 +1,69 @@
+"""Options of the bundled stopping policies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import field, frozen
+
+from rowsmith.components import ComponentRef
+from rowsmith.config import parse_duration
+
+__all__ = ["CombinedOptions", "PatienceOptions", "TimeLimitOptions"]
+
+
+def _check_share(instance: object, attribute: Any, value: float | None) -> None:
+    if value is not None and not 0.0 <= value <= 1.0:
+        raise ValueError(f"expected a number between 0 and 1, got {value}")
+
+
+def _check_patience(instance: object, attribute: Any, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ValueError(f"expected at least 1 batch, got {value}")
+
+
+def _check_duration(instance: object, attribute: Any, value: float | str) -> None:
+    seconds = parse_duration(value)
+    if seconds is None or not 0.0 < seconds < float("inf"):
+        raise ValueError(f"expected a time above 0, such as 600 or '10m', got {value!r}")
+
+
+def _check_some(instance: object, attribute: Any, value: tuple[ComponentRef, ...]) -> None:
+    if not value:
+        raise ValueError("expected at least one policy")
+
+
+@frozen(kw_only=True)
+class PatienceOptions:
+    """Options of ``patience``.
+
+    Attributes:
+        invalid_fraction_threshold: Share of invalid records, on average, that is too high; None takes
+            ``generation.invalid_fraction_threshold``.
+        patience: Consecutive batches for which it must be; None takes ``generation.patience``.
+    """
+
+    invalid_fraction_threshold: float | None = field(default=None, validator=_check_share)
+    patience: int | None = field(default=None, validator=_check_patience)
+
+
+@frozen(kw_only=True)
+class TimeLimitOptions:
+    """Options of ``time-limit``.
+
+    Attributes:
+        seconds: A number of seconds, or text such as ``90s``, ``10m`` or ``1.5h``.
+    """
+
+    seconds: float | str = field(default=600.0, validator=_check_duration)
+
+
+@frozen(kw_only=True)
+class CombinedOptions:
+    """Options of ``any-of`` and ``all-of``.
+
+    Attributes:
+        policies: The policies to combine, each a name or a name with options.
+    """
+
+    policies: tuple[ComponentRef, ...] = field(default=(), validator=_check_some)

@@ -1,0 +1,22 @@
+"""Plugin ``transformers``: generates with Hugging Face transformers, on CPU or GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rowsmith.components import Component
+from rowsmith.hookspecs import hookimpl
+
+
+@hookimpl
+def rowsmith_backends() -> Iterator[Component]:
+    """The backend that needs no server."""
+    yield Component(
+        name="transformers",
+        factory="rowsmith_backends.transformers_backend:build",
+        options="rowsmith_backends.options:TransformersOptions",
+        summary="Hugging Face transformers in this process, on CPU or GPU",
+        requires=("torch", "transformers", "tokenizers"),
+        install='pip install "rowsmith[local]"',
+        capabilities=frozenset({"constrained", "seed", "token-ids"}),
+    )

@@ -1,0 +1,1 @@
+"""Bundled transforms: keys, constant, protect-rare, datetime, quantize, in this order."""

@@ -1,0 +1,73 @@
+"""Date-times as calendar parts and back, with NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BOUNDS", "PARTS", "join_parts", "split_parts"]
+
+Instants = npt.NDArray[np.datetime64]
+Numbers = npt.NDArray[np.int64]
+
+PARTS = ("year", "month", "day", "hour", "minute", "second", "nanosecond")
+"""The parts of a date-time, the coarsest first."""
+
+BOUNDS = {
+    "year": (1, 9999),
+    "month": (1, 12),
+    "day": (1, 31),
+    "hour": (0, 23),
+    "minute": (0, 59),
+    "second": (0, 59),
+    "nanosecond": (0, 999_999_999),
+}
+"""The least and the greatest value of each part."""
+
+_SECOND = 1_000_000_000
+
+
+def split_parts(instants: Instants) -> dict[str, Numbers]:
+    """The parts of date-times.
+
+    Args:
+        instants: ``datetime64`` of any unit, no NaT.
+
+    Returns:
+        ``int64[n]`` by part; nanoseconds are those within the second.
+    """
+    months, days = instants.astype("datetime64[M]"), instants.astype("datetime64[D]")
+    clock = (instants - days).astype("timedelta64[ns]").astype(np.int64)
+    return {
+        "year": months.astype(np.int64) // 12 + 1970,
+        "month": months.astype(np.int64) % 12 + 1,
+        "day": (days - months.astype("datetime64[D]")).astype(np.int64) + 1,
+        "hour": clock // (3600 * _SECOND),
+        "minute": clock // (60 * _SECOND) % 60,
+        "second": clock // _SECOND % 60,
+        "nanosecond": clock % _SECOND,
+    }
+
+
+def join_parts(parts: Mapping[str, Numbers], unit: str) -> Instants:
+    """The date-times of some parts.
+
+    Args:
+        parts: ``int64[n]`` for every part, within ``BOUNDS``; a day that its month lacks becomes
+            the month's last.
+        unit: ``us`` or ``ns``; the years must fit it.
+
+    Returns:
+        ``datetime64[unit]``.
+    """
+    months = ((parts["year"] - 1970) * 12 + parts["month"] - 1).astype("datetime64[M]")
+    first = months.astype("datetime64[D]")
+    length = ((months + 1).astype("datetime64[D]") - first).astype(np.int64)
+    days = first + (np.minimum(parts["day"], length) - 1)
+    seconds = (parts["hour"] * 60 + parts["minute"]) * 60 + parts["second"]
+    instants = days.astype(f"datetime64[{unit}]") + seconds.astype("timedelta64[s]")
+    scale = 1 if unit == "ns" else 1000
+    joined: Instants = instants + (parts["nanosecond"] // scale).astype(f"timedelta64[{unit}]")
+    return joined

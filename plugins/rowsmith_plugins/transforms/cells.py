@@ -1,0 +1,221 @@
+"""How the rows of a numeric column are cut into labels, and the shape of the numbers inside them.
+
+Works on places (see ``number_line``). A value frequent in itself is an *atom*, with a label of its
+own. All other places are cut into *bins* of about as many rows, and each bin into *cells*, one for
+each position inside it. Atoms are taken out of the line before it is cut, so that a cell is a
+stretch without gaps and a number drawn in it always belongs to it again.
+
+Inside a cell numbers follow a piecewise-linear quantile function. Its knots are means of at least k
+neighbouring order statistics, so none is the value of a single row.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from rowsmith_plugins.transforms.counting import nearest
+from rowsmith_plugins.transforms.number_line import NumberLine
+
+__all__ = ["Cells", "fit_cells"]
+
+Places = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+_MOST_KNOTS = 8_192
+_NEIGHBOURS = 8
+_PEAK = 3.0
+
+
+@frozen
+class Cells:
+    """The labels of a quantized column; all sequences ascend.
+
+    Attributes:
+        atoms: Places that are labels of their own.
+        firsts: The first cell of each bin, and the number of cells at the end; just 0 when every
+            value is an atom.
+        lows: Where each cell starts on the line without atoms, and the last place at the end.
+        rows: The rows before each cell, and all of them at the end.
+        knot_rows: The rows before each knot.
+        knots: Where each knot lies on the axis.
+    """
+
+    atoms: tuple[int, ...]
+    firsts: tuple[int, ...]
+    lows: tuple[int, ...]
+    rows: tuple[int, ...]
+    knot_rows: tuple[float, ...]
+    knots: tuple[float, ...]
+
+    @property
+    def bins(self) -> int:
+        """How many bins there are."""
+        return len(self.firsts) - 1
+
+    @property
+    def positions(self) -> int:
+        """The most cells of a bin."""
+        return int(np.diff(self.firsts).max(initial=0))
+
+    def find(self, places: Places) -> tuple[Places, Places]:
+        """The labels of places.
+
+        Args:
+            places: ``int64[n]``.
+
+        Returns:
+            For each, its bin, or the number of bins plus its atom; and its position in the bin, -1
+            for an atom.
+        """
+        if not self.bins:
+            atoms = nearest(places.astype(np.float64), np.array(self.atoms, dtype=np.float64))
+            return atoms, np.full(len(places), -1)
+        atoms, rank = np.array(self.atoms, dtype=np.int64), np.searchsorted(self.atoms, places)
+        is_atom = np.append(atoms, np.int64(0))[rank] == places if len(atoms) else np.zeros(len(places), dtype=bool)
+        is_atom &= rank < len(atoms)
+        cell = np.searchsorted(np.array(self.lows[1:-1], dtype=np.int64), places - rank, side="right")
+        firsts = np.array(self.firsts, dtype=np.int64)
+        bin_ = np.searchsorted(firsts, cell, side="right") - 1
+        return np.where(is_atom, self.bins + rank, bin_), np.where(is_atom, -1, cell - firsts[bin_])
+
+    def draw(self, bins: Places, positions: Places, uniform: Floats, line: NumberLine) -> Places:
+        """Draw a place for each pair of labels; ascending in ``uniform``.
+
+        Args:
+            bins: Bins and atoms as ``find`` gives them.
+            positions: Positions of the bins; not used for atoms.
+            uniform: In [0, 1).
+            line: The column's line.
+        """
+        drawn = np.zeros(len(bins), dtype=np.int64)
+        atom = bins >= self.bins
+        drawn[atom] = np.array(self.atoms, dtype=np.int64)[bins[atom] - self.bins]
+        if not atom.all():
+            cells = np.array(self.firsts, dtype=np.int64)[bins[~atom]] + positions[~atom]
+            drawn[~atom] = self._draw_in(cells, uniform[~atom], line)
+        return drawn
+
+    def sizes(self) -> Places:
+        """How many cells each bin has."""
+        firsts = np.array(self.firsts, dtype=np.int64)
+        return firsts[1:] - firsts[:-1]
+
+    def _draw_in(self, cells: Places, uniform: Floats, line: NumberLine) -> Places:
+        rows, atoms = np.array(self.rows, dtype=np.float64), np.array(self.atoms, dtype=np.int64)
+        at = rows[cells] + uniform * (rows[cells + 1] - rows[cells])
+        place = line.nearest(np.interp(at, self.knot_rows, self.knots))
+        lows = np.array(self.lows, dtype=np.int64)
+        last = np.append(lows[1:-1] - 1, lows[-1])
+        without = (place - np.searchsorted(atoms, place)).clip(lows[cells], last[cells])
+        # The atoms below a place: those whose own place without atoms is not above it.
+        return without + np.searchsorted(atoms - np.arange(len(atoms)), without, side="right")
+
+
+def fit_cells(
+    places: Places, counts: Places, line: NumberLine, *, bins: int, positions: int, k: int, atom_rows: int, most: int
+) -> Cells:
+    """Cut a column into labels.
+
+    Args:
+        places: The places that occur, ascending.
+        counts: The rows of each.
+        line: The column's line.
+        bins: The most bins.
+        positions: The most positions of a bin.
+        k: The fewest rows of a bin, a position, a knot or an atom.
+        atom_rows: The fewest rows of an atom.
+        most: The most atoms.
+    """
+    atom = _peaks(places, counts, max(k, atom_rows), most)
+    if counts[~atom].sum() < k and atom.any():
+        return Cells(tuple(places[atom].tolist()), (0,), (), (), (), ())
+    rest, rows = places[~atom], counts[~atom]
+    atoms = places[atom]
+    firsts, starts = _cut(rows, bins, positions, k)
+    without = rest - np.searchsorted(atoms, rest)
+    # Half-way between neighbours, so that no edge is a value of the table.
+    edges = _middle(without[starts[1:] - 1], without[starts[1:]] - 1) + 1
+    before = np.append(0, np.cumsum(rows))
+    knot_rows, knots = _knots(line.axis(rest), rows, k)
+    return Cells(
+        atoms=tuple(atoms.tolist()),
+        firsts=tuple(firsts),
+        lows=(int(without[0]), *edges.tolist(), int(without[-1])),
+        rows=(*before[starts].tolist(), int(before[-1])),
+        knot_rows=tuple(knot_rows.tolist()),
+        knots=tuple(knots.tolist()),
+    )
+
+
+def _peaks(places: Places, counts: Places, least: int, most: int) -> npt.NDArray[np.bool_]:
+    """Which values are frequent, and well above the density of rows around them."""
+    size = len(places)
+    first = np.maximum(np.arange(size) - _NEIGHBOURS, 0)
+    last = np.minimum(np.arange(size) + _NEIGHBOURS, size - 1)
+    total = np.append(0, np.cumsum(counts))
+    around = total[last + 1] - total[first] - counts
+    span = places[last].astype(np.float64) - places[first].astype(np.float64)
+    peak: npt.NDArray[np.bool_] = (counts >= least) & (counts * np.maximum(span, 1.0) >= _PEAK * around)
+    rank = np.empty(size, dtype=np.int64)
+    rank[np.argsort(np.where(peak, -counts, 0), kind="stable")] = np.arange(size)
+    peak &= rank < most
+    return peak
+
+
+def _cut(counts: Places, bins: int, positions: int, k: int) -> tuple[list[int], Places]:
+    """The first cell of each bin (and one past the last cell), and the first value of each cell."""
+    firsts, starts = [0], []
+    bounds = [*_groups(counts, min(bins, max(1, int(counts.sum()) // k)), k), len(counts)]
+    for start, stop in pairwise(bounds):
+        inside = counts[start:stop]
+        most = min(positions, max(1, int(inside.sum()) // k))
+        starts += [start + offset for offset in _groups(inside, most, k)]
+        firsts.append(len(starts))
+    return firsts, np.array(starts, dtype=np.int64)
+
+
+def _groups(counts: Places, most: int, k: int) -> list[int]:
+    """Where each of at most ``most`` runs of values starts; about equal rows, at least k each."""
+    middles = np.cumsum(counts) - counts / 2
+    group = np.minimum((middles * (most / counts.sum())).astype(np.int64), most - 1)
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    kept, rows = [0], 0
+    for start, held in zip(starts.tolist(), np.add.reduceat(counts, starts).tolist(), strict=True):
+        if rows >= k:
+            kept.append(start)
+            rows = 0
+        rows += held
+    return kept if rows >= k or len(kept) == 1 else kept[:-1]
+
+
+def _middle(low: Places, high: Places) -> Places:
+    # The mean without the sum, which may be too large.
+    return (low & high) + ((low ^ high) >> 1)
+
+
+def _knots(axis: Floats, counts: Places, k: int) -> tuple[Floats, Floats]:
+    """Rows before each knot, and the knots: means of blocks of rows, and an end on either side."""
+    rows = int(counts.sum())
+    blocks = max(1, min(rows // k, _MOST_KNOTS))
+    edges = np.linspace(0, rows, blocks + 1).astype(np.int64)
+    numbers = np.repeat(axis, counts)
+    width = np.diff(edges)
+    means = np.add.reduceat(numbers / np.repeat(width, width), edges[:-1])
+    means = np.maximum.accumulate(means.clip(numbers[edges[:-1]], numbers[edges[1:] - 1]))
+    low, high = _ends(means, numbers)
+    at = np.concatenate([[0.0], (edges[:-1] + edges[1:]) / 2, [float(rows)]])
+    return at, np.concatenate([[low], means, [high]])
+
+
+def _ends(means: Floats, numbers: Floats) -> tuple[float, float]:
+    """The function's ends, carried on from the knots and never outside the numbers."""
+    if len(means) == 1:
+        half = float(np.std(numbers)) * 3**0.5
+        low, high = means[0] - half, means[0] + half
+    else:
+        low, high = means[0] - (means[1] - means[0]) / 2, means[-1] + (means[-1] - means[-2]) / 2
+    return max(float(low), float(numbers[0])), min(float(high), float(numbers[-1]))

@@ -1,0 +1,201 @@
+"""What new keys look like: layouts with an alphabet for every place, learned from enough rows.
+
+A value's *skeleton* has ``9`` for a digit, ``a`` and ``A`` for letters, and all else as it is. Values
+of one skeleton make a layout when at least k rows have it and such layouts cover nearly all rows.
+Otherwise letters and digits count alike (as in hexadecimal), and if that does not help either, one
+layout of the usual length stands for all.
+
+A character that nearly all rows of a layout share at its place is kept there, as is a small set of
+characters that at least k rows each have; elsewhere any character of the kinds seen will do.
+"""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from rowsmith.draws import Draws
+
+__all__ = ["Layout", "capacity", "draw_texts", "fit_layouts", "lengthened", "widened"]
+
+Characters = npt.NDArray[np.uint32]
+
+_NEARLY_ALL = 0.99
+_DIGITS, _LOWER, _UPPER = string.digits, string.ascii_lowercase, string.ascii_uppercase
+
+
+@frozen
+class Layout:
+    """One shape of keys.
+
+    Attributes:
+        weight: The rows that have it.
+        alphabets: The characters that each place may hold.
+    """
+
+    weight: int
+    alphabets: tuple[str, ...]
+
+
+class _Kinds(dict[int, str]):
+    """A translation of characters to their kind; letters and digits alike when ``coarse``."""
+
+    def __init__(self, coarse: bool) -> None:
+        super().__init__()
+        self.coarse = coarse
+
+    def __missing__(self, code: int) -> str:
+        kind = _kind(chr(code))
+        self[code] = chr(code) if not kind else "x" if self.coarse else kind
+        return self[code]
+
+
+def fit_layouts(values: list[str], k: int) -> tuple[Layout, ...]:
+    """Learn the layouts of keys.
+
+    Args:
+        values: Distinct keys, at least one, none empty.
+        k: A layout or character is repeated when at least so many keys have it.
+    """
+    for coarse, share in ((False, 0.9), (True, 0.5)):
+        groups: dict[str, list[str]] = {}
+        kinds = _Kinds(coarse)
+        for value in values:
+            groups.setdefault(value.translate(kinds), []).append(value)
+        kept = [group for group in groups.values() if len(group) >= k]
+        if sum(map(len, kept)) >= share * len(values):
+            return tuple(_layout(group, k) for group in kept)
+    return (_usual_layout(values),)
+
+
+def widened(layouts: tuple[Layout, ...]) -> tuple[Layout, ...]:
+    """The layouts with every character of a kind wherever one of it may stand."""
+    return tuple(
+        Layout(layout.weight, tuple(_widened(place, alphabet) for place, alphabet in enumerate(layout.alphabets)))
+        for layout in layouts
+    )
+
+
+def lengthened(layouts: tuple[Layout, ...], extra: int) -> tuple[Layout, ...]:
+    """Widened layouts with more places after their last letter or digit."""
+    return tuple(_lengthened(layout, extra) for layout in widened(layouts))
+
+
+def capacity(layouts: tuple[Layout, ...]) -> float:
+    """How many different keys there are at most."""
+    return float(sum(np.prod([float(len(alphabet)) for alphabet in layout.alphabets]) for layout in layouts))
+
+
+def draw_texts(layouts: tuple[Layout, ...], draws: Draws, label: str) -> list[str]:
+    """Draw a text for each row.
+
+    Args:
+        layouts: At least one.
+        draws: Random numbers, one stream per row.
+        label: What the draws are for.
+    """
+    bounds = np.cumsum([layout.weight for layout in layouts])
+    which = np.searchsorted(bounds, draws.uniform(f"{label}.layout") * bounds[-1], side="right")
+    texts = np.empty(len(draws), dtype=object)
+    for place, layout in enumerate(layouts):
+        rows = np.flatnonzero(which.clip(0, len(layouts) - 1) == place)
+        if rows.size:
+            texts[rows] = _drawn(layout, draws.take(rows), label)
+    drawn: list[str] = texts.tolist()
+    return drawn
+
+
+def _drawn(layout: Layout, draws: Draws, label: str) -> list[str]:
+    length = len(layout.alphabets)
+    matrix = np.empty((len(draws), length), dtype=np.uint32)
+    for place, alphabet in enumerate(layout.alphabets):
+        codes = _codes(alphabet)
+        matrix[:, place] = codes[draws.integers(f"{label}.{place}", len(codes))] if len(codes) > 1 else codes[0]
+    texts: list[str] = matrix.view(f"U{length}").ravel().tolist()
+    return texts
+
+
+def _codes(text: str) -> Characters:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def _layout(group: list[str], k: int) -> Layout:
+    matrix = _codes("".join(group)).reshape(len(group), -1)
+    columns = [_counted(matrix[:, place]) for place in range(matrix.shape[1])]
+    kept = [_repeated(counts, len(group), k) for counts in columns]
+    varying = {char for counts, chars in zip(columns, kept, strict=True) if chars is None for char in counts}
+    alphabets = [
+        _alphabet(place, counts, varying, k) if chars is None else chars
+        for place, (counts, chars) in enumerate(zip(columns, kept, strict=True))
+    ]
+    return Layout(len(group), tuple(alphabets))
+
+
+def _counted(column: Characters) -> dict[str, int]:
+    codes, counts = np.unique(column, return_counts=True)
+    return {chr(code): count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
+
+
+def _repeated(counts: dict[str, int], rows: int, k: int) -> str | None:
+    """The characters that enough rows have, when they are nearly all; else None."""
+    enough = {char: count for char, count in counts.items() if count >= k}
+    if enough and sum(enough.values()) >= _NEARLY_ALL * rows:
+        return "".join(sorted(enough))
+    if len(counts) <= 4 and rows >= k * len(counts) and min(counts.values()) >= 2:
+        return "".join(sorted(counts))
+    return None
+
+
+def _alphabet(place: int, counts: dict[str, int], varying: set[str], k: int) -> str:
+    """All characters of the kinds that enough rows have at a place."""
+    kinds = Counter[str]()
+    for char, count in counts.items():
+        kinds[_kind(char) or char] += count
+    seen = [kind for kind, count in kinds.items() if count >= k] or [kinds.most_common(1)[0][0]]
+    alphabet = "".join(_of_kind(kind, varying) for kind in sorted(seen))
+    return _without_zero(place, alphabet) if "0" not in counts else alphabet
+
+
+def _of_kind(kind: str, varying: set[str]) -> str:
+    hexadecimal = any(char in _DIGITS for char in varying) and varying.isdisjoint(_LOWER[6:] + _UPPER[6:])
+    letters = 6 if hexadecimal else 26
+    return {"9": _DIGITS, "a": _LOWER[:letters], "A": _UPPER[:letters]}.get(kind, kind)
+
+
+def _without_zero(place: int, alphabet: str) -> str:
+    """A number that never starts with 0 does not start with it in new keys either."""
+    return alphabet.replace("0", "") if place == 0 and len(alphabet) > 1 else alphabet
+
+
+def _usual_layout(values: list[str]) -> Layout:
+    length = sorted(map(len, values))[len(values) // 2]
+    kinds = Counter(_kind(char) for value in values for char in value)
+    enough = [kind for kind in "9aA" if kinds[kind] >= max(1, sum(kinds.values()) // 20)] or ["9"]
+    alphabet = "".join(_of_kind(kind, set("".join(values))) for kind in enough)
+    return Layout(len(values), (_without_zero(0, alphabet), *([alphabet] * (length - 1))))
+
+
+def _widened(place: int, alphabet: str) -> str:
+    kinds = sorted({_kind(char) for char in alphabet} - {""})
+    wide = "".join({"9": _DIGITS, "a": _LOWER, "A": _UPPER}[kind] for kind in kinds)
+    return (wide if "0" in alphabet else _without_zero(place, wide)) or alphabet
+
+
+def _lengthened(layout: Layout, extra: int) -> Layout:
+    solid = [place for place, alphabet in enumerate(layout.alphabets) if _kind(alphabet[0])]
+    after = solid[-1] + 1 if solid else len(layout.alphabets)
+    alphabet = _widened(1, layout.alphabets[after - 1]) if solid else _DIGITS
+    full = _DIGITS if set(alphabet) <= set(_DIGITS) else alphabet
+    return Layout(layout.weight, (*layout.alphabets[:after], *([full] * extra), *layout.alphabets[after:]))
+
+
+def _kind(char: str) -> str:
+    if char.isdigit():
+        return "9"
+    if char.isupper():
+        return "A"
+    return "a" if char.isalpha() else ""

@@ -1,0 +1,244 @@
+"""The ``keys`` transform: columns that only tell rows apart are not modelled, but made anew.
+
+A column is a key when the schema or the option ``columns`` says so, or when
+
+* its integers are all different, none missing, and they fill at least half of their range (in steps
+  of their common divisor), or the column is named like a key (``id``, ``order_id``, ``userId``,
+  ``uuid``, ``invoice_number``);
+* its texts are codes (no white space, at most 64 characters, most with a digit, or all of one
+  length), and at least 99 % of those that are not null are different;
+
+in at least 20 rows. Decimals, date-times, booleans and sentences never are, nor are the columns by
+which the run groups and orders its rows.
+
+New keys count on where the old ones are numbered; otherwise they follow the old ones' pattern. They
+are distinct over the whole generation and none is a training key. Nulls come back at their share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from attrs import evolve, field, frozen
+
+from rowsmith.context import BuildContext
+from rowsmith.draws import Draws
+from rowsmith.errors import ParameterError
+from rowsmith.table.columns import from_codes
+from rowsmith.table.schema import ColumnSchema, ColumnType, Role, TableSchema
+from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+from rowsmith_plugins.transforms.counting import Counted, count_values
+from rowsmith_plugins.transforms.key_makers import KeyMaker, fit_pattern, fit_sequence, maker_from_state
+from rowsmith_plugins.transforms.layout import arrange, expanded, grouping
+from rowsmith_plugins.transforms.options import KeysOptions
+
+__all__ = ["FittedKeys", "KeyColumn", "KeysTransform", "build"]
+
+_TEXTS = (ColumnType.TEXT, ColumnType.CATEGORICAL)
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_KEY_WORDS = frozenset({"id", "uuid", "guid", "key", "pk", "identifier"})
+_LAST_WORDS = frozenset({"no", "nr", "num", "number", "index", "idx"})
+_KEY_ENDINGS = (
+    "userid",
+    "customerid",
+    "orderid",
+    "rowid",
+    "recordid",
+    "passengerid",
+    "patientid",
+    "employeeid",
+    "productid",
+    "transactionid",
+    "accountid",
+    "clientid",
+    "memberid",
+    "personid",
+    "studentid",
+    "caseid",
+    "itemid",
+    "invoiceid",
+    "sessionid",
+)
+_MEASURES = frozenset(
+    {
+        "rank",
+        "ranking",
+        "year",
+        "age",
+        "day",
+        "week",
+        "month",
+        "hour",
+        "minute",
+        "second",
+        "time",
+        "timestamp",
+        "date",
+        "position",
+        "score",
+        "step",
+        "period",
+        "t",
+    }
+)
+_INTEGER_TYPE = re.compile(r"(u?)int(8|16|32|64)", re.IGNORECASE)
+
+
+@frozen
+class KeyColumn:
+    """A column of keys.
+
+    Attributes:
+        name: The column.
+        nulls: The share of nulls.
+        maker: Makes the new keys.
+    """
+
+    name: str
+    nulls: float
+    maker: KeyMaker
+
+
+@frozen
+class FittedKeys(FittedTransform):
+    """Knows how the keys of each key column are made.
+
+    Attributes:
+        schema_before: The table with keys.
+        keys: The key columns.
+        schema_after: The table without them.
+    """
+
+    schema_before: TableSchema
+    keys: tuple[KeyColumn, ...]
+    schema_after: TableSchema = field(init=False)
+
+    @schema_after.default
+    def _without_keys(self) -> TableSchema:
+        return expanded(self.schema_before, {key.name: () for key in self.keys})
+
+    def apply(self, columns: pa.Table) -> pa.Table:
+        """Drop the keys."""
+        return columns.drop_columns([key.name for key in self.keys])
+
+    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+        """Make new keys."""
+        arrays = {key.name: _made(key, draws, carry.setdefault(key.name, {})) for key in self.keys}
+        return arrange(columns, self.schema_before, arrays)
+
+    def state(self) -> dict[str, Any]:
+        """The schema and the patterns."""
+        keys = [{"name": key.name, "nulls": key.nulls, "maker": key.maker.state()} for key in self.keys]
+        return {"schema": schema_state(self.schema_before), "keys": keys}
+
+    def inventory(self) -> list[str]:
+        """A line for each key column."""
+        return [f"column {key.name!r}: {key.maker.describe()}" for key in self.keys]
+
+
+@frozen
+class KeysTransform(Transform):
+    """Finds key columns.
+
+    Attributes:
+        options: Which columns are keys.
+        seed: What the hashes of training keys are salted with, at least 0.
+    """
+
+    options: KeysOptions = field(factory=KeysOptions)
+    seed: int = 0
+
+    def fit(self, columns: pa.Table, schema: TableSchema) -> FittedKeys:
+        """Find the key columns and their patterns.
+
+        Raises:
+            ParameterError: A column that is to be a key does not exist or cannot be one.
+        """
+        for name in self.options.columns:
+            if name not in schema.names:
+                raise ParameterError(
+                    f"transform 'keys': the option `columns` names {name!r}, which the table does not have"
+                )
+        keys = []
+        for column in schema:
+            counted = count_values(columns, column.name)
+            if counted.values and self._is_key(column, counted):
+                keys.append(self._key(column, counted))
+        return FittedKeys(schema, tuple(keys))
+
+    def restore(self, state: Mapping[str, Any]) -> FittedKeys:
+        """Make the fitted transform from its state."""
+        keys = [KeyColumn(key["name"], float(key["nulls"]), maker_from_state(key["maker"])) for key in state["keys"]]
+        return FittedKeys(schema_from_state(state["schema"]), tuple(keys))
+
+    def _is_key(self, column: ColumnSchema, counted: Counted) -> bool:
+        if column.name in self.options.columns or column.role is Role.KEY:
+            _check_forced(column)
+            return True
+        if column.name in self.options.exclude or counted.rows < self.options.min_rows:
+            return False
+        if column.type is ColumnType.INTEGER:
+            return _is_integer_key(column.name, counted)
+        return column.type in _TEXTS and self._is_text_key(counted)
+
+    def _is_text_key(self, counted: Counted) -> bool:
+        if len(counted.values) < self.options.unique_share * counted.rows:
+            return False
+        codes = [v for v in counted.values if v and len(v) <= self.options.max_length and not _has_space(v)]
+        if len(codes) < 0.99 * len(counted.values):
+            return False
+        digits = sum(any(char.isdigit() for char in code) for code in codes)
+        return digits >= 0.9 * len(codes) or len({len(code) for code in codes}) == 1
+
+    def _key(self, column: ColumnSchema, counted: Counted) -> KeyColumn:
+        bounds = _bounds(column) if column.type is ColumnType.INTEGER else None
+        salt = hashlib.blake2b(f"{self.seed}/{column.name}".encode(), digest_size=16).hexdigest()
+        maker = fit_sequence(counted.values, bounds) or fit_pattern(counted.values, self.options.k, salt, bounds)
+        return KeyColumn(column.name, 1 - counted.rows / len(counted.codes), maker)
+
+
+def build(context: BuildContext, options: KeysOptions | None) -> KeysTransform:
+    """Build the transform from its options; the run's group and order columns are no keys."""
+    options = options or KeysOptions()
+    order = (context.config.data.order_training_examples_by, context.config.time_series.timestamp_column)
+    exclude = (*options.exclude, *grouping(context), *(name for name in order if name))
+    return KeysTransform(evolve(options, exclude=exclude), context.seeds.integer("transforms.keys"))
+
+
+def _made(key: KeyColumn, draws: Draws, carry: dict[str, Any]) -> pa.DictionaryArray:
+    missing = draws.uniform(f"keys.{key.name}.null") < key.nulls
+    codes = np.where(missing, -1, np.cumsum(~missing) - 1)
+    return from_codes(key.maker.make(draws.take(~missing), carry, key.name), codes)
+
+
+def _check_forced(column: ColumnSchema) -> None:
+    if column.type not in (*_TEXTS, ColumnType.INTEGER):
+        raise ParameterError(
+            f"column {column.name!r} cannot be a key: it holds {column.type.value} values, and new keys can only be "
+            "made for integers and text; give the column another type"
+        )
+
+
+def _is_integer_key(name: str, counted: Counted) -> bool:
+    if len(counted.values) != len(counted.codes):
+        return False
+    words = [word.lower() for word in _WORDS.findall(name)]
+    if _KEY_WORDS.intersection(words) or (words and words[-1] in _LAST_WORDS) or name.lower().endswith(_KEY_ENDINGS):
+        return True
+    return not _MEASURES.intersection(words) and fit_sequence(counted.values, (0, 0)) is not None
+
+
+def _bounds(column: ColumnSchema) -> tuple[int, int]:
+    found = _INTEGER_TYPE.search(column.storage.dtype)
+    bits = int(found.group(2)) if found else 64
+    unsigned = found is not None and bool(found.group(1))
+    return (0, min(2**bits, 2**63) - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def _has_space(text: str) -> bool:
+    return any(char.isspace() for char in text)

@@ -1,0 +1,50 @@
+"""Where columns stand when some are replaced by others, or left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from rowsmith.context import BuildContext
+from rowsmith.table.schema import ColumnSchema, TableSchema
+
+__all__ = ["arrange", "expanded", "grouping", "unique_name"]
+
+
+def expanded(schema: TableSchema, others: Mapping[str, tuple[ColumnSchema, ...]]) -> TableSchema:
+    """A schema in which other columns, or none, stand in the place of some.
+
+    Args:
+        schema: The schema.
+        others: Column name to what stands there instead.
+    """
+    return TableSchema(columns=tuple(new for column in schema for new in others.get(column.name, (column,))))
+
+
+def arrange(columns: pa.Table, schema: TableSchema, arrays: Mapping[str, pa.DictionaryArray]) -> pa.Table:
+    """A table of ``schema`` from new columns and, for the rest, those of another table.
+
+    Args:
+        columns: The other table.
+        schema: Which columns the result has.
+        arrays: New columns by name, of as many rows as ``columns``.
+    """
+    if not len(schema):
+        return columns.select([])
+    found = [arrays[name] if name in arrays else columns.column(name) for name in schema.names]
+    return pa.Table.from_arrays(found, names=list(schema.names))
+
+
+def unique_name(name: str, taken: set[str]) -> str:
+    """``name``, with underscores after it as long as it is taken; it is taken from then on."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def grouping(context: BuildContext) -> tuple[str, ...]:
+    """The column by which the run groups its rows, if any: its values must stay what they are."""
+    name = context.config.data.group_training_examples_by
+    return () if name is None else (name,)

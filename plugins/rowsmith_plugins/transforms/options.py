@@ -1,0 +1,107 @@
+"""Options of the bundled transforms; this module imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from attrs import Attribute, field, frozen
+
+__all__ = ["ConstantOptions", "DatetimeOptions", "KeysOptions", "ProtectRareOptions", "QuantizeOptions"]
+
+
+def _at_least(low: int) -> Any:
+    def check(instance: object, attribute: Attribute[int], value: int) -> None:
+        if value < low:
+            raise ValueError(f"{attribute.name} must be at least {low}, got {value}")
+
+    return check
+
+
+def _share(instance: object, attribute: Attribute[float], value: float) -> None:
+    if not 0 < value <= 1:
+        raise ValueError(f"{attribute.name} must be above 0 and at most 1, got {value}")
+
+
+@frozen(kw_only=True)
+class KeysOptions:
+    """Which columns are keys, and how new keys are made.
+
+    Attributes:
+        columns: Columns that are keys whatever they hold.
+        exclude: Columns that are never keys.
+        min_rows: The fewest values in which uniqueness means anything.
+        unique_share: The share of distinct values among those of a text column that makes it a key.
+        max_length: Text longer than this is no key.
+        k: A pattern, or a character at its place, is repeated when at least so many rows have it.
+    """
+
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    min_rows: int = field(default=20, validator=_at_least(2))
+    unique_share: float = field(default=0.99, validator=_share)
+    max_length: int = field(default=64, validator=_at_least(1))
+    k: int = field(default=5, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
+class ConstantOptions:
+    """Which constant columns are left out of the model.
+
+    Attributes:
+        exclude: Columns that are modelled even when constant.
+    """
+
+    exclude: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class ProtectRareOptions:
+    """How values that only few rows have are kept out of the model.
+
+    Attributes:
+        k: A value is rare when fewer rows have it.
+        replacement: Whether a rare category becomes one of the others (``resample``) or ``label``
+            (``constant``). Numbers always become the nearest one that is not rare.
+        label: The text that stands for rare categories.
+        exclude: Columns that are left as they are.
+        max_values: Beyond so many distinct values a numeric column counts as continuous, and only
+            its extremes are clipped; give ``quantize`` the same number.
+    """
+
+    k: int = field(default=5, validator=_at_least(1))
+    replacement: Literal["resample", "constant"] = "resample"
+    label: str = "_RARE_"
+    exclude: tuple[str, ...] = ()
+    max_values: int = field(default=300, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
+class DatetimeOptions:
+    """Which date-time columns become calendar parts.
+
+    Attributes:
+        exclude: Columns that are left as they are.
+    """
+
+    exclude: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class QuantizeOptions:
+    """How numeric columns with many distinct values become labels.
+
+    Attributes:
+        bins: The most bins of a column, each with about as many rows.
+        positions: The most positions inside a bin, each with about as many rows.
+        k: The fewest rows behind a position, and behind a knot of the shape inside it.
+        max_values: A column with more distinct values is quantized.
+        atom_share: The least share of rows that earns a value a label of its own.
+        exclude: Columns that are left as they are.
+    """
+
+    bins: int = field(default=32, validator=_at_least(1))
+    positions: int = field(default=32, validator=_at_least(1))
+    k: int = field(default=10, validator=_at_least(2))
+    max_values: int = field(default=300, validator=_at_least(1))
+    atom_share: float = field(default=0.001, validator=_share)
+    exclude: tuple[str, ...] = ()

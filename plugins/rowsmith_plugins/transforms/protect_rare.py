@@ -1,0 +1,171 @@
+"""The ``protect-rare`` transform: values that only few rows have never reach the model.
+
+A value is rare when fewer than ``k`` training rows have it. What happens, by the column's type:
+
+* categories and booleans: a rare one is drawn anew among those that are not rare, as often as each
+  occurs; or it becomes a label (option ``replacement: constant``);
+* numbers with few distinct values: a rare one becomes the nearest that is not rare;
+* numbers with many (those that ``quantize`` takes) and date-times: values beyond the k-th lowest or
+  k-th highest row become that row's value;
+* free text is left alone.
+
+Values not seen in training are rare. Where all are rare, categories become the label, and numbers
+the median; booleans, and categories of a fixed set, become the commonest one.
+
+Categories are drawn by (seed, row's place in the table, column): ``apply`` is a pure function of
+the table it is given, and leaves a protected table as it is. There is nothing to undo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from attrs import evolve, field, frozen
+
+from rowsmith.context import BuildContext
+from rowsmith.draws import Draws
+from rowsmith.table.datetimes import parse_datetimes
+from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
+from rowsmith.table.spelling import parse_numbers
+from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+from rowsmith_plugins.transforms.counting import Counted, count_values, is_wide
+from rowsmith_plugins.transforms.guards import (
+    Categories,
+    Guard,
+    Moments,
+    Numbers,
+    Range,
+    guard_from_state,
+    kth_extremes,
+)
+from rowsmith_plugins.transforms.layout import grouping
+from rowsmith_plugins.transforms.options import ProtectRareOptions
+
+__all__ = ["FittedProtectRare", "ProtectRareTransform", "build"]
+
+
+@frozen
+class FittedProtectRare(FittedTransform):
+    """Knows which values stay.
+
+    Attributes:
+        schema_before: The table.
+        seed: What the draws for rare categories depend on.
+        guards: Column name to what guards it.
+    """
+
+    schema_before: TableSchema
+    seed: int
+    guards: Mapping[str, Guard]
+
+    @property
+    def schema_after(self) -> TableSchema:  # type: ignore[override]
+        """The same table: only values change."""
+        return self.schema_before
+
+    def apply(self, columns: pa.Table) -> pa.Table:
+        """Replace rare values and clip extremes."""
+        for name, guard in self.guards.items():
+            guarded = guard.apply(count_values(columns, name), self.seed, name)
+            columns = columns.set_column(columns.schema.get_field_index(name), name, guarded)
+        return columns
+
+    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+        """Give the table back as it is."""
+        return columns
+
+    def state(self) -> dict[str, Any]:
+        """The schema, the seed and the guards."""
+        guards = {name: guard.state() for name, guard in self.guards.items()}
+        return {"schema": schema_state(self.schema_before), "seed": self.seed, "guards": guards}
+
+    def inventory(self) -> list[str]:
+        """A line for each guarded column."""
+        return [f"column {name!r}: {guard.describe()}" for name, guard in self.guards.items()]
+
+
+@frozen
+class ProtectRareTransform(Transform):
+    """Finds the values that enough rows have.
+
+    Attributes:
+        options: What is rare and what becomes of it.
+        seed: What the draws for rare categories depend on, at least 0.
+    """
+
+    options: ProtectRareOptions = field(factory=ProtectRareOptions)
+    seed: int = 0
+
+    def fit(self, columns: pa.Table, schema: TableSchema) -> FittedProtectRare:
+        """Decide for each column which values stay."""
+        guards = {}
+        for column in schema:
+            if column.name not in self.options.exclude:
+                counted = count_values(columns, column.name)
+                guard = _guard(column, counted, self.options) if counted.values else None
+                if guard is not None:
+                    guards[column.name] = guard
+        return FittedProtectRare(schema, self.seed, guards)
+
+    def restore(self, state: Mapping[str, Any]) -> FittedProtectRare:
+        """Make the fitted transform from its state."""
+        guards = {name: guard_from_state(guard) for name, guard in state["guards"].items()}
+        return FittedProtectRare(schema_from_state(state["schema"]), int(state["seed"]), guards)
+
+
+def build(context: BuildContext, options: ProtectRareOptions | None) -> ProtectRareTransform:
+    """Build the transform from its options and the run's seed; the run's groups keep their names."""
+    options = options or ProtectRareOptions()
+    options = evolve(options, exclude=(*options.exclude, *grouping(context)))
+    return ProtectRareTransform(options, context.seeds.integer("transforms.protect-rare"))
+
+
+def _guard(column: ColumnSchema, counted: Counted, options: ProtectRareOptions) -> Guard | None:
+    if column.type in (ColumnType.CATEGORICAL, ColumnType.BOOLEAN):
+        return _categories(column, counted, options)
+    if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
+        return _numbers(counted, options)
+    if column.type is ColumnType.DATETIME and column.datetime_format is not None:
+        moments = parse_datetimes(counted.values, column.datetime_format)
+        low, high = kth_extremes(np.argsort(moments, kind="stable"), counted.counts, options.k)
+        return Moments(counted.values[low], counted.values[high], column.datetime_format)
+    return None
+
+
+def _categories(column: ColumnSchema, counted: Counted, options: ProtectRareOptions) -> Guard:
+    order = sorted(range(len(counted.values)), key=lambda place: (-counted.counts[place], counted.values[place]))
+    kept = [place for place in order if counted.counts[place] >= options.k]
+    names = tuple(counted.values[place] for place in kept)
+    if _takes_label(column, options.label) and (options.replacement == "constant" or not kept):
+        return Categories((*names, *({options.label} - set(names))), (options.label,), (1,))
+    kept = kept or order[:1]
+    names = tuple(counted.values[place] for place in kept)
+    return Categories(names, names, tuple(int(counted.counts[place]) for place in kept))
+
+
+def _takes_label(column: ColumnSchema, label: str) -> bool:
+    """Whether the user's column can hold the label at all."""
+    if column.type is ColumnType.BOOLEAN:
+        return False
+    return column.storage.categories is None or label in column.storage.categories
+
+
+def _numbers(counted: Counted, options: ProtectRareOptions) -> Guard:
+    numbers = parse_numbers(counted.values)
+    order = np.argsort(numbers, kind="stable")
+    low, high = kth_extremes(order, counted.counts, options.k)
+    if is_wide(_clipped_counts(numbers, counted, low, high), options.max_values):
+        return Range(counted.values[low], counted.values[high])
+    common = [int(place) for place in order if counted.counts[place] >= options.k]
+    median = kth_extremes(order, counted.counts, counted.rows)[0]
+    return Numbers(tuple(counted.values[place] for place in common or [median]))
+
+
+def _clipped_counts(numbers: np.ndarray, counted: Counted, low: int, high: int) -> np.ndarray:
+    """The counts that are left when extremes are clipped; a clipped column may have few values."""
+    clipped = numbers.clip(numbers[low], numbers[high])
+    _, places = np.unique(clipped, return_inverse=True)
+    return np.bincount(places, weights=counted.counts).astype(np.int64)

@@ -1,0 +1,155 @@
+"""Choosing the assembler: by the configuration, through the registry."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from types import ModuleType
+
+import pyarrow as pa
+import pytest
+
+from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples, assembler_for
+from rowsmith.components import Component, ComponentRef
+from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig, TrainingConfig
+from rowsmith.errors import ConfigError, UnknownComponent
+from rowsmith.hookspecs import GROUP, hookimpl
+from rowsmith.registry import Registry
+from rowsmith.token_store import TokenStore
+from rowsmith_assemblers import TabularDataExampleAssembler
+
+TABLE = pa.table({"a": list(range(40))})
+
+
+class OwnAssembler(TrainingExampleAssembler):
+    """Written from the documentation alone."""
+
+    num_records_train = 1
+    num_records_validation = 2
+
+    def assemble_training_examples(self, data_fraction: float = 1.0) -> TrainingExamples:
+        raise NotImplementedError
+
+
+def build_own(context, options):
+    inputs = context.assembly
+    return OwnAssembler(inputs.dataset, inputs.tokenizer, inputs.metadata, seed=inputs.seed, **inputs.extra)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    plugin = ModuleType("rowsmith_assembly_test_plugin")
+
+    @hookimpl
+    def rowsmith_assemblers():
+        yield Component(
+            name="tabular",
+            factory="rowsmith_assemblers.tabular:build",
+            options="rowsmith_assemblers.options:TabularOptions",
+        )
+        yield Component(name="own", factory="rowsmith_assembly_test_plugin:build_own")
+
+    plugin.rowsmith_assemblers = rowsmith_assemblers
+    plugin.build_own = build_own
+    monkeypatch.setitem(sys.modules, plugin.__name__, plugin)
+    return Registry(entry_points=[EntryPoint("test", plugin.__name__, GROUP)], environ={})
+
+
+def _config(**more):
+    return RunConfig(training=TrainingConfig(validation_ratio=0.25), **more)
+
+
+def test_auto_follows_from_the_kind_of_table():
+    grouped = DataConfig(group_training_examples_by="g")
+    assert assembler_for(RunConfig()).name == "tabular"
+    assert assembler_for(RunConfig(data=grouped)).name == "grouped"
+    assert assembler_for(RunConfig(data=grouped, time_series=TimeSeriesConfig(is_timeseries=True))).name == "sequential"
+    assert assembler_for(RunConfig(data=grouped, assembler=ComponentRef(name="own"))).name == "own"
+
+
+def test_plain_table_gives_the_tabular_assembler(tokenizer, make_metadata, registry):
+    assembler = TrainingExampleAssembler.from_data(TABLE, tokenizer, make_metadata(), _config(), registry=registry)
+    assert type(assembler) is TabularDataExampleAssembler
+    assert (assembler.num_records_train, assembler.num_records_validation) == (30, 10)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(0, 0), (0.5, 20), (3, 3)])
+def test_a_given_test_size_wins(tokenizer, make_metadata, registry, size, expected):
+    assembler = TrainingExampleAssembler.from_data(
+        TABLE, tokenizer, make_metadata(), _config(), size, registry=registry
+    )
+    assert assembler.num_records_validation == expected
+
+
+def test_seed_comes_from_the_configuration_unless_given(tokenizer, make_metadata, registry):
+    def examples(config, seed=None):
+        assembler = TrainingExampleAssembler.from_data(
+            TABLE, tokenizer, make_metadata(), config, seed=seed, registry=registry
+        )
+        return list(assembler.assemble_training_examples().train)
+
+    assert examples(_config(seed=4)) == examples(_config(seed=9), seed=4)
+    assert examples(_config(seed=4)) != examples(_config(seed=9))
+
+
+def test_arguments_and_options_reach_the_assembler(tokenizer, make_metadata, registry):
+    store = TokenStore.from_records([[5] * (50 if row == 7 else 2) for row in range(40)])
+    for config, more in [
+        (_config(assembler=ComponentRef(name="tabular", options={"overlong": "skip"})), {}),
+        (_config(), {"overlong": "skip"}),
+    ]:
+        assembler = TrainingExampleAssembler.from_data(
+            TABLE, tokenizer, make_metadata(40, template=""), config, registry=registry, token_store=store, **more
+        )
+        assert assembler.num_records_skipped == 1
+
+
+def test_wrong_options_are_refused(tokenizer, make_metadata, registry):
+    config = _config(assembler=ComponentRef(name="tabular", options={"overlong": "cut"}))
+    with pytest.raises(ConfigError, match="overlong"):
+        TrainingExampleAssembler.from_data(TABLE, tokenizer, make_metadata(), config, registry=registry)
+
+
+def test_a_plugin_s_assembler_is_found_by_name_and_by_factory(tokenizer, make_metadata, registry):
+    for ref in (ComponentRef(name="own"), ComponentRef(factory="rowsmith_assembly_test_plugin:build_own")):
+        assembler = TabularDataExampleAssembler.from_data(
+            TABLE, tokenizer, make_metadata(), _config(assembler=ref), registry=registry
+        )
+        assert type(assembler) is OwnAssembler
+        assert assembler.num_records_total == 3
+        assert assembler.dataset is TABLE
+
+
+def test_missing_assembler_is_named(tokenizer, make_metadata, registry):
+    config = _config(data=DataConfig(group_training_examples_by="g"))
+    with pytest.raises(UnknownComponent, match="grouped"):
+        TrainingExampleAssembler.from_data(TABLE, tokenizer, make_metadata(), config, registry=registry)
+
+
+@pytest.mark.parametrize(
+    ("callable_", "expected"),
+    [
+        (
+            TrainingExampleAssembler,
+            "dataset tokenizer metadata keep_columns test_size cache_file_path seed args kwargs",
+        ),
+        (
+            TrainingExampleAssembler.from_data,
+            "dataset tokenizer metadata config test_size seed cache_file_path keep_columns registry kwargs",
+        ),
+        (TrainingExamples, "train stats test"),
+    ],
+)
+def test_parameters_stand_in_the_documented_order(callable_, expected):
+    assert " ".join(inspect.signature(callable_).parameters) == expected
+
+
+def test_importing_the_contract_imports_no_heavy_library():
+    code = (
+        "import sys, rowsmith.assembly, rowsmith_assemblers, rowsmith_assemblers.options; "
+        "print([m for m in ('torch', 'transformers', 'datasets', 'tokenizers') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

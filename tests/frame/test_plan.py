@@ -1,0 +1,72 @@
+import json
+
+import pytest
+from attrs import evolve
+
+from rowsmith.components import Component, ComponentRef
+from rowsmith.config import load_config
+from rowsmith.errors import RunDirectoryError
+from rowsmith.plan import PLAN_FILE, Plan, PluginVersion
+from rowsmith.plugin_records import Found
+from rowsmith.run_directory import RunDirectory
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return RunDirectory(tmp_path / "run")
+
+
+@pytest.fixture
+def plan():
+    found = Found(component=Component(name="echo", factory="a.b:c"), plugin="e", distribution="rowsmith-e", version="2")
+    return Plan(
+        config=load_config(overrides=["model.options.width=64", "seed=3"]),
+        plugins={"backend": PluginVersion.of(found), "model": PluginVersion.of(Found.unpackaged("m.n:build"))},
+        seeds={"training": 2**62},
+        rows={"train": 90, "holdout": 10},
+        data_fingerprint="sha256:00",
+    )
+
+
+def test_a_plan_survives_its_file(directory, plan):
+    plan.save(directory)
+    assert Plan.load(directory) == plan
+    assert json.loads(directory.read_text(PLAN_FILE))["plugins"]["backend"] == {
+        "component": "e:echo",
+        "distribution": "rowsmith-e",
+        "version": "2",
+    }
+
+
+def test_choices_replace_auto_and_steps_are_added(plan):
+    assert plan.config.assembler == "auto"
+    resolved = plan.resolve(assembler=ComponentRef(name="tabular"), transforms=(ComponentRef(name="keys"),))
+    assert resolved.config.assembler == ComponentRef(name="tabular")
+    assert plan.config.assembler == "auto"
+    assert plan.with_steps(total_steps=5).with_steps(total_steps=7, warm_up=1).steps == {"total_steps": 7, "warm_up": 1}
+
+
+def test_what_keeps_a_run_from_continuing_is_named(plan):
+    assert plan.differences(plan.with_steps(total_steps=3)) == ()
+    other = evolve(plan, data_fingerprint="sha256:01", libraries={}, config=load_config())
+    assert plan.differences(other) == ("the configuration", "the data", "the library versions")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"format": 99}', r"has layout 99, this version of Rowsmith reads 1. Start the run anew"),
+        ("[]", "has layout None"),
+        ("{", "is damaged"),
+        ('{"format": 1, "config": {"seed": "x"}}', r"is damaged. Start the run anew.\n1 problem in .*plan.json:\n"),
+    ],
+)
+def test_a_plan_that_cannot_be_used_says_why(directory, content, message):
+    directory.write_text(PLAN_FILE, content)
+    with pytest.raises(RunDirectoryError, match=message):
+        Plan.load(directory)
+
+
+def test_a_missing_plan_says_so(directory):
+    with pytest.raises(RunDirectoryError, match=r"Cannot read .*plan.json: No such file"):
+        Plan.load(directory.create())

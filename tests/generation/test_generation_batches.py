@@ -1,0 +1,452 @@
+"""Promises of the accumulator and of the job's results."""
+
+import inspect
+import logging
+
+import attrs
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rowsmith.generation.results as results_module
+from rowsmith.errors import GenerationError, ParameterError, PluginContractError
+from rowsmith.generation import (
+    ADAPTIVE_MAX_PROMPTS_CEILING,
+    INITIAL_PROBE_PROMPTS,
+    NUM_PROMPT_BUFFER,
+    Batch,
+    Completion,
+    FinishReason,
+    GenerateJobResults,
+    GenerationBatches,
+    GenerationStatus,
+    GenerationStopCondition,
+    Stop,
+    StoppingPolicy,
+)
+
+PATIENT = {"invalid_fraction_threshold": 0.5, "patience": 2}
+
+
+def add(batches, *added):
+    for batch in added:
+        batches.add_batch(batch)
+    return batches
+
+
+# Names, parameters, defaults
+
+
+def test_constants():
+    assert (NUM_PROMPT_BUFFER, INITIAL_PROBE_PROMPTS, ADAPTIVE_MAX_PROMPTS_CEILING) == (10, 10, 2000)
+
+
+def test_names_are_importable_from_results():
+    for name in (
+        "NUM_PROMPT_BUFFER",
+        "INITIAL_PROBE_PROMPTS",
+        "ADAPTIVE_MAX_PROMPTS_CEILING",
+        "GenerateJobResults",
+        "GenerationBatches",
+        "rejected_record_to_error",
+    ):
+        assert hasattr(results_module, name)
+
+
+def test_generation_batches_parameters_order_and_defaults():
+    parameters = list(inspect.signature(GenerationBatches).parameters.values())
+    positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert [(p.name, p.default) for p in positional] == [
+        ("target_num_records", None),
+        ("batches", None),
+        ("max_num_prompts_per_batch", None),
+        ("invalid_fraction_threshold", None),
+        ("patience", None),
+        ("data_actions_fn", None),
+    ]
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[len(positional) :])
+
+
+def test_generate_job_results_is_a_mutable_data_class_with_fields_order_and_defaults(tools):
+    fields = [field for field in attrs.fields(GenerateJobResults) if not field.kw_only]
+    assert [field.name for field in fields] == [
+        "df",
+        "status",
+        "num_valid_records",
+        "num_invalid_records",
+        "num_prompts",
+        "valid_record_fraction",
+        "batch_valid_record_fractions",
+        "elapsed_time",
+        "num_completion_tokens",
+        "num_valid_record_tokens",
+        "num_invalid_record_tokens",
+        "num_non_record_tokens",
+        "tokens_per_prompt",
+        "tokens_per_second",
+        "valid_tokens_per_second",
+        "tokenization_overhead_sec",
+    ]
+    assert [field.default for field in fields] == [attrs.NOTHING] * 7 + [None] * 9
+    made = GenerateJobResults(pd.DataFrame(), GenerationStatus.COMPLETE, 0, 0, 0, 0.0, [])
+    made.elapsed_time = 2.0
+    assert made.elapsed_time == 2.0
+
+
+def test_generation_status_values():
+    assert [status.value for status in GenerationStatus] == [
+        "complete",
+        "incomplete",
+        "in_progress",
+        "stop_no_records",
+        "stop_metric_reached",
+    ]
+
+
+@pytest.mark.parametrize("given", [{"patience": 3}, {"invalid_fraction_threshold": 0.5}])
+def test_threshold_and_patience_must_come_together(given):
+    with pytest.raises(ParameterError, match="together"):
+        GenerationBatches(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"target_num_records": -1},
+        {"max_num_prompts_per_batch": 0},
+        {"max_num_prompts": 0},
+        {"invalid_fraction_threshold": 1.5, "patience": 1},
+        {"invalid_fraction_threshold": 0.5, "patience": 0},
+    ],
+)
+def test_sizes_out_of_range_are_refused(given):
+    with pytest.raises(ParameterError):
+        GenerationBatches(**given)
+
+
+def test_policy_excludes_threshold_and_patience():
+    with pytest.raises(ParameterError):
+        GenerationBatches(policy=Never(), **PATIENT)
+
+
+def test_stop_condition_is_the_patience_condition_or_none():
+    assert GenerationBatches().stop_condition is None
+    condition = GenerationBatches(**PATIENT).stop_condition
+    assert isinstance(condition, GenerationStopCondition)
+    assert (condition.invalid_fraction_threshold, condition.patience) == (0.5, 2)
+
+
+# How many prompts
+
+
+@pytest.mark.parametrize(
+    ("target", "most"), [(None, 100), (0, 100), (10, 100), (2000, 100), (2020, 101), (39_073, 1953), (10**6, 2000)]
+)
+def test_max_num_prompts_per_batch_default_follows_the_target(target, most):
+    assert GenerationBatches(target).max_num_prompts_per_batch == most
+
+
+def test_max_num_prompts_per_batch_given_is_used():
+    assert GenerationBatches(10, max_num_prompts_per_batch=5000).max_num_prompts_per_batch == 5000
+
+
+def test_without_target_every_batch_is_a_full_one(tools):
+    batches = GenerationBatches()
+    assert batches.get_next_num_prompts() == 100
+    assert add(batches, tools.batch(3)).get_next_num_prompts() == 100
+
+
+@pytest.mark.parametrize("target", [1, 10, 100_000])
+def test_first_batch_is_a_small_probe(target):
+    assert GenerationBatches(target).get_next_num_prompts() == INITIAL_PROBE_PROMPTS
+
+
+def test_prompts_without_valid_records_escalate_to_a_full_batch(tools):
+    batches = add(GenerationBatches(1000, **PATIENT), tools.batch(0, 1))
+    assert batches.get_next_num_prompts() == 100
+
+
+def test_a_fully_length_truncated_batch_keeps_probing(tools):
+    batches = add(GenerationBatches(1000, **PATIENT), tools.batch(0, 1, truncated=True))
+    assert batches.get_next_num_prompts() == INITIAL_PROBE_PROMPTS
+    assert add(batches, tools.batch(0, 1)).get_next_num_prompts() == 100
+
+
+def test_with_valid_records_the_batch_follows_records_per_prompt_and_a_buffer(tools):
+    batches = add(GenerationBatches(100, max_num_prompts_per_batch=1000), tools.batch(20, prompts=10))
+    assert batches.get_next_num_prompts() == 40 + NUM_PROMPT_BUFFER
+
+
+@given(
+    target=st.integers(0, 5000),
+    most=st.none() | st.integers(1, 3000),
+    parts=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5), st.integers(1, 20), st.booleans()), max_size=5),
+)
+def test_get_next_num_prompts_bounds(tools, target, most, parts):
+    batches = GenerationBatches(target, max_num_prompts_per_batch=most, **PATIENT)
+    for valid, invalid, prompts, truncated in parts:
+        batches.add_batch(tools.batch(valid, invalid, prompts=prompts, truncated=truncated))
+    size = batches.get_next_num_prompts()
+    assert (size == 0) == batches.target_met
+    assert 0 <= size <= batches.max_num_prompts_per_batch
+
+
+# Stopping
+
+
+def test_first_batch_without_valid_records_stops(tools):
+    for options in ({}, PATIENT):
+        batches = add(GenerationBatches(10, **options), tools.batch(0, 3))
+        assert batches.status is GenerationStatus.STOP_NO_RECORDS
+        assert batches.stop_reason
+
+
+def test_a_fully_length_truncated_probe_is_left_to_the_stop_condition(tools):
+    batches = add(GenerationBatches(10, **PATIENT), tools.batch(0, 1, truncated=True))
+    assert batches.status is GenerationStatus.IN_PROGRESS
+    assert add(batches, tools.batch(0, 1, truncated=True)).status is GenerationStatus.STOP_METRIC_REACHED
+
+
+def test_a_fully_length_truncated_probe_without_stop_condition_stops(tools):
+    batches = add(GenerationBatches(10), tools.batch(0, 1, truncated=True))
+    assert batches.status is GenerationStatus.STOP_NO_RECORDS
+
+
+def test_later_batches_without_valid_records_are_tolerated_until_the_stop_condition(tools):
+    batches = GenerationBatches(100, **PATIENT)
+    statuses = [add(batches, batch).status.value for batch in (tools.batch(9), tools.batch(0, 1), tools.batch(0, 1))]
+    assert statuses == ["in_progress", "in_progress", "stop_metric_reached"]
+
+
+def test_without_stop_condition_any_batch_without_valid_records_stops(tools):
+    batches = add(GenerationBatches(100), tools.batch(9), tools.batch(0, 1))
+    assert batches.status is GenerationStatus.STOP_NO_RECORDS
+
+
+def test_a_stop_is_final_and_keeps_all_rows(tools):
+    batches = add(GenerationBatches(100), tools.batch_of([1, 2]), tools.batch(0, 1), tools.batch_of([3]))
+    assert batches.status is GenerationStatus.STOP_NO_RECORDS
+    assert batches.to_dataframe(["a"])["a"].tolist() == [1, 2, 3]
+
+
+class Never(StoppingPolicy):
+    patient = True
+
+    def decide(self, progress):
+        self.progress = progress
+        return None
+
+
+class Always(StoppingPolicy):
+    def decide(self, progress):
+        return Stop(GenerationStatus.INCOMPLETE, "always")
+
+
+def test_a_policy_gives_status_and_reason(tools):
+    batches = add(GenerationBatches(10, policy=Always()), tools.batch(1))
+    assert (batches.status, batches.stop_reason) == (GenerationStatus.INCOMPLETE, "always")
+    batches.job_complete()
+    assert (batches.status, batches.stop_reason) == (GenerationStatus.INCOMPLETE, "always")
+
+
+def test_a_policy_is_not_asked_when_the_target_is_met(tools):
+    batches = add(GenerationBatches(1, policy=Always()), tools.batch(1))
+    batches.job_complete()
+    assert (batches.status, batches.stop_reason) == (GenerationStatus.COMPLETE, None)
+
+
+def test_a_policy_is_told_the_progress(tools, clock):
+    policy = Never()
+    add(GenerationBatches(10, policy=policy, clock=clock), tools.batch(3, 1), tools.batch(0, 2, truncated=True))
+    told = policy.progress
+    assert (told.num_batches, told.num_prompts, told.num_valid_records, told.num_invalid_records) == (2, 2, 3, 3)
+    assert (told.target_num_records, told.batch_invalid_fraction) == (10, 1.0)
+    assert told.running_stopping_metric == pytest.approx(0.25 * 0.5 + 1.0 * 0.5)
+    assert (told.num_length_truncated_completions, told.batch_length_truncated_completions) == (1, 1)
+    assert told.elapsed_seconds > 0
+
+
+def test_a_policy_that_breaks_its_contract_is_named(tools):
+    class Vague(StoppingPolicy):
+        def decide(self, progress):
+            return True
+
+    with pytest.raises(PluginContractError, match="Vague"):
+        add(GenerationBatches(10, policy=Vague()), tools.batch(1))
+
+
+def test_a_job_that_never_ends_by_policy_ends_by_its_prompt_budget(tools):
+    batches = GenerationBatches(10, policy=Never(), max_num_prompts=50)
+    add(batches, tools.batch(1, prompts=20), tools.batch(0, 1, prompts=20))
+    assert batches.status is GenerationStatus.IN_PROGRESS
+    assert add(batches, tools.batch(0, 1, prompts=20)).status is GenerationStatus.INCOMPLETE
+    assert "60 prompts" in batches.stop_reason
+
+
+@given(
+    fractions=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=8),
+    patience=st.integers(1, 9),
+)
+def test_running_stopping_metric_is_an_exponential_average(tools, fractions, patience):
+    batches = GenerationBatches(invalid_fraction_threshold=1.0, patience=patience)
+    expected = None
+    for valid, invalid in fractions:
+        batches.add_batch(tools.batch(valid, invalid))
+        share = 1 - valid / (valid + invalid) if valid + invalid else 1.0
+        weight = 2 / (patience + 1)
+        expected = share if expected is None else weight * share + (1 - weight) * expected
+        assert batches.running_stopping_metric == pytest.approx(expected)
+
+
+# Status at the end
+
+
+@pytest.mark.parametrize(
+    ("target", "valid", "status"),
+    [(None, 1, "complete"), (3, 2, "incomplete"), (3, 3, "complete"), (3, 4, "complete"), (0, 0, "complete")],
+)
+def test_job_complete_gives_a_finished_status(tools, target, valid, status):
+    batches = GenerationBatches(target)
+    if valid:
+        batches.add_batch(tools.batch(valid))
+    assert batches.status is GenerationStatus.IN_PROGRESS
+    batches.job_complete()
+    assert batches.status.value == status
+
+
+def test_a_met_target_is_complete_even_after_a_stop(tools):
+    batches = add(GenerationBatches(2), tools.batch(1), tools.batch(0, 1), tools.batch(1))
+    batches.job_complete()
+    assert batches.status is GenerationStatus.COMPLETE
+
+
+def test_an_interrupt_is_incomplete_with_its_reason(tools):
+    batches = add(GenerationBatches(5), tools.batch(1))
+    batches.interrupt("because")
+    batches.job_complete()
+    assert (batches.status, batches.stop_reason) == (GenerationStatus.INCOMPLETE, "because")
+
+
+@pytest.mark.parametrize("added", [(), ((0, 3),), ((5, 0),), ((1, 0), (0, 9))])
+def test_log_status_and_job_complete_log_and_never_raise(tools, caplog, added):
+    batches = add(GenerationBatches(5), *(tools.batch(*sizes) for sizes in added))
+    with caplog.at_level(logging.INFO):
+        batches.log_status()
+        batches.job_complete()
+    assert len(caplog.records) == 2
+
+
+# Totals and output
+
+
+def test_totals_are_the_sums_over_batches(tools):
+    made = []
+    for text, reason in ((tools.good * 2 + "\n", FinishReason.STOP), (tools.bad, FinishReason.LENGTH)):
+        batch = Batch(tools.processor, count_tokens=len)
+        batch.process_completion(0, Completion(text, reason, len(text) + 2))
+        made.append(batch)
+    batches = add(GenerationBatches(**PATIENT), *made)
+    assert (batches.num_batches, batches.num_prompts) == (2, 2)
+    assert (batches.num_valid_records, batches.num_invalid_records) == (2, 1)
+    assert batches.total_valid_record_tokens == 2 * len(tools.good)
+    assert batches.total_invalid_record_tokens == len(tools.bad)
+    assert batches.total_non_record_tokens == 1 + 2 + 2
+    assert batches.total_completion_tokens == 2 * len(tools.good) + len(tools.bad) + 5
+    assert batches.num_length_truncated_completions == 1
+    assert batches.total_tokenization_time_sec == pytest.approx(sum(batch.tokenization_time_sec for batch in made))
+
+
+def test_existing_batches_seed_the_accumulator_as_they_are(tools):
+    before = [tools.batch_of([1, 2]), tools.batch(0, 1)]
+    batches = GenerationBatches(5, before, data_actions_fn=lambda rows: rows[rows["a"] > 9])
+    assert (batches.num_batches, batches.num_valid_records, batches.num_invalid_records) == (2, 2, 1)
+    assert batches.status is GenerationStatus.IN_PROGRESS
+    batches.add_batch(tools.batch_of([3, 10]))
+    assert batches.to_dataframe(["a"])["a"].tolist() == [1, 2, 10]
+    assert len(before) == 2
+
+
+def test_to_dataframe_joins_selects_and_truncates(tools):
+    batches = add(GenerationBatches(), tools.batch_of([1, 2]), tools.batch_of([3]))
+    table = batches.to_dataframe(["b", "a"], max_num_records=2)
+    assert list(table.columns) == ["b", "a"]
+    assert table["a"].tolist() == [1, 2]
+    assert table.index.tolist() == [0, 1]
+    assert batches.to_dataframe(["a"])["a"].tolist() == [1, 2, 3]
+    assert batches.to_dataframe(["a"], max_num_records=0).empty
+
+
+def test_to_dataframe_without_valid_records_is_empty(tools):
+    batches = add(GenerationBatches(), tools.batch(0, 2))
+    table = batches.to_dataframe(["a", "b"])
+    assert table.empty
+    assert list(table.columns) == ["a", "b"]
+
+
+def test_to_dataframe_gives_a_column_one_type_for_all_batches(tools):
+    texts = ['{"a":1,"b":"007"}\n', '{"a":2,"b":"NA"}\n', '{"a":3,"b":null}\n']
+    made = []
+    for text in texts:
+        batch = Batch(tools.processor)
+        batch.process(0, text)
+        made.append(batch)
+    table = add(GenerationBatches(), *made).to_dataframe(["a", "b"])
+    assert table["a"].dtype == "int64"
+    assert table["b"].tolist()[:2] == ["007", "NA"]
+    assert table["b"].isna().tolist() == [False, False, True]
+
+
+def test_to_dataframe_names_columns_that_are_not_there(tools):
+    with pytest.raises(GenerationError, match="nowhere"):
+        add(GenerationBatches(), tools.batch(1)).to_dataframe(["nowhere"])
+
+
+def test_missing_columns_are_found_at_the_first_rows(tools):
+    with pytest.raises(PluginContractError, match="nowhere"):
+        add(GenerationBatches(10, columns=["a", "nowhere"]), tools.batch(1))
+
+
+@given(parts=st.lists(st.lists(st.integers(0, 99), max_size=5), max_size=5), most=st.none() | st.integers(0, 12))
+def test_output_is_the_first_rows_in_order_and_never_more_than_asked(tools, parts, most):
+    batches = add(GenerationBatches(max_num_prompts_per_batch=1), *(tools.batch_of(values) for values in parts))
+    wanted = [value for values in parts for value in values][:most]
+    table = batches.to_dataframe(["a"], max_num_records=most)
+    assert table["a"].tolist() == wanted
+
+
+# Results
+
+
+def test_from_batches_fills_every_field(tools):
+    batch = Batch(tools.processor, count_tokens=len)
+    text = tools.good * 3 + tools.bad
+    batch.process_completion(0, Completion(text, FinishReason.STOP, len(text) + 1))
+    batches = add(GenerationBatches(2), batch)
+    batches.job_complete()
+    made = GenerateJobResults.from_batches(batches, max_num_records=2, columns=["a"], elapsed_time=4.0)
+    assert made.df["a"].tolist() == [1, 1]
+    assert made.status is GenerationStatus.COMPLETE
+    assert (made.num_valid_records, made.num_invalid_records, made.num_prompts) == (3, 1, 1)
+    assert made.valid_record_fraction == 0.75
+    assert made.batch_valid_record_fractions == [0.75]
+    assert made.elapsed_time == 4.0
+    tokens, valid = len(text) + 1, 3 * len(tools.good)
+    assert (made.num_completion_tokens, made.num_valid_record_tokens) == (tokens, valid)
+    assert (made.num_invalid_record_tokens, made.num_non_record_tokens) == (len(tools.bad), 1)
+    assert made.tokens_per_prompt == tokens
+    assert (made.tokens_per_second, made.valid_tokens_per_second) == (tokens / 4, valid / 4)
+    assert made.tokenization_overhead_sec == batches.total_tokenization_time_sec
+
+
+def test_from_batches_of_nothing():
+    made = GenerateJobResults.from_batches(GenerationBatches(), None, ["a"], 0.0)
+    assert made.df.empty
+    assert (made.valid_record_fraction, made.batch_valid_record_fractions) == (0.0, [])
+    assert (made.tokens_per_prompt, made.tokens_per_second, made.valid_tokens_per_second) == (None, None, None)
+
+
+def test_fractions_are_listed_in_batch_order(tools):
+    batches = add(GenerationBatches(), tools.batch(1), tools.batch(1, 1), tools.batch(1, 3))
+    made = GenerateJobResults.from_batches(batches, None, ["a"], 1.0)
+    assert made.batch_valid_record_fractions == [1.0, 0.5, 0.25]

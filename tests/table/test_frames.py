@@ -1,0 +1,164 @@
+"""DataFrames go in and come back the same; what is not supported is refused by column and row."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from .strategies import COLUMNS, frames, unicode_text
+
+from rowsmith.errors import DataError
+from rowsmith.table.columns import distinct, from_codes, replace_column
+from rowsmith.table.files import read_table, write_table
+from rowsmith.table.frames import from_frame, misfits, to_frame
+from rowsmith.table.schema import ColumnType
+
+
+def assert_returns(frame: pd.DataFrame) -> None:
+    before = frame.copy(deep=True)
+    table = from_frame(frame)
+    again = to_frame(table.columns, table.schema)
+    pd.testing.assert_frame_equal(again, before.reset_index(drop=True), check_exact=True)
+    pd.testing.assert_frame_equal(frame, before, check_exact=True)
+    assert not misfits(table.columns, table.schema).any()
+
+
+@given(st.data())
+@settings(max_examples=15)
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_a_column_of_every_dtype_comes_back(kind: str, data: st.DataObject) -> None:
+    rows = data.draw(st.integers(1, 8))
+    assert_returns(pd.DataFrame({"x": data.draw(COLUMNS[kind](rows))}))
+
+
+@given(frames())
+@settings(max_examples=60)
+def test_mixed_frames_come_back(frame: pd.DataFrame) -> None:
+    assert_returns(frame)
+
+
+@given(frames())
+@settings(max_examples=40)
+def test_spelled_columns_hold_each_value_once(frame: pd.DataFrame) -> None:
+    table = from_frame(frame)
+    for column in table.schema:
+        array = table.columns.column(column.name)
+        assert array.num_chunks == 1
+        assert array.type == pa.dictionary(pa.int32(), pa.string())
+        values = array.chunk(0).dictionary.to_pylist()
+        assert len(set(values)) == len(values)
+        assert column.nullable == (array.null_count > 0)
+
+
+def test_bits_of_zero_and_order_of_rows_survive() -> None:
+    frame = pd.DataFrame({"x": [0.0, -0.0, 1.5, np.nan]}, index=[9, 8, 7, 6])
+    again = from_frame(frame).to_frame()
+    assert np.signbit(again["x"]).tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (pd.DataFrame({"x": [1.0, np.inf]}), ["'x'", "row 2", "infinite"]),
+        (pd.DataFrame({"x": pd.Series([[1], [2]])}), ["'x'", "row 1", "list"]),
+        (pd.DataFrame({"x": pd.Series([None, {"a": 1}])}), ["'x'", "row 2", "dict"]),
+        (pd.DataFrame({"x": pd.Series([b"a"], dtype=object)}), ["'x'", "row 1", "bytes"]),
+        (pd.DataFrame({"x": pd.Series([1, "a"], dtype=object)}), ["'x'", "row 2", "str among int"]),
+        (pd.DataFrame({"x": pd.Series([True, 1], dtype=object)}), ["'x'", "row 2", "int among bool"]),
+        (pd.DataFrame({"x": [1 + 2j]}), ["'x'", "complex", "row 1"]),
+        (pd.DataFrame({"x": pd.to_timedelta(["1h"])}), ["'x'", "timedelta", "row 1"]),
+        (pd.DataFrame({"x": pd.period_range("2020", periods=1, freq="M")}), ["'x'", "period"]),
+        (pd.DataFrame({"x": pd.cut([1, 5], 2)}), ["'x'", "interval", "categories"]),
+        (pd.DataFrame({"x": pd.arrays.SparseArray([1, 2])}), ["'x'", "Sparse"]),
+        (pd.DataFrame({"x": pd.Series([Decimal("NaN")], dtype=object)}), ["'x'", "row 1", "finite"]),
+        (pd.DataFrame({"x": pd.Series(["a", "\ud800"], dtype=object)}), ["'x'", "row 2", "surrogate"]),
+        (pd.DataFrame({"x": np.array(["99999-01-01"], dtype="datetime64[s]")}), ["'x'", "row 1", "9999"]),
+        (
+            pd.DataFrame({"x": pd.Series([dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 1, tzinfo=dt.UTC)], dtype=object)}),
+            ["'x'", "row 2", "time zone"],
+        ),
+        (pd.DataFrame({"x": pd.array([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64())))}), ["'x'", "list"]),
+        (pd.DataFrame({"x": pd.array([b"a"], dtype=pd.ArrowDtype(pa.binary()))}), ["'x'", "binary"]),
+        (pd.DataFrame({1: [1]}), ["column 1", "not a string"]),
+        (pd.DataFrame([[1, 2]], columns=["x", "x"]), ["'x'", "column 2"]),
+        (pd.DataFrame({"": [1]}), ["column 1", "no name"]),
+        (pd.DataFrame({"x": []}), ["no rows"]),
+        (pd.DataFrame(index=[1]), ["no columns"]),
+        ([1, 2], ["list"]),
+    ],
+)
+def test_what_is_not_supported_is_named(frame: pd.DataFrame, words: list[str]) -> None:
+    with pytest.raises(DataError) as caught:
+        from_frame(frame)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_values_that_do_not_fit_the_dtype_are_found() -> None:
+    table = from_frame(pd.DataFrame({"x": np.array([1, 2, 3], dtype="int8"), "y": ["a", "b", "c"]}))
+    columns = replace_column(table.columns, "x", {"x": from_codes(["1", "300"], np.array([0, 1, -1]))})
+    assert misfits(columns, table.schema).tolist() == [False, True, True]
+    with pytest.raises(DataError, match=r"'x', row 3.*int8"):
+        to_frame(columns, table.schema)
+
+
+def test_large_whole_numbers_stay_exact() -> None:
+    frame = pd.DataFrame({"x": pd.array([2**53 + 1, None], dtype="Int64"), "y": np.array([2**64 - 1, 0], dtype="uint64")})
+    table = from_frame(frame)
+    assert table.columns.column("x").to_pylist() == ["9007199254740993", None]
+    assert_returns(frame)
+
+
+@given(frames(kinds=("str", "int64", "Float64", "boolean", "arrow timestamp zone", "arrow decimal128", "arrow dictionary")))
+@settings(max_examples=25)
+def test_parquet_keeps_arrow_types(tmp_path_factory: pytest.TempPathFactory, frame: pd.DataFrame) -> None:
+    folder = tmp_path_factory.mktemp("parquet")
+    table = from_frame(frame)
+    write_table(table.columns, table.schema, folder / "x.parquet")
+    again = read_table(folder / "x.parquet")
+    assert [values_of(again, name) for name in again.schema.names] == [
+        values_of(table, name) for name in table.schema.names
+    ]
+    write_table(again.columns, again.schema, folder / "y.parquet")
+    import pyarrow.parquet as pq
+
+    first, second = pq.read_table(folder / "x.parquet"), pq.read_table(folder / "y.parquet")
+    assert first.schema.types == second.schema.types
+    assert first.to_pydict() == second.to_pydict()
+
+
+def values_of(table: object, name: str) -> list[object]:
+    return table.columns.column(name).to_pylist()  # type: ignore[attr-defined]
+
+
+@given(st.lists(st.none() | unicode_text, min_size=1, max_size=10), st.data())
+def test_distinct_and_from_codes_are_inverse(cells: list[str | None], data: st.DataObject) -> None:
+    columns = pa.table({"x": pa.array(cells, pa.string()).dictionary_encode()})
+    rows = data.draw(st.lists(st.integers(0, len(cells) - 1), min_size=1))
+    values, codes = distinct(columns.take(rows), "x")
+    assert [None if code < 0 else values[code] for code in codes.tolist()] == [cells[row] for row in rows]
+    assert sorted(set(codes.tolist()) - {-1}) == list(range(len(values)))
+    assert from_codes(values, codes).to_pylist() == [cells[row] for row in rows]
+
+
+def test_replace_column_keeps_the_place() -> None:
+    array = from_codes(["a"], np.array([0]))
+    columns = pa.table({"x": array, "y": array, "z": array})
+    assert replace_column(columns, "y", {"y1": array, "y": array}).column_names == ["x", "y1", "y", "z"]
+    assert replace_column(columns, "y", {}).column_names == ["x", "z"]
+    with pytest.raises(KeyError):
+        replace_column(columns, "none", {})
+    with pytest.raises(ValueError, match="'z'"):
+        replace_column(columns, "y", {"z": array})
+
+
+def test_types_by_the_user_win() -> None:
+    frame = pd.DataFrame({"x": ["1", "2"], "y": [1, 2]})
+    schema = from_frame(frame, types={"x": "integer", "y": "categorical"}).schema
+    assert [column.type for column in schema] == [ColumnType.INTEGER, ColumnType.CATEGORICAL]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
-from attrs import define, field, frozen
+from attrs import define, frozen
 from transformers import DynamicCache
 
 from rowsmith.draws import Draws
@@ -33,15 +33,13 @@ class Sampling:
     Attributes:
         temperature: Divides the logits; 0 takes the likeliest token.
         top_p: Keeps the likeliest tokens whose mass reaches this share.
-        max_tokens: The most tokens of one completion.
-        max_field_tokens: The most tokens of one open value before it is closed.
+        max_tokens: The most tokens of one completion; a constrained record is closed in time.
         constrained: Whether the automaton masks the logits.
     """
 
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int
-    max_field_tokens: int
     constrained: bool = True
 
 
@@ -67,14 +65,9 @@ class _Rows:
     index: npt.NDArray[np.int64]
     draws: Draws
     state: npt.NDArray[np.int32]
-    since: npt.NDArray[np.int32]  # tokens spent in the current column
-    uniform: Callable[[int], npt.NDArray[np.float64]] = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.uniform = self.draws.uniform
 
     def keep(self, mask: npt.NDArray[np.bool_]) -> _Rows:
-        return _Rows(self.index[mask], self.draws.take(mask), self.state[mask], self.since[mask])
+        return _Rows(self.index[mask], self.draws.take(mask), self.state[mask])
 
 
 def _top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
@@ -99,8 +92,23 @@ def _choose(logits: torch.Tensor, uniforms: npt.NDArray[np.float64], sampling: S
     return torch.minimum(chosen, last)
 
 
+def _allowed(automaton: TokenAutomaton, state: npt.NDArray[np.int32], left: int) -> npt.NDArray[np.bool_]:
+    """``[rows, tokens]``: what may come, so that the record still ends within ``left`` tokens."""
+    following = automaton.next_state[state]
+    allowed = following >= 0
+    in_time = allowed & (automaton.to_done[following] < left)
+    # A limit below the shortest record cannot be kept: such rows are cut off instead.
+    feasible = in_time.any(axis=1, keepdims=True)
+    return np.where(feasible, in_time, allowed)
+
+
 def _logits(
-    head: torch.nn.Linear, hidden: torch.Tensor, rows: _Rows, automaton: TokenAutomaton, sampling: Sampling
+    head: torch.nn.Linear,
+    hidden: torch.Tensor,
+    rows: _Rows,
+    automaton: TokenAutomaton,
+    sampling: Sampling,
+    position: int,
 ) -> tuple[torch.Tensor, int]:
     """The logits to choose from and the id of their first column."""
     if not sampling.constrained:
@@ -110,23 +118,15 @@ def _logits(
     if shared is not None:
         start, stop = shared
         return hidden @ head.weight[start:stop].T, start
-    allowed = automaton.next_state[rows.state] >= 0
-    closing = automaton.closing[rows.state]
-    overlong = (rows.since >= sampling.max_field_tokens) & (closing >= 0)
-    if overlong.any():
-        allowed[overlong] = False
-        allowed[np.flatnonzero(overlong), closing[overlong]] = True
-    return head(hidden).masked_fill(~torch.from_numpy(allowed), -torch.inf), 0
+    allowed = torch.from_numpy(_allowed(automaton, rows.state, sampling.max_tokens - position)).to(hidden.device)
+    return head(hidden).masked_fill(~allowed, -torch.inf), 0
 
 
 def _advance(rows: _Rows, tokens: npt.NDArray[np.int64], automaton: TokenAutomaton, eos: int) -> None:
     following = automaton.next_state[rows.state, tokens]
     # Without constraints a row may leave the grammar; only EOS ends it then.
     following = np.where(following < 0, rows.state, following)
-    following = np.where(tokens == eos, automaton.done, following).astype(np.int32)
-    same = automaton.field[following] == automaton.field[rows.state]
-    rows.since = np.where(same, rows.since + 1, 0).astype(np.int32)
-    rows.state = following
+    rows.state = np.where(tokens == eos, automaton.done, following).astype(np.int32)
 
 
 @torch.inference_mode()
@@ -163,7 +163,7 @@ def decode_records(
     lengths = np.full(count, min(len(forced), limit), dtype=np.int32)
     ids[:, : len(forced)] = np.asarray(forced, dtype=np.int32)[:limit]
     start = automaton.run(automaton.start, forced)
-    rows = _Rows(np.arange(count), draws, np.full(count, start, np.int32), np.zeros(count, np.int32))
+    rows = _Rows(np.arange(count), draws, np.full(count, start, np.int32))
     finished = np.zeros(count, dtype=np.bool_)
     cache = DynamicCache()
     device = model.device
@@ -175,8 +175,8 @@ def decode_records(
             tokens = np.full(len(rows.index), eos, dtype=np.int64)  # nothing else may come: no need to ask
         else:
             hidden = model.model(input_ids=inputs, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
-            logits, offset = _logits(model.lm_head, hidden, rows, automaton, sampling)
-            tokens = _choose(logits, rows.uniform(position), sampling).cpu().numpy() + offset
+            logits, offset = _logits(model.lm_head, hidden, rows, automaton, sampling, position)
+            tokens = _choose(logits, rows.draws.uniform(position), sampling).cpu().numpy() + offset
         ids[rows.index, position] = tokens
         lengths[rows.index] += 1
         _advance(rows, tokens, automaton, eos)

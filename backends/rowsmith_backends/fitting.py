@@ -128,8 +128,34 @@ def batch_loss(model: Any, examples: Examples, indices: np.ndarray[Any, Any], bf
     return loss
 
 
+@contextlib.contextmanager
+def dropped(model: Any, rate: float) -> Iterator[None]:
+    """Dropout after the embedding, attention and MLP of a Llama, which has none of its own.
+
+    Hooks and not modules, so that the checkpoint stays an ordinary one.
+    """
+
+    def hook(module: Any, inputs: Any, output: Any) -> Any:
+        if not module.training:
+            return output
+        if isinstance(output, tuple):
+            return (torch.nn.functional.dropout(output[0], rate), *output[1:])
+        return torch.nn.functional.dropout(output, rate)
+
+    base = model.model
+    parts = (
+        [base.embed_tokens, *(part for layer in base.layers for part in (layer.self_attn, layer.mlp))] if rate else []
+    )
+    handles = [part.register_forward_hook(hook) for part in parts]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 @define(eq=False)
-class _Keeper(TrainerCallback):  # type: ignore[misc]
+class _Keeper(TrainerCallback):
     """Averages weights, keeps the best, and decides when to end early."""
 
     model: Any
@@ -218,7 +244,7 @@ class _Keeper(TrainerCallback):  # type: ignore[misc]
             self._load(self.average)
 
 
-class _AveragedTrainer(Trainer):  # type: ignore[misc]
+class _AveragedTrainer(Trainer):
     """A Trainer that evaluates the averaged weights."""
 
     keeper: _Keeper
@@ -238,6 +264,7 @@ def fit(
     bf16: bool,
     seed: int,
     progress: Callable[[TrainingProgress], None],
+    dropout: float = 0.0,
     phase: str = "",
 ) -> Fit:
     """Fit a model to examples.
@@ -250,6 +277,7 @@ def fit(
         bf16: Whether to compute in bfloat16.
         seed: Seed of the order of examples.
         progress: Called at every report.
+        dropout: Share of activations that are zeroed in training.
         phase: What is being fitted, for reports.
 
     Returns:
@@ -269,7 +297,7 @@ def fit(
         source = plan.validation if held and plan.validation is not None else plan.train
         return _tensors(source.batch(np.array([-1 - i for i in indices] if held else indices)))
 
-    with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch, dropped(model, dropout):
         keeper = _Keeper(model, plan, progress, phase)
         trainer = _AveragedTrainer(
             model=model,

@@ -26,7 +26,7 @@ class JointOptimizer(torch.optim.Optimizer):
         # The same dictionaries, not copies: a schedule that sets "lr" here reaches the optimizers.
         self.param_groups = [group for one in self.optimizers for group in one.param_groups]
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Step every optimizer."""
         loss = None if closure is None else closure()
         for one in self.optimizers:
@@ -61,6 +61,10 @@ def joint_optimizer(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
     Returns:
         The optimizer.
     """
+    if not matrix_lr:
+        return JointOptimizer(
+            [torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)]
+        )
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "layers." in name]
     chosen = {id(weight) for weight in matrices}
     rest = [weight for weight in model.parameters() if id(weight) not in chosen]

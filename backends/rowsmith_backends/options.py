@@ -21,6 +21,8 @@ class ScratchOptions:
         batch_size: Records a step; by default chosen from the table.
         learning_rate: Peak rate of embeddings and output layer.
         matrix_learning_rate: Peak rate of the matrices inside the blocks.
+        dropout: Share of activations that are zeroed after the embedding and after each half of a
+            block, in training alone.
         weight_decay: Decoupled weight decay.
         max_values: The most tokens of one closed column.
         max_pieces: The most pieces learned for open columns.
@@ -33,7 +35,8 @@ class ScratchOptions:
     mlp: int | None = field(default=None, validator=_positive)
     batch_size: int | None = field(default=None, validator=_positive)
     learning_rate: float = field(default=2e-3, validator=validators.gt(0))
-    matrix_learning_rate: float = field(default=4e-3, validator=validators.gt(0))
+    matrix_learning_rate: float = field(default=4e-3, validator=validators.ge(0))
+    dropout: float = field(default=0.0, validator=[validators.ge(0), validators.lt(1)])
     weight_decay: float = field(default=0.05, validator=validators.ge(0))
     max_values: int = field(default=2_000, validator=validators.ge(2))
     max_pieces: int = field(default=1_000, validator=validators.ge(257))

@@ -6,6 +6,7 @@ checkpoint is an ordinary Llama one with an ordinary fast tokenizer: transformer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -162,9 +163,9 @@ class ScratchModel(TableModel):
         return train_scratch(config, prepared, job, self.options)
 
 
-def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
+def _encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:
     backend = tokenizer.backend_tokenizer
-    return [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=False)]
+    return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
 def build(context: BuildContext, options: ScratchOptions | None) -> ScratchModel:

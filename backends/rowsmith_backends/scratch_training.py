@@ -90,7 +90,9 @@ def train_scratch(
         progress=job.progress,
     )
     setting, step_seconds = _calibrate(setting, train, job)
-    validation = None if job.examples.test is None else examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
+    validation = (
+        None if job.examples.test is None else examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
+    )
     course = (
         _cross_validated(setting, train, job, started)
         if prepared.cross_validated and validation is None
@@ -104,20 +106,29 @@ def train_scratch(
         bf16=setting.bf16,
         seed=setting.seed,
         progress=setting.progress,
+        dropout=options.dropout,
     )
     _save(result, prepared, job)
     return _report(result, course, setting, train, time.monotonic() - started)
 
 
 def _calibrate(setting: _Setting, train: Examples, job: TrainingJob) -> tuple[_Setting, float]:
-    """Choose the precision and measure a step, on throwaway weights."""
+    """Choose the precision and measure a step, on throwaway weights.
+
+    A fixed number of steps must train the same on a busy machine: nothing is timed then.
+    """
     automatic = setting.options.dtype == "auto"
-    if not automatic and job.training.max_steps is not None:
-        return setting, 0.0
+    if job.training.max_steps is not None:
+        return (evolve(setting, bf16=_has_fast_bf16(setting.device)) if automatic else setting), 0.0
     choices = [True, False] if automatic else [setting.bf16]
     measured = {bf16: _step_seconds(evolve(setting, bf16=bf16), train) for bf16 in choices}
     fastest = min(measured, key=measured.__getitem__)
     return evolve(setting, bf16=fastest), measured[fastest]
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware."""
+    return torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_amx_tile_supported()
 
 
 def _step_seconds(setting: _Setting, train: Examples) -> float:
@@ -185,6 +196,7 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob, start
             bf16=setting.bf16,
             seed=setting.seed,
             progress=setting.progress,
+            dropout=setting.options.dropout,
             phase=f"fold {number + 1} of {len(folds)}",
         )
         curves.append([loss for _, loss in result.curve])

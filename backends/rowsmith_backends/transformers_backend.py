@@ -49,7 +49,6 @@ class TransformersBackend(EngineBackend):
         engine = TransformersEngine(
             bundle.model_directory,
             bundle.vocabulary,
-            bundle.max_record_tokens,
             batch_size=chosen.batch_size,
             dtype=chosen.dtype,
             device=chosen.device,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from rowsmith.draws import Draws
@@ -29,7 +30,6 @@ class TransformersEngine(Engine):
     Args:
         directory: An ordinary checkpoint with its tokenizer.
         vocabulary: The columnar vocabulary it was trained with.
-        max_record_tokens: Tokens of the longest training record.
         batch_size: Completions decoded together.
         dtype: Precision, as torch names it.
         device: A torch device; ``auto`` takes a GPU when there is one.
@@ -41,7 +41,6 @@ class TransformersEngine(Engine):
         self,
         directory: Path,
         vocabulary: Vocabulary,
-        max_record_tokens: int,
         *,
         batch_size: int = 2_048,
         dtype: str = "float32",
@@ -49,7 +48,6 @@ class TransformersEngine(Engine):
     ) -> None:
         self.directory = directory
         self.vocabulary = vocabulary
-        self.max_record_tokens = max_record_tokens
         self.batch_size = batch_size
         self.dtype = dtype
         self.device = device
@@ -95,7 +93,7 @@ class TransformersEngine(Engine):
         ordered = sorted(requests, key=_sharing)
         for (prompt, forced, limit), group in groupby(ordered, key=_sharing):
             members = list(group)
-            sampling = self._sampling(params, limit)
+            sampling = self._sampling(params, prompt, limit)
             for start in range(0, len(members), self.batch_size):
                 chunk = members[start : start + self.batch_size]
                 ids = np.array([request.request_id for request in chunk], dtype=np.int64)
@@ -111,19 +109,17 @@ class TransformersEngine(Engine):
                 )
                 yield self._block(ids, decoded)
 
-    def _sampling(self, params: SamplingParams, limit: int) -> Sampling:
-        longest = self.max_record_tokens + 1
-        # Text may run longer than any text seen; columns of one token never do.
-        room = longest if self.vocabulary.closed else int(longest * 1.25) + 1
+    def _sampling(self, params: SamplingParams, prompt: tuple[int, ...], limit: int) -> Sampling:
+        assert self._model is not None
+        room = self._model.config.max_position_embeddings - len(prompt)
         return Sampling(
             temperature=params.temperature,
             top_p=params.top_p,
-            max_tokens=min(limit, room) if limit > 0 else params.max_new_tokens or room,
-            max_field_tokens=self.max_record_tokens,
+            max_tokens=min(limit or params.max_new_tokens or room, room),
             constrained=params.constrained,
         )
 
-    def _block(self, ids: np.ndarray, decoded: Decoded) -> CompletionBlock:  # type: ignore[type-arg]
+    def _block(self, ids: npt.NDArray[np.int64], decoded: Decoded) -> CompletionBlock:
         return CompletionBlock(
             request_ids=ids,
             ids=decoded.ids,

@@ -52,7 +52,6 @@ class Bundle:
         metadata: Prompt layout, special tokens, context length.
         vocabulary: The tokens of a columnar tokenizer; None for others.
         report: What training did.
-        max_record_tokens: The tokens of the longest training record.
         train_rows: The rows that the model was trained on.
     """
 
@@ -63,7 +62,6 @@ class Bundle:
     metadata: ModelMetadata
     vocabulary: Vocabulary | None
     report: TrainingReport
-    max_record_tokens: int
     train_rows: int
 
     @property
@@ -96,7 +94,6 @@ def save_bundle(bundle: Bundle) -> None:
         "metadata": _converter.unstructure(bundle.metadata),
         "vocabulary": None if bundle.vocabulary is None else bundle.vocabulary.state(),
         "report": asdict(bundle.report),
-        "max_record_tokens": bundle.max_record_tokens,
         "train_rows": bundle.train_rows,
         "files": _hashes(bundle.model_directory),
     }
@@ -137,7 +134,6 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
         metadata=_converter.structure(state["metadata"], ModelMetadata),
         vocabulary=None if vocabulary is None else Vocabulary.restore(model_schema, vocabulary),
         report=_converter.structure(state["report"], TrainingReport),
-        max_record_tokens=state["max_record_tokens"],
         train_rows=state["train_rows"],
     )
 

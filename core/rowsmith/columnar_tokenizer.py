@@ -142,7 +142,10 @@ def build_tokenizer(vocabulary: Vocabulary, max_length: int) -> PreTrainedTokeni
     from transformers import PreTrainedTokenizerFast
 
     characters = _byte_characters()
-    spell = lambda text: "".join(characters[byte] for byte in text)  # noqa: E731
+
+    def spell(text: bytes) -> str:
+        return "".join(characters[byte] for byte in text)
+
     specials = vocabulary.specials
     texts = [*specials, *(spell(text) for text in vocabulary.texts[len(specials) :])]
     tokenizer: Tokenizer = Tokenizer(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
+import pyarrow as pa
 from attrs import field, frozen
 
 from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples
@@ -32,8 +32,8 @@ from rowsmith.transforms import Transform, default_transforms, fit_transforms
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
-    from rowsmith.generation.results import GenerateJobResults
     from rowsmith.generation.loop import BatchFinished
+    from rowsmith.generation.results import GenerateJobResults
     from rowsmith.registry import Registry
     from rowsmith.run_directory import RunDirectory
     from rowsmith.table import Table
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["BUNDLE_FOLDER", "Run", "generate", "train"]
 
 BUNDLE_FOLDER = "bundle"
+MAX_VALIDATION_ROWS = 1_000
 
 T = TypeVar("T")
 
@@ -54,12 +55,14 @@ class Run:
         registry: Finds components.
         directory: Where it writes.
         reporter: Hears of its progress.
+        on_batch: Called with every batch while its texts and errors are still there.
     """
 
     config: RunConfig
     registry: Registry
     directory: RunDirectory
     reporter: Reporter = field(factory=Reporter)
+    on_batch: Callable[[BatchFinished], None] | None = None
 
     @property
     def seeds(self) -> Seeds:
@@ -78,9 +81,7 @@ class Run:
 
     def context(self) -> BuildContext:
         """What components are built with, before any stage has run."""
-        return BuildContext(
-            config=self.config, registry=self.registry, seeds=self.seeds, run_directory=self.directory
-        )
+        return BuildContext(config=self.config, registry=self.registry, seeds=self.seeds, run_directory=self.directory)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[list[str]]:
@@ -131,7 +132,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     with run.stage("transforming") as detail:
         fitted, columns = fit_transforms(train_table.columns, table.schema, _transforms(run.config, context))
         detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
-    model = _built(context, Kind.MODEL, run.config.model, TableModel)
+    model = _built(context, Kind.MODEL, run.config.model, TableModel)  # type: ignore[type-abstract]
     with run.stage("tokenizing") as detail:
         prepared = model.prepare(columns, fitted.schema_after)
         context = context.evolve(model_schema=prepared.model_schema, metadata=prepared.metadata)
@@ -149,7 +150,6 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         metadata=prepared.metadata,
         vocabulary=prepared.vocabulary,
         report=report,
-        max_record_tokens=_longest(prepared, examples),
         train_rows=len(kept),
     )
     save_bundle(bundle)
@@ -178,13 +178,11 @@ def generate(run: Run, bundle: Bundle | None = None) -> GenerateJobResults:
         bundle=model,
         on_batch=_batch_listener(run),
     )
-    backend = _built(context, Kind.BACKEND, run.config.backend, GeneratorBackend)
+    backend = _built(context, Kind.BACKEND, run.config.backend, GeneratorBackend)  # type: ignore[type-abstract]
     try:
         with run.stage("loading"):
             backend.initialize()
-            backend.prepare_params(
-                temperature=run.config.generation.temperature, top_p=run.config.generation.top_p
-            )
+            backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:
             results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion")))
             detail.append(f"{len(results.df):,} rows, {results.valid_record_fraction:.2%} of records valid")
@@ -205,6 +203,8 @@ def _batch_listener(run: Run) -> Callable[[BatchFinished], None]:
         )
         run.reporter.batch(report, finished.target_num_records)
         run.registry.notify("rowsmith_batch_finished", run=run.info, batch=report)
+        if run.on_batch is not None:
+            run.on_batch(finished)
 
     return tell
 
@@ -219,21 +219,21 @@ def _built(context: BuildContext, kind: Kind, ref: ComponentRef, expected: type[
 
 
 def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Transform]]:
-    refs = (
-        [ComponentRef(name=name) for name in default_transforms()]
-        if isinstance(config.transforms, str) or not isinstance(config.transforms, tuple)
-        else list(config.transforms)
-    )
-    return [(str(ref.name or ref.factory), _built(context, Kind.TRANSFORM, ref, Transform)) for ref in refs]  # type: ignore[type-abstract]
+    chosen = config.transforms
+    refs = chosen if isinstance(chosen, tuple) else [ComponentRef(name=name) for name in default_transforms()]
+    return [
+        (str(ref.name or ref.factory), _built(context, Kind.TRANSFORM, ref, Transform))  # type: ignore[type-abstract]
+        for ref in refs
+    ]
 
 
-def _assemble(run: Run, prepared: PreparedModel, columns: object) -> TrainingExamples:
+def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table) -> TrainingExamples:
     test_size = 0.0 if prepared.cross_validated else run.config.training.validation_ratio
-    if test_size and columns.num_rows * test_size > MAX_VALIDATION_ROWS:  # type: ignore[attr-defined]
+    if columns.num_rows * test_size > MAX_VALIDATION_ROWS:
         test_size = MAX_VALIDATION_ROWS
     assembler = TrainingExampleAssembler.from_data(
-        columns,  # type: ignore[arg-type]
-        prepared.tokenizer,  # type: ignore[arg-type]
+        columns,
+        prepared.tokenizer,
         prepared.metadata,
         run.config,
         test_size=test_size,
@@ -244,14 +244,12 @@ def _assemble(run: Run, prepared: PreparedModel, columns: object) -> TrainingExa
     examples = assembler.assemble_training_examples(run.config.training.data_fraction)
     if not isinstance(examples, TrainingExamples):
         raise PluginContractError(
-            f"assembler {type(assembler).__name__} returned a {type(examples).__name__}; it must return TrainingExamples"
+            f"assembler {type(assembler).__name__} returned a {type(examples).__name__}; "
+            "it must return TrainingExamples"
         )
     if len(examples.train) == 0:
         raise DataError("no training examples are left: give more rows, or lower training.validation_ratio.")
     return examples
-
-
-MAX_VALIDATION_ROWS = 1_000
 
 
 def _job(run: Run, examples: TrainingExamples, folder: Path) -> TrainingJob:
@@ -262,9 +260,3 @@ def _job(run: Run, examples: TrainingExamples, folder: Path) -> TrainingJob:
         directory=folder,
         progress=run.reporter.training,
     )
-
-
-def _longest(prepared: PreparedModel, examples: TrainingExamples) -> int:
-    if prepared.token_store is not None:
-        return int(np.max(prepared.token_store.lengths, initial=1))
-    return int(examples.stats["tokens_per_record"].max)

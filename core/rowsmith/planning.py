@@ -11,10 +11,12 @@ from attrs import evolve
 
 from rowsmith.assembly import assembler_for
 from rowsmith.components import ComponentRef, Kind
+from rowsmith.generation.engine_backend import SAMPLING_STAGE
 from rowsmith.plan import Plan, PluginVersion
+from rowsmith.seeds import Seeds
 from rowsmith.table.columns import distinct
 from rowsmith.transforms import default_transforms
-from rowsmith.validation import check_components
+from rowsmith.validation import check_components, missing_files
 
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from rowsmith.table import Table
 
 __all__ = ["after_training", "draft_plan", "fingerprint", "with_data"]
+
+_STAGES = ("assembly", "training", SAMPLING_STAGE, "inversion")
+"""Stages whose seed is handed on as one number."""
 
 
 def draft_plan(config: RunConfig, registry: Registry) -> Plan:
@@ -36,13 +41,15 @@ def draft_plan(config: RunConfig, registry: Registry) -> Plan:
         A plan without ``auto``, with the plugin of each component.
 
     Raises:
-        ConfigError: Options are wrong, with every problem.
+        ConfigError: Options are wrong or files are missing, with every problem.
         PluginError: Components are missing, ambiguous or not installed.
     """
     resolved = _resolved(config)
-    check_components(resolved, registry).raise_first()
+    found = check_components(resolved, registry)
+    evolve(found, problems=(*missing_files(config), *found.problems)).raise_first()
     return Plan(
         config=resolved,
+        seeds={stage: Seeds(config.seed).integer(stage) for stage in _STAGES},
         plugins={place: PluginVersion.of(registry.resolve(kind, ref)) for place, kind, ref in _components(resolved)},
     )
 
@@ -81,8 +88,9 @@ def with_data(plan: Plan, table: Table) -> Plan:
 def after_training(plan: Plan, bundle: Bundle) -> Plan:
     """The plan with what training decided."""
     rows = {"train": bundle.train_rows, "holdout": plan.rows.get("table", bundle.train_rows) - bundle.train_rows}
-    steps = {"total_steps": bundle.report.total_steps, "steps": bundle.report.steps, "best_step": bundle.report.best_step}
-    return evolve(plan, rows={**plan.rows, **rows}).with_steps(**steps)
+    report = bundle.report
+    counted = evolve(plan, rows={**plan.rows, **rows})
+    return counted.with_steps(total_steps=report.total_steps, steps=report.steps, best_step=report.best_step)
 
 
 def fingerprint(table: Table) -> str:

@@ -124,19 +124,20 @@ def write_result(directory: RunDirectory, columns: pa.Table, schema: TableSchema
     return directory.path(name)
 
 
-def check_output(path: Path, *, force: bool) -> None:
+def check_output(path: Path, *, force: bool, format_: str | None = None) -> None:
     """Refuse, before any work is done, an output file that could not be written.
 
     Args:
         path: The file.
         force: Whether an existing file may be overwritten.
+        format_: The format, where the file's suffix does not say it.
 
     Raises:
         DataError: Its format is not known, its folder is missing or it is a folder.
         RunDirectoryError: It exists.
     """
     base = path.name.lower().removesuffix(".gz")
-    if os.path.splitext(base)[1] not in FORMATS:
+    if format_ is None and os.path.splitext(base)[1] not in FORMATS:
         raise DataError(f"the format of {path.name!r} is not known; name the output with one of {', '.join(FORMATS)}")
     if path.is_dir():
         raise DataError(f"the output {path} is a folder; name a file in it")
@@ -223,7 +224,7 @@ def metrics(
         columns: The real table against the synthetic one.
     """
     generation = None if results is None else attrs.asdict(results, filter=lambda attribute, _: attribute.name != "df")
-    return _finite(
+    figures: dict[str, Any] = _finite(
         {
             "rowsmith": __version__,
             "status": "trained" if results is None else results.status.value,
@@ -232,11 +233,17 @@ def metrics(
             "training": None if training is None else attrs.asdict(training),
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
             "columns": [
-                {"name": each.name, "type": each.type.value, "measure": each.measure, "distance": each.distance}
+                {
+                    "name": each.name,
+                    "type": each.type.value,
+                    "measure": each.measure,
+                    "distance": round(each.distance, 6),
+                }
                 for each in columns
             ],
         }
     )
+    return figures
 
 
 def _finite(value: Any) -> Any:

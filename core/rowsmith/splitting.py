@@ -14,9 +14,7 @@ __all__ = ["MIN_TRAIN_ROWS", "split_holdout"]
 MIN_TRAIN_ROWS = 10
 
 
-def split_holdout(
-    rows: int, data: DataConfig, seeds: Seeds
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def split_holdout(rows: int, data: DataConfig, seeds: Seeds) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Choose the rows to train on and the rows to keep for evaluation.
 
     Args:

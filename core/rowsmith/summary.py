@@ -1,11 +1,14 @@
 """The real table against the synthetic one, column by column.
 
-Two measures of distance, both from 0 (alike) to 1: the total variation ``TV`` between the shares of
-values, null being a value; and the Kolmogorov-Smirnov statistic ``KS`` between the distributions of
-numbers, date-times, or, for free text, lengths.
+The measures of distance go from 0 (alike) to 1: the total variation ``TV`` between the shares of
+values, null being a value; the Kolmogorov-Smirnov statistic ``KS`` between the distributions of numbers
+and date-times, or, for free text, of lengths; and for keys, which are made anew, the share of values
+that were not new.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +59,7 @@ class ColumnSummary:
         type: Its type.
         real: The real table's side.
         synthetic: The synthetic table's side.
-        measure: ``TV``, ``KS`` or ``KS of length``.
+        measure: ``TV``, ``KS``, ``KS of length`` or ``not new``.
         distance: From 0, alike, to 1.
     """
 
@@ -82,18 +85,23 @@ class _Values:
         return 1 - int(self.counts.sum()) / self.rows if self.rows else 0.0
 
 
-def summarize(real: pa.Table, synthetic: pa.Table, schema: TableSchema) -> tuple[ColumnSummary, ...]:
+def summarize(
+    real: pa.Table, synthetic: pa.Table, schema: TableSchema, keys: Collection[str] = ()
+) -> tuple[ColumnSummary, ...]:
     """Compare two tables of the same columns.
 
     Args:
         real: The real spelled table.
         synthetic: The synthetic spelled table.
         schema: The columns of both.
+        keys: Columns whose values are made anew.
 
     Returns:
         A summary for each column, in order.
     """
-    return tuple(_compare(_values(real, column), _values(synthetic, column), column) for column in schema)
+    return tuple(
+        _compare(_values(real, column), _values(synthetic, column), column, column.name in keys) for column in schema
+    )
 
 
 def _values(columns: pa.Table, column: ColumnSchema) -> _Values:
@@ -117,8 +125,10 @@ def _places(texts: list[str], column: ColumnSchema) -> Floats | None:
     return None
 
 
-def _compare(real: _Values, synthetic: _Values, column: ColumnSchema) -> ColumnSummary:
-    if real.places is None or synthetic.places is None:
+def _compare(real: _Values, synthetic: _Values, column: ColumnSchema, key: bool) -> ColumnSummary:
+    if key:
+        measure, distance = "not new", _not_new(real, synthetic)
+    elif real.places is None or synthetic.places is None:
         measure, distance = "TV", _total_variation(real, synthetic)
     else:
         measure = "KS of length" if column.type is ColumnType.TEXT else "KS"
@@ -131,6 +141,12 @@ def _compare(real: _Values, synthetic: _Values, column: ColumnSchema) -> ColumnS
         measure=measure,
         distance=distance,
     )
+
+
+def _not_new(real: _Values, synthetic: _Values) -> float:
+    known = set(real.texts)
+    seen = sum(count for text, count in zip(synthetic.texts, synthetic.counts.tolist(), strict=True) if text in known)
+    return seen / max(1, int(synthetic.counts.sum()))
 
 
 def _total_variation(real: _Values, synthetic: _Values) -> float:
@@ -148,10 +164,11 @@ def _kolmogorov_smirnov(real: _Values, synthetic: _Values) -> float:
     if not all(sizes):
         return 0.0 if sizes[0] == sizes[1] else 1.0
     grid = np.union1d(real.places, synthetic.places)
-    return float(np.abs(_cumulative(real, grid) - _cumulative(synthetic, grid)).max())
+    return min(1.0, float(np.abs(_cumulative(real, grid) - _cumulative(synthetic, grid)).max()))
 
 
 def _cumulative(values: _Values, grid: Floats) -> Floats:
+    assert values.places is not None
     shares = np.zeros(len(grid))
     np.add.at(shares, np.searchsorted(grid, values.places), values.counts / values.counts.sum())
     return np.cumsum(shares)

@@ -29,8 +29,7 @@ class TokenAutomaton:
         end: The state in which only EOS may come.
         done: The state after EOS.
         slices: For each state whose allowed ids are contiguous, ``(start, stop)``; else None.
-        closing: For each state inside an open value, the id that may close it there; -1 elsewhere.
-        field: For each state, the index of its column; -1 for ``end`` and ``done``.
+        to_done: For each state, the fewest tokens to ``done``; int32 ``[states]``.
     """
 
     next_state: npt.NDArray[np.int32]
@@ -38,8 +37,7 @@ class TokenAutomaton:
     end: int
     done: int
     slices: tuple[tuple[int, int] | None, ...]
-    closing: npt.NDArray[np.int32]
-    field: npt.NDArray[np.int32]
+    to_done: npt.NDArray[np.int32]
 
     @property
     def allowed(self) -> npt.NDArray[np.bool_]:
@@ -55,56 +53,47 @@ class TokenAutomaton:
         for position, token in enumerate(ids):
             following = int(self.next_state[state, token])
             if following < 0:
-                raise GenerationError(f"token {token} at position {position} cannot follow: it breaks the record grammar")
+                raise GenerationError(
+                    f"token {token} at position {position} cannot follow: it breaks the record grammar"
+                )
             state = following
         return state
 
 
 def build_automaton(vocabulary: Vocabulary) -> TokenAutomaton:
     """Build the automaton of a vocabulary."""
-    entries, inner, count = _number_states(vocabulary)
+    entries, count = _number_states(vocabulary)
     end, done = count, count + 1
     table = np.full((count + 2, len(vocabulary)), -1, dtype=np.int32)
-    closing = np.full(count + 2, -1, dtype=np.int32)
-    owner = np.full(count + 2, -1, dtype=np.int32)
     table[end, vocabulary.eos_id] = done
     table[done, vocabulary.pad_id] = done
     for index in reversed(range(len(vocabulary.fields))):
         item = vocabulary.fields[index]
         entry, following = entries[index], entries[index + 1] if index + 1 < len(entries) else end
-        owner[entry] = index
         if isinstance(item, ClosedField):
             table[entry, item.start : item.start + item.generated] = following
             continue
-        owner[entry + 1 : entry + 1 + inner[index]] = index
-        _fill_open(table, closing, vocabulary, item, entry, following)
+        _fill_open(table, vocabulary, item, entry, following)
     return TokenAutomaton(
         next_state=table,
         start=entries[0],
         end=end,
         done=done,
         slices=tuple(_slice(row) for row in table),
-        closing=closing,
-        field=owner,
+        to_done=_fewest_tokens(table, done),
     )
 
 
-def _number_states(vocabulary: Vocabulary) -> tuple[list[int], list[int], int]:
-    entries, inner, count = [], [], 0
+def _number_states(vocabulary: Vocabulary) -> tuple[list[int], int]:
+    entries, count = [], 0
     for item in vocabulary.fields:
         entries.append(count)
-        inner.append(0 if isinstance(item, ClosedField) else len(item.automaton.moves))
-        count += 1 + inner[-1]
-    return entries, inner, count
+        count += 1 if isinstance(item, ClosedField) else 1 + len(item.automaton.moves)
+    return entries, count
 
 
 def _fill_open(
-    table: npt.NDArray[np.int32],
-    closing: npt.NDArray[np.int32],
-    vocabulary: Vocabulary,
-    item: OpenField,
-    entry: int,
-    following: int,
+    table: npt.NDArray[np.int32], vocabulary: Vocabulary, item: OpenField, entry: int, following: int
 ) -> None:
     inside = entry + 1
     table[entry, item.start] = inside
@@ -120,7 +109,6 @@ def _fill_open(
         if item.closing_id is not None:
             # The quote piece is refused here as content, so that it can only close the value.
             table[inside + state, item.closing_id] = following
-            closing[inside + state] = item.closing_id
         else:  # a number ends where the next column begins
             onward = table[following] >= 0
             table[inside + state, onward] = table[following, onward]
@@ -131,3 +119,15 @@ def _slice(row: npt.NDArray[np.int32]) -> tuple[int, int] | None:
     if len(ids) and ids[-1] - ids[0] + 1 == len(ids):
         return int(ids[0]), int(ids[-1]) + 1
     return None
+
+
+def _fewest_tokens(table: npt.NDArray[np.int32], done: int) -> npt.NDArray[np.int32]:
+    """The fewest tokens from each state to ``done``, by relaxing until nothing changes."""
+    far = len(table) + 1
+    fewest = np.full(len(table) + 1, far, dtype=np.int32)  # the last entry stands for refused tokens
+    fewest[done] = 0
+    while True:
+        nearer: npt.NDArray[np.int32] = np.minimum(fewest[:-1], fewest[table].min(axis=1) + 1)
+        if np.array_equal(nearer, fewest[:-1]):
+            return nearer
+        fewest[:-1] = nearer

@@ -11,7 +11,7 @@ import pyarrow as pa
 from rowsmith.dialect import json_string
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import JsonKind
-from rowsmith.token_store import TokenStore
+from rowsmith.token_store import Ids, TokenStore
 from rowsmith.vocabulary import ClosedField, OpenField, Vocabulary
 
 __all__ = ["encode_table"]
@@ -39,8 +39,7 @@ def encode_table(columns: pa.Table, vocabulary: Vocabulary, pieces: PieceEncoder
     lengths = np.sum([cell.lengths for cell in cells], axis=0, dtype=np.int64)
     offsets = np.zeros(rows + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    dtype = np.uint16 if len(vocabulary) <= np.iinfo(np.uint16).max else np.uint32
-    ids = np.empty(int(offsets[-1]), dtype=dtype)
+    ids: Ids = np.empty(int(offsets[-1]), dtype=np.uint16 if len(vocabulary) <= np.iinfo(np.uint16).max else np.uint32)
     at = offsets[:-1].copy()
     for cell in cells:
         cell.write(ids, at)
@@ -55,7 +54,7 @@ class _Single:
         self.ids = ids
         self.lengths = np.ones(len(ids), dtype=np.int64)
 
-    def write(self, out: npt.NDArray[np.unsignedinteger], at: npt.NDArray[np.int64]) -> None:
+    def write(self, out: Ids, at: npt.NDArray[np.int64]) -> None:
         out[at] = self.ids
 
 
@@ -69,7 +68,7 @@ class _Runs:
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
         self.lengths = self.sizes[codes]
 
-    def write(self, out: npt.NDArray[np.unsignedinteger], at: npt.NDArray[np.int64]) -> None:
+    def write(self, out: Ids, at: npt.NDArray[np.int64]) -> None:
         within = np.arange(int(self.lengths.sum())) - np.repeat(np.cumsum(self.lengths) - self.lengths, self.lengths)
         out[np.repeat(at, self.lengths) + within] = self.flat[np.repeat(self.starts[self.codes], self.lengths) + within]
 

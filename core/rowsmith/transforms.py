@@ -1,8 +1,8 @@
 """Reversible steps between the user's table and the table that a model learns.
 
-A :class:`Transform` is fitted on the training table and gives a :class:`FittedTransform`: frozen,
-JSON-serialisable, a pure function of the table one way (``apply``) and of a table and some random
-numbers the other way (``invert``). All tables are spelled tables (see ``rowsmith.table.schema``).
+A :class:`Transform`, fitted on the training table, gives a :class:`FittedTransform`: frozen, made of
+JSON values, a pure function of the table one way (``apply``) and of a table and some random numbers
+the other way (``invert``). All tables are spelled tables (see ``rowsmith.table.schema``).
 
 What every fitted transform promises:
 
@@ -126,9 +126,6 @@ class Transform(ABC):
 
         Args:
             state: The state, perhaps after a trip through JSON.
-
-        Returns:
-            A transform equal to the one that gave the state.
         """
 
 
@@ -160,16 +157,12 @@ class FittedTransforms:
         Args:
             columns: A spelled table of ``schema_before``.
 
-        Returns:
-            The spelled table of ``schema_after``.
-
         Raises:
             PluginContractError: A step gave another table than its schema says.
         """
         for name, step in self.steps:
-            result = step.apply(columns)
-            _check_table(f"apply of transform {name!r}", result, step.schema_after, columns.num_rows)
-            columns = result
+            rows, columns = columns.num_rows, step.apply(columns)
+            _check_table(f"apply of transform {name!r}", columns, step.schema_after, rows)
         return columns
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
@@ -180,9 +173,6 @@ class FittedTransforms:
             draws: Random numbers, one stream per row.
             carry: What is kept from batch to batch of one generation; start with an empty dict.
                 It can be pickled; each step owns the part under its place and name.
-
-        Returns:
-            The spelled table of ``schema_before``.
 
         Raises:
             PluginContractError: A step gave another table than its schema says.
@@ -206,9 +196,6 @@ class FittedTransforms:
         Args:
             state: The state, perhaps after a trip through JSON.
             resolve: Gives the transform of a name.
-
-        Returns:
-            Transforms equal to those that gave the state.
 
         Raises:
             BundleError: The steps do not follow on from each other.
@@ -281,9 +268,8 @@ def schema_from_state(state: Mapping[str, Any]) -> TableSchema:
 
 def _check_fitted(name: str, fitted: object, schema: TableSchema) -> None:
     if not isinstance(fitted, FittedTransform):
-        raise PluginContractError(
-            f"fit of transform {name!r} gave a {type(fitted).__name__}; it must give a FittedTransform"
-        )
+        given = type(fitted).__name__
+        raise PluginContractError(f"fit of transform {name!r} gave a {given}; it must give a FittedTransform")
     if fitted.schema_before != schema:
         raise PluginContractError(
             f"fit of transform {name!r} gave another schema_before than it was fitted on; pass that on unchanged"

@@ -20,7 +20,7 @@ from rowsmith.config_values import apply_override, merge
 from rowsmith.errors import ConfigError, PluginError, RowsmithError
 from rowsmith.registry import Registry
 
-__all__ = ["Findings", "check", "check_components", "registry_for"]
+__all__ = ["Findings", "check", "check_components", "missing_files", "registry_for"]
 
 _KINDS = {
     "transforms": Kind.TRANSFORM,
@@ -127,7 +127,7 @@ def check_components(config: RunConfig, registry: Registry) -> Findings:
 
 
 def _check_settings(config: RunConfig, registry: Registry, names: Sequence[str]) -> Findings:
-    problems = _missing_files(config) if "data" in names else []
+    problems = missing_files(config) if "data" in names else []
     errors: list[PluginError] = []
     for error in _errors(config, registry, names):
         if isinstance(error, PluginError):
@@ -217,7 +217,8 @@ def _sound_parts(
             shared = {name: merged[name]}
 
 
-def _missing_files(config: RunConfig) -> list[str]:
+def missing_files(config: RunConfig) -> list[str]:
+    """What is wrong with the files that a configuration names, a line each."""
     named = {"data.source": config.data.source, "data.holdout": config.data.holdout}
     return [
         f"there is no file {value}; check the path @ {path}"

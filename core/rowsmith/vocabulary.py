@@ -1,9 +1,9 @@
-"""The token vocabulary of a columnar model: which ids a record is made of, and in which order.
+r"""The token vocabulary of a columnar model: which ids a record is made of, and in which order.
 
-A record ``{"age":39,"name":"Ann"}\\n`` is cut at column boundaries. A closed column is one token a
+A record ``{"age":39,"name":"Ann"}\n`` is cut at column boundaries. A closed column is one token a
 value, the token being the whole JSON fragment (``{"age":39``); its ids are contiguous. An open column
 is a token that opens it (``,"name":"``), learned byte pieces, and for text a token that closes it
-(``"}\\n``); its null is one token. So the text stays plain JSON lines, and what may follow is known at
+(``"}\n``); its null is one token. So the text stays plain JSON lines, and what may follow is known at
 every step.
 
 Ids: special tokens first, then the byte alphabet and the learned pieces (only when some column is
@@ -252,7 +252,9 @@ class Vocabulary:
             merges=tuple((bytes.fromhex(left), bytes.fromhex(right)) for left, right in state["merges"]),
         )
 
-    def closed_ids(self, item: ClosedField, values: Sequence[str], codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    def closed_ids(
+        self, item: ClosedField, values: Sequence[str], codes: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.int64]:
         """Ids of a closed column's cells.
 
         Args:

@@ -62,6 +62,7 @@ def rowsmith_transforms() -> Iterator[Component]:
     yield Component(
         name="constant",
         factory=f"{_TRANSFORMS}.constant:build",
+        options=f"{_TRANSFORMS}.options:ConstantOptions",
         summary="Sets aside columns that hold one value and puts them back",
     )
     yield Component(

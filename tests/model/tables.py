@@ -11,7 +11,22 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 
 _NUMBERS = st.one_of(st.integers(-(10**6), 10**6).map(str), st.sampled_from(["0", "-1", "9007199254740993"]))
 _HOSTILE = st.sampled_from(
-    ['"', "\\", "\n", "", "null", '","a":"', "<|endoftext|>", "é", "🦊", "\x00other", "\x7f", "}\n", '{"a":1}', "\u2028"]
+    [
+        '"',
+        "\\",
+        "\n",
+        "",
+        "null",
+        '","a":"',
+        "<|endoftext|>",
+        "é",
+        "🦊",
+        "\x00other",
+        "\x7f",
+        "}\n",
+        '{"a":1}',
+        "\u2028",
+    ]
 )
 _TEXT = st.one_of(_HOSTILE, st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
 _NAMES = st.one_of(st.sampled_from(["a", "b", 'q"uote', "comma,", "back\\slash", "sp ace", "né", ",", "n.1"]), _TEXT)

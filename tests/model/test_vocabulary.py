@@ -22,7 +22,9 @@ def _model(columns, table_schema, max_values=2_000, min_rows=2):
     model_schema = model_schema_of(columns, table_schema, max_values)
     vocabulary = learn_vocabulary(columns, model_schema, max_pieces=300, min_rows=min_rows)
     tokenizer = build_tokenizer(vocabulary, 1_000)
-    store = encode_table(columns, vocabulary, lambda texts: [tokenizer(t, add_special_tokens=False).input_ids for t in texts])
+    store = encode_table(
+        columns, vocabulary, lambda texts: [tokenizer(t, add_special_tokens=False).input_ids for t in texts]
+    )
     return vocabulary, tokenizer, store
 
 
@@ -58,12 +60,12 @@ def test_whatever_the_grammar_allows_is_a_valid_record(made, random):
     vocabulary, _, _ = _model(columns, table_schema)
     dialect = RecordDialect(vocabulary.schema)
     automaton = build_automaton(vocabulary)
-    state, ids = automaton.start, []
+    state, ids, left = automaton.start, [], int(automaton.to_done[automaton.start]) + 40
     while state != automaton.end:
-        closing = automaton.closing[state]
-        allowed = np.flatnonzero(automaton.allowed[state])
-        token = closing if closing >= 0 and len(ids) > 40 else random.choice(allowed.tolist())
-        ids.append(int(token))
+        following = automaton.next_state[state]
+        allowed = np.flatnonzero((following >= 0) & (automaton.to_done[following] < left - len(ids)))
+        token = random.choice(allowed.tolist())
+        ids.append(token)
         state = int(automaton.next_state[state, token])
     text = vocabulary.decode(ids)
     record = dialect.decode(text)

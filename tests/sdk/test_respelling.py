@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,7 +33,11 @@ FIELDS = st.one_of(
     st.lists(st.decimals(-9999, 9999, places=2).map(str), min_size=1, max_size=8),
     st.lists(st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.just(""), min_size=1, max_size=8),
     st.lists(st.dates(dt.date(1, 1, 1)).map(dt.date.isoformat) | st.just(""), min_size=1, max_size=8),
-    st.lists(st.datetimes(dt.datetime(1000, 1, 1)).map(lambda moment: moment.strftime("%d/%m/%Y %H:%M")), min_size=1, max_size=8),
+    st.lists(
+        st.datetimes(dt.datetime(1000, 1, 1)).map(lambda moment: moment.strftime("%d/%m/%Y %H:%M")),
+        min_size=1,
+        max_size=8,
+    ),
     st.lists(st.sampled_from(["007", "1.50", "1e5", "NA", "x,y", 'a "b"', "-0", "-0.0", ""]), min_size=1, max_size=8),
 )
 
@@ -47,14 +50,22 @@ def _csv(columns: list[list[str]]) -> str:
 
 
 @given(columns=st.lists(FIELDS, min_size=2, max_size=4))
-def test_a_csv_comes_back_in_its_own_spelling(columns: list[list[str]], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_csv_comes_back_in_its_own_spelling(
+    columns: list[list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("table") / "table.csv"
     path.write_text(_csv(columns), encoding="utf-8")
     assert_same_spelling(read_table(path))
 
 
-@given(rows=st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.integers(0, 9)), min_size=1))
-def test_json_lines_come_back_in_their_own_spelling(rows: list[tuple[float, bool, int]], tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(
+    rows=st.lists(
+        st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.integers(0, 9)), min_size=1
+    )
+)
+def test_json_lines_come_back_in_their_own_spelling(
+    rows: list[tuple[float, bool, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("table") / "table.jsonl"
     lines = [json.dumps({"f": f, "b": b, "i": i, "mixed": i if b else i / 2, "n": None}) for f, b, i in rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -106,7 +117,9 @@ def test_other_dtypes() -> None:
 
 def test_a_part_is_spelled_like_the_whole() -> None:
     table = from_frame(
-        pd.DataFrame({"at": pd.to_datetime(["2024-01-01 00:00", "2024-01-02 13:30"]), "x": [1.0, 2.25], "n": [1.0, 2.0]})
+        pd.DataFrame(
+            {"at": pd.to_datetime(["2024-01-01 00:00", "2024-01-02 13:30"]), "x": [1.0, 2.25], "n": [1.0, 2.0]}
+        )
     )
     part = spell_frame(to_frame(table.columns, table.schema).head(1), table.schema)
     assert texts(part) == {"at": ["2024-01-01 00:00:00"], "x": ["1.00"], "n": ["1"]}

@@ -42,7 +42,8 @@ HOSTILE_TEXTS = (
 )
 
 unicode_text = st.one_of(
-    st.sampled_from(HOSTILE_TEXTS), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+    st.sampled_from(HOSTILE_TEXTS),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
 )
 """Text without NUL and lone surrogates."""
 

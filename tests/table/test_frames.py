@@ -11,13 +11,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from .strategies import COLUMNS, frames, unicode_text
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct, from_codes, replace_column
 from rowsmith.table.files import read_table, write_table
 from rowsmith.table.frames import from_frame, misfits, to_frame
 from rowsmith.table.schema import ColumnType
+
+from .strategies import COLUMNS, frames, unicode_text
 
 
 def assert_returns(frame: pd.DataFrame) -> None:
@@ -80,7 +81,9 @@ def test_bits_of_zero_and_order_of_rows_survive() -> None:
         (pd.DataFrame({"x": pd.Series(["a", "\ud800"], dtype=object)}), ["'x'", "row 2", "surrogate"]),
         (pd.DataFrame({"x": np.array(["99999-01-01"], dtype="datetime64[s]")}), ["'x'", "row 1", "9999"]),
         (
-            pd.DataFrame({"x": pd.Series([dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 1, tzinfo=dt.UTC)], dtype=object)}),
+            pd.DataFrame(
+                {"x": pd.Series([dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 1, tzinfo=dt.UTC)], dtype=object)}
+            ),
             ["'x'", "row 2", "time zone"],
         ),
         (pd.DataFrame({"x": pd.array([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64())))}), ["'x'", "list"]),
@@ -104,18 +107,22 @@ def test_values_that_do_not_fit_the_dtype_are_found() -> None:
     table = from_frame(pd.DataFrame({"x": np.array([1, 2, 3], dtype="int8"), "y": ["a", "b", "c"]}))
     columns = replace_column(table.columns, "x", {"x": from_codes(["1", "300"], np.array([0, 1, -1]))})
     assert misfits(columns, table.schema).tolist() == [False, True, True]
-    with pytest.raises(DataError, match=r"'x', row 3.*int8"):
+    with pytest.raises(DataError, match=r"'x', row 2: '300' cannot.*int8"):
         to_frame(columns, table.schema)
 
 
 def test_large_whole_numbers_stay_exact() -> None:
-    frame = pd.DataFrame({"x": pd.array([2**53 + 1, None], dtype="Int64"), "y": np.array([2**64 - 1, 0], dtype="uint64")})
+    frame = pd.DataFrame(
+        {"x": pd.array([2**53 + 1, None], dtype="Int64"), "y": np.array([2**64 - 1, 0], dtype="uint64")}
+    )
     table = from_frame(frame)
     assert table.columns.column("x").to_pylist() == ["9007199254740993", None]
     assert_returns(frame)
 
 
-@given(frames(kinds=("str", "int64", "Float64", "boolean", "arrow timestamp zone", "arrow decimal128", "arrow dictionary")))
+@given(
+    frames(kinds=("str", "int64", "Float64", "boolean", "arrow timestamp zone", "arrow decimal128", "arrow dictionary"))
+)
 @settings(max_examples=25)
 def test_parquet_keeps_arrow_types(tmp_path_factory: pytest.TempPathFactory, frame: pd.DataFrame) -> None:
     folder = tmp_path_factory.mktemp("parquet")

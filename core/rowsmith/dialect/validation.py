@@ -184,9 +184,9 @@ def _open_number(scale: int | None) -> _Check:
         if value.__class__ is not int and not isinstance(value, Decimal):
             raise _type_error(value, _TYPE_WORDS[JsonKind.NUMBER])
         if not fits_double(value):
-            raise RecordError(f"Value {value} is too large to convert to float64", "Float Conversion")
+            raise RecordError(f"Value {value!s} is too large to convert to float64", "Float Conversion")
         if unit is not None and not unit.same_quantum(value):
-            raise RecordError(f"{value} is not written as a multiple of {unit}", "multipleOf")
+            raise RecordError(f"{value!s} is not written as a multiple of {unit}", "multipleOf")
         return value
 
     return check

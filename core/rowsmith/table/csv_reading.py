@@ -84,7 +84,7 @@ def check_encoding(data: bytes, where: str) -> None:
     nul = data.find(b"\0")
     if nul >= 0:
         raise DataError(f"{where} holds a NUL at byte {nul}; it is damaged, compressed or not text in UTF-8")
-    if not data.removeprefix(b"\xef\xbb\xbf").strip():
+    if not data.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n"):
         raise DataError(f"{where} is empty; at least a header and one row are needed")
 
 
@@ -99,7 +99,7 @@ def _sniff(data: bytes) -> tuple[str, int]:
 
 def _widths(data: bytes, delimiter: str) -> list[int]:
     """The number of fields of each of the first records that are not blank."""
-    field = re.compile(rb'(?:"(?:[^"]|"")*")?[^\r\n' + re.escape(delimiter.encode()) + rb"]*")
+    field = re.compile(rb'(?:"[^"]*(?:""[^"]*)*")?[^\r\n' + re.escape(delimiter.encode()) + rb"]*")
     end, position = min(len(data), _HEAD), 3 if data.startswith(b"\xef\xbb\xbf") else 0
     widths: list[int] = []
     while len(widths) < _SAMPLE_ROWS and (position < end or not widths):

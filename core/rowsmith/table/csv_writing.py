@@ -31,7 +31,8 @@ def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter
     """
     names = [_field(name, _QUOTED_IN_NAMES) for name in schema.names]
     file.write((delimiter.join(names) + "\n").encode())
-    special = _ALWAYS_QUOTED | {delimiter}
+    # In one column any delimiter must be quoted, since the header does not tell which one is meant.
+    special = _ALWAYS_QUOTED | {delimiter} if len(names) > 1 else _QUOTED_IN_NAMES
     parts: list[Fragments] = []
     for place, name in enumerate(schema.names):
         values, codes = distinct(columns, name)

@@ -197,7 +197,7 @@ def _read_parts(texts: pa.StructArray, format_: str) -> dict[str, npt.NDArray[np
     parts |= {name: np.ones(len(texts), dtype=np.int64) for name in ("year", "month", "day")}
     afternoon = None
     for code in [piece.code for piece in pieces(format_) if piece.code]:
-        text = texts.field(CODES[code].group)
+        text = pc.struct_field(texts, CODES[code].group)
         if code == "%p":
             afternoon = pc.fill_null(pc.equal(text, "PM"), False).to_numpy(zero_copy_only=False)
         elif code == "%b":

@@ -132,18 +132,26 @@ def _pandas_array(array: pa.DictionaryArray, column: ColumnSchema) -> Any:
         if not array.null_count or read.nullable:
             return read.column(array)
     except READ_ERRORS as error:
-        raise _misfit_error(array, column, read, str(error)) from error
-    raise _misfit_error(array, column, read, "its dtype cannot hold missing values")
+        raise _misfit_error(array, column, read) from error
+    raise _misfit_error(array, column, read)
 
 
-def _misfit_error(array: pa.DictionaryArray, column: ColumnSchema, read: Reader, reason: str) -> DataError:
+def _misfit_error(array: pa.DictionaryArray, column: ColumnSchema, read: Reader) -> DataError:
     row = int(np.argmax(_misfit_rows(array, read)))
-    dtype = column.storage.dtype or column.type.value
     value = array[row].as_py()
+    reason = "it cannot hold missing values" if value is None else _reason(read, value)
     return DataError(
         f"column {column.name!r}, row {row + 1}: {'null' if value is None else repr(value)[:60]} cannot be written as "
-        f"{dtype} ({reason}); leave such rows out"
+        f"{column.storage.dtype or column.type.value} ({reason}); leave such rows out"
     )
+
+
+def _reason(read: Reader, value: str) -> str:
+    try:
+        read.read([value])
+    except READ_ERRORS as error:
+        return str(error)
+    return "the values do not fit together"
 
 
 def misfits(columns: pa.Table, schema: TableSchema) -> npt.NDArray[np.bool_]:

@@ -1,13 +1,13 @@
 """The ``datetime`` transform: a date-time column becomes one column for each calendar part.
 
-A part that varies becomes an integer column: ``<column>.year``, ``.month``, ``.day``, ``.hour``,
-``.minute``, ``.second``, and for fractions ``.millisecond``, ``.microsecond`` or ``.nanosecond``,
-whichever is the coarsest that loses nothing. A part that is the same in every row is remembered. A
+A part that varies becomes a column: ``<column>.year``, ``.month``, ``.day``, ``.hour``, ``.minute``
+and ``.second`` are categories; fractions are integers, ``.millisecond``, ``.microsecond`` or
+``.nanosecond``, whichever is the coarsest that loses nothing. A part that is the same in every row is remembered. A
 missing date-time has all its parts missing. Zones belong to the column's format and stay.
 
 Back: a day that its month lacks becomes the month's last; a part that is missing beside a first
-part, or impossible, is drawn from those seen; the result is clipped to the range seen. Values
-outside that range are clipped on the way in, too.
+part, or impossible, is drawn from those seen; the result is clipped to the range seen, by whole
+seconds. Values outside that range are clipped on the way in, too.
 """
 
 from __future__ import annotations

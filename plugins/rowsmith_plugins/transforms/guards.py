@@ -134,7 +134,7 @@ class Range(Guard):
 
 @frozen
 class Moments(Guard):
-    """Clips dates and times.
+    """Clips dates and times, by whole seconds.
 
     Attributes:
         low: The spelled moment that earlier ones become.
@@ -149,8 +149,8 @@ class Moments(Guard):
 
     def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
         """Move moments outside the range to its ends."""
-        moments = parse_datetimes(counted.values, self.format)
-        low, high = parse_datetimes([self.low, self.high], self.format)
+        moments = parse_datetimes(counted.values, self.format).astype("datetime64[s]")
+        low, high = parse_datetimes([self.low, self.high], self.format).astype("datetime64[s]")
         return _clip(counted, moments < low, moments > high, self.low, self.high)
 
     def describe(self) -> str:

@@ -96,6 +96,7 @@ class QuantizeOptions:
         k: The fewest rows behind a position, and behind a knot of the shape inside it.
         max_values: A column with more distinct values is quantized.
         atom_share: The least share of rows that earns a value a label of its own.
+        keep_positions: Whether positions are modelled even where they go with no other column.
         exclude: Columns that are left as they are.
     """
 
@@ -104,4 +105,5 @@ class QuantizeOptions:
     k: int = field(default=10, validator=_at_least(2))
     max_values: int = field(default=300, validator=_at_least(1))
     atom_share: float = field(default=0.001, validator=_share)
+    keep_positions: bool = False
     exclude: tuple[str, ...] = ()

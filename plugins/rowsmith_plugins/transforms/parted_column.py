@@ -46,8 +46,13 @@ class Part:
     listed: bool
 
     def column_schema(self, nullable: bool) -> ColumnSchema:
-        """The schema of the column that holds it."""
-        return ColumnSchema(name=self.column, type=ColumnType.INTEGER, nullable=nullable)
+        """The schema of the column that holds it.
+
+        Only fractions of a second are numbers, so that they may be cut into bins: a part drawn in a
+        bin of years or hours could leave the range of the whole.
+        """
+        type_ = ColumnType.INTEGER if self.part == "nanosecond" else ColumnType.CATEGORICAL
+        return ColumnSchema(name=self.column, type=type_, nullable=nullable)
 
     def spell(self, numbers: Numbers, codes: npt.NDArray[np.int32]) -> pa.DictionaryArray:
         """Its column, from the parts of distinct date-times and each row's place among them."""
@@ -129,8 +134,11 @@ class PartedColumn:
         return self._clip(join_parts({**constants, **numbers}, self.unit))
 
     def _clip(self, instants: Instants) -> Instants:
-        units = instants.astype(f"datetime64[{self.unit}]").astype(np.int64).clip(self.low, self.high)
-        return units.astype(f"datetime64[{self.unit}]")
+        low, high = np.array([self.low, self.high]).astype(f"datetime64[{self.unit}]")
+        # By whole seconds, since the fraction may be cut into bins and drawn there.
+        seconds = instants.astype("datetime64[s]")
+        clipped = np.where(seconds < low.astype("datetime64[s]"), low, instants)
+        return np.where(seconds > high.astype("datetime64[s]"), high, clipped)
 
 
 def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str]) -> PartedColumn:

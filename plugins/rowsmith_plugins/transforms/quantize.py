@@ -3,7 +3,8 @@
 ``<column>`` becomes one of about 32 bins of equal rows (``b07``), or the label of a value that is
 frequent in itself (``=0``); ``<column>.1`` becomes the position inside the bin (``p12``), ``-`` for
 a frequent value. Null stays null in both. Bins and positions are fewer where a position would have
-fewer than k rows behind it; with one position a bin, there is no second column.
+fewer than k rows behind it. There is no second column with one position a bin, nor where positions
+go with no other column: they would be noise to the model, so they are drawn on the way back.
 
 Back: a number is drawn inside the position, following the shape of the training values there, and
 written as the column writes its numbers; it always falls into the same position again. A missing
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import cattrs
+import numpy as np
 import pyarrow as pa
 from attrs import asdict, evolve, field, frozen
 
@@ -23,7 +25,8 @@ from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import count_values, is_wide
+from rowsmith_plugins.transforms.counting import Counted, count_values, is_wide
+from rowsmith_plugins.transforms.dependence import depends, groups_of
 from rowsmith_plugins.transforms.layout import arrange, expanded, grouping
 from rowsmith_plugins.transforms.options import QuantizeOptions
 from rowsmith_plugins.transforms.quantized_column import QuantizedColumn, fit_column
@@ -102,8 +105,22 @@ class QuantizeTransform(Transform):
                 counted = count_values(columns, column.name)
                 if is_wide(counted.counts, self.options.max_values):
                     fitted = fit_column(column, counted, self.options, taken)
-                    quantized += [] if fitted is None else [fitted]
+                    quantized += [] if fitted is None else [self._spared(fitted, counted, columns, schema)]
         return FittedQuantize(schema, tuple(quantized))
+
+    def _spared(
+        self, fitted: QuantizedColumn, counted: Counted, columns: pa.Table, schema: TableSchema
+    ) -> QuantizedColumn:
+        """Leave positions to chance where they go with no other column."""
+        if fitted.second is None or self.options.keep_positions:
+            return fitted
+        bins, positions = (
+            np.append(found, -1)[counted.codes] for found in fitted.cells.find(fitted.line.places(counted.values))
+        )
+        rows = positions >= 0
+        places = (positions[rows] + 0.5) / fitted.cells.sizes()[bins[rows]]
+        others = (groups_of(columns, schema, name)[rows] for name in schema.names if name != fitted.column.name)
+        return fitted if depends(places, bins[rows], others) else fitted.without_positions()
 
     def restore(self, state: Mapping[str, Any]) -> FittedQuantize:
         """Make the fitted transform from its state."""

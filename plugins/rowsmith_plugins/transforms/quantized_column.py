@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rowsmith.draws import Draws
 from rowsmith.table.columns import from_codes
@@ -31,7 +31,8 @@ class QuantizedColumn:
 
     Attributes:
         column: The column.
-        second: The name of the column of positions; None when every bin has just one.
+        second: The name of the column of positions; None when every bin has just one, or when
+            positions are drawn because they go with no other column.
         line: Its values as places.
         cells: How the places are cut.
     """
@@ -102,12 +103,28 @@ class QuantizedColumn:
     def _repaired_positions(self, bins: Places, counted: list[Counted], draws: Draws) -> Places:
         sizes = np.append(self.cells.sizes(), np.ones(len(self.cells.atoms), dtype=np.int64))[bins]
         if self.second is None:
-            return np.zeros(len(bins), dtype=np.int64)
-        positions = _read(counted[1], self._position_labels())
+            positions = np.full(len(bins), -1, dtype=np.int64)
+        else:
+            positions = _read(counted[1], self._position_labels())
         odd = (positions < 0) | (positions >= sizes)
         if odd.any():
-            positions[odd] = draws.take(odd).integers(f"quantize.{self.column.name}.position", sizes[odd])
+            drawn = draws.take(odd).uniform(f"quantize.{self.column.name}.position")
+            positions[odd] = self._drawn_positions(bins[odd], drawn)
         return positions
+
+    def _drawn_positions(self, bins: Places, drawn: npt.NDArray[np.float64]) -> Places:
+        """A position inside each bin, by the rows behind it; 0 for frequent values."""
+        rows, firsts = np.array(self.cells.rows, dtype=np.float64), np.array(self.cells.firsts, dtype=np.int64)
+        plain = bins < self.cells.bins
+        first, after = firsts[bins[plain]], firsts[bins[plain] + 1]
+        level = rows[first] + drawn[plain] * (rows[after] - rows[first])
+        positions = np.zeros(len(bins), dtype=np.int64)
+        positions[plain] = np.clip(np.searchsorted(rows, level, side="right") - 1, first, after - 1) - first
+        return positions
+
+    def without_positions(self) -> QuantizedColumn:
+        """The same labels, with positions drawn on the way back."""
+        return evolve(self, second=None)
 
 
 def fit_column(

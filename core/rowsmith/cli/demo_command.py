@@ -1,0 +1,44 @@
+"""The command ``demo``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from rowsmith.cli.failures import ExitCode
+from rowsmith.cli.parameters import DURATION
+from rowsmith.cli.settings import Settings, settle, shared_options
+from rowsmith.demo_tables import DEMO_TABLES
+
+__all__ = ["demo"]
+
+
+@click.command()
+@click.option("--table", type=click.Choice([*DEMO_TABLES]), help="Which table.  [default: randhie, then tips]")
+@click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: those of the table]")
+@click.option("--max-train-time", type=DURATION, help="Training time, such as 20s.  [default: 60s, less for tips]")
+@click.option("--run-dir", help="Where everything is kept.  [default: rowsmith-runs/NAME-TIME]")
+@click.option("--force", is_flag=True, help="Overwrite an earlier result.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Set any value of the configuration.")
+@shared_options
+@click.pass_obj
+def demo(settings: Settings, /, table: str | None, **options: Any) -> int:
+    """Learn real public tables and write rows like them.
+
+    The tables lie inside installed packages; nothing is downloaded.
+    """
+    settle(settings)
+    from rowsmith.cli.demonstrating import demonstrate
+
+    if table is None and options["run_dir"] is not None:
+        raise click.UsageError("--run-dir holds one run; choose one with --table")
+    codes = []
+    for name in ["randhie", "tips"] if table is None else [table]:
+        if not settings.quiet:
+            click.echo(f"\n{name}: {DEMO_TABLES[name].about}", file=sys.stderr)
+        codes.append(demonstrate(settings, name, **options))
+        if codes[-1] == ExitCode.INTERRUPTED:
+            break
+    return max(codes)

@@ -1,0 +1,93 @@
+"""What an error becomes: a message on stderr and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from rowsmith.cli.settings import Settings
+from rowsmith.errors import RowsmithError
+
+__all__ = ["ExitCode", "exit_code_of"]
+
+
+class ExitCode(enum.IntEnum):
+    """What the command line returns."""
+
+    DONE = 0
+    SHORT = 1
+    USAGE = 2
+    PLUGIN = 3
+    INTERNAL = 4
+    INTERRUPTED = 130
+
+
+def exit_code_of(call: Callable[[], Any], settings: Settings) -> int:
+    """Call something and tell what goes wrong.
+
+    Args:
+        call: Returns an exit code, or anything else for success.
+        settings: Whether errors show where they were raised.
+
+    Returns:
+        The exit code.
+    """
+    code = _guarded(call, settings)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_stdout()
+    return code
+
+
+def _guarded(call: Callable[[], Any], settings: Settings) -> int:
+    try:
+        returned = call()
+        return returned if isinstance(returned, int) else ExitCode.DONE
+    except click.ClickException as error:
+        error.show(file=sys.stderr)
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        _tell("Interrupted.")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads our output has had enough, which is no fault.
+        _close_stdout()
+        return ExitCode.DONE
+    except RowsmithError as error:
+        _tell_error(str(error), error, settings)
+        return error.exit_code
+    except Exception as error:
+        _tell_error(
+            f"{type(error).__name__}: {error}\nThis is a fault in Rowsmith or in a plugin, not in your input. "
+            "Run again with --traceback and report what it shows.",
+            error,
+            settings,
+        )
+        return ExitCode.INTERNAL
+
+
+def _tell_error(message: str, error: BaseException, settings: Settings) -> None:
+    if settings.shows_traceback:
+        _tell("".join(traceback.format_exception(error)).rstrip())
+    _tell("\n".join([f"Error: {message}", *(f"  {note}" for note in getattr(error, "__notes__", ()))]))
+
+
+def _tell(message: str) -> None:
+    with contextlib.suppress(OSError):
+        click.echo(message, err=True)
+
+
+def _close_stdout() -> None:
+    """Let nothing more be written, so that the interpreter's last flush finds nothing to complain of."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

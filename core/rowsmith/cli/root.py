@@ -1,0 +1,72 @@
+"""The command ``rowsmith`` and what it does with errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rowsmith import __version__
+from rowsmith.cli.failures import exit_code_of
+from rowsmith.cli.lazy import LazyGroup, Listed
+from rowsmith.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from rowsmith.plugin_records import FoundCommand
+
+__all__ = ["cli"]
+
+_COMMANDS = {
+    "demo": Listed("rowsmith.cli.demo_command:demo", "Try it on real tables that come with installed packages."),
+    "run": Listed("rowsmith.cli.run_commands:run", "Learn a table and write rows like it."),
+    "train": Listed("rowsmith.cli.run_commands:train", "Learn a table and keep the model."),
+    "generate": Listed("rowsmith.cli.run_commands:generate", "Write rows with a trained model."),
+    "init": Listed("rowsmith.cli.init_command:init", "Look at a table and write a configuration to start from."),
+    "validate": Listed("rowsmith.cli.validate_command:validate", "Check a configuration, all of it at once."),
+    "plugins": Listed("rowsmith.cli.plugins_command:plugins", "Show plugins and what they provide."),
+}
+
+
+def _plugin_commands() -> Mapping[str, tuple[FoundCommand, ...]]:
+    from rowsmith.registry import Registry
+
+    return Registry().commands
+
+
+class _Root(LazyGroup):
+    """Turns errors into messages and exit codes, wherever the command line is started from."""
+
+    def main(
+        self,
+        args: Any = None,
+        prog_name: Any = None,
+        complete_var: Any = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        settings = Settings()
+        extra.setdefault("obj", settings)
+
+        def call() -> Any:
+            return super(_Root, self).main(args, prog_name or "rowsmith", complete_var, standalone_mode=False, **extra)
+
+        if not standalone_mode:
+            return call()
+        sys.exit(exit_code_of(call, extra["obj"]))
+
+
+@click.group(
+    cls=_Root, listed=_COMMANDS, found=_plugin_commands, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="rowsmith", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Learn a table with a language model and write new rows like it.
+
+    \b
+      rowsmith run people.csv -n 1000 -o synthetic.csv
+
+    Exit codes: 0 done, 1 fewer rows than asked for, 2 wrong usage, configuration or data, 3 a plugin is
+    missing or broken, 4 internal error, 130 interrupted.
+    """  # noqa: D301 - click wants the control character

@@ -1,0 +1,107 @@
+"""The commands that learn and write: ``run``, ``train`` and ``generate``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from rowsmith.cli.parameters import DURATION, HOLDOUT, config_values
+from rowsmith.cli.settings import Settings, shared_options
+
+__all__ = ["generate", "run", "train"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FORMATS = click.Choice(["csv", "tsv", "jsonl", "parquet"])
+
+
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_set = click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Set any value of the configuration.")
+_seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
+_force = click.option("--force", is_flag=True, help="Overwrite an earlier result.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Check everything, show the plan, write nothing.")
+_rows = click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: 1000]")
+_learning = _options(
+    click.option("-c", "--config", type=click.Path(dir_okay=False), help="A configuration file."),
+    click.option("--max-train-time", type=DURATION, help="Training time, such as 120s or 5m.  [default: 120s]"),
+    click.option("--holdout", type=HOLDOUT, help="Rows never trained on: share, number or file.  [default: 0.05]"),
+    click.option("--run-dir", help="Where everything is kept.  [default: rowsmith-runs/NAME-TIME]"),
+)
+_writing = _options(
+    click.option("-o", "--output", help="Where the rows go: a file, or - for stdout."),
+    click.option("--format", "format_", type=_FORMATS, help="Format of the rows.  [default: that of output or DATA]"),
+    click.option("--rejected-text", is_flag=True, help="Keep the text of rejected records, not only the reasons."),
+)
+
+
+@click.command()
+@click.argument("data", required=False)
+@_learning
+@_rows
+@_writing
+@_options(_seed, _force, _dry_run, _set)
+@shared_options
+@click.pass_obj
+def run(settings: Settings, /, data: str | None, dry_run: bool, **options: Any) -> int:
+    """Learn the table DATA and write rows like it.
+
+    DATA is a CSV, JSON lines or Parquet file. Model, plan and figures are kept in a run directory; the
+    rows too, and in --output besides.
+    """
+    from rowsmith.cli import running
+
+    values = _learned_values(data, options, generation__num_records=options["rows"])
+    call = running.Call(settings=settings, values=values, options=options)
+    return running.dry_run(call) if dry_run else running.run(call)
+
+
+@click.command()
+@click.argument("data", required=False)
+@_learning
+@_options(_seed, _force, _dry_run, _set)
+@shared_options
+@click.pass_obj
+def train(settings: Settings, /, data: str | None, dry_run: bool, **options: Any) -> int:
+    """Learn the table DATA and keep the model in a run directory."""
+    from rowsmith.cli import running
+
+    call = running.Call(settings=settings, values=_learned_values(data, options), options=options)
+    return running.dry_run(call) if dry_run else running.train(call)
+
+
+@click.command()
+@click.option("--run-dir", required=True, help="The run directory of a trained model.")
+@_rows
+@_writing
+@_options(_seed, _force, _set)
+@shared_options
+@click.pass_obj
+def generate(settings: Settings, /, **options: Any) -> int:
+    """Write rows with the model of a run directory.
+
+    With --output the rows go there alone; without it they go to the run directory.
+    """
+    from rowsmith.cli import running
+
+    values = config_values(generation__num_records=options["rows"], seed=options["seed"])
+    return running.generate(running.Call(settings=settings, values=values, options=options))
+
+
+def _learned_values(data: str | None, options: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return config_values(
+        data__source=data,
+        data__holdout=options["holdout"],
+        training__max_time=options["max_train_time"],
+        seed=options["seed"],
+        **more,
+    )

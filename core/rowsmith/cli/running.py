@@ -1,0 +1,200 @@
+"""Calls the library for the commands that learn and write, and prints what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
+
+from rowsmith.cli.failures import ExitCode
+from rowsmith.cli.interrupts import interruptible
+from rowsmith.cli.parameters import default_run_directory, run_directory_path
+from rowsmith.cli.progress import reporting
+from rowsmith.cli.settings import Settings, settle
+from rowsmith.cli.streams import data_stream
+from rowsmith.cli.wording import outcome_line
+from rowsmith.config import RunConfig, load_config, to_mapping
+from rowsmith.config_file import dump
+from rowsmith.config_values import merge
+from rowsmith.reporting import Reporter
+from rowsmith.run_directory import RunDirectory
+from rowsmith.validation import registry_for
+
+if TYPE_CHECKING:
+    from rowsmith.jobs import Outcome, Output
+    from rowsmith.pipeline import Run
+
+__all__ = ["Call", "dry_run", "finish", "generate", "run", "train", "working"]
+
+
+@frozen(kw_only=True)
+class Call:
+    """What a command was called with.
+
+    Attributes:
+        settings: How much is told, and how.
+        values: Settings of the configuration that have options of their own.
+        options: The options.
+    """
+
+    settings: Settings
+    values: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+    def config(self, below: RunConfig | None = None) -> RunConfig:
+        """The configuration: file, then options, then ``--set``."""
+        values = self.values if below is None else merge(to_mapping(below), self.values)
+        config = load_config(self.options.get("config"), self.options["overrides"], values)
+        if below is None and config.data.source is None:
+            raise click.UsageError("which table? Name a file, or give --config with data.source")
+        return config
+
+    def directory(self, source: str | None = None) -> RunDirectory:
+        """The run directory that was named, or a new one."""
+        named = self.options.get("run_dir")
+        return RunDirectory(default_run_directory(source) if named is None else run_directory_path(named))
+
+
+@contextlib.contextmanager
+def working(settings: Settings) -> Iterator[Reporter]:
+    """Progress on stderr, and Ctrl-C handled."""
+    with interruptible(), reporting(settings) as reporter:
+        yield reporter
+
+
+def run(call: Call) -> int:
+    """Learn and write; returns the exit code."""
+    _prepare(call)
+    from rowsmith.jobs import run_job
+
+    config = call.config()
+    with data_stream() as stdout:
+        with working(call.settings) as reporter:
+            run_ = _run(config, call.directory(config.data.source), reporter)
+            outcome = run_job(
+                run_,
+                output=_output(call, stdout),
+                force=call.options["force"],
+                rejected_text=call.options["rejected_text"],
+            )
+        return finish(call.settings, outcome, run_.directory, call.options["output"], stdout)
+
+
+def train(call: Call) -> int:
+    """Learn; returns the exit code."""
+    settle(call.settings)
+    from rowsmith.jobs import train_job
+    from rowsmith.result_files import metrics
+
+    config = call.config()
+    with data_stream() as stdout:
+        with working(call.settings) as reporter:
+            run_ = _run(config, call.directory(config.data.source), reporter)
+            trained = train_job(run_, force=call.options["force"])
+        if call.settings.json:
+            figures = metrics(None, trained.bundle.report, trained.seconds)
+            _write_json(stdout, {**figures, "run_directory": str(run_.directory.root)})
+        place = run_.directory.root
+        _tell(call.settings, f"the model is in {place}; for rows: rowsmith generate --run-dir {place}")
+    return ExitCode.DONE
+
+
+def generate(call: Call) -> int:
+    """Write rows with a model that is there; returns the exit code."""
+    _prepare(call)
+    from rowsmith.jobs import generate_job, saved_plan
+
+    directory = call.directory()
+    config = call.config(saved_plan(directory).config)
+    with data_stream() as stdout:
+        with working(call.settings) as reporter:
+            outcome = generate_job(
+                _run(config, directory, reporter),
+                output=_output(call, stdout),
+                force=call.options["force"],
+                rejected_text=call.options["rejected_text"],
+            )
+        return finish(call.settings, outcome, directory, call.options["output"], stdout)
+
+
+def dry_run(call: Call) -> int:
+    """Check, and show the plan; returns the exit code."""
+    settle(call.settings)
+    from rowsmith.jobs import dry_run as plan_run
+
+    config = call.config()
+    with data_stream() as stdout:
+        with working(call.settings) as reporter:
+            plan = plan_run(_run(config, call.directory(config.data.source), reporter)).to_mapping()
+        if call.settings.json:
+            _write_json(stdout, plan)
+        else:
+            stdout.write(dump(plan).encode())
+    return ExitCode.DONE
+
+
+def finish(settings: Settings, outcome: Outcome, directory: RunDirectory, output: str | None, stdout: Any) -> int:
+    """Tell how a run ended.
+
+    Args:
+        settings: How much is told, and how.
+        outcome: The outcome.
+        directory: The run directory.
+        output: Where the user wanted the rows.
+        stdout: Where JSON goes.
+
+    Returns:
+        The exit code.
+    """
+    from rowsmith.cli.summary_table import print_summary
+
+    if settings.json:
+        places = {"run_directory": directory.root, "result": outcome.result, "output": output}
+        named = {name: None if place is None else str(place) for name, place in places.items()}
+        _write_json(stdout, {**outcome.metrics, **named})
+    if not settings.quiet:
+        print_summary(outcome.summary)
+    place = "stdout" if output == "-" else output or str(outcome.result)
+    rows, target = len(outcome.results.df), outcome.plan.config.generation.num_records
+    _tell(settings, outcome_line(rows, target, outcome.results.stop_reason, place))
+    if outcome.interrupted:
+        return ExitCode.INTERRUPTED
+    return ExitCode.DONE if outcome.complete else ExitCode.SHORT
+
+
+def _prepare(call: Call) -> None:
+    settle(call.settings)
+    if call.settings.json and call.options["output"] == "-":
+        raise click.UsageError("--json and -o - both want stdout; send the rows to a file")
+
+
+def _run(config: RunConfig, directory: RunDirectory, reporter: Reporter) -> Run:
+    from rowsmith.pipeline import Run
+
+    return Run(config=config, registry=registry_for(config), directory=directory, reporter=reporter)
+
+
+def _output(call: Call, stdout: Any) -> Output | None:
+    from rowsmith.jobs import Output
+
+    output, format_ = call.options["output"], call.options["format_"]
+    if output is None:
+        if format_ is not None:
+            raise click.UsageError("--format goes with --output; the run directory keeps the format of the table")
+        return None
+    return Output(target=stdout if output == "-" else Path(output), format=format_)
+
+
+def _write_json(stdout: Any, value: Mapping[str, Any]) -> None:
+    stdout.write((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
+
+
+def _tell(settings: Settings, message: str) -> None:
+    if not settings.quiet:
+        click.echo(message, file=sys.stderr)

@@ -1,0 +1,126 @@
+"""What the user said about the command line itself: how much it tells, and in which form."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from attrs import define
+
+__all__ = ["Settings", "json_option", "settle", "shared_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+# Progress is ours; libraries stay silent unless something is wrong.
+_QUIET_LIBRARIES = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+}
+
+
+@define
+class Settings:
+    """The settings of one call.
+
+    Attributes:
+        quiet: Whether only errors are told.
+        verbose: Whether everything is told.
+        json: Whether the outcome is written as JSON.
+        traceback: Whether an error shows where it was raised.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+    json: bool = False
+    traceback: bool = False
+
+    @property
+    def shows_traceback(self) -> bool:
+        """Whether an error shows where it was raised, by option or by environment."""
+        return self.traceback or os.environ.get("ROWSMITH_DEBUG", "") not in ("", "0")
+
+
+def _store(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and parameter.name is not None:
+        setattr(context.ensure_object(Settings), parameter.name, True)
+
+
+def _flag(name: str, help_: str, *short: str) -> Callable[[F], F]:
+    return click.option(*short, f"--{name}", is_flag=True, expose_value=False, callback=_store, help=help_)
+
+
+json_option = _flag("json", "Write the outcome to stdout as JSON.")
+
+
+def shared_options(command: F) -> F:
+    """Options of every command that runs something: quiet, verbose, JSON, threads, traceback."""
+    options = (
+        _flag("quiet", "Tell only errors.", "-q"),
+        _flag("verbose", "Tell everything, warnings of libraries included.", "-v"),
+        json_option,
+        click.option(
+            "--threads",
+            type=click.IntRange(min=1),
+            expose_value=False,
+            callback=_limit_threads,
+            help="Threads to compute with.",
+        ),
+        _flag("traceback", "Show where an error was raised (also ROWSMITH_DEBUG=1)."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _limit_threads(context: click.Context, parameter: click.Parameter, value: int | None) -> None:
+    if value is None:
+        return
+    # Read once, when the libraries that compute are imported.
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(value)))
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(value)
+
+
+class _Stderr(logging.Handler):
+    """Writes to what is stderr at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
+
+
+def _settle_logging(level: int) -> None:
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Stderr) for handler in root.handlers):
+        handler = _Stderr()
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        root.addHandler(handler)
+    logging.getLogger("rowsmith").setLevel(level)
+    # How a job ended is told at its end, in other words.
+    logging.getLogger("rowsmith.generation.batches").setLevel(
+        max(level, logging.ERROR) if level > logging.INFO else level
+    )
+
+
+def settle(settings: Settings) -> None:
+    """Set up logging, warnings and libraries; to be called before anything heavy is imported.
+
+    Raises:
+        UsageError: Settings contradict each other.
+    """
+    if settings.quiet and settings.verbose:
+        raise click.UsageError("--quiet and --verbose contradict each other; give one of them")
+    _settle_logging(logging.ERROR if settings.quiet else logging.INFO if settings.verbose else logging.WARNING)
+    if not settings.verbose:
+        for name, value in _QUIET_LIBRARIES.items():
+            os.environ.setdefault(name, value)
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")

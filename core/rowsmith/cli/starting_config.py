@@ -1,0 +1,117 @@
+"""A commented configuration for a table, to be read and changed by people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rowsmith.cli.wording import percent, shortened
+from rowsmith.config_file import dump
+from rowsmith.config_sections import COLUMN_TYPES
+from rowsmith.errors import RunDirectoryError
+from rowsmith.table.columns import distinct
+
+if TYPE_CHECKING:
+    from rowsmith.table import Table
+    from rowsmith.table.schema import ColumnSchema
+
+__all__ = ["starting_config", "write_text"]
+
+_MOST_COLUMNS = 200
+
+_TEXT = """\
+# {rows} rows and {columns} columns. Every setting below may be left out; these are the defaults.
+# Check the file with: rowsmith validate FILE
+
+data:
+  source: {source}
+  holdout: 0.05          # rows never trained on: a share, a number of rows, or a file
+  max_holdout: 2000      # the most rows that a share may hold out
+  # What was found in the table:
+{profile}
+  # To read a column otherwise, name it here, as in  types: {{zip: categorical}}
+  # ({types})
+  types: {{}}
+
+transforms: auto         # reversible steps before training: keys, constant, protect-rare, datetime, quantize
+
+model: scratch           # a small language model, trained on this table alone
+
+training:
+  max_time: 120s         # from the first optimizer step to the last
+  validation_ratio: 0.02 # rows that tell when to stop early
+
+backend: transformers    # what runs the model; see: rowsmith plugins list
+
+stopping: patience       # when to give up before the target
+
+generation:
+  num_records: {target}
+  temperature: 1.0       # below 1 the likelier rows, 1 the table as it was learned
+  patience: 3            # bad batches in a row before generation stops
+  invalid_fraction_threshold: 0.8
+
+seed: 0
+"""
+
+
+def starting_config(source: str, table: Table) -> str:
+    """The text of the configuration.
+
+    Args:
+        source: The table's file.
+        table: The table.
+
+    Returns:
+        YAML that ``load_config`` reads.
+    """
+    columns = list(table.schema)
+    width = min(30, max(len(_name(column)) for column in columns))
+    lines = [_profile(column, table, width) for column in columns[:_MOST_COLUMNS]]
+    if len(columns) > _MOST_COLUMNS:
+        lines.append(f"  #   … and {len(columns) - _MOST_COLUMNS} more")
+    return _TEXT.format(
+        rows=f"{len(table):,}",
+        columns=len(columns),
+        source=_scalar(source),
+        profile="\n".join(lines),
+        types=", ".join(COLUMN_TYPES),
+        target=min(len(table), 10_000),
+    )
+
+
+def _profile(column: ColumnSchema, table: Table, width: int) -> str:
+    values, codes = distinct(table.columns, column.name)
+    nulls = int((codes < 0).sum()) / len(codes)
+    counted = f"{len(values):,} value{'' if len(values) == 1 else 's'}"
+    empty = f", {percent(nulls)} missing" if nulls else ""
+    return f"  #   {_name(column):<{width}}  {column.type.value:<11}  {counted}{empty}"
+
+
+def _name(column: ColumnSchema) -> str:
+    # On one line and printable, whatever the header held: this stands in a comment.
+    return shortened("".join(each if each.isprintable() else " " for each in column.name), 30)
+
+
+def _scalar(value: Any) -> str:
+    """A value as YAML writes it, on one line."""
+    return dump({"x": value}).removeprefix("x:").strip()
+
+
+def write_text(path: Path, text: str, *, force: bool) -> None:
+    """Write the configuration to a file.
+
+    Args:
+        path: The file.
+        text: The configuration.
+        force: Whether an existing file may be overwritten.
+
+    Raises:
+        RunDirectoryError: The file exists, or cannot be written.
+    """
+    if path.exists() and not force:
+        raise RunDirectoryError(f"{path} exists. Give another name with -o, or overwrite it with --force.")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunDirectoryError(f"Cannot write {path}: {error.strerror or error}.") from error

@@ -1,0 +1,208 @@
+"""A run from end to end over its run directory: plan, model, rows, files.
+
+This is what the command line and the ``Synthesizer`` call. A run directory that holds a result is
+refused unless it may be overwritten; rows made before a failure or an interrupt are written all the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from rowsmith import pipeline, result_files
+from rowsmith.bundle import load_bundle
+from rowsmith.errors import RunDirectoryError
+from rowsmith.observers import RunReport
+from rowsmith.plan import Plan
+from rowsmith.planning import after_training, draft_plan, with_data
+from rowsmith.result_files import Rejections
+from rowsmith.row_making import Outcome, Output, RowMaking
+from rowsmith.stage_times import StageTimes
+
+if TYPE_CHECKING:
+    from rowsmith.bundle import Bundle
+    from rowsmith.pipeline import Run
+    from rowsmith.run_directory import RunDirectory
+    from rowsmith.table import Table
+
+__all__ = ["Outcome", "Output", "Trained", "dry_run", "generate_job", "run_job", "saved_plan", "train_job"]
+
+
+@frozen(kw_only=True, eq=False)
+class Trained:
+    """A trained model and what it learned from.
+
+    Attributes:
+        bundle: The model.
+        plan: The plan it was trained by.
+        table: The table that was read.
+        seconds: Time per stage.
+    """
+
+    bundle: Bundle
+    plan: Plan
+    table: Table
+    seconds: Mapping[str, float]
+
+
+def dry_run(run: Run) -> Plan:
+    """Plan a run and read its table, but write nothing.
+
+    Raises:
+        RowsmithError: The configuration, the plugins or the table cannot be used.
+    """
+    plan = draft_plan(run.config, run.registry)
+    return with_data(plan, pipeline.read(run))
+
+
+def saved_plan(directory: RunDirectory) -> Plan:
+    """The plan of a run directory that holds a trained model.
+
+    Args:
+        directory: The run directory.
+
+    Raises:
+        RunDirectoryError: There is no model, or the plan is missing or damaged.
+    """
+    if not result_files.has_model(directory):
+        raise RunDirectoryError(
+            f"{directory.root} holds no trained model. Train one with 'rowsmith train DATA --run-dir "
+            f"{directory.root}', or name another run directory."
+        )
+    return Plan.load(directory)
+
+
+def train_job(run: Run, data: Table | None = None, *, force: bool = False) -> Trained:
+    """Learn a table and leave the model and the plan in the run directory.
+
+    Args:
+        run: The run.
+        data: The table; None reads the one that the configuration names.
+        force: Whether a model or a result that is there may be overwritten.
+
+    Raises:
+        RunDirectoryError: The directory is in use, or holds a result and ``force`` is not given.
+        RowsmithError: As the stage that fails says.
+    """
+    plan = draft_plan(run.config, run.registry)
+    with _claimed(run, force):
+        run.registry.notify("rowsmith_run_started", run=run.info)
+        trained = _train(run, plan, data)
+        report = RunReport(status="trained", rows=0, seconds=sum(trained.seconds.values()))
+        run.registry.notify("rowsmith_run_finished", run=run.info, report=report)
+        return trained
+
+
+def run_job(
+    run: Run,
+    data: Table | None = None,
+    *,
+    output: Output | None = None,
+    force: bool = False,
+    rejected_text: bool = False,
+) -> Outcome:
+    """Learn a table and make rows like it.
+
+    Args:
+        run: The run.
+        data: The table; None reads the one that the configuration names.
+        output: Where rows go besides the run directory.
+        force: Whether a model or a result that is there may be overwritten.
+        rejected_text: Whether the text of rejected records is kept.
+
+    Returns:
+        The outcome, also when it fell short of its target or was interrupted.
+
+    Raises:
+        RunDirectoryError: The directory is in use, or holds a result and ``force`` is not given.
+        RowsmithError: As the stage that fails says; rows made before are in the run directory.
+    """
+    plan = draft_plan(run.config, run.registry)
+    _check(output, force)
+    with _claimed(run, force):
+        run.registry.notify("rowsmith_run_started", run=run.info)
+        trained = _train(run, plan, data)
+        generation = RowMaking(
+            run=run,
+            bundle=trained.bundle,
+            plan=trained.plan,
+            rejections=Rejections(with_text=rejected_text),
+            seconds=trained.seconds,
+            real=trained.table,
+            output=output,
+        )
+        return generation.make()
+
+
+def generate_job(
+    run: Run, *, output: Output | None = None, force: bool = False, rejected_text: bool = False
+) -> Outcome:
+    """Make rows with the model of a run directory.
+
+    With an output the rows go there alone, and what the run directory holds stays as it is.
+
+    Args:
+        run: The run; its configuration says how many rows, and with which seed.
+        output: Where the rows go; None means the run directory.
+        force: Whether a result that is there may be overwritten.
+        rejected_text: Whether the text of rejected records is kept.
+
+    Raises:
+        RunDirectoryError: There is no model, or there is a result and ``force`` is not given.
+        RowsmithError: As the stage that fails says.
+    """
+    plan = evolve(saved_plan(run.directory), config=run.config)
+    _check(output, force)
+    with run.directory.lock():
+        if output is None:
+            _refuse(result_files.existing_result(run.directory), force)
+            result_files.clear(run.directory, model=False)
+        run.registry.notify("rowsmith_run_started", run=run.info)
+        generation = RowMaking(
+            run=run,
+            bundle=load_bundle(run.bundle_directory, run.context()),
+            plan=plan,
+            rejections=Rejections(with_text=rejected_text),
+            output=output,
+            kept=output is None,
+        )
+        return generation.make()
+
+
+def _check(output: Output | None, force: bool) -> None:
+    if output is not None and isinstance(output.target, Path):
+        result_files.check_output(output.target, force=force, format_=output.format)
+
+
+def _refuse(found: Path | None, force: bool) -> None:
+    if found is not None and not force:
+        raise RunDirectoryError(
+            f"{found} holds the result of an earlier run. Choose another run directory, or overwrite it with --force."
+        )
+
+
+@contextmanager
+def _claimed(run: Run, force: bool) -> Iterator[None]:
+    """Hold the run directory, emptied of an earlier result."""
+    with run.directory.lock():
+        model = run.bundle_directory if result_files.has_model(run.directory) else None
+        _refuse(result_files.existing_result(run.directory) or model, force)
+        result_files.clear(run.directory, model=True)
+        yield
+
+
+def _train(run: Run, plan: Plan, data: Table | None) -> Trained:
+    clock = StageTimes(run.reporter)
+    timed = evolve(run, config=plan.config, reporter=clock)
+    table = pipeline.read(timed) if data is None else data
+    plan = with_data(plan, table)
+    plan.save(run.directory)
+    bundle = pipeline.train(timed, table)
+    plan = after_training(plan, bundle)
+    plan.save(run.directory)
+    return Trained(bundle=bundle, plan=plan, table=table, seconds=clock.seconds)

@@ -1,0 +1,295 @@
+"""The library in one object: learn a table, draw rows like it, save and load what was learned.
+
+Nothing is printed and no signal is handled; progress goes to the reporter that is given.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from attrs import evolve
+
+from rowsmith.config import RunConfig, load_config, to_mapping
+from rowsmith.config_values import merge
+from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
+from rowsmith.reporting import Reporter
+from rowsmith.run_directory import RunDirectory
+from rowsmith.seeds import Seeds
+from rowsmith.validation import registry_for
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rowsmith.bundle import Bundle
+    from rowsmith.generation.results import GenerateJobResults
+    from rowsmith.modelling import TrainingReport
+    from rowsmith.pipeline import Run
+    from rowsmith.plan import Plan
+    from rowsmith.registry import Registry
+    from rowsmith.table import Table
+
+__all__ = ["Synthesizer"]
+
+PathLike = str | os.PathLike[str]
+
+
+class Synthesizer:
+    """Learns a table and draws rows like it.
+
+    Example::
+
+        synthesizer = Synthesizer(max_train_time="60s").fit(df)
+        synthetic = synthesizer.sample(10_000)
+
+    Args:
+        group_by: The column whose values belong together.
+        order_by: The column that orders the rows of a group.
+        config: A configuration, plain data in its shape, or a YAML file.
+        seed: The seed of everything random; by default the configuration's, which is 0.
+        max_train_time: Training time in seconds, or text such as ``2m``; by default the
+            configuration's, which is 120 seconds.
+        run_directory: Where the model is kept; by default a temporary folder that goes with the object.
+        overwrite: Whether ``fit`` may replace a model that the run directory holds already.
+        reporter: Hears of progress.
+        registry: Where components are found; the installed plugins by default.
+        **sections: Further settings, such as ``training={"max_steps": 100}`` or ``backend="vllm"``.
+
+    Raises:
+        ConfigError: A setting is wrong, with every problem.
+    """
+
+    def __init__(
+        self,
+        *,
+        group_by: str | None = None,
+        order_by: str | None = None,
+        config: RunConfig | Mapping[str, Any] | PathLike | None = None,
+        seed: int | None = None,
+        max_train_time: float | str | None = None,
+        run_directory: PathLike | None = None,
+        overwrite: bool = False,
+        reporter: Reporter | None = None,
+        registry: Registry | None = None,
+        **sections: Any,
+    ) -> None:
+        data = {"group_training_examples_by": group_by, "order_training_examples_by": order_by}
+        arguments = {
+            "data": {name: value for name, value in data.items() if value is not None},
+            "training": {} if max_train_time is None else {"max_time": max_train_time},
+            **({} if seed is None else {"seed": seed}),
+        }
+        self._config = _load(config, merge(sections, {name: value for name, value in arguments.items() if value != {}}))
+        self._registry = registry or registry_for(self._config)
+        self._reporter = reporter or Reporter()
+        self._given_directory = run_directory
+        self._overwrite = overwrite
+        self._directory: RunDirectory | None = None
+        self._bundle: Bundle | None = None
+        self._plan: Plan | None = None
+        self._results: GenerateJobResults | None = None
+        self._samples = 0
+
+    def __repr__(self) -> str:
+        state = "not fitted" if self._bundle is None else f"fitted to {self._bundle.train_rows:,} rows"
+        return f"<Synthesizer, {state}>"
+
+    @property
+    def config(self) -> RunConfig:
+        """The configuration."""
+        return self._config
+
+    @property
+    def report(self) -> TrainingReport:
+        """What training did.
+
+        Raises:
+            GenerationError: Nothing has been learned yet.
+        """
+        return self._fitted().report
+
+    @property
+    def results(self) -> GenerateJobResults | None:
+        """How the last ``sample`` went; None before the first."""
+        return self._results
+
+    def fit(self, data: pd.DataFrame | PathLike) -> Self:
+        """Learn a table.
+
+        Args:
+            data: A DataFrame, which is not changed and whose index is ignored; or a CSV, JSON lines or
+                Parquet file.
+
+        Returns:
+            The object itself.
+
+        Raises:
+            DataError: The table cannot be used.
+            PluginError: A component is missing.
+            TrainingError: Training cannot go on.
+        """
+        from rowsmith.jobs import train_job
+
+        source, table = _table(data, self._config)
+        config = evolve(self._config, data=evolve(self._config.data, source=source))
+        directory = self._new_directory()
+        trained = train_job(self._run(config, directory), table, force=self._overwrite)
+        self._directory, self._bundle, self._plan = directory, trained.bundle, trained.plan
+        self._config, self._samples, self._results = config, 0, None
+        # What this object has written it may write again.
+        self._overwrite = True
+        return self
+
+    def sample(self, n: int | None = None, *, seed: int | None = None) -> pd.DataFrame:
+        """Draw rows.
+
+        Each call without a seed draws further rows; the first of them are those of the run's seed. Calls
+        with the same seed draw the same rows.
+
+        Args:
+            n: How many; by default ``generation.num_records``, which is 1000.
+            seed: The seed of the draws.
+
+        Returns:
+            Rows with the columns, the order and the dtypes of the table that was fitted. They can be
+            fewer than asked for when many are invalid, which a warning tells.
+
+        Raises:
+            ParameterError: ``n`` or ``seed`` is out of range.
+            GenerationError: Nothing has been learned yet, or generation cannot go on.
+        """
+        from rowsmith.pipeline import generate
+
+        bundle, directory = self._fitted(), self._directory
+        assert directory is not None
+        config = self._sampling_config(n, seed)
+        if seed is None:
+            self._samples += 1
+        self._results = results = generate(self._run(config, directory), bundle)
+        if len(results.df) < config.generation.num_records:
+            reason = f": {results.stop_reason}" if results.stop_reason else ""
+            message = f"only {len(results.df)} of {config.generation.num_records} rows were made{reason}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        return results.df if len(results.df) else _no_rows(bundle)
+
+    def save(self, path: PathLike, *, overwrite: bool = False) -> None:
+        """Save what was learned as a folder; ``rowsmith generate --run-dir`` reads it as well.
+
+        Args:
+            path: The folder.
+            overwrite: Whether a model that is there may be replaced.
+
+        Raises:
+            RunDirectoryError: There is a model already, or the folder cannot be written.
+            GenerationError: Nothing has been learned yet.
+        """
+        from rowsmith.pipeline import BUNDLE_FOLDER
+        from rowsmith.result_files import clear, has_model
+
+        bundle, target = self._fitted(), RunDirectory(path)
+        assert self._plan is not None
+        if target.root.resolve() == bundle.directory.parent.resolve():
+            return
+        with target.lock():
+            if has_model(target) and not overwrite:
+                raise RunDirectoryError(f"{path} holds a model. Choose another folder, or give overwrite=True.")
+            clear(target, model=True)
+            shutil.copytree(bundle.directory, target.path(BUNDLE_FOLDER))
+            self._plan.save(target)
+
+    @classmethod
+    def load(cls, path: PathLike, *, reporter: Reporter | None = None, registry: Registry | None = None) -> Self:
+        """Load what ``save`` wrote, or the model of any run directory.
+
+        Args:
+            path: The folder; it is read where it is, so it must stay there.
+            reporter: Hears of progress.
+            registry: Where components are found; the installed plugins by default.
+
+        Raises:
+            RunDirectoryError: There is no model.
+            BundleError: The model is damaged or of another version.
+        """
+        from rowsmith.bundle import load_bundle
+        from rowsmith.jobs import saved_plan
+
+        directory = RunDirectory(path)
+        plan = saved_plan(directory)
+        loaded = cls(config=plan.config, reporter=reporter, registry=registry)
+        run = loaded._run(plan.config, directory)
+        loaded._bundle = load_bundle(run.bundle_directory, run.context())
+        loaded._directory, loaded._plan = directory, plan
+        return loaded
+
+    def _fitted(self) -> Bundle:
+        if self._bundle is None:
+            raise GenerationError("this Synthesizer has learned nothing yet; call fit first")
+        return self._bundle
+
+    def _run(self, config: RunConfig, directory: RunDirectory) -> Run:
+        from rowsmith.pipeline import Run
+
+        return Run(config=config, registry=self._registry, directory=directory, reporter=self._reporter)
+
+    def _new_directory(self) -> RunDirectory:
+        if self._given_directory is not None:
+            return RunDirectory(self._given_directory)
+        path = tempfile.mkdtemp(prefix="rowsmith-")
+        weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        return RunDirectory(path)
+
+    def _sampling_config(self, n: int | None, seed: int | None) -> RunConfig:
+        generation = self._config.generation
+        rows = generation.num_records if n is None else _whole("n", n, 1)
+        chosen = self._next_seed() if seed is None else _whole("seed", seed, 0)
+        return evolve(self._config, generation=evolve(generation, num_records=rows), seed=chosen)
+
+    def _next_seed(self) -> int:
+        if self._samples == 0:
+            return self._config.seed
+        return Seeds(self._config.seed).integer(f"sample.{self._samples}")
+
+
+def _load(config: RunConfig | Mapping[str, Any] | PathLike | None, values: Mapping[str, Any]) -> RunConfig:
+    if isinstance(config, RunConfig):
+        return load_config(values=merge(to_mapping(config), values))
+    if config is None or isinstance(config, Mapping):
+        return load_config(values=merge(config or {}, values))
+    return load_config(Path(config), values=values)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = -1
+    if number < least:
+        raise ParameterError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return number
+
+
+def _table(data: pd.DataFrame | PathLike, config: RunConfig) -> tuple[str | None, Table | None]:
+    """The name of the file, or the table of a frame."""
+    if isinstance(data, str | os.PathLike):
+        return os.fspath(data), None
+    from rowsmith.table import from_frame
+
+    return None, from_frame(data, types=dict(config.data.types))
+
+
+def _no_rows(bundle: Bundle) -> pd.DataFrame:
+    """A frame of no rows in the right dtypes."""
+    import pandas as pd
+
+    from rowsmith.table import to_frame
+    from rowsmith.table.respelling import spell_frame
+
+    schema = bundle.table_schema
+    return to_frame(spell_frame(pd.DataFrame(columns=list(schema.names)), schema), schema)

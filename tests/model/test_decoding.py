@@ -1,0 +1,118 @@
+"""Batched constrained sampling beside the obvious way: one row, the whole text again at every token."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from rowsmith.dialect import RecordDialect
+from rowsmith.draws import Draws
+from rowsmith.errors import GenerationError
+from rowsmith.generation.requests import CompletionRequest, FinishReason, SamplingParams
+from rowsmith.token_automaton import build_automaton
+from rowsmith_backends.transformers_engine import TransformersEngine
+
+from .tiny import Trained
+
+
+def _engine(trained: Trained, **options: object) -> TransformersEngine:
+    engine = TransformersEngine(trained.directory, trained.prepared.vocabulary, **options)
+    engine.start()
+    return engine
+
+
+def _sample(
+    engine: TransformersEngine, ids: list[int], params: SamplingParams, forced: tuple[int, ...] = ()
+) -> dict[int, list[int]]:
+    requests = [CompletionRequest(i, (1,), forced_ids=forced) for i in ids]
+    blocks = engine.complete(requests, params)
+    return {int(i): block.row_ids(row) for block in blocks for row, i in enumerate(block.request_ids)}
+
+
+def _slowly(trained: Trained, request: int, params: SamplingParams) -> list[int]:
+    model = AutoModelForCausalLM.from_pretrained(trained.directory, attn_implementation="eager").eval()
+    automaton = build_automaton(trained.prepared.vocabulary)
+    draws = Draws(params.seed, np.array([request]))
+    state, ids, left = automaton.start, [1], model.config.max_position_embeddings - 1
+    while state != automaton.done:
+        with torch.no_grad():
+            logits = model(torch.tensor([ids])).logits[0, -1].double()
+        for token, following in enumerate(automaton.next_state[state]):
+            if following < 0 or automaton.to_done[following] >= left:
+                logits[token] = -torch.inf
+        if params.temperature == 0:
+            token = int(logits.argmax())
+        else:
+            chances = torch.softmax(logits / params.temperature, -1)
+            token = int((chances.cumsum(-1) <= draws.uniform(len(ids) - 1)[0] * chances.sum()).sum())
+        ids.append(token)
+        state, left = int(automaton.next_state[state, token]), left - 1
+    return ids[1:]
+
+
+@pytest.mark.parametrize("temperature", [0, 0.7, 1.0])
+@pytest.mark.parametrize("kind", ["closed", "opened"])
+def test_a_batch_samples_what_one_row_after_another_samples(kind, temperature, request):
+    trained = request.getfixturevalue(kind)
+    params = SamplingParams(temperature=temperature, seed=5)
+    batch = _sample(_engine(trained), list(range(40)), params)
+    for number in (0, 7, 39):
+        assert batch[number] == _slowly(trained, number, params)
+
+
+@pytest.mark.parametrize("kind", ["closed", "opened"])
+def test_a_row_does_not_depend_on_its_batch(kind, request):
+    engine = _engine(request.getfixturevalue(kind), batch_size=16)
+    params = SamplingParams(seed=1)
+    together = _sample(engine, list(range(50)), params)
+    assert _sample(engine, [3, 49, 11], params) == {i: together[i] for i in (3, 11, 49)}
+
+
+@pytest.mark.parametrize("kind", ["closed", "opened"])
+def test_every_constrained_completion_is_a_valid_record(kind, request):
+    trained = request.getfixturevalue(kind)
+    dialect = RecordDialect(trained.prepared.model_schema)
+    engine = _engine(trained)
+    for block in engine.complete([CompletionRequest(i, (1,)) for i in range(300)], SamplingParams(seed=2)):
+        for row in range(len(block)):
+            assert block.finish_reasons[row] is FinishReason.STOP
+            dialect.decode(block.text(row))
+
+
+def test_a_limit_below_the_shortest_record_cuts_it_off(closed):
+    for ids in _sample(_engine(closed), [0, 1], SamplingParams(max_new_tokens=2)).values():
+        assert len(ids) == 2
+
+
+def test_forced_tokens_begin_the_completion(closed):
+    field = closed.prepared.vocabulary.fields[0]
+    for ids in _sample(_engine(closed), list(range(20)), SamplingParams(), forced=(field.start + 2,)).values():
+        assert ids[0] == field.start + 2
+
+
+def test_forced_tokens_outside_the_grammar_are_refused(closed):
+    with pytest.raises(GenerationError, match="cannot follow"):
+        _sample(_engine(closed), [0], SamplingParams(), forced=(2,))
+
+
+def test_small_top_p_takes_the_likeliest(closed):
+    engine = _engine(closed)
+    greedy = _sample(engine, [0], SamplingParams(temperature=0))
+    assert _sample(engine, [0], SamplingParams(top_p=1e-9)) == greedy
+
+
+def test_the_model_learned_what_follows_from_what(closed):
+    block = next(iter(_engine(closed).complete([CompletionRequest(i, (1,)) for i in range(400)], SamplingParams())))
+    dialect = RecordDialect(closed.prepared.model_schema)
+    records = [dialect.decode(block.text(row)) for row in range(len(block))]
+    assert np.mean([(record["a"] % 2 == 0) == (record["b"] == "even") for record in records]) > 0.9
+
+
+def test_an_engine_that_was_not_started_says_so(closed):
+    engine = TransformersEngine(closed.directory, closed.prepared.vocabulary)
+    with pytest.raises(GenerationError, match="initialize"):
+        next(iter(engine.complete([CompletionRequest(0, (1,))], SamplingParams())))
+    engine.stop()
+    engine.stop()

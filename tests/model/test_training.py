@@ -1,0 +1,138 @@
+"""The scratch model trained for real, a few steps at a time."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+
+from rowsmith.assembly import TrainingExamples
+from rowsmith.config import TrainingConfig
+from rowsmith.errors import DataError, PluginContractError, TrainingError
+from rowsmith.modelling import TrainingJob
+from rowsmith.seeds import Seeds
+from rowsmith.table.schema import TableSchema
+from rowsmith_backends.examples import ListedExamples, examples_of
+from rowsmith_backends.optimizers import cosine_schedule, joint_optimizer
+from rowsmith_backends.options import ScratchOptions
+from rowsmith_backends.scratch import ScratchModel
+
+from .tables import table
+from .tiny import OPTIONS, closed_table, examples, train
+
+
+def test_the_checkpoint_is_an_ordinary_one(closed):
+    model = AutoModelForCausalLM.from_pretrained(closed.directory)
+    tokenizer = AutoTokenizer.from_pretrained(closed.directory)
+    assert isinstance(model, LlamaForCausalLM)
+    assert (model.config.bos_token_id, model.config.eos_token_id) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    assert tokenizer('{"a":1,"b":"odd","c":null}\n', add_special_tokens=False).input_ids == [5, 9, 13]
+
+
+def test_the_report_says_what_was_done(closed):
+    report = closed.report
+    assert (report.steps, report.total_steps) == (120, 120)
+    assert report.tokens == 120 * 32 * 5 - (120 * 32 - int(120 / np.ceil(2200 / 32) * 2200)) * 5
+    assert report.validation_loss is not None
+    assert report.validation_loss < np.log(len(closed.prepared.vocabulary))
+
+
+def test_the_kept_weights_have_the_reported_held_out_loss(closed):
+    model = AutoModelForCausalLM.from_pretrained(closed.directory)
+    held = examples_of(examples(closed.prepared, 200).test, 0).batch(np.arange(200))
+    with torch.no_grad():
+        loss = model(torch.from_numpy(held["input_ids"]), labels=torch.from_numpy(held["labels"])).loss
+    assert float(loss) == pytest.approx(closed.report.validation_loss, abs=1e-4)
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path):
+    first = train(closed_table(300), tmp_path / "1", max_steps=4, validation=20)
+    second = train(closed_table(300), tmp_path / "2", max_steps=4, validation=20)
+    weights = [(one.directory / "model.safetensors").read_bytes() for one in (first, second)]
+    assert weights[0] == weights[1]
+
+
+def test_small_tables_are_cross_validated(tmp_path):
+    trained = train(closed_table(120), tmp_path / "model", max_steps=24)
+    assert "cross-validation over 4 folds" in trained.report.stop_reason
+    assert 1 <= trained.report.steps <= 24
+
+
+def test_a_time_budget_becomes_steps(tmp_path):
+    trained = train(closed_table(2_400), tmp_path / "model", validation=50, max_time=2.0)
+    assert trained.report.total_steps > 1
+    assert trained.report.seconds < 20
+
+
+def test_examples_written_out_in_full_are_trained_on(closed, tmp_path):
+    from datasets import Dataset
+
+    whole = examples(closed.prepared).train[:64]
+    plain = Dataset.from_dict({name: whole[name] for name in ("input_ids", "labels")})
+    job = TrainingJob(
+        examples=TrainingExamples(plain, {}, plain.select(range(8))),
+        training=TrainingConfig(max_steps=2),
+        seeds=Seeds(0),
+        directory=tmp_path / "model",
+    )
+    assert ScratchModel(OPTIONS).train(closed.prepared, job).steps == 2
+
+
+def test_examples_without_labels_are_a_breach_of_contract():
+    from datasets import Dataset
+
+    with pytest.raises(PluginContractError, match="no labels"):
+        examples_of(Dataset.from_dict({"input_ids": [[1]]}), 0)
+
+
+def test_listed_examples_are_padded_like_ranges(opened):
+    made = examples(opened.prepared).train
+    ranges, rows = examples_of(made, 0), made[:]
+    listed = ListedExamples(rows["input_ids"], rows["labels"], 0)
+    chosen = np.array([3, 0, 17])
+    for name, array in listed.batch(chosen).items():
+        assert np.array_equal(array, ranges.batch(chosen)[name])
+    assert np.array_equal(listed.lengths, ranges.lengths)
+
+
+def test_a_loss_that_is_not_finite_stops_training(tmp_path):
+    wild = ScratchOptions(width=32, layers=1, dtype="float32", learning_rate=1e12, matrix_learning_rate=1e12)
+    model = ScratchModel(wild)
+    prepared = model.prepare(*closed_table(300))
+    job = TrainingJob(
+        examples=examples(prepared, 20), training=TrainingConfig(max_steps=60), seeds=Seeds(0), directory=tmp_path / "m"
+    )
+    with pytest.raises(TrainingError, match="learning_rate"):
+        model.train(prepared, job)
+
+
+def test_a_table_without_columns_to_learn_is_refused():
+    with pytest.raises(DataError, match="nothing to learn"):
+        ScratchModel().prepare(table(a=["1"]).select([]), TableSchema(columns=()))
+
+
+def test_the_joint_optimizer_restores_its_state(closed):
+    def model() -> LlamaForCausalLM:
+        return AutoModelForCausalLM.from_pretrained(closed.directory)
+
+    def steps(net: LlamaForCausalLM, optimizer: torch.optim.Optimizer, count: int) -> None:
+        schedule = cosine_schedule(optimizer, warmup=1, total=10)
+        for _ in range(count):
+            net(torch.tensor([[1, 4, 8, 12]]), labels=torch.tensor([[1, 4, 8, 12]])).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+
+    first = model()
+    before = joint_optimizer(first, lr=1e-3, matrix_lr=1e-3, weight_decay=0.1)
+    steps(first, before, 3)
+    second = model()
+    second.load_state_dict(first.state_dict())
+    after = joint_optimizer(second, lr=1e-3, matrix_lr=1e-3, weight_decay=0.1)
+    after.load_state_dict(copy.deepcopy(before.state_dict()))
+    steps(first, before, 2)
+    steps(second, after, 2)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))

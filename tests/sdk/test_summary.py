@@ -1,0 +1,77 @@
+"""The real table against the synthetic one, against slow and obvious references."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rowsmith.summary import ColumnSummary, summarize
+from rowsmith.table import Table, from_frame, read_table
+from rowsmith.table.respelling import spell_frame
+
+
+def compare(real: pd.DataFrame, synthetic: pd.DataFrame, **options: object) -> dict[str, ColumnSummary]:
+    table: Table = from_frame(real)
+    columns = spell_frame(synthetic, table.schema)
+    return {each.name: each for each in summarize(table.columns, columns, table.schema, **options)}  # type: ignore[arg-type]
+
+
+NUMBERS = st.lists(st.integers(-5, 5) | st.none(), min_size=1, max_size=30).filter(
+    lambda v: any(x is not None for x in v)
+)
+
+
+@given(real=NUMBERS, synthetic=NUMBERS)
+def test_numbers_by_kolmogorov_smirnov(real: list[int | None], synthetic: list[int | None]) -> None:
+    frames = [pd.DataFrame({"x": pd.array(values, dtype="Int64")}) for values in (real, synthetic)]
+    found = compare(*frames)["x"]
+    ours, theirs = ([x for x in values if x is not None] for values in (real, synthetic))
+    grid = range(-6, 7)
+    expected = max(abs(sum(x <= g for x in ours) / len(ours) - sum(x <= g for x in theirs) / len(theirs)) for g in grid)
+    assert found.measure == "KS"
+    assert found.distance == pytest.approx(expected)
+    assert found.real.mean == pytest.approx(np.mean(ours))
+    assert found.synthetic.nulls == pytest.approx(1 - len(theirs) / len(synthetic))
+
+
+LABELS = st.lists(st.sampled_from(["a", "b", None]), min_size=1, max_size=30)
+
+
+@given(real=LABELS, synthetic=LABELS)
+def test_labels_by_total_variation(real: list[str | None], synthetic: list[str | None]) -> None:
+    dtype = pd.CategoricalDtype(["a", "b"])
+    frames = [pd.DataFrame({"x": pd.Series(values, dtype=dtype)}) for values in (real, synthetic)]
+    found = compare(*frames)["x"]
+    shares = [{key: values.count(key) / len(values) for key in ("a", "b", None)} for values in (real, synthetic)]
+    assert found.measure == "TV"
+    assert found.distance == pytest.approx(sum(abs(shares[0][k] - shares[1][k]) for k in shares[0]) / 2)
+
+
+def test_the_same_table_is_alike(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("table") / "table.csv"
+    path.write_text(
+        "n,f,b,d,c,e\n"
+        + "".join(f"{i},{i / 8},{i % 2 == 0},2024-01-{i % 28 + 1:02d},{'xy'[i % 2]},\n" for i in range(50))
+    )
+    table = read_table(path)
+    summary = summarize(table.columns, table.columns, table.schema)
+    assert [each.distance for each in summary] == [0.0] * 6
+    assert all(each.real == each.synthetic for each in summary)
+    by_name = {each.name: each for each in summary}
+    assert by_name["d"].real.quantiles == ("2024-01-02", "2024-01-13", "2024-01-26")
+    assert by_name["e"].real.top is None
+
+
+def test_keys_are_compared_by_what_is_not_new() -> None:
+    real = pd.DataFrame({"id": [1, 2, 3, 4]})
+    assert compare(real, pd.DataFrame({"id": [5, 6, 7, 8]}), keys={"id"})["id"].distance == 0.0
+    assert compare(real, pd.DataFrame({"id": [4, 5, 6, 7]}), keys={"id"})["id"].distance == 0.25
+
+
+def test_nothing_was_made() -> None:
+    found = compare(pd.DataFrame({"x": [1, 2], "c": pd.Categorical(["a", "b"])}), pd.DataFrame(columns=["x", "c"]))
+    assert [each.distance for each in found.values()] == [1.0, 1.0]
+    assert found["x"].synthetic.top is None

@@ -1,0 +1,233 @@
+"""Keys: which columns are keys, and what new keys look like."""
+
+import re
+import uuid
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from attrs import field, frozen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rowsmith.errors import GenerationError, ParameterError
+from rowsmith.seeds import Seeds
+from rowsmith.table.schema import ColumnSchema, Role, Storage
+from rowsmith.transforms import FittedTransform
+from rowsmith_plugins.transforms.keys import KeysTransform, build
+from rowsmith_plugins.transforms.options import KeysOptions
+
+from .tables import T, check_round_trip, check_state, column, draws, schema, seeds, table, texts
+
+
+def fit(values: list[str | None], column_: ColumnSchema, **options: Any) -> tuple[FittedTransform, pa.Table]:
+    columns = table({column_.name: values, "other": ["x"] * len(values)})
+    transform = KeysTransform(KeysOptions(**options))
+    fitted = transform.fit(columns, schema(column_, column("other")))
+    check_state(transform, fitted, columns)
+    return fitted, columns
+
+
+def is_key(values: list[str | None], column_: ColumnSchema, **options: Any) -> bool:
+    return column_.name not in fit(values, column_, **options)[0].schema_after.names
+
+
+def generate(fitted: FittedTransform, rows: int, seed: int = 0, batch: int = 50) -> list[str | None]:
+    carry: dict[str, Any] = {}
+    made: list[str | None] = []
+    for start in range(0, rows, batch):
+        size = min(batch, rows - start)
+        inverted = fitted.invert(table({"other": ["x"] * size}), draws(size, seed, start), carry)
+        made += texts(inverted)[fitted.schema_before.names[0]]
+    return made
+
+
+def codes(pattern: str, rows: int = 40) -> list[str | None]:
+    rng = np.random.default_rng(3)
+    return [pattern.format(n=i, r=int(rng.integers(10**9, 10**10))) for i in range(rows)]
+
+
+@pytest.mark.parametrize(
+    ("values", "column_", "expected"),
+    [
+        (codes("{n}"), column("row", T.INTEGER), True),
+        (codes("{n}0"), column("row", T.INTEGER), True),
+        (codes("{r}"), column("amount", T.INTEGER), False),
+        (codes("{r}"), column("customer_id", T.INTEGER), True),
+        (codes("{r}"), column("orderId", T.INTEGER), True),
+        (codes("{r}"), column("invoice number", T.INTEGER), True),
+        (codes("{r}"), column("paid", T.INTEGER), False),
+        (codes("{n}"), column("year", T.INTEGER), False),
+        (codes("{n}", 19), column("id", T.INTEGER), False),
+        ([*codes("{n}")[:-1], None], column("id", T.INTEGER, nullable=True), False),
+        ([*codes("{n}"), "0"], column("id", T.INTEGER), False),
+        (codes("{n}.5"), column("id", T.DECIMAL), False),
+        (codes("{r}-{n}"), column("code", T.TEXT), True),
+        (codes("{r}-{n}"), column("code", T.CATEGORICAL), True),
+        ([*codes("{r}-{n}"), None], column("code", T.TEXT, nullable=True), True),
+        (codes("a word {r}"), column("note", T.TEXT), False),
+        ([f"{'x' * (i + 1)}" for i in range(40)], column("name", T.TEXT), False),
+        (codes("{r}" * 8), column("long", T.TEXT), False),
+        ([*codes("{r}", 30), *codes("{r}", 30)], column("code", T.TEXT), False),
+    ],
+)
+def test_which_columns_are_keys(values: list[str | None], column_: ColumnSchema, expected: bool) -> None:
+    assert is_key(values, column_) is expected
+
+
+def test_the_user_decides() -> None:
+    few: list[str | None] = ["a1", "a2", "a2"]
+    assert is_key(few, column("c", T.TEXT), columns=("c",))
+    assert is_key(few, column("c", T.TEXT, role=Role.KEY))
+    assert not is_key(codes("{n}"), column("id", T.INTEGER), exclude=("id",))
+    with pytest.raises(ParameterError, match="decimal"):
+        fit(["1.5"], column("c", T.DECIMAL), columns=("c",))
+    with pytest.raises(ParameterError, match="'d'"):
+        fit(["1.5"], column("c", T.DECIMAL), columns=("d",))
+
+
+@pytest.mark.parametrize(
+    ("values", "column_", "expected"),
+    [
+        (codes("{n}"), column("id", T.INTEGER), ["40", "41", "42"]),
+        (codes("{n}0"), column("id", T.INTEGER), ["400", "410", "420"]),
+        (codes("-{n}5"), column("id", T.INTEGER), ["5", "15", "25"]),
+        (codes("CUST-{n:05d}"), column("c", T.TEXT), ["CUST-00040", "CUST-00041", "CUST-00042"]),
+        (codes("2024-{n:02d}x"), column("c", T.TEXT), ["2024-40x", "2024-41x", "2024-42x"]),
+    ],
+)
+def test_numbered_keys_count_on(values: list[str | None], column_: ColumnSchema, expected: list[str]) -> None:
+    assert generate(fit(values, column_)[0], 3, batch=2) == expected
+
+
+def test_numbers_stay_in_the_range_of_the_dtype() -> None:
+    small = column("id", T.INTEGER, storage=Storage(dtype="int8"))
+    fitted, _ = fit([str(number) for number in range(-30, 70)], small)
+    made = [int(number or "") for number in generate(fitted, 156)]
+    assert len(set(made)) == 156
+    assert all(-128 <= number <= 127 and not -30 <= number < 70 for number in made)
+    with pytest.raises(GenerationError, match="'id'"):
+        generate(fitted, 157)
+
+
+def hexadecimal(rng: np.random.Generator, rows: int) -> list[str]:
+    return [str(uuid.UUID(bytes=rng.bytes(16), version=4)) for _ in range(rows)]
+
+
+PATTERNS = {
+    "uuid": (hexadecimal, r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"),
+    "plate": (
+        lambda rng, rows: [
+            f"{''.join(rng.choice(list('ABCXYZ'), 3))}-{rng.integers(1000, 10**4)}" for _ in range(rows)
+        ],
+        r"[A-Z]{3}-[1-9][0-9]{3}",
+    ),
+    "padded": (lambda rng, rows: [f"EU{rng.integers(10**6):09d}" for _ in range(rows)], r"EU000[0-9]{6}"),
+    "mixed": (
+        lambda rng, rows: [f"{rng.integers(1, 10 ** rng.integers(5, 8))}/K" for _ in range(rows)],
+        r"[1-9][0-9]*/K",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@settings(max_examples=5)
+@given(seed=seeds)
+def test_new_keys_look_like_the_old_ones(name: str, seed: int) -> None:
+    make, shape = PATTERNS[name]
+    old = list(dict.fromkeys(make(np.random.default_rng(seed), 200)))
+    fitted, _ = fit(list(old), column("c", T.TEXT))
+    made = generate(fitted, 200, seed)
+    assert all(re.fullmatch(shape, key or "") for key in made)
+    assert len(set(made)) == 200
+    assert not set(made) & set(old)
+
+
+@settings(max_examples=8)
+@given(seed=seeds, rows=st.integers(20, 60), digits=st.integers(2, 3))
+def test_keys_stay_distinct_and_new_when_their_space_is_small(seed: int, rows: int, digits: int) -> None:
+    rng = np.random.default_rng(seed)
+    old = [f"{number:0{digits}d}-{number % 3}" for number in rng.choice(10**digits, rows, replace=False)]
+    fitted, columns = fit([*old], column("c", T.TEXT))
+    made = generate(fitted, 1500, seed, batch=200)
+    assert len(set(made)) == 1500
+    assert not set(made) & set(old)
+    check_round_trip(fitted, columns)
+
+
+def test_integer_keys_without_order_stay_integers_of_the_dtype() -> None:
+    rng = np.random.default_rng(0)
+    old = [str(number) for number in rng.choice(np.arange(10**8, 2**31 - 1, 977), 300, replace=False)]
+    fitted, _ = fit([*old], column("user_id", T.INTEGER, storage=Storage(dtype="int32")))
+    made = generate(fitted, 500)
+    assert all(str(int(key or "")) == key and abs(int(key)) < 2**31 for key in made)
+    assert len({*made, *old}) == 800
+
+
+def test_what_cannot_be_made_is_an_error_and_no_endless_loop() -> None:
+    # Scattered over the whole range of the type, so that they are no sequence once the step counts.
+    old = [str(number) for number in range(-128, 128, 5)]
+    scattered = [number for number in old if int(number) % 3]
+    tiny = column("id", T.INTEGER, storage=Storage(dtype="int8"))
+    fitted, _ = fit([*scattered, "-127", "126"], tiny, columns=("id",))
+    with pytest.raises(GenerationError, match="'id'"):
+        generate(fitted, 300)
+
+
+def test_a_row_keeps_its_key_in_any_batch() -> None:
+    fitted, _ = fit([*hexadecimal(np.random.default_rng(0), 100)], column("c", T.TEXT))
+    assert generate(fitted, 60, batch=60) == generate(fitted, 60, batch=7)
+    backwards = fitted.invert(table({"other": ["x"] * 60}), draws(60).take(np.arange(59, -1, -1)), {})
+    assert texts(backwards)["c"][::-1] == generate(fitted, 60)
+    assert generate(fitted, 60, seed=1) != generate(fitted, 60)
+
+
+def test_nulls_come_back_at_their_share() -> None:
+    old = [None if place % 4 == 0 else key for place, key in enumerate(hexadecimal(np.random.default_rng(0), 400))]
+    fitted, _ = fit(old, column("c", T.TEXT, nullable=True))
+    made = generate(fitted, 1000)
+    assert 200 < made.count(None) < 300
+    assert len(set(made)) == 1001 - made.count(None)
+
+
+def test_a_pattern_that_few_rows_have_is_not_repeated() -> None:
+    old = [*(f"AB{number:06d}" for number in range(0, 900_000, 3001)), "SECRET-7"]
+    fitted, _ = fit([*old], column("c", T.TEXT))
+    assert all(re.fullmatch(r"AB[0-9]{6,}", key or "") for key in generate(fitted, 300))
+    assert "SECRET" not in str(fitted.state())
+
+
+def test_the_state_holds_no_training_key() -> None:
+    old = hexadecimal(np.random.default_rng(0), 50)
+    fitted, _ = fit([*old], column("c", T.TEXT))
+    assert not any(key in str(fitted.state()) for key in old)
+    assert any("hashes of 50" in line for line in fitted.inventory())
+
+
+@frozen
+class Data:
+    group_training_examples_by: str | None = None
+    order_training_examples_by: str | None = None
+    timestamp_column: str | None = None
+
+
+@frozen
+class Config:
+    data: Data
+    time_series: Data
+
+
+@frozen
+class Context:
+    config: Config
+    seeds: Seeds = field(factory=lambda: Seeds(0))
+
+
+@pytest.mark.parametrize("data", [Data(group_training_examples_by="id"), Data(order_training_examples_by="id")])
+def test_what_groups_or_orders_the_rows_is_no_key(data: Data) -> None:
+    columns = table({"id": codes("{n}"), "other": ["x"] * 40})
+    found = schema(column("id", T.INTEGER), column("other"))
+    built: Any = build
+    assert built(Context(Config(data, Data())), None).fit(columns, found).schema_after.names == ("id", "other")
+    assert built(Context(Config(Data(), Data())), None).fit(columns, found).schema_after.names == ("other",)

@@ -1,0 +1,169 @@
+"""Rare values never get through."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rowsmith.table.datetimes import parse_datetimes
+from rowsmith.table.schema import ColumnSchema, Storage
+from rowsmith.table.spelling import parse_numbers
+from rowsmith_plugins.transforms.options import ProtectRareOptions
+from rowsmith_plugins.transforms.protect_rare import FittedProtectRare, ProtectRareTransform
+
+from .tables import (
+    MAKERS,
+    T,
+    all_transforms,
+    check_round_trip,
+    check_state,
+    column,
+    draws,
+    random_table,
+    schema,
+    seeds,
+    table,
+    texts,
+)
+
+
+def protect(
+    values: list[str | None], column_: ColumnSchema, **options: Any
+) -> tuple[FittedProtectRare, list[str | None]]:
+    transform = ProtectRareTransform(ProtectRareOptions(**options), 5)
+    columns = table({column_.name: values})
+    fitted = transform.fit(columns, schema(column_))
+    check_state(transform, fitted, columns)
+    check_round_trip(fitted, columns)
+    return fitted, texts(fitted.apply(columns))[column_.name]
+
+
+def many(**counts: int) -> list[str | None]:
+    return [value for value, count in counts.items() for _ in range(count)]
+
+
+def test_rare_categories_are_drawn_as_often_as_the_others_occur() -> None:
+    values = [*many(a=3000, b=1000), *(f"rare{number}" for number in range(1000)), None]
+    _, protected = protect(values, column("c", nullable=True))
+    assert protected[:4000] == values[:4000]
+    assert protected[-1] is None
+    drawn = Counter(protected[4000:-1])
+    assert set(drawn) == {"a", "b"}
+    assert 690 < drawn["a"] < 810
+
+
+def test_unseen_categories_are_rare_and_draws_depend_on_place_and_seed_alone() -> None:
+    fitted, _ = protect(many(a=20, b=20), column("c"))
+    unseen = table({"c": ["new"] * 100})
+    once = texts(fitted.apply(unseen))["c"]
+    assert set(once) == {"a", "b"}
+    assert texts(fitted.apply(unseen))["c"] == once
+    assert texts(fitted.apply(unseen.slice(0, 50)))["c"] == once[:50]
+
+
+def test_rare_categories_may_become_a_label() -> None:
+    fitted, protected = protect(many(a=6, b=4, c=5), column("c"), replacement="constant", label="?")
+    assert protected == ["a"] * 6 + ["?"] * 4 + ["c"] * 5
+    assert texts(fitted.apply(table({"c": ["?", "new"]})))["c"] == ["?", "?"]
+
+
+def test_where_all_categories_are_rare_the_label_is_left() -> None:
+    assert protect(["a", "b", "c"], column("c"))[1] == ["_RARE_"] * 3
+
+
+def test_a_fixed_set_of_categories_gets_no_label() -> None:
+    fixed = column("c", storage=Storage(dtype="category", categories=("a", "b", "c")))
+    assert protect(["a", "b", "b"], fixed)[1] == ["b"] * 3
+    assert set(protect(many(a=9, b=1), fixed, replacement="constant")[1]) == {"a"}
+    assert protect(["True", "False", "True"], column("c", T.BOOLEAN, spellings=("False", "True")))[1] == ["True"] * 3
+
+
+def test_rare_numbers_become_the_nearest_that_is_not() -> None:
+    values = ["1"] * 5 + ["2"] + ["4"] * 5 + ["100"] * 2
+    fitted, protected = protect([*values], column("c", T.INTEGER))
+    assert protected == ["1"] * 6 + ["4"] * 7
+    assert texts(fitted.apply(table({"c": ["-7", "3", "2"]})))["c"] == ["1", "4", "1"]
+
+
+def test_where_all_numbers_are_rare_the_median_is_left() -> None:
+    assert protect(["1.5", "9.5", "2.5"], column("c", T.DECIMAL, scale=1, max_scale=1))[1] == ["2.5"] * 3
+
+
+def test_extremes_of_wide_columns_clip_to_the_kth() -> None:
+    values = [str(number) for number in range(1000)]
+    fitted, protected = protect([*values], column("c", T.INTEGER))
+    assert protected == ["4"] * 4 + values[4:995] + ["995"] * 5
+    assert texts(fitted.apply(table({"c": ["-3", "77", "5000"]})))["c"] == ["4", "77", "995"]
+
+
+def test_extremes_of_moments_clip_to_the_kth() -> None:
+    values = [f"{day:02d}/01/2024" for day in range(1, 21)]
+    fitted, protected = protect([*values], column("c", T.DATETIME, datetime_format="%d/%m/%Y"))
+    assert protected == ["05/01/2024"] * 4 + values[4:16] + ["16/01/2024"] * 4
+    assert texts(fitted.apply(table({"c": ["31/12/1899"]})))["c"] == ["05/01/2024"]
+
+
+def test_too_few_rows_for_a_range_leave_the_median() -> None:
+    values: list[str | None] = ["2024-01-01", "2024-01-09", "2024-01-03"]
+    assert protect(values, column("c", T.DATETIME, datetime_format="%Y-%m-%d"))[1] == ["2024-01-03"] * 3
+
+
+def test_text_and_excluded_columns_are_left_alone() -> None:
+    assert protect(["a", "b"], column("c", T.TEXT))[1] == ["a", "b"]
+    assert protect(["a", "b"], column("c"), exclude=("c",))[1] == ["a", "b"]
+
+
+@settings(max_examples=40)
+@given(seed=seeds, rows=st.integers(10, 400), k=st.integers(2, 8))
+def test_no_rare_value_of_a_closed_column_is_ever_made(seed: int, rows: int, k: int) -> None:
+    found, columns = random_table(seed, rows, [T.CATEGORICAL, T.BOOLEAN, T.INTEGER, T.DECIMAL, T.CATEGORICAL])
+    transform = ProtectRareTransform(ProtectRareOptions(k=k), seed)
+    fitted = transform.fit(columns, found)
+    made = texts(fitted.invert(fitted.apply(columns), draws(rows), {}))
+    for each in found:
+        counts = Counter(columns.column(each.name).to_pylist())
+        common = {value for value, count in counts.items() if count >= k}
+        new = set(made[each.name]) - common - {None}
+        if each.type is T.TEXT:
+            continue
+        if each.type is T.CATEGORICAL:
+            assert new <= {"_RARE_"}
+        elif each.type is T.BOOLEAN or not common - {None}:
+            assert len(new) <= 1 or _clipped(columns, each.name, k, made[each.name])
+        else:
+            assert not new or _clipped(columns, each.name, k, made[each.name])
+
+
+def _clipped(columns: Any, name: str, k: int, made: list[str | None]) -> bool:
+    """Whether a wide column lies between its k-th extremes."""
+    numbers = np.sort(parse_numbers([value for value in columns.column(name).to_pylist() if value is not None]))
+    kept = parse_numbers([value for value in made if value is not None])
+    return bool(kept.min() >= numbers[min(k, len(numbers)) - 1] and kept.max() <= numbers[-min(k, len(numbers))])
+
+
+@settings(max_examples=15)
+@given(seed=seeds, rows=st.integers(30, 300))
+def test_the_pipeline_stays_within_the_protected_range(seed: int, rows: int) -> None:
+    from rowsmith.transforms import fit_transforms
+
+    found, columns = random_table(seed, rows, [*MAKERS])
+    fitted, applied = fit_transforms(columns, found, list(all_transforms().items()))
+    made = texts(fitted.invert(applied, draws(rows, seed), {}))
+    for each in found:
+        old = [value for value in texts(columns)[each.name] if value is not None]
+        new = [value for value in made[each.name] if value is not None]
+        if each.type is T.DATETIME and len(old) >= 10:
+            before, after = (parse_datetimes(v, each.datetime_format or "").astype("datetime64[s]") for v in (old, new))
+            assert after.min() >= np.sort(before)[4] and after.max() <= np.sort(before)[-5]
+        if each.type in (T.INTEGER, T.DECIMAL) and len(old) >= 10:
+            assert parse_numbers(new).max() <= parse_numbers(old).max()
+            assert parse_numbers(new).min() >= parse_numbers(old).min()
+
+
+@pytest.mark.parametrize("wrong", [{"k": 0}, {"max_values": 0}])
+def test_options_are_checked(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        ProtectRareOptions(**wrong)

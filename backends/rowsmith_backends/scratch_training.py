@@ -128,7 +128,7 @@ def _calibrate(setting: _Setting, train: Examples, job: TrainingJob) -> tuple[_S
 
 def _has_fast_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 matrices in hardware."""
-    return torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_amx_tile_supported()
+    return bool(torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_amx_tile_supported())
 
 
 def _step_seconds(setting: _Setting, train: Examples) -> float:
@@ -179,17 +179,20 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob, start
     """Find how many epochs help by leaving out each fold once."""
     order = job.seeds.generator("folds").permutation(len(train))
     folds = np.array_split(order, min(_FOLDS, len(train)))
-    budget = None if job.training.max_time is None else 0.6 * job.training.max_time / len(folds)
+    seconds = _seconds(job)
     epoch = max(1, (len(train) - len(folds[0])) // setting.batch_size)
     limit = _MAX_EPOCHS * epoch if job.training.max_steps is None else job.training.max_steps
-    course = Course(
-        total_steps=limit, warmup=min(20, limit), decayed=False, evaluate_every=epoch, patience=12, max_seconds=budget
-    )
+    course = Course(total_steps=limit, warmup=min(20, limit), decayed=False, evaluate_every=epoch, patience=12)
     curves = []
     for number, held_out in enumerate(folds):
         kept = np.setdiff1d(order, held_out)
+        left = None if seconds is None else (0.6 * seconds - (time.monotonic() - started)) / (len(folds) - number)
         result = fit(
-            FitPlan(train=SomeExamples(train, kept), validation=SomeExamples(train, held_out), course=course),
+            FitPlan(
+                train=SomeExamples(train, kept),
+                validation=SomeExamples(train, held_out),
+                course=evolve(course, max_seconds=left),
+            ),
             setting.new_model(),
             setting.optimizer,
             batch_size=min(setting.batch_size, len(kept)),
@@ -202,7 +205,7 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob, start
         curves.append([loss for _, loss in result.curve])
     epochs = _best_epochs(curves)
     steps = max(1, round(epochs * len(train) / setting.batch_size))
-    left = None if job.training.max_time is None else job.training.max_time - (time.monotonic() - started)
+    left = None if seconds is None else seconds - (time.monotonic() - started)
     return evolve(
         course,
         total_steps=min(steps, limit),
@@ -211,6 +214,11 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob, start
         max_seconds=left,
         reason=f"cross-validation over {len(folds)} folds found {epochs} epochs",
     )
+
+
+def _seconds(job: TrainingJob) -> float | None:
+    """The time budget; a fixed number of steps has none, so that it does not depend on the machine."""
+    return job.training.max_time if job.training.max_steps is None else None
 
 
 def _best_epochs(curves: list[list[float]]) -> int:

@@ -138,7 +138,7 @@ class TransformersEngine(Engine):
         """Number of tokens that ``text`` takes."""
         if self._tokenizer is None:
             raise GenerationError("the engine has not been started: call initialize() first")
-        return len(self._tokenizer(text, add_special_tokens=False).input_ids)
+        return len(self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
 
 
 def _sharing(request: CompletionRequest) -> tuple[tuple[int, ...], tuple[int, ...], int]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import cattrs.preconf.json
 from attrs import asdict, frozen
 
-from rowsmith.components import Kind
+from rowsmith.components import ComponentRef, Kind
 from rowsmith.errors import BundleError
 from rowsmith.model_metadata import ModelMetadata
 from rowsmith.modelling import TrainingReport
@@ -31,11 +31,13 @@ from rowsmith.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
 
-__all__ = ["BUNDLE_FILE", "BUNDLE_VERSION", "MODEL_FOLDER", "Bundle", "load_bundle", "save_bundle"]
+__all__ = ["BUNDLE_FILE", "BUNDLE_VERSION", "FACTORY_PREFIX", "MODEL_FOLDER", "Bundle", "load_bundle", "save_bundle"]
 
 BUNDLE_VERSION = 1
 BUNDLE_FILE = "bundle.json"
 MODEL_FOLDER = "model"
+FACTORY_PREFIX = "factory:"
+"""Begins the saved name of a transform that no plugin registers."""
 
 _converter = cattrs.preconf.json.make_converter()
 
@@ -139,7 +141,8 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
 
 
 def _transform(context: BuildContext, name: str) -> Transform:
-    built = context.resolve(Kind.TRANSFORM, name)
+    factory = name.removeprefix(FACTORY_PREFIX) if name.startswith(FACTORY_PREFIX) else None
+    built = context.resolve(Kind.TRANSFORM, name if factory is None else ComponentRef(factory=factory))
     assert isinstance(built, Transform)
     return built
 

@@ -21,7 +21,7 @@ __all__ = [
     "parse_duration",
 ]
 
-COLUMN_TYPES = ("integer", "decimal", "boolean", "categorical", "text", "datetime", "null")
+COLUMN_TYPES = ("integer", "decimal", "boolean", "categorical", "text", "datetime", "null", "key", "constant")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 

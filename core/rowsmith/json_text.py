@@ -69,7 +69,7 @@ def _string() -> ByteAutomaton:
 
 
 def _number(fraction: bool) -> ByteAutomaton:
-    start, minus, zero, digits, point, decimals, exponent, sign, power = range(9)
+    _start, minus, zero, digits, point, decimals, exponent, sign, power = range(9)
     nine, positive = (ord("0"), ord("9")), (ord("1"), ord("9"))
     more = {ord("."): point, ord("e"): exponent, ord("E"): exponent} if fraction else {}
     power_mark = {ord("e"): exponent, ord("E"): exponent} if fraction else {}

@@ -17,7 +17,7 @@ import pyarrow as pa
 from attrs import field, frozen
 
 from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples
-from rowsmith.bundle import MODEL_FOLDER, Bundle, load_bundle, save_bundle
+from rowsmith.bundle import FACTORY_PREFIX, MODEL_FOLDER, Bundle, load_bundle, save_bundle
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError, DataError, PluginContractError
@@ -222,7 +222,7 @@ def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Tra
     chosen = config.transforms
     refs = chosen if isinstance(chosen, tuple) else [ComponentRef(name=name) for name in default_transforms()]
     return [
-        (str(ref.name or ref.factory), _built(context, Kind.TRANSFORM, ref, Transform))  # type: ignore[type-abstract]
+        (ref.name or f"{FACTORY_PREFIX}{ref.factory}", _built(context, Kind.TRANSFORM, ref, Transform))  # type: ignore[type-abstract]
         for ref in refs
     ]
 

@@ -107,6 +107,30 @@ def test_train_then_generate(
     assert len(pd.read_parquet(other)) == 7
 
 
+def test_what_libraries_print_does_not_reach_stdout(
+    run: Callable[..., Result], plugin: Callable[..., None], invoke: Callable[..., Result], tmp_path: Path
+) -> None:
+    plugin(
+        "noisy",
+        """
+        from rowsmith import hookimpl
+
+        @hookimpl
+        def rowsmith_batch_finished(run, batch):
+            print("NOISE")
+
+        @hookimpl
+        def rowsmith_run_finished(run, report):
+            print(report.status, report.rows)
+        """,
+    )
+    result = run("-o", "-", "--format", "jsonl")
+    assert result.exit_code == 0
+    assert all(json.loads(line).keys() == {"age", "income", "married", "city"} for line in result.stdout.splitlines())
+    assert "NOISE" in result.stderr
+    assert "complete 40" in result.stderr
+
+
 def test_falling_short_is_told_and_kept(run: Callable[..., Result], tmp_path: Path) -> None:
     result = run(
         "--set", "stopping={name: time-limit, options: {seconds: 1.0e-9}}", "--set", "generation.num_records=30000"

@@ -325,7 +325,6 @@ def test_the_example_of_observers_is_told(example, capsys):
     assert told == "watcher: started, seed 0\nwatcher: batch 0, 9 of 10\nwatcher: complete, 9 rows\n"
 
 
-
 @pytest.mark.slow
 def test_the_tutorial_in_python_runs(tmp_path):
     done = subprocess.run(

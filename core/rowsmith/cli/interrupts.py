@@ -23,7 +23,7 @@ def interruptible() -> Iterator[None]:
         return
 
     def once(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, twice)
+        signal.signal(signal.SIGINT, _twice)
         # Not through a stream, whose lock the interrupted code may hold.
         with contextlib.suppress(OSError):
             os.write(2, _MESSAGE)
@@ -33,9 +33,11 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        # After an interrupt the process is about to end, and a second one may still come.
+        if signal.getsignal(signal.SIGINT) is once:
+            signal.signal(signal.SIGINT, previous)
 
 
-def twice(number: int, frame: FrameType | None) -> None:
+def _twice(number: int, frame: FrameType | None) -> None:
     """End the process without any more ado."""
     os._exit(130)

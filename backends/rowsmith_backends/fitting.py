@@ -116,8 +116,14 @@ class _Held(torch.utils.data.Dataset[int]):
 
 
 def _tensors(batch: dict[str, np.ndarray[Any, Any]]) -> dict[str, torch.Tensor]:
-    # Right padding under causal attention needs no mask: no real token sees what comes after it.
-    return {name: torch.from_numpy(batch[name]) for name in ("input_ids", "labels")}
+    # The last token predicts nothing, so it is no input; and right padding under causal attention needs
+    # no mask, for no real token sees what comes after it.
+    shifted = torch.from_numpy(batch["labels"][:, 1:].copy())
+    return {
+        "input_ids": torch.from_numpy(batch["input_ids"][:, :-1].copy()),
+        "labels": shifted,
+        "shift_labels": shifted,
+    }
 
 
 def batch_loss(model: Any, examples: Examples, indices: np.ndarray[Any, Any], bf16: bool) -> torch.Tensor:

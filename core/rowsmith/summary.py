@@ -145,7 +145,8 @@ def _compare(real: _Values, synthetic: _Values, column: ColumnSchema, key: bool)
 
 def _not_new(real: _Values, synthetic: _Values) -> float:
     known = set(real.texts)
-    seen = sum(count for text, count in zip(synthetic.texts, synthetic.counts.tolist(), strict=True) if text in known)
+    pairs = zip(synthetic.texts, synthetic.counts, strict=True)
+    seen = sum(int(count) for text, count in pairs if text in known)
     return seen / max(1, int(synthetic.counts.sum()))
 
 

@@ -58,7 +58,11 @@ class _Root(LazyGroup):
 
 
 @click.group(
-    cls=_Root, listed=_COMMANDS, found=_plugin_commands, context_settings={"help_option_names": ["-h", "--help"]}
+    "rowsmith",
+    cls=_Root,
+    listed=_COMMANDS,
+    found=_plugin_commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="rowsmith", message="%(prog)s %(version)s")
 def cli() -> None:

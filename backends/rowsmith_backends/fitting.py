@@ -16,16 +16,19 @@ from typing import Any
 import numpy as np
 import torch
 from attrs import define, field, frozen
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from rowsmith.errors import TrainingError
 from rowsmith.modelling import TrainingProgress
 from rowsmith_backends.examples import Examples
-from rowsmith_backends.optimizers import cosine_schedule
+from rowsmith_backends.optimizers import CosineSchedule
 
 __all__ = ["Course", "Fit", "FitPlan", "batch_loss", "fit"]
 
 _EMA_DECAY = 0.99
+_COOLING_SHARE = 5
+_AS_GOOD = 1.003
 
 
 @frozen(kw_only=True)
@@ -33,16 +36,18 @@ class Course:
     """How long a fit goes on.
 
     Attributes:
-        total_steps: Optimizer steps planned.
+        total_steps: Optimizer steps planned; with a time limit, until a tenth of it has been measured.
+        most_steps: The most optimizer steps, however much time there is.
         warmup: Steps over which the learning rate rises.
         decayed: Whether the rate then falls along a cosine; constant otherwise.
         evaluate_every: Steps between held-out evaluations; 0 for none.
-        patience: Evaluations without a better loss before the fit ends.
+        patience: Evaluations without a better loss before the learning rate is taken down and the fit ends.
         max_seconds: Wall-clock guard; None for none.
         reason: What set the number of steps, when that is worth telling.
     """
 
     total_steps: int
+    most_steps: int
     warmup: int
     decayed: bool
     evaluate_every: int
@@ -73,8 +78,9 @@ class Fit:
     Attributes:
         model: The model, holding the averaged weights where the held-out loss was best.
         steps: Optimizer steps taken.
+        total_steps: Optimizer steps planned in the end.
         tokens: Tokens trained on, padding left out.
-        best_step: The step whose weights were kept.
+        best_step: The last step whose held-out loss was as good as the lowest; its weights were kept.
         best_loss: The held-out loss there, in nats per token; None without a validation set.
         curve: Held-out losses by step.
         stop_reason: Why the fit ended.
@@ -82,6 +88,7 @@ class Fit:
 
     model: Any
     steps: int
+    total_steps: int
     tokens: int
     best_step: int
     best_loss: float | None
@@ -118,11 +125,10 @@ class _Held(torch.utils.data.Dataset[int]):
 def _tensors(batch: dict[str, np.ndarray[Any, Any]]) -> dict[str, torch.Tensor]:
     # The last token predicts nothing, so it is no input; and right padding under causal attention needs
     # no mask, for no real token sees what comes after it.
-    shifted = torch.from_numpy(batch["labels"][:, 1:].copy())
     return {
         "input_ids": torch.from_numpy(batch["input_ids"][:, :-1].copy()),
-        "labels": shifted,
-        "shift_labels": shifted,
+        "labels": torch.from_numpy(batch["labels"]),
+        "shift_labels": torch.from_numpy(batch["labels"][:, 1:].copy()),
     }
 
 
@@ -134,38 +140,13 @@ def batch_loss(model: Any, examples: Examples, indices: np.ndarray[Any, Any], bf
     return loss
 
 
-@contextlib.contextmanager
-def dropped(model: Any, rate: float) -> Iterator[None]:
-    """Dropout after the embedding, attention and MLP of a Llama, which has none of its own.
-
-    Hooks and not modules, so that the checkpoint stays an ordinary one.
-    """
-
-    def hook(module: Any, inputs: Any, output: Any) -> Any:
-        if not module.training:
-            return output
-        if isinstance(output, tuple):
-            return (torch.nn.functional.dropout(output[0], rate), *output[1:])
-        return torch.nn.functional.dropout(output, rate)
-
-    base = model.model
-    parts = (
-        [base.embed_tokens, *(part for layer in base.layers for part in (layer.self_attn, layer.mlp))] if rate else []
-    )
-    handles = [part.register_forward_hook(hook) for part in parts]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 @define(eq=False)
 class _Keeper(TrainerCallback):
     """Averages weights, keeps the best, and decides when to end early."""
 
     model: Any
     plan: FitPlan
+    schedule: CosineSchedule
     progress: Callable[[TrainingProgress], None]
     phase: str
     started: float = field(factory=time.monotonic)
@@ -175,6 +156,7 @@ class _Keeper(TrainerCallback):
     best_loss: float | None = None
     curve: list[tuple[int, float]] = field(factory=list)
     stop_reason: str = "all steps done"
+    planned: bool = False
     loss: float | None = None
 
     def weights(self) -> list[torch.Tensor]:
@@ -199,10 +181,26 @@ class _Keeper(TrainerCallback):
             self.average = [weight.clone() for weight in self.weights()]
         decay = min(_EMA_DECAY, (1 + state.global_step) / (10 + state.global_step))
         torch._foreach_lerp_(self.average, self.weights(), 1 - decay)
-        limit = self.plan.course.max_seconds
-        if limit is not None and time.monotonic() - self.started > limit and state.global_step < state.max_steps:
-            self.stop_reason = f"the time was up after {state.global_step} of {state.max_steps} steps"
+        if self.plan.course.max_seconds is not None:
+            self._keep_time(state, control, self.plan.course.max_seconds)
+
+    def _keep_time(self, state: Any, control: Any, limit: float) -> None:
+        """Count on from real steps once a tenth of the time is over, and end in time in any case."""
+        elapsed, step = time.monotonic() - self.started, state.global_step
+        if elapsed > limit and step < state.max_steps:
+            self.stop_reason = f"the time was up after {step} of {state.max_steps} steps"
             control.should_training_stop = True
+        possible = int((limit - elapsed) / elapsed * step)
+        if not self.planned and elapsed > limit / 10 and self.schedule.cooled_at is None:
+            self.planned = True
+            state.max_steps = self.schedule.total = max(
+                step + 1, min(step + int(0.98 * possible), self.plan.course.most_steps)
+            )
+        slower = step + possible < state.max_steps and possible <= step // _COOLING_SHARE
+        if self.planned and slower and self.schedule.cooled_at is None:
+            self.schedule.cool_down(step, max(1, possible))
+            self.stop_reason = f"the time allowed {step + possible} of {state.max_steps} steps"
+            state.max_steps = step + max(1, possible)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         loss = (logs or {}).get("loss")
@@ -231,15 +229,28 @@ class _Keeper(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         loss = metrics["eval_loss"]
         self.curve.append((state.global_step, loss))
-        if self.best_loss is None or loss < self.best_loss:
+        lowest = min(value for _, value in self.curve)
+        # Within the noise of a held-out set, later weights are better ones: their learning rate is lower.
+        if loss <= lowest * _AS_GOOD:
             self.best_loss, self.best_step = loss, state.global_step
             self.best = [weight.clone() for weight in self.average]
         losses = [value for _, value in self.curve]
         waited = len(losses) - 1 - int(np.argmin(losses))
-        if waited >= self.plan.course.patience and state.global_step < state.max_steps:
-            self.stop_reason = f"the held-out loss was best at step {self.best_step} of {state.global_step}"
-            control.should_training_stop = True
+        if waited >= self.plan.course.patience and self.schedule.cooled_at is None:
+            self._finish_soon(state)
         self._tell(state)
+
+    def _finish_soon(self, state: Any) -> None:
+        """Take the learning rate down from here: more steps at this rate would only learn rows by heart."""
+        course = self.plan.course
+        steps = max(1, state.global_step // _COOLING_SHARE) if course.decayed else 1
+        if state.global_step + steps < state.max_steps:
+            self.schedule.cool_down(state.global_step, steps)
+            self.stop_reason = (
+                f"the held-out loss stopped falling by step {state.global_step} of {course.total_steps}, "
+                f"so training was ended with {steps} steps of falling rate"
+            )
+            state.max_steps = state.global_step + steps
 
     def finish(self, step: int) -> None:
         """Leave the model with the weights to keep."""
@@ -270,7 +281,6 @@ def fit(
     bf16: bool,
     seed: int,
     progress: Callable[[TrainingProgress], None],
-    dropout: float = 0.0,
     phase: str = "",
 ) -> Fit:
     """Fit a model to examples.
@@ -283,7 +293,6 @@ def fit(
         bf16: Whether to compute in bfloat16.
         seed: Seed of the order of examples.
         progress: Called at every report.
-        dropout: Share of activations that are zeroed in training.
         phase: What is being fitted, for reports.
 
     Returns:
@@ -294,8 +303,8 @@ def fit(
     """
     course = plan.course
     optimizer = optimizer_for(model)
-    schedule = cosine_schedule(
-        optimizer, warmup=max(1, course.warmup), total=course.total_steps, floor=0.02 if course.decayed else 1.0
+    schedule = CosineSchedule(
+        warmup=max(1, course.warmup), total=course.total_steps, floor=0.02 if course.decayed else 1.0
     )
 
     def collate(indices: list[int]) -> dict[str, torch.Tensor]:
@@ -303,15 +312,15 @@ def fit(
         source = plan.validation if held and plan.validation is not None else plan.train
         return _tensors(source.batch(np.array([-1 - i for i in indices] if held else indices)))
 
-    with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch, dropped(model, dropout):
-        keeper = _Keeper(model, plan, progress, phase)
+    with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch:
+        keeper = _Keeper(model, plan, schedule, progress, phase)
         trainer = _AveragedTrainer(
             model=model,
             args=_arguments(scratch, plan, batch_size, bf16, seed),
             train_dataset=_Indices(len(plan.train)),
             eval_dataset=None if plan.validation is None else _Held(len(plan.validation)),
             data_collator=collate,
-            optimizers=(optimizer, schedule),
+            optimizers=(optimizer, LambdaLR(optimizer, schedule)),
             callbacks=[keeper],
         )
         trainer.remove_callback(PrinterCallback)
@@ -322,6 +331,7 @@ def fit(
     return Fit(
         model=model,
         steps=steps,
+        total_steps=trainer.state.max_steps,
         tokens=int(plan.train.lengths.sum() * steps / math.ceil(len(plan.train) / batch_size)),
         best_step=keeper.best_step,
         best_loss=keeper.best_loss,

@@ -7,14 +7,14 @@ https://kellerjordan.github.io/posts/muon/); its updates are scaled to AdamW's s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LambdaLR
 
-__all__ = ["JointOptimizer", "cosine_schedule", "joint_optimizer"]
+__all__ = ["CosineSchedule", "JointOptimizer", "joint_optimizer"]
 
 
 class JointOptimizer(torch.optim.Optimizer):
@@ -54,38 +54,59 @@ def joint_optimizer(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
 
     Args:
         model: The model; matrices whose name holds ``layers.`` are its blocks'.
-        lr: Peak learning rate of embeddings, output layer and norms.
-        matrix_lr: Peak learning rate of the blocks' matrices, on AdamW's scale.
+        lr: Peak learning rate of AdamW.
+        matrix_lr: Peak learning rate of Muon for the blocks' matrices, on AdamW's scale; 0 leaves them
+            to AdamW.
         weight_decay: Decoupled weight decay.
 
     Returns:
         The optimizer.
     """
-    if not matrix_lr:
-        return JointOptimizer(
-            [torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)]
+    named = [(weight.ndim == 2 and "layers." in name, weight) for name, weight in model.named_parameters()]
+    matrices = [weight for is_matrix, weight in named if is_matrix and matrix_lr]
+    rest = [weight for is_matrix, weight in named if not (is_matrix and matrix_lr)]
+    muon = [
+        torch.optim.Muon(
+            matrices, lr=matrix_lr, weight_decay=weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"
         )
-    matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "layers." in name]
-    chosen = {id(weight) for weight in matrices}
-    rest = [weight for weight in model.parameters() if id(weight) not in chosen]
-    return JointOptimizer(
-        [
-            torch.optim.Muon(
-                matrices, lr=matrix_lr, weight_decay=weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"
-            ),
-            torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True),
-        ]
-    )
+        for _ in matrices[:1]
+    ]
+    adamw = torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)
+    return JointOptimizer([*muon, adamw])
 
 
-def cosine_schedule(optimizer: torch.optim.Optimizer, *, warmup: int, total: int, floor: float = 0.02) -> LambdaLR:
-    """Linear warm-up, then a cosine down to ``floor`` of the peak at step ``total``."""
-    import math
+class CosineSchedule:
+    """Learning rate by step: a linear rise, then a cosine to ``floor``, which may be cut short.
 
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        done = min(1.0, (step - warmup) / max(1, total - warmup))
-        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+    Calling it gives the factor of the peak rate. An object and not a closure, so that a scheduler saves
+    its state.
 
-    return LambdaLR(optimizer, factor)
+    Args:
+        warmup: Steps of the rise.
+        total: The step at which the cosine ends.
+        floor: The factor at the end; 1 keeps the rate constant after the rise.
+    """
+
+    def __init__(self, *, warmup: int, total: int, floor: float = 0.02) -> None:
+        self.warmup = warmup
+        self.total = total
+        self.floor = floor
+        self.cooled_at: int | None = None
+        self.cooling = 0
+
+    def __call__(self, step: int) -> float:
+        """The factor at a step."""
+        if self.cooled_at is not None and step > self.cooled_at:
+            left = max(0.0, 1 - (step - self.cooled_at) / self.cooling)
+            return self.floor + (self._factor(self.cooled_at) - self.floor) * left
+        return self._factor(step)
+
+    def _factor(self, step: int) -> float:
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        done = min(1.0, (step - self.warmup) / max(1, self.total - self.warmup))
+        return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def cool_down(self, step: int, steps: int) -> None:
+        """Fall in a straight line to ``floor`` over ``steps`` steps from ``step`` on."""
+        self.cooled_at, self.cooling = step, steps

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from rowsmith.assembly import TrainingExamples
@@ -16,7 +17,7 @@ from rowsmith.modelling import TrainingJob
 from rowsmith.seeds import Seeds
 from rowsmith.table.schema import TableSchema
 from rowsmith_backends.examples import ListedExamples, examples_of
-from rowsmith_backends.optimizers import cosine_schedule, joint_optimizer
+from rowsmith_backends.optimizers import CosineSchedule, joint_optimizer
 from rowsmith_backends.options import ScratchOptions
 from rowsmith_backends.scratch import ScratchModel
 
@@ -119,7 +120,7 @@ def test_the_joint_optimizer_restores_its_state(closed):
         return AutoModelForCausalLM.from_pretrained(closed.directory)
 
     def steps(net: LlamaForCausalLM, optimizer: torch.optim.Optimizer, count: int) -> None:
-        schedule = cosine_schedule(optimizer, warmup=1, total=10)
+        schedule = LambdaLR(optimizer, CosineSchedule(warmup=1, total=10))
         for _ in range(count):
             net(torch.tensor([[1, 4, 8, 12]]), labels=torch.tensor([[1, 4, 8, 12]])).loss.backward()
             optimizer.step()
@@ -136,3 +137,19 @@ def test_the_joint_optimizer_restores_its_state(closed):
     steps(first, before, 2)
     steps(second, after, 2)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_a_schedule_that_is_cut_short_falls_to_its_floor():
+    schedule = CosineSchedule(warmup=2, total=100, floor=0.1)
+    assert [schedule(step) for step in (0, 1, 2, 100, 200)] == pytest.approx([0.5, 1, 1, 0.1, 0.1])
+    before = schedule(40)
+    schedule.cool_down(40, 10)
+    assert schedule(40) == before
+    assert schedule(45) == pytest.approx((before + 0.1) / 2)
+    assert schedule(50) == schedule(60) == pytest.approx(0.1)
+
+
+def test_training_ends_soon_after_the_held_out_loss_stops_falling(tmp_path):
+    trained = train(closed_table(400), tmp_path / "model", validation=100, max_steps=4_000)
+    assert "held-out loss stopped falling" in trained.report.stop_reason
+    assert trained.report.best_step <= trained.report.steps < 2_000

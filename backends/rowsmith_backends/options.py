@@ -23,7 +23,8 @@ class ScratchOptions:
         matrix_learning_rate: Peak rate of Muon for the matrices inside the blocks; 0 leaves them to AdamW.
             By default 0.004 for budgets of up to five epochs, and 0 for longer ones: Muon learns faster,
             and learns rows by heart sooner.
-        weight_decay: Decoupled weight decay.
+        weight_decay: Decoupled weight decay; by default 0.05 for budgets of up to five epochs, and 0.5 for
+            longer ones, where rows would be learned by heart.
         max_values: The most tokens of one closed column.
         max_pieces: The most pieces learned for open columns.
         dtype: Precision of training: ``auto`` tries bfloat16 and float32 and takes the faster.
@@ -36,7 +37,7 @@ class ScratchOptions:
     batch_size: int | None = field(default=None, validator=_positive)
     learning_rate: float = field(default=2e-3, validator=validators.gt(0))
     matrix_learning_rate: float | None = field(default=None, validator=validators.optional(validators.ge(0)))
-    weight_decay: float = field(default=0.2, validator=validators.ge(0))
+    weight_decay: float | None = field(default=None, validator=validators.optional(validators.ge(0)))
     max_values: int = field(default=2_000, validator=validators.ge(2))
     max_pieces: int = field(default=1_000, validator=validators.ge(257))
     dtype: str = field(default="auto", validator=validators.in_(("auto", "float32", "bfloat16")))

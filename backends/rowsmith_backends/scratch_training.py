@@ -34,8 +34,9 @@ __all__ = ["train_scratch"]
 _FOLDS = 4
 _CALIBRATION_STEPS = 7
 _MAX_EPOCHS = 300
-_MUON_EPOCHS = 5
+_FEW_EPOCHS = 5
 _MUON_RATE = 4e-3
+_LIGHT_DECAY, _HEAVY_DECAY = 0.05, 0.5
 
 
 @frozen(kw_only=True)
@@ -57,15 +58,21 @@ class _Setting:
     def optimizer(self, model: LlamaForCausalLM) -> torch.optim.Optimizer:
         rates = self.options
         return joint_optimizer(
-            model, lr=rates.learning_rate, matrix_lr=rates.matrix_learning_rate or 0.0, weight_decay=rates.weight_decay
+            model,
+            lr=rates.learning_rate,
+            matrix_lr=rates.matrix_learning_rate or 0.0,
+            weight_decay=rates.weight_decay or 0.0,
         )
 
     def with_optimizer_for(self, epochs: float) -> _Setting:
-        """Muon where the budget is short: it learns faster, and learns rows by heart sooner."""
-        if self.options.matrix_learning_rate is not None:
-            return self
-        rate = _MUON_RATE if epochs <= _MUON_EPOCHS else 0.0
-        return evolve(self, options=evolve(self.options, matrix_learning_rate=rate))
+        """Muon where the budget is short, for it learns faster, and learns rows by heart sooner."""
+        options = self.options
+        short = epochs <= _FEW_EPOCHS
+        if options.matrix_learning_rate is None:
+            options = evolve(options, matrix_learning_rate=_MUON_RATE if short else 0.0)
+        if options.weight_decay is None:
+            options = evolve(options, weight_decay=_LIGHT_DECAY if short else _HEAVY_DECAY)
+        return evolve(self, options=options)
 
 
 def train_scratch(

@@ -95,6 +95,7 @@ def test_ctrl_c_twice_ends_at_once(environment: dict[str, str]) -> None:
         import os, signal
         from rowsmith.cli.interrupts import interruptible
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             with interruptible():
                 os.kill(os.getpid(), signal.SIGINT)

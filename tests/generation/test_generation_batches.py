@@ -331,7 +331,7 @@ def test_an_interrupt_is_incomplete_with_its_reason(tools):
 @pytest.mark.parametrize("added", [(), ((0, 3),), ((5, 0),), ((1, 0), (0, 9))])
 def test_log_status_and_job_complete_log_and_never_raise(tools, caplog, added):
     batches = add(GenerationBatches(5), *(tools.batch(*sizes) for sizes in added))
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="rowsmith.generation.batches"):
         batches.log_status()
         batches.job_complete()
     assert len(caplog.records) == 2

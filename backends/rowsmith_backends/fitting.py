@@ -1,74 +1,28 @@
 """One fit of a causal language model by the Hugging Face Trainer.
 
-The Trainer runs the loop; what is ours hangs on it as a callback: the exponential average of the
-weights, the held-out curve, the best weights so far, patience, the wall clock, and progress.
+The Trainer runs the loop; what is ours hangs on it as a callback (``keeper``).
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from attrs import define, field, frozen
+from attrs import frozen
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from rowsmith.errors import TrainingError
 from rowsmith.modelling import TrainingProgress
 from rowsmith_backends.examples import Examples
+from rowsmith_backends.fit_plan import FitPlan
+from rowsmith_backends.keeper import Keeper
 from rowsmith_backends.optimizers import CosineSchedule
 
-__all__ = ["Course", "Fit", "FitPlan", "batch_loss", "fit"]
-
-_EMA_DECAY = 0.99
-_COOLING_SHARE = 5
-_AS_GOOD = 1.003
-
-
-@frozen(kw_only=True)
-class Course:
-    """How long a fit goes on.
-
-    Attributes:
-        total_steps: Optimizer steps planned; with a time limit, until a tenth of it has been measured.
-        most_steps: The most optimizer steps, however much time there is.
-        warmup: Steps over which the learning rate rises.
-        decayed: Whether the rate then falls along a cosine; constant otherwise.
-        evaluate_every: Steps between held-out evaluations; 0 for none.
-        patience: Evaluations without a better loss before the learning rate is taken down and the fit ends.
-        max_seconds: Wall-clock guard; None for none.
-        reason: What set the number of steps, when that is worth telling.
-    """
-
-    total_steps: int
-    most_steps: int
-    warmup: int
-    decayed: bool
-    evaluate_every: int
-    patience: int
-    max_seconds: float | None = None
-    reason: str | None = None
-
-
-@frozen(kw_only=True)
-class FitPlan:
-    """What to fit on.
-
-    Attributes:
-        train: Training examples.
-        validation: Held-out examples; None for none.
-        course: How long.
-    """
-
-    train: Examples
-    validation: Examples | None
-    course: Course
+__all__ = ["Fit", "batch_loss", "fit"]
 
 
 @frozen(kw_only=True, eq=False)
@@ -140,131 +94,10 @@ def batch_loss(model: Any, examples: Examples, indices: np.ndarray[Any, Any], bf
     return loss
 
 
-@define(eq=False)
-class _Keeper(TrainerCallback):
-    """Averages weights, keeps the best, and decides when to end early."""
-
-    model: Any
-    plan: FitPlan
-    schedule: CosineSchedule
-    progress: Callable[[TrainingProgress], None]
-    phase: str
-    started: float = field(factory=time.monotonic)
-    average: list[torch.Tensor] = field(factory=list)
-    best: list[torch.Tensor] = field(factory=list)
-    best_step: int = 0
-    best_loss: float | None = None
-    curve: list[tuple[int, float]] = field(factory=list)
-    stop_reason: str = "all steps done"
-    planned: bool = False
-    loss: float | None = None
-
-    def weights(self) -> list[torch.Tensor]:
-        return [weight.detach() for weight in self.model.parameters()]
-
-    @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The model holds the averaged weights inside the block."""
-        current = [weight.clone() for weight in self.weights()]
-        self._load(self.average)
-        try:
-            yield
-        finally:
-            self._load(current)
-
-    def _load(self, source: Sequence[torch.Tensor]) -> None:
-        with torch.no_grad():
-            torch._foreach_copy_(self.weights(), list(source))
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if not self.average:
-            self.average = [weight.clone() for weight in self.weights()]
-        decay = min(_EMA_DECAY, (1 + state.global_step) / (10 + state.global_step))
-        torch._foreach_lerp_(self.average, self.weights(), 1 - decay)
-        if self.plan.course.max_seconds is not None:
-            self._keep_time(state, control, self.plan.course.max_seconds)
-
-    def _keep_time(self, state: Any, control: Any, limit: float) -> None:
-        """Count on from real steps once a tenth of the time is over, and end in time in any case."""
-        elapsed, step = time.monotonic() - self.started, state.global_step
-        if elapsed > limit and step < state.max_steps:
-            self.stop_reason = f"the time was up after {step} of {state.max_steps} steps"
-            control.should_training_stop = True
-        possible = int((limit - elapsed) / elapsed * step)
-        if not self.planned and elapsed > limit / 10 and self.schedule.cooled_at is None:
-            self.planned = True
-            state.max_steps = self.schedule.total = max(
-                step + 1, min(step + int(0.98 * possible), self.plan.course.most_steps)
-            )
-        slower = step + possible < state.max_steps and possible <= step // _COOLING_SHARE
-        if self.planned and slower and self.schedule.cooled_at is None:
-            self.schedule.cool_down(step, max(1, possible))
-            self.stop_reason = f"the time allowed {step + possible} of {state.max_steps} steps"
-            state.max_steps = step + max(1, possible)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is None:
-            return
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss} at step {state.global_step}: lower model.options.learning_rate and "
-                "model.options.matrix_learning_rate, or set model.options.dtype to float32."
-            )
-        self.loss = loss
-        self._tell(state)
-
-    def _tell(self, state: Any) -> None:
-        self.progress(
-            TrainingProgress(
-                step=state.global_step,
-                total_steps=state.max_steps,
-                loss=self.loss,
-                validation_loss=self.curve[-1][1] if self.curve else None,
-                seconds=time.monotonic() - self.started,
-                phase=self.phase,
-            )
-        )
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-        loss = metrics["eval_loss"]
-        self.curve.append((state.global_step, loss))
-        lowest = min(value for _, value in self.curve)
-        # Within the noise of a held-out set, later weights are better ones: their learning rate is lower.
-        if loss <= lowest * _AS_GOOD:
-            self.best_loss, self.best_step = loss, state.global_step
-            self.best = [weight.clone() for weight in self.average]
-        losses = [value for _, value in self.curve]
-        waited = len(losses) - 1 - int(np.argmin(losses))
-        if waited >= self.plan.course.patience and self.schedule.cooled_at is None:
-            self._finish_soon(state)
-        self._tell(state)
-
-    def _finish_soon(self, state: Any) -> None:
-        """Take the learning rate down from here: more steps at this rate would only learn rows by heart."""
-        course = self.plan.course
-        steps = max(1, state.global_step // _COOLING_SHARE) if course.decayed else 1
-        if state.global_step + steps < state.max_steps:
-            self.schedule.cool_down(state.global_step, steps)
-            self.stop_reason = (
-                f"the held-out loss stopped falling by step {state.global_step} of {course.total_steps}, "
-                f"so training was ended with {steps} steps of falling rate"
-            )
-            state.max_steps = state.global_step + steps
-
-    def finish(self, step: int) -> None:
-        """Leave the model with the weights to keep."""
-        if self.best:
-            self._load(self.best)
-        elif self.average:
-            self.best_step = step
-            self._load(self.average)
-
-
 class _AveragedTrainer(Trainer):
     """A Trainer that evaluates the averaged weights."""
 
-    keeper: _Keeper
+    keeper: Keeper
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         with self.keeper.averaged():
@@ -313,7 +146,7 @@ def fit(
         return _tensors(source.batch(np.array([-1 - i for i in indices] if held else indices)))
 
     with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch:
-        keeper = _Keeper(model, plan, schedule, progress, phase)
+        keeper = Keeper(model, plan, schedule, progress, phase)
         trainer = _AveragedTrainer(
             model=model,
             args=_arguments(scratch, plan, batch_size, bf16, seed),

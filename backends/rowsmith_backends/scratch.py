@@ -130,13 +130,16 @@ class ScratchModel(TableModel):
             )
         model_schema = model_schema_of(columns, schema, self.options.max_values)
         vocabulary = learn_vocabulary(columns, model_schema, max_pieces=self.options.max_pieces)
-        bare = build_tokenizer(vocabulary, max_length=1 << 20)
-        store = encode_table(columns, vocabulary, lambda texts: _encode(bare, texts))
-        max_length = int(store.lengths.max() * 1.25) + 2 if not vocabulary.closed else int(store.lengths.max()) + 2
+        tokenizer = build_tokenizer(vocabulary)
+        store = encode_table(columns, vocabulary, lambda texts: _encode(tokenizer, texts))
+        longest = int(store.lengths.max())
+        # Text may run longer than any text seen; a column of one token never does.
+        max_length = (longest if vocabulary.closed else longest * 5 // 4) + 2
+        tokenizer.model_max_length = max_length
         return PreparedModel(
             model_schema=model_schema,
             metadata=_metadata(max_length, vocabulary),
-            tokenizer=build_tokenizer(vocabulary, max_length),
+            tokenizer=tokenizer,
             vocabulary=vocabulary,
             token_store=store,
             cross_validated=columns.num_rows < CROSS_VALIDATED_ROWS,

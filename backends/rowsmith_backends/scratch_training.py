@@ -21,7 +21,8 @@ from transformers.utils import logging
 from rowsmith.errors import TrainingError
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingProgress, TrainingReport
 from rowsmith_backends.examples import Examples, SomeExamples, examples_of
-from rowsmith_backends.fitting import Course, Fit, FitPlan, batch_loss, fit
+from rowsmith_backends.fit_plan import Course, FitPlan
+from rowsmith_backends.fitting import Fit, batch_loss, fit
 from rowsmith_backends.optimizers import joint_optimizer
 
 if TYPE_CHECKING:

@@ -127,12 +127,11 @@ def _splits(vocabulary: Vocabulary) -> list[str]:
     return patterns
 
 
-def build_tokenizer(vocabulary: Vocabulary, max_length: int) -> PreTrainedTokenizerFast:
+def build_tokenizer(vocabulary: Vocabulary) -> PreTrainedTokenizerFast:
     """An ordinary fast tokenizer whose ids are the vocabulary's.
 
     Args:
         vocabulary: The tokens.
-        max_length: The model's context, in tokens.
 
     Returns:
         The tokenizer; text of records is encoded without losing a byte, as long as every closed value
@@ -170,7 +169,6 @@ def build_tokenizer(vocabulary: Vocabulary, max_length: int) -> PreTrainedTokeni
         eos_token=EOS,
         pad_token=PAD,
         unk_token=UNKNOWN,
-        model_max_length=max_length,
         padding_side="right",
         clean_up_tokenization_spaces=False,
     )

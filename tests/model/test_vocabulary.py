@@ -21,7 +21,7 @@ from .tables import schema, table, tables
 def _model(columns, table_schema, max_values=2_000, min_rows=2):
     model_schema = model_schema_of(columns, table_schema, max_values)
     vocabulary = learn_vocabulary(columns, model_schema, max_pieces=300, min_rows=min_rows)
-    tokenizer = build_tokenizer(vocabulary, 1_000)
+    tokenizer = build_tokenizer(vocabulary)
     store = encode_table(
         columns, vocabulary, lambda texts: [tokenizer(t, add_special_tokens=False).input_ids for t in texts]
     )

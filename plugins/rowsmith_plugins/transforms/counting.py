@@ -42,20 +42,23 @@ def count_values(columns: pa.Table, name: str) -> Counted:
 def is_wide(counts: npt.NDArray[np.int64], max_values: int) -> bool:
     """Whether a numeric column has too many values for one token a value.
 
-    It has when there are more than ``max_values``; or at least 50 and those that 10 rows or more
-    have cover less than half of the rows; or, for short tables, at least 20 and those that 5 rows
-    or more have cover less than half.
+    It has when there are more than ``max_values``, unless values that 10 rows or more have cover nine
+    tenths of the rows (a price list, not a measurement) and are no more than five times as many; or at
+    least 50 and those that 10 rows or more have cover less than half of the rows; or, for short tables,
+    at least 20 and those that 5 rows or more have cover less than half.
 
     Args:
         counts: The rows of each distinct value, nulls left out.
-        max_values: The most values that get a token of their own.
+        max_values: The most values that get a token of their own without covering the rows.
     """
     rows = int(counts.sum())
 
-    def sparse(times: int) -> bool:
-        return int(counts[counts >= times].sum()) * 2 < rows
+    def covers(share: float, times: int) -> bool:
+        return int(counts[counts >= times].sum()) >= share * rows
 
-    return len(counts) > max_values or (len(counts) >= 50 and sparse(10)) or (len(counts) >= 20 and sparse(5))
+    if len(counts) > max_values:
+        return not (covers(0.9, 10) and int((counts >= 10).sum()) <= 5 * max_values)
+    return (len(counts) >= 50 and not covers(0.5, 10)) or (len(counts) >= 20 and not covers(0.5, 5))
 
 
 def nearest(values: npt.NDArray[np.float64], grid: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

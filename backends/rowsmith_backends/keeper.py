@@ -1,0 +1,172 @@
+"""What hangs on the Trainer during a fit: averaged weights, the best of them, and when to end.
+
+A fit ends early in two ways, and in both the learning rate is taken down first, because weights of a
+falling rate are better than any average of earlier ones: when the held-out loss has stopped falling,
+and when the machine turns out too slow for the steps that were planned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import define, field
+from transformers import TrainerCallback
+
+from rowsmith.errors import TrainingError
+from rowsmith.modelling import TrainingProgress
+from rowsmith_backends.fit_plan import FitPlan
+from rowsmith_backends.optimizers import CosineSchedule
+
+__all__ = ["Keeper"]
+
+_EMA_DECAY = 0.99
+_COOLING_SHARE = 5
+_AS_GOOD = 1.003
+
+
+@define(eq=False)
+class Keeper(TrainerCallback):
+    """Averages weights, keeps the best, and decides when to end early.
+
+    Attributes:
+        model: The model in training.
+        plan: What it is fitted on, and for how long.
+        schedule: Its learning rate, which is taken down here.
+        progress: Called at every report.
+        phase: What is being fitted, for reports.
+        started: When the fit began, on the monotonic clock.
+        average: The averaged weights.
+        best: The averaged weights to keep, once there was an evaluation.
+        best_step: The step they are of.
+        best_loss: Their held-out loss, in nats per token.
+        curve: Held-out losses by step.
+        stop_reason: Why the fit ended.
+        planned: Whether the steps have been counted from real ones.
+        loss: The last training loss, in nats per token.
+    """
+
+    model: Any
+    plan: FitPlan
+    schedule: CosineSchedule
+    progress: Callable[[TrainingProgress], None]
+    phase: str
+    started: float = field(factory=time.monotonic)
+    average: list[torch.Tensor] = field(factory=list)
+    best: list[torch.Tensor] = field(factory=list)
+    best_step: int = 0
+    best_loss: float | None = None
+    curve: list[tuple[int, float]] = field(factory=list)
+    stop_reason: str = "all steps done"
+    planned: bool = False
+    loss: float | None = None
+
+    def weights(self) -> list[torch.Tensor]:
+        """The model's weights, not copied."""
+        return [weight.detach() for weight in self.model.parameters()]
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model holds the averaged weights inside the block."""
+        current = [weight.clone() for weight in self.weights()]
+        self._load(self.average)
+        try:
+            yield
+        finally:
+            self._load(current)
+
+    def _load(self, source: Sequence[torch.Tensor]) -> None:
+        with torch.no_grad():
+            torch._foreach_copy_(self.weights(), list(source))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Take the step into the average, and look at the clock."""
+        if not self.average:
+            self.average = [weight.clone() for weight in self.weights()]
+        decay = min(_EMA_DECAY, (1 + state.global_step) / (10 + state.global_step))
+        torch._foreach_lerp_(self.average, self.weights(), 1 - decay)
+        if self.plan.course.max_seconds is not None:
+            self._keep_time(state, control, self.plan.course.max_seconds)
+
+    def _keep_time(self, state: Any, control: Any, limit: float) -> None:
+        """Count on from real steps once a tenth of the time is over, and end in time in any case."""
+        elapsed, step = time.monotonic() - self.started, state.global_step
+        if elapsed > limit and step < state.max_steps:
+            self.stop_reason = f"the time was up after {step} of {state.max_steps} steps"
+            control.should_training_stop = True
+        possible = int((limit - elapsed) / elapsed * step)
+        if not self.planned and elapsed > limit / 10 and self.schedule.cooled_at is None:
+            self.planned = True
+            state.max_steps = self.schedule.total = max(
+                step + 1, min(step + int(0.98 * possible), self.plan.course.most_steps)
+            )
+        slower = step + possible < state.max_steps and possible <= step // _COOLING_SHARE
+        if self.planned and slower and self.schedule.cooled_at is None:
+            self.schedule.cool_down(step, max(1, possible))
+            self.stop_reason = f"the time allowed {step + possible} of {state.max_steps} steps"
+            state.max_steps = step + max(1, possible)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        """Report the loss, and stop at one that is not finite."""
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} at step {state.global_step}: lower model.options.learning_rate and "
+                "model.options.matrix_learning_rate, or set model.options.dtype to float32."
+            )
+        self.loss = loss
+        self._tell(state)
+
+    def _tell(self, state: Any) -> None:
+        self.progress(
+            TrainingProgress(
+                step=state.global_step,
+                total_steps=state.max_steps,
+                loss=self.loss,
+                validation_loss=self.curve[-1][1] if self.curve else None,
+                seconds=time.monotonic() - self.started,
+                phase=self.phase,
+            )
+        )
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
+        """Keep the weights if they are as good as any, and end soon if none got better for a while."""
+        loss = metrics["eval_loss"]
+        self.curve.append((state.global_step, loss))
+        lowest = min(value for _, value in self.curve)
+        # Within the noise of a held-out set, later weights are better ones: their learning rate is lower.
+        if loss <= lowest * _AS_GOOD:
+            self.best_loss, self.best_step = loss, state.global_step
+            self.best = [weight.clone() for weight in self.average]
+        losses = [value for _, value in self.curve]
+        waited = len(losses) - 1 - int(np.argmin(losses))
+        if waited >= self.plan.course.patience and self.schedule.cooled_at is None:
+            self._finish_soon(state)
+        self._tell(state)
+
+    def _finish_soon(self, state: Any) -> None:
+        """Take the learning rate down from here: more steps at this rate would only learn rows by heart."""
+        course = self.plan.course
+        steps = max(1, state.global_step // _COOLING_SHARE) if course.decayed else 1
+        if state.global_step + steps < state.max_steps:
+            self.schedule.cool_down(state.global_step, steps)
+            self.stop_reason = (
+                f"the held-out loss stopped falling by step {state.global_step} of {course.total_steps}, "
+                f"so training was ended with {steps} steps of falling rate"
+            )
+            state.max_steps = state.global_step + steps
+
+    def finish(self, step: int) -> None:
+        """Leave the model with the weights to keep."""
+        if self.best:
+            self._load(self.best)
+        elif self.average:
+            self.best_step = step
+            self._load(self.average)

@@ -59,8 +59,10 @@ def ranks(numbers: Any) -> Any:
     ("numbers", "expected"),
     [
         (rng().normal(0, 1e6, 5000), ("n", "n.1")),
-        (np.arange(5000) % 301, ("n", "n.1")),
         (np.arange(5000) % 300, ("n",)),
+        (np.arange(5000) % 301, ("n",)),  # more than 300 values, but each in many rows
+        (np.arange(5000) % 1000, ("n", "n.1")),
+        (np.arange(20_000) % 1600, ("n", "n.1")),
         (np.arange(60), ("n",)),
     ],
 )

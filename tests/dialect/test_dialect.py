@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -278,29 +277,3 @@ def test_lines_end_at_line_feeds_alone(text: str) -> None:
     assert "\n".join(lines) == text.removesuffix("\n")
     assert not any("\n" in line for line in lines)
     assert len(lines) == text.count("\n") + (not text.endswith("\n") and bool(text))
-
-
-def wide_table(rows: int) -> tuple[ModelSchema, pa.Table]:
-    random = np.random.default_rng(0)
-    columns, arrays = [], []
-    for place in range(15):
-        values = [f"value {i}" for i in range(20)] if place % 3 else [str(i) for i in range(5000)]
-        kind = STRING if place % 3 else NUMBER
-        closed = tuple(values) if place % 2 else None
-        columns.append(column(f"column {place}", kind, integral=kind is NUMBER, values=closed, nullable=True))
-        arrays.append(from_codes(values, random.integers(-1, len(values), rows)))
-    return ModelSchema(columns=tuple(columns)), pa.table(arrays, names=[c.name for c in columns])
-
-
-@pytest.mark.slow
-def test_speed() -> None:
-    schema, table = wide_table(100_000)
-    it = RecordDialect(schema)
-    start = time.perf_counter()
-    lines = it.encode(table)
-    middle = time.perf_counter()
-    for line in lines[:50_000]:
-        it.decode(line)
-    end = time.perf_counter()
-    assert 100_000 / (middle - start) > 300_000
-    assert 50_000 / (end - middle) > 50_000

@@ -56,6 +56,7 @@ class Run:
         directory: Where it writes.
         reporter: Hears of its progress.
         on_batch: Called with every batch while its texts and errors are still there.
+        resume: Whether finished work found in the run directory is taken up.
     """
 
     config: RunConfig
@@ -63,6 +64,7 @@ class Run:
     directory: RunDirectory
     reporter: Reporter = field(factory=Reporter)
     on_batch: Callable[[BatchFinished], None] | None = None
+    resume: bool = False
 
     @property
     def seeds(self) -> Seeds:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 
 from rowsmith.token_store import Ints
 
 __all__ = ["pack"]
+
+_FEW = 16
+"""From so many records an example on, searching each example's end beats finding all records' at once."""
 
 
 def pack(lengths: Ints, room: int, cap: int | None = None) -> tuple[Ints, Ints]:
@@ -21,27 +26,36 @@ def pack(lengths: Ints, room: int, cap: int | None = None) -> tuple[Ints, Ints]:
         Where each example begins and where it ends, exclusive; int64 ``[examples]`` each.
     """
     count = len(lengths)
-    ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
-    following = np.searchsorted(ends, ends[:-1] + room, side="right") - 1
-    if cap is not None:
-        following = np.minimum(following, np.arange(count) + cap)
-    starts = _starts(following)
+    if count and (lengths == lengths[0]).all():
+        fitting = room // int(lengths[0]) if lengths[0] else count
+        starts = np.arange(0, count, fitting if cap is None else min(fitting, cap))
+    elif cap == 1 or not count:
+        starts = np.arange(count)
+    else:
+        starts = _starts(np.cumsum(lengths, dtype=np.int64), room, cap or count)
     return starts, np.append(starts[1:], count)[: len(starts)]
 
 
-def _starts(following: Ints) -> Ints:
+def _starts(ends: Ints, room: int, cap: int) -> Ints:
+    """Where examples begin, from where records end."""
+    count = len(ends)
+    if count < _FEW * (ends[-1] // room + 1):
+        begins = np.append(np.zeros(1, dtype=np.int64), ends[:-1])
+        following = np.searchsorted(ends, begins + room, side="right")
+        return _jumps(np.minimum(following, np.arange(count) + cap).tolist())
+    starts, place, begin = [], 0, 0
+    while place < count:
+        starts.append(place)
+        place = bisect_right(ends, begin + room, place, min(count, place + cap))
+        begin = int(ends[place - 1])
+    return np.array(starts, dtype=np.int64)
+
+
+def _jumps(following: list[int]) -> Ints:
     """The places met from 0 to the end; ``following`` says where the example that begins at each ends."""
-    count = len(following)
-    step = int(following[0]) if count else 1
-    if (following == np.minimum(np.arange(count) + step, count)).all():
-        return np.arange(0, count, step)
-    return np.array(_jumps(following.tolist()), dtype=np.int64)
-
-
-def _jumps(following: list[int]) -> list[int]:
     places = []
     place = 0
     while place < len(following):
         places.append(place)
         place = following[place]
-    return places
+    return np.array(places, dtype=np.int64)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from rowsmith.dialect import json_string
@@ -45,10 +46,10 @@ def open_texts(columns: pa.Table, schema: ModelSchema) -> dict[str, Counter[str]
         if column.closed:
             continue
         values, codes = distinct(columns, column.name)
-        counts = Counter(codes.tolist())
+        counts = np.bincount(codes[codes >= 0], minlength=len(values)).tolist()
         text = column.kind is JsonKind.STRING
         found[column.name] = Counter(
-            {json_string(value)[1:-1] if text else value: counts[i] for i, value in enumerate(values) if counts[i]}
+            {json_string(value)[1:-1] if text else value: rows for value, rows in zip(values, counts, strict=True)}
         )
     return found
 

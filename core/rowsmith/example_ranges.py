@@ -82,9 +82,12 @@ class ExampleRanges:
     @property
     def lengths(self) -> Ints:
         """Tokens of each example, prompt and special tokens included; int64 ``[examples]``."""
+        around, uniform = len(self.prefix) + 1, self.store.uniform_length
+        if uniform is not None:
+            return self.num_records * uniform + around
         ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.store.lengths[self.order])])
         records: Ints = ends[self.stops] - ends[self.starts]
-        return records + len(self.prefix) + 1
+        return records + around
 
     def example(self, index: int) -> dict[str, list[int]]:
         """One example as lists, without padding.

@@ -18,6 +18,7 @@ import pyarrow as pa
 from attrs import field, frozen
 
 from rowsmith.errors import DataError
+from rowsmith.spooling import spooled
 
 __all__ = ["Ids", "Ints", "TokenStore", "tokenize_text"]
 
@@ -70,14 +71,17 @@ class TokenStore:
     @cached_property
     def lengths(self) -> Ints:
         """Tokens of each record; int64 ``[n]``."""
-        return np.diff(self.offsets)
+        if self.uniform_length is not None:
+            return np.broadcast_to(np.int64(self.uniform_length), (len(self),))
+        return spooled(np.diff(self.offsets))
 
     @cached_property
     def uniform_length(self) -> int | None:
         """The length that all records share, or None."""
-        if not len(self) or self.lengths.min() != self.lengths.max():
+        if not len(self):
             return None
-        return int(self.lengths[0])
+        lengths = np.diff(self.offsets)
+        return int(lengths[0]) if (lengths == lengths[0]).all() else None
 
     def record(self, index: int) -> Ids:
         """The ids of one record, as a view."""

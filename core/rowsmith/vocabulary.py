@@ -252,30 +252,27 @@ class Vocabulary:
             merges=tuple((bytes.fromhex(left), bytes.fromhex(right)) for left, right in state["merges"]),
         )
 
-    def closed_ids(
-        self, item: ClosedField, values: Sequence[str], codes: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.int64]:
-        """Ids of a closed column's cells.
+    def closed_lookup(self, item: ClosedField, values: Sequence[str], nulls: bool) -> npt.NDArray[np.int64]:
+        """The ids of a closed column's values.
 
         Args:
             item: The column's tokens.
-            values: Distinct spelled values.
-            codes: For each row, an index into ``values``; -1 for null.
+            values: Spelled values, each once.
+            nulls: Whether null occurs.
 
         Returns:
-            One id a row.
+            The id of each value, and null's in the last place.
 
         Raises:
             DataError: A value has no token, and the column has no "other" token.
         """
         known = {value: item.start + offset for offset, value in enumerate(item.values)}
         other = known.get(OTHER)
-        table = [known.get(value, other) for value in values] + [known.get(None, other)]
-        used = np.unique(codes)
-        for code in used:
-            if table[code] is None:
+        ids = [known.get(value, other) for value in (*values, None)]
+        for value, found in zip((*values, None), ids, strict=True):
+            if found is None and (nulls or value is not None):
                 raise DataError(
-                    f"column {item.name!r}: {'null' if code < 0 else repr(values[code])} was not in the training "
+                    f"column {item.name!r}: {'null' if value is None else repr(value)} was not in the training "
                     "table, and the column has no token for other values"
                 )
-        return np.array([-1 if token is None else token for token in table], dtype=np.int64)[codes]
+        return np.array([self.unknown_id if found is None else found for found in ids], dtype=np.int64)

@@ -2,7 +2,8 @@
 
 A spelled column is a single-chunk ``dictionary<int32, string>`` array. Nulls are null codes; the
 dictionary never holds a null and never holds a value twice. It may hold values that no row uses,
-as after taking some rows of a table; ``distinct`` leaves those out.
+as after taking some rows of a table; ``distinct`` leaves those out. The codes of long columns lie in
+mapped files (see ``rowsmith.spooling``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["CODED_TEXT", "codes_of", "compact", "distinct", "from_codes", "replace_column", "single_array", "spelled"]
+from rowsmith.spooling import spooled
+
+__all__ = [
+    "CODED_TEXT",
+    "codes_of",
+    "compact",
+    "distinct",
+    "from_codes",
+    "replace_column",
+    "single_array",
+    "spelled",
+    "take_rows",
+]
 
 Codes = npt.NDArray[np.int32]
 """Positions in a list of values, one for each row; -1 for null."""
@@ -62,9 +75,14 @@ def from_codes(values: Sequence[str], codes: npt.NDArray[Any]) -> pa.DictionaryA
 
 def spelled(dictionary: pa.StringArray, codes: Codes) -> pa.DictionaryArray:
     """A spelled column from an Arrow array of values and the code of each row, which are not checked."""
+    codes = spooled(np.asarray(codes, dtype=np.int32))
     missing = codes < 0
-    mask = missing if missing.any() else None
-    return pa.DictionaryArray.from_arrays(pa.array(codes, type=pa.int32(), mask=mask), dictionary, safe=False)
+    if not missing.any():
+        return pa.DictionaryArray.from_arrays(pa.array(codes), dictionary, safe=False)
+    validity = np.packbits(~missing, bitorder="little")
+    buffers = [pa.py_buffer(validity), pa.py_buffer(np.ascontiguousarray(codes))]
+    indices = pa.Array.from_buffers(pa.int32(), len(codes), buffers)
+    return pa.DictionaryArray.from_arrays(indices, dictionary, safe=False)
 
 
 def codes_of(array: pa.DictionaryArray) -> Codes:
@@ -97,7 +115,27 @@ def single_array(column: pa.ChunkedArray | pa.DictionaryArray) -> pa.DictionaryA
         return column.chunk(0)
     if column.num_chunks == 0:
         return spelled(pa.array([], type=pa.string()), np.zeros(0, dtype=np.int32))
-    return column.unify_dictionaries().combine_chunks()
+    array = column.unify_dictionaries().combine_chunks()
+    return spelled(array.dictionary, codes_of(array))
+
+
+def take_rows(columns: pa.Table, rows: npt.NDArray[Any]) -> pa.Table:
+    """Some rows of a spelled table.
+
+    Args:
+        columns: The table.
+        rows: Row numbers from 0, in the order wanted.
+
+    Returns:
+        The rows; the table itself where ``rows`` are all of them in order.
+    """
+    if len(rows) == columns.num_rows and np.array_equal(rows, np.arange(columns.num_rows)):
+        return columns
+    arrays = {}
+    for name in columns.column_names:
+        array = single_array(columns.column(name))
+        arrays[name] = spelled(array.dictionary, codes_of(array)[rows])
+    return pa.table(arrays)
 
 
 def replace_column(columns: pa.Table, name: str, arrays: Mapping[str, pa.DictionaryArray]) -> pa.Table:

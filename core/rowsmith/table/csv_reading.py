@@ -7,8 +7,10 @@ bar) is told from the header.
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO
 
 import pyarrow as pa
 from pyarrow import csv
@@ -20,6 +22,7 @@ from rowsmith.table.frames import check_names
 from rowsmith.table.inference import ANY_TYPE
 from rowsmith.table.limits import Limits
 from rowsmith.table.schema import Source, Storage
+from rowsmith.table.text_source import BOM, Look, TextSource, check_text
 
 __all__ = ["DELIMITERS", "read_csv"]
 
@@ -29,63 +32,38 @@ _HEAD = 1 << 16
 _SAMPLE_ROWS = 20
 _BLOCK = 1 << 22
 _LARGEST_BLOCK = 2**31 - 2
+_GATHERED_ROWS = 1 << 18
 _END = b"rowsmith-end-of-file"
-_BYTE_ORDER_MARKS = {
-    b"\xff\xfe\x00\x00": "UTF-32",
-    b"\x00\x00\xfe\xff": "UTF-32",
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-}
 
 
-def read_csv(data: bytes, where: str, limits: Limits) -> Mapping[str, Encoded]:
-    """Read delimited text.
+def read_csv(source: TextSource, limits: Limits) -> Mapping[str, Encoded]:
+    """Read delimited text, a block at a time.
 
     Args:
-        data: The whole file.
-        where: The file, for messages.
-        limits: Bounds on its rows and columns.
+        source: The file.
+        limits: Bounds on its bytes, rows and columns.
 
     Returns:
         Spelled columns by name, at least one row.
 
     Raises:
         DataError: The text is damaged or not a table; the message names row or byte.
+        OSError: The file cannot be read.
     """
-    check_encoding(data, where)
-    delimiter, width = _sniff(data)
+    where, look = str(source), source.look(limits)
+    check_text(look, where)
+    delimiter, width = _sniff(look.head)
     limits.check_shape(where, 0, width)
-    rows = _parse(data, where, delimiter, width)
-    limits.check_shape(where, rows.num_rows, rows.num_columns)
-    names = check_names([column[0].as_py() or "" for column in rows.columns])
-    if rows.num_rows < 2:
+    arrays = _parse(source, look, delimiter, width)
+    rows = len(arrays[0])
+    limits.check_shape(where, rows, len(arrays))
+    names = check_names([array[0].as_py() or "" for array in arrays])
+    if rows < 2:
         raise DataError(f"{where} has a header but no rows; at least one row is needed")
     storage = Storage(source=Source.CSV, delimiter=delimiter)
-    body = rows.slice(1)
     return {
-        name: Encoded(compact(single_array(column)), storage, ANY_TYPE)
-        for name, column in zip(names, body.columns, strict=True)
+        name: Encoded(compact(array.slice(1)), storage, ANY_TYPE) for name, array in zip(names, arrays, strict=True)
     }
-
-
-def check_encoding(data: bytes, where: str) -> None:
-    """Refuse what is not text in UTF-8 at the first look.
-
-    Args:
-        data: The whole file.
-        where: The file, for messages.
-
-    Raises:
-        DataError: The file is empty, holds NUL, or starts like UTF-16 or UTF-32.
-    """
-    for mark, encoding in _BYTE_ORDER_MARKS.items():
-        if data.startswith(mark):
-            raise DataError(f"{where} is written in {encoding}; save it as UTF-8")
-    nul = data.find(b"\0")
-    if nul >= 0:
-        raise DataError(f"{where} holds a NUL at byte {nul}; it is damaged, compressed or not text in UTF-8")
-    if not data.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n"):
-        raise DataError(f"{where} is empty; at least a header and one row are needed")
 
 
 def _sniff(data: bytes) -> tuple[str, int]:
@@ -100,7 +78,7 @@ def _sniff(data: bytes) -> tuple[str, int]:
 def _widths(data: bytes, delimiter: str) -> list[int]:
     """The number of fields of each of the first records that are not blank."""
     field = re.compile(rb'(?:"[^"]*(?:""[^"]*)*")?[^\r\n' + re.escape(delimiter.encode()) + rb"]*")
-    end, position = min(len(data), _HEAD), 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    end, position = min(len(data), _HEAD), len(BOM) if data.startswith(BOM) else 0
     widths: list[int] = []
     while len(widths) < _SAMPLE_ROWS and (position < end or not widths):
         width, start = 1, position
@@ -119,56 +97,98 @@ def _after(field: re.Pattern[bytes], data: bytes, position: int) -> int:
     return found.end() if found else position
 
 
-def _parse(data: bytes, where: str, delimiter: str, width: int) -> pa.Table:
-    """All records, the header first, as coded text in columns f0, f1 and so on."""
-    quoted = b'"' in data
-    if not data.endswith((b"\n", b"\r")):
-        data += b"\n"
-    if quoted:
+def _parse(source: TextSource, look: Look, delimiter: str, width: int) -> list[pa.DictionaryArray]:
+    """All records, the header first, by column."""
+    tail = b"" if look.ended else b"\n"
+    if look.quoted:
         # A quote left open swallows this last record; nothing else in Arrow tells of it.
-        data = b"".join((data, _END, delimiter.encode() * (width - 1), b"\n"))
-    rows = _arrow_rows(data, where, delimiter, width)
-    if not quoted:
-        return rows
-    if rows.column(0)[-1].as_py() != _END.decode():
-        raise DataError(f"{where}, row {rows.num_rows - 1}: a quote is opened and never closed; close it or remove it")
-    return rows.slice(0, rows.num_rows - 1)
+        tail += _END + delimiter.encode() * (width - 1) + b"\n"
+    arrays = _arrow_rows(source, look, tail, delimiter, width)
+    if not look.quoted:
+        return arrays
+    rows = len(arrays[0]) - 1
+    if arrays[0][rows].as_py() != _END.decode():
+        raise DataError(f"{source}, row {rows}: a quote is opened and never closed; close it or remove it")
+    return [array.slice(0, rows) for array in arrays]
 
 
-def _arrow_rows(data: bytes, where: str, delimiter: str, width: int) -> pa.Table:
+def _arrow_rows(source: TextSource, look: Look, tail: bytes, delimiter: str, width: int) -> list[pa.DictionaryArray]:
+    block = min(look.size + len(tail) + 1, _LARGEST_BLOCK)
     try:
-        return _arrow_parse(data, delimiter, width, _BLOCK, threads=True)
+        return _gathered(_batches(source, look, tail, delimiter, width, block=min(block, _BLOCK), threads=True))
     except pa.ArrowException:
         pass
     # Once more without threads, for the row's number, and in one block, for very long fields.
     try:
-        return _arrow_parse(data, delimiter, width, min(len(data) + 1, _LARGEST_BLOCK), threads=False)
+        return _gathered(_batches(source, look, tail, delimiter, width, block=block, threads=False))
     except pa.ArrowException as error:
-        raise _explained(str(error), data, where) from error
+        raise _explained(str(error), source) from error
 
 
-def _arrow_parse(data: bytes, delimiter: str, width: int, block: int, *, threads: bool) -> pa.Table:
-    return csv.read_csv(
-        pa.py_buffer(data),
-        read_options=csv.ReadOptions(autogenerate_column_names=True, use_threads=threads, block_size=block),
-        parse_options=csv.ParseOptions(
-            delimiter=delimiter, newlines_in_values=b'"' in data, ignore_empty_lines=width > 1
-        ),
-        convert_options=csv.ConvertOptions(
-            column_types={f"f{place}": CODED_TEXT for place in range(width)},
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
+def _batches(
+    source: TextSource, look: Look, tail: bytes, delimiter: str, width: int, *, block: int, threads: bool
+) -> Iterator[pa.RecordBatch]:
+    with source.open() as stream:
+        yield from csv.open_csv(
+            pa.PythonFile(_Continued(stream, tail), mode="r"),
+            read_options=csv.ReadOptions(autogenerate_column_names=True, use_threads=threads, block_size=block),
+            parse_options=csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=look.quoted, ignore_empty_lines=width > 1
+            ),
+            convert_options=csv.ConvertOptions(
+                column_types={f"f{place}": CODED_TEXT for place in range(width)},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
 
 
-def _explained(message: str, data: bytes, where: str) -> DataError:
+class _Continued(io.RawIOBase):
+    """A stream, then some more bytes."""
+
+    def __init__(self, stream: IO[bytes], tail: bytes) -> None:
+        self._streams = [io.BytesIO(tail), stream]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        filled = 0
+        # Arrow takes a block that is not full for one without a line end.
+        while self._streams and filled < len(buffer):
+            found = self._streams[-1].read(len(buffer) - filled)
+            buffer[filled : filled + len(found)] = found
+            filled += len(found)
+            if not found:
+                self._streams.pop()
+        return filled
+
+
+def _gathered(batches: Iterable[pa.RecordBatch]) -> list[pa.DictionaryArray]:
+    """The columns of all batches, joined in stages, so that no more than one stage is in memory."""
+    parts: list[list[pa.DictionaryArray]] = []
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(each.num_rows for each in waiting) >= _GATHERED_ROWS:
+            parts.append(_joined(waiting))
+            waiting = []
+    if waiting or not parts:
+        parts.append(_joined(waiting))
+    return [single_array(pa.chunked_array(list(chunks))) for chunks in zip(*parts, strict=True)]
+
+
+def _joined(batches: list[pa.RecordBatch]) -> list[pa.DictionaryArray]:
+    return [single_array(column) for column in pa.Table.from_batches(batches).columns]
+
+
+def _explained(message: str, where: TextSource) -> DataError:
     try:
-        data.decode()
+        where.read().decode()
     except UnicodeDecodeError as error:
         return DataError(
-            f"{where} is not UTF-8 at byte {error.start} (0x{data[error.start]:02x}); "
+            f"{where} is not UTF-8 at byte {error.start} (0x{error.object[error.start]:02x}); "
             "save it as UTF-8 (such files are often Latin-1 or Windows-1252)"
         )
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):

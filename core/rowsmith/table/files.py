@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,14 +23,16 @@ from typing import IO
 import pyarrow as pa
 
 from rowsmith.errors import DataError
-from rowsmith.table.csv_reading import check_encoding, read_csv
+from rowsmith.table.csv_reading import read_csv
 from rowsmith.table.csv_writing import write_csv
+from rowsmith.table.encoded import Encoded
 from rowsmith.table.frames import build_table
 from rowsmith.table.jsonl import read_jsonl, write_jsonl
 from rowsmith.table.limits import Limits
 from rowsmith.table.parquet import read_parquet, write_parquet
 from rowsmith.table.schema import TableSchema
 from rowsmith.table.table import Table
+from rowsmith.table.text_source import TextSource, check_text
 
 __all__ = ["FORMATS", "Limits", "read_table", "write_table"]
 
@@ -46,8 +47,6 @@ FORMATS = {
     ".pq": "parquet",
 }
 """Format by suffix."""
-
-_CHUNK = 1 << 24
 
 
 def read_table(
@@ -74,13 +73,16 @@ def read_table(
     try:
         if format_ == "parquet":
             return build_table(read_parquet(path, limits), types or {})
-        data = _content(path, compressed, limits)
+        source = TextSource(path, compressed)
+        read = _read_jsonl if format_ == "jsonl" else read_csv
+        return build_table(read(source, limits), types or {})
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    read = read_jsonl if format_ == "jsonl" else read_csv
-    if format_ == "jsonl":
-        check_encoding(data, str(path))
-    return build_table(read(data, str(path), limits), types or {})
+
+
+def _read_jsonl(source: TextSource, limits: Limits) -> Mapping[str, Encoded]:
+    check_text(source.look(limits), str(source))
+    return read_jsonl(source.read(), str(source), limits)
 
 
 def write_table(
@@ -139,22 +141,6 @@ def _check_file(path: Path) -> None:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{str(path)!r} is not a usable path: {error}") from error
-
-
-def _content(path: Path, compressed: bool, limits: Limits) -> bytes:
-    """The whole file, decompressed, unless it is too large."""
-    if not compressed:
-        limits.check_size(str(path), path.stat().st_size)
-        return path.read_bytes()
-    chunks: list[bytes] = []
-    try:
-        with gzip.open(path) as stream:
-            while chunk := stream.read(_CHUNK):
-                chunks.append(chunk)
-                limits.check_size(str(path), sum(map(len, chunks)))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is not a whole gzip file: {error}") from error
-    return b"".join(chunks)
 
 
 @contextmanager

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
+from rowsmith.table.columns import take_rows
 from rowsmith.table.schema import TableSchema
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Table:
         Args:
             rows: Row numbers from 0, as an integer array.
         """
-        return Table(self.columns.take(pa.array(rows)).combine_chunks(), self.schema)
+        return Table(take_rows(self.columns, np.asarray(rows)), self.schema)
 
     def to_frame(self) -> pd.DataFrame:
         """The table as a DataFrame of the user's own dtypes."""

@@ -1,0 +1,149 @@
+"""Large arrays kept in temporary files that are mapped into memory.
+
+A table of millions of rows is mostly arrays that are written once and read a few times. In a mapped
+file the system can put their pages away when memory is short; anonymous memory it cannot. The files
+have no name, so they are private and vanish with the process, however that ends. They lie in the
+folder for temporary files (``TMPDIR``). Where that is full or read-only, arrays stay in memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import tempfile
+import threading
+import weakref
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["SPOOLED_BYTES", "BlockWriter", "spooled"]
+
+SPOOLED_BYTES = 1 << 20
+"""Arrays of at least so many bytes are spooled."""
+
+_SEGMENT = 1 << 26
+_ALIGNMENT = 64
+_MMAP_THRESHOLD = -3
+
+Array = TypeVar("Array", bound=npt.NDArray[Any])
+
+
+class _Segment:
+    """One file, filled from its beginning; its space is given back when the last array on it is gone."""
+
+    def __init__(self, size: int) -> None:
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as it is filled
+        weakref.finalize(self, self._file.close)
+        self._file.truncate(size)
+        self._map = mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ)
+        self._lock = threading.Lock()
+        self.free = size
+        self._size = size
+
+    def reserve(self, size: int) -> int:
+        start = self._size - self.free
+        self.free -= min(self.free, -(-size // _ALIGNMENT) * _ALIGNMENT)
+        return start
+
+    def write(self, block: npt.NDArray[Any], start: int) -> None:
+        # A full disk is an error here; a write through the map would end the process instead.
+        left = np.ascontiguousarray(block).data.cast("B")
+        with self._lock:
+            self._file.seek(start)
+            while left:
+                left = left[self._file.write(left) :]
+
+    def read(self, start: int, count: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        return np.frombuffer(self._map, dtype=dtype, count=count, offset=start)
+
+
+class _Spool:
+    """Segments, one at a time: few files are open however many arrays there are."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._segment: _Segment | None = None
+
+    def reserve(self, size: int) -> tuple[_Segment, int]:
+        with self._lock:
+            if self._segment is None:
+                _give_freed_memory_back()
+            if self._segment is None or self._segment.free < size:
+                self._segment = _Segment(max(_SEGMENT, size))
+            return self._segment, self._segment.reserve(size)
+
+
+def _give_freed_memory_back() -> None:
+    """Keep the C library of Linux from holding on to large arrays that are freed, once a table is large."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, SPOOLED_BYTES)
+
+
+_spool = _Spool()
+
+
+class BlockWriter:
+    """A flat array that is written from its beginning, a block at a time; spooled when it is large.
+
+    Args:
+        count: Its items.
+        dtype: Their type.
+    """
+
+    def __init__(self, count: int, dtype: npt.DTypeLike) -> None:
+        self._dtype = np.dtype(dtype)
+        self._count, self._written = count, 0
+        self._place: tuple[_Segment, int] | None = None
+        self._memory: npt.NDArray[Any] | None = None
+        if count * self._dtype.itemsize >= SPOOLED_BYTES:
+            try:
+                self._place = _spool.reserve(count * self._dtype.itemsize)
+            except (OSError, ValueError):
+                self._place = None
+        if self._place is None:
+            self._memory = np.empty(count, dtype=self._dtype)
+
+    def append(self, block: npt.NDArray[Any]) -> None:
+        """Write the next items.
+
+        Args:
+            block: The items; flat, of the array's type.
+        """
+        if self._place is not None:
+            segment, start = self._place
+            try:
+                segment.write(block, start + self._written * self._dtype.itemsize)
+            except OSError:
+                self._memory = np.empty(self._count, dtype=self._dtype)
+                self._memory[: self._written] = segment.read(start, self._written, self._dtype)
+                self._place = None
+        if self._memory is not None:
+            self._memory[self._written : self._written + len(block)] = block
+        self._written += len(block)
+
+    def array(self) -> npt.NDArray[Any]:
+        """What was written; spooled arrays are read-only."""
+        if self._memory is not None:
+            return self._memory[: self._written]
+        assert self._place is not None
+        segment, start = self._place
+        return segment.read(start, self._written, self._dtype)
+
+
+def spooled(array: Array) -> Array:
+    """The same array, read-only and in a mapped file when it is large.
+
+    Args:
+        array: Numbers of any shape.
+
+    Returns:
+        An equal array; the given one when it is small or there is no room for a file.
+    """
+    if array.nbytes < SPOOLED_BYTES:
+        return array
+    writer = BlockWriter(array.size, array.dtype)
+    writer.append(array.reshape(-1))
+    return writer.array().reshape(array.shape)  # type: ignore[return-value]

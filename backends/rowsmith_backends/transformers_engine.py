@@ -36,6 +36,7 @@ class TransformersEngine(Engine):
     """
 
     capabilities = frozenset({"seed", "constrained", "forced-tokens"})
+    vocabulary: Vocabulary
 
     def __init__(
         self,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from rowsmith.dialect import RecordDialect
 from rowsmith.draws import Draws
-from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted
+from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted, ColumnActions, ColumnOutcome
 from rowsmith.table.frames import misfits, to_frame
 
 if TYPE_CHECKING:
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["InverseTransforms"]
 
+_MISFIT = "a value does not fit its column's dtype"
 
-class InverseTransforms:
+
+class InverseTransforms(ColumnActions):
     """Undoes a bundle's transforms, batch by batch.
 
     Draws are keyed by the record id, so that a row does not depend on its batch.
@@ -47,10 +51,19 @@ class InverseTransforms:
         """
         ids = rows[RECORD_ID].to_numpy(dtype="int64")
         records = rows.drop(columns=[RECORD_ID]).to_dict("records")
-        spelled = self._dialect.spell(records)  # type: ignore[arg-type]
-        inverted = self._bundle.transforms.invert(spelled, Draws(self._seed, ids), self._carry)
-        fits = ~misfits(inverted, self._bundle.table_schema)
-        frame = to_frame(inverted.filter(pa.array(fits)), self._bundle.table_schema)
-        frame[RECORD_ID] = ids[fits]
-        rejected = pd.DataFrame({RECORD_ID: ids[~fits], REJECT_REASON: "a value does not fit its column's dtype"})
-        return frame, rejected
+        outcome = self.on_columns(self._dialect.spell(records), ids)  # type: ignore[arg-type]
+        left = list(outcome.rejected)
+        frame = self.to_frame(outcome.valid)
+        frame[RECORD_ID] = np.delete(ids, left)
+        return frame, pd.DataFrame({RECORD_ID: ids[left], REJECT_REASON: list(outcome.rejected.values())})
+
+    def on_columns(self, columns: pa.Table, record_ids: npt.NDArray[np.int64]) -> ColumnOutcome:
+        """The same from and to spelled tables: of the model schema, and of the table schema."""
+        inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry)
+        wrong = misfits(inverted, self._bundle.table_schema)
+        valid = inverted.filter(pa.array(~wrong)) if wrong.any() else inverted
+        return ColumnOutcome(valid, dict.fromkeys(np.flatnonzero(wrong).tolist(), _MISFIT))
+
+    def to_frame(self, columns: pa.Table) -> pd.DataFrame:
+        """Rows of the table schema in the user's dtypes."""
+        return to_frame(columns, self._bundle.table_schema)

@@ -223,7 +223,9 @@ def metrics(
         seconds: Time per stage.
         columns: The real table against the synthetic one.
     """
-    generation = None if results is None else attrs.asdict(results, filter=lambda attribute, _: attribute.name != "df")
+    generation = None
+    if results is not None:
+        generation = attrs.asdict(results, filter=lambda attribute, _: attribute.name not in ("df", "columns"))
     figures: dict[str, Any] = _finite(
         {
             "rowsmith": __version__,

@@ -126,7 +126,8 @@ class RowMaking:
     def _write(self, results: GenerateJobResults, seconds: Mapping[str, float]) -> Outcome:
         started = time.monotonic()
         schema = self.bundle.table_schema
-        columns = spell_frame(results.df, schema)
+        spelled = results.columns
+        columns = spell_frame(results.df, schema) if spelled is None else spelled.select(schema.names)
         format_ = result_files.output_format(self.plan.config.data.source, schema)
         result = result_files.write_result(self.run.directory, columns, schema, format_) if self.kept else None
         if self.output is not None:

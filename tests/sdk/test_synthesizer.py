@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from rowsmith.errors import (
     UnknownComponent,
 )
 from rowsmith.reporting import Reporter
+from rowsmith.result_files import metrics
+from rowsmith_plugins.processors.tabular import TabularProcessor
 
 
 def test_rows_come_back_in_the_dtypes_of_the_frame(
@@ -51,6 +54,28 @@ def test_seeds_and_streams(frame: pd.DataFrame, tiny: dict[str, Any]) -> None:
     again = Synthesizer(**tiny, seed=4).fit(frame)
     pd.testing.assert_frame_equal(again.sample(20), first)
     pd.testing.assert_frame_equal(again.sample(20), second)
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+def test_rows_are_the_same_when_every_completion_is_read_as_text(
+    frame: pd.DataFrame, tiny: dict[str, Any], constrained: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame["remark"] = [f"no. {i} é" if i % 3 else None for i in range(len(frame))]
+    synthesizer = Synthesizer(**tiny, generation={"constrained": constrained}).fit(frame)
+
+    def drawn() -> tuple[pd.DataFrame, dict[str, Any]]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            rows = synthesizer.sample(70, seed=4)
+        assert synthesizer.results is not None
+        figures = metrics(synthesizer.results, None, {})["generation"]
+        return rows, {name: figures[name] for name in figures if "sec" not in name and "time" not in name}
+
+    rows, figures = drawn()
+    monkeypatch.setattr(TabularProcessor, "column_reader", lambda self, vocabulary: None)
+    expected, others = drawn()
+    pd.testing.assert_frame_equal(rows, expected)
+    assert figures == others
 
 
 def test_save_and_load(frame: pd.DataFrame, tiny: dict[str, Any], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from rowsmith.table.columns import from_codes
 from rowsmith.table.fragments import joined_rows
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 
-__all__ = ["RecordDialect"]
+__all__ = ["RecordDialect", "speller"]
 
 
 class RecordDialect:
@@ -130,7 +130,7 @@ class RecordDialect:
 
 def _spelled_column(values: Sequence[Any], column: ModelColumn) -> pa.DictionaryArray:
     texts: dict[str, int] = {}
-    spelling = _speller(column)
+    spelling = speller(column)
     codes = np.empty(len(values), dtype=np.int32)
     for row, value in enumerate(values):
         if value is None or value != value:
@@ -140,7 +140,8 @@ def _spelled_column(values: Sequence[Any], column: ModelColumn) -> pa.Dictionary
     return from_codes(list(texts), codes)
 
 
-def _speller(column: ModelColumn) -> Any:
+def speller(column: ModelColumn) -> Callable[[Any], str]:
+    """How the values of a column that ``decode`` gave are spelled in a table."""
     if column.kind is JsonKind.BOOLEAN:
         spellings = boolean_spellings(column)
         return lambda value: spellings[bool(value)]

@@ -8,12 +8,15 @@ what it does to it reaches nobody else.
 
 from __future__ import annotations
 
+import abc
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.errors import DataError, PluginContractError
@@ -23,6 +26,8 @@ __all__ = [
     "REJECT_REASON",
     "Accepted",
     "ActionOutcome",
+    "ColumnActions",
+    "ColumnOutcome",
     "DataActionsFn",
     "describe",
     "lift",
@@ -81,6 +86,43 @@ class ActionOutcome:
 
     valid: pd.DataFrame
     rejected: dict[int, tuple[str, str]]
+
+
+@frozen(eq=False)
+class ColumnOutcome:
+    """What column actions made of a batch.
+
+    Attributes:
+        valid: Rows that stand, as a spelled table.
+        rejected: Why each rejected row was, by its position in the batch.
+    """
+
+    valid: pa.Table
+    rejected: dict[int, str]
+
+
+class ColumnActions(abc.ABC):
+    """A data action that also takes spelled tables, so that no frame need be made of a batch.
+
+    Both ways must give the same rows.
+    """
+
+    @abc.abstractmethod
+    def __call__(self, rows: pd.DataFrame, accepted: Accepted) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The way of every data action, with frames."""
+
+    @abc.abstractmethod
+    def on_columns(self, columns: pa.Table, record_ids: npt.NDArray[np.int64]) -> ColumnOutcome:
+        """The same with a spelled table.
+
+        Args:
+            columns: A row for each record.
+            record_ids: The hidden id of each row: int64[n].
+        """
+
+    @abc.abstractmethod
+    def to_frame(self, columns: pa.Table) -> pd.DataFrame:
+        """The frame that a spelled table of valid rows stands for."""
 
 
 def rejected_record_to_error(record: dict[str, Any]) -> tuple[str, str]:

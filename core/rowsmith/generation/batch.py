@@ -7,36 +7,21 @@ column does not change its type from one batch to the next.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
+import pyarrow as pa
 
-from rowsmith.errors import GenerationError, PluginContractError
-from rowsmith.generation.processors import TRUNCATED, ParsedResponse, Processor
-from rowsmith.generation.requests import Completion, FinishReason
+from rowsmith.errors import GenerationError
+from rowsmith.generation.columns import ColumnReader, ReadRows
+from rowsmith.generation.error_counts import ErrorCounts
+from rowsmith.generation.processors import ParsedResponse, Processor
+from rowsmith.generation.records import BatchRecords, record_text
+from rowsmith.generation.requests import Completion, CompletionBlock, FinishReason
+from rowsmith.generation.responses import check_response, token_shares
 from rowsmith.generation.tokens import CountTokens, TokenCounter
 
 __all__ = ["Batch"]
-
-_WORDS = {
-    "type": "Value of the wrong type",
-    "enum": "Value that the column does not have",
-    "const": "Value that the column does not have",
-    "required": "Missing field",
-    "additionalProperties": "Unknown field",
-    "minimum": "Number below the column's smallest",
-    "maximum": "Number above the column's largest",
-    "minLength": "Text too short",
-    "maxLength": "Text too long",
-    "pattern": "Text of the wrong form",
-    "groupby": "Broken group",
-    "TimeSeries": "Broken time series",
-    TRUNCATED: "Record cut off at the end of the completion",
-}
-_KEPT_MESSAGES = 100
 
 
 class Batch:
@@ -46,6 +31,7 @@ class Batch:
         processor: Turns the text of a completion into records.
         count_tokens: Number of tokens of a text, or a ``TokenCounter`` shared by several batches;
             None where nobody can count.
+        reader: Reads blocks of token ids in the processor's place, as far as it can; None reads text.
 
     Attributes:
         num_prompts: Completions read.
@@ -62,13 +48,21 @@ class Batch:
             little when its data actions then reject what there is.
     """
 
-    def __init__(self, processor: Processor, *, count_tokens: CountTokens | TokenCounter | None = None) -> None:
+    def __init__(
+        self,
+        processor: Processor,
+        *,
+        count_tokens: CountTokens | TokenCounter | None = None,
+        reader: ColumnReader | None = None,
+    ) -> None:
         self._processor = processor
         self._counter = count_tokens if isinstance(count_tokens, TokenCounter) else TokenCounter(count_tokens)
-        self._responses: list[tuple[ParsedResponse, list[int]]] = []
+        self._records = BatchRecords(processor, reader)
         self._frame: pd.DataFrame | None = None
+        self._columns: pa.Table | None = None
+        self._to_frame: Callable[[pa.Table], pd.DataFrame] | None = None
         self._settled = False
-        self._errors: Counter[tuple[str, str]] = Counter()
+        self._errors = ErrorCounts()
         self.num_prompts = 0
         self.num_valid_records = 0
         self.num_invalid_records = 0
@@ -118,6 +112,28 @@ class Batch:
         """
         self.process_completion(prompt_number, Completion(text))
 
+    def process_block(self, block: CompletionBlock, rows: Sequence[int] | None = None) -> None:
+        """Read some completions of a block, without making text of them where that is not needed.
+
+        Args:
+            block: The completions.
+            rows: Which of them to read; None means all.
+
+        Raises:
+            PluginContractError: The processor answered with something else than a response.
+            GenerationError: Data actions have settled the batch.
+        """
+        self._check_open()
+        left: Sequence[int] = range(len(block)) if rows is None else rows
+        reader = self._records.reader
+        read = None if reader is None else reader.read(block, left)
+        if read is not None:
+            self._take(read)
+            done = set(read.rows.tolist())
+            left = [] if len(done) == len(left) else [row for row in left if row not in done]
+        for row in left:
+            self.process_completion(int(block.request_ids[row]), block.completion(row))
+
     def process_completion(self, prompt_number: int, completion: Completion) -> None:
         """Read one completion.
 
@@ -129,17 +145,16 @@ class Batch:
             PluginContractError: The processor answered with something else than a response.
             GenerationError: Data actions have settled the batch.
         """
-        if self._settled:
-            raise GenerationError("this batch has been through its data actions; read completions into a new one")
+        self._check_open()
         response = self._processor(prompt_number, completion.text)
-        _check_response(response, self._processor)
+        check_response(response, self._processor)
         response.prompt_number = prompt_number
         before = self._counter.seconds
         total = self._counter.total(completion)
-        valid, invalid = _token_shares(self._counter, completion, response, total)
+        valid, invalid = token_shares(self._counter, completion, response, total)
         self.tokenization_time_sec += self._counter.seconds - before
         # Rows before counters: an interrupt in between must not promise a row that is not there.
-        self._responses.append((response, valid))
+        self._records.responses.append((response, valid))
         self._frame = None
         self.num_prompts += 1
         self.num_valid_records += len(response.valid_records)
@@ -148,7 +163,7 @@ class Batch:
         self.num_valid_record_tokens += sum(valid)
         self.num_invalid_record_tokens += sum(invalid)
         self.num_length_truncated_completions += completion.finish_reason is FinishReason.LENGTH
-        self._errors.update(response.errors)
+        self._errors.add(response.errors)
 
     def settle(self, frame: pd.DataFrame, rejected: Mapping[int, tuple[str, str]]) -> None:
         """Take over what data actions made of the valid records.
@@ -158,23 +173,33 @@ class Batch:
             rejected: The error of each rejected record, by its row in ``to_dataframe()``. Their
                 records and tokens become invalid ones.
         """
-        records = [
-            record
-            for response, shares in self._in_order()
-            for record in zip(response.valid_records, shares, strict=True)
-        ]
-        texts = {
-            row: json.dumps(records[row][0], ensure_ascii=False, default=str, separators=(",", ":")) for row in rejected
-        }
-        moved = sum(records[row][1] for row in rejected)
-        self._responses.append((ParsedResponse([], list(texts.values()), list(rejected.values())), []))
-        self._errors.update(rejected.values())
-        self.num_valid_records -= len(rejected)
-        self.num_invalid_records += len(rejected)
-        self.num_data_rejected_records += len(rejected)
-        self.num_valid_record_tokens -= moved
-        self.num_invalid_record_tokens += moved
+        self._reject(rejected)
         self._frame, self._settled = frame, True
+
+    def settle_columns(
+        self, columns: pa.Table, to_frame: Callable[[pa.Table], pd.DataFrame], rejected: Mapping[int, tuple[str, str]]
+    ) -> None:
+        """Take over what data actions made of the valid records, as a spelled table.
+
+        Args:
+            columns: The rows that stand for the batch from now on.
+            to_frame: Makes a frame of them when one is asked for.
+            rejected: As for ``settle``.
+        """
+        self._reject(rejected)
+        self._columns, self._to_frame, self._settled = columns, to_frame, True
+
+    def columns(self) -> pa.Table | None:
+        """The valid records as a spelled table of the model's schema, in the order of their prompts.
+
+        Once data actions have settled the batch, it is the table that they gave.
+
+        Returns:
+            The table; None for a batch that is not read by columns, or that has no valid record.
+        """
+        if not self.num_valid_records:
+            return None
+        return self._columns if self._settled else self._records.table()
 
     def to_dataframe(self) -> pd.DataFrame | None:
         """The valid records as rows, in the order of their prompts; None when there are none.
@@ -184,13 +209,15 @@ class Batch:
         """
         if not self.num_valid_records:
             return None
+        if self._columns is not None and self._to_frame is not None:
+            return self._to_frame(self._columns)
         if self._frame is None:
-            self._frame = _frame([record for response, _ in self._in_order() for record in response.valid_records])
+            self._frame = self._records.frame()
         return self._frame
 
     def invalid_records(self) -> Iterator[tuple[str, tuple[str, str]]]:
         """Text and error of each invalid record, as long as the batch has not been released."""
-        for response, _ in self._in_order():
+        for response, _ in self._records.responses_in_order():
             yield from zip(response.invalid_records, response.errors, strict=False)
 
     def error_statistics(self, detailed_errors: bool = False) -> pd.DataFrame:
@@ -203,73 +230,39 @@ class Batch:
         Returns:
             Column ``Percentage`` of all errors, by message, most frequent first.
         """
-        counts: Counter[str] = Counter()
-        for (detailed, summary), count in self._errors.items():
-            counts[detailed if detailed_errors else _WORDS.get(summary, summary)] += count
-        total = sum(counts.values())
-        shares = {message: 100.0 * count / total for message, count in counts.most_common()}
-        index = pd.Index(list(shares), name="Error", dtype=object)
-        return pd.DataFrame({"Percentage": list(shares.values())}, index=index, dtype=float)
+        return self._errors.statistics(detailed_errors)
 
     def release(self) -> None:
         """Let go of texts and records; rows, counters and the most frequent errors stay."""
-        self.to_dataframe()
-        self._responses = []
-        common = self._errors.most_common(_KEPT_MESSAGES)
-        others = self._errors - Counter(dict(common))
-        self._errors = Counter(dict(common))
-        for (_, summary), count in others.items():
-            self._errors[summary, summary] += count
+        if self._columns is None:
+            self.to_dataframe()
+        self._records = BatchRecords(self._processor, self._records.reader)
+        self._errors.shorten()
 
-    def _in_order(self) -> list[tuple[ParsedResponse, list[int]]]:
-        # Engines answer in any order; rows must not depend on it. Rejections have no prompt: last.
-        return sorted(
-            self._responses,
-            key=lambda pair: float("inf") if pair[0].prompt_number is None else pair[0].prompt_number,
-        )
+    def _check_open(self) -> None:
+        if self._settled:
+            raise GenerationError("this batch has been through its data actions; read completions into a new one")
 
+    def _take(self, read: ReadRows) -> None:
+        tokens = int(read.tokens.sum())
+        self._records.blocks.append(read)
+        self._frame = None
+        self.num_prompts += len(read.rows)
+        self.num_valid_records += len(read.rows)
+        self.num_completion_tokens += read.num_completion_tokens
+        self.num_valid_record_tokens += tokens
+        self.num_length_truncated_completions += read.num_truncated
 
-def _check_response(response: object, processor: Processor) -> None:
-    name = type(processor).__qualname__
-    if not isinstance(response, ParsedResponse):
-        raise PluginContractError(
-            f"processor {name} returned {type(response).__name__}; it must return a ParsedResponse"
-        )
-    if len(response.errors) != len(response.invalid_records):
-        raise PluginContractError(
-            f"processor {name} returned {len(response.errors)} errors for {len(response.invalid_records)} invalid "
-            f"records; it must give one error for each"
-        )
-
-
-def _token_shares(
-    counter: TokenCounter, completion: Completion, response: ParsedResponse, total: int
-) -> tuple[list[int], list[int]]:
-    """Tokens of each valid and of each invalid record of a response."""
-    num_valid = len(response.valid_records)
-    if response.valid_spans is None or response.invalid_spans is None:
-        texts = [
-            json.dumps(record, ensure_ascii=False, default=str, separators=(",", ":"))
-            for record in response.valid_records
-        ]
-        shares = (
-            counter.capped([*texts, *response.invalid_records], total)
-            if total
-            else [0] * (num_valid + len(response.errors))
-        )
-        return shares[:num_valid], shares[num_valid:]
-    spans = [*response.valid_spans, *response.invalid_spans]
-    if len(spans) == 1:
-        shares = counter.shares(completion, spans, total)
-        return shares[:num_valid], shares[num_valid:]
-    order = sorted(range(len(spans)), key=spans.__getitem__)
-    shares = [0] * len(spans)
-    for place, share in zip(order, counter.shares(completion, [spans[place] for place in order], total), strict=True):
-        shares[place] = share
-    return shares[:num_valid], shares[num_valid:]
-
-
-def _frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    names = dict.fromkeys(name for record in records for name in record)
-    columns = {name: pd.Series([record.get(name) for record in records], dtype=object) for name in names}
-    return pd.DataFrame(columns)
+    def _reject(self, rejected: Mapping[int, tuple[str, str]]) -> None:
+        if not rejected:
+            return
+        records = self._records.chosen(list(rejected))
+        moved = sum(tokens for _, tokens in records)
+        texts = [record_text(record) for record, _ in records]
+        self._records.responses.append((ParsedResponse([], texts, list(rejected.values())), []))
+        self._errors.add(rejected.values())
+        self.num_valid_records -= len(rejected)
+        self.num_invalid_records += len(rejected)
+        self.num_data_rejected_records += len(rejected)
+        self.num_valid_record_tokens -= moved
+        self.num_invalid_record_tokens += moved

@@ -6,20 +6,23 @@ never throws rows away: whatever ends a job, ``to_dataframe`` holds every valid 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
+import pyarrow as pa
 
-from rowsmith.errors import PluginContractError
+from rowsmith.errors import DataError
 from rowsmith.generation import rules
-from rowsmith.generation.actions import Accepted, DataActionsFn, describe, run_actions
+from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn
 from rowsmith.generation.batch import Batch
-from rowsmith.generation.frames import check_columns, join_frames
+from rowsmith.generation.frames import join_frames
+from rowsmith.generation.settling import check_batch, join_columns, settle
 from rowsmith.generation.sizing import check_sizes, default_batch_size, default_budget, is_enough, next_batch_size
 from rowsmith.generation.status import GenerationStatus
-from rowsmith.generation.stopping import DEFAULT_PATIENCE, Progress, Stop, StoppingPolicy
+from rowsmith.generation.stopping import DEFAULT_PATIENCE, Progress, StoppingPolicy
 from rowsmith.generation.totals import Totals
 
 __all__ = ["GenerationBatches"]
@@ -173,7 +176,7 @@ class GenerationBatches:
             return
         stop = (
             rules.stop_without_records(batch, first, self._policy is not None and self._policy.patient)
-            or self._ask_policy(batch)
+            or rules.ask(self._policy, self.progress(batch))
             or rules.stop_over_budget(self.num_prompts, self.num_valid_records, self.max_num_prompts)
         )
         if stop is not None:
@@ -243,8 +246,23 @@ class GenerationBatches:
         Raises:
             GenerationError: No batch has one of the columns.
         """
+        table = self.to_table(max_num_records)
+        if table is not None and isinstance(self.data_actions_fn, ColumnActions):
+            with contextlib.suppress(DataError):  # types that only fit batch by batch
+                return join_frames([self.data_actions_fn.to_frame(table)], columns, max_num_records, typed=True)
         typed = any(batch.settled for batch in self.batches)
         return join_frames(self._frames(), columns, max_num_records, typed)
+
+    def to_table(self, max_num_records: int | None = None) -> pa.Table | None:
+        """The valid records of all batches as one spelled table, as data actions made it.
+
+        Args:
+            max_num_records: Most rows; None for all.
+
+        Returns:
+            The table; None when there are no records, or some came as frames.
+        """
+        return join_columns(self.batches, max_num_records)
 
     def progress(self, batch: Batch) -> Progress:
         """What policies are told after ``batch``."""
@@ -268,18 +286,11 @@ class GenerationBatches:
                 yield frame
 
     def _apply_actions(self, batch: Batch) -> None:
-        frame = batch.to_dataframe()
-        if frame is None or batch.settled:
-            return
-        if self.data_actions_fn is None:
-            if not self.num_valid_records:
-                check_columns(frame, self._columns, "the processor")
-            return
-        outcome = run_actions(self.data_actions_fn, frame, Accepted(self._frames), self._next_record_id)
-        if not outcome.valid.empty:
-            check_columns(outcome.valid, self._columns, f"data action {describe(self.data_actions_fn)}")
-        batch.settle(outcome.valid, outcome.rejected)
-        self._next_record_id += len(frame)
+        if self.data_actions_fn is not None:
+            accepted = Accepted(self._frames)
+            self._next_record_id += settle(batch, self.data_actions_fn, accepted, self._next_record_id, self._columns)
+        elif not self.num_valid_records:
+            check_batch(batch, self._columns)
 
     def _count(self, batch: Batch) -> None:
         metric = batch.stopping_metric
@@ -288,12 +299,3 @@ class GenerationBatches:
         self.running_stopping_metric += weight * (metric - self.running_stopping_metric)
         self._totals.add(batch)
         self.batches.append(batch)
-
-    def _ask_policy(self, batch: Batch) -> Stop | None:
-        if self._policy is None:
-            return None
-        answer = self._policy.decide(self.progress(batch))
-        if answer is not None and not isinstance(answer, Stop):
-            name = type(self._policy).__qualname__
-            raise PluginContractError(f"policy {name} answered {type(answer).__name__}; it must answer Stop or None")
-        return answer

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from rowsmith.errors import GenerationError, ParameterError, RowsmithError
+from rowsmith.errors import GenerationError, ParameterError, PluginContractError, RowsmithError
 from rowsmith.generation.actions import DataActionsFn
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.batches import GenerationBatches
+from rowsmith.generation.columns import ColumnReader
 from rowsmith.generation.loop import BatchFinished, Loop
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
@@ -20,6 +21,7 @@ from rowsmith.generation.sampling import resolve_sampling
 from rowsmith.generation.stopping import StoppingPolicy
 from rowsmith.generation.tokens import TokenCounter
 from rowsmith.seeds import Seeds
+from rowsmith.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
@@ -204,12 +206,27 @@ class EngineBackend(GeneratorBackend):
             request_ids=self._request_ids,
             make_request=self._request,
             counter=TokenCounter(self.engine.count_tokens),
+            reader=_reader(self._processor, self.engine),
             batch_finished=self.batch_finished,
             clock=self._clock,
         )
 
     def _request(self, request_id: int) -> CompletionRequest:
         return CompletionRequest(request_id, self._prompt_ids, forced_ids=self._forced_ids)
+
+
+def _reader(processor: Processor, engine: Engine) -> ColumnReader | None:
+    """What reads token ids without making text of them; None where engine or processor has no way to."""
+    make = getattr(processor, "column_reader", None)  # a processor need not inherit from ours
+    if make is None or not isinstance(engine.vocabulary, Vocabulary):
+        return None
+    reader = make(engine.vocabulary)
+    if reader is not None and not isinstance(reader, ColumnReader):
+        name = type(processor).__qualname__
+        raise PluginContractError(
+            f"column_reader of processor {name} gave a {type(reader).__name__}; it must give a ColumnReader or None"
+        )
+    return reader
 
 
 def _failure(error: Exception, results: GenerateJobResults) -> GenerationFailure:

@@ -11,21 +11,21 @@ from rowsmith.errors import GenerationError, PluginContractError
 __all__ = ["check_columns", "join_frames"]
 
 
-def check_columns(frame: pd.DataFrame, columns: Iterable[str], maker: str) -> None:
+def check_columns(names: Sequence[str], columns: Iterable[str], maker: str) -> None:
     """Refuse rows of a plugin that lack a column of the output.
 
     Args:
-        frame: The rows.
+        names: The columns of the rows.
         columns: Columns of the output.
         maker: Who made the rows, for the message.
 
     Raises:
         PluginContractError: Columns are missing.
     """
-    missing = [name for name in columns if name not in frame.columns]
+    missing = [name for name in columns if name not in names]
     if missing:
         raise PluginContractError(
-            f"{maker} gave rows without the columns {missing}; they have {list(frame.columns)}. "
+            f"{maker} gave rows without the columns {missing}; they have {list(names)}. "
             "Every column of the output must be there, with nulls where a row has no value"
         )
 

@@ -17,6 +17,7 @@ from attrs import field, frozen
 from rowsmith.errors import GenerationError, PluginContractError
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.batches import GenerationBatches
+from rowsmith.generation.columns import ColumnReader
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.tokens import TokenCounter
@@ -85,6 +86,7 @@ class Loop:
         request_ids: Gives a new id for each request.
         make_request: Makes the request of an id.
         counter: Counts tokens.
+        reader: Reads token ids in the processor's place; None reads text.
         batch_finished: Told after each batch; what it raises is logged and changes nothing.
         clock: Seconds.
     """
@@ -95,6 +97,7 @@ class Loop:
     request_ids: Iterator[int]
     make_request: Callable[[int], CompletionRequest]
     counter: TokenCounter = field(factory=TokenCounter)
+    reader: ColumnReader | None = None
     batch_finished: Callable[[BatchFinished], None] | None = None
     clock: Callable[[], float] = time.monotonic
 
@@ -116,7 +119,7 @@ class Loop:
         try:
             while not batches.finished:
                 started = self.clock()
-                batch = Batch(self.processor, count_tokens=self.counter)
+                batch = Batch(self.processor, count_tokens=self.counter, reader=self.reader)
                 self._fill(batch, batches)
                 batches.add_batch(batch)
                 self._report(batch, batches, started, job_started)
@@ -146,18 +149,19 @@ class Loop:
             )
 
     def _absorb(self, block: CompletionBlock, batch: Batch, asked: frozenset[int], waiting: set[int]) -> None:
-        """Read one block; a path that skips text would branch off here."""
+        """Read one block, and tell the answers that nobody asked for."""
         if not isinstance(block, CompletionBlock):
             raise PluginContractError(
                 f"{self._engine_name} yielded {type(block).__name__}; it must yield CompletionBlock"
             )
-        wrong = []
+        rows, wrong = [], []
         for row, request_id in enumerate(np.asarray(block.request_ids).tolist()):
             if request_id in waiting:
-                batch.process_completion(request_id, block.completion(row))
                 waiting.remove(request_id)
+                rows.append(row)
             else:
                 wrong.append(request_id)
+        batch.process_block(block, rows)
         if wrong:
             what = "twice" if asked.issuperset(wrong) else "that it was not asked"
             raise GenerationError(f"{self._engine_name} answered {len(wrong)} requests {what}: {_some(wrong)}")

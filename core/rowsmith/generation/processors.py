@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
+
+if TYPE_CHECKING:
+    from rowsmith.generation.columns import ColumnReader
+    from rowsmith.vocabulary import Vocabulary
 
 __all__ = ["TRUNCATED", "ParsedResponse", "Processor"]
 
@@ -51,3 +55,16 @@ class Processor(abc.ABC):
         Returns:
             Every record of the text, as valid or as invalid, never as both.
         """
+
+    def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
+        """A reader that may take the place of this processor where an engine gives token ids.
+
+        It must give the records that the processor would, for every completion that it reads.
+
+        Args:
+            vocabulary: What the ids mean.
+
+        Returns:
+            The reader; None, as here, for a processor that wants the text of every completion.
+        """
+        return None

@@ -9,13 +9,16 @@ from __future__ import annotations
 import abc
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
 from rowsmith.errors import ParameterError
+
+if TYPE_CHECKING:
+    from rowsmith.vocabulary import Vocabulary
 
 __all__ = ["Completion", "CompletionBlock", "CompletionRequest", "Engine", "FinishReason", "SamplingParams"]
 
@@ -157,11 +160,13 @@ class Engine(abc.ABC):
         capabilities: What the engine can do beyond text in and text out.
         max_num_prompts: Requests it takes in one call; None leaves the size to the loop.
         sampling_options: Names it understands in ``SamplingParams.extra``.
+        vocabulary: What its token ids mean, for a columnar model; None for every other one.
     """
 
     capabilities: frozenset[str] = frozenset()
     max_num_prompts: int | None = None
     sampling_options: frozenset[str] = frozenset()
+    vocabulary: Vocabulary | None = None
 
     @abc.abstractmethod
     def start(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 import pandas as pd
+import pyarrow as pa
 from attrs import define, field
 
 from rowsmith.errors import GenerationError
@@ -46,6 +47,7 @@ class GenerateJobResults:
         valid_tokens_per_second: Tokens of valid records over the job's time; None when it took none.
         tokenization_overhead_sec: Seconds spent counting tokens.
         stop_reason: Why the job ended short of its target; None when it did not.
+        columns: The records as a spelled table, where data actions gave them as one.
     """
 
     df: pd.DataFrame
@@ -65,6 +67,7 @@ class GenerateJobResults:
     valid_tokens_per_second: float | None = None
     tokenization_overhead_sec: float | None = None
     stop_reason: str | None = field(default=None, kw_only=True)
+    columns: pa.Table | None = field(default=None, kw_only=True, repr=False, eq=False)
 
     @classmethod
     def from_batches(
@@ -101,6 +104,7 @@ class GenerateJobResults:
             valid_tokens_per_second=_over(valid_tokens, elapsed_time),
             tokenization_overhead_sec=batches.total_tokenization_time_sec,
             stop_reason=batches.stop_reason,
+            columns=batches.to_table(max_num_records),
         )
 
 

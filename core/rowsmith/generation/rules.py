@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rowsmith.errors import ParameterError
+from rowsmith.errors import ParameterError, PluginContractError
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.status import GenerationStatus
-from rowsmith.generation.stopping import PatiencePolicy, Stop, StoppingPolicy
+from rowsmith.generation.stopping import PatiencePolicy, Progress, Stop, StoppingPolicy
 
-__all__ = ["choose_policy", "stop_over_budget", "stop_without_records"]
+__all__ = ["ask", "choose_policy", "stop_over_budget", "stop_without_records"]
 
 
 def choose_policy(
@@ -25,6 +25,19 @@ def choose_policy(
     if policy is not None:
         raise ParameterError("give either a stopping policy, or invalid_fraction_threshold and patience")
     return PatiencePolicy(invalid_fraction_threshold, patience)
+
+
+def ask(policy: StoppingPolicy | None, progress: Progress) -> Stop | None:
+    """What a policy says to a job; None when there is no policy.
+
+    Raises:
+        PluginContractError: It answered neither a decision nor None.
+    """
+    answer = None if policy is None else policy.decide(progress)
+    if answer is not None and not isinstance(answer, Stop):
+        name = type(policy).__qualname__
+        raise PluginContractError(f"policy {name} answered {type(answer).__name__}; it must answer Stop or None")
+    return answer
 
 
 def stop_without_records(batch: Batch, first: bool, patient: bool) -> Stop | None:

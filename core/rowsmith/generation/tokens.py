@@ -83,6 +83,8 @@ class TokenCounter:
     def _shares(self, completion: Completion, spans: Sequence[Span], total: int) -> list[int]:
         if completion.ids is not None and completion.decode is not None and len(completion.ids) == total:
             sizes = [len(piece) for piece in self._split(completion.ids, completion.decode)]
+            if list(spans) == [(0, len(completion.text))]:
+                return [len(sizes) - sizes.count(0)]
             if sum(sizes) == len(completion.text):
                 return _by_position(sizes, spans)
         if self._count_tokens is not None:

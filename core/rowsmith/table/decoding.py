@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from attrs import evolve
 
 from rowsmith.table.arrow_types import arrow_type
@@ -20,7 +21,7 @@ from rowsmith.table.datetimes import find_format, parse_datetimes
 from rowsmith.table.objects import NULLS, element_reader
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage
 
-__all__ = ["READ_ERRORS", "Reader", "reader"]
+__all__ = ["READ_ERRORS", "Reader", "holds_any_text", "reader"]
 
 READ_ERRORS = (ValueError, OverflowError, ArithmeticError, pa.ArrowException)
 """What reading a spelled value that does not fit its dtype may raise; ``DataError`` is a ``ValueError``."""
@@ -89,6 +90,12 @@ def _plain_dtype(column: ColumnSchema, nulls: bool) -> str:
     return f"str[{usual.storage}, NaN]" if isinstance(usual, pd.StringDtype) else "object"
 
 
+def holds_any_text(column: ColumnSchema) -> bool:
+    """Whether a column is given back as text, so that every value fits and null does too."""
+    numbers = (ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.DECIMAL, ColumnType.NULL)
+    return column.storage.source is not Source.PANDAS and column.type not in numbers
+
+
 def _number_reader(column: ColumnSchema, dtype: Any) -> Reader:
     numpy_dtype = np.dtype(getattr(dtype, "numpy_dtype", dtype))
     read: Callable[[Values], Any]
@@ -97,12 +104,20 @@ def _number_reader(column: ColumnSchema, dtype: Any) -> Reader:
     elif numpy_dtype.kind == "f":
         read = lambda values: _floats(values, numpy_dtype)  # noqa: E731
     else:
-        read = lambda values: np.array([_integer(value) for value in values], dtype=numpy_dtype)  # noqa: E731
+        read = lambda values: _integers(values, numpy_dtype)  # noqa: E731
     if not isinstance(dtype, np.dtype):
         return Reader(read, lambda unique, codes: _masked(unique, codes, numpy_dtype))
     if numpy_dtype.kind == "f":
         return Reader(read, lambda unique, codes: np.append(unique, np.array([np.nan], dtype=numpy_dtype))[codes])
     return Reader(read, lambda unique, codes: unique[codes], nullable=False)
+
+
+def _integers(values: Values, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    texts = pa.array(values, pa.string())
+    # Arrow also reads other spellings, such as hexadecimal ones; these are nobody's integers.
+    if pc.all(pc.match_substring_regex(texts, "^-?[0-9]{1,18}$")).as_py() and dtype == np.int64:
+        return np.asarray(texts.cast(pa.int64()))
+    return np.array([_integer(value) for value in values], dtype=dtype)
 
 
 def _integer(text: str) -> int:
@@ -147,6 +162,9 @@ def _string_reader(words: str) -> Reader:
     storage: Any
     storage, na = words.removeprefix("str[").removesuffix("]").split(", ")
     dtype = pd.StringDtype(storage, na_value=pd.NA if na == "NA" else np.nan)
+    if storage == "pyarrow":
+        arrow = lambda values: pa.array(values, pa.large_string())  # noqa: E731
+        return Reader(arrow, lambda unique, codes: pd.array(unique.take(pa.array(codes, mask=codes < 0)), dtype=dtype))
     return Reader(_texts, lambda unique, codes: pd.array(_objects(unique, codes, None), dtype=dtype))
 
 

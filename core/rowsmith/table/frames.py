@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import codes_of, compact, single_array
-from rowsmith.table.decoding import READ_ERRORS, Reader, reader
+from rowsmith.table.decoding import READ_ERRORS, Reader, holds_any_text, reader
 from rowsmith.table.encoded import Encoded
 from rowsmith.table.encoding import encode_column
 from rowsmith.table.inference import check_types, infer_column
@@ -166,6 +166,8 @@ def misfits(columns: pa.Table, schema: TableSchema) -> npt.NDArray[np.bool_]:
     """
     found = np.zeros(columns.num_rows, dtype=bool)
     for column in schema:
+        if holds_any_text(column):
+            continue
         array = compact(single_array(columns.column(column.name)))
         read = reader(column, nulls=array.null_count > 0)
         found |= _misfit_rows(array, read)

@@ -15,6 +15,8 @@ from rowsmith.generation.processors import TRUNCATED, ParsedResponse, Processor
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
+    from rowsmith.generation.columns import ColumnReader
+    from rowsmith.vocabulary import Vocabulary
 
 __all__ = ["RecordDecoder", "TabularProcessor", "build"]
 
@@ -54,6 +56,17 @@ class TabularProcessor(Processor):
         for start, end in _lines(text):
             self._read(text, start, end, response)
         return response
+
+    def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
+        """See the base class; there is one when the columns are the vocabulary's."""
+        from rowsmith.dialect import RecordDialect
+        from rowsmith.generation.columns import ColumnReader
+
+        dialect = self._dialect
+        # A subclass may read text in its own way.
+        if type(self) is not TabularProcessor or not isinstance(dialect, RecordDialect):
+            return None
+        return ColumnReader(vocabulary, dialect) if dialect.schema == vocabulary.schema else None
 
     def _read(self, text: str, start: int, end: int, response: ParsedResponse) -> None:
         line = text[start:end]

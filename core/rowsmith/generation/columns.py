@@ -1,0 +1,210 @@
+"""From token ids to columns without text: the fast way through a columnar vocabulary.
+
+Only completions that are plainly one whole record are read here; whatever else a model may write is
+left to the processor, which judges text. What both give is the same, cell by cell and token by token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.dialect import RecordDialect, json_string
+from rowsmith.dialect.cells import CellReader
+from rowsmith.errors import RecordError
+from rowsmith.generation.requests import CompletionBlock, FinishReason
+from rowsmith.table.columns import spelled
+from rowsmith.vocabulary import ClosedField, OpenField, Vocabulary
+
+__all__ = ["ColumnReader", "ReadRows"]
+
+_NULL, _REFUSED, _OPEN = -1, -2, -3
+_REASONS = frozenset(FinishReason)
+
+Ints = npt.NDArray[np.int64]
+
+
+@frozen(kw_only=True, eq=False)
+class ReadRows:
+    """Records that were read from a block, one of each completion.
+
+    Attributes:
+        block: Where they were read from.
+        rows: Their rows in the block: int64[n].
+        columns: The spelled table of the model's schema, a row each.
+        tokens: Tokens of each record, the end mark left out: int64[n].
+        num_completion_tokens: Tokens of all these completions.
+        num_truncated: How many of these completions were cut at their longest length.
+    """
+
+    block: CompletionBlock
+    rows: Ints
+    columns: pa.Table
+    tokens: Ints
+    num_completion_tokens: int
+    num_truncated: int
+
+    @property
+    def request_ids(self) -> Ints:
+        """The request of each record: int64[n]."""
+        return np.asarray(self.block.request_ids, dtype=np.int64)[self.rows]
+
+
+@frozen(kw_only=True, eq=False)
+class _Cells:
+    """Where the cells of some rows begin and end among the tokens of a block.
+
+    Attributes:
+        tokens: The ids of all rows, one after the other.
+        rows: The rows that have a cell of every column, in order: int64[n].
+        starts: Where each cell begins: int64[n, columns].
+        stops: Where it ends.
+    """
+
+    tokens: Ints
+    rows: Ints
+    starts: npt.NDArray[np.int64]
+    stops: npt.NDArray[np.int64]
+
+    def take(self, kept: npt.NDArray[np.bool_]) -> _Cells:
+        return _Cells(tokens=self.tokens, rows=self.rows[kept], starts=self.starts[kept], stops=self.stops[kept])
+
+
+class ColumnReader:
+    """Reads blocks of completions of a columnar model.
+
+    Args:
+        vocabulary: What the ids mean.
+        dialect: The records that are valid; its schema is the vocabulary's.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, dialect: RecordDialect) -> None:
+        self.vocabulary = vocabulary
+        self.dialect = dialect
+        by_name = {column.name: column for column in vocabulary.schema}
+        self._fields = vocabulary.fields
+        self._readers = [CellReader(by_name[item.name]) for item in self._fields]
+        self._column = np.full(len(vocabulary), -1, dtype=np.int64)
+        self._code = np.full(len(vocabulary), _REFUSED, dtype=np.int32)
+        self._values: dict[str, pa.StringArray] = {}
+        for place, item in enumerate(self._fields):
+            self._learn(place, item)
+
+    def spell(self, records: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """The spelled table of records that were read as text."""
+        return self.dialect.spell(records)
+
+    def read(self, block: CompletionBlock, rows: Sequence[int] | None = None) -> ReadRows | None:
+        """Read the completions that are plainly one whole record.
+
+        Args:
+            block: Completions.
+            rows: Which of them to look at; None means all.
+
+        Returns:
+            What was read, in the order of the block; None when that is nothing.
+        """
+        ids, lengths = np.asarray(block.ids), np.asarray(block.lengths)
+        if block.texts is not None or ids.ndim != 2 or not ids.size or not _REASONS.issuperset(block.finish_reasons):
+            return None
+        cells = self._cells(ids, lengths, rows)
+        codes = self._code[cells.tokens[cells.starts]]
+        kept = (codes != _REFUSED).all(axis=1) & ((cells.stops - cells.starts == 1) | (codes == _OPEN)).all(axis=1)
+        arrays: dict[str, pa.DictionaryArray] = {}
+        opened = [place for place, item in enumerate(self._fields) if isinstance(item, OpenField)]
+        texts = {place: self._open_cells(place, cells, codes, kept) for place in opened}
+        if not kept.any():
+            return None
+        for place, item in enumerate(self._fields):
+            values = texts[place] if place in texts else self._values[item.name]
+            arrays[item.name] = spelled(values, np.ascontiguousarray(codes[kept, place]))
+        cells = cells.take(kept)
+        reasons = block.finish_reasons
+        return ReadRows(
+            block=block,
+            rows=cells.rows,
+            columns=pa.table({name: arrays[name] for name in self.vocabulary.schema.names}),
+            tokens=cells.stops[:, -1] - cells.starts[:, 0],
+            num_completion_tokens=int(lengths[cells.rows].sum()),
+            num_truncated=sum(reasons[row] == FinishReason.LENGTH for row in cells.rows.tolist()),
+        )
+
+    def _learn(self, place: int, item: ClosedField | OpenField) -> None:
+        """What each token of a column stands for when a cell begins with it."""
+        texts: dict[str, int] = {}
+        self._column[item.start : item.stop] = place
+        for token, fragment in enumerate(item.fragments, item.start):
+            self._code[token] = self._code_of(place, fragment, texts)
+        if isinstance(item, OpenField):
+            self._code[item.start] = _OPEN
+            if item.closing is not None:
+                self._column[item.stop - 1] = -1
+        self._values[item.name] = pa.array(list(texts), type=pa.string())
+
+    def _code_of(self, place: int, cell: str, texts: dict[str, int]) -> int:
+        before = ("," if place else "{") + json_string(self._fields[place].name) + ":"
+        after = "}\n" if place == len(self._fields) - 1 else ""
+        if not cell.startswith(before) or not cell.endswith(after):
+            return _REFUSED
+        try:
+            value = self._readers[place].read(cell[len(before) : len(cell) - len(after)])
+        except RecordError:
+            return _REFUSED
+        return _NULL if value is None else texts.setdefault(value, len(texts))
+
+    def _cells(self, ids: npt.NDArray[Any], lengths: npt.NDArray[Any], rows: Sequence[int] | None) -> _Cells:
+        count, width = ids.shape
+        sound = (lengths > 0) & (lengths <= width)
+        if rows is not None and len(rows) < count:
+            wanted = np.zeros(count, dtype=bool)
+            wanted[np.asarray(rows, dtype=np.int64)] = True
+            sound &= wanted
+        ended = ids[np.arange(count), np.clip(lengths - 1, 0, width - 1)] == self.vocabulary.eos_id
+        sizes = np.where(sound, lengths - ended, 0).astype(np.int64)
+        tokens = ids[np.arange(width) < sizes[:, None]].astype(np.int64)
+        known = (tokens >= len(self.vocabulary.specials)) & (tokens < len(self._column))
+        row_of = np.repeat(np.arange(count), sizes)
+        sound &= np.bincount(row_of[~known], minlength=count) == 0
+        tokens[~known] = 0
+        begins = np.flatnonzero(self._column[tokens] >= 0)
+        sound &= np.bincount(row_of[begins], minlength=count) == len(self._fields)
+        return self._aligned(tokens, begins[sound[row_of[begins]]], np.flatnonzero(sound), sizes)
+
+    def _aligned(self, tokens: Ints, begins: Ints, rows: Ints, sizes: Ints) -> _Cells:
+        """The cells of rows that have as many as there are columns, where they are those of the columns."""
+        ends = np.cumsum(sizes)[rows]
+        starts = begins.reshape(len(rows), len(self._fields))
+        stops = np.column_stack([starts[:, 1:], ends])
+        whole = starts[:, 0] == ends - sizes[rows]
+        ordered = (self._column[tokens[starts]] == np.arange(len(self._fields))).all(axis=1)
+        return _Cells(tokens=tokens, rows=rows, starts=starts, stops=stops).take(whole & ordered)
+
+    def _open_cells(
+        self, place: int, cells: _Cells, codes: npt.NDArray[np.int32], kept: npt.NDArray[np.bool_]
+    ) -> pa.StringArray:
+        """Read the cells of an open column into ``codes``; rows whose cell is no value leave ``kept``."""
+        texts: dict[str, int] = {}
+        known: dict[bytes, int] = {}
+        starts, stops = cells.starts[:, place].tolist(), cells.stops[:, place].tolist()
+        for row in np.flatnonzero(kept & (codes[:, place] == _OPEN)).tolist():
+            run = cells.tokens[starts[row] : stops[row]]
+            key = run.tobytes()
+            code = known.get(key)
+            if code is None:
+                code = known[key] = self._open_code(place, run.tolist(), texts)
+            codes[row, place] = code
+        kept &= codes[:, place] != _REFUSED
+        return pa.array(list(texts), type=pa.string())
+
+    def _open_code(self, place: int, run: list[int], texts: dict[str, int]) -> int:
+        pieces = self.vocabulary.texts
+        try:
+            cell = b"".join([pieces[token] for token in run]).decode()
+        except UnicodeDecodeError:
+            return _REFUSED
+        return self._code_of(place, cell, texts)

@@ -1,0 +1,96 @@
+"""Batches on their way through data actions and into one table, as frames or as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from rowsmith.generation.actions import (
+    REJECT_REASON,
+    Accepted,
+    ColumnActions,
+    DataActionsFn,
+    describe,
+    rejected_record_to_error,
+    run_actions,
+)
+from rowsmith.generation.batch import Batch
+from rowsmith.generation.frames import check_columns
+from rowsmith.generation.records import joined
+
+__all__ = ["check_batch", "join_columns", "settle"]
+
+
+def check_batch(batch: Batch, names: Sequence[str]) -> None:
+    """Refuse the rows of a processor that lack a column of the output.
+
+    Raises:
+        PluginContractError: Columns are missing.
+    """
+    frame = batch.to_dataframe()
+    if frame is not None:
+        check_columns(list(frame.columns), names, "the processor")
+
+
+def join_columns(batches: Sequence[Batch], most: int | None) -> pa.Table | None:
+    """The rows of settled batches as one spelled table.
+
+    Args:
+        batches: The batches, in order.
+        most: Most rows; None for all.
+
+    Returns:
+        The table; None when there are no rows, or when data actions gave some of them as a frame.
+    """
+    tables = [batch.columns() if batch.settled else None for batch in batches if batch.num_valid_records]
+    found = [table for table in tables if table is not None]
+    if not found or len(found) < len(tables):
+        return None
+    table = found[0] if len(found) == 1 else joined(found)
+    return table if most is None else table.slice(0, most)
+
+
+def settle(batch: Batch, actions: DataActionsFn, accepted: Accepted, first_id: int, names: Sequence[str]) -> int:
+    """Apply data actions to the valid records of a batch, and let it take over what they make.
+
+    Args:
+        batch: The batch; one without valid records, or one that is settled, stays as it is.
+        actions: The data actions.
+        accepted: Rows accepted before.
+        first_id: Record id of the first record; ids count up from it.
+        names: Columns that the rows must have.
+
+    Returns:
+        How many record ids were used.
+
+    Raises:
+        PluginContractError: The data actions break their contract, or rows lack a column.
+    """
+    if batch.settled:
+        return 0
+    if isinstance(actions, ColumnActions):
+        columns = batch.columns()
+        if columns is not None:
+            return _settle_columns(batch, columns, actions, first_id, names)
+    frame = batch.to_dataframe()
+    if frame is None:
+        return 0
+    outcome = run_actions(actions, frame, accepted, first_id)
+    if not outcome.valid.empty:
+        check_columns(list(outcome.valid.columns), names, f"data action {describe(actions)}")
+    batch.settle(outcome.valid, outcome.rejected)
+    return len(frame)
+
+
+def _settle_columns(
+    batch: Batch, columns: pa.Table, actions: ColumnActions, first_id: int, names: Sequence[str]
+) -> int:
+    count: int = columns.num_rows
+    outcome = actions.on_columns(columns, np.arange(first_id, first_id + count, dtype=np.int64))
+    if outcome.valid.num_rows:
+        check_columns(outcome.valid.column_names, names, f"data action {describe(actions)}")
+    errors = {row: rejected_record_to_error({REJECT_REASON: reason}) for row, reason in outcome.rejected.items()}
+    batch.settle_columns(outcome.valid, actions.to_frame, errors)
+    return count

@@ -14,6 +14,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 # Shared machines are slow at times; a test must not fail for that.
 settings.register_profile("rowsmith", deadline=None, print_blob=True)
+# Far more examples, for a night: pytest tests/hostile --hypothesis-profile nightly
+settings.register_profile("nightly", settings.get_profile("rowsmith"), max_examples=10_000)
 settings.load_profile("rowsmith")
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from attrs import field, frozen, validators
 
+from rowsmith.config_sections import between
+
 __all__ = ["ScratchOptions", "TransformersOptions"]
 
-_positive = validators.optional(validators.gt(0))
+# Far beyond any use: a slip of the keyboard is told before the memory is gone.
+_most = between(1, 1_000_000)
+_widest = between(1, 65_536)
+_deepest = between(1, 1_000)
 
 
 @frozen(kw_only=True)
@@ -30,16 +35,16 @@ class ScratchOptions:
         dtype: Precision of training: ``auto`` tries bfloat16 and float32 and takes the faster.
     """
 
-    width: int | None = field(default=None, validator=_positive)
-    layers: int | None = field(default=None, validator=_positive)
-    heads: int | None = field(default=None, validator=_positive)
-    mlp: int | None = field(default=None, validator=_positive)
-    batch_size: int | None = field(default=None, validator=_positive)
-    learning_rate: float = field(default=2e-3, validator=validators.gt(0))
-    matrix_learning_rate: float | None = field(default=None, validator=validators.optional(validators.ge(0)))
-    weight_decay: float | None = field(default=None, validator=validators.optional(validators.ge(0)))
-    max_values: int = field(default=2_000, validator=validators.ge(2))
-    max_pieces: int = field(default=1_000, validator=validators.ge(257))
+    width: int | None = field(default=None, validator=_widest)
+    layers: int | None = field(default=None, validator=_deepest)
+    heads: int | None = field(default=None, validator=_deepest)
+    mlp: int | None = field(default=None, validator=_widest)
+    batch_size: int | None = field(default=None, validator=_most)
+    learning_rate: float = field(default=2e-3, validator=between(0, 10, above=True))
+    matrix_learning_rate: float | None = field(default=None, validator=between(0, 10))
+    weight_decay: float | None = field(default=None, validator=between(0, 100))
+    max_values: int = field(default=2_000, validator=between(2, 1_000_000))
+    max_pieces: int = field(default=1_000, validator=between(257, 1_000_000))
     dtype: str = field(default="auto", validator=validators.in_(("auto", "float32", "bfloat16")))
 
 
@@ -53,6 +58,6 @@ class TransformersOptions:
         device: Where to generate: ``auto`` takes a GPU when there is one.
     """
 
-    batch_size: int = field(default=2_048, validator=validators.gt(0))
+    batch_size: int = field(default=2_048, validator=_most)
     dtype: str = field(default="float32", validator=validators.in_(("float32", "bfloat16")))
-    device: str = "auto"
+    device: str = field(default="auto", validator=validators.matches_re(r"[a-z]+(:[0-9]{1,3})?"))

@@ -80,7 +80,7 @@ class RunConfig:
     generation: GenerationConfig = field(factory=GenerationConfig)
     evaluation: Auto | tuple[ComponentRef, ...] = AUTO
     plugins: PluginsConfig = field(factory=PluginsConfig)
-    seed: int = field(default=0, validator=between(0))
+    seed: int = field(default=0, validator=between(0, 2**64 - 1))
 
 
 def load_config(

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from rowsmith.plugin_requirements import check_requirement
+from rowsmith.problems import show
 
 __all__ = [
     "COLUMN_TYPES",
@@ -23,6 +24,9 @@ __all__ = [
 
 COLUMN_TYPES = ("integer", "decimal", "boolean", "categorical", "text", "datetime", "null", "key", "constant")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+# Far beyond any use, and far below what overflows.
+_MOST = 10**9
+_LONGEST = 10**8
 
 
 def between(
@@ -40,11 +44,26 @@ def between(
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"must be a finite number, got {value}")
         if value < low or (above and value == low):
-            raise ValueError(f"must be {'above' if above else 'at least'} {low:g}, got {value}")
+            raise ValueError(f"must be {'above' if above else 'at least'} {_number(low)}, got {show(value)}")
         if value > high or (below and value == high):
-            raise ValueError(f"must be {'below' if below else 'at most'} {high:g}, got {value}")
+            raise ValueError(f"must be {'below' if below else 'at most'} {_number(high)}, got {show(value)}")
 
     return check
+
+
+def _number(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+
+
+def _check_temperature(instance: object, attribute: Any, value: float) -> None:
+    between(0, 100)(instance, attribute, value)
+    if 0 < value < 1e-3:
+        raise ValueError(f"must be 0 or at least 0.001, got {value}; 0 takes the likeliest")
+
+
+def _check_timestamp(instance: object, attribute: Any, value: str | float | None) -> None:
+    if not isinstance(value, str):
+        between(-(2**63), 2**63 - 1)(instance, attribute, value)
 
 
 def _not_empty(instance: object, attribute: Any, value: str | None) -> None:
@@ -57,7 +76,7 @@ def _check_holdout(instance: object, attribute: Any, value: float | int | str) -
         if not value.strip() or _is_numeric(value):
             raise ValueError(f"expected a share, a number of rows or the name of a file, got {value!r}")
         return
-    between(0)(instance, attribute, value)
+    between(0, _MOST)(instance, attribute, value)
     if isinstance(value, float) and value >= 1:
         raise ValueError(f"a share must be below 1, got {value}; write a number of rows without a point")
 
@@ -115,7 +134,7 @@ class DataConfig:
     group_training_examples_by: str | None = field(default=None, validator=_not_empty)
     order_training_examples_by: str | None = field(default=None, validator=_not_empty)
     holdout: float | int | str = field(default=0.05, validator=_check_holdout)
-    max_holdout: int = field(default=2000, validator=between(0))
+    max_holdout: int = field(default=2000, validator=between(0, _MOST))
     types: Mapping[str, str] = field(factory=dict, validator=_check_types)
 
 
@@ -135,9 +154,9 @@ class TimeSeriesConfig:
     is_timeseries: bool = False
     timestamp_column: str | None = field(default=None, validator=_not_empty)
     timestamp_format: str | None = field(default=None, validator=_not_empty)
-    timestamp_interval_seconds: int | None = field(default=None, validator=between(1))
-    start_timestamp: str | int | float | None = field(default=None)
-    stop_timestamp: str | int | float | None = field(default=None)
+    timestamp_interval_seconds: int | None = field(default=None, validator=between(1, _MOST))
+    start_timestamp: str | int | float | None = field(default=None, validator=_check_timestamp)
+    stop_timestamp: str | int | float | None = field(default=None, validator=_check_timestamp)
 
 
 @frozen(kw_only=True)
@@ -151,10 +170,10 @@ class TrainingConfig:
         data_fraction: How often each row is seen per epoch; 1 is once.
     """
 
-    max_time: float | None = field(default=120.0, validator=between(0, above=True))
-    max_steps: int | None = field(default=None, validator=between(1))
+    max_time: float | None = field(default=120.0, validator=between(0, _LONGEST, above=True))
+    max_steps: int | None = field(default=None, validator=between(1, _MOST))
     validation_ratio: float = field(default=0.02, validator=between(0, 1, below=True))
-    data_fraction: float = field(default=1.0, validator=between(0, above=True))
+    data_fraction: float = field(default=1.0, validator=between(0, 1000, above=True))
 
 
 @frozen(kw_only=True)
@@ -170,10 +189,10 @@ class GenerationConfig:
         constrained: Whether only valid records can be sampled, where the backend can do it.
     """
 
-    num_records: int = field(default=1000, validator=between(1))
-    temperature: float = field(default=1.0, validator=between(0))
-    top_p: float = field(default=1.0, validator=between(0, 1, above=True))
-    patience: int = field(default=3, validator=between(1))
+    num_records: int = field(default=1000, validator=between(1, _MOST))
+    temperature: float = field(default=1.0, validator=_check_temperature)
+    top_p: float = field(default=1.0, validator=between(0.0001, 1))
+    patience: int = field(default=3, validator=between(1, _MOST))
     invalid_fraction_threshold: float = field(default=0.8, validator=between(0, 1))
     constrained: bool = True
 

@@ -8,6 +8,7 @@ these in which at most one member is a class.
 from __future__ import annotations
 
 import enum
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -32,10 +33,16 @@ _SCALARS: dict[Any, tuple[str, tuple[type, ...]]] = {
 }
 
 
+_DEEPEST = 20
+_MOST_BITS = 1024
+
+
 def _structure_scalar(value: Any, kind: Any) -> Any:
     words, accepted = _SCALARS[kind]
     if type(value) not in accepted:
         raise wrong_type(words, value)
+    if kind is str:
+        _check_text(value)
     if kind is float:
         try:
             return float(value)
@@ -44,8 +51,32 @@ def _structure_scalar(value: Any, kind: Any) -> Any:
     return value
 
 
+def _check_text(value: str) -> None:
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise Invalid.because(f"{show(value)} is not valid Unicode; a file with such a name must be renamed")
+
+
 def _structure_any(value: Any, kind: Any) -> Any:
+    _check_plain(value, _DEEPEST)
     return value
+
+
+def _check_plain(value: Any, depth: int) -> None:
+    """Refuse what no plan could hold: numbers without a spelling, and what is nested without end."""
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise Invalid.because(f"must be a finite number, got {value}")
+    elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise Invalid.because("the number is too large")
+    elif isinstance(value, Mapping | list | tuple):
+        if depth == 0:
+            raise Invalid.because(f"nested more than {_DEEPEST} deep")
+        collector = Collector()
+        entries = _text_keys(value, collector).items() if isinstance(value, Mapping) else enumerate(value)
+        for key, element in entries:
+            collector.convert(lambda part, below: _check_plain(part, below), element, depth - 1, key)
+        collector.check()
 
 
 def _structure_enum(value: Any, kind: Any) -> Any:
@@ -107,6 +138,8 @@ def _text_keys(value: Any, collector: Collector) -> dict[str, Any]:
     for key in value:
         if not isinstance(key, str):
             collector.add(f"expected text as a key, got {show(key)}{hint_for('text', key)}")
+        else:
+            collector.convert(_structure_scalar, key, str, show(key))
     return {key: element for key, element in value.items() if isinstance(key, str)}
 
 

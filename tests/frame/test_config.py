@@ -110,7 +110,7 @@ training: {max_time: soon, validation_ratio: .nan}
         "  'auto' is not possible here; write the name of a component @ backend (line 11)\n"
         "  must be at least 1, got 0 @ generation.num_records (line 8)\n"
         "  must be at least 0, got -1.0 @ generation.temperature (line 6)\n"
-        "  must be above 0, got 0.0 @ generation.top_p (line 7)"
+        "  must be at least 0.0001, got 0.0 @ generation.top_p (line 7)"
     )
 
 
@@ -257,7 +257,7 @@ def test_a_line_is_only_given_for_what_the_file_says(write):
 
 TEXT = st.text(min_size=1)
 NAMES = TEXT.filter(lambda text: text.strip() and text != "auto")
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 PLAIN = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=5
 )
@@ -265,29 +265,34 @@ REFS = st.builds(ComponentRef, name=NAMES, options=st.dictionaries(st.text(), PL
     ComponentRef, factory=st.just("a.b:c"), options=st.dictionaries(st.text(), PLAIN, max_size=2)
 )
 AUTO_OR_LIST = st.just(AUTO) | st.lists(REFS, max_size=3).map(tuple)
-POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+POSITIVE = st.floats(0, 1000, exclude_min=True)
 CONFIGS = st.builds(
     RunConfig,
     data=st.builds(
         DataConfig,
         source=st.none() | TEXT,
         group_training_examples_by=st.none() | TEXT,
-        holdout=st.floats(0, 0.99) | st.integers(0) | st.just("rows.csv"),
+        holdout=st.floats(0, 0.99) | st.integers(0, 10**9) | st.just("rows.csv"),
         types=st.dictionaries(st.text(), st.sampled_from(["integer", "text"])),
     ),
     time_series=st.builds(
-        TimeSeriesConfig, is_timeseries=st.booleans(), start_timestamp=st.none() | st.text() | st.integers()
+        TimeSeriesConfig,
+        is_timeseries=st.booleans(),
+        start_timestamp=st.none() | st.text() | st.integers(-(2**63), 2**63 - 1),
     ),
     transforms=AUTO_OR_LIST,
     assembler=st.just(AUTO) | REFS,
     model=REFS,
     training=st.builds(
-        TrainingConfig, max_time=st.none() | POSITIVE, max_steps=st.none() | st.integers(1), data_fraction=POSITIVE
+        TrainingConfig,
+        max_time=st.none() | POSITIVE,
+        max_steps=st.none() | st.integers(1, 10**9),
+        data_fraction=POSITIVE,
     ),
-    generation=st.builds(GenerationConfig, num_records=st.integers(1), top_p=st.floats(0, 1, exclude_min=True)),
+    generation=st.builds(GenerationConfig, num_records=st.integers(1, 10**9), top_p=st.floats(0.0001, 1)),
     evaluation=AUTO_OR_LIST,
     plugins=st.builds(PluginsConfig, disable=st.lists(st.text(), max_size=2).map(tuple)),
-    seed=st.integers(0),
+    seed=st.integers(0, 2**64 - 1),
 )
 
 

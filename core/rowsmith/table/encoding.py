@@ -22,6 +22,8 @@ from rowsmith.table.schema import Source, Storage
 
 __all__ = ["encode_column"]
 
+_WIDEST = 8
+
 
 def encode_column(name: str, series: pd.Series) -> Encoded:
     """Spell the values of a pandas column.
@@ -59,9 +61,9 @@ def encode_column(name: str, series: pd.Series) -> Encoded:
 
 
 def _is_number(dtype: Any) -> bool:
-    return getattr(dtype, "kind", "") in "biuf" and (
-        isinstance(dtype, np.dtype) or isinstance(getattr(dtype, "numpy_dtype", None), np.dtype)
-    )
+    numpy_dtype = dtype if isinstance(dtype, np.dtype) else getattr(dtype, "numpy_dtype", None)
+    # Wider than 64 bits there is no text that every reader takes for the same number.
+    return isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biuf" and numpy_dtype.itemsize <= _WIDEST
 
 
 def _arrow(series: pd.Series) -> pa.ChunkedArray:

@@ -106,9 +106,11 @@ def _kind(value: Any) -> str:
     known = _KINDS.get(type(value))
     if known is not None:
         return known
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float | np.floating) and not isinstance(value, np.longdouble):
         return "NaN" if value != value else "float"
-    return "int" if isinstance(value, np.integer) else f"type {type(value).__name__}"
+    # NumPy counts its time deltas among the integers.
+    whole = isinstance(value, np.integer) and not isinstance(value, np.timedelta64)
+    return "int" if whole else f"type {type(value).__name__}"
 
 
 def _refusal(name: str, row: int, value: Any, kind: str, element: str) -> DataError:

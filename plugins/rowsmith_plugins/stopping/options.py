@@ -18,8 +18,8 @@ def _check_share(instance: object, attribute: Any, value: float | None) -> None:
 
 
 def _check_patience(instance: object, attribute: Any, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ValueError(f"expected at least 1 batch, got {value}")
+    if value is not None and not 1 <= value <= 10**9:
+        raise ValueError(f"expected at least 1 batch and at most {10**9:,}, got {value}")
 
 
 def _check_duration(instance: object, attribute: Any, value: float | str) -> None:

@@ -8,11 +8,15 @@ from attrs import Attribute, field, frozen
 
 __all__ = ["ConstantOptions", "DatetimeOptions", "KeysOptions", "ProtectRareOptions", "QuantizeOptions"]
 
+_MOST = 10**9
+
 
 def _at_least(low: int) -> Any:
     def check(instance: object, attribute: Attribute[int], value: int) -> None:
         if value < low:
             raise ValueError(f"{attribute.name} must be at least {low}, got {value}")
+        if value > _MOST:
+            raise ValueError(f"{attribute.name} must be at most {_MOST:,}, got {value}")
 
     return check
 

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from rowsmith.bundle_safety import check_checkpoint
 from rowsmith.draws import Draws
-from rowsmith.errors import GenerationError
+from rowsmith.errors import BundleError, GenerationError
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, FinishReason, SamplingParams
 from rowsmith.token_automaton import TokenAutomaton, build_automaton
 from rowsmith.vocabulary import Vocabulary
@@ -58,23 +59,48 @@ class TransformersEngine(Engine):
         self._automaton: TokenAutomaton | None = None
 
     def start(self) -> None:
-        """Load the checkpoint and build the record grammar."""
+        """Load the checkpoint and build the record grammar.
+
+        Raises:
+            BundleError: The checkpoint is damaged, or holds more than data.
+            GenerationError: There is no such device.
+        """
+        check_checkpoint(self.directory)
+        model, self._tokenizer = self._loaded()
+        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        try:
+            self._model = model.to(chosen).eval()
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise GenerationError(
+                f"the device {chosen!r} cannot be used ({str(error).splitlines()[0][:200]}); "
+                "set backend.options.device to another one, or to auto"
+            ) from error
+        self._automaton = build_automaton(self.vocabulary)
+
+    def _loaded(self) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
-        model = AutoModelForCausalLM.from_pretrained(
-            self.directory,
-            dtype=getattr(torch, self.dtype),
-            attn_implementation="eager",
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-        )
-        self._model = model.to(chosen).eval()
-        self._tokenizer = AutoTokenizer.from_pretrained(self.directory, trust_remote_code=False, local_files_only=True)
-        self._automaton = build_automaton(self.vocabulary)
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                self.directory,
+                dtype=getattr(torch, self.dtype),
+                attn_implementation="eager",
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(self.directory, trust_remote_code=False, local_files_only=True)
+        except Exception as error:
+            # Loaders raise errors of every kind, some of them plain exceptions.
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            raise BundleError(
+                f"{self.directory} cannot be loaded ({reason}). Train again, or restore the files."
+            ) from error
+        return model, tokenizer
 
     def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
         """Complete every request once; requests of one prompt are decoded together.

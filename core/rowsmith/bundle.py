@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import cattrs.preconf.json
 from attrs import asdict, frozen
 
+from rowsmith.bundle_safety import check_links
 from rowsmith.components import ComponentRef, Kind
-from rowsmith.errors import BundleError
+from rowsmith.errors import BundleError, PluginContractError, RowsmithError
 from rowsmith.model_metadata import ModelMetadata
 from rowsmith.modelling import TrainingReport
 from rowsmith.table.schema import ModelSchema, TableSchema
@@ -125,7 +126,19 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
             f"{directory}: bundle version {state.get('version')!r} cannot be read by this Rowsmith, which reads "
             f"version {BUNDLE_VERSION}. Train again, or install the Rowsmith that made it."
         )
-    _verify(directory, state["files"])
+    check_links(directory)
+    try:
+        _verify(directory, state["files"])
+        return _restored(directory, state, context)
+    except RowsmithError:
+        raise
+    except Exception as error:
+        # Whoever wrote it, what is not as it should be may fail anywhere.
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise BundleError(f"{directory / BUNDLE_FILE} is damaged ({reason}). Train again.") from error
+
+
+def _restored(directory: Path, state: dict[str, Any], context: BuildContext) -> Bundle:
     model_schema = _converter.structure(state["model_schema"], ModelSchema)
     vocabulary = state["vocabulary"]
     return Bundle(
@@ -143,7 +156,8 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
 def _transform(context: BuildContext, name: str) -> Transform:
     factory = name.removeprefix(FACTORY_PREFIX) if name.startswith(FACTORY_PREFIX) else None
     built = context.resolve(Kind.TRANSFORM, name if factory is None else ComponentRef(factory=factory))
-    assert isinstance(built, Transform)
+    if not isinstance(built, Transform):
+        raise PluginContractError(f"transform {name!r} gave a {type(built).__name__}; it must be a Transform")
     return built
 
 
@@ -152,7 +166,7 @@ def _read(path: Path) -> dict[str, Any]:
         state = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BundleError(f"{path} is missing: there is no trained model here. Run 'rowsmith train' first.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is damaged ({error}). Train again.") from error
     if not isinstance(state, dict):
         raise BundleError(f"{path} is damaged: it holds no object. Train again.")

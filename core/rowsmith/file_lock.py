@@ -22,6 +22,8 @@ __all__ = ["hold_lock"]
 
 # Beyond the text, so that Windows, whose locks are mandatory, still lets others read who holds it.
 _FAR = 1 << 30
+# A link in a folder of unknown origin must not lead the lock to another file.
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 
 if sys.platform == "win32":
     import msvcrt
@@ -48,7 +50,8 @@ def _read_holder(handle: int) -> dict[str, Any] | None:
 def _describe(holder: dict[str, Any] | None) -> str:
     if holder is None:
         return "another process"
-    return f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
+    pid, host = (str(holder.get(name, "?"))[:80] for name in ("pid", "host"))
+    return "process {} on {}".format(*(word if word.isprintable() else repr(word) for word in (pid, host)))
 
 
 def _refuse_if_taken(handle: int, file: Path, directory: Path) -> None:
@@ -85,7 +88,7 @@ def hold_lock(file: Path, directory: Path) -> Iterator[None]:
         RunDirectoryError: Another process holds it, or one of another machine left it locked.
     """
     try:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | _NO_LINKS, 0o600)
     except OSError as exc:
         raise RunDirectoryError(f"Cannot lock {directory}: {exc.strerror or exc}.") from exc
     try:

@@ -195,7 +195,7 @@ class RunDirectory:
         """
         try:
             return json.loads(self.read_text(name))
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise RunDirectoryError(f"{self.path(name)} is damaged: {exc}. Start the run anew with --force.") from exc
 
     @contextlib.contextmanager

@@ -22,6 +22,7 @@ from rowsmith.components import ComponentRef, Kind
 from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError, DataError, PluginContractError
 from rowsmith.generation.backend import GeneratorBackend
+from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.inversion import InverseTransforms
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
 from rowsmith.observers import BatchReport, RunInfo
@@ -32,6 +33,7 @@ from rowsmith.transforms import Transform, default_transforms, fit_transforms
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
+    from rowsmith.generation.journal import GenerationJournal
     from rowsmith.generation.loop import BatchFinished
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.registry import Registry
@@ -158,12 +160,13 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     return bundle
 
 
-def generate(run: Run, bundle: Bundle | None = None) -> GenerateJobResults:
+def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal | None = None) -> GenerateJobResults:
     """Sample rows from a trained model.
 
     Args:
         run: The run.
         bundle: The trained model; None loads the run directory's.
+        journal: Where finished batches are kept and taken up from, by backends that can; None keeps none.
 
     Returns:
         The rows in the user's dtypes, and how they came about; fewer than asked for when a policy or
@@ -181,6 +184,8 @@ def generate(run: Run, bundle: Bundle | None = None) -> GenerateJobResults:
         on_batch=_batch_listener(run),
     )
     backend = _built(context, Kind.BACKEND, run.config.backend, GeneratorBackend)  # type: ignore[type-abstract]
+    if isinstance(backend, EngineBackend):
+        backend.journal = journal
     try:
         with run.stage("loading"):
             backend.initialize()

@@ -20,6 +20,7 @@ import attrs
 from rowsmith import __version__
 from rowsmith.bundle import BUNDLE_FILE
 from rowsmith.errors import DataError, RunDirectoryError
+from rowsmith.generation_state import clear_journals
 from rowsmith.pipeline import BUNDLE_FOLDER
 from rowsmith.plan import PLAN_FILE
 from rowsmith.table.files import FORMATS, write_table
@@ -95,6 +96,7 @@ def clear(directory: RunDirectory, *, model: bool) -> None:
         model: Whether the trained model and the plan go as well.
     """
     names = [METRICS_FILE, REJECTED_FILE, *([PLAN_FILE] if model else [])]
+    clear_journals(directory)
     found = existing_result(directory)
     while found is not None:
         found.unlink()

@@ -13,6 +13,7 @@ from rowsmith import pipeline, result_files
 from rowsmith.generation.loop import INTERRUPTED
 from rowsmith.generation.results import GenerationFailure
 from rowsmith.generation.status import GenerationStatus
+from rowsmith.generation_state import journal_of
 from rowsmith.observers import RunReport
 from rowsmith.stage_times import StageTimes
 from rowsmith.summary import ColumnSummary, summarize
@@ -102,18 +103,25 @@ class RowMaking:
     def make(self) -> Outcome:
         """Make the rows.
 
+        Finished batches are kept in the run directory until the rows are written, so that ``--resume``
+        goes on after them.
+
         Raises:
             GenerationFailure: Generation broke off; the rows made before are written all the same.
             RowsmithError: As the stage that fails says.
         """
         clock = StageTimes(self.run.reporter)
-        try:
-            results = pipeline.generate(evolve(self.run, reporter=clock, on_batch=self.rejections), self.bundle)
-        except GenerationFailure as failure:
-            if len(failure.results.df):
-                self._write(failure.results, clock.seconds)
-            raise
-        outcome = self._write(results, clock.seconds)
+        with journal_of(self.run, self.bundle) as journal:
+            try:
+                run = evolve(self.run, reporter=clock, on_batch=self.rejections)
+                results = pipeline.generate(run, self.bundle, journal)
+            except GenerationFailure as failure:
+                if len(failure.results.df):
+                    self._write(failure.results, clock.seconds)
+                raise
+            outcome = self._write(results, clock.seconds)
+            if not outcome.interrupted:
+                journal.remove()
         report = RunReport(
             status=results.status.value,
             rows=len(results.df),

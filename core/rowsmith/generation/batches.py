@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
-import pyarrow as pa
 
 from rowsmith.errors import DataError
 from rowsmith.generation import rules
@@ -155,6 +154,15 @@ class GenerationBatches:
         """Whether there is nothing more to ask for."""
         return self.target_met or self.status is not GenerationStatus.IN_PROGRESS
 
+    @property
+    def elapsed_seconds(self) -> float:
+        """How long the job has taken."""
+        return self._clock() - self._started
+
+    def continue_from(self, elapsed_seconds: float) -> None:
+        """Let the job's time count on from what it had taken when it was cut off."""
+        self._started = self._clock() - elapsed_seconds
+
     def add_batch(self, batch: Batch) -> None:
         """Add a batch and update the status.
 
@@ -246,23 +254,12 @@ class GenerationBatches:
         Raises:
             GenerationError: No batch has one of the columns.
         """
-        table = self.to_table(max_num_records)
+        table = join_columns(self.batches, max_num_records)
         if table is not None and isinstance(self.data_actions_fn, ColumnActions):
             with contextlib.suppress(DataError):  # types that only fit batch by batch
                 return join_frames([self.data_actions_fn.to_frame(table)], columns, max_num_records, typed=True)
         typed = any(batch.settled for batch in self.batches)
         return join_frames(self._frames(), columns, max_num_records, typed)
-
-    def to_table(self, max_num_records: int | None = None) -> pa.Table | None:
-        """The valid records of all batches as one spelled table, as data actions made it.
-
-        Args:
-            max_num_records: Most rows; None for all.
-
-        Returns:
-            The table; None when there are no records, or some came as frames.
-        """
-        return join_columns(self.batches, max_num_records)
 
     def progress(self, batch: Batch) -> Progress:
         """What policies are told after ``batch``."""
@@ -274,7 +271,7 @@ class GenerationBatches:
             target_num_records=self.target_num_records,
             batch_invalid_fraction=batch.stopping_metric,
             running_stopping_metric=self.running_stopping_metric,
-            elapsed_seconds=self._clock() - self._started,
+            elapsed_seconds=self.elapsed_seconds,
             num_length_truncated_completions=self.num_length_truncated_completions,
             batch_length_truncated_completions=batch.num_length_truncated_completions,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -13,6 +14,7 @@ from rowsmith.generation.actions import DataActionsFn
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.batches import GenerationBatches
 from rowsmith.generation.columns import ColumnReader
+from rowsmith.generation.journal import GenerationJournal
 from rowsmith.generation.loop import BatchFinished, Loop
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
@@ -57,7 +59,14 @@ class EngineBackend(GeneratorBackend):
         batch_finished: Told after each batch; what it raises is logged.
         remote: Whether the engine runs behind a network endpoint.
         clock: Seconds.
+
+    Attributes:
+        journal: Where the first ``generate`` keeps its batches, and takes them up from; None keeps none.
+        stopped: Whether the job was asked to end by somebody else than ``cancel``.
     """
+
+    journal: GenerationJournal | None = None
+    stopped: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(
         self,
@@ -94,6 +103,7 @@ class EngineBackend(GeneratorBackend):
         self._forced_ids = tuple(forced_ids)
         self._clock = clock
         self._request_ids = count()
+        self._cancelled = threading.Event()
         self._params: SamplingParams | None = None
         self._started = False
         self._stopped = True
@@ -145,7 +155,7 @@ class EngineBackend(GeneratorBackend):
     def generate(self, data_actions_fn: DataActionsFn | None = None) -> GenerateJobResults:
         """Make records until there are ``generation.num_records``, or a stopping rule ends the job.
 
-        An interrupt ends it with what there is, as incomplete.
+        An interrupt or a ``cancel`` ends it with what there is, as incomplete.
 
         Args:
             data_actions_fn: Applied to the valid records of each batch.
@@ -160,6 +170,7 @@ class EngineBackend(GeneratorBackend):
         if not self._started or self._params is None:
             missing = "prepare_params" if self._started else "initialize and prepare_params"
             raise GenerationError(f"generate was called too early; call {missing} first")
+        self._cancelled.clear()
         started = self._clock()
         batches = self._new_batches(data_actions_fn)
         failure: Exception | None = None
@@ -174,6 +185,13 @@ class EngineBackend(GeneratorBackend):
         if failure is not None:
             raise _failure(failure, self.gen_results) from failure
         return self.gen_results
+
+    def cancel(self) -> None:
+        """End the ``generate`` that is under way, if there is one; safe to call from any thread.
+
+        It returns what there is as soon as the engine has given the block that it works on.
+        """
+        self._cancelled.set()
 
     def teardown(self) -> None:
         """Stop the engine; safe to call at any time, any number of times."""
@@ -199,6 +217,7 @@ class EngineBackend(GeneratorBackend):
         )
 
     def _new_loop(self, params: SamplingParams) -> Loop:
+        journal, self.journal = self.journal, None
         return Loop(
             engine=self.engine,
             processor=self._processor,
@@ -208,6 +227,8 @@ class EngineBackend(GeneratorBackend):
             counter=TokenCounter(self.engine.count_tokens),
             reader=_reader(self._processor, self.engine),
             batch_finished=self.batch_finished,
+            journal=journal,
+            stopped=lambda: self._cancelled.is_set() or self.stopped(),
             clock=self._clock,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -15,9 +16,11 @@ import numpy as np
 from attrs import field, frozen
 
 from rowsmith.errors import GenerationError, PluginContractError
+from rowsmith.generation.asking import Asker
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.batches import GenerationBatches
 from rowsmith.generation.columns import ColumnReader
+from rowsmith.generation.journal import GenerationJournal
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.tokens import TokenCounter
@@ -88,6 +91,9 @@ class Loop:
         counter: Counts tokens.
         reader: Reads token ids in the processor's place; None reads text.
         batch_finished: Told after each batch; what it raises is logged and changes nothing.
+        journal: Where finished batches are kept, and where those of a job that was cut off are taken up
+            from; None keeps none.
+        stopped: Whether the job was asked to end; looked at after each block.
         clock: Seconds.
     """
 
@@ -99,7 +105,14 @@ class Loop:
     counter: TokenCounter = field(factory=TokenCounter)
     reader: ColumnReader | None = None
     batch_finished: Callable[[BatchFinished], None] | None = None
+    journal: GenerationJournal | None = None
+    stopped: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
+    _asker: Asker = field(init=False)
+
+    @_asker.default
+    def _make_asker(self) -> Asker:
+        return Asker(self.engine)
 
     def run(self, batches: GenerationBatches) -> None:
         """Fill batches until they say that there is nothing more to ask for.
@@ -112,17 +125,23 @@ class Loop:
 
         Raises:
             GenerationError: The engine answered a request twice or never, or one it was not given.
+            RunDirectoryError: The journal cannot be written.
             Exception: Whatever engine, processor, data actions or policy raise.
         """
-        job_started = self.clock()
         batch: Batch | None = None
         try:
+            self._take_up(batches)
             while not batches.finished:
-                started = self.clock()
-                batch = Batch(self.processor, count_tokens=self.counter, reader=self.reader)
-                self._fill(batch, batches)
+                self._check_stop()
+                started, read = self.clock(), list[CompletionBlock]()
+                batch = self._new_batch()
+                num_asked = self._fill(batch, batches, read)
                 batches.add_batch(batch)
-                self._report(batch, batches, started, job_started)
+                if self.journal is not None:
+                    self.journal.add(
+                        read, num_asked=num_asked, cut_short=batch.cut_short, elapsed=batches.elapsed_seconds
+                    )
+                self._report(batch, batches, started)
                 batch.release()
         except KeyboardInterrupt:
             _keep(batch, batches)
@@ -132,21 +151,51 @@ class Loop:
             batches.interrupt(f"{type(error).__name__}: {error}")
             raise
 
-    def _fill(self, batch: Batch, batches: GenerationBatches) -> None:
+    def _check_stop(self) -> None:
+        if self.stopped():
+            raise KeyboardInterrupt
+
+    def _new_batch(self) -> Batch:
+        return Batch(self.processor, count_tokens=self.counter, reader=self.reader)
+
+    def _take_up(self, batches: GenerationBatches) -> None:
+        """Read the batches of the journal as they were read when the engine gave them."""
+        if self.journal is None:
+            return
+        vocabulary = self.engine.vocabulary
+        decode = None if vocabulary is None else vocabulary.decode
+        with contextlib.closing(self.journal.entries(decode)) as entries:
+            for entry in entries:
+                if batches.finished or entry.num_asked != batches.get_next_num_prompts():
+                    return
+                started, batch = self.clock(), self._new_batch()
+                deque(islice(self.request_ids, entry.num_asked), maxlen=0)
+                batch.process_block(entry.block)
+                batch.cut_short = entry.cut_short
+                batches.continue_from(entry.elapsed_seconds)
+                batches.add_batch(batch)
+                self._report(batch, batches, started)
+                batch.release()
+
+    def _fill(self, batch: Batch, batches: GenerationBatches, read: list[CompletionBlock]) -> int:
+        """Ask for the completions of a batch and read them; how many were asked for."""
         size = batches.get_next_num_prompts()
         requests = [self.make_request(request_id) for request_id in islice(self.request_ids, size)]
         asked = frozenset(request.request_id for request in requests)
         waiting = set(asked)
-        with _closing(self.engine.complete(requests, self.params)) as blocks:
+        with contextlib.closing(self._asker.ask(requests, self.params)) as blocks:
             for block in blocks:
                 self._absorb(block, batch, asked, waiting)
+                read.append(block)
                 if batches.would_suffice(batch):
                     batch.cut_short = bool(waiting)
-                    return
+                    return size
+                self._check_stop()
         if waiting:
             raise GenerationError(
                 f"{self._engine_name} left {len(waiting)} of {size} requests unanswered: {_some(waiting)}"
             )
+        return size
 
     def _absorb(self, block: CompletionBlock, batch: Batch, asked: frozenset[int], waiting: set[int]) -> None:
         """Read one block, and tell the answers that nobody asked for."""
@@ -170,19 +219,18 @@ class Loop:
     def _engine_name(self) -> str:
         return f"engine {type(self.engine).__qualname__}"
 
-    def _report(self, batch: Batch, batches: GenerationBatches, started: float, job_started: float) -> None:
+    def _report(self, batch: Batch, batches: GenerationBatches, started: float) -> None:
         if self.batch_finished is None:
             return
-        now = self.clock()
         report = BatchFinished(
             number=batches.num_batches - 1,
             batch=batch,
-            seconds=now - started,
+            seconds=self.clock() - started,
             num_prompts=batches.num_prompts,
             num_valid_records=batches.num_valid_records,
             num_invalid_records=batches.num_invalid_records,
             target_num_records=batches.target_num_records,
-            elapsed_seconds=now - job_started,
+            elapsed_seconds=batches.elapsed_seconds,
         )
         try:
             self.batch_finished(report)
@@ -203,17 +251,3 @@ def _keep(batch: Batch | None, batches: GenerationBatches) -> None:
         batches.add_batch(batch)
     except Exception:
         _logger.warning("%d records of the last batch cannot be kept", batch.num_valid_records, exc_info=True)
-
-
-@contextlib.contextmanager
-def _closing(blocks: Iterator[CompletionBlock]) -> Iterator[Iterator[CompletionBlock]]:
-    """Abort what the engine has not yielded; failing to do so takes no row back."""
-    try:
-        yield blocks
-    finally:
-        close = getattr(blocks, "close", None)
-        try:
-            if close is not None:
-                close()
-        except Exception:
-            _logger.warning("the engine failed while its remaining completions were aborted", exc_info=True)

@@ -11,6 +11,7 @@ from attrs import define, field
 from rowsmith.errors import GenerationError
 from rowsmith.generation.actions import rejected_record_to_error
 from rowsmith.generation.batches import GenerationBatches
+from rowsmith.generation.settling import join_columns
 from rowsmith.generation.sizing import ADAPTIVE_MAX_PROMPTS_CEILING, INITIAL_PROBE_PROMPTS, NUM_PROMPT_BUFFER
 from rowsmith.generation.status import GenerationStatus
 
@@ -104,7 +105,7 @@ class GenerateJobResults:
             valid_tokens_per_second=_over(valid_tokens, elapsed_time),
             tokenization_overhead_sec=batches.total_tokenization_time_sec,
             stop_reason=batches.stop_reason,
-            columns=batches.to_table(max_num_records),
+            columns=join_columns(batches.batches, max_num_records),
         )
 
 

@@ -1,0 +1,237 @@
+"""What a generation job has read so far, kept on disk so that a job that was cut off can go on.
+
+The journal holds the completions of every finished batch, not the rows made of them: taken up again,
+they go through processor, data actions and stopping policy as they did before, so that whatever these
+remember is as it was. It is one file that only grows::
+
+    magic line
+    length, checksum, fingerprint of the job
+    length, checksum, batch 0 as an Arrow stream
+    length, checksum, batch 1 ...
+
+Each batch is on the disk before the next one is asked for. What is not whole at the end is cut off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.errors import RunDirectoryError
+from rowsmith.generation.requests import CompletionBlock, Decode, FinishReason
+
+__all__ = ["GenerationJournal", "JournalEntry"]
+
+_MAGIC = b"rowsmith generation journal 1\n"
+_HEAD = struct.Struct("<Q16s")
+_REASONS = list(FinishReason)
+
+
+@frozen(kw_only=True, eq=False)
+class JournalEntry:
+    """One finished batch.
+
+    Attributes:
+        block: Its completions, in the order in which they were read.
+        num_asked: Requests that were made for it, also those that were not waited for.
+        cut_short: Whether reading ended early because there seemed to be enough.
+        elapsed_seconds: How long the job had taken when it was finished.
+    """
+
+    block: CompletionBlock
+    num_asked: int
+    cut_short: bool
+    elapsed_seconds: float
+
+
+class GenerationJournal:
+    """The journal of one job; a context manager that closes the file.
+
+    Args:
+        path: The file.
+        fingerprint: Names the job; the journal of another one is not taken up.
+        resume: Whether what the file holds is taken up; otherwise it is emptied.
+    """
+
+    def __init__(self, path: Path, fingerprint: str, *, resume: bool = False) -> None:
+        self.path = path
+        self._fingerprint = fingerprint.encode()
+        self._resume = resume
+        self._file: IO[bytes] | None = None
+        self._decode: Decode | None = None
+
+    def __enter__(self) -> GenerationJournal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def entries(self, decode: Decode | None) -> Generator[JournalEntry]:
+        """The batches to take up, oldest first; call it once, before the first ``add``.
+
+        A batch counts as taken up when the next one is asked for; what follows the last of these is cut
+        off when the iterator is closed.
+
+        Args:
+            decode: Turns token ids into text.
+
+        Raises:
+            RunDirectoryError: The file cannot be read or written.
+        """
+        self._decode = decode
+        with self._explained("read"):
+            file = self._open()
+            end = self._check_job(file)
+            try:
+                while (payload := _read_frame(file)) is not None:
+                    yield _entry(payload, decode)
+                    end = file.tell()
+            finally:
+                file.seek(end)
+                file.truncate()
+
+    def add(self, blocks: Sequence[CompletionBlock], *, num_asked: int, cut_short: bool, elapsed: float) -> None:
+        """Keep a batch; it is on the disk when this returns.
+
+        Args:
+            blocks: Its completions.
+            num_asked: Requests that were made for it.
+            cut_short: Whether reading ended early.
+            elapsed: How long the job has taken, in seconds.
+
+        Raises:
+            RunDirectoryError: It cannot be written; the batches before it are whole.
+        """
+        facts = {"num_asked": num_asked, "cut_short": cut_short, "elapsed_seconds": elapsed}
+        with self._explained("write"):
+            self._append(_payload(blocks, self._decode, facts))
+
+    def close(self) -> None:
+        """Close the file; safe to call at any time, any number of times."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
+
+    def remove(self) -> None:
+        """Close and delete the file: the job's rows are where they belong."""
+        self.close()
+        with self._explained("remove"):
+            self.path.unlink(missing_ok=True)
+
+    def _open(self) -> IO[bytes]:
+        if self._file is None:
+            flags = os.O_RDWR | os.O_CREAT | (0 if self._resume else os.O_TRUNC)
+            self._file = os.fdopen(os.open(self.path, flags, 0o600), "r+b", buffering=0)
+        return self._file
+
+    def _check_job(self, file: IO[bytes]) -> int:
+        """Read past the head of the file, or write it; where the batches begin."""
+        if file.read(len(_MAGIC)) != _MAGIC or _read_frame(file) != self._fingerprint:
+            file.seek(0)
+            file.truncate()
+            _write_all(file, _MAGIC + _frame(self._fingerprint))
+        return file.tell()
+
+    def _append(self, payload: bytes) -> None:
+        file = self._open()
+        end = file.tell()
+        try:
+            _write_all(file, _frame(payload))
+            os.fsync(file.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                file.seek(end)
+                file.truncate()
+            raise
+
+    @contextlib.contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunDirectoryError(
+                f"Cannot {doing} {self.path}: {error.strerror or error}. Rows made before are kept: make room and "
+                "run the same command with --resume."
+            ) from error
+
+
+def _frame(payload: bytes) -> bytes:
+    return _HEAD.pack(len(payload), hashlib.blake2b(payload, digest_size=16).digest()) + payload
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _read_frame(file: IO[bytes]) -> bytes | None:
+    """The next payload; None when it is not whole."""
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    length, checksum = _HEAD.unpack(head)
+    left = os.fstat(file.fileno()).st_size - file.tell()
+    payload = file.read(length) if length <= left else b""
+    whole = len(payload) == length and hashlib.blake2b(payload, digest_size=16).digest() == checksum
+    return payload if whole else None
+
+
+def _payload(blocks: Sequence[CompletionBlock], decode: Decode | None, facts: Mapping[str, float]) -> bytes:
+    """An Arrow stream of one batch; text is left out where ``decode`` gives it again."""
+    reasons = [_REASONS.index(FinishReason(reason)) for block in blocks for reason in block.finish_reasons]
+    columns: dict[str, pa.Array] = {
+        "request_id": pa.array(_joined([block.request_ids for block in blocks], np.int64)),
+        "length": pa.array(_joined([block.lengths for block in blocks], np.int32)),
+        "reason": pa.array(reasons, pa.int8()),
+    }
+    if blocks and all(block.ids is not None for block in blocks):
+        columns["ids"] = _packed([np.asarray(block.ids) for block in blocks])
+    if any(block.texts is not None or block.decode != decode for block in blocks):
+        texts = [block.text(row).encode("utf-8", "surrogatepass") for block in blocks for row in range(len(block))]
+        columns["text"] = pa.array(texts, pa.binary())
+    table = pa.table(columns).replace_schema_metadata({"facts": json.dumps(facts)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    payload: bytes = sink.getvalue().to_pybytes()
+    return payload
+
+
+def _joined(parts: Sequence[npt.NDArray[Any]], dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:
+    return np.concatenate([np.zeros(0, dtype), *(np.asarray(part, dtype) for part in parts)])
+
+
+def _packed(parts: Sequence[npt.NDArray[Any]]) -> pa.FixedSizeListArray:
+    """Ids of all rows, padded to the longest, in as few bytes as they need."""
+    width = max(1, *(part.shape[1] for part in parts))
+    ids = np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts])
+    small = ids.size and ids.min() >= 0 and ids.max() <= np.iinfo(np.uint16).max
+    return pa.FixedSizeListArray.from_arrays(pa.array(ids.ravel().astype(np.uint16 if small else np.int32)), width)
+
+
+def _entry(payload: bytes, decode: Decode | None) -> JournalEntry:
+    table = pa.ipc.open_stream(payload).read_all().combine_chunks()
+    ids = table.column("ids").combine_chunks() if "ids" in table.column_names else None
+    texts = table.column("text").to_pylist() if "text" in table.column_names else None
+    block = CompletionBlock(
+        request_ids=table.column("request_id").to_numpy(),
+        lengths=table.column("length").to_numpy(),
+        finish_reasons=[_REASONS[code] for code in table.column("reason").to_pylist()],
+        ids=None if ids is None else ids.flatten().to_numpy().astype(np.int32).reshape(len(ids), -1),
+        texts=None if texts is None else [text.decode("utf-8", "surrogatepass") for text in texts],
+        decode=None if texts is not None else decode,
+    )
+    return JournalEntry(block=block, **json.loads(table.schema.metadata[b"facts"]))

@@ -1,0 +1,368 @@
+"""What goes wrong while rows are made, and what is left then: nothing valid is lost, nothing is made twice.
+
+The rest of these faults is tested beside what they hit: ``tests/generation/test_engine_backend.py`` and
+``tests/frame/test_registry.py``.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rowsmith.config import GenerationConfig, RunConfig
+from rowsmith.errors import GenerationError, RecordError, RowsmithError, RunDirectoryError
+from rowsmith.generation import EngineBackend, GenerateJobResults, GenerationFailure, GenerationStatus
+from rowsmith.generation.journal import GenerationJournal
+from rowsmith.generation.requests import CompletionRequest, FinishReason
+from rowsmith.generation.stopping import PatiencePolicy
+from rowsmith.testing.fake_engine import Answer, FakeEngine, Reply
+from rowsmith_plugins.processors.tabular import TabularProcessor
+
+TIMED = {"elapsed_time", "tokens_per_second", "valid_tokens_per_second", "tokenization_overhead_sec", "df"}
+
+
+class Dialect:
+    """Records ``{"a": integer}``."""
+
+    def decode(self, line: str) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise RecordError(f"Invalid JSON: {error}", "Invalid JSON") from None
+        if not isinstance(record, dict) or type(record.get("a")) is not int:
+            raise RecordError("not a record", "type")
+        return record
+
+
+def answer(request: CompletionRequest) -> Reply:
+    """Records that depend on the request alone; some completions are damaged in one way or another."""
+    chance = random.Random(request.request_id)
+    text = "".join(f'{{"a":{request.request_id * 10 + place}}}\n' for place in range(chance.randrange(3)))
+    tail = chance.choice(["", "", "", "prose\n", '{"a":', "\ud800\n"])
+    return Reply(text=text + tail, finish_reason=FinishReason.LENGTH if tail else FinishReason.STOP)
+
+
+def odd(rows: pd.DataFrame) -> pd.DataFrame:
+    """A data action that rejects rows."""
+    return rows[rows["a"] % 3 > 0]
+
+
+def backend_of(
+    handler: Callable[[CompletionRequest], Answer] = answer, target: int = 120, **engine: Any
+) -> EngineBackend:
+    backend = EngineBackend(
+        RunConfig(generation=GenerationConfig(num_records=target)),
+        None,
+        engine=FakeEngine(handler, **{"block_size": 7, "texts_only": True, "max_num_prompts": 40, **engine}),
+        processor=TabularProcessor(Dialect()),
+        prompt_ids=[5],
+        columns=["a"],
+        policy=PatiencePolicy,
+    )
+    backend.initialize()
+    backend.prepare_params()
+    return backend
+
+
+def made(backend: EngineBackend, journal: GenerationJournal | None = None) -> GenerateJobResults:
+    """What is made, also by a job that fails."""
+    backend.journal = journal
+    try:
+        return backend.generate(odd)
+    except GenerationFailure as failure:
+        return failure.results
+
+
+def figures(results: GenerateJobResults) -> dict[str, Any]:
+    return attrs.asdict(results, filter=lambda attribute, _: attribute.name not in TIMED)
+
+
+def same(results: GenerateJobResults, expected: GenerateJobResults) -> None:
+    pd.testing.assert_frame_equal(results.df, expected.df)
+    assert figures(results) == figures(expected)
+
+
+def failing_at(number: int, error: Exception) -> Callable[[CompletionRequest], Answer]:
+    def handler(request: CompletionRequest) -> Answer:
+        if request.request_id == number:
+            raise error
+        return answer(request)
+
+    return handler
+
+
+@pytest.fixture(scope="module")
+def expected() -> GenerateJobResults:
+    results = made(backend_of())
+    assert results.status is GenerationStatus.COMPLETE
+    assert len(results.batch_valid_record_fractions) > 4
+    return results
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The journal of a job that was not cut off."""
+    path = tmp_path_factory.mktemp("whole") / "journal"
+    with GenerationJournal(path, "job") as journal:
+        made(backend_of(), journal)
+    return path
+
+
+# F3: killed while rows are made
+
+
+@pytest.mark.parametrize("number", [0, 3, 10, 57, 120, 160])
+def test_a_job_goes_on_after_its_last_finished_batch(number: int, tmp_path: Path, expected: GenerateJobResults) -> None:
+    with GenerationJournal(tmp_path / "journal", "job") as journal:
+        first = made(backend_of(failing_at(number, OSError("gone"))), journal)
+    assert first.status is GenerationStatus.INCOMPLETE
+    assert first.df["a"].tolist() == expected.df["a"].tolist()[: len(first.df)]
+    backend = backend_of()
+    with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
+        same(made(backend, journal), expected)
+    asked = [request.request_id for request in backend.engine.requests]
+    assert asked == list(range(asked[0], asked[-1] + 1))
+    assert asked[0] <= number
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(share=st.floats(0, 1), flipped=st.booleans())
+def test_a_journal_cut_or_damaged_anywhere_gives_the_same_rows(
+    share: float, flipped: bool, tmp_path: Path, whole: Path, expected: GenerateJobResults
+) -> None:
+    good = whole.read_bytes()
+    place = min(int(share * len(good)), len(good) - 1)
+    damaged = good[:place] + (bytes([good[place] ^ 1]) + good[place + 1 :] if flipped else b"")
+    (tmp_path / "journal").write_bytes(damaged)
+    for _ in range(2):
+        with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
+            same(made(backend_of(), journal), expected)
+
+
+def test_a_finished_job_is_taken_up_without_asking_the_engine(
+    tmp_path: Path, whole: Path, expected: GenerateJobResults
+) -> None:
+    (tmp_path / "journal").write_bytes(whole.read_bytes())
+    backend = backend_of()
+    seen: list[int] = []
+    backend.batch_finished = lambda finished: seen.append(len(list(finished.batch.invalid_records())))
+    with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
+        same(made(backend, journal), expected)
+    assert backend.engine.requests == []
+    assert sum(seen) == expected.num_invalid_records
+
+
+@pytest.mark.parametrize(("fingerprint", "resume"), [("other", True), ("job", False)])
+def test_another_job_and_one_that_starts_afresh_find_nothing(
+    fingerprint: str, resume: bool, tmp_path: Path, whole: Path, expected: GenerateJobResults
+) -> None:
+    (tmp_path / "journal").write_bytes(whole.read_bytes())
+    backend = backend_of()
+    with GenerationJournal(tmp_path / "journal", fingerprint, resume=resume) as journal:
+        same(made(backend, journal), expected)
+    assert backend.engine.requests[0].request_id == 0
+
+
+def test_a_journal_of_another_target_is_left_where_the_batches_part(
+    tmp_path: Path, whole: Path, expected: GenerateJobResults
+) -> None:
+    (tmp_path / "journal").write_bytes(whole.read_bytes())
+    with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
+        results = made(backend_of(target=700), journal)
+    assert results.status is GenerationStatus.COMPLETE
+    assert results.df["a"].is_unique
+    assert results.df["a"].tolist()[:90] == expected.df["a"].tolist()[:90]
+
+
+def test_a_journal_is_private(tmp_path: Path) -> None:
+    with GenerationJournal(tmp_path / "journal", "job") as journal:
+        made(backend_of(), journal)
+    assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o600
+    journal.remove()
+    journal.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+# F5: interrupted
+
+
+def test_an_interrupt_keeps_the_rows_and_the_job_goes_on(tmp_path: Path, expected: GenerateJobResults) -> None:
+    with GenerationJournal(tmp_path / "journal", "job") as journal:
+        first = made(backend_of(failing_at(130, KeyboardInterrupt())), journal)  # type: ignore[arg-type]
+    assert (first.status, first.stop_reason) == (GenerationStatus.INCOMPLETE, "interrupted")
+    assert first.df["a"].tolist() == expected.df["a"].tolist()[: len(first.df)]
+    assert len(first.df) > 30
+    with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
+        same(made(backend_of(), journal), expected)
+
+
+# F6, F7: the journal cannot be written
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("call", [1, 4])
+def test_a_full_disk_ends_the_job_with_its_rows_and_the_file_named(
+    code: int, call: int, tmp_path: Path, expected: GenerateJobResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    sync = os.fsync
+
+    def full(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == call:
+            raise OSError(code, os.strerror(code))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    backend = backend_of()
+    with GenerationJournal(tmp_path / "journal", "job") as journal:
+        backend.journal = journal
+        with pytest.raises(GenerationFailure, match="--resume") as caught:
+            backend.generate(odd)
+    assert str(tmp_path / "journal") in str(caught.value)
+    assert os.strerror(code) in str(caught.value)
+    assert isinstance(caught.value.__cause__, RunDirectoryError)
+    first = caught.value.results
+    assert first.df["a"].tolist() == expected.df["a"].tolist()[: len(first.df)]
+    with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
+        same(made(backend_of(), journal), expected)
+
+
+# F9: out of memory
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named like that of torch, which need not be there."""
+
+
+def test_out_of_memory_halves_what_is_asked_for_and_changes_no_row(expected: GenerateJobResults) -> None:
+    sizes: list[int] = []
+
+    class Small(FakeEngine):
+        def complete(self, requests: Any, params: Any) -> Iterator[Any]:
+            sizes.append(len(requests))
+            for number, block in enumerate(super().complete(requests, params)):
+                if number == 2 and len(requests) > 20:
+                    raise OutOfMemoryError("no memory for 3 GiB")
+                yield block
+
+    backend = backend_of()
+    backend.engine = Small(answer, block_size=7, texts_only=True, max_num_prompts=40)
+    results = made(backend)
+    pd.testing.assert_frame_equal(results.df, expected.df)
+    assert results.batch_valid_record_fractions[:-1] == expected.batch_valid_record_fractions[:-1]
+    assert max(sizes[-5:]) <= 20
+    assert sum(size > 20 for size in sizes) <= 3
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("no memory"), MemoryError(), RuntimeError("DefaultCPUAllocator")])
+def test_a_job_that_never_has_memory_ends_soon_with_a_typed_error(error: Exception) -> None:
+    calls: list[int] = []
+
+    class Never(FakeEngine):
+        def complete(self, requests: Any, params: Any) -> Any:
+            calls.append(len(requests))
+            raise error
+
+    backend = backend_of(target=100_000)
+    backend.engine = Never(answer)
+    with pytest.raises(GenerationFailure, match="memory ran out with 1 completions"):
+        backend.generate()
+    assert calls == [10, 5, 2, 1]
+
+
+# F11: the engine dies
+
+
+def test_a_dead_engine_gives_one_error_with_the_rows_and_so_do_later_calls(expected: GenerateJobResults) -> None:
+    def dead(request: CompletionRequest) -> Answer:
+        if request.request_id >= 100:
+            raise ConnectionError("the server has gone")
+        return answer(request)
+
+    backend = backend_of(dead)
+    for _ in range(2):
+        with pytest.raises(GenerationError, match="the server has gone") as caught:
+            backend.generate(odd)
+        assert caught.value.results.status is GenerationStatus.INCOMPLETE
+    backend.teardown()
+
+
+# F13: what an engine answers is wrong
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "\x00", '{"a":', '{"a":1', "\ud800\udfff", "\ufffd\n", '{"a":"\udc80"}\n', "{}\n"]
+)
+def test_texts_that_hold_no_record_are_counted_and_shift_no_other(text: str) -> None:
+    def handler(request: CompletionRequest) -> Answer:
+        return text if request.request_id % 2 else f'{{"a":{request.request_id}}}\n'
+
+    def shuffled(requests: Any) -> Any:
+        return random.Random(3).sample(list(requests), len(requests))
+
+    results = backend_of(handler, target=40, order=shuffled).generate()
+    rows = results.df["a"].tolist()
+    assert len(rows) == 40
+    assert rows == sorted({row for row in rows if row % 2 == 0})
+    spoiled = results.num_prompts - results.num_valid_records
+    assert results.num_invalid_records == (spoiled if text.strip() else 0)
+
+
+# F24: cancelled from another thread
+
+
+def test_a_job_can_be_cancelled_at_any_time_and_the_next_one_works(expected: GenerateJobResults) -> None:
+    chance = random.Random(8)
+    for _ in range(20):
+        cancelled_at(chance.randrange(180), expected)
+
+
+def cancelled_at(number: int, expected: GenerateJobResults) -> None:
+    """Cancel while the engine works on a request, and then run the whole job in the same process."""
+    reached, cancelled = threading.Event(), threading.Event()
+
+    def handler(request: CompletionRequest) -> Answer:
+        if request.request_id == number:
+            reached.set()
+            cancelled.wait(30)
+        return answer(request)
+
+    backend = backend_of(handler)
+
+    def cancel() -> None:
+        reached.wait(30)
+        backend.cancel()
+        cancelled.set()
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    first = made(backend)
+    reached.set()
+    thread.join()
+    assert first.df["a"].tolist() == expected.df["a"].tolist()[: len(first.df)]
+    assert first.status is GenerationStatus.COMPLETE or first.stop_reason == "interrupted"
+    same(made(backend_of()), expected)
+
+
+def test_cancelling_a_job_that_is_not_there_does_nothing(expected: GenerateJobResults) -> None:
+    backend = backend_of()
+    backend.cancel()
+    same(made(backend), expected)
+
+
+def test_errors_of_a_job_are_of_one_family() -> None:
+    with pytest.raises(RowsmithError):
+        backend_of(failing_at(0, OSError("gone"))).generate()

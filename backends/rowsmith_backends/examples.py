@@ -15,7 +15,7 @@ from rowsmith.example_ranges import IGNORED, ranges_of
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["Examples", "ListedExamples", "SomeExamples", "examples_of"]
+__all__ = ["BlankedExamples", "Examples", "ListedExamples", "SomeExamples", "examples_of"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -56,6 +56,42 @@ class SomeExamples:
     def batch(self, indices: Ints) -> dict[str, Ints]:
         """As ``Examples.batch``."""
         return self.source.batch(self.chosen[indices])
+
+
+@frozen(eq=False)
+class BlankedExamples:
+    """Examples of which the model is shown a part, another one at every step; all of it is to be written.
+
+    Which tokens are blank depends on the seed and on the examples that make up the batch, so a fit that is
+    taken up sees what it would have seen.
+
+    Attributes:
+        source: The examples.
+        share: The share of tokens that are blank; an example's first token never is.
+        blank: The id that stands in their place.
+        seed: Seed of the choice.
+    """
+
+    source: Examples
+    share: float
+    blank: int
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each example."""
+        return self.source.lengths
+
+    def batch(self, indices: Ints) -> dict[str, Ints]:
+        """As ``Examples.batch``."""
+        batch = self.source.batch(indices)
+        ids = batch["input_ids"]
+        hidden = np.random.default_rng([self.seed, *indices.tolist()]).random(ids.shape) < self.share
+        hidden[:, 0] = False
+        return {**batch, "input_ids": np.where(hidden, self.blank, ids)}
 
 
 @frozen(eq=False)

@@ -30,6 +30,8 @@ __all__ = ["ScratchModel", "build", "llama_config"]
 
 # Below this many rows a validation set is too small to tell when to stop, and too dear to leave out.
 CROSS_VALIDATED_ROWS = 2_000
+# Eager attention is the faster one for short records; its memory grows with the square of their length.
+_LONG_RECORD = 256
 
 
 @frozen(kw_only=True)
@@ -75,7 +77,7 @@ def llama_config(vocabulary: Vocabulary, size: Size, max_length: int) -> LlamaCo
         bos_token_id=vocabulary.bos_id,
         eos_token_id=vocabulary.eos_id,
         pad_token_id=vocabulary.pad_id,
-        attn_implementation="eager",
+        attn_implementation="eager" if max_length <= _LONG_RECORD else "sdpa",
     )
 
 

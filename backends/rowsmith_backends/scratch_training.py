@@ -20,7 +20,8 @@ from transformers.utils import logging
 
 from rowsmith.errors import TrainingError
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingProgress, TrainingReport
-from rowsmith_backends.examples import Examples, SomeExamples, examples_of
+from rowsmith_backends.columnwise_llama import ColumnParts, ColumnwiseLlama
+from rowsmith_backends.examples import BlankedExamples, Examples, SomeExamples, examples_of
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fitting import Fit, batch_loss, fit
 from rowsmith_backends.optimizers import joint_optimizer
@@ -38,6 +39,9 @@ _MAX_EPOCHS = 300
 _FEW_EPOCHS = 5
 _MUON_RATE = 4e-3
 _LIGHT_DECAY, _HEAVY_DECAY = 0.05, 0.5
+_BLANKED = 0.2
+# With more tokens than this, a softmax over all of them costs more than the rest of the model.
+_FULL_SOFTMAX_TOKENS = 2_000
 
 
 @frozen(kw_only=True)
@@ -45,16 +49,26 @@ class _Setting:
     """What stays the same over all fits of one training."""
 
     config: LlamaConfig
+    parts: ColumnParts | None
     options: ScratchOptions
     seed: int
     device: torch.device
     batch_size: int
     bf16: bool
     progress: Callable[[TrainingProgress], None]
+    blanked: tuple[float, int] | None = None
 
     def new_model(self) -> LlamaForCausalLM:
         torch.manual_seed(self.seed)
-        return LlamaForCausalLM(self.config).to(self.device)
+        made = LlamaForCausalLM(self.config) if self.parts is None else ColumnwiseLlama(self.config, self.parts)
+        return made.to(self.device)
+
+    def shown(self, examples: Examples) -> Examples:
+        """Examples as the model is shown them."""
+        if self.blanked is None:
+            return examples
+        share, blank = self.blanked
+        return BlankedExamples(examples, share, blank, self.seed)
 
     def optimizer(self, model: LlamaForCausalLM) -> torch.optim.Optimizer:
         rates = self.options
@@ -97,8 +111,11 @@ def train_scratch(
     train = examples_of(job.examples.train, prepared.metadata.pad_token_id or 0)
     if len(train) == 0:
         raise TrainingError("there are no training examples: give more rows, or lower training.validation_ratio.")
+    vocabulary = prepared.vocabulary
+    wide = vocabulary is not None and len(vocabulary) > _FULL_SOFTMAX_TOKENS
     setting = _Setting(
         config=config,
+        parts=ColumnParts.of(vocabulary) if vocabulary is not None and wide else None,
         options=options,
         seed=job.seeds.integer("training") % 2**31,
         device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
@@ -110,14 +127,18 @@ def train_scratch(
     validation = (
         None if job.examples.test is None else examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
     )
-    if prepared.cross_validated and validation is None:
+    small = prepared.cross_validated and validation is None
+    blanked = (_BLANKED if small else 0.0) if options.blanked is None else options.blanked
+    if blanked and vocabulary is not None:
+        setting = evolve(setting, blanked=(blanked, vocabulary.unknown_id))
+    if small:
         setting = setting.with_optimizer_for(_MAX_EPOCHS)
         course = _cross_validated(setting, train, job, started)
     else:
         course = _budgeted(setting, train, validation, job, step_seconds, started)
         setting = setting.with_optimizer_for(course.total_steps * setting.batch_size / len(train))
     result = fit(
-        FitPlan(train=train, validation=validation, course=course),
+        FitPlan(train=setting.shown(train), validation=validation, course=course),
         setting.new_model(),
         setting.optimizer,
         batch_size=setting.batch_size,
@@ -215,7 +236,7 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob, start
         left = None if seconds is None else (0.6 * seconds - (time.monotonic() - started)) / (len(folds) - number)
         result = fit(
             FitPlan(
-                train=SomeExamples(train, kept),
+                train=setting.shown(SomeExamples(train, kept)),
                 validation=SomeExamples(train, held_out),
                 course=evolve(course, max_seconds=left),
             ),
@@ -257,7 +278,8 @@ def _best_epochs(curves: list[list[float]]) -> int:
 def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
     job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     logging.disable_progress_bar()
-    result.model.save_pretrained(job.directory)
+    model = result.model
+    (model.plain() if isinstance(model, ColumnwiseLlama) else model).save_pretrained(job.directory)
     prepared.tokenizer.save_pretrained(job.directory)
     for path in job.directory.iterdir():
         path.chmod(0o600)

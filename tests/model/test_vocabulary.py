@@ -128,3 +128,13 @@ def test_ids_outside_the_grammar_are_refused():
     automaton = build_automaton(vocabulary)
     with pytest.raises(GenerationError, match="token 2 at position 0"):
         automaton.run(automaton.start, [vocabulary.eos_id])
+
+
+def test_the_fewest_tokens_of_a_record_are_counted_over_a_thousand_columns():
+    names = [f"c{number}" for number in range(1_000)]
+    columns = table(**dict.fromkeys(names, ["a", "b"]))
+    model_schema = model_schema_of(columns, schema(**dict.fromkeys(names, ColumnType.CATEGORICAL)))
+    automaton = build_automaton(Vocabulary(schema=model_schema))
+    assert automaton.to_done[automaton.start] == 1_001
+    assert automaton.to_done[automaton.end] == 1
+    assert automaton.to_done[automaton.done] == 0

@@ -20,10 +20,11 @@ from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith.table.spelling import parse_numbers
 from rowsmith_plugins.transforms.counting import count_values
 
-__all__ = ["depends", "groups_of"]
+__all__ = ["Groups", "depends", "groups_of"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Groups = npt.NDArray[np.uint8]
 
 _GROUPS = 20
 _FEWEST_ROWS = 20
@@ -33,7 +34,7 @@ _WORTH = 0.01
 """Nats a row below which a dependence is not worth a token."""
 
 
-def groups_of(columns: pa.Table, schema: TableSchema, name: str) -> Ints:
+def groups_of(columns: pa.Table, schema: TableSchema, name: str) -> Groups:
     """A column cut into at most about 20 groups of rows.
 
     Args:
@@ -42,7 +43,7 @@ def groups_of(columns: pa.Table, schema: TableSchema, name: str) -> Ints:
         name: The column; numbers with many values are cut by size, others by their commonest values.
 
     Returns:
-        The group of each row; nulls are a group too.
+        The group of each row, as uint8; nulls are a group too.
     """
     counted = count_values(columns, name)
     if schema[name].type in (ColumnType.INTEGER, ColumnType.DECIMAL) and len(counted.values) > _GROUPS:
@@ -52,10 +53,10 @@ def groups_of(columns: pa.Table, schema: TableSchema, name: str) -> Ints:
         places[order] = below * _GROUPS // max(1, counted.rows)
     else:
         places = np.argsort(np.argsort(-counted.counts, kind="stable")).clip(max=_GROUPS)
-    return np.append(places, _GROUPS + 1)[counted.codes].astype(np.int64)
+    return np.append(places, _GROUPS + 1).astype(np.uint8)[counted.codes]
 
 
-def depends(places: Floats, bins: Ints, others: Iterable[Ints]) -> bool:
+def depends(places: Floats, bins: Ints, others: Iterable[Groups]) -> bool:
     """Whether places inside bins go with any other column, by enough to be worth a token.
 
     Args:

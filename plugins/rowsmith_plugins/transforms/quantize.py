@@ -13,7 +13,8 @@ or impossible position is drawn among those of the bin; an unknown bin among all
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cattrs
@@ -26,7 +27,7 @@ from rowsmith.draws import Draws
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values, is_wide
-from rowsmith_plugins.transforms.dependence import depends, groups_of
+from rowsmith_plugins.transforms.dependence import Groups, depends, groups_of
 from rowsmith_plugins.transforms.layout import arrange, expanded, grouping
 from rowsmith_plugins.transforms.options import QuantizeOptions
 from rowsmith_plugins.transforms.quantized_column import QuantizedColumn, fit_column
@@ -34,6 +35,8 @@ from rowsmith_plugins.transforms.quantized_column import QuantizedColumn, fit_co
 __all__ = ["FittedQuantize", "QuantizeTransform", "build"]
 
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
+_MOST_COMPARED = 100
+"""Columns that one is compared with: comparing all with all takes minutes at a thousand columns."""
 
 
 @frozen
@@ -100,18 +103,20 @@ class QuantizeTransform(Transform):
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedQuantize:
         """Cut each numeric column that has too many values for a label each."""
         taken, quantized = set(schema.names), []
+        # Every column is grouped once, however many columns it is compared with.
+        groups = functools.cache(functools.partial(groups_of, columns, schema))
         for column in schema:
             if column.type in _NUMERIC and column.name not in self.options.exclude:
                 counted = count_values(columns, column.name)
                 if is_wide(counted.counts, self.options.max_values):
                     fitted = fit_column(column, counted, self.options, taken)
-                    quantized += [] if fitted is None else [self._spared(fitted, counted, columns, schema)]
+                    quantized += [] if fitted is None else [self._spared(fitted, counted, schema.names, groups)]
         return FittedQuantize(schema, tuple(quantized))
 
     def _spared(
-        self, fitted: QuantizedColumn, counted: Counted, columns: pa.Table, schema: TableSchema
+        self, fitted: QuantizedColumn, counted: Counted, names: Sequence[str], groups: Callable[[str], Groups]
     ) -> QuantizedColumn:
-        """Leave positions to chance where they go with no other column."""
+        """Leave positions to chance where they go with no other column that is looked at."""
         if fitted.second is None or self.options.keep_positions:
             return fitted
         bins, positions = (
@@ -119,7 +124,8 @@ class QuantizeTransform(Transform):
         )
         rows = positions >= 0
         places = (positions[rows] + 0.5) / fitted.cells.sizes()[bins[rows]]
-        others = (groups_of(columns, schema, name)[rows] for name in schema.names if name != fitted.column.name)
+        near = _nearest(names, fitted.column.name)
+        others = (groups(name)[rows] for name in near)
         return fitted if depends(places, bins[rows], others) else fitted.without_positions()
 
     def restore(self, state: Mapping[str, Any]) -> FittedQuantize:
@@ -132,6 +138,12 @@ def build(context: BuildContext, options: QuantizeOptions | None) -> QuantizeTra
     """Build the transform from its options; the column that names the run's groups stays."""
     options = options or QuantizeOptions()
     return QuantizeTransform(evolve(options, exclude=(*options.exclude, *grouping(context))))
+
+
+def _nearest(names: Sequence[str], name: str) -> list[str]:
+    """The columns to compare one with: all others, or in a wide table those beside it."""
+    at = names.index(name)
+    return [names[i] for i in sorted(range(len(names)), key=lambda i: abs(i - at))[1 : _MOST_COMPARED + 1]]
 
 
 def _restored(column: ColumnSchema, state: Mapping[str, Any]) -> QuantizedColumn:

@@ -24,6 +24,9 @@ from rowsmith_backends.optimizers import CosineSchedule
 
 __all__ = ["Fit", "batch_loss", "fit"]
 
+# Tokens of one held-out batch: memory grows with them.
+_HELD_OUT_TOKENS = 65_536
+
 
 @frozen(kw_only=True, eq=False)
 class Fit:
@@ -180,7 +183,7 @@ def _arguments(folder: str, plan: FitPlan, batch_size: int, bf16: bool, seed: in
         output_dir=folder,
         max_steps=course.total_steps,
         per_device_train_batch_size=min(batch_size, len(plan.train)),
-        per_device_eval_batch_size=1_024,
+        per_device_eval_batch_size=int(np.clip(_HELD_OUT_TOKENS // plan.train.lengths.max(), 16, 1_024)),
         dataloader_pin_memory=False,
         max_grad_norm=1.0,
         use_cpu=not torch.cuda.is_available(),

@@ -15,13 +15,13 @@ from rowsmith.config import TrainingConfig
 from rowsmith.errors import DataError, PluginContractError, TrainingError
 from rowsmith.modelling import TrainingJob
 from rowsmith.seeds import Seeds
-from rowsmith.table.schema import TableSchema
-from rowsmith_backends.examples import ListedExamples, examples_of
+from rowsmith.table.schema import ColumnType, TableSchema
+from rowsmith_backends.examples import BlankedExamples, ListedExamples, examples_of
 from rowsmith_backends.optimizers import CosineSchedule, joint_optimizer
 from rowsmith_backends.options import ScratchOptions
 from rowsmith_backends.scratch import ScratchModel
 
-from .tables import table
+from .tables import schema, table
 from .tiny import OPTIONS, closed_table, examples, train
 
 
@@ -97,6 +97,32 @@ def test_listed_examples_are_padded_like_ranges(opened):
     for name, array in listed.batch(chosen).items():
         assert np.array_equal(array, ranges.batch(chosen)[name])
     assert np.array_equal(listed.lengths, ranges.lengths)
+
+
+def test_blanked_examples_hide_inputs_and_keep_what_is_to_be_written(opened):
+    whole = examples_of(examples(opened.prepared).train, 0)
+    shown = BlankedExamples(whole, 0.3, 3, seed=5)
+    chosen, others = np.arange(200), np.arange(200)[::-1].copy()
+    batch, plain = shown.batch(chosen), whole.batch(chosen)
+    assert np.array_equal(batch["labels"], plain["labels"])
+    changed = batch["input_ids"] != plain["input_ids"]
+    assert set(batch["input_ids"][changed]) == {3}
+    assert not changed[:, 0].any()
+    assert 0.25 < changed[:, 1:].mean() < 0.35
+    assert np.array_equal(shown.batch(chosen)["input_ids"], batch["input_ids"])
+    assert not np.array_equal(shown.batch(others)["input_ids"][::-1], batch["input_ids"])
+
+
+def test_a_table_of_many_tokens_gives_an_ordinary_checkpoint(tmp_path):
+    columns = table(a=[f"value {number}" for number in range(2_100)], b=["x", "y", None] * 700)
+    made = columns, schema(a=ColumnType.CATEGORICAL, b=ColumnType.CATEGORICAL)
+    trained = train(made, tmp_path / "model", validation=100, max_steps=20)
+    assert len(trained.prepared.vocabulary) > 2_000
+    model = AutoModelForCausalLM.from_pretrained(trained.directory)
+    assert type(model) is LlamaForCausalLM
+    assert model.config.architectures == ["LlamaForCausalLM"]
+    # Less than a token of the first column, one of the second and the end cost by chance.
+    assert trained.report.validation_loss < (np.log(2_003) + np.log(3)) / 3 + 0.1
 
 
 def test_a_loss_that_is_not_finite_stops_training(tmp_path):

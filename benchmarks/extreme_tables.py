@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,10 +97,41 @@ def measure(name: str, folder: Path, arguments: list[str], rows: int) -> list[st
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     (folder / "log.txt").write_text(done.stdout + done.stderr)
     shape = [name, f"{len(table):,}", f"{table.shape[1]:,}"]
-    if not (target / "metrics.json").exists() or done.returncode > 1:
-        return [*shape, f"exit {done.returncode}: {done.stderr.strip().splitlines()[-1]}", "", f"{seconds:.0f}", "", f"{peak:,.0f}", "", "", ""]  # fmt: skip
+    if done.returncode > 1 or not (target / "metrics.json").exists():
+        message = (done.stderr.strip() or "no message").splitlines()[-1]
+        return [*shape, f"exit {done.returncode}: {message}", "", f"{seconds:.0f}", "", f"{peak:,.0f}", "", "", ""]
     return [*shape, *_figures(json.loads((target / "metrics.json").read_text()), seconds, peak)]
 
 
-def _figures(metrics: dict, seconds: float, peak: float) -> list[str]:
-    raise NotImplementedError(str(metrics)[:3000])
+def _figures(metrics: dict[str, Any], seconds: float, peak: float) -> list[str]:
+    training, distances = metrics["training"], [column["distance"] for column in metrics["columns"]]
+    return [
+        f"{metrics['status']}, {metrics['rows']:,} rows", f"{training['steps']:,}", f"{seconds:.0f}",
+        f"{training['seconds']:.0f}", f"{peak:,.0f}", f"{metrics['generation']['valid_record_fraction']:.2%}",
+        f"{np.mean(distances):.3f}", f"{np.max(distances):.3f}",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Run the shapes and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
+    parser.add_argument("--budget", default="60s", help="training time; or steps, such as 100steps")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows", type=int, default=300, help="rows to sample")
+    parser.add_argument("--output", type=Path, default=Path("benchmark-output"))
+    args = parser.parse_args()
+    limit = (
+        ["--set", f"training.max_steps={args.budget.removesuffix('steps')}"]
+        if args.budget.endswith("steps")
+        else ["--max-train-time", args.budget]
+    )
+    print("| " + " | ".join(_COLUMNS) + " |\n|" + " --- |" * len(_COLUMNS), flush=True)
+    for name in args.shapes:
+        folder = args.output / name.replace(" ", "-").replace(",", "")
+        line = measure(name, folder, [*limit, "--seed", str(args.seed)], args.rows)
+        print("| " + " | ".join(line) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

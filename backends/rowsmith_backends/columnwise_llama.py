@@ -48,9 +48,7 @@ class ColumnParts:
         return cls(sizes=sizes, column_of=column_of, opened=opened)
 
 
-def column_loss(
-    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, parts: ColumnParts
-) -> torch.Tensor:
+def column_loss(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, parts: ColumnParts) -> torch.Tensor:
     """The summed cross-entropy of targets, each among the tokens that its place allows.
 
     After a closed column only the next column's tokens are weighed; inside an open one its pieces, its

@@ -126,7 +126,7 @@ def test_a_table_of_many_tokens_gives_an_ordinary_checkpoint(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_training(tmp_path):
-    wild = ScratchOptions(width=32, layers=1, dtype="float32", learning_rate=1e12, matrix_learning_rate=1e12)
+    wild = ScratchOptions(width=32, layers=1, dtype="float32", learning_rate=10.0, weight_decay=100.0)
     model = ScratchModel(wild)
     prepared = model.prepare(*closed_table(300))
     job = TrainingJob(

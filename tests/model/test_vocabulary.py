@@ -132,7 +132,7 @@ def test_ids_outside_the_grammar_are_refused():
 
 def test_the_fewest_tokens_of_a_record_are_counted_over_a_thousand_columns():
     names = [f"c{number}" for number in range(1_000)]
-    columns = table(**dict.fromkeys(names, ["a", "b"]))
+    columns = table(**{name: ["a", "b"] for name in names})
     model_schema = model_schema_of(columns, schema(**dict.fromkeys(names, ColumnType.CATEGORICAL)))
     automaton = build_automaton(Vocabulary(schema=model_schema))
     assert automaton.to_done[automaton.start] == 1_001

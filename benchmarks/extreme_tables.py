@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -90,16 +90,17 @@ def measure(name: str, folder: Path, arguments: list[str], rows: int) -> list[st
     table = SHAPES[name]()
     source, target = folder / "table.csv", folder / "run"
     table.to_csv(source, index=False)
-    started = time.monotonic()
     command = [sys.executable, "-m", "rowsmith", "run", str(source), "--run-dir", str(target), "--force"]
-    done = subprocess.run([*command, "-n", str(rows), "--json", *arguments], capture_output=True, text=True)
-    seconds = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    (folder / "log.txt").write_text(done.stdout + done.stderr)
+    log = folder / "log.txt"
+    started = time.monotonic()
+    with log.open("wb") as stream:
+        process = subprocess.Popen([*command, "-n", str(rows), *arguments], stdout=stream, stderr=stream)
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds, peak, code = time.monotonic() - started, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
     shape = [name, f"{len(table):,}", f"{table.shape[1]:,}"]
-    if done.returncode > 1 or not (target / "metrics.json").exists():
-        message = (done.stderr.strip() or "no message").splitlines()[-1]
-        return [*shape, f"exit {done.returncode}: {message}", "", f"{seconds:.0f}", "", f"{peak:,.0f}", "", "", ""]
+    if code > 1 or not (target / "metrics.json").exists():
+        message = (log.read_text().strip() or "no message").splitlines()[-1]
+        return [*shape, f"exit {code}: {message}", "", f"{seconds:.0f}", "", f"{peak:,.0f}", "", "", ""]
     return [*shape, *_figures(json.loads((target / "metrics.json").read_text()), seconds, peak)]
 
 

@@ -100,7 +100,7 @@ class ColumnwiseLlama(LlamaForCausalLM):
         super().__init__(config)
         self.parts = parts
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         input_ids: torch.Tensor,
         shift_labels: torch.Tensor | None = None,

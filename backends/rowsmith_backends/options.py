@@ -29,9 +29,9 @@ class ScratchOptions:
             By default 0.004 for budgets of up to five epochs, and 0 for longer ones: Muon learns faster,
             and learns rows by heart sooner.
         weight_decay: Decoupled weight decay; by default 0.05 for budgets of up to five epochs, and 0.5 for
-            longer ones, where rows would be learned by heart.
+            longer ones, where rows would be learned by heart; or 0.1 where parts of records are blanked.
         blanked: Share of a record's tokens that the model is not shown while it learns to write all of them,
-            others at every step; by default 0.2 for tables of fewer than 2,000 rows, and 0 for larger ones.
+            others at every step; by default 0.35 for tables of fewer than 2,000 rows, and 0 for larger ones.
             It learns how columns go together with less learning of rows by heart.
         max_values: The most tokens of one closed column.
         max_pieces: The most pieces learned for open columns.

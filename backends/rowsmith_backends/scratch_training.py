@@ -1,8 +1,9 @@
 """How a scratch model is trained: a budget becomes a step count, then the Hugging Face Trainer runs.
 
 Large tables: a short calibration turns the time budget into steps, the learning rate follows the step
-down a cosine, and a held-out loss may stop training early. Small tables: cross-validation finds how
-many epochs help, at a constant rate, and the model is then fitted to all rows for as many. Either way
+down a cosine, and a held-out loss may stop training early. Small tables: parts of each record
+are hidden from the model, and cross-validation finds how many epochs help, at a constant rate; the model
+is then fitted to all rows for as many. Either way
 the weights that are kept are an exponential average, taken where the held-out loss was best.
 """
 
@@ -39,7 +40,8 @@ _MAX_EPOCHS = 300
 _FEW_EPOCHS = 5
 _MUON_RATE = 4e-3
 _LIGHT_DECAY, _HEAVY_DECAY = 0.05, 0.5
-_BLANKED = 0.2
+# Blanks keep rows from being learned by heart, so that less decay has to.
+_BLANKED, _BLANKED_DECAY = 0.35, 0.1
 # With more tokens than this, a softmax over all of them costs more than the rest of the model.
 _FULL_SOFTMAX_TOKENS = 2_000
 
@@ -86,7 +88,8 @@ class _Setting:
         if options.matrix_learning_rate is None:
             options = evolve(options, matrix_learning_rate=_MUON_RATE if short else 0.0)
         if options.weight_decay is None:
-            options = evolve(options, weight_decay=_LIGHT_DECAY if short else _HEAVY_DECAY)
+            heavy = _HEAVY_DECAY if self.blanked is None else _BLANKED_DECAY
+            options = evolve(options, weight_decay=_LIGHT_DECAY if short else heavy)
         return evolve(self, options=options)
 
 

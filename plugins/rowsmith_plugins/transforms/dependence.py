@@ -69,7 +69,7 @@ def depends(places: Floats, bins: Ints, others: Iterable[Groups]) -> bool:
         _informs(moment, keys)
         for groups in others
         for moment in moments
-        for keys in (groups, bins * (_GROUPS + 2) + groups)
+        for keys in (groups.astype(np.int64), bins * (_GROUPS + 2) + groups)
     )
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ColumnParts", "ColumnwiseLlama", "column_loss"]
 
+# With more tokens than this, a softmax over all of them costs more than the rest of the model.
+_FULL_SOFTMAX_TOKENS = 2_000
+
 
 @frozen(kw_only=True, eq=False)
 class ColumnParts:
@@ -38,6 +41,11 @@ class ColumnParts:
     sizes: tuple[int, ...]
     column_of: torch.Tensor
     opened: tuple[bool, ...]
+
+    @classmethod
+    def of_wide(cls, vocabulary: Vocabulary) -> ColumnParts | None:
+        """The parts of a vocabulary that is too large for a softmax over all of it; None for others."""
+        return cls.of(vocabulary) if len(vocabulary) > _FULL_SOFTMAX_TOKENS else None
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> ColumnParts:

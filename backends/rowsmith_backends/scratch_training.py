@@ -1,10 +1,9 @@
 """How a scratch model is trained: a budget becomes a step count, then the Hugging Face Trainer runs.
 
 Large tables: a short calibration turns the time budget into steps, the learning rate follows the step
-down a cosine, and a held-out loss may stop training early. Small tables: parts of each record
-are hidden from the model, and cross-validation finds how many epochs help, at a constant rate; the model
-is then fitted to all rows for as many. Either way
-the weights that are kept are an exponential average, taken where the held-out loss was best.
+down a cosine, and a held-out loss may stop training early. Small tables: parts of each record are hidden
+from the model; cross-validation finds how many epochs help, at a constant rate, and the model is then fitted
+to all rows for as many. The weights kept are an exponential average, taken where the held-out loss was best.
 """
 
 from __future__ import annotations
@@ -42,8 +41,6 @@ _MUON_RATE = 4e-3
 _LIGHT_DECAY, _HEAVY_DECAY = 0.05, 0.5
 # Blanks keep rows from being learned by heart, so that less decay has to.
 _BLANKED, _BLANKED_DECAY = 0.35, 0.1
-# With more tokens than this, a softmax over all of them costs more than the rest of the model.
-_FULL_SOFTMAX_TOKENS = 2_000
 
 
 @frozen(kw_only=True)
@@ -67,10 +64,7 @@ class _Setting:
 
     def shown(self, examples: Examples) -> Examples:
         """Examples as the model is shown them."""
-        if self.blanked is None:
-            return examples
-        share, blank = self.blanked
-        return BlankedExamples(examples, share, blank, self.seed)
+        return examples if self.blanked is None else BlankedExamples(examples, *self.blanked, self.seed)
 
     def optimizer(self, model: LlamaForCausalLM) -> torch.optim.Optimizer:
         rates = self.options
@@ -115,10 +109,9 @@ def train_scratch(
     if len(train) == 0:
         raise TrainingError("there are no training examples: give more rows, or lower training.validation_ratio.")
     vocabulary = prepared.vocabulary
-    wide = vocabulary is not None and len(vocabulary) > _FULL_SOFTMAX_TOKENS
     setting = _Setting(
         config=config,
-        parts=ColumnParts.of(vocabulary) if vocabulary is not None and wide else None,
+        parts=None if vocabulary is None else ColumnParts.of_wide(vocabulary),
         options=options,
         seed=job.seeds.integer("training") % 2**31,
         device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
@@ -267,7 +260,7 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob, start
 
 
 def _seconds(job: TrainingJob) -> float | None:
-    """The time budget; a fixed number of steps has none, so that it does not depend on the machine."""
+    """The time budget; a number of steps has none, whatever the machine."""
     return job.training.max_time if job.training.max_steps is None else None
 
 

@@ -7,6 +7,7 @@ The rest of these faults is tested beside what they hit: ``tests/generation/test
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import random
@@ -17,20 +18,32 @@ from typing import Any
 
 import attrs
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowsmith.config import GenerationConfig, RunConfig
+from rowsmith.dialect import RecordDialect
 from rowsmith.errors import GenerationError, RecordError, RowsmithError, RunDirectoryError
-from rowsmith.generation import EngineBackend, GenerateJobResults, GenerationFailure, GenerationStatus
+from rowsmith.generation import (
+    BatchFinished,
+    CompletionBlock,
+    EngineBackend,
+    GenerateJobResults,
+    GenerationFailure,
+    GenerationStatus,
+)
+from rowsmith.generation.actions import ColumnActions, ColumnOutcome
 from rowsmith.generation.journal import GenerationJournal
 from rowsmith.generation.requests import CompletionRequest, FinishReason
 from rowsmith.generation.stopping import PatiencePolicy
+from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 from rowsmith.testing.fake_engine import Answer, FakeEngine, Reply
+from rowsmith.vocabulary import Vocabulary
 from rowsmith_plugins.processors.tabular import TabularProcessor
 
-TIMED = {"elapsed_time", "tokens_per_second", "valid_tokens_per_second", "tokenization_overhead_sec", "df"}
+TIMED = {"elapsed_time", "tokens_per_second", "valid_tokens_per_second", "tokenization_overhead_sec", "df", "columns"}
 
 
 class Dialect:
@@ -366,3 +379,64 @@ def test_cancelling_a_job_that_is_not_there_does_nothing(expected: GenerateJobRe
 def test_errors_of_a_job_are_of_one_family() -> None:
     with pytest.raises(RowsmithError):
         backend_of(failing_at(0, OSError("gone"))).generate()
+
+
+# F23: a job of very many batches
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory and open files are read from /proc")
+def test_thousands_of_batches_leave_nothing_behind() -> None:
+    schema = ModelSchema(
+        columns=tuple(
+            ModelColumn(name=f"c{place}", kind=JsonKind.STRING, nullable=True, values=("x", "y", "z"))
+            for place in range(15)
+        )
+    )
+    vocabulary = Vocabulary(schema=schema)
+    processor = TabularProcessor(RecordDialect(schema))
+
+    def ids(request: CompletionRequest) -> list[int]:
+        chance = random.Random(request.request_id)
+        return [*(chance.randrange(item.start, item.stop) for item in vocabulary.fields), vocabulary.eos_id]
+
+    class Engine(FakeEngine):
+        def complete(self, requests: Any, params: Any) -> Iterator[CompletionBlock]:
+            self.requests.clear()
+            for block in super().complete(requests, params):
+                yield attrs.evolve(block, decode=vocabulary.decode)
+
+    class Same(ColumnActions):
+        def __call__(self, rows: pd.DataFrame, accepted: Any) -> Any:
+            raise NotImplementedError
+
+        def on_columns(self, columns: pa.Table, record_ids: Any) -> ColumnOutcome:
+            return ColumnOutcome(columns, {})
+
+        def to_frame(self, columns: pa.Table) -> pd.DataFrame:
+            return columns.to_pandas()
+
+    used: list[tuple[int, int]] = []
+
+    def watch(finished: BatchFinished) -> None:
+        if finished.number in (400, 2_000):
+            gc.collect()
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            used.append((pages, len(os.listdir("/proc/self/fd"))))
+
+    backend = EngineBackend(
+        RunConfig(generation=GenerationConfig(num_records=10_100)),
+        None,
+        engine=Engine(ids, block_size=5, max_num_prompts=5),
+        processor=processor,
+        prompt_ids=[1],
+        columns=schema.names,
+        batch_finished=watch,
+    )
+    backend.engine.vocabulary = vocabulary
+    backend.initialize()
+    backend.prepare_params()
+    assert len(backend.generate(Same()).df) == 10_100
+    (early, files), (late, files_late) = used
+    assert late <= 1.05 * early
+    assert files_late == files

@@ -19,6 +19,7 @@ from rowsmith.generation.processors import ParsedResponse, Processor
 from rowsmith.generation.records import BatchRecords, record_text
 from rowsmith.generation.requests import Completion, CompletionBlock, FinishReason
 from rowsmith.generation.responses import check_response, token_shares
+from rowsmith.generation.row_store import RowStore
 from rowsmith.generation.tokens import CountTokens, TokenCounter
 
 __all__ = ["Batch"]
@@ -44,6 +45,7 @@ class Batch:
         num_non_record_tokens: Tokens outside records.
         num_length_truncated_completions: Completions that were cut at their longest length.
         tokenization_time_sec: Time spent counting tokens.
+        store: Where the rows of a released batch are kept; None while the batch keeps them itself.
         cut_short: Whether reading ended early because there seemed to be enough; such a batch says
             little when its data actions then reject what there is.
     """
@@ -61,6 +63,8 @@ class Batch:
         self._frame: pd.DataFrame | None = None
         self._columns: pa.Table | None = None
         self._to_frame: Callable[[pa.Table], pd.DataFrame] | None = None
+        self._place = 0
+        self.store: RowStore | None = None
         self._settled = False
         self._errors = ErrorCounts()
         self.num_prompts = 0
@@ -99,6 +103,11 @@ class Batch:
     def settled(self) -> bool:
         """Whether ``to_dataframe`` gives rows that data actions made, in types of their own."""
         return self._settled
+
+    @property
+    def by_columns(self) -> bool:
+        """Whether data actions settled the batch by columns."""
+        return self._to_frame is not None
 
     def process(self, prompt_number: int, text: str) -> None:
         """Read one completion of which only the text is known.
@@ -199,6 +208,8 @@ class Batch:
         """
         if not self.num_valid_records:
             return None
+        if self.store is not None:
+            return self.store.rows(self._place, self.num_valid_records)
         return self._columns if self._settled else self._records.table()
 
     def to_dataframe(self) -> pd.DataFrame | None:
@@ -209,8 +220,8 @@ class Batch:
         """
         if not self.num_valid_records:
             return None
-        if self._columns is not None and self._to_frame is not None:
-            return self._to_frame(self._columns)
+        if self.by_columns and self._to_frame is not None:
+            return self._to_frame(self.columns())
         if self._frame is None:
             self._frame = self._records.frame()
         return self._frame
@@ -232,10 +243,16 @@ class Batch:
         """
         return self._errors.statistics(detailed_errors)
 
-    def release(self) -> None:
-        """Let go of texts and records; rows, counters and the most frequent errors stay."""
-        if self._columns is None:
+    def release(self, store: RowStore | None = None) -> None:
+        """Let go of texts and records; rows, counters and the most frequent errors stay.
+
+        Args:
+            store: Takes over the rows of a batch that data actions settled by columns.
+        """
+        if not self.by_columns:
             self.to_dataframe()
+        elif store is not None and self._columns is not None and self.num_valid_records:
+            self._place, self.store, self._columns = store.append(self._columns), store, None
         self._records = BatchRecords(self._processor, self._records.reader)
         self._errors.shorten()
 

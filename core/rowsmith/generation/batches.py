@@ -18,6 +18,7 @@ from rowsmith.generation import rules
 from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.frames import join_frames
+from rowsmith.generation.row_store import RowStore
 from rowsmith.generation.settling import check_batch, join_columns, settle
 from rowsmith.generation.sizing import check_sizes, default_batch_size, default_budget, is_enough, next_batch_size
 from rowsmith.generation.status import GenerationStatus
@@ -55,6 +56,7 @@ class GenerationBatches:
             weight 2 / (patience + 1) on the newest; 0 before the first batch.
         stop_condition: What the policy counts bad batches with; None when it does not.
         batches: The batches so far.
+        rows: Takes over the rows of batches that are released.
 
     Raises:
         ParameterError: Threshold without patience or the reverse, or both beside a policy; a
@@ -87,6 +89,7 @@ class GenerationBatches:
         self.stop_reason: str | None = None
         self.running_stopping_metric = 0.0
         self.batches: list[Batch] = []
+        self.rows = RowStore()
         self._clock = clock
         self._started = clock()
         self._totals = Totals()
@@ -218,11 +221,11 @@ class GenerationBatches:
 
     def job_complete(self) -> None:
         """Give the job its final status and log it: a met target is complete whatever else happened."""
-        if self.target_met:
+        going = self.status is GenerationStatus.IN_PROGRESS
+        if self.target_met or (going and self.target_num_records is None):
             self.status, self.stop_reason = GenerationStatus.COMPLETE, None
-        elif self.status is GenerationStatus.IN_PROGRESS:
-            ended = self.target_num_records is None
-            self.status = GenerationStatus.COMPLETE if ended else GenerationStatus.INCOMPLETE
+        elif going:
+            self.status = GenerationStatus.INCOMPLETE
         self.log_status()
 
     def log_status(self) -> None:
@@ -254,12 +257,11 @@ class GenerationBatches:
         Raises:
             GenerationError: No batch has one of the columns.
         """
-        table = join_columns(self.batches, max_num_records)
+        table = join_columns(self.batches, self.rows, max_num_records)
         if table is not None and isinstance(self.data_actions_fn, ColumnActions):
             with contextlib.suppress(DataError):  # types that only fit batch by batch
                 return join_frames([self.data_actions_fn.to_frame(table)], columns, max_num_records, typed=True)
-        typed = any(batch.settled for batch in self.batches)
-        return join_frames(self._frames(), columns, max_num_records, typed)
+        return join_frames(self._frames(), columns, max_num_records, any(batch.settled for batch in self.batches))
 
     def progress(self, batch: Batch) -> Progress:
         """What policies are told after ``batch``."""
@@ -291,7 +293,7 @@ class GenerationBatches:
 
     def _count(self, batch: Batch) -> None:
         metric = batch.stopping_metric
-        patience = DEFAULT_PATIENCE if self.stop_condition is None else self.stop_condition.patience
+        patience = self.stop_condition.patience if self.stop_condition else DEFAULT_PATIENCE
         weight = 2.0 / (patience + 1) if self.batches else 1.0
         self.running_stopping_metric += weight * (metric - self.running_stopping_metric)
         self._totals.add(batch)

@@ -142,7 +142,7 @@ class Loop:
                         read, num_asked=num_asked, cut_short=batch.cut_short, elapsed=batches.elapsed_seconds
                     )
                 self._report(batch, batches, started)
-                batch.release()
+                batch.release(batches.rows)
         except KeyboardInterrupt:
             _keep(batch, batches)
             batches.interrupt(INTERRUPTED)
@@ -175,7 +175,7 @@ class Loop:
                 batches.continue_from(entry.elapsed_seconds)
                 batches.add_batch(batch)
                 self._report(batch, batches, started)
-                batch.release()
+                batch.release(batches.rows)
 
     def _fill(self, batch: Batch, batches: GenerationBatches, read: list[CompletionBlock]) -> int:
         """Ask for the completions of a batch and read them; how many were asked for."""

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from rowsmith.generation.columns import ColumnReader, ReadRows
 from rowsmith.generation.processors import ParsedResponse, Processor
-from rowsmith.table.columns import single_array
+from rowsmith.generation.row_store import joined
 
 __all__ = ["BatchRecords", "record_text"]
 
@@ -77,7 +77,7 @@ class BatchRecords:
             parts.append(self.reader.spell(spoken))
         if not parts:
             return None
-        table = parts[0] if len(parts) == 1 else joined(parts)
+        table = joined(parts)
         order = self._order()
         return table if (np.diff(order) > 0).all() else table.take(pa.array(order))
 
@@ -107,12 +107,6 @@ class BatchRecords:
                 return response.valid_records[0], int(block.tokens[place])
             place -= len(block.rows)
         raise IndexError(place)
-
-
-def joined(tables: Sequence[pa.Table]) -> pa.Table:
-    """Spelled tables one under the other, each column in one piece."""
-    table = pa.concat_tables(tables)
-    return pa.table([single_array(column) for column in table.columns], names=table.column_names)
 
 
 def _place(response: ParsedResponse) -> float:

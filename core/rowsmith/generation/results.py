@@ -105,7 +105,7 @@ class GenerateJobResults:
             valid_tokens_per_second=_over(valid_tokens, elapsed_time),
             tokenization_overhead_sec=batches.total_tokenization_time_sec,
             stop_reason=batches.stop_reason,
-            columns=join_columns(batches.batches, max_num_records),
+            columns=join_columns(batches.batches, batches.rows, max_num_records),
         )
 
 

@@ -18,7 +18,7 @@ from rowsmith.generation.actions import (
 )
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.frames import check_columns
-from rowsmith.generation.records import joined
+from rowsmith.generation.row_store import RowStore, joined
 
 __all__ = ["check_batch", "join_columns", "settle"]
 
@@ -34,21 +34,25 @@ def check_batch(batch: Batch, names: Sequence[str]) -> None:
         check_columns(list(frame.columns), names, "the processor")
 
 
-def join_columns(batches: Sequence[Batch], most: int | None) -> pa.Table | None:
+def join_columns(batches: Sequence[Batch], store: RowStore, most: int | None) -> pa.Table | None:
     """The rows of settled batches as one spelled table.
 
     Args:
         batches: The batches, in order.
+        store: Where released batches keep their rows.
         most: Most rows; None for all.
 
     Returns:
         The table; None when there are no rows, or when data actions gave some of them as a frame.
     """
-    tables = [batch.columns() if batch.settled else None for batch in batches if batch.num_valid_records]
-    found = [table for table in tables if table is not None]
-    if not found or len(found) < len(tables):
+    found = [batch for batch in batches if batch.num_valid_records]
+    if not found or not all(batch.settled and batch.by_columns for batch in found):
         return None
-    table = found[0] if len(found) == 1 else joined(found)
+    num_stored = sum(batch.store is store for batch in found)
+    if all(batch.store is store for batch in found[:num_stored]):
+        table = joined([*store.tables(), *(batch.columns() for batch in found[num_stored:])])
+    else:
+        table = joined([batch.columns() for batch in found])
     return table if most is None else table.slice(0, most)
 
 

@@ -279,10 +279,7 @@ class GenerationBatches:
         )
 
     def _frames(self) -> Iterator[pd.DataFrame]:
-        for batch in self.batches:
-            frame = batch.to_dataframe()
-            if frame is not None:
-                yield frame
+        yield from (frame for batch in self.batches if (frame := batch.to_dataframe()) is not None)
 
     def _apply_actions(self, batch: Batch) -> None:
         if self.data_actions_fn is not None:

@@ -67,13 +67,14 @@ class BlankedExamples:
 
     Attributes:
         source: The examples.
-        share: The share of tokens that are blank; an example's first token never is.
+        most: The largest share of an example's tokens that is blank; each example's is drawn from 0 to it.
+            Its first token never is.
         blank: The id that stands in their place.
         seed: Seed of the choice.
     """
 
     source: Examples
-    share: float
+    most: float
     blank: int
     seed: int
 
@@ -89,7 +90,8 @@ class BlankedExamples:
         """As ``Examples.batch``."""
         batch = self.source.batch(indices)
         ids = batch["input_ids"]
-        hidden = np.random.default_rng([self.seed, *indices.tolist()]).random(ids.shape) < self.share
+        draws = np.random.default_rng([self.seed, *indices.tolist()])
+        hidden = draws.random(ids.shape) < self.most * draws.random((len(ids), 1))
         hidden[:, 0] = False
         return {**batch, "input_ids": np.where(hidden, self.blank, ids)}
 

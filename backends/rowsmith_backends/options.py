@@ -30,9 +30,10 @@ class ScratchOptions:
             and learns rows by heart sooner.
         weight_decay: Decoupled weight decay; by default 0.05 for budgets of up to five epochs, and 0.5 for
             longer ones, where rows would be learned by heart; or 0.1 where parts of records are blanked.
-        blanked: Share of a record's tokens that the model is not shown while it learns to write all of them,
-            others at every step; by default 0.35 for tables of fewer than 2,000 rows, and 0 for larger ones.
-            It learns how columns go together with less learning of rows by heart.
+        blanked: The largest share of a record's tokens that the model is not shown while it learns to write
+            all of them; for each record and step a share is drawn from 0 to it. By default 1 for tables of
+            fewer than 2,000 rows, and 0 for larger ones. It learns how columns go together with less
+            learning of rows by heart.
         max_values: The most tokens of one closed column.
         max_pieces: The most pieces learned for open columns.
         dtype: Precision of training: ``auto`` tries bfloat16 and float32 and takes the faster.
@@ -46,7 +47,7 @@ class ScratchOptions:
     learning_rate: float = field(default=2e-3, validator=between(0, 10, above=True))
     matrix_learning_rate: float | None = field(default=None, validator=between(0, 10))
     weight_decay: float | None = field(default=None, validator=between(0, 100))
-    blanked: float | None = field(default=None, validator=between(0, 0.9))
+    blanked: float | None = field(default=None, validator=between(0, 1))
     max_values: int = field(default=2_000, validator=between(2, 1_000_000))
     max_pieces: int = field(default=1_000, validator=between(257, 1_000_000))
     dtype: str = field(default="auto", validator=validators.in_(("auto", "float32", "bfloat16")))

@@ -51,6 +51,9 @@ def model_schema_of(columns: pa.Table, schema: TableSchema, max_values: int = MA
 
     Returns:
         The model schema, in the order of ``schema``.
+
+    Raises:
+        DataError: A closed column holds the text that stands for other values.
     """
     return ModelSchema(columns=tuple(_model_column(columns, column, max_values) for column in schema))
 
@@ -68,6 +71,8 @@ def _model_column(columns: pa.Table, column: ColumnSchema, max_values: int) -> M
     kept = np.argsort(-counts, kind="stable")[:max_values]
     kept = kept[counts[kept] > 0]
     chosen = [values[i] for i in kept]
+    if OTHER in chosen:
+        raise DataError(f"column {column.name!r} holds {OTHER!r}, which is reserved; change that value")
     order = np.argsort(parse_numbers(chosen), kind="stable") if numeric else np.argsort(np.array(chosen, dtype=object))
     return ModelColumn(
         name=column.name,

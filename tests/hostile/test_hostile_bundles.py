@@ -189,7 +189,7 @@ def test_changed_values_are_read_or_refused(bundle: Path, saved: Path, file: str
         for part in above:
             parent = parent[part]
         if data.draw(st.booleans()):
-            parent[last] = data.draw(JSON_VALUES)
+            parent[last] = copy.deepcopy(data.draw(JSON_VALUES))
         else:
             del parent[last]
     try:

@@ -196,7 +196,9 @@ class KeysTransform(Transform):
         return digits >= 0.9 * len(codes) or len({len(code) for code in codes}) == 1
 
     def _key(self, column: ColumnSchema, counted: Counted) -> KeyColumn:
-        bounds = _bounds(column) if column.type is ColumnType.INTEGER else None
+        # Whole numbers beyond 63 bits count as text, but must still fit their dtype.
+        whole = column.type is ColumnType.INTEGER or _INTEGER_TYPE.match(column.storage.dtype) is not None
+        bounds = _bounds(column) if whole else None
         salt = hashlib.blake2b(f"{self.seed}/{column.name}".encode(), digest_size=16).hexdigest()
         maker = fit_sequence(counted.values, bounds) or fit_pattern(counted.values, self.options.k, salt, bounds)
         return KeyColumn(column.name, 1 - counted.rows / len(counted.codes), maker)
@@ -237,7 +239,8 @@ def _bounds(column: ColumnSchema) -> tuple[int, int]:
     found = _INTEGER_TYPE.search(column.storage.dtype)
     bits = int(found.group(2)) if found else 64
     unsigned = found is not None and bool(found.group(1))
-    return (0, min(2**bits, 2**63) - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    most = 2**63 if column.type is ColumnType.INTEGER else 2**64
+    return (0, min(2**bits, most) - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
 def _has_space(text: str) -> bool:

@@ -105,6 +105,7 @@ def run_job(
     output: Output | None = None,
     force: bool = False,
     rejected_text: bool = False,
+    csv_safe: bool = False,
 ) -> Outcome:
     """Learn a table and make rows like it.
 
@@ -114,6 +115,7 @@ def run_job(
         output: Where rows go besides the run directory.
         force: Whether a model or a result that is there may be overwritten.
         rejected_text: Whether the text of rejected records is kept.
+        csv_safe: Whether text in CSV files that a spreadsheet would take for a formula is made harmless.
 
     Returns:
         The outcome, also when it fell short of its target or was interrupted.
@@ -132,6 +134,7 @@ def run_job(
             bundle=trained.bundle,
             plan=trained.plan,
             rejections=Rejections(with_text=rejected_text),
+            csv_safe=csv_safe,
             seconds=trained.seconds,
             real=trained.table,
             output=output,
@@ -140,7 +143,12 @@ def run_job(
 
 
 def generate_job(
-    run: Run, *, output: Output | None = None, force: bool = False, rejected_text: bool = False
+    run: Run,
+    *,
+    output: Output | None = None,
+    force: bool = False,
+    rejected_text: bool = False,
+    csv_safe: bool = False,
 ) -> Outcome:
     """Make rows with the model of a run directory.
 
@@ -151,6 +159,7 @@ def generate_job(
         output: Where the rows go; None means the run directory.
         force: Whether a result that is there may be overwritten.
         rejected_text: Whether the text of rejected records is kept.
+        csv_safe: Whether text in CSV files that a spreadsheet would take for a formula is made harmless.
 
     Raises:
         RunDirectoryError: There is no model, or there is a result and ``force`` is not given.
@@ -168,6 +177,7 @@ def generate_job(
             bundle=load_bundle(run.bundle_directory, run.context()),
             plan=plan,
             rejections=Rejections(with_text=rejected_text),
+            csv_safe=csv_safe,
             output=output,
             kept=output is None,
         )

@@ -107,7 +107,9 @@ def clear(directory: RunDirectory, *, model: bool) -> None:
         shutil.rmtree(directory.path(BUNDLE_FOLDER))
 
 
-def write_result(directory: RunDirectory, columns: pa.Table, schema: TableSchema, format_: str) -> Path:
+def write_result(
+    directory: RunDirectory, columns: pa.Table, schema: TableSchema, format_: str, *, csv_safe: bool = False
+) -> Path:
     """Write the synthetic table to its run directory.
 
     Args:
@@ -115,6 +117,7 @@ def write_result(directory: RunDirectory, columns: pa.Table, schema: TableSchema
         columns: The spelled table.
         schema: Its columns.
         format_: As ``output_format`` gives it.
+        csv_safe: As for ``write_table``.
 
     Returns:
         The file.
@@ -122,7 +125,7 @@ def write_result(directory: RunDirectory, columns: pa.Table, schema: TableSchema
     base = format_.removesuffix(".gz")
     name = f"{_RESULT}{_SUFFIXES[base]}{'.gz' if base != format_ else ''}"
     with directory.writing(name) as partial:
-        write_table(columns, schema, partial)
+        write_table(columns, schema, partial, csv_safe=csv_safe)
     return directory.path(name)
 
 
@@ -149,7 +152,14 @@ def check_output(path: Path, *, force: bool, format_: str | None = None) -> None
         raise RunDirectoryError(f"{path} exists. Give another name, or overwrite it with --force.")
 
 
-def write_output(target: Path | IO[bytes], columns: pa.Table, schema: TableSchema, format_: str | None = None) -> None:
+def write_output(
+    target: Path | IO[bytes],
+    columns: pa.Table,
+    schema: TableSchema,
+    format_: str | None = None,
+    *,
+    csv_safe: bool = False,
+) -> None:
     """Write the synthetic table where the user wants it.
 
     Args:
@@ -157,16 +167,17 @@ def write_output(target: Path | IO[bytes], columns: pa.Table, schema: TableSchem
         columns: The spelled table.
         schema: Its columns.
         format_: The format; by default what the file's suffix says.
+        csv_safe: As for ``write_table``.
 
     Raises:
         RunDirectoryError: The file cannot be written.
     """
     if not isinstance(target, Path):
-        write_table(columns, schema, target, format_)
+        write_table(columns, schema, target, format_, csv_safe=csv_safe)
         return
     try:
         with _beside(target) as partial:
-            write_table(columns, schema, partial, format_)
+            write_table(columns, schema, partial, format_, csv_safe=csv_safe)
     except OSError as error:
         raise RunDirectoryError(f"Cannot write {target}: {error.strerror or error}.") from error
 

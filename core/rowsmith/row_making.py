@@ -89,6 +89,7 @@ class RowMaking:
         real: The real table, to compare with; None when it was not read.
         output: Where rows go besides the run directory.
         kept: Whether they go to the run directory.
+        csv_safe: Whether formulas in CSV files are made harmless.
     """
 
     run: Run
@@ -99,6 +100,7 @@ class RowMaking:
     real: Table | None = None
     output: Output | None = None
     kept: bool = True
+    csv_safe: bool = False
 
     def make(self) -> Outcome:
         """Make the rows.
@@ -137,10 +139,12 @@ class RowMaking:
         spelled = results.columns
         columns = spell_frame(results.df, schema) if spelled is None else spelled.select(schema.names)
         format_ = result_files.output_format(self.plan.config.data.source, schema)
-        result = result_files.write_result(self.run.directory, columns, schema, format_) if self.kept else None
+        result = None
+        if self.kept:
+            result = result_files.write_result(self.run.directory, columns, schema, format_, csv_safe=self.csv_safe)
         if self.output is not None:
             chosen = self.output.format or (None if isinstance(self.output.target, Path) else format_)
-            result_files.write_output(self.output.target, columns, schema, chosen)
+            result_files.write_output(self.output.target, columns, schema, chosen, csv_safe=self.csv_safe)
         seconds = {**self.seconds, **seconds, "writing": time.monotonic() - started}
         summary = () if self.real is None else summarize(self.real.columns, columns, schema, _keys(self.bundle))
         figures = result_files.metrics(results, self.bundle.report, seconds, summary)

@@ -53,7 +53,7 @@ def stamps(unit: str, zone: str | None) -> pd.Series:
 
 
 FRAMES: dict[str, pd.DataFrame] = {
-    "markers as categories": pd.DataFrame({"x": MARKERS * 5, "y": range(len(MARKERS) * 5)}),
+    "markers as categories": pd.DataFrame({"x": MARKERS * 5, "y": [row % 3 for row in range(len(MARKERS) * 5)]}),
     "markers as text": pd.DataFrame({"x": [a + b for a, b in zip(MARKERS, MARKERS[1:] + MARKERS[:1], strict=True)]}),
     "odd names": pd.DataFrame({name: chance.integers(0, 3, ROWS) for name in NAMES}),
     "nulls and constants": pd.DataFrame(

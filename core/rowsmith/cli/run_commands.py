@@ -41,6 +41,7 @@ _writing = _options(
     click.option("-o", "--output", help="Where the rows go: a file, or - for stdout."),
     click.option("--format", "format_", type=_FORMATS, help="Format of the rows.  [default: that of output or DATA]"),
     click.option("--rejected-text", is_flag=True, help="Keep the text of rejected records, not only the reasons."),
+    click.option("--csv-safe", is_flag=True, help="In CSV, put ' before text that a spreadsheet takes for a formula."),
 )
 
 

@@ -82,6 +82,7 @@ def run(call: Call) -> int:
                 output=_output(call, stdout),
                 force=call.options["force"],
                 rejected_text=call.options["rejected_text"],
+                csv_safe=call.options["csv_safe"],
             )
         return finish(call.settings, outcome, run_.directory, call.options["output"], stdout)
 
@@ -119,6 +120,7 @@ def generate(call: Call) -> int:
                 output=_output(call, stdout),
                 force=call.options["force"],
                 rejected_text=call.options["rejected_text"],
+                csv_safe=call.options["csv_safe"],
             )
         return finish(call.settings, outcome, directory, call.options["output"], stdout)
 

@@ -6,21 +6,24 @@ line feed. What ``read_csv`` reads of it is the same table.
 
 from __future__ import annotations
 
+import re
 from typing import IO
 
 import pyarrow as pa
 
 from rowsmith.table.columns import distinct
 from rowsmith.table.fragments import Fragments, joined_rows, write_rows
-from rowsmith.table.schema import TableSchema
+from rowsmith.table.schema import JsonKind, TableSchema
 
 __all__ = ["write_csv"]
 
 _ALWAYS_QUOTED = frozenset('"\r\n')
+# What spreadsheets take for a formula, also behind blanks and quotes; a plain number is none.
+_FORMULA = re.compile(r"(?![-+]?\d+(\.\d*)?([eE][-+]?\d+)?\Z)[\s\"']*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _QUOTED_IN_NAMES = frozenset(',;\t|"\r\n\ufeff')
 
 
-def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter: str) -> None:
+def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter: str, *, safe: bool = False) -> None:
     """Write a spelled table.
 
     Args:
@@ -28,17 +31,25 @@ def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter
         schema: Its columns, in the order to write them.
         file: An open binary file.
         delimiter: What stands between fields.
+        safe: Whether text that a spreadsheet would take for a formula gets an apostrophe before it; names
+            too, but never a column of numbers.
     """
-    names = [_field(name, _QUOTED_IN_NAMES) for name in schema.names]
+    names = [_field(_defused(name) if safe else name, _QUOTED_IN_NAMES) for name in schema.names]
     file.write((delimiter.join(names) + "\n").encode())
     # In one column any delimiter must be quoted, since the header does not tell which one is meant.
     special = _ALWAYS_QUOTED | {delimiter} if len(names) > 1 else _QUOTED_IN_NAMES
     parts: list[Fragments] = []
-    for place, name in enumerate(schema.names):
-        values, codes = distinct(columns, name)
+    for place, column in enumerate(schema):
+        values, codes = distinct(columns, column.name)
+        if safe and column.json_kind is JsonKind.STRING:
+            values = [_defused(value) for value in values]
         end = "\n" if place == len(names) - 1 else delimiter
         parts.append(Fragments([*(_field(value, special) + end for value in values), end], codes))
     write_rows(joined_rows(parts), file)
+
+
+def _defused(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _field(text: str, special: frozenset[str]) -> str:

@@ -90,6 +90,8 @@ def write_table(
     schema: TableSchema,
     file: str | os.PathLike[str] | IO[bytes],
     format: str | None = None,
+    *,
+    csv_safe: bool = False,
 ) -> None:
     """Write a spelled table to a file.
 
@@ -101,6 +103,8 @@ def write_table(
         file: A path, or an open binary file.
         format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``, text formats perhaps followed by ``.gz``;
             by default what the path's suffix says.
+        csv_safe: Whether text in delimited files that a spreadsheet would take for a formula gets an
+            apostrophe before it. It is not taken away again on reading.
 
     Raises:
         DataError: The format is not known, or a value does not fit its column's dtype.
@@ -116,7 +120,8 @@ def write_table(
         elif format_ == "jsonl":
             write_jsonl(columns, schema, stream)
         else:
-            write_csv(columns, schema, stream, "\t" if format_ == "tsv" else schema.columns[0].storage.delimiter)
+            delimiter = "\t" if format_ == "tsv" else schema.columns[0].storage.delimiter
+            write_csv(columns, schema, stream, delimiter, safe=csv_safe)
 
 
 def _format_of(name: str) -> tuple[str, bool]:

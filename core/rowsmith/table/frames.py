@@ -20,6 +20,7 @@ from rowsmith.table.decoding import READ_ERRORS, Reader, holds_any_text, reader
 from rowsmith.table.encoded import Encoded
 from rowsmith.table.encoding import encode_column
 from rowsmith.table.inference import check_types, infer_column
+from rowsmith.table.limits import Limits
 from rowsmith.table.schema import ColumnSchema, TableSchema
 from rowsmith.table.table import Table
 
@@ -43,6 +44,7 @@ def from_frame(frame: pd.DataFrame, *, types: Mapping[str, str] | None = None) -
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"expected a pandas DataFrame, not {type(frame).__name__}")
+    Limits().check_shape("the table", len(frame), len(frame.columns))
     names = check_names(list(frame.columns))
     if not len(frame):
         raise DataError("the table has no rows; at least one is needed")

@@ -53,7 +53,7 @@ def test_an_output_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     target = tmp_path / "my rows.csv"
     target.write_text("before")
 
-    def fail(columns: Any, schema: Any, path: Path, format_: str | None) -> None:
+    def fail(columns: Any, schema: Any, path: Path, format_: str | None, **_: Any) -> None:
         path.write_text("half")
         raise OSError(28, "No space left on device")
 

@@ -1,29 +1,36 @@
 """Sampling records from a causal language model under a token automaton.
 
-All rows of a batch move together, one token a step. Where every row is in the same state, and its
-allowed ids are contiguous, only that slice of the output layer is computed; so constrained sampling
-of a table without open columns is exact and cheap. Draws come by inverse CDF from uniforms keyed by
-(seed, row, position): a row does not depend on what else is in its batch.
+Rows move together, one token a step, as the leaves of a tree: rows that have begun with the same tokens
+share a node, and the model computes a node once. A tree of more nodes than one step should take is cut
+between nodes, and its parts go on one after the other. Where every node is in the same state, and its
+allowed ids are contiguous, only that slice of the output layer is computed; so constrained sampling of a
+table without open columns is exact and cheap.
+
+Draws come by inverse CDF from uniforms keyed by (seed, row, position): a row depends neither on what else
+is in its batch nor on where the tree is cut, rounding of the matrix products aside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from attrs import define, frozen
-from transformers import DynamicCache
 
 from rowsmith.draws import Draws
 from rowsmith.token_automaton import TokenAutomaton
-
-if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
+from rowsmith_backends.decoding_steps import Steps
 
 __all__ = ["Decoded", "Sampling", "decode_records"]
+
+# Cells of a table of cumulative chances that are drawn from at once: 64 MiB in double precision.
+_CELLS_AT_ONCE = 1 << 23
+# Keys and values of the nodes of one step, in bytes.
+_CACHE_BYTES = 1 << 29
+_WORTH_SHARING = 0.8
 
 
 @frozen(kw_only=True)
@@ -35,39 +42,54 @@ class Sampling:
         top_p: Keeps the likeliest tokens whose mass reaches this share.
         max_tokens: The most tokens of one completion; a constrained record is closed in time.
         constrained: Whether the automaton masks the logits.
+        max_nodes: The most nodes of one step of the model.
     """
 
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int
     constrained: bool = True
+    max_nodes: int = 2_048
 
 
 @frozen(kw_only=True, eq=False)
 class Decoded:
-    """Completions of a batch.
+    """Completions of some rows.
 
     Attributes:
+        rows: ``[rows]`` int64, which rows of ``draws`` these are.
         ids: ``[rows, tokens]`` int32, right padded with the pad id.
         lengths: ``[rows]`` int32; EOS is counted.
         finished: ``[rows]`` whether EOS came before the limit.
     """
 
+    rows: npt.NDArray[np.int64]
     ids: npt.NDArray[np.int32]
     lengths: npt.NDArray[np.int32]
     finished: npt.NDArray[np.bool_]
 
 
 @define(eq=False)
-class _Rows:
-    """The rows of a batch that still go on."""
+class _Tree:
+    """Rows that go on, and the nodes that they share.
 
-    index: npt.NDArray[np.int64]
-    draws: Draws
-    state: npt.NDArray[np.int32]
+    Attributes:
+        position: Tokens drawn so far.
+        memory: What the model keeps of earlier tokens; trees that were cut from one share it until they read on.
+        slots: ``[nodes]`` where in the memory the past of each node is; None where each has its own, in order.
+        inputs: ``[nodes, tokens]`` ids that the model has not read.
+        states: ``[nodes]`` automaton states.
+        rows: ``[rows]`` row numbers, in the order of their nodes.
+        nodes: ``[rows]`` the node of each row, ascending.
+    """
 
-    def keep(self, mask: npt.NDArray[np.bool_]) -> _Rows:
-        return _Rows(self.index[mask], self.draws.take(mask), self.state[mask])
+    position: int
+    memory: Any
+    slots: npt.NDArray[np.int64] | None
+    inputs: npt.NDArray[np.int64]
+    states: npt.NDArray[np.int32]
+    rows: npt.NDArray[np.int64]
+    nodes: npt.NDArray[np.int64]
 
 
 def _top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
@@ -77,24 +99,37 @@ def _top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
     return torch.zeros_like(weights).scatter_(-1, order, ordered)
 
 
-def _choose(logits: torch.Tensor, uniforms: npt.NDArray[np.float64], sampling: Sampling) -> torch.Tensor:
-    """Draw one id a row from ``[rows, ids]`` logits, refused ids being -inf."""
+def _choose(logits: torch.Tensor, nodes: torch.Tensor, uniforms: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """Draw one id a row.
+
+    Args:
+        logits: ``[nodes, ids]``, refused ids being -inf.
+        nodes: ``[rows]`` the node of each row.
+        uniforms: ``[rows]`` double, in [0, 1).
+        sampling: How.
+
+    Returns:
+        ``[rows]`` offsets into the ids.
+    """
     if sampling.temperature == 0:
-        return logits.argmax(-1)
+        return logits.argmax(-1)[nodes]
     weights = torch.softmax(logits.float() / sampling.temperature, dim=-1)
     if sampling.top_p < 1:
         weights = _top_p(weights, sampling.top_p)
-    cumulative = weights.cumsum(-1)
-    level = torch.from_numpy(uniforms).to(cumulative).unsqueeze(-1) * cumulative[:, -1:]
-    # The first id whose cumulative mass exceeds the level; rounding may point past the last id with mass.
-    chosen = torch.searchsorted(cumulative, level, right=True).squeeze(-1)
-    last = weights.shape[-1] - 1 - (weights > 0).to(torch.int8).flip(-1).argmax(-1)
-    return torch.minimum(chosen, last)
+    cumulative = weights.double().cumsum(-1)
+    # One look-up for all rows: node i's chances are laid out over (i, i + 1].
+    cumulative /= cumulative[:, -1:].clone()
+    places = torch.arange(len(logits), device=logits.device, dtype=torch.float64).unsqueeze(-1)
+    # The first id whose cumulative mass exceeds the uniform; rounding may point past the last id with mass.
+    chosen = torch.searchsorted((cumulative + places).flatten(), uniforms + nodes, right=True)
+    width = logits.shape[-1]
+    last = width - 1 - (weights > 0).to(torch.int8).flip(-1).argmax(-1)
+    return torch.minimum(chosen - nodes * width, last[nodes])
 
 
-def _allowed(automaton: TokenAutomaton, state: npt.NDArray[np.int32], left: int) -> npt.NDArray[np.bool_]:
-    """``[rows, tokens]``: what may come, so that the record still ends within ``left`` tokens."""
-    following = automaton.next_state[state]
+def _allowed(automaton: TokenAutomaton, states: npt.NDArray[np.int32], left: int) -> npt.NDArray[np.bool_]:
+    """``[nodes, tokens]``: what may come, so that the record still ends within ``left`` tokens."""
+    following = automaton.next_state[states]
     allowed = following >= 0
     in_time = allowed & (automaton.to_done[following] < left)
     # A limit below the shortest record cannot be kept: such rows are cut off instead.
@@ -102,36 +137,146 @@ def _allowed(automaton: TokenAutomaton, state: npt.NDArray[np.int32], left: int)
     return np.where(feasible, in_time, allowed)
 
 
-def _logits(
-    head: torch.nn.Linear,
-    hidden: torch.Tensor,
-    rows: _Rows,
-    automaton: TokenAutomaton,
-    sampling: Sampling,
-    position: int,
-) -> tuple[torch.Tensor, int]:
-    """The logits to choose from and the id of their first column."""
-    if not sampling.constrained:
-        return head(hidden), 0
-    first = rows.state[0]
-    shared = automaton.slices[first] if (rows.state == first).all() else None
-    if shared is not None:
-        start, stop = shared
-        return hidden @ head.weight[start:stop].T, start
-    allowed = torch.from_numpy(_allowed(automaton, rows.state, sampling.max_tokens - position)).to(hidden.device)
-    return head(hidden).masked_fill(~allowed, -torch.inf), 0
+@frozen(kw_only=True, eq=False)
+class _Decoder:
+    """What stays the same over one call of :func:`decode_records`."""
+
+    steps: Steps
+    automaton: TokenAutomaton
+    draws: Draws
+    sampling: Sampling
+    eos: int
+
+    def root(self, prefix: Sequence[int], forced: Sequence[int]) -> _Tree:
+        """All rows in one node."""
+        count = len(self.draws)
+        return _Tree(
+            position=len(forced),
+            memory=self.steps.empty(1),
+            slots=None,
+            inputs=np.array([[*prefix, *forced]]),
+            states=np.array([self.automaton.run(self.automaton.start, forced)], dtype=np.int32),
+            rows=np.arange(count),
+            nodes=np.zeros(count, dtype=np.int64),
+        )
+
+    def fits(self, tree: _Tree) -> bool:
+        """Whether one step can take the tree."""
+        return len(tree.states) <= self._most(tree)
+
+    def _most(self, tree: _Tree) -> int:
+        return max(1, min(self.sampling.max_nodes, _CACHE_BYTES // max(1, self.steps.size(tree.memory))))
+
+    def cut(self, tree: _Tree) -> list[_Tree]:
+        """The tree in parts of as many nodes as one step takes, the last ones first."""
+        count = len(tree.states)
+        parts = -(-count // self._most(tree))
+        bounds = [count * part // parts for part in range(parts + 1)]
+        return [_part(tree, start, stop) for start, stop in zip(bounds[-2::-1], bounds[:0:-1], strict=True)]
+
+    def step(self, tree: _Tree) -> tuple[npt.NDArray[np.int64], _Tree]:
+        """The next token of each row, and the tree after it; rows that ended are still there."""
+        if self.sampling.constrained and (tree.states == self.automaton.end).all():
+            tokens = np.full(len(tree.rows), self.eos, dtype=np.int64)  # nothing else may come: no need to ask
+        else:
+            if tree.slots is not None:
+                slots = torch.from_numpy(tree.slots).to(self.steps.device)
+                tree.memory, tree.slots = self.steps.select(tree.memory, slots), None
+            inputs = torch.from_numpy(tree.inputs).to(self.steps.device)
+            tokens = self._draw(self.steps.read(tree.memory, inputs), tree)
+        return tokens, self._grown(tree, tokens)
+
+    def _draw(self, hidden: torch.Tensor, tree: _Tree) -> npt.NDArray[np.int64]:
+        start, stop = self._slice(tree)
+        at_once = max(1, _CELLS_AT_ONCE // (stop - start))
+        uniforms = torch.from_numpy(self.draws.take(tree.rows).uniform(tree.position)).to(hidden.device)
+        nodes = torch.from_numpy(tree.nodes).to(hidden.device)
+        chosen = []
+        for low in range(0, len(tree.states), at_once):
+            high = min(low + at_once, len(tree.states))
+            logits = self._masked(self.steps.logits(hidden[low:high], start, stop), tree, low, high)
+            here = slice(*np.searchsorted(tree.nodes, [low, high]))
+            chosen.append(_choose(logits, nodes[here] - low, uniforms[here], self.sampling))
+        return torch.cat(chosen).cpu().numpy() + start
+
+    def _slice(self, tree: _Tree) -> tuple[int, int]:
+        """The ids among which every node chooses: a slice when all may choose the same ones, else all ids."""
+        first = tree.states[0]
+        shared = self.automaton.slices[first] if (tree.states == first).all() else None
+        return shared if shared is not None and self.sampling.constrained else (0, self.steps.vocabulary_size)
+
+    def _masked(self, logits: torch.Tensor, tree: _Tree, low: int, high: int) -> torch.Tensor:
+        if logits.shape[-1] < self.steps.vocabulary_size or not self.sampling.constrained:
+            return logits
+        left = self.sampling.max_tokens - tree.position
+        allowed = torch.from_numpy(_allowed(self.automaton, tree.states[low:high], left))
+        return logits.masked_fill(~allowed.to(logits.device), -torch.inf)
+
+    def _grown(self, tree: _Tree, tokens: npt.NDArray[np.int64]) -> _Tree:
+        """The tree with a node for each distinct token after each node."""
+        rows, nodes, parents, slots = tree.rows, tree.nodes, tree.nodes, tree.slots
+        if len(tree.states) < len(rows):
+            order, fresh = _distinct(tree.nodes * self.steps.vocabulary_size + tokens)
+            rows, nodes, tokens = rows[order], np.cumsum(fresh) - 1, tokens[order][fresh]
+            parents = tree.nodes[order][fresh]
+            slots = parents if slots is None else slots[parents]
+        following = self.automaton.next_state[tree.states[parents], tokens]
+        # Without constraints a row may leave the grammar; only EOS ends it then.
+        following = np.where(following < 0, tree.states[parents], following)
+        return _Tree(
+            position=tree.position + 1,
+            memory=tree.memory,
+            slots=slots,
+            inputs=tokens[:, None],
+            states=np.where(tokens == self.eos, self.automaton.done, following).astype(np.int32),
+            rows=rows,
+            nodes=nodes,
+        )
+
+    def living(self, tree: _Tree) -> _Tree:
+        """The tree without the nodes in which records have ended."""
+        alive = tree.states != self.automaton.done
+        if alive.all():
+            return tree
+        rows = alive[tree.nodes]
+        return _Tree(
+            position=tree.position,
+            memory=tree.memory,
+            slots=np.flatnonzero(alive) if tree.slots is None else tree.slots[alive],
+            inputs=tree.inputs[alive],
+            states=tree.states[alive],
+            rows=tree.rows[rows],
+            nodes=(np.cumsum(alive) - 1)[tree.nodes[rows]],
+        )
 
 
-def _advance(rows: _Rows, tokens: npt.NDArray[np.int64], automaton: TokenAutomaton, eos: int) -> None:
-    following = automaton.next_state[rows.state, tokens]
-    # Without constraints a row may leave the grammar; only EOS ends it then.
-    following = np.where(following < 0, rows.state, following)
-    rows.state = np.where(tokens == eos, automaton.done, following).astype(np.int32)
+def _distinct(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """An order that brings equal keys together, and where in it another key begins.
+
+    Once most keys differ, each is taken for a key of its own: what little could be shared is not worth
+    copying the memory of all nodes at every further token.
+    """
+    order = np.argsort(keys, kind="stable")
+    fresh = np.diff(keys[order], prepend=-1) != 0
+    return order, fresh if fresh.mean() < _WORTH_SHARING else np.ones(len(keys), dtype=np.bool_)
+
+
+def _part(tree: _Tree, start: int, stop: int) -> _Tree:
+    first, last = np.searchsorted(tree.nodes, [start, stop])
+    return _Tree(
+        position=tree.position,
+        memory=tree.memory,
+        slots=np.arange(start, stop) if tree.slots is None else tree.slots[start:stop],
+        inputs=tree.inputs[start:stop],
+        states=tree.states[start:stop],
+        rows=tree.rows[first:last],
+        nodes=tree.nodes[first:last] - start,
+    )
 
 
 @torch.inference_mode()
 def decode_records(
-    model: LlamaForCausalLM,
+    steps: Steps,
     automaton: TokenAutomaton,
     prefix: Sequence[int],
     forced: Sequence[int],
@@ -140,12 +285,11 @@ def decode_records(
     *,
     eos: int,
     pad: int,
-    on_step: Callable[[], None] | None = None,
-) -> Decoded:
+) -> Iterator[Decoded]:
     """Complete one shared prompt once for each row of ``draws``.
 
     Args:
-        model: A causal language model whose base model is ``model.model``.
+        steps: The model.
         automaton: The record grammar.
         prefix: Prompt ids, ending with the record's BOS.
         forced: First ids of every completion, given instead of drawn.
@@ -153,43 +297,29 @@ def decode_records(
         sampling: How tokens are chosen.
         eos: The id that ends a record.
         pad: The id written after it.
-        on_step: Called once a step, to let the caller interrupt.
 
-    Returns:
-        The completions, forced ids included.
+    Yields:
+        The completions, forced ids included, as parts of the tree end; each row once.
     """
-    count, limit = len(draws.rows), sampling.max_tokens
+    count, limit = len(draws), sampling.max_tokens
     ids = np.full((count, limit), pad, dtype=np.int32)
-    lengths = np.full(count, min(len(forced), limit), dtype=np.int32)
     ids[:, : len(forced)] = np.asarray(forced, dtype=np.int32)[:limit]
-    start = automaton.run(automaton.start, forced)
-    rows = _Rows(np.arange(count), draws, np.full(count, start, np.int32))
+    lengths = np.full(count, min(len(forced), limit), dtype=np.int32)
     finished = np.zeros(count, dtype=np.bool_)
-    cache = DynamicCache()
-    device = model.device
-    inputs = torch.tensor([*prefix, *forced], device=device).expand(count, -1)
-    for position in range(len(forced), limit):
-        if on_step is not None:
-            on_step()
-        if sampling.constrained and (rows.state == automaton.end).all():
-            tokens = np.full(len(rows.index), eos, dtype=np.int64)  # nothing else may come: no need to ask
-        else:
-            hidden = model.model(input_ids=inputs, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
-            logits, offset = _logits(model.lm_head, hidden, rows, automaton, sampling, position)
-            tokens = _choose(logits, rows.draws.uniform(position), sampling).cpu().numpy() + offset
-        ids[rows.index, position] = tokens
-        lengths[rows.index] += 1
-        _advance(rows, tokens, automaton, eos)
-        ended = rows.state == automaton.done
-        finished[rows.index[ended]] = True
-        if ended.all():
-            break
-        going = torch.from_numpy(tokens).to(device)
-        if ended.any():
-            rows = rows.keep(~ended)
-            kept = torch.from_numpy(np.flatnonzero(~ended)).to(device)
-            cache.batch_select_indices(kept)
-            going = going[kept]
-        inputs = going.unsqueeze(-1)
-    longest = int(lengths.max(initial=0))
-    return Decoded(ids=ids[:, :longest], lengths=lengths, finished=finished)
+    decoder = _Decoder(steps=steps, automaton=automaton, draws=draws, sampling=sampling, eos=eos)
+    trees = [decoder.root(prefix, forced)]
+    while trees:
+        tree = trees.pop()
+        rows = tree.rows
+        while len(tree.rows) and tree.position < limit and decoder.fits(tree):
+            tokens, grown = decoder.step(tree)
+            ids[tree.rows, tree.position] = tokens
+            lengths[tree.rows] += 1
+            finished[tree.rows[tokens == eos]] = True
+            tree = decoder.living(grown)
+        if len(tree.rows) and tree.position < limit:
+            trees += decoder.cut(tree)
+            rows = np.setdiff1d(rows, tree.rows)
+        if len(rows):
+            longest = int(lengths[rows].max())
+            yield Decoded(rows=rows, ids=ids[rows, :longest], lengths=lengths[rows], finished=finished[rows])

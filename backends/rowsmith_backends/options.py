@@ -58,11 +58,11 @@ class TransformersOptions:
     """Options of the backend ``transformers``.
 
     Attributes:
-        batch_size: Completions decoded together.
-        dtype: Precision of generation.
+        batch_size: The most distinct beginnings of records in one step of the model.
+        dtype: Precision of matrix products: ``auto`` takes bfloat16 where the hardware multiplies it.
         device: Where to generate: ``auto`` takes a GPU when there is one.
     """
 
     batch_size: int = field(default=2_048, validator=_most)
-    dtype: str = field(default="float32", validator=validators.in_(("float32", "bfloat16")))
+    dtype: str = field(default="auto", validator=validators.in_(("auto", "float32", "bfloat16")))
     device: str = field(default="auto", validator=validators.matches_re(r"[a-z]+(:[0-9]{1,3})?"))

@@ -25,6 +25,7 @@ from rowsmith_backends.examples import BlankedExamples, Examples, SomeExamples, 
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fitting import Fit, batch_loss, fit
 from rowsmith_backends.optimizers import joint_optimizer
+from rowsmith_backends.precision import chosen_device, has_fast_bf16
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
@@ -115,7 +116,7 @@ def train_scratch(
         parts=None if vocabulary is None else ColumnParts.of_wide(vocabulary),
         options=options,
         seed=job.seeds.integer("training") % 2**31,
-        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        device=chosen_device(),
         batch_size=options.batch_size or int(np.clip(len(train) // 40, 16, 256)),
         bf16=options.dtype == "bfloat16",
         progress=job.progress,
@@ -154,17 +155,12 @@ def _calibrate(setting: _Setting, train: Examples, job: TrainingJob) -> tuple[_S
     """
     automatic = setting.options.dtype == "auto"
     if job.training.max_steps is not None:
-        return (evolve(setting, bf16=_has_fast_bf16(setting.device)) if automatic else setting), 0.0
+        return (evolve(setting, bf16=has_fast_bf16(setting.device)) if automatic else setting), 0.0
     choices = [True, False] if automatic else [setting.bf16]
     measured = {bf16: _step_seconds(evolve(setting, bf16=bf16), train) for bf16 in choices}
     # The shortest step tells precisions apart on a busy machine, the middle one what a step will take.
     fastest = min(measured, key=lambda bf16: min(measured[bf16]))
     return evolve(setting, bf16=fastest), float(np.median(measured[fastest]))
-
-
-def _has_fast_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware."""
-    return bool(torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_amx_tile_supported())
 
 
 def _step_seconds(setting: _Setting, train: Examples) -> list[float]:

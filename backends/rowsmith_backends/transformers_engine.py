@@ -18,11 +18,16 @@ from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Eng
 from rowsmith.token_automaton import TokenAutomaton, build_automaton
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.columnar_decoding import Decoded, Sampling, decode_records
+from rowsmith_backends.decoding_steps import Steps, steps_for
+from rowsmith_backends.precision import chosen_device, chosen_dtype
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["TransformersEngine"]
+
+# Rows that begin alike share work, so many at once are cheaper than few; one call holds their ids alone.
+ROWS_AT_ONCE = 50_000
 
 
 class TransformersEngine(Engine):
@@ -31,8 +36,8 @@ class TransformersEngine(Engine):
     Args:
         directory: An ordinary checkpoint with its tokenizer.
         vocabulary: The columnar vocabulary it was trained with.
-        batch_size: Completions decoded together.
-        dtype: Precision, as torch names it.
+        batch_size: The most distinct beginnings of records in one step of the model.
+        dtype: Precision of matrix products, as torch names it; ``auto`` goes by the device.
         device: A torch device; ``auto`` takes a GPU when there is one.
     """
 
@@ -45,7 +50,7 @@ class TransformersEngine(Engine):
         vocabulary: Vocabulary,
         *,
         batch_size: int = 2_048,
-        dtype: str = "float32",
+        dtype: str = "auto",
         device: str = "auto",
     ) -> None:
         self.directory = directory
@@ -53,8 +58,9 @@ class TransformersEngine(Engine):
         self.batch_size = batch_size
         self.dtype = dtype
         self.device = device
-        self.max_num_prompts = batch_size
-        self._model: LlamaForCausalLM | None = None
+        self.max_num_prompts = ROWS_AT_ONCE
+        self._steps: Steps | None = None
+        self._longest = 0
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._automaton: TokenAutomaton | None = None
 
@@ -67,14 +73,15 @@ class TransformersEngine(Engine):
         """
         check_checkpoint(self.directory)
         model, self._tokenizer = self._loaded()
-        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
         try:
-            self._model = model.to(chosen).eval()
+            device = chosen_device(self.device)
+            self._longest = model.config.max_position_embeddings
+            self._steps = steps_for(model.to(device).eval(), chosen_dtype(self.dtype, device), self._longest)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise GenerationError(
-                f"the device {chosen!r} cannot be used ({str(error).splitlines()[0][:200]}); "
+                f"the device {self.device!r} cannot be used ({str(error).splitlines()[0][:200]}); "
                 "set backend.options.device to another one, or to auto"
             ) from error
         self._automaton = build_automaton(self.vocabulary)
@@ -87,7 +94,7 @@ class TransformersEngine(Engine):
         try:
             model = AutoModelForCausalLM.from_pretrained(
                 self.directory,
-                dtype=getattr(torch, self.dtype),
+                dtype=torch.float32,
                 attn_implementation="eager",
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -115,35 +122,31 @@ class TransformersEngine(Engine):
         Raises:
             GenerationError: The engine has not been started, or forced ids break the grammar.
         """
-        if self._model is None or self._automaton is None:
+        if self._steps is None or self._automaton is None:
             raise GenerationError("the engine has not been started: call initialize() first")
         ordered = sorted(requests, key=_sharing)
         for (prompt, forced, limit), group in groupby(ordered, key=_sharing):
-            members = list(group)
-            sampling = self._sampling(params, prompt, limit)
-            for start in range(0, len(members), self.batch_size):
-                chunk = members[start : start + self.batch_size]
-                ids = np.array([request.request_id for request in chunk], dtype=np.int64)
-                decoded = decode_records(
-                    self._model,
-                    self._automaton,
-                    prompt,
-                    forced,
-                    Draws(params.seed, ids),
-                    sampling,
-                    eos=self.vocabulary.eos_id,
-                    pad=self.vocabulary.pad_id,
-                )
-                yield self._block(ids, decoded)
+            ids = np.array([request.request_id for request in group], dtype=np.int64)
+            for decoded in decode_records(
+                self._steps,
+                self._automaton,
+                prompt,
+                forced,
+                Draws(params.seed, ids),
+                self._sampling(params, prompt, limit),
+                eos=self.vocabulary.eos_id,
+                pad=self.vocabulary.pad_id,
+            ):
+                yield self._block(ids[decoded.rows], decoded)
 
     def _sampling(self, params: SamplingParams, prompt: tuple[int, ...], limit: int) -> Sampling:
-        assert self._model is not None
-        room = self._model.config.max_position_embeddings - len(prompt)
+        room = self._longest - len(prompt)
         return Sampling(
             temperature=params.temperature,
             top_p=params.top_p,
             max_tokens=min(limit or params.max_new_tokens or room, room),
             constrained=params.constrained,
+            max_nodes=self.batch_size,
         )
 
     def _block(self, ids: npt.NDArray[np.int64], decoded: Decoded) -> CompletionBlock:
@@ -157,7 +160,7 @@ class TransformersEngine(Engine):
 
     def stop(self) -> None:
         """Let go of the model."""
-        self._model = self._tokenizer = self._automaton = None
+        self._steps = self._tokenizer = self._automaton = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

@@ -83,3 +83,8 @@ def rowsmith_transforms() -> Iterator[Component]:
         options=f"{_TRANSFORMS}.options:QuantizeOptions",
         summary="Turns numbers of many values into bins and draws within them",
     )
+    yield Component(
+        name="narrow-first",
+        factory=f"{_TRANSFORMS}.narrow_first:build",
+        summary="Puts columns of few values first",
+    )

@@ -1,0 +1,78 @@
+"""The ``narrow-first`` transform: columns of few values come before columns of many.
+
+A model that writes a record from left to right then begins with the columns in which many rows agree:
+rows that have begun alike are computed once when they are sampled, and what such columns say about the
+others is learned at every later token instead of at one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from attrs import field, frozen
+
+from rowsmith.draws import Draws
+from rowsmith.table.columns import distinct
+from rowsmith.table.schema import ColumnType, TableSchema
+from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+
+__all__ = ["FittedNarrowFirst", "NarrowFirstTransform", "build"]
+
+
+@frozen
+class FittedNarrowFirst(FittedTransform):
+    """Knows the order of the columns.
+
+    Attributes:
+        schema_before: The table in its own order.
+        order: All column names in the order in which they are learned.
+    """
+
+    schema_before: TableSchema
+    order: Sequence[str]
+    schema_after: TableSchema = field(init=False)
+
+    @schema_after.default
+    def _ordered(self) -> TableSchema:
+        return TableSchema(columns=tuple(self.schema_before[name] for name in self.order))
+
+    def apply(self, columns: pa.Table) -> pa.Table:
+        """Put the columns in the order of learning."""
+        return columns.select(list(self.order))
+
+    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+        """Put the columns back in the table's order."""
+        return columns.select(list(self.schema_before.names))
+
+    def state(self) -> dict[str, Any]:
+        """The schema and the order."""
+        return {"schema": schema_state(self.schema_before), "order": list(self.order)}
+
+    def inventory(self) -> list[str]:
+        """Nothing: names in an order hold no row."""
+        return []
+
+
+@frozen
+class NarrowFirstTransform(Transform):
+    """Orders columns by how many values they have."""
+
+    def fit(self, columns: pa.Table, schema: TableSchema) -> FittedNarrowFirst:
+        """Order the columns by their number of distinct values, free text last; ties stay as they are."""
+
+        def width(name: str) -> tuple[bool, int]:
+            values, codes = distinct(columns, name)
+            return schema[name].type is ColumnType.TEXT, len(values) + bool((codes < 0).any())
+
+        return FittedNarrowFirst(schema, tuple(sorted(schema.names, key=width)))
+
+    def restore(self, state: Mapping[str, Any]) -> FittedNarrowFirst:
+        """Make the fitted transform from its state."""
+        return FittedNarrowFirst(schema_from_state(state["schema"]), tuple(state["order"]))
+
+
+def build(context: object, options: None) -> NarrowFirstTransform:
+    """Build the transform; it needs neither context nor options."""
+    return NarrowFirstTransform()

@@ -86,7 +86,7 @@ class TransformersEngine(Engine):
             ) from error
         self._automaton = build_automaton(self.vocabulary)
 
-    def _loaded(self) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
+    def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 

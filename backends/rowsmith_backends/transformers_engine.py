@@ -22,7 +22,7 @@ from rowsmith_backends.decoding_steps import Steps, steps_for
 from rowsmith_backends.precision import chosen_device, chosen_dtype
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["TransformersEngine"]
 

@@ -17,6 +17,7 @@ from rowsmith.transforms import FittedTransform, FittedTransforms, Transform
 from rowsmith_plugins.transforms.constant import ConstantTransform
 from rowsmith_plugins.transforms.datetime import DatetimeTransform
 from rowsmith_plugins.transforms.keys import KeysTransform
+from rowsmith_plugins.transforms.narrow_first import NarrowFirstTransform
 from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
 from rowsmith_plugins.transforms.quantize import QuantizeTransform
 
@@ -30,6 +31,7 @@ def all_transforms() -> dict[str, Transform]:
         "protect-rare": ProtectRareTransform(seed=7),
         "datetime": DatetimeTransform(),
         "quantize": QuantizeTransform(),
+        "narrow-first": NarrowFirstTransform(),
     }
 
 

@@ -1,8 +1,7 @@
 """The ``narrow-first`` transform: columns of few values come before columns of many.
 
-A model that writes a record from left to right then begins with the columns in which many rows agree:
-rows that have begun alike are computed once when they are sampled, and what such columns say about the
-others is learned at every later token instead of at one.
+A model that writes a record from left to right then begins with the columns in which many rows agree, and
+rows that have begun alike are computed once when they are sampled.
 """
 
 from __future__ import annotations

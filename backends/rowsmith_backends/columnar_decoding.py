@@ -197,7 +197,8 @@ class _Decoder:
             logits = self._masked(self.steps.logits(hidden[low:high], start, stop), tree, low, high)
             here = slice(*np.searchsorted(tree.nodes, [low, high]))
             chosen.append(_choose(logits, nodes[here] - low, uniforms[here], self.sampling))
-        return torch.cat(chosen).cpu().numpy() + start
+        tokens: npt.NDArray[np.int64] = torch.cat(chosen).cpu().numpy() + start
+        return tokens
 
     def _slice(self, tree: _Tree) -> tuple[int, int]:
         """The ids among which every node chooses: a slice when all may choose the same ones, else all ids."""

@@ -26,7 +26,9 @@ _BLOCK = 32
 class Steps(Protocol):
     """A model as the decoder sees it; a memory holds what was read at each node."""
 
-    device: torch.device
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
 
     @property
     def vocabulary_size(self) -> int:
@@ -168,7 +170,8 @@ class LlamaSteps:
 
     def empty(self, nodes: int) -> _Memory:
         """The memory of nodes at which nothing was read."""
-        return _Memory(*([self._new(nodes, self.room) for _ in self.blocks] for _ in range(2)))
+        keys, values = ([self._new(nodes, self.room) for _ in self.blocks] for _ in range(2))
+        return _Memory(keys, values)
 
     def _new(self, nodes: int, room: int) -> torch.Tensor:
         config = self.model.config

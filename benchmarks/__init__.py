@@ -1,0 +1,1 @@
+"""Benchmarks of Rowsmith: ``python -m benchmarks NAME --help``."""

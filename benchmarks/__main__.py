@@ -1,0 +1,44 @@
+"""Run a benchmark by name; each prints Markdown tables on stdout.
+
+    nox -s bench -- NAME [OPTIONS]          or: python -m benchmarks NAME [OPTIONS]
+
+fidelity     how much synthetic rows are like real ones, beside held-out rows
+plain-table  training and sampling a table, for several budgets and seeds: speed, then fidelity
+assembly     tokenizing and packing, beside the slow way with one Example at a time
+parsing      writing, decoding and validating records, beside JSON and JSON Schema
+memory       the memory that reading, transforms, tokenizing and packing of a file take
+startup      the time to the first line of help, and to the first training step
+all          assembly, parsing, memory and startup, on generated tables
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+NAMES = ("fidelity", "plain-table", "assembly", "parsing", "memory", "startup")
+WITHOUT_TABLE = ("assembly", "parsing", "memory", "startup")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the first argument names; returns the exit code."""
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", ())
+    if name == "all":
+        for each in WITHOUT_TABLE:
+            print(f"\n## {each}\n", flush=True)
+            _module(each).main(rest)
+    elif name in NAMES:
+        _module(name).main(rest)
+    else:
+        print(__doc__, file=sys.stdout if name in ("-h", "--help") else sys.stderr)
+        return 0 if name in ("-h", "--help") else 2
+    return 0
+
+
+def _module(name: str):
+    return import_module(f"benchmarks.{name.replace('-', '_')}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,46 @@
+"""Markdown tables, and the machine that their figures come from."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+_PACKAGES = ("rowsmith", "torch", "transformers", "pyarrow", "numpy", "pandas")
+
+
+def markdown(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; bars in cells are escaped."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def machine() -> str:
+    """One sentence on processor, cores, features and versions."""
+    facts = _cpu_facts()
+    features = [name for name in _FEATURES if name in facts.get("flags", "").split()]
+    versions = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES if _version(name))
+    model = facts.get("model name") or platform.processor() or platform.machine()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (
+        f"Machine: {model}, {cores} cores{' with ' + ', '.join(features) if features else ''}; "
+        f"Python {platform.python_version()}, {versions}."
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _cpu_facts() -> dict[str, str]:
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return {}
+    lines = (line.partition(":") for line in path.read_text().split("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}

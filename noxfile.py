@@ -59,6 +59,6 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What training and sampling a table of your own takes: ``nox -s bench -- table.csv``."""
-    install(session, "-e", ".[local]")
-    session.run("python", "benchmarks/plain_table.py", *session.posargs)
+    """A benchmark, as Markdown: ``nox -s bench -- NAME [OPTIONS]``; without a name, what there is."""
+    install(session, "-e", ".[local]", *group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,0 +1,138 @@
+"""The benchmarks run, on tiny tables; what they measure is not judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks import __main__ as command
+from benchmarks import assembly, fidelity, parsing, reports, startup, tables
+from benchmarks.processes import measured, python
+
+from rowsmith.table import read_table
+
+
+@pytest.fixture
+def census(tmp_path: Path) -> Path:
+    path = tmp_path / "census.csv"
+    tables.made_frame(300).to_csv(path, index=False)
+    return path
+
+
+def lines(text: str) -> list[list[str]]:
+    """The cells of all table rows."""
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+
+
+def test_markdown() -> None:
+    assert reports.markdown(("a", "b"), [("1", "x|y")]) == "| a | b |\n| --- | --- |\n| 1 | x\\|y |"
+    assert reports.machine().startswith("Machine: ")
+
+
+def test_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in command.NAMES)
+    assert command.main([]) == 0
+    assert command.main(["speed"]) == 2
+    for name in command.NAMES:
+        with pytest.raises(SystemExit) as ended:
+            command.main([name, "--help"])
+        assert ended.value.code == 0
+
+
+def test_fidelity(census: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (1, 2, 3):
+        tables.made_frame(300, seed).to_csv(tmp_path / f"{seed}.csv", index=False)
+    paths = [str(tmp_path / f"{seed}.csv") for seed in (2, 3)]
+    arguments = ["--train", str(census), "--holdout", str(tmp_path / "1.csv"), "--target", "income", "--repeats", "1"]
+    command.main(["fidelity", *arguments, *paths])
+    head, _, ceiling, *rest, mean = lines(capsys.readouterr().out)
+    assert head[2:] == list(fidelity.MEASURES)
+    assert ceiling[0] == "real held-out rows"
+    assert [line[0] for line in rest] == ["2", "3"]
+    assert float(mean[2].strip("*")) == pytest.approx(np.mean([float(line[2]) for line in rest]), abs=1e-4)
+
+
+def test_null_and_the_text_na_are_not_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\nNA,1\n,2\n")
+    assert fidelity.read_csv(path)["a"].tolist()[0] == "NA"
+    assert fidelity.read_csv(path)["a"].isna().tolist() == [False, True]
+
+
+def test_a_table_repeated_with_noise(census: Path, tmp_path: Path) -> None:
+    base = read_table(census)
+    tables.write_repeated(base, 1_000, tmp_path / "long.csv")
+    again = read_table(tmp_path / "long.csv")
+    assert len(again) == 1_000
+    assert again.schema.names == base.schema.names
+    for column in base.schema:
+        assert again.schema[column.name].type is column.type
+
+
+def test_both_ways_of_assembly_agree(census: Path) -> None:
+    prepared = assembly.prepare(census)
+    columns = tables.resampled(prepared.columns, 200, np.random.default_rng(0))
+    store = assembly.tokenize(prepared, columns)
+    metadata = assembly.packed(prepared.model.metadata)
+    part = columns.slice(0, 90)
+    assert assembly.reference_seconds(prepared, part, store, metadata) > 0
+    examples = assembly.assemble(columns, prepared.model.tokenizer, metadata, store)
+    assert sum(len(example["input_ids"]) - 2 for example in examples.train) == len(store.ids)
+
+
+def test_an_ordinary_tokenizer_packs(census: Path) -> None:
+    rows, words, tokens, *_ = assembly.ordinary_line(tables.base_table(census))
+    assert rows == "300"
+    assert int(words.replace(",", "")) > 256
+    assert int(tokens.replace(",", "")) > 300
+
+
+def test_parsing(capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["parsing", "--rows", "60", "--slow-rows", "5"])
+    assert len(lines(capsys.readouterr().out)) == 4
+    assert parsing.wide_table(5)[1].num_columns == parsing.COLUMNS
+
+
+def test_a_process_is_measured() -> None:
+    usage = measured(python("-c", "print('x' * 3); b'1' * (1 << 27)"))
+    assert usage.output == "xxx\n"
+    assert usage.resident > 64
+    with pytest.raises(RuntimeError, match="no such thing"):
+        measured(python("-c", "raise SystemExit('no such thing')"))
+
+
+def test_import_times() -> None:
+    text = "import time: self [us] | cumulative | imported package\n"
+    text += "import time: 2000000 | 9 | a.b\nimport time: 5 | 9 | c\n"
+    text += "import time:   1000000 |   9 |     a\n"
+    assert startup.import_times(text) == [("a", 3.0), ("c", 5e-06)]
+
+
+@pytest.mark.slow
+def test_whole_benchmarks(census: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["memory", "--table", str(census), "--rows", "300", "600"])
+    assert [line[0] for line in lines(capsys.readouterr().out)] == ["rows", "---", "300", "600"]
+    command.main(["assembly", "--table", str(census), "--rows", "300"])
+    assert len(lines(capsys.readouterr().out)) == 6
+    command.main(["startup", "--table", str(census), "--times", "1", "--imports"])
+    found = [line[0] for line in lines(capsys.readouterr().out)]
+    assert "to the first step: all of it" in found
+    assert "torch" in found
+
+
+@pytest.mark.slow
+def test_training_and_scores(census: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    holdout, goals = tmp_path / "holdout.csv", tmp_path / "goals.csv"
+    tables.made_frame(100, 1).to_csv(holdout, index=False)
+    goals.write_text("budget,measure,goal\n3steps,C2ST,<= .515\n")
+    options = ["--table", str(census), "--holdout", str(holdout), "--target", "income", "--goals", str(goals)]
+    more = ["--budgets", "3steps", "--seeds", "0", "1", "--rows", "100", "--output", str(tmp_path / "out")]
+    command.main(["plain-table", *options, *more])
+    first = [line[0] for line in lines(capsys.readouterr().out)]
+    assert first[-5:] == ["real held-out rows", "goal, 3steps", "**3steps, mean**", "3steps, seed 0", "3steps, seed 1"]
+    goals.write_text("budget,measure,goal\n3steps,likeness,1\n")
+    with pytest.raises(SystemExit, match="likeness"):
+        command.main(["plain-table", *options])

@@ -17,6 +17,7 @@ from rowsmith.errors import AssemblyError, OverlongRecordError, ParameterError
 from rowsmith.example_ranges import ExampleRanges, Rows
 from rowsmith.prompts import prompt_ids, schema_prompt
 from rowsmith.seeds import Seeds
+from rowsmith.spooling import spooled
 from rowsmith.token_store import TokenStore
 from rowsmith_assemblers.options import TabularOptions
 from rowsmith_assemblers.packing import pack
@@ -161,7 +162,8 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
         skipped = numbers[~fits]
         if len(skipped):
             self._report_overlong(store, skipped)
-        train, validation = split(numbers[fits], self.test_size, self._seeds.generator("assembly.split"))
+        kept = numbers if not len(skipped) else numbers[fits]
+        train, validation = split(kept, self.test_size, self._seeds.generator("assembly.split"))
         return _Records(store, train, validation, skipped)
 
     def _tokenized(self) -> TokenStore:
@@ -189,14 +191,14 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
     def _ranges(self, orders: Sequence[Rows]) -> ExampleRanges:
         lengths = self._records.store.lengths
         cap = self.metadata.max_sequences_per_example
-        packed = [pack(lengths[order], self._room, cap) for order in orders]
+        packed = [tuple(map(spooled, pack(lengths[order], self._room, cap))) for order in orders]
         begins = np.cumsum([0, *map(len, orders)])
         config = self.metadata.prompt_config
         return ExampleRanges(
             store=self._records.store,
-            order=np.concatenate(orders),
-            starts=np.concatenate([begin + starts for begin, (starts, _) in zip(begins, packed, strict=False)]),
-            stops=np.concatenate([begin + stops for begin, (_, stops) in zip(begins, packed, strict=False)]),
+            order=spooled(_joined(orders)),
+            starts=_joined([spooled(begin + starts) for begin, (starts, _) in zip(begins, packed, strict=False)]),
+            stops=_joined([spooled(begin + stops) for begin, (_, stops) in zip(begins, packed, strict=False)]),
             prompt_ids=self._prompt_ids,
             bos_id=config.bos_token_id,
             eos_id=config.eos_token_id,
@@ -206,6 +208,10 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
     def _pad_id(self) -> int:
         known = (self.metadata.pad_token_id, getattr(self.tokenizer, "pad_token_id", None))
         return next((pad for pad in known if pad is not None), self.metadata.prompt_config.eos_token_id)
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _statistics(records: _Records, train: ExampleRanges) -> dict[str, Statistics]:

@@ -73,8 +73,9 @@ class Statistics:
         values = np.asarray(array)
         if not values.size:
             return cls()
-        spread = float(values.std(ddof=1)) if values.size > 1 else 0.0
-        return cls(int(values.size), float(values.mean()), float(values.min()), float(values.max()), spread)
+        low, high = float(values.min()), float(values.max())
+        spread = float(values.std(ddof=1)) if low < high else 0.0
+        return cls(int(values.size), float(values.mean()), low, high, spread)
 
 
 @dataclass

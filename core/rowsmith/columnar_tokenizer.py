@@ -13,11 +13,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
 from rowsmith.dialect import json_string
-from rowsmith.table.columns import distinct
+from rowsmith.table.columns import count_codes, distinct
 from rowsmith.table.schema import JsonKind, ModelSchema
 from rowsmith.vocabulary import BOS, EOS, PAD, UNKNOWN, OpenField, Vocabulary
 
@@ -46,7 +45,7 @@ def open_texts(columns: pa.Table, schema: ModelSchema) -> dict[str, Counter[str]
         if column.closed:
             continue
         values, codes = distinct(columns, column.name)
-        counts = np.bincount(codes[codes >= 0], minlength=len(values)).tolist()
+        counts = count_codes(codes, len(values)).tolist()
         text = column.kind is JsonKind.STRING
         found[column.name] = Counter(
             {json_string(value)[1:-1] if text else value: rows for value, rows in zip(values, counts, strict=True)}

@@ -25,7 +25,7 @@ from rowsmith.dialect import OTHER, json_string
 from rowsmith.dialect.writing import CellWriter
 from rowsmith.errors import DataError
 from rowsmith.json_text import INTEGER, NUMBER, STRING, ByteAutomaton
-from rowsmith.table.columns import distinct
+from rowsmith.table.columns import count_codes, distinct
 from rowsmith.table.schema import ColumnSchema, ColumnType, JsonKind, ModelColumn, ModelSchema, TableSchema
 from rowsmith.table.spelling import parse_numbers
 
@@ -67,7 +67,7 @@ def _model_column(columns: pa.Table, column: ColumnSchema, max_values: int) -> M
         return ModelColumn(
             name=column.name, kind=column.json_kind, nullable=nullable, integral=integral, scale=column.scale
         )
-    counts = np.bincount(codes[codes >= 0], minlength=len(values))
+    counts = count_codes(codes, len(values))
     kept = np.argsort(-counts, kind="stable")[:max_values]
     kept = kept[counts[kept] > 0]
     chosen = [values[i] for i in kept]

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from rowsmith.spooling import spooled
+from rowsmith.spooling import BlockWriter, spooled
 
 __all__ = [
     "CODED_TEXT",
     "codes_of",
     "compact",
+    "count_codes",
     "distinct",
     "from_codes",
     "replace_column",
@@ -28,6 +29,8 @@ __all__ = [
     "spelled",
     "take_rows",
 ]
+
+_BLOCK = 1 << 18
 
 Codes = npt.NDArray[np.int32]
 """Positions in a list of values, one for each row; -1 for null."""
@@ -97,12 +100,11 @@ def compact(array: pa.DictionaryArray) -> pa.DictionaryArray:
     """The same column with a dictionary of only the values that occur, in the same order."""
     codes = codes_of(array)
     size = len(array.dictionary)
-    used = np.zeros(size + 1, dtype=bool)
-    used[codes] = True  # -1 marks the spare last place
-    if used[:size].all():
+    used = count_codes(codes, size) > 0
+    if used.all():
         return array
     renumbered = np.full(size + 1, -1, dtype=np.int32)
-    kept = np.flatnonzero(used[:size])
+    kept = np.flatnonzero(used)
     renumbered[kept] = np.arange(len(kept), dtype=np.int32)
     return spelled(array.dictionary.take(pa.array(kept)), renumbered[codes])
 
@@ -115,8 +117,32 @@ def single_array(column: pa.ChunkedArray | pa.DictionaryArray) -> pa.DictionaryA
         return column.chunk(0)
     if column.num_chunks == 0:
         return spelled(pa.array([], type=pa.string()), np.zeros(0, dtype=np.int32))
-    array = column.unify_dictionaries().combine_chunks()
-    return spelled(array.dictionary, codes_of(array))
+    return _joined([chunk for chunk in column.chunks if len(chunk)] or column.chunks[:1])
+
+
+def _joined(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
+    """One array of several, a chunk at a time; values stay in order of appearance."""
+    merged = pa.concat_arrays([chunk.dictionary for chunk in chunks]).dictionary_encode()
+    places, start = codes_of(merged), 0
+    writer = BlockWriter(sum(map(len, chunks)), np.int32)
+    for chunk in chunks:
+        stop = start + len(chunk.dictionary)
+        writer.append(np.append(places[start:stop], np.int32(-1))[codes_of(chunk)])
+        start = stop
+    return spelled(merged.dictionary, writer.array())
+
+
+def count_codes(codes: Codes, size: int) -> npt.NDArray[np.int64]:
+    """How often each code from 0 to ``size - 1`` occurs; nulls are not counted.
+
+    Args:
+        codes: Codes of a column, -1 for null.
+        size: How many values there are.
+    """
+    counts = np.zeros(size + 1, dtype=np.int64)
+    for start in range(0, len(codes), _BLOCK):
+        counts += np.bincount(codes[start : start + _BLOCK] + 1, minlength=size + 1)
+    return counts[1:]
 
 
 def take_rows(columns: pa.Table, rows: npt.NDArray[Any]) -> pa.Table:

@@ -30,7 +30,8 @@ DELIMITERS = (",", ";", "\t", "|")
 
 _HEAD = 1 << 16
 _SAMPLE_ROWS = 20
-_BLOCK = 1 << 22
+# Arrow reads up to 32 blocks ahead.
+_BLOCK = 1 << 20
 _LARGEST_BLOCK = 2**31 - 2
 _GATHERED_ROWS = 1 << 18
 _END = b"rowsmith-end-of-file"
@@ -176,7 +177,9 @@ def _gathered(batches: Iterable[pa.RecordBatch]) -> list[pa.DictionaryArray]:
             waiting = []
     if waiting or not parts:
         parts.append(_joined(waiting))
-    return [single_array(pa.chunked_array(list(chunks))) for chunks in zip(*parts, strict=True)]
+    arrays = [single_array(pa.chunked_array(list(chunks))) for chunks in zip(*parts, strict=True)]
+    pa.default_memory_pool().release_unused()
+    return arrays
 
 
 def _joined(batches: list[pa.RecordBatch]) -> list[pa.DictionaryArray]:

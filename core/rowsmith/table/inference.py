@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowsmith.errors import DataError
-from rowsmith.table.columns import codes_of, compact
+from rowsmith.table.columns import codes_of, compact, count_codes
 from rowsmith.table.datetimes import candidates, find_format, format_fit
 from rowsmith.table.number_shapes import decimal_fit, decimal_style, integer_fit
 from rowsmith.table.schema import ColumnSchema, ColumnType, Role, Storage
@@ -111,7 +111,7 @@ def _shape(array: pa.DictionaryArray, allowed: Iterable[ColumnType]) -> dict[str
         found = _fields(type_, array.dictionary, _BOOLEANS)
         if found is not None:
             return {"type": type_, **found}
-    return {"type": _labels_or_text(codes_of(array))}
+    return {"type": _labels_or_text(array)}
 
 
 def _fields(type_: ColumnType, values: pa.StringArray, booleans: Iterable[tuple[str, str]]) -> dict[str, Any] | None:
@@ -181,11 +181,11 @@ def _check_constant(name: str, array: pa.DictionaryArray) -> None:
         )
 
 
-def _labels_or_text(codes: npt.NDArray[np.int32]) -> ColumnType:
-    counts = np.bincount(codes[codes >= 0])
+def _labels_or_text(array: pa.DictionaryArray) -> ColumnType:
+    counts = count_codes(codes_of(array), len(array.dictionary))
     if counts.size <= _FEW_VALUES:
         return T.CATEGORICAL
-    enough = 10 if codes.size >= 5_000 else 5 if codes.size >= 500 else 2
+    enough = 10 if len(array) >= 5_000 else 5 if len(array) >= 500 else 2
     return T.CATEGORICAL if counts[counts >= enough].sum() >= _COVER * counts.sum() else T.TEXT
 
 

@@ -18,7 +18,6 @@ __all__ = ["BOM", "Look", "TextSource", "check_text"]
 BOM = b"\xef\xbb\xbf"
 
 _PIECE = 1 << 22
-_HEAD = 1 << 24
 _BYTE_ORDER_MARKS = {
     b"\xff\xfe\x00\x00": "UTF-32",
     b"\x00\x00\xfe\xff": "UTF-32",
@@ -33,7 +32,7 @@ class Look:
     """What one look at a whole text file tells.
 
     Attributes:
-        head: Its first bytes, 16 MiB at most.
+        head: Its first bytes, 4 MiB at most.
         size: Its bytes, once decompressed.
         nul: Where the first NUL is; -1 without one.
         quoted: Whether it holds a double quote.
@@ -101,7 +100,7 @@ class TextSource:
 
 
 def _look(stream: IO[bytes], where: str, limits: Limits) -> Look:
-    head, last = bytearray(), b""
+    head, last = b"", b""
     size, nul, quoted, blank = 0, -1, False, True
     while piece := stream.read(_PIECE):
         limits.check_size(where, size + len(piece))
@@ -109,9 +108,9 @@ def _look(stream: IO[bytes], where: str, limits: Limits) -> Look:
         nul = size + found if found >= 0 else nul
         quoted = quoted or b'"' in piece
         blank = blank and not _NOT_BREAK.search(piece, len(BOM) if not size and piece.startswith(BOM) else 0)
-        head += piece[: max(0, _HEAD - size)]
+        head = head or piece
         size, last = size + len(piece), piece[-1:]
-    return Look(bytes(head), size, nul, quoted, last in (b"\r", b"\n"), blank)
+    return Look(head, size, nul, quoted, last in (b"\r", b"\n"), blank)
 
 
 def check_text(look: Look, where: str) -> None:

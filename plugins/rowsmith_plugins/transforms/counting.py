@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
-from rowsmith.table.columns import distinct
+from rowsmith.table.columns import count_codes, distinct
 
 __all__ = ["Counted", "count_values", "is_wide", "nearest"]
 
@@ -35,8 +35,7 @@ class Counted:
 def count_values(columns: pa.Table, name: str) -> Counted:
     """Count the values of a column of a spelled table."""
     values, codes = distinct(columns, name)
-    counts = np.bincount(codes[codes >= 0], minlength=len(values)).astype(np.int64)
-    return Counted(values, codes, counts)
+    return Counted(values, codes, count_codes(codes, len(values)))
 
 
 def is_wide(counts: npt.NDArray[np.int64], max_values: int) -> bool:

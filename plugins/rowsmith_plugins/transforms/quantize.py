@@ -24,6 +24,7 @@ from attrs import asdict, evolve, field, frozen
 
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
+from rowsmith.table.columns import take_rows
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values, is_wide
@@ -34,6 +35,8 @@ from rowsmith_plugins.transforms.quantized_column import QuantizedColumn, fit_co
 
 __all__ = ["FittedQuantize", "QuantizeTransform", "build"]
 
+_ENOUGH_ROWS = 250_000
+"""So many rows tell whether positions go with another column."""
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 _MOST_COMPARED = 100
 """Columns that one is compared with: comparing all with all takes minutes at a thousand columns."""
@@ -119,6 +122,9 @@ class QuantizeTransform(Transform):
         """Leave positions to chance where they go with no other column that is looked at."""
         if fitted.second is None or self.options.keep_positions:
             return fitted
+        if len(counted.codes) >= 2 * _ENOUGH_ROWS:
+            columns = take_rows(columns, np.arange(0, len(counted.codes), len(counted.codes) // _ENOUGH_ROWS))
+            counted = count_values(columns, fitted.column.name)
         bins, positions = (
             np.append(found, -1)[counted.codes] for found in fitted.cells.find(fitted.line.places(counted.values))
         )

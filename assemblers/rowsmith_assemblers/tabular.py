@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from attrs import frozen
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from rowsmith.model_metadata import ModelMetadata
 
 __all__ = ["TabularDataExampleAssembler", "build"]
+
+Array = TypeVar("Array", bound=Rows)
 
 _logger = logging.getLogger(__name__)
 _POLICIES = ("error", "skip")
@@ -210,8 +212,8 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
         return next((pad for pad in known if pad is not None), self.metadata.prompt_config.eos_token_id)
 
 
-def _joined(parts: Sequence[Rows]) -> Rows:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+def _joined(parts: Sequence[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)  # type: ignore[return-value]
 
 
 def _statistics(records: _Records, train: ExampleRanges) -> dict[str, Statistics]:

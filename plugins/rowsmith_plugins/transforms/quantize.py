@@ -27,7 +27,7 @@ from rowsmith.draws import Draws
 from rowsmith.table.columns import take_rows
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import Counted, count_values, is_wide
+from rowsmith_plugins.transforms.counting import count_values, is_wide
 from rowsmith_plugins.transforms.dependence import Groups, depends, groups_of
 from rowsmith_plugins.transforms.layout import arrange, expanded, grouping
 from rowsmith_plugins.transforms.options import QuantizeOptions
@@ -107,24 +107,23 @@ class QuantizeTransform(Transform):
         """Cut each numeric column that has too many values for a label each."""
         taken, quantized = set(schema.names), []
         # Every column is grouped once, however many columns it is compared with.
-        groups = functools.cache(functools.partial(groups_of, columns, schema))
+        sample = _sample(columns)
+        groups = functools.cache(functools.partial(groups_of, sample, schema))
         for column in schema:
             if column.type in _NUMERIC and column.name not in self.options.exclude:
                 counted = count_values(columns, column.name)
                 if is_wide(counted.counts, self.options.max_values):
                     fitted = fit_column(column, counted, self.options, taken)
-                    quantized += [] if fitted is None else [self._spared(fitted, counted, schema.names, groups)]
+                    quantized += [] if fitted is None else [self._spared(fitted, sample, schema.names, groups)]
         return FittedQuantize(schema, tuple(quantized))
 
     def _spared(
-        self, fitted: QuantizedColumn, counted: Counted, names: Sequence[str], groups: Callable[[str], Groups]
+        self, fitted: QuantizedColumn, sample: pa.Table, names: Sequence[str], groups: Callable[[str], Groups]
     ) -> QuantizedColumn:
         """Leave positions to chance where they go with no other column that is looked at."""
         if fitted.second is None or self.options.keep_positions:
             return fitted
-        if len(counted.codes) >= 2 * _ENOUGH_ROWS:
-            columns = take_rows(columns, np.arange(0, len(counted.codes), len(counted.codes) // _ENOUGH_ROWS))
-            counted = count_values(columns, fitted.column.name)
+        counted = count_values(sample, fitted.column.name)
         bins, positions = (
             np.append(found, -1)[counted.codes] for found in fitted.cells.find(fitted.line.places(counted.values))
         )
@@ -144,6 +143,12 @@ def build(context: BuildContext, options: QuantizeOptions | None) -> QuantizeTra
     """Build the transform from its options; the column that names the run's groups stays."""
     options = options or QuantizeOptions()
     return QuantizeTransform(evolve(options, exclude=(*options.exclude, *grouping(context))))
+
+
+def _sample(columns: pa.Table) -> pa.Table:
+    """Every so many rows of a long table."""
+    step = columns.num_rows // _ENOUGH_ROWS
+    return columns if step < 2 else take_rows(columns, np.arange(0, columns.num_rows, step))
 
 
 def _nearest(names: Sequence[str], name: str) -> list[str]:

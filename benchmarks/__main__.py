@@ -2,13 +2,15 @@
 
     nox -s bench -- NAME [OPTIONS]          or: python -m benchmarks NAME [OPTIONS]
 
-fidelity     how much synthetic rows are like real ones, beside held-out rows
-plain-table  training and sampling a table, for several budgets and seeds: speed, then fidelity
-assembly     tokenizing and packing, beside the slow way with one Example at a time
-parsing      writing, decoding and validating records, beside JSON and JSON Schema
-memory       the memory that reading, transforms, tokenizing and packing of a file take
-startup      the time to the first line of help, and to the first training step
-all          assembly, parsing, memory and startup, on generated tables
+fidelity        how much synthetic rows are like real ones, beside held-out rows
+plain-table     training and sampling a table, for several budgets and seeds: speed, then fidelity
+assembly        tokenizing and packing, beside the slow way with one Example at a time
+parsing         writing, decoding and validating records, beside JSON and JSON Schema
+memory          the memory that reading, transforms, tokenizing and packing of a file take
+startup         the time to the first line of help, and to the first training step
+small-tables    few rows: what is learned and what is learned by heart, beside independent columns
+extreme-tables  wide tables, many values, long text: how each run ends
+all             assembly, parsing, memory and startup, on generated tables
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-NAMES = ("fidelity", "plain-table", "assembly", "parsing", "memory", "startup")
+NAMES = ("fidelity", "plain-table", "assembly", "parsing", "memory", "startup", "small-tables", "extreme-tables")
 WITHOUT_TABLE = ("assembly", "parsing", "memory", "startup")
 
 

@@ -1,6 +1,6 @@
 """Run tables of extreme shape with the defaults, each in a process of its own, and tell how each ended.
 
-    python benchmarks/extreme_tables.py --budget 60s --seed 0 --output out/
+    python -m benchmarks extreme-tables --budget 60s --seed 0 --output out/
 
 Shapes: 300 rows; 200 and 1,000 correlated columns of mixed types; columns with 50,000 distinct values;
 free text of 2,000 characters a cell. A line of a Markdown table for each: the work, the time, the most
@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def _figures(metrics: dict[str, Any], seconds: float, peak: float) -> list[str]:
     ]  # fmt: skip
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the shapes and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows", type=int, default=300, help="rows to sample")
     parser.add_argument("--output", type=Path, default=Path("benchmark-output"))
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     limit = (
         ["--set", f"training.max_steps={args.budget.removesuffix('steps')}"]
         if args.budget.endswith("steps")

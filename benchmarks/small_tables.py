@@ -1,6 +1,6 @@
 """Learn few rows of a table and tell what was learned from what was learned by heart.
 
-    python benchmarks/small_tables.py table.csv --rows 300 --seeds 0 1 2 --output out/
+    python -m benchmarks small-tables table.csv --rows 300 --seeds 0 1 2 --output out/
 
 For each seed: so many random rows are learned with the defaults, and rows are written. The other rows of the
 table, or those of ``--holdout``, are never seen. A line of a Markdown table for each seed:
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,7 @@ def measure(learned: pd.DataFrame, unseen: pd.DataFrame, seed: int, folder: Path
     ]  # fmt: skip
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run all seeds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
@@ -134,7 +135,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--set", nargs="*", default=[], help="further settings, such as training.max_time=60s")
     parser.add_argument("--output", type=Path, default=Path("benchmark-output"))
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     table, holdout = (
         None if path is None else pd.read_csv(path, dtype=str, keep_default_na=False)
         for path in (args.table, args.holdout)

@@ -12,15 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from rowsmith.modelling import TrainingProgress
+from rowsmith.errors import TrainingError
 from rowsmith_backends.examples import Examples
-from rowsmith_backends.fit_plan import FitPlan
+from rowsmith_backends.fit_plan import Course, FitPlan
+from rowsmith_backends.fit_saver import FitSaver
 from rowsmith_backends.keeper import Keeper
+from rowsmith_backends.memory import split, without_running_out
 from rowsmith_backends.optimizers import CosineSchedule
+from rowsmith_backends.training_state import TrainingState
 
 __all__ = ["Fit", "batch_loss", "fit"]
 
@@ -97,15 +100,49 @@ def batch_loss(model: Any, examples: Examples, indices: np.ndarray[Any, Any], bf
     return loss
 
 
-class _AveragedTrainer(Trainer):
-    """A Trainer that evaluates the averaged weights."""
+class _Trainer(Trainer):
+    """A Trainer that evaluates averaged weights, gets by with little memory, and saves its state whole."""
 
     keeper: Keeper
+    saver: FitSaver
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         with self.keeper.averaged():
             metrics: dict[str, float] = super().evaluate(*args, **kwargs)
         return metrics
+
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        step = super().training_step
+
+        def compute(parts: int) -> torch.Tensor:
+            # The Trainer divides by the tokens of the whole batch, so the losses of its parts add up.
+            losses = [step(model, part, num_items_in_batch) for part in split(inputs, parts)]
+            return torch.stack(losses).sum()
+
+        examples = len(inputs["input_ids"])
+        loss = without_running_out(compute, self.keeper.parts, examples, self._halve)
+        if loss is None:
+            raise TrainingError(
+                f"memory ran out at step {self.state.global_step + 1:,}, even with "
+                f"{-(-examples // self.keeper.parts)} of {examples} examples at a time: give a smaller "
+                "model.options.width or layers, or fewer columns."
+            )
+        self.keeper.losses.append(loss)
+        return loss
+
+    def _halve(self, parts: int) -> None:
+        self.model.zero_grad()
+        self.keeper.parts = parts
+        self.saver.training.job.note(
+            f"memory ran out at step {self.state.global_step + 1:,}: batches are now computed in {parts} parts"
+        )
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with self.saver.saving(self.state.global_step, self.state.max_steps) as folder:
+            self.args.output_dir = str(folder)
+            super()._save_checkpoint(model, trial)
 
 
 def fit(
@@ -116,7 +153,7 @@ def fit(
     batch_size: int,
     bf16: bool,
     seed: int,
-    progress: Callable[[TrainingProgress], None],
+    training: TrainingState,
     phase: str = "",
 ) -> Fit:
     """Fit a model to examples.
@@ -128,15 +165,19 @@ def fit(
         batch_size: Examples a step.
         bf16: Whether to compute in bfloat16.
         seed: Seed of the order of examples.
-        progress: Called at every report.
+        training: The training that the fit is part of; a fit that it had begun is taken up.
         phase: What is being fitted, for reports.
 
     Returns:
         The outcome.
 
     Raises:
-        TrainingError: The loss is not finite.
+        TrainingError: The loss is not finite, or memory does not suffice.
+        Interrupted: The run was asked to end; the state is saved.
     """
+    resumed = training.resumed_in(phase)
+    if resumed is not None:
+        plan = evolve(plan, course=Course(**resumed.state["course"]))
     course = plan.course
     optimizer = optimizer_for(model)
     schedule = CosineSchedule(
@@ -148,21 +189,24 @@ def fit(
         source = plan.validation if held and plan.validation is not None else plan.train
         return _tensors(source.batch(np.array([-1 - i for i in indices] if held else indices)))
 
+    keeper = Keeper(model, plan, schedule, training.job.progress, phase)
+    saver = FitSaver(training, keeper, course, phase)
     with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch:
-        keeper = Keeper(model, plan, schedule, progress, phase)
-        trainer = _AveragedTrainer(
+        trainer = _Trainer(
             model=model,
             args=_arguments(scratch, plan, batch_size, bf16, seed),
             train_dataset=_Indices(len(plan.train)),
             eval_dataset=None if plan.validation is None else _Held(len(plan.validation)),
             data_collator=collate,
             optimizers=(optimizer, LambdaLR(optimizer, schedule)),
-            callbacks=[keeper],
+            callbacks=[keeper, saver],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.keeper = keeper
-        trainer.train()
+        trainer.keeper, trainer.saver = keeper, saver
+        trainer.train(resume_from_checkpoint=None if resumed is None else saver.trainer_state(resumed))
     steps = trainer.state.global_step
+    keeper.check(steps)
+    saver.end(steps, trainer.state.max_steps)
     keeper.finish(steps)
     return Fit(
         model=model,

@@ -11,11 +11,13 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from attrs import define, field
+from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from rowsmith.errors import TrainingError
@@ -28,6 +30,9 @@ __all__ = ["Keeper"]
 _EMA_DECAY = 0.99
 _COOLING_SHARE = 5
 _AS_GOOD = 1.003
+_FILE = "keeper.safetensors"
+_KINDS = ("average", "best")
+_PLAIN = ("best_step", "best_loss", "curve", "stop_reason", "planned", "loss", "parts")
 
 
 @define(eq=False)
@@ -49,6 +54,9 @@ class Keeper(TrainerCallback):
         stop_reason: Why the fit ended.
         planned: Whether the steps have been counted from real ones.
         loss: The last training loss, in nats per token.
+        losses: The losses of the last steps, not looked at yet.
+        parts: In how many parts a batch is computed, for want of memory.
+        max_steps: The steps planned when the state that is taken up was saved; None at a beginning.
     """
 
     model: Any
@@ -65,6 +73,14 @@ class Keeper(TrainerCallback):
     stop_reason: str = "all steps done"
     planned: bool = False
     loss: float | None = None
+    losses: list[torch.Tensor] = field(factory=list)
+    parts: int = 1
+    max_steps: int | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Plan as many steps as were planned before."""
+        if self.max_steps is not None:
+            state.max_steps = self.max_steps
 
     def weights(self) -> list[torch.Tensor]:
         """The model's weights, not copied."""
@@ -95,7 +111,8 @@ class Keeper(TrainerCallback):
 
     def _keep_time(self, state: Any, control: Any, limit: float) -> None:
         """Count on from real steps once a tenth of the time is over, and end in time in any case."""
-        elapsed, step = time.monotonic() - self.started, state.global_step
+        # A clock that was set back must not divide by nothing.
+        elapsed, step = max(1e-6, time.monotonic() - self.started), state.global_step
         if elapsed > limit and step < state.max_steps:
             self.stop_reason = f"the time was up after {step} of {state.max_steps} steps"
             control.should_training_stop = True
@@ -116,13 +133,24 @@ class Keeper(TrainerCallback):
         loss = (logs or {}).get("loss")
         if loss is None:
             return
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss} at step {state.global_step}: lower model.options.learning_rate and "
-                "model.options.matrix_learning_rate, or set model.options.dtype to float32."
-            )
+        self.check(state.global_step)
         self.loss = loss
         self._tell(state)
+
+    def check(self, step: int) -> None:
+        """Stop at numbers that are not finite, before anything of them is kept.
+
+        Raises:
+            TrainingError: A loss since the last look, or a weight, is not finite.
+        """
+        if self.losses:
+            finite = torch.isfinite(torch.stack(self.losses)).tolist()
+            if not all(finite):
+                bad = finite.index(False)
+                raise _not_finite(f"the loss became {float(self.losses[bad])}", step - len(finite) + bad + 1)
+            self.losses.clear()
+        if not all(bool(torch.isfinite(weight).all()) for weight in (*self.weights(), *self.average)):
+            raise _not_finite("weights are no longer finite", step)
 
     def _tell(self, state: Any) -> None:
         self.progress(
@@ -131,7 +159,7 @@ class Keeper(TrainerCallback):
                 total_steps=state.max_steps,
                 loss=self.loss,
                 validation_loss=self.curve[-1][1] if self.curve else None,
-                seconds=time.monotonic() - self.started,
+                seconds=max(0.0, time.monotonic() - self.started),
                 phase=self.phase,
             )
         )
@@ -139,6 +167,8 @@ class Keeper(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Keep the weights if they are as good as any, and end soon if none got better for a while."""
         loss = metrics["eval_loss"]
+        if not math.isfinite(loss):
+            raise _not_finite(f"the held-out loss became {loss}", state.global_step)
         self.curve.append((state.global_step, loss))
         lowest = min(value for _, value in self.curve)
         # Within the noise of a held-out set, later weights are better ones: their learning rate is lower.
@@ -170,3 +200,37 @@ class Keeper(TrainerCallback):
         elif self.average:
             self.best_step = step
             self._load(self.average)
+
+    def plain(self, max_steps: int) -> dict[str, Any]:
+        """The state but for the weights, as plain data."""
+        return {
+            "max_steps": max_steps,
+            "seconds": time.monotonic() - self.started,
+            **{name: getattr(self, name) for name in _PLAIN},
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the averaged and the best weights to a folder."""
+        save_file(
+            {f"{kind}.{place}": weight for kind in _KINDS for place, weight in enumerate(getattr(self, kind))},
+            folder / _FILE,
+        )
+
+    def restore(self, folder: Path, plain: dict[str, Any]) -> None:
+        """Take up what ``save`` and ``plain`` kept."""
+        found = load_file(folder / _FILE)
+        device = self.model.device
+        for kind in _KINDS:
+            count = sum(name.startswith(f"{kind}.") for name in found)
+            setattr(self, kind, [found[f"{kind}.{place}"].to(device) for place in range(count)])
+        for name in _PLAIN:
+            setattr(self, name, plain[name])
+        self.curve = [(step, loss) for step, loss in self.curve]
+        self.max_steps, self.started = plain["max_steps"], time.monotonic() - plain["seconds"]
+
+
+def _not_finite(what: str, step: int) -> TrainingError:
+    return TrainingError(
+        f"{what} at step {step:,}: lower model.options.learning_rate and model.options.matrix_learning_rate, or set "
+        "model.options.dtype to float32."
+    )

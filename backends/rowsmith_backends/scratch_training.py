@@ -9,23 +9,26 @@ to all rows for as many. The weights kept are an exponential average, taken wher
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from attrs import evolve, frozen
+from safetensors import SafetensorError
 from transformers import LlamaForCausalLM
 from transformers.utils import logging
 
+from rowsmith.disk_errors import explained
 from rowsmith.errors import TrainingError
-from rowsmith.modelling import PreparedModel, TrainingJob, TrainingProgress, TrainingReport
+from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
+from rowsmith.run_directory import flush_tree
 from rowsmith_backends.columnwise_llama import ColumnParts, ColumnwiseLlama
 from rowsmith_backends.examples import BlankedExamples, Examples, SomeExamples, examples_of
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fitting import Fit, batch_loss, fit
 from rowsmith_backends.optimizers import joint_optimizer
 from rowsmith_backends.precision import chosen_device, has_fast_bf16
+from rowsmith_backends.training_state import TrainingState
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
@@ -56,7 +59,7 @@ class _Setting:
     device: torch.device
     batch_size: int
     bf16: bool
-    progress: Callable[[TrainingProgress], None]
+    state: TrainingState
     blanked: tuple[float, int] | None = None
 
     def new_model(self) -> LlamaForCausalLM:
@@ -106,7 +109,13 @@ def train_scratch(
     Raises:
         TrainingError: There are no examples, or the loss is not finite.
     """
-    started = time.monotonic()
+    with job.stop.awaited():
+        return _train(config, prepared, job, options)
+
+
+def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, options: ScratchOptions) -> TrainingReport:
+    logging.disable_progress_bar()
+    state = TrainingState.of(job)
     train = examples_of(job.examples.train, prepared.metadata.pad_token_id or 0)
     if len(train) == 0:
         raise TrainingError("there are no training examples: give more rows, or lower training.validation_ratio.")
@@ -119,9 +128,10 @@ def train_scratch(
         device=chosen_device(),
         batch_size=options.batch_size or int(np.clip(len(train) // 40, 16, 256)),
         bf16=options.dtype == "bfloat16",
-        progress=job.progress,
+        state=state,
     )
     setting, step_seconds = _calibrate(setting, train, job)
+    state.bf16 = setting.bf16
     validation = (
         None if job.examples.test is None else examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
     )
@@ -131,9 +141,9 @@ def train_scratch(
         setting = evolve(setting, blanked=(blanked, vocabulary.unknown_id))
     if small:
         setting = setting.with_optimizer_for(_MAX_EPOCHS)
-        course = _cross_validated(setting, train, job, started)
+        course = _cross_validated(setting, train, job)
     else:
-        course = _budgeted(setting, train, validation, job, step_seconds, started)
+        course = state.course() or _budgeted(setting, train, validation, job, step_seconds)
         setting = setting.with_optimizer_for(course.total_steps * setting.batch_size / len(train))
     result = fit(
         FitPlan(train=setting.shown(train), validation=validation, course=course),
@@ -142,10 +152,10 @@ def train_scratch(
         batch_size=setting.batch_size,
         bf16=setting.bf16,
         seed=setting.seed,
-        progress=setting.progress,
+        training=setting.state,
     )
     _save(result, prepared, job)
-    return _report(result, course.reason, setting, train, time.monotonic() - started)
+    return _report(result, course.reason, setting, train, state.seconds)
 
 
 def _calibrate(setting: _Setting, train: Examples, job: TrainingJob) -> tuple[_Setting, float]:
@@ -153,6 +163,8 @@ def _calibrate(setting: _Setting, train: Examples, job: TrainingJob) -> tuple[_S
 
     A fixed number of steps must train the same on a busy machine: nothing is timed then.
     """
+    if setting.state.bf16 is not None:
+        return evolve(setting, bf16=setting.state.bf16), 0.0
     automatic = setting.options.dtype == "auto"
     if job.training.max_steps is not None:
         return (evolve(setting, bf16=has_fast_bf16(setting.device)) if automatic else setting), 0.0
@@ -184,14 +196,13 @@ def _budgeted(
     validation: Examples | None,
     job: TrainingJob,
     step_seconds: float,
-    started: float,
 ) -> Course:
     epoch = max(1, len(train) // setting.batch_size)
     most, seconds = max(_MAX_EPOCHS * epoch, 1_000), None
     if job.training.max_steps is not None:
         steps = most = job.training.max_steps
     elif job.training.max_time is not None:
-        seconds = job.training.max_time - (time.monotonic() - started)
+        seconds = job.training.max_time - setting.state.seconds
         # A validation row costs about a third of a training row: no backward pass.
         held_out = 0.0 if validation is None else step_seconds / 3 * len(validation) / setting.batch_size
         steps = min(most, max(1, int((seconds - 8 * held_out) / (step_seconds * 1.05))))
@@ -208,7 +219,7 @@ def _budgeted(
     )
 
 
-def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob, started: float) -> Course:
+def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob) -> Course:
     """Find how many epochs help by leaving out some folds, each once."""
     order = job.seeds.generator("folds").permutation(len(train))
     folds = np.array_split(order, min(_FOLDS, len(train)))
@@ -225,10 +236,12 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob, start
         evaluate_every=epoch,
         patience=12,
     )
-    curves = []
+    curves = setting.state.curves
     for number, held_out in enumerate(folds):
+        if number < len(curves):
+            continue
         kept = np.setdiff1d(order, held_out)
-        left = None if seconds is None else (0.6 * seconds - (time.monotonic() - started)) / (len(folds) - number)
+        left = None if seconds is None else (0.6 * seconds - setting.state.seconds) / (len(folds) - number)
         result = fit(
             FitPlan(
                 train=setting.shown(SomeExamples(train, kept)),
@@ -240,13 +253,13 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob, start
             batch_size=min(setting.batch_size, len(kept)),
             bf16=setting.bf16,
             seed=setting.seed,
-            progress=setting.progress,
+            training=setting.state,
             phase=f"fold {number + 1} of {len(folds)}",
         )
         curves.append([loss for _, loss in result.curve])
     epochs = _best_epochs(curves)
     steps = max(1, round(epochs * len(train) / setting.batch_size))
-    left = None if seconds is None else seconds - (time.monotonic() - started)
+    left = None if seconds is None else seconds - setting.state.seconds
     return evolve(
         course,
         total_steps=min(steps, limit),
@@ -271,13 +284,12 @@ def _best_epochs(curves: list[list[float]]) -> int:
 
 
 def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
-    job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    logging.disable_progress_bar()
     model = result.model
-    (model.plain() if isinstance(model, ColumnwiseLlama) else model).save_pretrained(job.directory)
-    prepared.tokenizer.save_pretrained(job.directory)
-    for path in job.directory.iterdir():
-        path.chmod(0o600)
+    with explained("write", job.directory, SafetensorError):
+        job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (model.plain() if isinstance(model, ColumnwiseLlama) else model).save_pretrained(job.directory)
+        prepared.tokenizer.save_pretrained(job.directory)
+        flush_tree(job.directory)
 
 
 def _report(result: Fit, reason: str | None, setting: _Setting, train: Examples, seconds: float) -> TrainingReport:

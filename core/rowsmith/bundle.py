@@ -21,10 +21,13 @@ import cattrs.preconf.json
 from attrs import asdict, frozen
 
 from rowsmith.bundle_safety import check_links
+from rowsmith.checkpoints import hashes
 from rowsmith.components import ComponentRef, Kind
+from rowsmith.disk_errors import explained
 from rowsmith.errors import BundleError, PluginContractError, RowsmithError
 from rowsmith.model_metadata import ModelMetadata
 from rowsmith.modelling import TrainingReport
+from rowsmith.run_directory import RunDirectory, flush_tree
 from rowsmith.table.schema import ModelSchema, TableSchema
 from rowsmith.transforms import FittedTransforms, Transform
 from rowsmith.vocabulary import Vocabulary
@@ -98,13 +101,13 @@ def save_bundle(bundle: Bundle) -> None:
         "vocabulary": None if bundle.vocabulary is None else bundle.vocabulary.state(),
         "report": asdict(bundle.report),
         "train_rows": bundle.train_rows,
-        "files": _hashes(bundle.model_directory),
+        "files": hashes(bundle.model_directory),
     }
-    target = bundle.directory / BUNDLE_FILE
-    temporary = target.with_suffix(".json.part")
-    temporary.write_text(json.dumps(state, ensure_ascii=False, indent=1), encoding="utf-8")
-    temporary.chmod(0o600)
-    temporary.replace(target)
+    with explained("write", bundle.model_directory):
+        flush_tree(bundle.model_directory)
+    plain = json.loads(json.dumps(state))
+    text = json.dumps({**plain, "checksum": _checksum(plain)}, ensure_ascii=False, indent=1)
+    RunDirectory(bundle.directory).write_text(BUNDLE_FILE, text)
 
 
 def load_bundle(directory: Path, context: BuildContext) -> Bundle:
@@ -127,6 +130,8 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
             f"version {BUNDLE_VERSION}. Train again, or install the Rowsmith that made it."
         )
     check_links(directory)
+    if state.get("checksum") != _checksum(state):
+        raise BundleError(f"{directory / BUNDLE_FILE} is damaged: it is not as it was saved. Train again, or restore it.")
     try:
         _verify(directory, state["files"])
         return _restored(directory, state, context)
@@ -173,13 +178,14 @@ def _read(path: Path) -> dict[str, Any]:
     return state
 
 
-def _hashes(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def _checksum(state: dict[str, Any]) -> str:
+    """SHA-256 of what ``bundle.json`` says but for the checksum itself."""
+    rest = {name: value for name, value in state.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _verify(directory: Path, expected: dict[str, str]) -> None:
-    found = _hashes(directory / MODEL_FOLDER)
+    found = hashes(directory / MODEL_FOLDER)
     for name, digest in expected.items():
         if found.get(name) != digest:
             state = "missing" if name not in found else "not the one that was saved"

@@ -168,12 +168,14 @@ class TrainingConfig:
         max_steps: The number of optimizer steps; overrides ``max_time``.
         validation_ratio: The share of training rows used to stop early.
         data_fraction: How often each row is seen per epoch; 1 is once.
+        checkpoint_every: Seconds between saved states of the training, from which a killed run resumes.
     """
 
     max_time: float | None = field(default=120.0, validator=between(0, _LONGEST, above=True))
     max_steps: int | None = field(default=None, validator=between(1, _MOST))
     validation_ratio: float = field(default=0.02, validator=between(0, 1, below=True))
     data_fraction: float = field(default=1.0, validator=between(0, 1000, above=True))
+    checkpoint_every: float = field(default=15.0, validator=between(0, _LONGEST))
 
 
 @frozen(kw_only=True)

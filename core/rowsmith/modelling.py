@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from attrs import frozen
+from attrs import field, frozen
+
+from rowsmith.interruption import StopRequest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from rowsmith.assembly import TrainingExamples
+    from rowsmith.checkpoints import Checkpoints
     from rowsmith.config import TrainingConfig
     from rowsmith.model_metadata import ModelMetadata
     from rowsmith.seeds import Seeds
@@ -114,8 +117,12 @@ class TrainingJob:
         examples: The assembled examples.
         training: The budget.
         seeds: Randomness by stage.
-        directory: Where the checkpoint and tokenizer go; empty beforehand.
+        directory: Where the model and tokenizer go; empty beforehand.
         progress: Called from time to time with where training stands.
+        note: Called with what a user should know.
+        checkpoints: Where states of the training are saved and found again; None for nowhere.
+        stop: Whether the run was asked to end. A model that can save its state looks at it often inside
+            ``stop.awaited()``, saves, and raises ``Interrupted``; others are interrupted where they are.
     """
 
     examples: TrainingExamples
@@ -123,6 +130,9 @@ class TrainingJob:
     seeds: Seeds
     directory: Path
     progress: Callable[[TrainingProgress], None] = lambda _: None
+    note: Callable[[str], None] = lambda _: None
+    checkpoints: Checkpoints | None = None
+    stop: StopRequest = field(factory=StopRequest)
 
 
 class TableModel(ABC):
@@ -149,4 +159,5 @@ class TableModel(ABC):
 
         Raises:
             TrainingError: The loss is not finite, or nothing can be trained.
+            Interrupted: The run was asked to end; the state of the training is saved.
         """

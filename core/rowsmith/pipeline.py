@@ -18,11 +18,13 @@ from attrs import field, frozen
 
 from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples
 from rowsmith.bundle import FACTORY_PREFIX, MODEL_FOLDER, Bundle, load_bundle, save_bundle
+from rowsmith.checkpoints import Checkpoints
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError, DataError, PluginContractError
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.engine_backend import EngineBackend
+from rowsmith.interruption import StopRequest
 from rowsmith.inversion import InverseTransforms
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
 from rowsmith.observers import BatchReport, RunInfo
@@ -59,6 +61,7 @@ class Run:
         reporter: Hears of its progress.
         on_batch: Called with every batch while its texts and errors are still there.
         resume: Whether finished work found in the run directory is taken up.
+        stop: Whether it was asked to end.
     """
 
     config: RunConfig
@@ -67,6 +70,7 @@ class Run:
     reporter: Reporter = field(factory=Reporter)
     on_batch: Callable[[BatchFinished], None] | None = None
     resume: bool = False
+    stop: StopRequest = field(factory=StopRequest)
 
     @property
     def seeds(self) -> Seeds:
@@ -143,8 +147,10 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         examples = _assemble(run, prepared, columns)
         detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")
     with run.stage("training") as detail:
+        run.directory.discard(BUNDLE_FOLDER)
         folder = run.directory.folder(BUNDLE_FOLDER) / MODEL_FOLDER
-        report = model.train(prepared, _job(run, examples, folder))
+        checkpoints = _checkpoints(run)
+        report = model.train(prepared, _job(run, examples, folder, checkpoints))
         detail.append(f"{report.steps:,} steps, {report.tokens:,} tokens: {report.stop_reason}")
     bundle = Bundle(
         directory=run.bundle_directory,
@@ -157,6 +163,8 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         train_rows=len(kept),
     )
     save_bundle(bundle)
+    checkpoints.clear()
+    run.stop.check()
     return bundle
 
 
@@ -259,11 +267,23 @@ def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table) -> TrainingE
     return examples
 
 
-def _job(run: Run, examples: TrainingExamples, folder: Path) -> TrainingJob:
+def _checkpoints(run: Run) -> Checkpoints:
+    return Checkpoints(
+        run.directory,
+        every=run.config.training.checkpoint_every,
+        taken_up=run.resume,
+        note=run.reporter.note,
+    )
+
+
+def _job(run: Run, examples: TrainingExamples, folder: Path, checkpoints: Checkpoints) -> TrainingJob:
     return TrainingJob(
         examples=examples,
         training=run.config.training,
         seeds=run.seeds,
         directory=folder,
         progress=run.reporter.training,
+        note=run.reporter.note,
+        checkpoints=checkpoints,
+        stop=run.stop,
     )

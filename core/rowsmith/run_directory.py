@@ -12,14 +12,16 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rowsmith.disk_errors import explained, is_full
 from rowsmith.errors import RunDirectoryError
 from rowsmith.file_lock import hold_lock
 
-__all__ = ["RunDirectory", "Workdir"]
+__all__ = ["RunDirectory", "Workdir", "flush_tree"]
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 _PARTIAL = ".partial-"
@@ -37,20 +39,46 @@ def _check_parts(name: str) -> tuple[str, ...]:
     return parts
 
 
-@contextlib.contextmanager
-def _explained(doing: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise RunDirectoryError(f"Cannot {doing} {path}: {exc.strerror or exc}.") from exc
-
-
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def flush_tree(folder: Path) -> None:
+    """Make a folder and all in it private, and see it onto the disk.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    for path in [*folder.rglob("*"), folder]:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        if path.is_dir():
+            _flush_directory(path)
+        else:
+            _flush(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove what is of no more use, as far as it can be removed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _full_disk_explained(final: Path, partial: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        with explained("write", final, beside=partial):
+            raise
 
 
 def _flush_directory(path: Path) -> None:
@@ -85,7 +113,7 @@ class RunDirectory:
         """
         if self.root.exists() and not self.root.is_dir():
             raise RunDirectoryError(f"{self.root} is a file. Choose another run directory.")
-        with _explained("create", self.root):
+        with explained("create", self.root):
             if not self.root.is_dir():
                 self.root.parent.mkdir(parents=True, exist_ok=True)
                 self.root.mkdir(mode=0o700, exist_ok=True)
@@ -125,7 +153,7 @@ class RunDirectory:
         """A folder in the directory, made if need be, readable by its owner alone."""
         path = self.path(name)
         self.create()
-        with _explained("create", path):
+        with explained("create", path):
             for parent in [*reversed(path.relative_to(self.root).parents[:-1]), path.relative_to(self.root)]:
                 (self.root / parent).mkdir(mode=0o700, exist_ok=True)
         return path
@@ -146,11 +174,12 @@ class RunDirectory:
         final = self.path(name)
         folder = self.folder("/".join(_check_parts(name)[:-1])) if "/" in name else self.create().root
         partial = folder / f"{_PARTIAL}{secrets.token_hex(6)}-{final.name}"
-        with _explained("write", final):
+        with explained("write", final):
             os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
-            yield partial
-            with _explained("write", final):
+            with _full_disk_explained(final, partial):
+                yield partial
+            with explained("write", final, beside=partial):
                 partial.chmod(0o600)
                 _flush(partial)
                 os.replace(partial, final)
@@ -158,9 +187,48 @@ class RunDirectory:
         finally:
             partial.unlink(missing_ok=True)
 
+    @contextlib.contextmanager
+    def writing_folder(self, name: str) -> Iterator[Path]:
+        """Write a folder of files: all of it or, on an error, nothing.
+
+        Args:
+            name: The folder's name; nothing of that name is there yet.
+
+        Yields:
+            The path to write to: an empty private folder beside the final place.
+
+        Raises:
+            RunDirectoryError: The name is unsafe, or the folder cannot be written.
+        """
+        final = self.path(name)
+        above = self.folder("/".join(_check_parts(name)[:-1])) if "/" in name else self.create().root
+        partial = above / f"{_PARTIAL}{secrets.token_hex(6)}-{final.name}"
+        with explained("create", final):
+            partial.mkdir(mode=0o700)
+        try:
+            with _full_disk_explained(final, partial):
+                yield partial
+            with explained("write", final, beside=partial):
+                flush_tree(partial)
+                os.rename(partial, final)
+                _flush_directory(above)
+        finally:
+            _remove(partial)
+
+    def discard(self, name: str) -> None:
+        """Remove a file or folder, if it is there; a folder goes as a whole, also when this is killed midway."""
+        path = self.path(name)
+        with explained("remove", path):
+            if path.is_dir():
+                aside = path.with_name(f"{_PARTIAL}{secrets.token_hex(6)}-{path.name}")
+                os.rename(path, aside)
+                _remove(aside)
+            else:
+                path.unlink(missing_ok=True)
+
     def write_bytes(self, name: str, content: bytes) -> Path:
         """Write a file of bytes, whole or not at all; returns its path."""
-        with self.writing(name) as partial, _explained("write", self.root / name):
+        with self.writing(name) as partial, explained("write", self.root / name, beside=partial):
             partial.write_bytes(content)
         return self.path(name)
 
@@ -184,7 +252,7 @@ class RunDirectory:
             RunDirectoryError: It is not there or cannot be read.
         """
         path = self.path(name)
-        with _explained("read", path):
+        with explained("read", path):
             return path.read_text(encoding="utf-8")
 
     def read_json(self, name: str) -> Any:
@@ -203,12 +271,21 @@ class RunDirectory:
         self.create()
         with hold_lock(self.root / _LOCK, self.root):
             self._remove_partials()
+            self._probe()
             yield
 
+    def _probe(self) -> None:
+        """Write something now, so that a folder that cannot be written to is found before any work is done."""
+        probe = self.root / f"{_PARTIAL}{secrets.token_hex(6)}-probe"
+        with explained("write to", self.root):
+            try:
+                probe.write_bytes(b"\0")
+            finally:
+                _remove(probe)
+
     def _remove_partials(self) -> None:
-        for partial in self.root.rglob(f"{_PARTIAL}*"):
-            with contextlib.suppress(OSError):
-                partial.unlink()
+        for partial in list(self.root.rglob(f"{_PARTIAL}*")):
+            _remove(partial)
 
 
 Workdir = RunDirectory

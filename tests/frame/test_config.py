@@ -29,7 +29,8 @@ timestamp_interval_seconds: null, start_timestamp: null, stop_timestamp: null}
 transforms: auto                 # or a list: [quantize, {name: protect-rare, options: {k: 5}}]
 assembler: auto                  # tabular | grouped | sequential | a plugin's
 model: {name: scratch, options: {}}
-training: {max_time: 120s, max_steps: null, validation_ratio: 0.02, data_fraction: 1.0}
+training: {max_time: 120s, max_steps: null, validation_ratio: 0.02, data_fraction: 1.0, \
+checkpoint_every: 15.0}
 backend: transformers            # vllm | remote | timeseries | a plugin's
 processor: auto
 stopping: patience

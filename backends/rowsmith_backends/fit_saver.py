@@ -1,0 +1,114 @@
+"""Saves the state of a fit from time to time, and when the run is asked to end."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+from safetensors import SafetensorError
+from transformers import TrainerCallback
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from rowsmith.checkpoints import Checkpoint
+from rowsmith.errors import RunDirectoryError
+from rowsmith.interruption import Interrupted
+from rowsmith_backends.fit_plan import Course
+from rowsmith_backends.keeper import Keeper
+from rowsmith_backends.training_state import TrainingState
+
+__all__ = ["FitSaver"]
+
+# Saving takes no more than this share of the time.
+_SHARE = 0.02
+_ARGUMENTS = "training_args.bin"
+
+
+@define(eq=False)
+class FitSaver(TrainerCallback):
+    """Decides when the state of a fit is saved, and saves it.
+
+    Attributes:
+        training: The training that the fit is part of.
+        keeper: Holds the state that the Trainer does not know of.
+        course: How long the fit goes on.
+        phase: Which fit it is.
+        saved: When the last state was saved, on the monotonic clock.
+        wait: Seconds until the next one.
+        stopped: Whether the fit was ended because the run was asked to end.
+    """
+
+    training: TrainingState
+    keeper: Keeper
+    course: Course
+    phase: str
+    saved: float = 0.0
+    wait: float = 0.0
+    stopped: bool = False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Begin to count the time."""
+        checkpoints = self.training.job.checkpoints
+        self.saved, self.wait = time.monotonic(), 0.0 if checkpoints is None else checkpoints.every
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Have the state saved if it is time, or if the run is asked to end."""
+        if control.should_training_stop:
+            return
+        if self.training.job.stop.requested:
+            self.stopped = control.should_training_stop = True
+        due = not 0 <= time.monotonic() - self.saved < self.wait
+        control.should_save = self.training.job.checkpoints is not None and (due or self.stopped)
+
+    @contextlib.contextmanager
+    def saving(self, step: int, max_steps: int) -> Iterator[Path]:
+        """Save a state.
+
+        A disk that is full does not end the training: the states before are as they were.
+
+        Args:
+            step: Steps done.
+            max_steps: Steps planned.
+
+        Yields:
+            The folder for the Trainer's files.
+
+        Raises:
+            TrainingError: Weights or losses are not finite; nothing is saved then.
+        """
+        self.keeper.check(step)
+        checkpoints, began = self.training.job.checkpoints, time.monotonic()
+        assert checkpoints is not None
+        try:
+            # Both are what libraries make of a file that cannot be written.
+            with checkpoints.writing(self._plain(step, max_steps), SafetensorError, RuntimeError) as folder:
+                yield folder
+                # Not needed to go on, and a pickle.
+                (folder / f"{PREFIX_CHECKPOINT_DIR}-{step}" / _ARGUMENTS).unlink(missing_ok=True)
+                self.keeper.save(folder)
+        except RunDirectoryError as error:
+            self.training.job.note(f"the state of the training could not be saved, which goes on. {error}")
+        self.saved = time.monotonic()
+        self.wait = max(checkpoints.every, (self.saved - began) / _SHARE) if checkpoints.every else 0.0
+
+    def _plain(self, step: int, max_steps: int) -> Mapping[str, Any]:
+        around = self.training.plain(self.phase, self.course)
+        return {**around, "step": step, "keeper": self.keeper.plain(max_steps)}
+
+    def trainer_state(self, resumed: Checkpoint) -> str:
+        """Where the Trainer finds its own files in a state, which the keeper takes up."""
+        self.keeper.restore(resumed.directory, resumed.state["keeper"])
+        return str(resumed.directory / f"{PREFIX_CHECKPOINT_DIR}-{resumed.state['step']}")
+
+    def end(self, step: int, max_steps: int) -> None:
+        """End the run if it was asked to end.
+
+        Raises:
+            Interrupted: It was.
+        """
+        if self.stopped:
+            fold = f" of {self.phase}" if self.phase else ""
+            raise Interrupted(f"training was stopped after step {step:,} of {max_steps:,}{fold}")

@@ -1,0 +1,85 @@
+"""How far a training of several fits has come, saved with the state of the fit that runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from attrs import asdict, define, field
+
+from rowsmith.checkpoints import Checkpoint
+from rowsmith.modelling import TrainingJob
+from rowsmith_backends.fit_plan import Course
+
+__all__ = ["TrainingState"]
+
+
+@define(eq=False)
+class TrainingState:
+    """What outlasts a single fit.
+
+    Attributes:
+        job: What is trained.
+        bf16: The precision that was chosen; None before.
+        curves: Held-out losses of the folds that are done.
+        resumed: The state that is taken up; None in a training that begins.
+        started: When the training began, on the monotonic clock, pauses left out.
+    """
+
+    job: TrainingJob
+    bf16: bool | None = None
+    curves: list[list[float]] = field(factory=list)
+    resumed: Checkpoint | None = None
+    started: float = field(factory=time.monotonic)
+
+    @classmethod
+    def of(cls, job: TrainingJob) -> TrainingState:
+        """The state of a job: that of its newest checkpoint, if it has one."""
+        found = None if job.checkpoints is None else job.checkpoints.latest()
+        if found is None:
+            return cls(job)
+        state = found.state
+        job.note(f"training goes on from {_where(state)}")
+        if state["threads"] != torch.get_num_threads():
+            job.note(
+                f"this training began with {state['threads']} threads and goes on with {torch.get_num_threads()}, "
+                "so its weights may differ in the last digits from those of a run without a break"
+            )
+        return cls(job, state["bf16"], state["curves"], found, time.monotonic() - state["seconds"])
+
+    @property
+    def seconds(self) -> float:
+        """Time since the training began, pauses left out."""
+        return max(0.0, time.monotonic() - self.started)
+
+    def resumed_in(self, phase: str) -> Checkpoint | None:
+        """The state that is taken up, if it was saved in that phase."""
+        return self.resumed if self.resumed is not None and self.resumed.state["phase"] == phase else None
+
+    def course(self) -> Course | None:
+        """The course of the last fit, if that is under way already."""
+        found = self.resumed_in("")
+        return None if found is None else Course(**found.state["course"])
+
+    def plain(self, phase: str, course: Course) -> dict[str, Any]:
+        """The state as plain data.
+
+        Args:
+            phase: The fit that runs.
+            course: How long it goes on.
+        """
+        return {
+            "phase": phase,
+            "course": asdict(course),
+            "bf16": self.bf16,
+            "curves": self.curves,
+            "seconds": self.seconds,
+            "threads": torch.get_num_threads(),
+        }
+
+
+def _where(state: Mapping[str, Any]) -> str:
+    fold = f" of {state['phase']}" if state["phase"] else ""
+    return f"step {state['step']:,}{fold}"

@@ -1,0 +1,146 @@
+"""Saved states of a training that is under way: whole, verified before use, and gone when they are of no use.
+
+::
+
+    checkpoints/
+        00000012/
+            manifest.json    hashes of the other files, written last
+            state.json       what the model saved as plain data
+            ...              what else it saved
+
+States hold what was learned from the training data, so they are private as the bundle is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from rowsmith.disk_errors import explained
+from rowsmith.run_directory import RunDirectory
+
+__all__ = ["CHECKPOINT_FOLDER", "Checkpoint", "Checkpoints", "hashes"]
+
+CHECKPOINT_FOLDER = "checkpoints"
+_MANIFEST, _STATE = "manifest.json", "state.json"
+_KEPT = 2
+
+
+@frozen(kw_only=True)
+class Checkpoint:
+    """A state that was saved whole.
+
+    Attributes:
+        directory: Its files.
+        state: What was saved as plain data.
+    """
+
+    directory: Path
+    state: Mapping[str, Any]
+
+
+class Checkpoints:
+    """The saved states of one training.
+
+    Args:
+        directory: The run directory.
+        every: Seconds between states.
+        taken_up: Whether states that are there are used.
+        note: Told what a user should know.
+
+    Attributes:
+        every: Seconds between states.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        *,
+        every: float = 15.0,
+        taken_up: bool = False,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.every = every
+        self._directory = directory
+        self._taken_up = taken_up
+        self.note = note
+
+    def latest(self) -> Checkpoint | None:
+        """The newest state that is whole; a damaged one is told, removed, and the one before it taken.
+
+        Returns:
+            The state; None where there is none, or where none is to be taken up.
+        """
+        for name in reversed(self._names() if self._taken_up else []):
+            folder = self._directory.path(name)
+            damage = _damage(folder)
+            if damage is None:
+                return Checkpoint(directory=folder, state=json.loads((folder / _STATE).read_text(encoding="utf-8")))
+            self.note(f"{damage}: this saved state of the training is not used; an earlier one is, if there is one")
+            self._directory.discard(name)
+        return None
+
+    @contextlib.contextmanager
+    def writing(self, state: Mapping[str, Any], *foreign: type[Exception]) -> Iterator[Path]:
+        """Save a state; the ones before it go once it is whole.
+
+        Args:
+            state: Plain data.
+            *foreign: Exceptions in which libraries wrap errors of the operating system.
+
+        Yields:
+            An empty folder for what else is to be saved.
+
+        Raises:
+            RunDirectoryError: It cannot be written; the states before it are as they were.
+        """
+        old = self._names()
+        number = int(old[-1].rpartition("/")[2]) + 1 if old else 1
+        name = f"{CHECKPOINT_FOLDER}/{number:08d}"
+        with (
+            self._directory.writing_folder(name) as folder,
+            explained("write", self._directory.path(name), *foreign, beside=folder),
+        ):
+            yield folder
+            (folder / _STATE).write_text(json.dumps(state, allow_nan=False), encoding="utf-8")
+            (folder / _MANIFEST).write_text(json.dumps(hashes(folder)), encoding="utf-8")
+        for earlier in old[: 1 - _KEPT]:
+            self._directory.discard(earlier)
+
+    def clear(self) -> None:
+        """Remove all states: training is over."""
+        self._directory.discard(CHECKPOINT_FOLDER)
+
+    def _names(self) -> list[str]:
+        folder = self._directory.path(CHECKPOINT_FOLDER)
+        found = folder.iterdir() if folder.is_dir() else []
+        return sorted(f"{CHECKPOINT_FOLDER}/{path.name}" for path in found if path.name.isdigit())
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by its name with ``/`` between folders."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _damage(folder: Path) -> str | None:
+    """The file of a state that is not as it was saved, in words; None when all are."""
+    manifest = folder / _MANIFEST
+    try:
+        expected = json.loads(manifest.read_text(encoding="utf-8"))
+        found = {name: digest for name, digest in hashes(folder).items() if name != _MANIFEST}
+    except (OSError, ValueError):
+        return f"{manifest} is missing or damaged"
+    if not isinstance(expected, dict) or _STATE not in expected:
+        return f"{manifest} is damaged"
+    for name in sorted({*expected, *found}):
+        if expected.get(name) != found.get(name):
+            what = "missing" if name not in found else "not the one that was saved"
+            return f"{folder / name} is {what}"
+    return None

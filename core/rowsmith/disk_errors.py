@@ -1,0 +1,80 @@
+"""What is told when a file cannot be read or written: which, why, and how much room is left."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from rowsmith.errors import RunDirectoryError
+
+__all__ = ["explained", "is_full"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_OS_ERROR = re.compile(r"os error (\d+)")
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a file could not be written for want of room."""
+    return error.errno in _FULL
+
+
+@contextlib.contextmanager
+def explained(
+    doing: str, path: Path, *foreign: type[Exception], beside: Path | None = None
+) -> Iterator[None]:
+    """Turn an error of the operating system into one that names the file.
+
+    Args:
+        doing: What is done to it, such as ``write``.
+        path: The file or folder.
+        *foreign: Exceptions in which libraries wrap errors of the operating system.
+        beside: Where it is until it is whole, if not there.
+
+    Raises:
+        RunDirectoryError: The block raised an ``OSError`` or one of ``foreign``.
+    """
+    try:
+        yield
+    except (OSError, *foreign) as error:
+        raise RunDirectoryError(_message(doing, path, error, beside or path)) from error
+
+
+def _message(doing: str, path: Path, error: Exception, partial: Path) -> str:
+    number = _number(error)
+    reason = str(error) if number is None else os.strerror(number)
+    if number not in _FULL:
+        return f"Cannot {doing} {path}: {reason}."
+    free = _free(path)
+    left = "" if free is None else f", {free:,} bytes are free"
+    return (
+        f"Cannot {doing} {path}: {reason} after {_written(partial):,} bytes{left}. Make room and run the same "
+        "command with --resume; what was saved before is whole."
+    )
+
+
+def _number(error: Exception) -> int | None:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = _OS_ERROR.search(str(error))
+    return None if found is None else int(found[1])
+
+
+def _written(path: Path) -> int:
+    """Bytes of a file that is being written beside its place, or of a folder."""
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        return path.stat().st_size
+    return 0
+
+
+def _free(path: Path) -> int | None:
+    for folder in path.absolute().parents:
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(folder).free
+    return None

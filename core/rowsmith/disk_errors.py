@@ -24,9 +24,7 @@ def is_full(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def explained(
-    doing: str, path: Path, *foreign: type[Exception], beside: Path | None = None
-) -> Iterator[None]:
+def explained(doing: str, path: Path, *foreign: type[Exception], beside: Path | None = None) -> Iterator[None]:
     """Turn an error of the operating system into one that names the file.
 
     Args:
@@ -38,9 +36,10 @@ def explained(
     Raises:
         RunDirectoryError: The block raised an ``OSError`` or one of ``foreign``.
     """
+    expected: tuple[type[Exception], ...] = (OSError, *foreign)
     try:
         yield
-    except (OSError, *foreign) as error:
+    except expected as error:
         raise RunDirectoryError(_message(doing, path, error, beside or path)) from error
 
 

@@ -1,14 +1,13 @@
 """A run from end to end over its run directory: plan, model, rows, files.
 
 This is what the command line and the ``Synthesizer`` call. A run directory that holds a result is
-refused unless it may be overwritten; rows made before a failure or an interrupt are written all the
-same.
+refused unless it may be overwritten, and one that holds unfinished work unless that is taken up; rows
+made before a failure or an interrupt are written all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,8 @@ from attrs import evolve, frozen
 
 from rowsmith import pipeline, result_files
 from rowsmith.bundle import load_bundle
+from rowsmith.checkpoints import CHECKPOINT_FOLDER
+from rowsmith.claiming import check_same, claimed, refuse_result
 from rowsmith.errors import RunDirectoryError
 from rowsmith.observers import RunReport
 from rowsmith.plan import Plan
@@ -86,13 +87,14 @@ def train_job(run: Run, data: Table | None = None, *, force: bool = False) -> Tr
         force: Whether a model or a result that is there may be overwritten.
 
     Raises:
-        RunDirectoryError: The directory is in use, or holds a result and ``force`` is not given.
+        RunDirectoryError: The directory is in use, or holds work and neither ``force`` nor ``run.resume``
+            is given, or work of another plan.
         RowsmithError: As the stage that fails says.
     """
     plan = draft_plan(run.config, run.registry)
-    with _claimed(run, force):
+    with claimed(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)
-        trained = _train(run, plan, data)
+        trained = _train(run, plan, data, saved)
         report = RunReport(status="trained", rows=0, seconds=sum(trained.seconds.values()))
         run.registry.notify("rowsmith_run_finished", run=run.info, report=report)
         return trained
@@ -121,14 +123,15 @@ def run_job(
         The outcome, also when it fell short of its target or was interrupted.
 
     Raises:
-        RunDirectoryError: The directory is in use, or holds a result and ``force`` is not given.
+        RunDirectoryError: The directory is in use, or holds work and neither ``force`` nor ``run.resume``
+            is given, or work of another plan.
         RowsmithError: As the stage that fails says; rows made before are in the run directory.
     """
     plan = draft_plan(run.config, run.registry)
     _check(output, force)
-    with _claimed(run, force):
+    with claimed(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)
-        trained = _train(run, plan, data)
+        trained = _train(run, plan, data, saved)
         generation = RowMaking(
             run=run,
             bundle=trained.bundle,
@@ -169,7 +172,8 @@ def generate_job(
     _check(output, force)
     with run.directory.lock():
         if output is None:
-            _refuse(result_files.existing_result(run.directory), force)
+            if not force:
+                refuse_result(run.directory)
             result_files.clear(run.directory, model=False)
         run.registry.notify("rowsmith_run_started", run=run.info)
         generation = RowMaking(
@@ -189,30 +193,39 @@ def _check(output: Output | None, force: bool) -> None:
         result_files.check_output(output.target, force=force, format_=output.format)
 
 
-def _refuse(found: Path | None, force: bool) -> None:
-    if found is not None and not force:
-        raise RunDirectoryError(
-            f"{found} holds the result of an earlier run. Choose another run directory, or overwrite it with --force."
-        )
-
-
-@contextmanager
-def _claimed(run: Run, force: bool) -> Iterator[None]:
-    """Hold the run directory, emptied of an earlier result."""
-    with run.directory.lock():
-        model = run.bundle_directory if result_files.has_model(run.directory) else None
-        _refuse(result_files.existing_result(run.directory) or model, force)
-        result_files.clear(run.directory, model=True)
-        yield
-
-
-def _train(run: Run, plan: Plan, data: Table | None) -> Trained:
+def _train(run: Run, plan: Plan, data: Table | None, saved: Plan | None) -> Trained:
     clock = StageTimes(run.reporter)
-    timed = evolve(run, config=plan.config, reporter=clock)
+    # A run that has nothing to take up must not find anything either.
+    timed = evolve(run, config=plan.config, reporter=clock, resume=saved is not None)
+    if saved is not None:
+        check_same(run.directory.root, saved, evolve(plan, data_fingerprint=saved.data_fingerprint))
     table = pipeline.read(timed) if data is None else data
     plan = with_data(plan, table)
-    plan.save(run.directory)
-    bundle = pipeline.train(timed, table)
+    if saved is not None:
+        check_same(run.directory.root, saved, plan)
+    bundle = _taken_up(timed) if saved is not None else None
+    if bundle is None:
+        plan.save(run.directory)
+        bundle = _learned(timed, table)
     plan = after_training(plan, bundle)
     plan.save(run.directory)
     return Trained(bundle=bundle, plan=plan, table=table, seconds=clock.seconds)
+
+
+def _taken_up(run: Run) -> Bundle | None:
+    """The model that is there already."""
+    if not result_files.has_model(run.directory):
+        return None
+    bundle = load_bundle(run.bundle_directory, run.context())
+    run.directory.discard(CHECKPOINT_FOLDER)
+    run.reporter.note("training is done already; its model is taken up")
+    return bundle
+
+
+def _learned(run: Run, table: Table) -> Bundle:
+    try:
+        return pipeline.train(run, table)
+    except (KeyboardInterrupt, RunDirectoryError) as error:
+        if run.directory.exists(CHECKPOINT_FOLDER):
+            error.add_note(f"{run.directory.root} keeps the state of the training; go on with --resume.")
+        raise

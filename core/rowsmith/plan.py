@@ -26,6 +26,7 @@ __all__ = ["FORMAT", "PLAN_FILE", "Plan", "PluginVersion", "library_versions"]
 
 FORMAT = 1
 PLAN_FILE = "plan.json"
+_IMMATERIAL = {("data", "source"), ("training", "checkpoint_every")}
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "torch", "transformers", "tokenizers", "peft")
 
 
@@ -142,15 +143,36 @@ class Plan:
         return cls.from_mapping(run_directory.read_json(PLAN_FILE), str(run_directory.path(PLAN_FILE)))
 
     def differences(self, other: Plan) -> tuple[str, ...]:
-        """What keeps a run under this plan from continuing as the other's, in words.
+        """What keeps a run under this plan from continuing as the other's, each by its key.
 
-        Step counts and rows are outcomes and are not compared.
+        Step counts and rows are outcomes and are not compared; neither is what does not change the rows,
+        which are the place of the table and how often states are saved.
         """
-        pairs = (
-            ("the configuration", self.config, other.config),
-            ("the data", self.data_fingerprint, other.data_fingerprint),
-            ("the plugins", dict(self.plugins), dict(other.plugins)),
-            ("the library versions", dict(self.libraries), dict(other.libraries)),
-            ("the version of Rowsmith", self.rowsmith, other.rowsmith),
-        )
-        return tuple(what for what, mine, others in pairs if mine != others)
+        mine, others = (_leaves(_compared(plan.to_mapping())) for plan in (self, other))
+        found = [
+            f"{path} was {mine.get(path)!r} and is {others.get(path)!r}"
+            for path in sorted({*mine, *others})
+            if mine.get(path) != others.get(path)
+        ]
+        return (*found, *(["the data are not the same"] if self.data_fingerprint != other.data_fingerprint else []))
+
+
+def _compared(plan: Mapping[str, Any]) -> dict[str, Any]:
+    config = {
+        section: {key: value for key, value in values.items() if (section, key) not in _IMMATERIAL}
+        if isinstance(values, Mapping)
+        else values
+        for section, values in plan["config"].items()
+    }
+    return {**config, "plugins": plan["plugins"], "libraries": plan["libraries"], "rowsmith": plan["rowsmith"]}
+
+
+def _leaves(value: Any, path: str = "") -> dict[str, Any]:
+    """The values of nested mappings by their paths, with points between the keys."""
+    if not isinstance(value, Mapping):
+        return {path: value}
+    return {
+        name: leaf
+        for key, inner in value.items()
+        for name, leaf in _leaves(inner, f"{path}.{key}" if path else str(key)).items()
+    }

@@ -9,7 +9,6 @@ import contextlib
 import json
 import math
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import attrs
 
 from rowsmith import __version__
 from rowsmith.bundle import BUNDLE_FILE
+from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.errors import DataError, RunDirectoryError
 from rowsmith.generation_state import clear_journals
 from rowsmith.pipeline import BUNDLE_FOLDER
@@ -93,18 +93,17 @@ def clear(directory: RunDirectory, *, model: bool) -> None:
 
     Args:
         directory: The run directory.
-        model: Whether the trained model and the plan go as well.
+        model: Whether the trained model, the state of a training and the plan go as well.
     """
-    names = [METRICS_FILE, REJECTED_FILE, *([PLAN_FILE] if model else [])]
-    clear_journals(directory)
+    if model:
+        clear_journals(directory)
     found = existing_result(directory)
     while found is not None:
         found.unlink()
         found = existing_result(directory)
-    for name in names:
-        directory.path(name).unlink(missing_ok=True)
-    if model and directory.exists(BUNDLE_FOLDER):
-        shutil.rmtree(directory.path(BUNDLE_FOLDER))
+    # The plan goes last: it tells what the rest was.
+    for name in (METRICS_FILE, REJECTED_FILE, *((CHECKPOINT_FOLDER, BUNDLE_FOLDER, PLAN_FILE) if model else ())):
+        directory.discard(name)
 
 
 def write_result(

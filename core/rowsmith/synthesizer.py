@@ -58,6 +58,7 @@ class Synthesizer:
             configuration's, which is 120 seconds.
         run_directory: Where the model is kept; by default a temporary folder that goes with the object.
         overwrite: Whether ``fit`` may replace a model that the run directory holds already.
+        resume: Whether the first ``fit`` goes on with one that was broken off in the run directory.
         reporter: Hears of progress.
         registry: Where components are found; the installed plugins by default.
         **sections: Further settings, such as ``training={"max_steps": 100}`` or ``backend="vllm"``.
@@ -76,6 +77,7 @@ class Synthesizer:
         max_train_time: float | str | None = None,
         run_directory: PathLike | None = None,
         overwrite: bool = False,
+        resume: bool = False,
         reporter: Reporter | None = None,
         registry: Registry | None = None,
         **sections: Any,
@@ -91,6 +93,7 @@ class Synthesizer:
         self._reporter = reporter or Reporter()
         self._given_directory = run_directory
         self._overwrite = overwrite
+        self._resume = resume
         self._directory: RunDirectory | None = None
         self._bundle: Bundle | None = None
         self._plan: Plan | None = None
@@ -140,11 +143,12 @@ class Synthesizer:
         source, table = _table(data, self._config)
         config = evolve(self._config, data=evolve(self._config.data, source=source))
         directory = self._new_directory()
-        trained = train_job(self._run(config, directory), table, force=self._overwrite)
+        run = evolve(self._run(config, directory), resume=self._resume)
+        trained = train_job(run, table, force=self._overwrite)
         self._directory, self._bundle, self._plan = directory, trained.bundle, trained.plan
         self._config, self._samples, self._results = config, 0, None
         # What this object has written it may write again.
-        self._overwrite = True
+        self._overwrite, self._resume = True, False
         return self
 
     def sample(self, n: int | None = None, *, seed: int | None = None) -> pd.DataFrame:

@@ -48,8 +48,21 @@ def test_choices_replace_auto_and_steps_are_added(plan):
 
 def test_what_keeps_a_run_from_continuing_is_named(plan):
     assert plan.differences(plan.with_steps(total_steps=3)) == ()
-    other = evolve(plan, data_fingerprint="sha256:01", libraries={}, config=load_config())
-    assert plan.differences(other) == ("the configuration", "the data", "the library versions")
+    config = load_config(overrides=["model.options.width=32", "seed=3", "data.types={a: text}"])
+    found = plan.differences(evolve(plan, data_fingerprint="sha256:01", config=config, rowsmith="9"))
+    assert found == (
+        "data.types.a was None and is 'text'",
+        "model.options.width was 64 and is 32",
+        f"rowsmith was {plan.rowsmith!r} and is '9'",
+        "the data are not the same",
+    )
+
+
+def test_what_does_not_change_the_rows_does_not_keep_a_run_from_continuing(plan):
+    config = load_config(
+        overrides=["model.options.width=64", "seed=3", "data.source=moved.csv", "training.checkpoint_every=1"]
+    )
+    assert plan.differences(evolve(plan, config=config)) == ()
 
 
 @pytest.mark.parametrize(

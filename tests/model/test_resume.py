@@ -9,16 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from rowsmith.checkpoints import CHECKPOINT_FOLDER, Checkpoints
 from rowsmith.config import TrainingConfig
-from rowsmith.errors import TrainingError
 from rowsmith.interruption import Interrupted, StopRequest
 from rowsmith.modelling import TrainingJob, TrainingProgress, TrainingReport
 from rowsmith.run_directory import RunDirectory
 from rowsmith.seeds import Seeds
-from rowsmith_backends import fitting
 from rowsmith_backends.scratch import ScratchModel
 
 from .tiny import OPTIONS, closed_table, examples
@@ -39,7 +36,9 @@ class Training:
         training: The budget.
     """
 
-    def __init__(self, root: Path, *, rows: int = 200, validation: int = 40, every: float = 0, **training: float) -> None:
+    def __init__(
+        self, root: Path, *, rows: int = 200, validation: int = 40, every: float = 0, **training: float
+    ) -> None:
         self.root, self.validation, self.every, self.training = root, validation, every, training
         self.model = ScratchModel(OPTIONS)
         self.prepared = self.model.prepare(*closed_table(rows))

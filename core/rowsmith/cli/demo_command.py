@@ -39,6 +39,6 @@ def demo(settings: Settings, /, table: str | None, **options: Any) -> int:
         if not settings.quiet:
             click.echo(f"\n{name}: {DEMO_TABLES[name].about}", file=sys.stderr)
         codes.append(demonstrate(settings, name, **options))
-        if codes[-1] == ExitCode.INTERRUPTED:
+        if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             break
     return max(codes)

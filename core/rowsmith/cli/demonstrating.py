@@ -53,7 +53,13 @@ def demonstrate(
     config = load_config(None, overrides, values)
     directory = RunDirectory(default_run_directory(name) if run_dir is None else run_directory_path(run_dir))
     with data_stream() as stdout:
-        with working(settings) as reporter:
-            run = pipeline.Run(config=config, registry=registry_for(config), directory=directory, reporter=reporter)
+        with working(settings) as work:
+            run = pipeline.Run(
+                config=config,
+                registry=registry_for(config),
+                directory=directory,
+                reporter=work.reporter,
+                stop=work.stop,
+            )
             outcome = run_job(run, force=force)
         return finish(settings, outcome, directory, None, stdout)

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from rowsmith.cli.interrupts import interrupted_code
 from rowsmith.cli.settings import Settings
 from rowsmith.errors import RowsmithError
 
@@ -27,6 +28,7 @@ class ExitCode(enum.IntEnum):
     PLUGIN = 3
     INTERNAL = 4
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 def exit_code_of(call: Callable[[], Any], settings: Settings) -> int:
@@ -54,9 +56,12 @@ def _guarded(call: Callable[[], Any], settings: Settings) -> int:
     except click.ClickException as error:
         error.show(file=sys.stderr)
         return ExitCode.USAGE
-    except (click.Abort, KeyboardInterrupt):
-        _tell("Interrupted.")
-        return ExitCode.INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:
+        # What click raises says nothing; what it was raised for does.
+        cause = error.__cause__ or error
+        reason = f"Interrupted: {cause}." if str(cause) else "Interrupted."
+        _tell("\n".join([reason, *(f"  {note}" for note in getattr(cause, "__notes__", ()))]))
+        return interrupted_code()
     except BrokenPipeError:
         # Whoever reads our output has had enough, which is no fault.
         _close_stdout()

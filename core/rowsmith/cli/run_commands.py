@@ -29,6 +29,7 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
 _set = click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Set any value of the configuration.")
 _seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
 _force = click.option("--force", is_flag=True, help="Overwrite an earlier result.")
+_resume = click.option("--resume", is_flag=True, help="Go on with a run that was broken off.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Check everything, show the plan, write nothing.")
 _rows = click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: 1000]")
 _learning = _options(
@@ -50,7 +51,7 @@ _writing = _options(
 @_learning
 @_rows
 @_writing
-@_options(_seed, _force, _dry_run, _set)
+@_options(_seed, _resume, _force, _dry_run, _set)
 @shared_options
 @click.pass_obj
 def run(settings: Settings, /, data: str | None, dry_run: bool, **options: Any) -> int:
@@ -69,7 +70,7 @@ def run(settings: Settings, /, data: str | None, dry_run: bool, **options: Any) 
 @click.command()
 @click.argument("data", required=False)
 @_learning
-@_options(_seed, _force, _dry_run, _set)
+@_options(_seed, _resume, _force, _dry_run, _set)
 @shared_options
 @click.pass_obj
 def train(settings: Settings, /, data: str | None, dry_run: bool, **options: Any) -> int:
@@ -84,7 +85,7 @@ def train(settings: Settings, /, data: str | None, dry_run: bool, **options: Any
 @click.option("--run-dir", required=True, help="The run directory of a trained model.")
 @_rows
 @_writing
-@_options(_seed, _force, _set)
+@_options(_seed, _resume, _force, _set)
 @shared_options
 @click.pass_obj
 def generate(settings: Settings, /, **options: Any) -> int:

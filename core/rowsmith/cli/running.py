@@ -13,7 +13,7 @@ import click
 from attrs import frozen
 
 from rowsmith.cli.failures import ExitCode
-from rowsmith.cli.interrupts import interruptible
+from rowsmith.cli.interrupts import interrupted_code, interruptible
 from rowsmith.cli.parameters import default_run_directory, run_directory_path
 from rowsmith.cli.progress import reporting
 from rowsmith.cli.settings import Settings, settle
@@ -22,6 +22,7 @@ from rowsmith.cli.wording import outcome_line
 from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config_file import dump
 from rowsmith.config_values import merge
+from rowsmith.interruption import StopRequest
 from rowsmith.reporting import Reporter
 from rowsmith.run_directory import RunDirectory
 from rowsmith.validation import registry_for
@@ -58,14 +59,31 @@ class Call:
     def directory(self, source: str | None = None) -> RunDirectory:
         """The run directory that was named, or a new one."""
         named = self.options.get("run_dir")
+        if named is None and self.options.get("resume"):
+            raise click.UsageError("--resume needs --run-dir: the directory of the run to go on with")
+        if self.options.get("resume") and self.options.get("force"):
+            raise click.UsageError("--resume takes up what is there and --force overwrites it; give one of them")
         return RunDirectory(default_run_directory(source) if named is None else run_directory_path(named))
 
 
+@frozen
+class Work:
+    """What a command that works gets.
+
+    Attributes:
+        reporter: Tells progress on stderr.
+        stop: Is asked to end on Ctrl-C and by the system.
+    """
+
+    reporter: Reporter
+    stop: StopRequest
+
+
 @contextlib.contextmanager
-def working(settings: Settings) -> Iterator[Reporter]:
-    """Progress on stderr, and Ctrl-C handled."""
-    with interruptible(), reporting(settings) as reporter:
-        yield reporter
+def working(settings: Settings) -> Iterator[Work]:
+    """Progress on stderr, and interrupts handled."""
+    with interruptible() as stop, reporting(settings) as reporter:
+        yield Work(reporter, stop)
 
 
 def run(call: Call) -> int:
@@ -75,8 +93,8 @@ def run(call: Call) -> int:
 
     config = call.config()
     with data_stream() as stdout:
-        with working(call.settings) as reporter:
-            run_ = _run(config, call.directory(config.data.source), reporter)
+        with working(call.settings) as work:
+            run_ = _run(call, config, call.directory(config.data.source), work)
             outcome = run_job(
                 run_,
                 output=_output(call, stdout),
@@ -95,8 +113,8 @@ def train(call: Call) -> int:
 
     config = call.config()
     with data_stream() as stdout:
-        with working(call.settings) as reporter:
-            run_ = _run(config, call.directory(config.data.source), reporter)
+        with working(call.settings) as work:
+            run_ = _run(call, config, call.directory(config.data.source), work)
             trained = train_job(run_, force=call.options["force"])
         if call.settings.json:
             figures = metrics(None, trained.bundle.report, trained.seconds)
@@ -114,9 +132,9 @@ def generate(call: Call) -> int:
     directory = call.directory()
     config = call.config(saved_plan(directory).config)
     with data_stream() as stdout:
-        with working(call.settings) as reporter:
+        with working(call.settings) as work:
             outcome = generate_job(
-                _run(config, directory, reporter),
+                _run(call, config, directory, work),
                 output=_output(call, stdout),
                 force=call.options["force"],
                 rejected_text=call.options["rejected_text"],
@@ -132,8 +150,8 @@ def dry_run(call: Call) -> int:
 
     config = call.config()
     with data_stream() as stdout:
-        with working(call.settings) as reporter:
-            plan = plan_run(_run(config, call.directory(config.data.source), reporter)).to_mapping()
+        with working(call.settings) as work:
+            plan = plan_run(_run(call, config, call.directory(config.data.source), work)).to_mapping()
         if call.settings.json:
             _write_json(stdout, plan)
         else:
@@ -166,7 +184,7 @@ def finish(settings: Settings, outcome: Outcome, directory: RunDirectory, output
     rows, target = len(outcome.results.df), outcome.plan.config.generation.num_records
     _tell(settings, outcome_line(rows, target, outcome.results.stop_reason, place))
     if outcome.interrupted:
-        return ExitCode.INTERRUPTED
+        return interrupted_code()
     return ExitCode.DONE if outcome.complete else ExitCode.SHORT
 
 
@@ -176,10 +194,17 @@ def _prepare(call: Call) -> None:
         raise click.UsageError("--json and -o - both want stdout; send the rows to a file")
 
 
-def _run(config: RunConfig, directory: RunDirectory, reporter: Reporter) -> Run:
+def _run(call: Call, config: RunConfig, directory: RunDirectory, work: Work) -> Run:
     from rowsmith.pipeline import Run
 
-    return Run(config=config, registry=registry_for(config), directory=directory, reporter=reporter)
+    return Run(
+        config=config,
+        registry=registry_for(config),
+        directory=directory,
+        reporter=work.reporter,
+        resume=call.options["resume"],
+        stop=work.stop,
+    )
 
 
 def _output(call: Call, stdout: Any) -> Output | None:

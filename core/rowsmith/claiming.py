@@ -1,0 +1,108 @@
+"""Who may write to a run directory, and what of its content is taken up.
+
+A directory with a result, a model or an unfinished run in it is left alone unless the user says which
+of two things to do: take the work up, or overwrite it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rowsmith import result_files
+from rowsmith.checkpoints import CHECKPOINT_FOLDER
+from rowsmith.errors import ParameterError, RunDirectoryError
+from rowsmith.plan import PLAN_FILE, Plan
+
+if TYPE_CHECKING:
+    from rowsmith.pipeline import Run
+    from rowsmith.run_directory import RunDirectory
+
+__all__ = ["check_same", "claimed", "refuse_result"]
+
+
+@contextmanager
+def claimed(run: Run, *, force: bool) -> Iterator[Plan | None]:
+    """Hold the run directory for a run that begins with training.
+
+    Args:
+        run: The run.
+        force: Whether what is there may be overwritten.
+
+    Yields:
+        The plan of the run that is taken up; None for one that starts afresh, in a directory emptied of
+        earlier results.
+
+    Raises:
+        RunDirectoryError: The directory is in use, cannot be written to, or holds work and neither
+            ``force`` nor ``run.resume`` is given.
+        ParameterError: Both are.
+    """
+    if force and run.resume:
+        raise ParameterError("to take work up and to overwrite it contradict each other; give one of them")
+    with run.directory.lock():
+        if run.resume and run.directory.exists(PLAN_FILE):
+            yield Plan.load(run.directory)
+            return
+        if not force:
+            refuse_result(run.directory)
+            _refuse_work(run.directory)
+        if run.resume:
+            run.reporter.note(f"{run.directory.root} holds nothing to resume: the run starts afresh")
+        result_files.clear(run.directory, model=True)
+        yield None
+
+
+def refuse_result(directory: RunDirectory) -> None:
+    """Leave a finished table alone.
+
+    Raises:
+        RunDirectoryError: There is one.
+    """
+    found = result_files.existing_result(directory)
+    if found is not None:
+        raise RunDirectoryError(
+            f"{found} holds the result of an earlier run. Choose another run directory, or overwrite it with --force."
+        )
+
+
+def _refuse_work(directory: RunDirectory) -> None:
+    found = _work(directory)
+    if found is not None:
+        raise RunDirectoryError(
+            f"{found}. Go on with it with --resume, choose another run directory, or overwrite it with --force."
+        )
+
+
+def _work(directory: RunDirectory) -> str | None:
+    if result_files.has_model(directory):
+        return f"{directory.path('bundle')} holds the model of an earlier run"
+    if directory.exists(CHECKPOINT_FOLDER) and any(directory.path(CHECKPOINT_FOLDER).iterdir()):
+        return f"{directory.root} holds a training that is not finished"
+    return None
+
+
+def check_same(directory: Path, saved: Plan, plan: Plan) -> None:
+    """Let a run go on only as what it began as.
+
+    Args:
+        directory: The run directory.
+        saved: The plan that it began with.
+        plan: The plan that it would go on with.
+
+    Raises:
+        RunDirectoryError: They differ in something that changes the rows.
+    """
+    differing = saved.differences(plan)
+    if differing:
+        raise RunDirectoryError(
+            "\n".join(
+                [
+                    f"the run in {directory} cannot be resumed, because it began as another one:",
+                    *(f"  {line}" for line in differing),
+                    "Give what it began with, choose another run directory, or start anew with --force.",
+                ]
+            )
+        )

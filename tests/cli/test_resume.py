@@ -1,0 +1,109 @@
+"""Runs that are broken off and taken up again, through the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from rowsmith.interruption import StopRequest
+from rowsmith.modelling import TrainingProgress
+
+pytest.importorskip("torch")
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def run(invoke: Call, table: Path, tiny: list[str], tmp_path: Path) -> Call:
+    def call(*args: str | Path, command: str = "run", directory: str = "run") -> Result:
+        options = [*tiny, "--set", "training.max_steps=6", "--set", "generation.num_records=40"]
+        return invoke(command, table, "--run-dir", tmp_path / directory, *options, *args)
+
+    return call
+
+
+@pytest.fixture
+def broken(run: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of a run whose training was stopped."""
+    from rowsmith.cli.progress import PlainReporter
+
+    def stop(self: PlainReporter, progress: TrainingProgress) -> None:
+        if progress.phase.startswith("fold 1") and progress.step == 3:
+            asked[0].requested = True
+
+    asked: list[StopRequest] = []
+    made = StopRequest.__init__
+
+    def remember(self: StopRequest) -> None:
+        made(self)
+        asked[:] = [self]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "__init__", remember)
+        patch.setattr(PlainReporter, "training", stop)
+        result = run()
+    assert result.exit_code == 130, result.stderr
+    assert "Interrupted: training was stopped after step" in result.stderr
+    assert "go on with --resume" in result.stderr
+    return tmp_path / "run"
+
+
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(run: Call, broken: Path, tmp_path: Path) -> None:
+    assert run(directory="whole").exit_code == 0
+    resumed = run("--resume")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "training goes on from step" in resumed.stderr
+    for name in ("synthetic.csv", "bundle/model/model.safetensors"):
+        assert (broken / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (broken / "checkpoints").exists()
+
+
+def test_unfinished_work_is_neither_overwritten_nor_mixed(run: Call, broken: Path) -> None:
+    before = {path: path.read_bytes() for path in broken.rglob("*.safetensors")}
+    plain = run()
+    assert plain.exit_code == 2
+    assert "--resume" in plain.stderr
+    assert "--force" in plain.stderr
+    other = run("--resume", "--seed", "9", "--set", "model.options.width=64")
+    assert other.exit_code == 2
+    assert "model.options.width was 32 and is 64" in other.stderr
+    assert "seed was 0 and is 9" in other.stderr
+    assert {path: path.read_bytes() for path in broken.rglob("*.safetensors")} == before
+    assert run("--force").exit_code == 0
+
+
+def test_another_table_is_told(run: Call, broken: Path, table: Path) -> None:
+    table.write_text(table.read_text() + "33,12.00,yes,Ulm\n")
+    other = run("--resume")
+    assert other.exit_code == 2
+    assert "the data are not the same" in other.stderr
+
+
+def test_a_trained_model_is_taken_up(run: Call, tmp_path: Path) -> None:
+    assert run(command="train").exit_code == 0
+    model = tmp_path / "run" / "bundle" / "model" / "model.safetensors"
+    written = model.stat().st_mtime_ns
+    assert "--resume" in run().stderr
+    resumed = run("--resume")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "training is done already" in resumed.stderr
+    assert model.stat().st_mtime_ns == written
+    assert json.loads((tmp_path / "run" / "plan.json").read_text())["steps"]["steps"] > 0
+
+
+def test_nothing_to_resume_is_a_fresh_start(run: Call) -> None:
+    result = run("--resume")
+    assert result.exit_code == 0, result.stderr
+    assert "nothing to resume" in result.stderr
+
+
+@pytest.mark.parametrize("args", [("--resume", "--force"), ("--resume",)])
+def test_what_makes_no_sense_is_refused(invoke: Call, table: Path, args: tuple[str, ...]) -> None:
+    where = ("--run-dir", "x") if len(args) == 2 else ()
+    result = invoke("run", table, *where, *args)
+    assert result.exit_code == 2
+    assert args[-1] in result.stderr

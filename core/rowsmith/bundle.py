@@ -131,7 +131,9 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
         )
     check_links(directory)
     if state.get("checksum") != _checksum(state):
-        raise BundleError(f"{directory / BUNDLE_FILE} is damaged: it is not as it was saved. Train again, or restore it.")
+        raise BundleError(
+            f"{directory / BUNDLE_FILE} is damaged: it is not what was saved. Train again, or restore it."
+        )
     try:
         _verify(directory, state["files"])
         return _restored(directory, state, context)

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 from rowsmith import result_files
 from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.errors import ParameterError, RunDirectoryError
+from rowsmith.generation_state import journals
 from rowsmith.plan import PLAN_FILE, Plan
 
 if TYPE_CHECKING:
     from rowsmith.pipeline import Run
     from rowsmith.run_directory import RunDirectory
 
-__all__ = ["check_same", "claimed", "refuse_result"]
+__all__ = ["check_same", "claim_rows", "claimed"]
+
+_UNFINISHED = "{}. Go on with --resume, choose another run directory, or overwrite it with --force."
 
 
 @contextmanager
@@ -40,48 +43,67 @@ def claimed(run: Run, *, force: bool) -> Iterator[Plan | None]:
             ``force`` nor ``run.resume`` is given.
         ParameterError: Both are.
     """
-    if force and run.resume:
-        raise ParameterError("to take work up and to overwrite it contradict each other; give one of them")
+    _check_choice(run, force)
     with run.directory.lock():
         if run.resume and run.directory.exists(PLAN_FILE):
             yield Plan.load(run.directory)
             return
         if not force:
-            refuse_result(run.directory)
-            _refuse_work(run.directory)
+            _refuse(run.directory)
         if run.resume:
             run.reporter.note(f"{run.directory.root} holds nothing to resume: the run starts afresh")
         result_files.clear(run.directory, model=True)
         yield None
 
 
-def refuse_result(directory: RunDirectory) -> None:
-    """Leave a finished table alone.
+def claim_rows(run: Run, journal: Path, *, kept: bool, force: bool) -> None:
+    """Prepare a run directory that is held, and has a model, for further rows.
+
+    Args:
+        run: The run.
+        journal: Where a generation like this one keeps what it has done.
+        kept: Whether the rows go to the run directory.
+        force: Whether a result, and a generation that is not finished, may be overwritten.
 
     Raises:
-        RunDirectoryError: There is one.
+        RunDirectoryError: There is work and neither ``force`` nor ``run.resume`` is given.
+        ParameterError: Both are.
     """
+    _check_choice(run, force)
+    begun = journal.exists()
+    if begun and not run.resume and not force:
+        raise RunDirectoryError(_UNFINISHED.format(f"{run.directory.root} holds part of these rows"))
+    if begun and run.resume:
+        return
+    if run.resume:
+        run.reporter.note(f"{run.directory.root} holds none of these rows: generation starts afresh")
+    if kept:
+        if not force:
+            _refuse_result(run.directory)
+        result_files.clear(run.directory, model=False)
+
+
+def _check_choice(run: Run, force: bool) -> None:
+    if force and run.resume:
+        raise ParameterError("to take work up and to overwrite it contradict each other; give one of them")
+
+
+def _refuse(directory: RunDirectory) -> None:
+    if any(journals(directory)):
+        raise RunDirectoryError(_UNFINISHED.format(f"{directory.root} holds part of a run's rows"))
+    _refuse_result(directory)
+    if result_files.has_model(directory):
+        raise RunDirectoryError(_UNFINISHED.format(f"{directory.path('bundle')} holds the model of an earlier run"))
+    if directory.exists(CHECKPOINT_FOLDER) and any(directory.path(CHECKPOINT_FOLDER).iterdir()):
+        raise RunDirectoryError(_UNFINISHED.format(f"{directory.root} holds a training that is not finished"))
+
+
+def _refuse_result(directory: RunDirectory) -> None:
     found = result_files.existing_result(directory)
     if found is not None:
         raise RunDirectoryError(
             f"{found} holds the result of an earlier run. Choose another run directory, or overwrite it with --force."
         )
-
-
-def _refuse_work(directory: RunDirectory) -> None:
-    found = _work(directory)
-    if found is not None:
-        raise RunDirectoryError(
-            f"{found}. Go on with it with --resume, choose another run directory, or overwrite it with --force."
-        )
-
-
-def _work(directory: RunDirectory) -> str | None:
-    if result_files.has_model(directory):
-        return f"{directory.path('bundle')} holds the model of an earlier run"
-    if directory.exists(CHECKPOINT_FOLDER) and any(directory.path(CHECKPOINT_FOLDER).iterdir()):
-        return f"{directory.root} holds a training that is not finished"
-    return None
 
 
 def check_same(directory: Path, saved: Plan, plan: Plan) -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
 from rowsmith import pipeline, result_files
 from rowsmith.bundle import load_bundle
 from rowsmith.checkpoints import CHECKPOINT_FOLDER
-from rowsmith.claiming import check_same, claimed, refuse_result
+from rowsmith.claiming import check_same, claim_rows, claimed
 from rowsmith.errors import RunDirectoryError
+from rowsmith.generation_state import journal_of, journals
 from rowsmith.observers import RunReport
 from rowsmith.plan import Plan
 from rowsmith.planning import after_training, draft_plan, with_data
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from rowsmith.run_directory import RunDirectory
     from rowsmith.table import Table
 
-__all__ = ["Outcome", "Output", "Trained", "dry_run", "generate_job", "run_job", "saved_plan", "train_job"]
+__all__ = ["Outcome", "Output", "Trained", "dry_run", "finished", "generate_job", "run_job", "saved_plan", "train_job"]
 
 
 @frozen(kw_only=True, eq=False)
@@ -128,7 +129,7 @@ def run_job(
         RowsmithError: As the stage that fails says; rows made before are in the run directory.
     """
     plan = draft_plan(run.config, run.registry)
-    _check(output, force)
+    _check(output, force or run.resume)
     with claimed(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)
         trained = _train(run, plan, data, saved)
@@ -169,16 +170,14 @@ def generate_job(
         RowsmithError: As the stage that fails says.
     """
     plan = evolve(saved_plan(run.directory), config=run.config)
-    _check(output, force)
+    _check(output, force or run.resume)
     with run.directory.lock():
-        if output is None:
-            if not force:
-                refuse_result(run.directory)
-            result_files.clear(run.directory, model=False)
+        bundle = load_bundle(run.bundle_directory, run.context())
+        claim_rows(run, journal_of(run, bundle).path, kept=output is None, force=force)
         run.registry.notify("rowsmith_run_started", run=run.info)
         generation = RowMaking(
             run=run,
-            bundle=load_bundle(run.bundle_directory, run.context()),
+            bundle=bundle,
             plan=plan,
             rejections=Rejections(with_text=rejected_text),
             csv_safe=csv_safe,
@@ -186,6 +185,24 @@ def generate_job(
             kept=output is None,
         )
         return generation.make()
+
+
+def finished(directory: RunDirectory, output: Path | None = None) -> Mapping[str, Any] | None:
+    """The figures of a run that is over, so that nothing of it is to be taken up.
+
+    Args:
+        directory: The run directory.
+        output: Where the rows were to go besides.
+
+    Returns:
+        What ``metrics.json`` holds; None when rows, figures or rejections are missing.
+    """
+    names = (result_files.METRICS_FILE, result_files.REJECTED_FILE)
+    there = result_files.existing_result(directory) is not None and all(map(directory.exists, names))
+    if not there or any(journals(directory)) or (output is not None and not output.exists()):
+        return None
+    figures: Mapping[str, Any] = directory.read_json(result_files.METRICS_FILE)
+    return figures
 
 
 def _check(output: Output | None, force: bool) -> None:

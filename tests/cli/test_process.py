@@ -54,8 +54,10 @@ def test_a_reader_that_has_had_enough_is_no_error(environment: dict[str, str], m
     assert "Traceback" not in errors
 
 
-def _interrupted(environment: dict[str, str], arguments: list[str], sign: str) -> tuple[int, str]:
-    """Start a process, interrupt it when it has told something, and return exit code and stderr."""
+def _interrupted(
+    environment: dict[str, str], arguments: list[str], sign: str, number: signal.Signals = signal.SIGINT
+) -> tuple[int, str]:
+    """Start a process, send it a signal when it has told something, and return exit code and stderr."""
     command = [sys.executable, "-m", "rowsmith.cli", *arguments]
     with subprocess.Popen(
         command,
@@ -72,7 +74,7 @@ def _interrupted(environment: dict[str, str], arguments: list[str], sign: str) -
             line = running.stderr.readline()
             assert line, told
             told += line
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         told += running.stderr.read()
         return running.wait(60), told
 
@@ -102,7 +104,7 @@ def test_ctrl_c_twice_ends_at_once(environment: dict[str, str]) -> None:
                 print("not reached")
         except KeyboardInterrupt:
             print("ending", flush=True)
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
             print("not reached")
     """
     done = subprocess.run(
@@ -113,7 +115,7 @@ def test_ctrl_c_twice_ends_at_once(environment: dict[str, str]) -> None:
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (130, "ending\n")
+    assert (done.returncode, done.stdout) == (143, "ending\n")
     assert "Press Ctrl-C again" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -134,11 +136,16 @@ def test_ctrl_c_is_left_alone_where_it_is_ignored(environment: dict[str, str]) -
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=environment, timeout=60, check=True)
 
 
-def test_ctrl_c_while_training(environment: dict[str, str], table: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_training_that_is_to_end_saves_its_state(
+    environment: dict[str, str], table: Path, tmp_path: Path, number: signal.Signals, expected: int
+) -> None:
     directory = tmp_path / "run"
     arguments = ["run", str(table), "--run-dir", str(directory), "--verbose", "--set", "model.options.dtype=float32"]
-    code, told = _interrupted(environment, arguments, "training: step")
-    assert code == 130, told
-    assert "Interrupted." in told
+    code, told = _interrupted(environment, arguments, "training: step", number)
+    assert code == expected, told
+    assert "Interrupted: training was stopped after step" in told
+    assert f"{directory} keeps the state of the training; go on with --resume." in told
     assert "Traceback" not in told
     assert not (directory / "bundle" / "bundle.json").exists()
+    assert len(list((directory / "checkpoints").iterdir())) == 1

@@ -107,3 +107,18 @@ def test_what_makes_no_sense_is_refused(invoke: Call, table: Path, args: tuple[s
     result = invoke("run", table, *where, *args)
     assert result.exit_code == 2
     assert args[-1] in result.stderr
+
+
+def test_a_run_that_is_over_is_left_alone(run: Call, tmp_path: Path) -> None:
+    output = tmp_path / "out.csv"
+    assert run("-o", output).exit_code == 0
+    written = (tmp_path / "run" / "synthetic.csv").stat().st_mtime_ns
+    again = run("-o", output, "--resume", "--json")
+    assert again.exit_code == 0, again.stderr
+    assert "finished already: 40 rows" in again.stderr
+    assert json.loads(again.stdout)["rows"] == 40
+    assert (tmp_path / "run" / "synthetic.csv").stat().st_mtime_ns == written
+    (tmp_path / "run" / "metrics.json").unlink()
+    output.write_text("half a ro")
+    assert run("-o", output, "--resume").exit_code == 0
+    assert output.read_bytes() == (tmp_path / "run" / "synthetic.csv").read_bytes()

@@ -92,9 +92,13 @@ def run(call: Call) -> int:
     from rowsmith.jobs import run_job
 
     config = call.config()
+    directory = call.directory(config.data.source)
     with data_stream() as stdout:
+        code = _over(call, directory, stdout) if call.options["resume"] else None
+        if code is not None:
+            return code
         with working(call.settings) as work:
-            run_ = _run(call, config, call.directory(config.data.source), work)
+            run_ = _run(call, config, directory, work)
             outcome = run_job(
                 run_,
                 output=_output(call, stdout),
@@ -186,6 +190,20 @@ def finish(settings: Settings, outcome: Outcome, directory: RunDirectory, output
     if outcome.interrupted:
         return interrupted_code()
     return ExitCode.DONE if outcome.complete else ExitCode.SHORT
+
+
+def _over(call: Call, directory: RunDirectory, stdout: Any) -> int | None:
+    """Tell of a run that was over before it was to be resumed; None when it is not."""
+    from rowsmith.jobs import finished
+
+    output = call.options["output"]
+    figures = None if output == "-" else finished(directory, None if output is None else Path(output))
+    if figures is None:
+        return None
+    if call.settings.json:
+        _write_json(stdout, {**figures, "run_directory": str(directory.root)})
+    _tell(call.settings, f"the run in {directory.root} is finished already: {figures['rows']:,} rows")
+    return ExitCode.DONE if figures["status"] == "complete" else ExitCode.SHORT
 
 
 def _prepare(call: Call) -> None:

@@ -135,3 +135,18 @@ def test_training_and_scores(census: Path, tmp_path: Path, capsys: pytest.Captur
     goals.write_text("budget,measure,goal\n3steps,likeness,1\n")
     with pytest.raises(SystemExit, match="likeness"):
         command.main(["plain-table", *options])
+
+
+def test_training(capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["training", "--tokens", "5", "--vocabulary", "20", "--batch", "4", "--steps", "1"])
+    head, _, *rest = lines(capsys.readouterr().out)
+    assert head[0] == "step"
+    assert {line[0] for line in rest} == {"bare products", "AdamW", "Muon"}
+
+
+def test_sampling(census: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["sampling", "--table", str(census), "--rows", "40", "--steps", "2"])
+    _, _, *rest = lines(capsys.readouterr().out)
+    assert [line[:2] for line in rest] == [
+        [order, dtype] for order in ("table's", "narrow first") for dtype in ("float32", "bfloat16")
+    ]

@@ -1,0 +1,94 @@
+"""Training speed: tokens a second of an optimizer step, beside the bare matrix products in it.
+
+    python -m benchmarks training
+
+One model of the usual size, records of one length, a batch of 256. A step is forward, backward, clipping and
+update. The bare loop multiplies matrices of the same shapes, forward and twice backward, and nothing else.
+Each figure is that of the middle one of several steps; the ways take turns, so that a busy machine slows all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from benchmarks.reports import machine, markdown
+from rowsmith_backends.examples import ListedExamples
+from rowsmith_backends.fitting import batch_loss
+from rowsmith_backends.optimizers import joint_optimizer
+
+WIDTH, LAYERS, HEADS, MLP = 128, 3, 4, 320
+
+
+def step_of(tokens: int, vocabulary: int, batch: int, attention: str, bf16: bool, muon: bool) -> Callable[[], None]:
+    """One optimizer step of a model of its own."""
+    config = LlamaConfig(
+        vocab_size=vocabulary, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
+        num_key_value_heads=HEADS, intermediate_size=MLP, max_position_embeddings=tokens, attn_implementation=attention,
+        tie_word_embeddings=False,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    optimizer = joint_optimizer(model, lr=1e-3, matrix_lr=4e-3 if muon else 0.0, weight_decay=0.05)
+    ids = np.random.default_rng(0).integers(4, vocabulary, (batch, tokens)).tolist()
+    examples, chosen = ListedExamples(ids, ids, 0), np.arange(batch)
+
+    def step() -> None:
+        batch_loss(model, examples, chosen, bf16).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def bare_of(tokens: int, vocabulary: int, batch: int, bf16: bool) -> Callable[[], None]:
+    """The matrix products of a step."""
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    shapes = [*[(WIDTH, 3 * WIDTH), (WIDTH, WIDTH), (WIDTH, 2 * MLP), (MLP, WIDTH)] * LAYERS, (WIDTH, vocabulary)]
+    rows = batch * (tokens - 1)
+    cases = [
+        (torch.randn(rows, i, dtype=dtype), torch.randn(i, o, dtype=dtype), torch.randn(rows, o, dtype=dtype))
+        for i, o in shapes
+    ]
+
+    def step() -> None:
+        for inputs, weights, gradient in cases:
+            _ = inputs @ weights
+            _ = gradient @ weights.T
+            _ = inputs.T @ gradient
+
+    return step
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(
+        "training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tokens", type=int, default=17, help="tokens of a record")
+    parser.add_argument("--vocabulary", type=int, default=700)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=15)
+    args = parser.parse_args(arguments)
+    shape = (args.tokens, args.vocabulary, args.batch)
+    ways = {("bare products", dtype, ""): bare_of(*shape, dtype == "bfloat16") for dtype in ("bfloat16", "float32")}
+    for dtype in ("bfloat16", "float32"):
+        for attention in ("eager", "sdpa"):
+            ways["AdamW", dtype, attention] = step_of(*shape, attention, dtype == "bfloat16", False)
+    ways["Muon", "bfloat16", "eager"] = step_of(*shape, "eager", True, True)
+    seconds: dict[tuple[str, str, str], list[float]] = {way: [] for way in ways}
+    for _ in range(args.steps):
+        for way, step in ways.items():
+            started = time.perf_counter()
+            step()
+            seconds[way].append(time.perf_counter() - started)
+    done = args.batch * (args.tokens - 1)
+    rates = {way: done / float(np.median(times)) for way, times in seconds.items()}
+    print(machine() + "\n")
+    lines = [[*way, f"{rate:,.0f}", f"{rate / rates['bare products', way[1], '']:.0%}"] for way, rate in rates.items()]
+    print(markdown(("step", "precision", "attention", "tokens/s", "of bare products"), lines))

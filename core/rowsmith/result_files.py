@@ -19,6 +19,7 @@ import attrs
 from rowsmith import __version__
 from rowsmith.bundle import BUNDLE_FILE
 from rowsmith.checkpoints import CHECKPOINT_FOLDER
+from rowsmith.disk_errors import explained
 from rowsmith.errors import DataError, RunDirectoryError
 from rowsmith.generation_state import clear_journals
 from rowsmith.pipeline import BUNDLE_FOLDER
@@ -138,7 +139,7 @@ def check_output(path: Path, *, force: bool, format_: str | None = None) -> None
 
     Raises:
         DataError: Its format is not known, its folder is missing or it is a folder.
-        RunDirectoryError: It exists.
+        RunDirectoryError: It exists, or its folder cannot be written to.
     """
     base = path.name.lower().removesuffix(".gz")
     if format_ is None and os.path.splitext(base)[1] not in FORMATS:
@@ -149,6 +150,8 @@ def check_output(path: Path, *, force: bool, format_: str | None = None) -> None
         raise DataError(f"the output's folder {path.parent} does not exist; create it first")
     if path.exists() and not force:
         raise RunDirectoryError(f"{path} exists. Give another name, or overwrite it with --force.")
+    with explained("write to", path.absolute().parent), tempfile.TemporaryFile(dir=path.absolute().parent):
+        pass
 
 
 def write_output(

@@ -3,96 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from rowsmith.checkpoints import CHECKPOINT_FOLDER, Checkpoints
-from rowsmith.config import TrainingConfig
-from rowsmith.interruption import Interrupted, StopRequest
-from rowsmith.modelling import TrainingJob, TrainingProgress, TrainingReport
-from rowsmith.run_directory import RunDirectory
-from rowsmith.seeds import Seeds
-from rowsmith_backends.scratch import ScratchModel
+from rowsmith.interruption import Interrupted
 
-from .tiny import OPTIONS, closed_table, examples
+from .breaking import Killed, Training
 
-
-class Killed(Exception):
-    """Stands for a process that ends."""
-
-
-class Training:
-    """A training that can be broken off.
-
-    Args:
-        root: Where it is kept.
-        rows: Rows of the table.
-        validation: Examples held out; 0 has it cross-validated.
-        every: Seconds between saved states.
-        training: The budget.
-    """
-
-    def __init__(
-        self, root: Path, *, rows: int = 200, validation: int = 40, every: float = 0, **training: float
-    ) -> None:
-        self.root, self.validation, self.every, self.training = root, validation, every, training
-        self.model = ScratchModel(OPTIONS)
-        self.prepared = self.model.prepare(*closed_table(rows))
-        self.notes: list[str] = []
-        self.seen: list[tuple[str, int]] = []
-
-    def run(self, *, kill: tuple[str, int] | None = None, stop: tuple[str, int] | None = None) -> TrainingReport:
-        """Train, up to a phase and step where it is killed or asked to stop."""
-        request = StopRequest(requested=stop is not None and stop[1] == 0)
-
-        def progress(where: TrainingProgress) -> None:
-            here = (where.phase, where.step)
-            self.seen.append(here)
-            assert np.isfinite(where.seconds) and where.seconds >= 0
-            assert where.seconds_left is None or np.isfinite(where.seconds_left)
-            if here == kill:
-                raise Killed
-            if stop is not None and where.phase == stop[0] and where.step >= stop[1]:
-                request.ask()
-
-        job = TrainingJob(
-            examples=examples(self.prepared, self.validation),
-            training=TrainingConfig(**self.training),
-            seeds=Seeds(0),
-            directory=self.root / "model",
-            progress=progress,
-            note=self.notes.append,
-            checkpoints=Checkpoints(RunDirectory(self.root), every=self.every, taken_up=True, note=self.notes.append),
-            stop=request,
-        )
-        return self.model.train(self.prepared, job)
-
-    @property
-    def weights(self) -> bytes:
-        return (self.root / "model" / "model.safetensors").read_bytes()
-
-    @property
-    def states(self) -> list[Path]:
-        return sorted((self.root / CHECKPOINT_FOLDER).iterdir())
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_disk() -> Iterator[None]:
-    """Many small states are saved here; that each reaches the disk is no matter in a test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda handle: None)
-        yield
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Training:
-    training = Training(tmp_path_factory.mktemp("whole"), max_steps=14)
-    training.report = training.run()
-    return training
+pytestmark = pytest.mark.usefixtures("no_disk")
 
 
 @pytest.mark.parametrize("step", [2, 6, 14])

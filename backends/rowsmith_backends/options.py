@@ -28,12 +28,12 @@ class ScratchOptions:
         matrix_learning_rate: Peak rate of Muon for the matrices inside the blocks; 0 leaves them to AdamW.
             By default 0.004 for budgets of up to five epochs, and 0 for longer ones: Muon learns faster,
             and learns rows by heart sooner.
-        weight_decay: Decoupled weight decay; by default 0.05 for budgets of up to five epochs, and 0.5 for
-            longer ones, where rows would be learned by heart; or 0.1 where parts of records are blanked.
+        weight_decay: Decoupled weight decay; by default 0.05 for budgets of up to five epochs, 0.3 for longer
+            ones, and 0.1 for tables of fewer than 2,000 rows; or 0.5 where ``blanked`` is set to 0.
         blanked: The largest share of a record's tokens that the model is not shown while it learns to write
-            all of them; for each record and step a share is drawn from 0 to it. By default 1 for tables of
-            fewer than 2,000 rows, and 0 for larger ones. It learns how columns go together with less
-            learning of rows by heart.
+            all of them; for each record and step a share is drawn from 0 to it. By default 0 for budgets of
+            up to five epochs, 0.2 for longer ones, and 1 for tables of fewer than 2,000 rows. It learns how
+            columns go together with less learning of rows by heart.
         max_values: The most tokens of one closed column.
         max_pieces: The most pieces learned for open columns.
         dtype: Precision of training: ``auto`` tries bfloat16 and float32 and takes the faster.

@@ -42,10 +42,35 @@ _HELD_OUT_ROWS = 500
 _CALIBRATION_STEPS = 7
 _MAX_EPOCHS = 300
 _FEW_EPOCHS = 5
-_MUON_RATE = 4e-3
-_LIGHT_DECAY, _HEAVY_DECAY = 0.05, 0.5
-# Blanks keep rows from being learned by heart, so that less decay has to.
-_BLANKED, _BLANKED_DECAY = 1.0, 0.1
+# Without blanks more decay has to keep rows from being learned by heart.
+_UNBLANKED_DECAY = 0.5
+
+
+@frozen(kw_only=True)
+class _Recipe:
+    """What options stand for when they are left out."""
+
+    matrix_learning_rate: float
+    weight_decay: float
+    blanked: float
+
+    def completed(self, options: ScratchOptions) -> ScratchOptions:
+        """Options with every choice made."""
+        blanked = self.blanked if options.blanked is None else options.blanked
+        decay = self.weight_decay if blanked or not self.blanked else _UNBLANKED_DECAY
+        rate = self.matrix_learning_rate if options.matrix_learning_rate is None else options.matrix_learning_rate
+        return evolve(
+            options,
+            blanked=blanked,
+            weight_decay=decay if options.weight_decay is None else options.weight_decay,
+            matrix_learning_rate=rate,
+        )
+
+
+# Muon learns faster, and learns rows by heart sooner.
+_SHORT = _Recipe(matrix_learning_rate=4e-3, weight_decay=0.05, blanked=0.0)
+_LONG = _Recipe(matrix_learning_rate=0.0, weight_decay=0.3, blanked=0.2)
+_SMALL_TABLE = _Recipe(matrix_learning_rate=0.0, weight_decay=0.1, blanked=1.0)
 
 
 @frozen(kw_only=True)
@@ -60,7 +85,7 @@ class _Setting:
     batch_size: int
     bf16: bool
     state: TrainingState
-    blanked: tuple[float, int] | None = None
+    blank_id: int | None
 
     def new_model(self) -> LlamaForCausalLM:
         torch.manual_seed(self.seed)
@@ -69,7 +94,9 @@ class _Setting:
 
     def shown(self, examples: Examples) -> Examples:
         """Examples as the model is shown them."""
-        return examples if self.blanked is None else BlankedExamples(examples, *self.blanked, self.seed)
+        if self.blank_id is None or not self.options.blanked:
+            return examples
+        return BlankedExamples(examples, self.options.blanked, self.blank_id, self.seed)
 
     def optimizer(self, model: LlamaForCausalLM) -> torch.optim.Optimizer:
         rates = self.options
@@ -80,16 +107,9 @@ class _Setting:
             weight_decay=rates.weight_decay or 0.0,
         )
 
-    def with_optimizer_for(self, epochs: float) -> _Setting:
-        """Muon where the budget is short, for it learns faster, and learns rows by heart sooner."""
-        options = self.options
-        short = epochs <= _FEW_EPOCHS
-        if options.matrix_learning_rate is None:
-            options = evolve(options, matrix_learning_rate=_MUON_RATE if short else 0.0)
-        if options.weight_decay is None:
-            heavy = _HEAVY_DECAY if self.blanked is None else _BLANKED_DECAY
-            options = evolve(options, weight_decay=_LIGHT_DECAY if short else heavy)
-        return evolve(self, options=options)
+    def following(self, recipe: _Recipe) -> _Setting:
+        """The setting with the options completed."""
+        return evolve(self, options=recipe.completed(self.options))
 
 
 def train_scratch(
@@ -129,22 +149,20 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         batch_size=options.batch_size or int(np.clip(len(train) // 40, 16, 256)),
         bf16=options.dtype == "bfloat16",
         state=state,
+        blank_id=None if vocabulary is None else vocabulary.unknown_id,
     )
     setting, step_seconds = _calibrate(setting, train, job)
     state.bf16 = setting.bf16
     validation = (
         None if job.examples.test is None else examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
     )
-    small = prepared.cross_validated and validation is None
-    blanked = (_BLANKED if small else 0.0) if options.blanked is None else options.blanked
-    if blanked and vocabulary is not None:
-        setting = evolve(setting, blanked=(blanked, vocabulary.unknown_id))
-    if small:
-        setting = setting.with_optimizer_for(_MAX_EPOCHS)
+    if prepared.cross_validated and validation is None:
+        setting = setting.following(_SMALL_TABLE)
         course = _cross_validated(setting, train, job)
     else:
         course = state.course() or _budgeted(setting, train, validation, job, step_seconds)
-        setting = setting.with_optimizer_for(course.total_steps * setting.batch_size / len(train))
+        epochs = course.total_steps * setting.batch_size / len(train)
+        setting = setting.following(_SHORT if epochs <= _FEW_EPOCHS else _LONG)
     result = fit(
         FitPlan(train=setting.shown(train), validation=validation, course=course),
         setting.new_model(),

@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-__all__ = ["SPOOLED_BYTES", "BlockWriter", "spooled"]
+__all__ = ["SPOOLED_BYTES", "BlockWriter", "release_freed_memory", "spooled"]
 
 SPOOLED_BYTES = 1 << 20
 """Arrays of at least so many bytes are spooled."""
@@ -74,6 +75,13 @@ class _Spool:
             if self._segment is None or self._segment.free < size:
                 self._segment = _Segment(max(_SEGMENT, size))
             return self._segment, self._segment.reserve(size)
+
+
+def release_freed_memory() -> None:
+    """Have the allocators of Arrow and of Linux's C library give back what they hold of freed arrays."""
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _give_freed_memory_back() -> None:

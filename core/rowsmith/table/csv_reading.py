@@ -16,6 +16,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from rowsmith.errors import DataError
+from rowsmith.spooling import release_freed_memory
 from rowsmith.table.columns import CODED_TEXT, compact, single_array
 from rowsmith.table.encoded import Encoded
 from rowsmith.table.frames import check_names
@@ -175,10 +176,11 @@ def _gathered(batches: Iterable[pa.RecordBatch]) -> list[pa.DictionaryArray]:
         if sum(each.num_rows for each in waiting) >= _GATHERED_ROWS:
             parts.append(_joined(waiting))
             waiting = []
+            release_freed_memory()
     if waiting or not parts:
         parts.append(_joined(waiting))
     arrays = [single_array(pa.chunked_array(list(chunks))) for chunks in zip(*parts, strict=True)]
-    pa.default_memory_pool().release_unused()
+    release_freed_memory()
     return arrays
 
 

@@ -26,6 +26,7 @@ Places = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _MOST_KNOTS = 8_192
+_AT_ONCE = 512
 _NEIGHBOURS = 8
 _PEAK = 3.0
 
@@ -199,24 +200,32 @@ def _middle(low: Places, high: Places) -> Places:
 
 def _knots(axis: Floats, counts: Places, k: int) -> tuple[Floats, Floats]:
     """Rows before each knot, and the knots: means of blocks of rows, and an end on either side."""
-    rows = int(counts.sum())
+    rows, ends = int(counts.sum()), np.cumsum(counts)
     blocks = max(1, min(rows // k, _MOST_KNOTS))
     edges = np.linspace(0, rows, blocks + 1).astype(np.int64)
-    numbers = np.repeat(axis, counts)
-    width = np.diff(edges)
-    shares = np.repeat(width.astype(np.float64), width)
-    means = np.add.reduceat(np.divide(numbers, shares, out=shares), edges[:-1])
-    means = np.maximum.accumulate(means.clip(numbers[edges[:-1]], numbers[edges[1:] - 1]))
-    low, high = _ends(means, numbers)
+    means = np.concatenate([_means(axis, ends, edges[at : at + _AT_ONCE + 1]) for at in range(0, blocks, _AT_ONCE)])
+    first, last = (axis[np.searchsorted(ends, each, side="right")] for each in (edges[:-1], edges[1:] - 1))
+    means = np.maximum.accumulate(means.clip(first, last))
+    low, high = _ends(means, axis, counts)
     at = np.concatenate([[0.0], (edges[:-1] + edges[1:]) / 2, [float(rows)]])
     return at, np.concatenate([[low], means, [high]])
 
 
-def _ends(means: Floats, numbers: Floats) -> tuple[float, float]:
+def _means(axis: Floats, ends: Places, edges: Places) -> Floats:
+    """The mean number of the rows between neighbouring edges."""
+    first, last = np.searchsorted(ends, [edges[0], edges[-1] - 1], side="right")
+    counts = np.diff(ends[first : last + 1].clip(max=edges[-1]), prepend=edges[0])
+    width = np.diff(edges)
+    shares = np.repeat(axis[first : last + 1], counts) / np.repeat(width, width)
+    means: Floats = np.add.reduceat(shares, edges[:-1] - edges[0])
+    return means
+
+
+def _ends(means: Floats, axis: Floats, counts: Places) -> tuple[float, float]:
     """The function's ends, carried on from the knots and never outside the numbers."""
     if len(means) == 1:
-        half = float(np.std(numbers)) * 3**0.5
+        half = float(np.std(np.repeat(axis, counts))) * 3**0.5
         low, high = means[0] - half, means[0] + half
     else:
         low, high = means[0] - (means[1] - means[0]) / 2, means[-1] + (means[-1] - means[-2]) / 2
-    return max(float(low), float(numbers[0])), min(float(high), float(numbers[-1]))
+    return max(float(low), float(axis[0])), min(float(high), float(axis[-1]))

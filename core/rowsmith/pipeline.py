@@ -28,6 +28,7 @@ from rowsmith.interruption import StopRequest
 from rowsmith.inversion import InverseTransforms
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
 from rowsmith.observers import BatchReport, RunInfo
+from rowsmith.provenance import blaming
 from rowsmith.reporting import Reporter
 from rowsmith.seeds import Seeds
 from rowsmith.splitting import split_holdout
@@ -142,7 +143,8 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
     model = _built(context, Kind.MODEL, run.config.model, TableModel)  # type: ignore[type-abstract]
     with run.stage("tokenizing") as detail:
-        prepared = model.prepare(columns, fitted.schema_after)
+        with blaming(model):
+            prepared = model.prepare(columns, fitted.schema_after)
         context = context.evolve(model_schema=prepared.model_schema, metadata=prepared.metadata)
         examples = _assemble(run, prepared, columns)
         detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")
@@ -256,7 +258,8 @@ def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table) -> TrainingE
         registry=run.registry,
         token_store=prepared.token_store,
     )
-    examples = assembler.assemble_training_examples(run.config.training.data_fraction)
+    with blaming(assembler):
+        examples = assembler.assemble_training_examples(run.config.training.data_fraction)
     if not isinstance(examples, TrainingExamples):
         raise PluginContractError(
             f"assembler {type(assembler).__name__} returned a {type(examples).__name__}; "

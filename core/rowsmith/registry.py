@@ -30,6 +30,7 @@ from rowsmith.hookspecs import GROUP, OBSERVERS
 from rowsmith.plugin_loader import Loaded, load_plugins
 from rowsmith.plugin_records import Found, FoundCommand, PluginRecord, PluginStatus
 from rowsmith.plugin_requirements import unmet_requirements
+from rowsmith.provenance import remember
 from rowsmith.targets import import_target, missing_modules
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ class Registry:
         except Exception as exc:
             raise PluginLoadError(f"{kind.words} {found.title} cannot be built: {type(exc).__name__}: {exc}") from exc
         check_contract(kind, component, found)
+        remember(component, f"{kind.words} {found.title}")
         return component
 
     def check_installed(self, kind: Kind, found: Found) -> None:

@@ -31,6 +31,7 @@ from attrs import frozen
 
 from rowsmith.draws import Draws
 from rowsmith.errors import BundleError, PluginContractError
+from rowsmith.provenance import blaming
 from rowsmith.table.schema import TableSchema
 
 __all__ = [
@@ -179,9 +180,10 @@ class FittedTransforms:
             GenerationError: A step has no value left that a column may hold.
         """
         for place, (name, step) in reversed(list(enumerate(self.steps))):
-            result = step.invert(columns, draws, carry.setdefault(f"{place}.{name}", {}))
-            _check_table(f"invert of transform {name!r}", result, step.schema_before, columns.num_rows)
-            columns = result
+            kept = carry.setdefault(f"{place}.{name}", {})
+            with blaming(step):
+                rows, columns = columns.num_rows, step.invert(columns, draws, kept)
+            _check_table(f"invert of transform {name!r}", columns, step.schema_before, rows)
         return columns
 
     def state(self) -> dict[str, Any]:
@@ -242,9 +244,10 @@ def fit_transforms(
     before, steps = schema, []
     for name, transform in transforms:
         fingerprint = _fingerprint(columns)
-        fitted = transform.fit(columns, schema)
-        _check_fitted(name, fitted, schema)
-        result = fitted.apply(columns)
+        with blaming(transform):
+            fitted = transform.fit(columns, schema)
+            _check_fitted(name, fitted, schema)
+            result = fitted.apply(columns)
         if _fingerprint(columns) != fingerprint:
             raise PluginContractError(
                 f"transform {name!r} changed the table it was given; it must build new columns and leave that alone"
@@ -257,8 +260,7 @@ def fit_transforms(
 
 def schema_state(schema: TableSchema) -> dict[str, Any]:
     """A table schema as JSON values."""
-    state: dict[str, Any] = cattrs.unstructure(schema)
-    return state
+    return dict(cattrs.unstructure(schema))
 
 
 def schema_from_state(state: Mapping[str, Any]) -> TableSchema:
@@ -292,8 +294,7 @@ def _check_table(what: str, result: object, schema: TableSchema, rows: int) -> N
 
 def _fingerprint(columns: pa.Table) -> int:
     value = 0
-    for column in columns.columns:
-        for chunk in column.chunks:
-            for buffer in (*chunk.buffers(), *chunk.dictionary.buffers()):
-                value = value if buffer is None else zlib.crc32(buffer, value)
+    for chunk in (chunk for column in columns.columns for chunk in column.chunks):
+        for buffer in (*chunk.buffers(), *chunk.dictionary.buffers()):
+            value = value if buffer is None else zlib.crc32(buffer, value)
     return value

@@ -5,6 +5,7 @@ import attrs
 import pytest
 
 from rowsmith.components import ComponentRef, Kind
+from rowsmith.config import RunConfig
 from rowsmith.errors import (
     AmbiguousComponent,
     ConfigError,
@@ -14,9 +15,11 @@ from rowsmith.errors import (
     PluginLoadError,
     UnknownComponent,
 )
+from rowsmith.generation import EngineBackend, GenerationFailure
 from rowsmith.hookspecs import GROUP
 from rowsmith.plugin_records import PluginStatus
 from rowsmith.registry import Registry
+from rowsmith.testing.fake_engine import FakeEngine
 
 ECHO = """
     import attrs
@@ -385,6 +388,60 @@ def test_a_breach_names_plugin_and_distribution(site, registry):
         "backend 'other' (plugin 'odd', rowsmith-odd 4): odd_plugin:build returned a list, "
         "which lacks initialize, prepare_params, generate, teardown."
     )
+
+
+FAULTY = """
+    from rowsmith import Component, hookimpl
+    from rowsmith.generation import Processor, StoppingPolicy
+
+    class Faulty(Processor, StoppingPolicy):
+        def __call__(self, prompt_number, text):
+            return {answer}
+        def decide(self, progress):
+            return {decision}
+
+    def build(context, options):
+        return Faulty()
+
+    @hookimpl
+    def rowsmith_processors():
+        yield Component(name="faulty", factory="faulty_plugin:build")
+
+    @hookimpl
+    def rowsmith_stopping_policies():
+        yield Component(name="faulty", factory="faulty_plugin:build")
+"""
+GOOD = "__import__('rowsmith.generation').generation.ParsedResponse([{'a': 1}], [], [])"
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "decision", "words"),
+    [
+        (Kind.PROCESSOR, "1 / 0", "None", "ZeroDivisionError"),
+        (Kind.PROCESSOR, "[]", "None", "returned list"),
+        (Kind.STOPPING, GOOD, "1 / 0", "ZeroDivisionError"),
+        (Kind.STOPPING, GOOD, "'enough'", "answered str"),
+    ],
+)
+def test_what_goes_wrong_in_a_call_names_plugin_and_distribution(site, registry, kind, answer, decision, words):
+    source = FAULTY.replace("{answer}", answer).replace("{decision}", decision)
+    site.install("rowsmith-faulty", "3.1", {"faulty": "faulty_plugin"}, {"faulty_plugin": source})
+    found = registry()
+    backend = EngineBackend(
+        RunConfig(),
+        None,
+        engine=FakeEngine(lambda request: "text"),
+        processor=found.build(Kind.PROCESSOR, "faulty", None),
+        policy=lambda: found.build(Kind.STOPPING, "faulty", None),
+        prompt_ids=[1],
+        columns=["a"],
+    )
+    backend.initialize()
+    backend.prepare_params()
+    with pytest.raises(GenerationFailure) as caught:
+        backend.generate()
+    assert words in str(caught.value)
+    assert f"in {kind.words} 'faulty' (plugin 'faulty', rowsmith-faulty 3.1)" in str(caught.value)
 
 
 def test_commands_are_listed(site, registry):

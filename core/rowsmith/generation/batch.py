@@ -21,6 +21,7 @@ from rowsmith.generation.requests import Completion, CompletionBlock, FinishReas
 from rowsmith.generation.responses import check_response, token_shares
 from rowsmith.generation.row_store import RowStore
 from rowsmith.generation.tokens import CountTokens, TokenCounter
+from rowsmith.provenance import blaming
 
 __all__ = ["Batch"]
 
@@ -155,8 +156,9 @@ class Batch:
             GenerationError: Data actions have settled the batch.
         """
         self._check_open()
-        response = self._processor(prompt_number, completion.text)
-        check_response(response, self._processor)
+        with blaming(self._processor):
+            response = self._processor(prompt_number, completion.text)
+            check_response(response, self._processor)
         response.prompt_number = prompt_number
         before = self._counter.seconds
         total = self._counter.total(completion)

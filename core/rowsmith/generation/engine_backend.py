@@ -253,7 +253,10 @@ def _reader(processor: Processor, engine: Engine) -> ColumnReader | None:
 def _failure(error: Exception, results: GenerateJobResults) -> GenerationFailure:
     kind = "" if isinstance(error, RowsmithError) else f"{type(error).__name__}: "
     rows = len(results.df)
-    failure = GenerationFailure(f"generation broke off after {rows} rows, which are kept: {kind}{error}", results)
+    where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    failure = GenerationFailure(
+        f"generation broke off after {rows} rows, which are kept: {kind}{error}{where}", results
+    )
     if isinstance(error, RowsmithError):
         failure.exit_code = type(error).exit_code  # type: ignore[misc]
     return failure

@@ -6,6 +6,7 @@ from rowsmith.errors import ParameterError, PluginContractError
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import PatiencePolicy, Progress, Stop, StoppingPolicy
+from rowsmith.provenance import blaming
 
 __all__ = ["ask", "choose_policy", "stop_over_budget", "stop_without_records"]
 
@@ -33,10 +34,13 @@ def ask(policy: StoppingPolicy | None, progress: Progress) -> Stop | None:
     Raises:
         PluginContractError: It answered neither a decision nor None.
     """
-    answer = None if policy is None else policy.decide(progress)
-    if answer is not None and not isinstance(answer, Stop):
-        name = type(policy).__qualname__
-        raise PluginContractError(f"policy {name} answered {type(answer).__name__}; it must answer Stop or None")
+    if policy is None:
+        return None
+    with blaming(policy):
+        answer = policy.decide(progress)
+        if answer is not None and not isinstance(answer, Stop):
+            name = type(policy).__qualname__
+            raise PluginContractError(f"policy {name} answered {type(answer).__name__}; it must answer Stop or None")
     return answer
 
 

@@ -185,7 +185,7 @@ class RunDirectory:
                 os.replace(partial, final)
                 _flush_directory(folder)
         finally:
-            partial.unlink(missing_ok=True)
+            _remove(partial)
 
     @contextlib.contextmanager
     def writing_folder(self, name: str) -> Iterator[Path]:

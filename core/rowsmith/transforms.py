@@ -180,9 +180,8 @@ class FittedTransforms:
             GenerationError: A step has no value left that a column may hold.
         """
         for place, (name, step) in reversed(list(enumerate(self.steps))):
-            kept = carry.setdefault(f"{place}.{name}", {})
             with blaming(step):
-                rows, columns = columns.num_rows, step.invert(columns, draws, kept)
+                rows, columns = columns.num_rows, step.invert(columns, draws, carry.setdefault(f"{place}.{name}", {}))
             _check_table(f"invert of transform {name!r}", columns, step.schema_before, rows)
         return columns
 

@@ -184,7 +184,7 @@ def result(folder: Path) -> dict[str, Any]:
         "rows": (folder / "synthetic.csv").read_text(),
         "rejected": (folder / "rejected.jsonl").read_text(),
         "figures": {name: value for name, value in metrics["generation"].items() if name not in timed},
-        "files": sorted(path.name for path in folder.iterdir() if path.name != ".lock"),
+        "files": sorted(path.name for path in folder.iterdir() if path.name[0] != "."),
     }
 
 
@@ -223,7 +223,7 @@ def main(root: Path) -> None:
     assert status == 0, told
     expected, count = result(root / "whole"), int((root / "count").read_text())
     problems = {}
-    for fault in ("kill", "ENOSPC", "EACCES"):
+    for fault in ("kill", "ENOSPC"):
         for at in range(1, count + 1):
             folder = root / f"{fault}-{at}"
             shutil.copytree(root / "model", folder)

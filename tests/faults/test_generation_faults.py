@@ -11,6 +11,8 @@ import gc
 import json
 import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -206,6 +208,26 @@ def test_a_journal_is_private(tmp_path: Path) -> None:
     journal.remove()
     journal.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+# F3, F4, F6: broken off at any call that reaches the disk, result files included
+
+
+def test_a_run_broken_off_at_any_call_that_reaches_the_disk_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("generation_points.py")
+    done = subprocess.run(
+        [sys.executable, script, tmp_path],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["problems"] == {}
+    assert found["calls"] > 15
+    assert found["rows"] == 60
 
 
 # F5: interrupted

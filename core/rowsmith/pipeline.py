@@ -195,7 +195,7 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
     )
     backend = _built(context, Kind.BACKEND, run.config.backend, GeneratorBackend)  # type: ignore[type-abstract]
     if isinstance(backend, EngineBackend):
-        backend.journal = journal
+        backend.journal, backend.stop = journal, run.stop
     try:
         with run.stage("loading"):
             backend.initialize()

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Output", "RowMaking"]
 
+_GO_ON = "what was made is kept in the run directory; the same command with --resume goes on after it"
+
 
 @frozen(kw_only=True)
 class Output:
@@ -118,12 +120,16 @@ class RowMaking:
                 run = evolve(self.run, reporter=clock, on_batch=self.rejections)
                 results = pipeline.generate(run, self.bundle, journal)
             except GenerationFailure as failure:
+                if journal.path.exists():
+                    failure.add_note(_GO_ON)
                 if len(failure.results.df):
                     self._write(failure.results, clock.seconds)
                 raise
             outcome = self._write(results, clock.seconds)
             if not outcome.interrupted:
                 journal.remove()
+            elif journal.path.exists():
+                self.run.reporter.note(_GO_ON)
         report = RunReport(
             status=results.status.value,
             rows=len(results.df),
@@ -134,6 +140,11 @@ class RowMaking:
         return outcome
 
     def _write(self, results: GenerateJobResults, seconds: Mapping[str, float]) -> Outcome:
+        # A run that is asked to end meanwhile ends when its rows are where they belong.
+        with self.run.stop.awaited():
+            return self._written(results, seconds)
+
+    def _written(self, results: GenerateJobResults, seconds: Mapping[str, float]) -> Outcome:
         started = time.monotonic()
         schema = self.bundle.table_schema
         spelled = results.columns

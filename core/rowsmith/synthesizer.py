@@ -5,21 +5,20 @@ Nothing is printed and no signal is handled; progress goes to the reporter that 
 
 from __future__ import annotations
 
-import operator
-import os
 import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve
 
-from rowsmith.config import RunConfig, load_config, to_mapping
+from rowsmith.arguments import PathLike, load_settings, no_rows, table_of, whole
+from rowsmith.config import RunConfig
 from rowsmith.config_values import merge
-from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
+from rowsmith.errors import GenerationError, RunDirectoryError
 from rowsmith.reporting import Reporter
 from rowsmith.run_directory import RunDirectory
 from rowsmith.seeds import Seeds
@@ -30,15 +29,13 @@ if TYPE_CHECKING:
 
     from rowsmith.bundle import Bundle
     from rowsmith.generation.results import GenerateJobResults
+    from rowsmith.interruption import StopRequest
     from rowsmith.modelling import TrainingReport
     from rowsmith.pipeline import Run
     from rowsmith.plan import Plan
     from rowsmith.registry import Registry
-    from rowsmith.table import Table
 
 __all__ = ["Synthesizer"]
-
-PathLike = str | os.PathLike[str]
 
 
 class Synthesizer:
@@ -88,7 +85,9 @@ class Synthesizer:
             "training": {} if max_train_time is None else {"max_time": max_train_time},
             **({} if seed is None else {"seed": seed}),
         }
-        self._config = _load(config, merge(sections, {name: value for name, value in arguments.items() if value != {}}))
+        self._config = load_settings(
+            config, merge(sections, {name: value for name, value in arguments.items() if value != {}})
+        )
         self._registry = registry or registry_for(self._config)
         self._reporter = reporter or Reporter()
         self._given_directory = run_directory
@@ -99,6 +98,7 @@ class Synthesizer:
         self._plan: Plan | None = None
         self._results: GenerateJobResults | None = None
         self._samples = 0
+        self._stop: StopRequest | None = None
 
     def __repr__(self) -> str:
         state = "not fitted" if self._bundle is None else f"fitted to {self._bundle.train_rows:,} rows"
@@ -140,11 +140,12 @@ class Synthesizer:
         """
         from rowsmith.jobs import train_job
 
-        source, table = _table(data, self._config)
+        source, table = table_of(data, self._config)
         config = evolve(self._config, data=evolve(self._config.data, source=source))
         directory = self._new_directory()
         run = evolve(self._run(config, directory), resume=self._resume)
-        trained = train_job(run, table, force=self._overwrite)
+        with self._stoppable(run):
+            trained = train_job(run, table, force=self._overwrite)
         self._directory, self._bundle, self._plan = directory, trained.bundle, trained.plan
         self._config, self._samples, self._results = config, 0, None
         # What this object has written it may write again.
@@ -176,12 +177,24 @@ class Synthesizer:
         config = self._sampling_config(n, seed)
         if seed is None:
             self._samples += 1
-        self._results = results = generate(self._run(config, directory), bundle)
+        run = self._run(config, directory)
+        with self._stoppable(run):
+            self._results = results = generate(run, bundle)
         if len(results.df) < config.generation.num_records:
             reason = f": {results.stop_reason}" if results.stop_reason else ""
             message = f"only {len(results.df)} of {config.generation.num_records} rows were made{reason}"
             warnings.warn(message, RuntimeWarning, stacklevel=2)
-        return results.df if len(results.df) else _no_rows(bundle)
+        return results.df if len(results.df) else no_rows(bundle)
+
+    def cancel(self) -> None:
+        """End the ``fit`` or ``sample`` that runs in another thread, soon and in order; nothing runs otherwise.
+
+        ``sample`` returns the rows made so far, with a warning; ``fit`` raises ``Interrupted``. The object
+        can be used again.
+        """
+        stop = self._stop
+        if stop is not None:
+            stop.requested = True
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> None:
         """Save what was learned as a folder; ``rowsmith generate --run-dir`` reads it as well.
@@ -237,6 +250,14 @@ class Synthesizer:
             raise GenerationError("this Synthesizer has learned nothing yet; call fit first")
         return self._bundle
 
+    @contextmanager
+    def _stoppable(self, run: Run) -> Iterator[None]:
+        self._stop = run.stop
+        try:
+            yield
+        finally:
+            self._stop = None
+
     def _run(self, config: RunConfig, directory: RunDirectory) -> Run:
         from rowsmith.pipeline import Run
 
@@ -251,49 +272,11 @@ class Synthesizer:
 
     def _sampling_config(self, n: int | None, seed: int | None) -> RunConfig:
         generation = self._config.generation
-        rows = generation.num_records if n is None else _whole("n", n, 1)
-        chosen = self._next_seed() if seed is None else _whole("seed", seed, 0)
+        rows = generation.num_records if n is None else whole("n", n, 1)
+        chosen = self._next_seed() if seed is None else whole("seed", seed, 0)
         return evolve(self._config, generation=evolve(generation, num_records=rows), seed=chosen)
 
     def _next_seed(self) -> int:
         if self._samples == 0:
             return self._config.seed
         return Seeds(self._config.seed).integer(f"sample.{self._samples}")
-
-
-def _load(config: RunConfig | Mapping[str, Any] | PathLike | None, values: Mapping[str, Any]) -> RunConfig:
-    if isinstance(config, RunConfig):
-        return load_config(values=merge(to_mapping(config), values))
-    if config is None or isinstance(config, Mapping):
-        return load_config(values=merge(config or {}, values))
-    return load_config(Path(config), values=values)
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    try:
-        number = -1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = -1
-    if number < least:
-        raise ParameterError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    return number
-
-
-def _table(data: pd.DataFrame | PathLike, config: RunConfig) -> tuple[str | None, Table | None]:
-    """The name of the file, or the table of a frame."""
-    if isinstance(data, str | os.PathLike):
-        return os.fspath(data), None
-    from rowsmith.table import from_frame
-
-    return None, from_frame(data, types=dict(config.data.types))
-
-
-def _no_rows(bundle: Bundle) -> pd.DataFrame:
-    """A frame of no rows in the right dtypes."""
-    import pandas as pd
-
-    from rowsmith.table import to_frame
-    from rowsmith.table.respelling import spell_frame
-
-    schema = bundle.table_schema
-    return to_frame(spell_frame(pd.DataFrame(columns=list(schema.names)), schema), schema)

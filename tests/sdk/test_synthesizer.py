@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rowsmith.errors import (
     RunDirectoryError,
     UnknownComponent,
 )
+from rowsmith.observers import BatchReport
 from rowsmith.reporting import Reporter
 from rowsmith.result_files import metrics
 from rowsmith_plugins.processors.tabular import TabularProcessor
@@ -76,6 +78,26 @@ def test_rows_are_the_same_when_every_completion_is_read_as_text(
     expected, others = drawn()
     pd.testing.assert_frame_equal(rows, expected)
     assert figures == others
+
+
+def test_a_sample_can_be_cancelled_from_another_thread(frame: pd.DataFrame, tiny: dict[str, Any]) -> None:
+    class Watching(Reporter):
+        def batch(self, report: BatchReport, target: int | None) -> None:
+            if report.total_valid_records > 2_000:
+                begun.set()
+
+    begun = threading.Event()
+    synthesizer = Synthesizer(**tiny, reporter=Watching()).fit(frame)
+    synthesizer.cancel()
+    expected = synthesizer.sample(200, seed=1)
+    thread = threading.Thread(target=lambda: begun.wait(60) and synthesizer.cancel())
+    thread.start()
+    with pytest.warns(RuntimeWarning, match="interrupted"):
+        rows = synthesizer.sample(10_000_000, seed=1)
+    thread.join()
+    pd.testing.assert_frame_equal(rows.head(200), expected)
+    assert 2_000 < len(rows) < 10_000_000
+    pd.testing.assert_frame_equal(synthesizer.sample(200, seed=1), expected)
 
 
 def test_save_and_load(frame: pd.DataFrame, tiny: dict[str, Any], tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from rowsmith.generation.results import GenerateJobResults, GenerationFailure
 from rowsmith.generation.sampling import resolve_sampling
 from rowsmith.generation.stopping import StoppingPolicy
 from rowsmith.generation.tokens import TokenCounter
+from rowsmith.interruption import StopRequest
 from rowsmith.seeds import Seeds
 from rowsmith.vocabulary import Vocabulary
 
@@ -62,11 +63,10 @@ class EngineBackend(GeneratorBackend):
 
     Attributes:
         journal: Where the first ``generate`` keeps its batches, and takes them up from; None keeps none.
-        stopped: Whether the job was asked to end by somebody else than ``cancel``.
+        stop: Whether the run that it works for was asked to end.
     """
 
     journal: GenerationJournal | None = None
-    stopped: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(
         self,
@@ -104,6 +104,7 @@ class EngineBackend(GeneratorBackend):
         self._clock = clock
         self._request_ids = count()
         self._cancelled = threading.Event()
+        self.stop = StopRequest()
         self._params: SamplingParams | None = None
         self._started = False
         self._stopped = True
@@ -228,7 +229,8 @@ class EngineBackend(GeneratorBackend):
             reader=_reader(self._processor, self.engine),
             batch_finished=self.batch_finished,
             journal=journal,
-            stopped=lambda: self._cancelled.is_set() or self.stopped(),
+            stop=self.stop,
+            cancelled=self._cancelled.is_set,
             clock=self._clock,
         )
 

@@ -24,6 +24,7 @@ from rowsmith.generation.journal import GenerationJournal
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.tokens import TokenCounter
+from rowsmith.interruption import Interrupted, StopRequest
 
 __all__ = ["INTERRUPTED", "BatchFinished", "Loop"]
 
@@ -93,7 +94,8 @@ class Loop:
         batch_finished: Told after each batch; what it raises is logged and changes nothing.
         journal: Where finished batches are kept, and where those of a job that was cut off are taken up
             from; None keeps none.
-        stopped: Whether the job was asked to end; looked at after each block.
+        stop: Whether the run was asked to end; looked at after each block.
+        cancelled: Whether the job was; looked at then as well.
         clock: Seconds.
     """
 
@@ -106,7 +108,8 @@ class Loop:
     reader: ColumnReader | None = None
     batch_finished: Callable[[BatchFinished], None] | None = None
     journal: GenerationJournal | None = None
-    stopped: Callable[[], bool] = lambda: False
+    stop: StopRequest = field(factory=StopRequest)
+    cancelled: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
     _asker: Asker = field(init=False)
 
@@ -136,13 +139,14 @@ class Loop:
                 started, read = self.clock(), list[CompletionBlock]()
                 batch = self._new_batch()
                 num_asked = self._fill(batch, batches, read)
-                batches.add_batch(batch)
-                if self.journal is not None:
-                    self.journal.add(
-                        read, num_asked=num_asked, cut_short=batch.cut_short, elapsed=batches.elapsed_seconds
-                    )
-                self._report(batch, batches, started)
-                batch.release(batches.rows)
+                with self.stop.awaited():
+                    batches.add_batch(batch)
+                    if self.journal is not None:
+                        self.journal.add(
+                            read, num_asked=num_asked, cut_short=batch.cut_short, elapsed=batches.elapsed_seconds
+                        )
+                    self._report(batch, batches, started)
+                    batch.release(batches.rows)
         except KeyboardInterrupt:
             _keep(batch, batches)
             batches.interrupt(INTERRUPTED)
@@ -152,8 +156,9 @@ class Loop:
             raise
 
     def _check_stop(self) -> None:
-        if self.stopped():
-            raise KeyboardInterrupt
+        self.stop.check()
+        if self.cancelled():
+            raise Interrupted
 
     def _new_batch(self) -> Batch:
         return Batch(self.processor, count_tokens=self.counter, reader=self.reader)
@@ -185,7 +190,9 @@ class Loop:
         waiting = set(asked)
         with contextlib.closing(self._asker.ask(requests, self.params)) as blocks:
             for block in blocks:
-                self._absorb(block, batch, asked, waiting)
+                # Only the engine is interrupted where it is; what was read is counted as a whole.
+                with self.stop.awaited():
+                    self._absorb(block, batch, asked, waiting)
                 read.append(block)
                 if batches.would_suffice(batch):
                     batch.cut_short = bool(waiting)

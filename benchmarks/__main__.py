@@ -7,12 +7,13 @@ plain-table     training and sampling a table, for several budgets and seeds: sp
 training        tokens a second of a training step, beside its bare matrix products
 sampling        rows a second of sampling a table, beside sharing nothing between rows
 assembly        tokenizing and packing, beside the slow way with one Example at a time
+completions     what follows decoding: ids to columns, inverse transforms, journal, file, beside text
 parsing         writing, decoding and validating records, beside JSON and JSON Schema
 memory          the memory that reading, transforms, tokenizing and packing of a file take
 startup         the time to the first line of help, and to the first training step
 small-tables    few rows: what is learned and what is learned by heart, beside independent columns
 extreme-tables  wide tables, many values, long text: how each run ends
-all             training, assembly, parsing, memory and startup, on generated tables
+all             training, assembly, parsing, completions, memory and startup, on generated tables
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-WITHOUT_TABLE = ("training", "assembly", "parsing", "memory", "startup")
+WITHOUT_TABLE = ("training", "assembly", "parsing", "completions", "memory", "startup")
 NAMES = (*WITHOUT_TABLE, "fidelity", "plain-table", "sampling", "small-tables", "extreme-tables")
 
 

@@ -90,6 +90,12 @@ def test_an_ordinary_tokenizer_packs(census: Path) -> None:
     assert int(tokens.replace(",", "")) > 300
 
 
+def test_completions_are_read_alike_as_columns_and_as_text(census: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("transformers")
+    command.main(["completions", "--table", str(census), "--rows", "60"])
+    assert len(lines(capsys.readouterr().out)) == 8
+
+
 def test_parsing(capsys: pytest.CaptureFixture[str]) -> None:
     command.main(["parsing", "--rows", "60", "--slow-rows", "5"])
     assert len(lines(capsys.readouterr().out)) == 4

@@ -41,7 +41,7 @@ def _to(state: int, *ranges: tuple[int, int]) -> dict[int, int]:
 
 
 def _string() -> ByteAutomaton:
-    text, escape, hex1, hex2, hex3, hex4, last, last2, last3, e0, ed, f0, f4 = range(13)
+    text, escape, hex1, hex2, hex3, low, high, last, last2, last3, e0, ed, f0, f4 = range(14)
     tail = (0x80, 0xBF)
     plain = _to(text, (0x20, 0x21), (0x23, 0x5B), (0x5D, 0x7F))
     leads = (
@@ -55,8 +55,10 @@ def _string() -> ByteAutomaton:
         {ord(character): text for character in '"\\bfnrt'} | {ord("u"): hex1},
         {ord("0"): hex2},
         {ord("0"): hex3},
-        {ord("0"): hex4, ord("1"): hex4},
-        _to(text, (ord("0"), ord("9")), (ord("a"), ord("f"))),
+        {ord("0"): low, ord("1"): high},
+        # Of the first sixteen, five have a short spelling, which is then the canonical one.
+        {ord(digit): text for digit in "01234567bef"},
+        {ord(digit): text for digit in "0123456789abcdef"},
         _to(text, tail),
         _to(last, tail),
         _to(last2, tail),

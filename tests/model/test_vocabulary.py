@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from rowsmith.columnar_tokenizer import build_tokenizer, learn_vocabulary
 from rowsmith.dialect import OTHER, RecordDialect
 from rowsmith.errors import DataError, GenerationError
+from rowsmith.json_text import STRING
 from rowsmith.table.schema import ColumnType
 from rowsmith.token_automaton import build_automaton
 from rowsmith.token_encoding import encode_table
@@ -70,6 +73,13 @@ def test_whatever_the_grammar_allows_is_a_valid_record(made, random):
     text = vocabulary.decode(ids)
     record = dialect.decode(text)
     assert dialect.encode(dialect.spell([record])) == [text]
+
+
+@pytest.mark.parametrize("code", range(32))
+def test_a_control_character_has_one_spelling(code):
+    canonical = json.dumps(chr(code))[1:-1].encode()
+    spellings = {canonical, f"\\u{code:04x}".encode()}
+    assert [spelling for spelling in spellings if STRING.run(0, spelling) == 0] == [canonical]
 
 
 def test_closed_columns_have_contiguous_ids_and_a_slice_each():

@@ -18,7 +18,7 @@ from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 
 __all__ = ["json_schema", "record_regex"]
 
-_STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00[01][0-9a-f])*"'
+_STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u000[0-7bef]|\\u001[0-9a-f])*"'
 _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
 
 

@@ -30,6 +30,9 @@ __all__ = ["ScratchModel", "build", "llama_config"]
 
 # Below this many rows a validation set is too small to tell when to stop, and too dear to leave out.
 CROSS_VALIDATED_ROWS = 2_000
+
+# One cell of a megabyte must not decide the memory of the whole run; longer records are told by the assembler.
+_MOST_TOKENS = 16_384
 # Eager attention is the faster one for short records; its memory grows with the square of their length.
 _LONG_RECORD = 256
 
@@ -136,7 +139,7 @@ class ScratchModel(TableModel):
         store = encode_table(columns, vocabulary, lambda texts: _encode(tokenizer, texts))
         longest = int(store.lengths.max())
         # Text may run longer than any text seen; a column of one token never does.
-        max_length = (longest if vocabulary.closed else longest * 5 // 4) + 2
+        max_length = min(longest if vocabulary.closed else longest * 5 // 4, _MOST_TOKENS) + 2
         tokenizer.model_max_length = max_length
         return PreparedModel(
             model_schema=model_schema,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from rowsmith import Synthesizer
-from rowsmith.errors import DataError
+from rowsmith.errors import DataError, OverlongRecordError
 from rowsmith.table import read_table
 
 from .conftest import TINY
@@ -117,6 +117,18 @@ def test_the_marker_of_unseen_values_is_refused_before_training() -> None:
     frame = pd.DataFrame({"x": cycle(["\x00other", "a"]), "y": cycle([1, 2, 3])})
     with pytest.raises(DataError, match=r"'x' holds .*reserved; change that value"):
         Synthesizer(**TINY).fit(frame)
+
+
+def test_a_megabyte_in_a_cell_is_told_or_left_out() -> None:
+    words = [" ".join(chance.choice(["red", "green", "blue"], 4)) + str(row) for row in range(40)]
+    words[7] = "".join(chance.choice(list("abcdefgh \n"), 1_000_000))
+    frame = pd.DataFrame({"x": words, "y": [1, 2] * 20})
+    with pytest.raises(OverlongRecordError, match="overlong"):
+        Synthesizer(**TINY, data={"holdout": 0}).fit(frame)
+    assembler = {"name": "tabular", "options": {"overlong": "skip"}}
+    settings = {**TINY, "data": {"holdout": 0}, "assembler": assembler}
+    fitted = Synthesizer(**settings).fit(frame)
+    assert fitted.report.steps == 2
 
 
 def test_no_key_leaves_its_dtype() -> None:

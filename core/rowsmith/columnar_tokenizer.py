@@ -78,6 +78,10 @@ def learn_vocabulary(
     return Vocabulary(schema=schema, pieces=single + joined, merges=tuple(merges))
 
 
+_LEARNED = 10_000
+"""The characters of a text that pieces are learned from."""
+
+
 def _learn_merges(
     columns: Iterable[Counter[str]], max_pieces: int, min_rows: int, max_length: int
 ) -> list[tuple[bytes, bytes]]:
@@ -94,7 +98,10 @@ def _learn_merges(
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    texts = (text for column in columns for text, rows in sorted(column.items()) for _ in range(min(rows, 1_000)))
+    # Time grows with the square of a text's length, and one very long text must not decide the pieces.
+    texts = (
+        text[:_LEARNED] for column in columns for text, rows in sorted(column.items()) for _ in range(min(rows, 1_000))
+    )
     tokenizer.train_from_iterator(texts, trainer)
     back = {character: byte for byte, character in _byte_characters().items()}
     pairs = json.loads(tokenizer.to_str())["model"]["merges"]

@@ -119,9 +119,9 @@ def test_the_marker_of_unseen_values_is_refused_before_training() -> None:
         Synthesizer(**TINY).fit(frame)
 
 
-def test_a_megabyte_in_a_cell_is_told_or_left_out() -> None:
+def test_a_cell_of_endless_text_is_told_or_left_out() -> None:
     words = [" ".join(chance.choice(["red", "green", "blue"], 4)) + str(row) for row in range(40)]
-    words[7] = "".join(chance.choice(list("abcdefgh \n"), 1_000_000))
+    words[7] = "".join(chance.choice(list("abcdefgh \n"), 300_000))
     frame = pd.DataFrame({"x": words, "y": [1, 2] * 20})
     with pytest.raises(OverlongRecordError, match="overlong"):
         Synthesizer(**TINY, data={"holdout": 0}).fit(frame)

@@ -51,4 +51,4 @@ def journals(directory: RunDirectory) -> Iterator[Path]:
 def clear_journals(directory: RunDirectory) -> None:
     """Remove what unfinished generations have left."""
     for path in journals(directory):
-        path.unlink(missing_ok=True)
+        directory.discard(path.name)

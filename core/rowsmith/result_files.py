@@ -100,7 +100,7 @@ def clear(directory: RunDirectory, *, model: bool) -> None:
         clear_journals(directory)
     found = existing_result(directory)
     while found is not None:
-        found.unlink()
+        directory.discard(found.name)
         found = existing_result(directory)
     # The plan goes last: it tells what the rest was.
     for name in (METRICS_FILE, REJECTED_FILE, *((CHECKPOINT_FOLDER, BUNDLE_FOLDER, PLAN_FILE) if model else ())):
@@ -186,16 +186,19 @@ def write_output(
 
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=".partial-", suffix=f"-{path.name}")
-    os.close(handle)
+    with explained("write", path):
+        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=".partial-", suffix=f"-{path.name}")
+        os.close(handle)
     partial = Path(name)
     try:
-        yield partial
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
+        with explained("write", path, beside=partial):
+            yield partial
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 class Rejections:

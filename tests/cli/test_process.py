@@ -79,11 +79,14 @@ def _interrupted(
         return running.wait(60), told
 
 
-def test_ctrl_c_keeps_the_rows_so_far(environment: dict[str, str], model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_generation_that_is_to_end_keeps_the_rows_so_far(
+    environment: dict[str, str], model: Path, tmp_path: Path, number: signal.Signals, expected: int
+) -> None:
     output = tmp_path / "out.csv"
-    arguments = ["generate", "--run-dir", str(model), "-n", "50000000", "-o", str(output), "--verbose"]
-    code, told = _interrupted(environment, arguments, "generating:")
-    assert code == 130, told
+    arguments = ["generate", "--run-dir", str(model), "-n", "50000000", "-o", str(output), "--verbose", "--force"]
+    code, told = _interrupted(environment, arguments, "generating:", number)
+    assert code == expected, told
     assert "Traceback" not in told
     assert "interrupted" in told
     rows = output.read_text().splitlines()

@@ -179,6 +179,26 @@ def test_a_finished_job_is_taken_up_without_asking_the_engine(
     assert sum(seen) == expected.num_invalid_records
 
 
+def test_an_interrupt_while_a_job_is_taken_up_loses_nothing_of_it(
+    tmp_path: Path, whole: Path, expected: GenerateJobResults
+) -> None:
+    (tmp_path / "journal").write_bytes(whole.read_bytes())
+    backend = backend_of()
+
+    def ask(finished: BatchFinished) -> None:
+        backend.stop.requested = finished.number == 2
+
+    backend.batch_finished = ask
+    with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
+        first = made(backend, journal)
+    assert (first.stop_reason, len(first.batch_valid_record_fractions)) == ("interrupted", 3)
+    assert (tmp_path / "journal").read_bytes() == whole.read_bytes()
+    backend = backend_of()
+    with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
+        same(made(backend, journal), expected)
+    assert backend.engine.requests == []
+
+
 @pytest.mark.parametrize(("fingerprint", "resume"), [("other", True), ("job", False)])
 def test_another_job_and_one_that_starts_afresh_find_nothing(
     fingerprint: str, resume: bool, tmp_path: Path, whole: Path, expected: GenerateJobResults
@@ -264,10 +284,11 @@ def test_a_full_disk_ends_the_job_with_its_rows_and_the_file_named(
     backend = backend_of()
     with GenerationJournal(tmp_path / "journal", "job") as journal:
         backend.journal = journal
-        with pytest.raises(GenerationFailure, match="--resume") as caught:
+        with pytest.raises(GenerationFailure, match="which are kept") as caught:
             backend.generate(odd)
     assert str(tmp_path / "journal") in str(caught.value)
     assert os.strerror(code) in str(caught.value)
+    assert ("bytes" in str(caught.value)) is (code == errno.ENOSPC)
     assert isinstance(caught.value.__cause__, RunDirectoryError)
     first = caught.value.results
     assert first.df["a"].tolist() == expected.df["a"].tolist()[: len(first.df)]

@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,7 +28,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
-from rowsmith.errors import RunDirectoryError
+from rowsmith.disk_errors import explained
 from rowsmith.generation.requests import CompletionBlock, Decode, FinishReason
 
 __all__ = ["GenerationJournal", "JournalEntry"]
@@ -70,6 +70,7 @@ class GenerationJournal:
         self._resume = resume
         self._file: IO[bytes] | None = None
         self._decode: Decode | None = None
+        self._end = 0
 
     def __enter__(self) -> GenerationJournal:
         return self
@@ -80,8 +81,8 @@ class GenerationJournal:
     def entries(self, decode: Decode | None) -> Generator[JournalEntry]:
         """The batches to take up, oldest first; call it once, before the first ``add``.
 
-        A batch counts as taken up when the next one is asked for; what follows the last of these is cut
-        off when the iterator is closed.
+        A batch counts as taken up when the next one is asked for; what follows the last of these is
+        replaced by what is added.
 
         Args:
             decode: Turns token ids into text.
@@ -90,16 +91,12 @@ class GenerationJournal:
             RunDirectoryError: The file cannot be read or written.
         """
         self._decode = decode
-        with self._explained("read"):
+        with explained("read", self.path):
             file = self._open()
-            end = self._check_job(file)
-            try:
-                while (payload := _read_frame(file)) is not None:
-                    yield _entry(payload, decode)
-                    end = file.tell()
-            finally:
-                file.seek(end)
-                file.truncate()
+            self._end = self._check_job(file)
+            while (payload := _read_frame(file)) is not None:
+                yield _entry(payload, decode)
+                self._end = file.tell()
 
     def add(self, blocks: Sequence[CompletionBlock], *, num_asked: int, cut_short: bool, elapsed: float) -> None:
         """Keep a batch; it is on the disk when this returns.
@@ -114,7 +111,7 @@ class GenerationJournal:
             RunDirectoryError: It cannot be written; the batches before it are whole.
         """
         facts = {"num_asked": num_asked, "cut_short": cut_short, "elapsed_seconds": elapsed}
-        with self._explained("write"):
+        with explained("write", self.path):
             self._append(_payload(blocks, self._decode, facts))
 
     def close(self) -> None:
@@ -127,7 +124,7 @@ class GenerationJournal:
     def remove(self) -> None:
         """Close and delete the file: the job's rows are where they belong."""
         self.close()
-        with self._explained("remove"):
+        with explained("remove", self.path):
             self.path.unlink(missing_ok=True)
 
     def _open(self) -> IO[bytes]:
@@ -146,25 +143,16 @@ class GenerationJournal:
 
     def _append(self, payload: bytes) -> None:
         file = self._open()
-        end = file.tell()
         try:
+            file.seek(self._end)
+            file.truncate()
             _write_all(file, _frame(payload))
             os.fsync(file.fileno())
         except BaseException:
             with contextlib.suppress(OSError):
-                file.seek(end)
-                file.truncate()
+                file.truncate(self._end)
             raise
-
-    @contextlib.contextmanager
-    def _explained(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RunDirectoryError(
-                f"Cannot {doing} {self.path}: {error.strerror or error}. Rows made before are kept: make room and "
-                "run the same command with --resume."
-            ) from error
+        self._end = file.tell()
 
 
 def _frame(payload: bytes) -> bytes:

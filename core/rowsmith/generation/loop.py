@@ -20,7 +20,7 @@ from rowsmith.generation.asking import Asker
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.batches import GenerationBatches
 from rowsmith.generation.columns import ColumnReader
-from rowsmith.generation.journal import GenerationJournal
+from rowsmith.generation.journal import GenerationJournal, JournalEntry
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.tokens import TokenCounter
@@ -173,14 +173,19 @@ class Loop:
             for entry in entries:
                 if batches.finished or entry.num_asked != batches.get_next_num_prompts():
                     return
-                started, batch = self.clock(), self._new_batch()
-                deque(islice(self.request_ids, entry.num_asked), maxlen=0)
-                batch.process_block(entry.block)
-                batch.cut_short = entry.cut_short
-                batches.continue_from(entry.elapsed_seconds)
-                batches.add_batch(batch)
-                self._report(batch, batches, started)
-                batch.release(batches.rows)
+                self._check_stop()
+                with self.stop.awaited():
+                    self._take_up_entry(entry, batches)
+
+    def _take_up_entry(self, entry: JournalEntry, batches: GenerationBatches) -> None:
+        started, batch = self.clock(), self._new_batch()
+        deque(islice(self.request_ids, entry.num_asked), maxlen=0)
+        batch.process_block(entry.block)
+        batch.cut_short = entry.cut_short
+        batches.continue_from(entry.elapsed_seconds)
+        batches.add_batch(batch)
+        self._report(batch, batches, started)
+        batch.release(batches.rows)
 
     def _fill(self, batch: Batch, batches: GenerationBatches, read: list[CompletionBlock]) -> int:
         """Ask for the completions of a batch and read them; how many were asked for."""

@@ -90,7 +90,7 @@ def measure(name: str, folder: Path, arguments: list[str], rows: int) -> list[st
     table = SHAPES[name]()
     source, target = folder / "table.csv", folder / "run"
     table.to_csv(source, index=False)
-    command = [sys.executable, "-m", "rowsmith", "run", str(source), "--run-dir", str(target), "--force"]
+    command = [sys.executable, "-m", "rowsmith.cli", "run", str(source), "--run-dir", str(target), "--force"]
     log = folder / "log.txt"
     started = time.monotonic()
     with log.open("wb") as stream:

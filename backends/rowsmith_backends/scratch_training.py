@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from attrs import evolve, frozen
+from attrs import evolve
 from safetensors import SafetensorError
-from transformers import LlamaForCausalLM
 from transformers.utils import logging
 
 from rowsmith.disk_errors import explained
@@ -23,10 +22,11 @@ from rowsmith.errors import TrainingError
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.run_directory import flush_tree
 from rowsmith_backends.columnwise_llama import ColumnParts, ColumnwiseLlama
-from rowsmith_backends.examples import BlankedExamples, Examples, SomeExamples, examples_of
+from rowsmith_backends.epochs import best_epochs, has_risen
+from rowsmith_backends.examples import Examples, SomeExamples, examples_of
 from rowsmith_backends.fit_plan import Course, FitPlan
+from rowsmith_backends.fit_setting import LONG, SHORT, SMALL_TABLE, Setting
 from rowsmith_backends.fitting import Fit, batch_loss, fit
-from rowsmith_backends.optimizers import joint_optimizer
 from rowsmith_backends.precision import chosen_device, has_fast_bf16
 from rowsmith_backends.training_state import TrainingState
 
@@ -39,77 +39,12 @@ __all__ = ["train_scratch"]
 
 _FOLDS = 4
 _HELD_OUT_ROWS = 500
+_FOLDS_SHARE = 0.6
+_CALIBRATION_SHARE = 0.03
+_TESTED_EPOCHS = 10
 _CALIBRATION_STEPS = 7
 _MAX_EPOCHS = 300
 _FEW_EPOCHS = 5
-# Without blanks more decay has to keep rows from being learned by heart.
-_UNBLANKED_DECAY = 0.5
-
-
-@frozen(kw_only=True)
-class _Recipe:
-    """What options stand for when they are left out."""
-
-    matrix_learning_rate: float
-    weight_decay: float
-    blanked: float
-
-    def completed(self, options: ScratchOptions) -> ScratchOptions:
-        """Options with every choice made."""
-        blanked = self.blanked if options.blanked is None else options.blanked
-        decay = self.weight_decay if blanked or not self.blanked else _UNBLANKED_DECAY
-        rate = self.matrix_learning_rate if options.matrix_learning_rate is None else options.matrix_learning_rate
-        return evolve(
-            options,
-            blanked=blanked,
-            weight_decay=decay if options.weight_decay is None else options.weight_decay,
-            matrix_learning_rate=rate,
-        )
-
-
-# Muon learns faster, and learns rows by heart sooner.
-_SHORT = _Recipe(matrix_learning_rate=4e-3, weight_decay=0.05, blanked=0.0)
-_LONG = _Recipe(matrix_learning_rate=0.0, weight_decay=0.3, blanked=0.2)
-_SMALL_TABLE = _Recipe(matrix_learning_rate=0.0, weight_decay=0.1, blanked=1.0)
-
-
-@frozen(kw_only=True)
-class _Setting:
-    """What stays the same over all fits of one training."""
-
-    config: LlamaConfig
-    parts: ColumnParts | None
-    options: ScratchOptions
-    seed: int
-    device: torch.device
-    batch_size: int
-    bf16: bool
-    state: TrainingState
-    blank_id: int | None
-
-    def new_model(self) -> LlamaForCausalLM:
-        torch.manual_seed(self.seed)
-        made = LlamaForCausalLM(self.config) if self.parts is None else ColumnwiseLlama(self.config, self.parts)
-        return made.to(self.device)
-
-    def shown(self, examples: Examples) -> Examples:
-        """Examples as the model is shown them."""
-        if self.blank_id is None or not self.options.blanked:
-            return examples
-        return BlankedExamples(examples, self.options.blanked, self.blank_id, self.seed)
-
-    def optimizer(self, model: LlamaForCausalLM) -> torch.optim.Optimizer:
-        rates = self.options
-        return joint_optimizer(
-            model,
-            lr=rates.learning_rate,
-            matrix_lr=rates.matrix_learning_rate or 0.0,
-            weight_decay=rates.weight_decay or 0.0,
-        )
-
-    def following(self, recipe: _Recipe) -> _Setting:
-        """The setting with the options completed."""
-        return evolve(self, options=recipe.completed(self.options))
 
 
 def train_scratch(
@@ -140,7 +75,7 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     if len(train) == 0:
         raise TrainingError("there are no training examples: give more rows, or lower training.validation_ratio.")
     vocabulary = prepared.vocabulary
-    setting = _Setting(
+    setting = Setting(
         config=config,
         parts=None if vocabulary is None else ColumnParts.of_wide(vocabulary),
         options=options,
@@ -156,13 +91,15 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     validation = (
         None if job.examples.test is None else examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
     )
-    if prepared.cross_validated and validation is None:
-        setting = setting.following(_SMALL_TABLE)
+    # A training that is taken up goes on as it had begun.
+    begun = bool(state.curves) or state.course() is None
+    if prepared.cross_validated and validation is None and begun and _has_time(setting, train, job, step_seconds):
+        setting = setting.following(SMALL_TABLE)
         course = _cross_validated(setting, train, job)
     else:
         course = state.course() or _budgeted(setting, train, validation, job, step_seconds)
         epochs = course.total_steps * setting.batch_size / len(train)
-        setting = setting.following(_SHORT if epochs <= _FEW_EPOCHS else _LONG)
+        setting = setting.following(SHORT if epochs <= _FEW_EPOCHS else LONG)
     result = fit(
         FitPlan(train=setting.shown(train), validation=validation, course=course),
         setting.new_model(),
@@ -176,7 +113,7 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     return _report(result, course.reason, setting, train, state.seconds)
 
 
-def _calibrate(setting: _Setting, train: Examples, job: TrainingJob) -> tuple[_Setting, float]:
+def _calibrate(setting: Setting, train: Examples, job: TrainingJob) -> tuple[Setting, float]:
     """Choose the precision and measure a step, on throwaway weights.
 
     A fixed number of steps must train the same on a busy machine: nothing is timed then.
@@ -187,13 +124,14 @@ def _calibrate(setting: _Setting, train: Examples, job: TrainingJob) -> tuple[_S
     if job.training.max_steps is not None:
         return (evolve(setting, bf16=has_fast_bf16(setting.device)) if automatic else setting), 0.0
     choices = [True, False] if automatic else [setting.bf16]
-    measured = {bf16: _step_seconds(evolve(setting, bf16=bf16), train) for bf16 in choices}
+    limit = _CALIBRATION_SHARE * (job.training.max_time or 120)
+    measured = {bf16: _step_seconds(evolve(setting, bf16=bf16), train, limit) for bf16 in choices}
     # The shortest step tells precisions apart on a busy machine, the middle one what a step will take.
     fastest = min(measured, key=lambda bf16: min(measured[bf16]))
     return evolve(setting, bf16=fastest), float(np.median(measured[fastest]))
 
 
-def _step_seconds(setting: _Setting, train: Examples) -> list[float]:
+def _step_seconds(setting: Setting, train: Examples, limit: float) -> list[float]:
     model = setting.new_model()
     optimizer = setting.optimizer(model)
     indices = np.arange(setting.batch_size) % len(train)
@@ -205,11 +143,13 @@ def _step_seconds(setting: _Setting, train: Examples) -> list[float]:
         optimizer.step()
         optimizer.zero_grad()
         times.append(time.perf_counter() - start)
+        if len(times) > 1 and sum(times) > limit:
+            break
     return times[1:]
 
 
 def _budgeted(
-    setting: _Setting,
+    setting: Setting,
     train: Examples,
     validation: Examples | None,
     job: TrainingJob,
@@ -237,7 +177,7 @@ def _budgeted(
     )
 
 
-def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob) -> Course:
+def _cross_validated(setting: Setting, train: Examples, job: TrainingJob) -> Course:
     """Find how many epochs help by leaving out some folds, each once."""
     order = job.seeds.generator("folds").permutation(len(train))
     folds = np.array_split(order, min(_FOLDS, len(train)))
@@ -259,7 +199,9 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob) -> Co
         if number < len(curves):
             continue
         kept = np.setdiff1d(order, held_out)
-        left = None if seconds is None else (0.6 * seconds - setting.state.seconds) / (len(folds) - number)
+        left = None if seconds is None else _FOLDS_SHARE * seconds - setting.state.seconds
+        if curves and seconds is not None and left is not None and left < seconds / 10:
+            break
         result = fit(
             FitPlan(
                 train=setting.shown(SomeExamples(train, kept)),
@@ -274,8 +216,12 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob) -> Co
             training=setting.state,
             phase=f"fold {number + 1} of {len(folds)}",
         )
-        curves.append([loss for _, loss in result.curve])
-    epochs = _best_epochs(curves)
+        curve = [loss for _, loss in result.curve]
+        # A fold that ran out of time does not tell more than those before it.
+        if curves and seconds is not None and not has_risen(curve, course.patience):
+            break
+        curves.append(curve)
+    epochs = best_epochs(curves)
     steps = max(1, round(epochs * len(train) / setting.batch_size))
     left = None if seconds is None else seconds - setting.state.seconds
     return evolve(
@@ -285,20 +231,19 @@ def _cross_validated(setting: _Setting, train: Examples, job: TrainingJob) -> Co
         warmup=min(20, steps),
         evaluate_every=0,
         max_seconds=left,
-        reason=f"cross-validation over {len(folds)} folds found {epochs} epochs",
+        reason=f"cross-validation over {len(curves)} fold{'s'[: len(curves) > 1]} found {epochs} epochs",
     )
+
+
+def _has_time(setting: Setting, train: Examples, job: TrainingJob, step_seconds: float) -> bool:
+    """Whether the budget holds so many epochs that rows could be learned by heart."""
+    seconds = _seconds(job)
+    return seconds is None or seconds >= _TESTED_EPOCHS * step_seconds * len(train) / setting.batch_size
 
 
 def _seconds(job: TrainingJob) -> float | None:
     """The time budget; a number of steps has none, whatever the machine."""
     return job.training.max_time if job.training.max_steps is None else None
-
-
-def _best_epochs(curves: list[list[float]]) -> int:
-    shared = min(len(curve) for curve in curves)
-    if shared == 0:
-        return 1
-    return int(np.mean([curve[:shared] for curve in curves], axis=0).argmin()) + 1
 
 
 def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
@@ -310,7 +255,7 @@ def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
         flush_tree(job.directory)
 
 
-def _report(result: Fit, reason: str | None, setting: _Setting, train: Examples, seconds: float) -> TrainingReport:
+def _report(result: Fit, reason: str | None, setting: Setting, train: Examples, seconds: float) -> TrainingReport:
     return TrainingReport(
         steps=result.steps,
         total_steps=result.total_steps,

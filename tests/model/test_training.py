@@ -179,3 +179,11 @@ def test_training_ends_soon_after_the_held_out_loss_stops_falling(tmp_path):
     trained = train(closed_table(400), tmp_path / "model", validation=100, max_steps=4_000)
     assert "held-out loss stopped falling" in trained.report.stop_reason
     assert trained.report.best_step <= trained.report.steps < 2_000
+
+
+def test_a_budget_of_few_epochs_is_not_spent_on_cross_validation(tmp_path):
+    columns = table(**{f"c{number}": ["a", "b"] * 750 for number in range(150)})
+    made = columns, schema(**{f"c{number}": ColumnType.CATEGORICAL for number in range(150)})
+    trained = train(made, tmp_path / "model", max_time=0.2)
+    assert "cross-validation" not in trained.report.stop_reason
+    assert trained.report.steps >= 1

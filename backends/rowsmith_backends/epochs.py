@@ -1,0 +1,29 @@
+"""What cross-validation says about the number of epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["best_epochs", "has_risen"]
+
+
+def best_epochs(curves: Sequence[Sequence[float]]) -> int:
+    """The number of epochs with the lowest mean loss.
+
+    Args:
+        curves: For each fold the held-out loss after each epoch, in nats per token.
+
+    Returns:
+        At least 1; epochs that not all folds reached do not count.
+    """
+    shared = min(len(curve) for curve in curves)
+    if shared == 0:
+        return 1
+    return int(np.mean([curve[:shared] for curve in curves], axis=0).argmin()) + 1
+
+
+def has_risen(curve: Sequence[float], patience: int) -> bool:
+    """Whether a held-out loss has been above its lowest for so many epochs that the lowest is known."""
+    return len(curve) > patience and len(curve) - 1 - int(np.argmin(curve)) >= patience

@@ -1,0 +1,110 @@
+"""What stays the same over all fits of one training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from attrs import evolve, frozen
+from transformers import LlamaForCausalLM
+
+from rowsmith_backends.columnwise_llama import ColumnParts, ColumnwiseLlama
+from rowsmith_backends.examples import BlankedExamples, Examples
+from rowsmith_backends.optimizers import joint_optimizer
+from rowsmith_backends.training_state import TrainingState
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
+
+    from rowsmith_backends.options import ScratchOptions
+
+__all__ = ["LONG", "SHORT", "SMALL_TABLE", "Recipe", "Setting"]
+
+# Without blanks more decay has to keep rows from being learned by heart.
+_UNBLANKED_DECAY = 0.5
+
+
+@frozen(kw_only=True)
+class Recipe:
+    """What options stand for when they are left out.
+
+    Attributes:
+        matrix_learning_rate: As in the options.
+        weight_decay: As in the options.
+        blanked: As in the options.
+    """
+
+    matrix_learning_rate: float
+    weight_decay: float
+    blanked: float
+
+    def completed(self, options: ScratchOptions) -> ScratchOptions:
+        """Options with every choice made."""
+        blanked = self.blanked if options.blanked is None else options.blanked
+        decay = self.weight_decay if blanked or not self.blanked else _UNBLANKED_DECAY
+        rate = self.matrix_learning_rate if options.matrix_learning_rate is None else options.matrix_learning_rate
+        return evolve(
+            options,
+            blanked=blanked,
+            weight_decay=decay if options.weight_decay is None else options.weight_decay,
+            matrix_learning_rate=rate,
+        )
+
+
+# Muon learns faster, and learns rows by heart sooner.
+SHORT = Recipe(matrix_learning_rate=4e-3, weight_decay=0.05, blanked=0.0)
+LONG = Recipe(matrix_learning_rate=0.0, weight_decay=0.3, blanked=0.2)
+SMALL_TABLE = Recipe(matrix_learning_rate=0.0, weight_decay=0.1, blanked=1.0)
+
+
+@frozen(kw_only=True)
+class Setting:
+    """What stays the same over all fits of one training.
+
+    Attributes:
+        config: The model's shape.
+        parts: How the ids are divided, where the loss is to go by columns.
+        options: Rates and shares.
+        seed: Of weights, order and blanks.
+        device: Where to compute.
+        batch_size: Examples a step.
+        bf16: Whether to compute in bfloat16.
+        state: The training that the fits are part of.
+        blank_id: What stands in place of a blanked token; None for no blanks.
+    """
+
+    config: LlamaConfig
+    parts: ColumnParts | None
+    options: ScratchOptions
+    seed: int
+    device: torch.device
+    batch_size: int
+    bf16: bool
+    state: TrainingState
+    blank_id: int | None
+
+    def new_model(self) -> LlamaForCausalLM:
+        """A model of random weights, the same each time."""
+        torch.manual_seed(self.seed)
+        made = LlamaForCausalLM(self.config) if self.parts is None else ColumnwiseLlama(self.config, self.parts)
+        return made.to(self.device)
+
+    def shown(self, examples: Examples) -> Examples:
+        """Examples as the model is shown them."""
+        if self.blank_id is None or not self.options.blanked:
+            return examples
+        return BlankedExamples(examples, self.options.blanked, self.blank_id, self.seed)
+
+    def optimizer(self, model: LlamaForCausalLM) -> torch.optim.Optimizer:
+        """The optimizer of a model."""
+        rates = self.options
+        return joint_optimizer(
+            model,
+            lr=rates.learning_rate,
+            matrix_lr=rates.matrix_learning_rate or 0.0,
+            weight_decay=rates.weight_decay or 0.0,
+        )
+
+    def following(self, recipe: Recipe) -> Setting:
+        """The setting with the options completed."""
+        return evolve(self, options=recipe.completed(self.options))

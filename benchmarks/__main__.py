@@ -13,6 +13,7 @@ memory          the memory that reading, transforms, tokenizing and packing of a
 startup         the time to the first line of help, and to the first training step
 small-tables    few rows: what is learned and what is learned by heart, beside independent columns
 extreme-tables  wide tables, many values, long text: how each run ends
+kills           a run killed at random times or at every write, and resumed
 all             training, assembly, parsing, completions, memory and startup, on generated tables
 """
 
@@ -23,7 +24,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 WITHOUT_TABLE = ("training", "assembly", "parsing", "completions", "memory", "startup")
-NAMES = (*WITHOUT_TABLE, "fidelity", "plain-table", "sampling", "small-tables", "extreme-tables")
+NAMES = (*WITHOUT_TABLE, "fidelity", "plain-table", "sampling", "small-tables", "extreme-tables", "kills")
 
 
 def main(arguments: Sequence[str]) -> int:

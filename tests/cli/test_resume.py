@@ -122,3 +122,59 @@ def test_a_run_that_is_over_is_left_alone(run: Call, tmp_path: Path) -> None:
     output.write_text("half a ro")
     assert run("-o", output, "--resume").exit_code == 0
     assert output.read_bytes() == (tmp_path / "run" / "synthetic.csv").read_bytes()
+
+
+def test_a_folder_in_use_or_not_writable_is_told_before_any_work(run: Call, invoke: Call, table: Path) -> None:
+    from rowsmith.run_directory import RunDirectory
+
+    with RunDirectory(table.parent / "run").lock():
+        taken = run()
+    assert taken.exit_code == 2
+    assert "is in use by process" in taken.stderr
+    for arguments in (("--run-dir", "/proc"), ("--run-dir", table.parent / "new", "-o", "/proc/out.csv")):
+        refused = invoke("run", table, *arguments)
+        assert refused.exit_code == 2, refused.stderr
+        assert "/proc" in refused.stderr
+        assert "reading" not in refused.stderr
+    assert not (table.parent / "new").exists()
+
+
+def test_a_model_that_finds_no_room_is_told_and_the_run_resumed(
+    run: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors import SafetensorError
+    from transformers import PreTrainedModel
+
+    assert run(directory="whole").exit_code == 0
+
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PreTrainedModel, "save_pretrained", full)
+        failed = run()
+    assert failed.exit_code == 2, failed.stderr
+    assert f"Cannot write {tmp_path / 'run' / 'bundle' / 'model'}: No space left on device after" in failed.stderr
+    assert "bytes are free" in failed.stderr
+    assert run("--resume").exit_code == 0
+    for name in ("synthetic.csv", "bundle/model/model.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_damaged_model_is_told(run: Call, invoke: Call, tmp_path: Path) -> None:
+    assert run(command="train").exit_code == 0
+    bundle = tmp_path / "run" / "bundle"
+    for path in [path for path in bundle.rglob("*") if path.is_file()]:
+        whole = path.read_bytes()
+        middle = len(whole) // 2
+        for damaged in (whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :], whole[:-1024], b"", None):
+            if damaged is None:
+                path.unlink()
+            else:
+                path.write_bytes(damaged)
+            refused = invoke("generate", "--run-dir", tmp_path / "run", "-n", "5", "-o", tmp_path / "out.csv")
+            assert refused.exit_code == 2, refused.stderr
+            assert str(bundle) in refused.stderr
+            assert path.name in refused.stderr or path.name == "bundle.json"
+            path.write_bytes(whole)
+    assert invoke("generate", "--run-dir", tmp_path / "run", "-n", "5", "-o", tmp_path / "out.csv").exit_code == 0

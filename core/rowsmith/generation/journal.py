@@ -9,7 +9,7 @@ remember is as it was. It is one file that only grows::
     length, checksum, batch 0 as an Arrow stream
     length, checksum, batch 1 ...
 
-Each batch is on the disk before the next one is asked for. What is not whole at the end is cut off.
+Each batch is on the disk before the one after the next is asked for. What is not whole at the end is cut off.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import struct
 from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,6 +38,8 @@ __all__ = ["GenerationJournal", "JournalEntry"]
 _MAGIC = b"rowsmith generation journal 1\n"
 _HEAD = struct.Struct("<Q16s")
 _REASONS = list(FinishReason)
+
+_logger = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True, eq=False)
@@ -71,6 +75,8 @@ class GenerationJournal:
         self._file: IO[bytes] | None = None
         self._decode: Decode | None = None
         self._end = 0
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rowsmith-journal")
+        self._pending: Future[None] | None = None
 
     def __enter__(self) -> GenerationJournal:
         return self
@@ -99,7 +105,7 @@ class GenerationJournal:
                 self._end = file.tell()
 
     def add(self, blocks: Sequence[CompletionBlock], *, num_asked: int, cut_short: bool, elapsed: float) -> None:
-        """Keep a batch; it is on the disk when this returns.
+        """Keep a batch; it is on the disk when the next call returns, so that nobody waits for the disk.
 
         Args:
             blocks: Its completions.
@@ -108,14 +114,22 @@ class GenerationJournal:
             elapsed: How long the job has taken, in seconds.
 
         Raises:
-            RunDirectoryError: It cannot be written; the batches before it are whole.
+            RunDirectoryError: The batch before could not be written; those before that one are whole.
         """
         facts = {"num_asked": num_asked, "cut_short": cut_short, "elapsed_seconds": elapsed}
         with explained("write", self.path):
-            self._append(_payload(blocks, self._decode, facts))
+            payload = _payload(blocks, self._decode, facts)
+            self._wait()
+            self._pending = self._writer.submit(self._append, payload)
 
     def close(self) -> None:
-        """Close the file; safe to call at any time, any number of times."""
+        """Write what is waiting and close the file; safe to call at any time, any number of times."""
+        try:
+            self._wait()
+        except OSError:
+            # The rows themselves are not lost by that: they are with whoever made them.
+            _logger.warning("the last batch could not be kept in %s", self.path, exc_info=True)
+        self._writer.shutdown()
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):
@@ -126,6 +140,11 @@ class GenerationJournal:
         self.close()
         with explained("remove", self.path):
             self.path.unlink(missing_ok=True)
+
+    def _wait(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
 
     def _open(self) -> IO[bytes]:
         if self._file is None:

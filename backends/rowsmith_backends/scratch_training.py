@@ -95,7 +95,7 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     begun = bool(state.curves) or state.course() is None
     if prepared.cross_validated and validation is None and begun and _has_time(setting, train, job, step_seconds):
         setting = setting.following(SMALL_TABLE)
-        course = _cross_validated(setting, train, job)
+        course = state.course() or _cross_validated(setting, train, job)
     else:
         course = state.course() or _budgeted(setting, train, validation, job, step_seconds)
         epochs = course.total_steps * setting.batch_size / len(train)

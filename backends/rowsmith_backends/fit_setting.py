@@ -53,7 +53,7 @@ class Recipe:
 
 # Muon learns faster, and learns rows by heart sooner.
 SHORT = Recipe(matrix_learning_rate=4e-3, weight_decay=0.05, blanked=0.0)
-LONG = Recipe(matrix_learning_rate=0.0, weight_decay=0.3, blanked=0.2)
+LONG = Recipe(matrix_learning_rate=0.0, weight_decay=0.1, blanked=0.2)
 SMALL_TABLE = Recipe(matrix_learning_rate=0.0, weight_decay=0.1, blanked=1.0)
 
 

@@ -28,8 +28,8 @@ class ScratchOptions:
         matrix_learning_rate: Peak rate of Muon for the matrices inside the blocks; 0 leaves them to AdamW.
             By default 0.004 for budgets of up to five epochs, and 0 for longer ones: Muon learns faster,
             and learns rows by heart sooner.
-        weight_decay: Decoupled weight decay; by default 0.05 for budgets of up to five epochs, 0.3 for longer
-            ones, and 0.1 for tables of fewer than 2,000 rows; or 0.5 where ``blanked`` is set to 0.
+        weight_decay: Decoupled weight decay; by default 0.05 for budgets of up to five epochs and 0.1 for
+            longer ones and small tables, or 0.5 for these where ``blanked`` is set to 0.
         blanked: The largest share of a record's tokens that the model is not shown while it learns to write
             all of them; for each record and step a share is drawn from 0 to it. By default 0 for budgets of
             up to five epochs, 0.2 for longer ones, and 1 for tables of fewer than 2,000 rows. It learns how

@@ -18,6 +18,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.reports import machine, markdown
+from rowsmith.heap import keep_for_reuse
 from rowsmith_backends.examples import ListedExamples
 from rowsmith_backends.fitting import batch_loss
 from rowsmith_backends.optimizers import joint_optimizer
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--steps", type=int, default=15)
     args = parser.parse_args(arguments)
+    keep_for_reuse()  # as a training does
     shape = (args.tokens, args.vocabulary, args.batch)
     ways = {("bare products", dtype, ""): bare_of(*shape, dtype == "bfloat16") for dtype in ("bfloat16", "float32")}
     for dtype in ("bfloat16", "float32"):

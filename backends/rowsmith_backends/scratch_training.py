@@ -19,6 +19,7 @@ from transformers.utils import logging
 
 from rowsmith.disk_errors import explained
 from rowsmith.errors import TrainingError
+from rowsmith.heap import keep_for_reuse
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.run_directory import flush_tree
 from rowsmith_backends.columnwise_llama import ColumnParts, ColumnwiseLlama
@@ -70,6 +71,7 @@ def train_scratch(
 
 def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, options: ScratchOptions) -> TrainingReport:
     logging.disable_progress_bar()
+    keep_for_reuse()
     state = TrainingState.of(job)
     train = examples_of(job.examples.train, prepared.metadata.pad_token_id or 0)
     if len(train) == 0:

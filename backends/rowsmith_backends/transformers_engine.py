@@ -15,6 +15,7 @@ from rowsmith.bundle_safety import check_checkpoint
 from rowsmith.draws import Draws
 from rowsmith.errors import BundleError, GenerationError
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, FinishReason, SamplingParams
+from rowsmith.heap import keep_for_reuse
 from rowsmith.token_automaton import TokenAutomaton, build_automaton
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.columnar_decoding import Decoded, Sampling, decode_records
@@ -72,6 +73,7 @@ class TransformersEngine(Engine):
             GenerationError: There is no such device.
         """
         check_checkpoint(self.directory)
+        keep_for_reuse()
         model, self._tokenizer = self._loaded()
         try:
             device = chosen_device(self.device)

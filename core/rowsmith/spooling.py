@@ -8,26 +8,24 @@ folder for temporary files (``TMPDIR``). Where that is full or read-only, arrays
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import tempfile
 import threading
 import weakref
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-__all__ = ["SPOOLED_BYTES", "BlockWriter", "release_freed_memory", "spooled"]
+from rowsmith.heap import give_back
+
+__all__ = ["SPOOLED_BYTES", "BlockWriter", "spooled"]
 
 SPOOLED_BYTES = 1 << 20
 """Arrays of at least so many bytes are spooled."""
 
 _SEGMENT = 1 << 26
 _ALIGNMENT = 64
-_MMAP_THRESHOLD = -3
 
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
@@ -71,23 +69,10 @@ class _Spool:
     def reserve(self, size: int) -> tuple[_Segment, int]:
         with self._lock:
             if self._segment is None:
-                _give_freed_memory_back()
+                give_back(SPOOLED_BYTES)
             if self._segment is None or self._segment.free < size:
                 self._segment = _Segment(max(_SEGMENT, size))
             return self._segment, self._segment.reserve(size)
-
-
-def release_freed_memory() -> None:
-    """Have the allocators of Arrow and of Linux's C library give back what they hold of freed arrays."""
-    pa.default_memory_pool().release_unused()
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def _give_freed_memory_back() -> None:
-    """Keep the C library of Linux from holding on to large arrays that are freed, once a table is large."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, SPOOLED_BYTES)
 
 
 _spool = _Spool()

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from rowsmith.errors import DataError
-from rowsmith.spooling import release_freed_memory
+from rowsmith.heap import release_freed_memory
 from rowsmith.table.columns import CODED_TEXT, compact, single_array
 from rowsmith.table.encoded import Encoded
 from rowsmith.table.frames import check_names

@@ -1,0 +1,42 @@
+"""What the C library of Linux does with memory that was freed; on other systems all of this does nothing.
+
+A large block that is asked for anew from the system comes as pages that must be cleared one by one. That is right
+for the arrays of a large table, which should be given back when they are freed, and wrong for the tensors of a
+training step, which are freed and wanted again a thousand times a second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from contextlib import suppress
+
+import pyarrow as pa
+
+__all__ = ["give_back", "keep_for_reuse", "release_freed_memory"]
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+# The most that the library allows for the latter.
+_LARGEST_THRESHOLD = 32 << 20
+
+
+def give_back(size: int) -> None:
+    """Have blocks of at least ``size`` bytes given back to the system when they are freed."""
+    _set(_MMAP_THRESHOLD, size)
+
+
+def keep_for_reuse() -> None:
+    """Have freed blocks kept and used again."""
+    _set(_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+    _set(_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def release_freed_memory() -> None:
+    """Have the allocators of Arrow and of the C library give back what they hold of freed arrays."""
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _set(parameter: int, value: int) -> None:
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(parameter, value)

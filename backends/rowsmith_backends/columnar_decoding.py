@@ -30,7 +30,7 @@ __all__ = ["Decoded", "Sampling", "decode_records"]
 _CELLS_AT_ONCE = 1 << 23
 # Keys and values of the nodes of one step, in bytes.
 _CACHE_BYTES = 1 << 29
-_WORTH_SHARING = 0.8
+_WORTH_SHARING = 0.5
 
 
 @frozen(kw_only=True)

@@ -156,7 +156,8 @@ class LlamaSteps:
         longest = self.model.config.max_position_embeddings
         places = torch.arange(longest, device=self.model.device).unsqueeze(0)
         cos, sin = self.model.model.rotary_emb(torch.empty(0, device=self.model.device), places)
-        return cos[0], sin[0]
+        half = sin.shape[-1] // 2
+        return cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
 
     @property
     def device(self) -> torch.device:
@@ -202,20 +203,22 @@ class LlamaSteps:
     ) -> torch.Tensor:
         nodes, tokens, _ = hidden.shape
         heads, width = keys.shape[1], keys.shape[3]
-        joined = F.linear(hidden, block.attention).view(nodes, tokens, 3, heads, width)
-        query, key, value = joined.permute(2, 0, 3, 1, 4)
+        joined = F.linear(hidden, block.attention).view(nodes, tokens, 3, heads, width).transpose(1, 3)
         stop = start + tokens
-        keys[:, :, start:stop] = self._rotated(key, start, stop)
-        values[:, :, start:stop] = value
+        turned = self._rotated(joined[:, :, :2], start, stop)
+        keys[:, :, start:stop] = turned[:, :, 1]
+        values[:, :, start:stop] = joined[:, :, 2]
         mixed = F.scaled_dot_product_attention(
-            self._rotated(query, start, stop), keys[:, :, :stop], values[:, :, :stop], is_causal=tokens > 1
+            turned[:, :, 0], keys[:, :, :stop], values[:, :, :stop], is_causal=tokens > 1
         )
         return mixed.transpose(1, 2).reshape(nodes, tokens, heads * width)
 
     def _rotated(self, heads: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Queries and keys, ``[nodes, heads, ..., tokens, width]``, turned to their places."""
         cos, sin = (angles[start:stop] for angles in self.rotary)
         left, right = heads.chunk(2, dim=-1)
-        return (heads * cos + torch.cat([-right, left], dim=-1) * sin).to(self.dtype)
+        # The sine of the left half is negative, so that the halves need only change places.
+        return torch.addcmul(heads * cos, torch.cat([right, left], dim=-1), sin).to(self.dtype)
 
     def logits(self, hidden: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Logits of a slice of the ids."""

@@ -81,6 +81,7 @@ def _model_column(columns: pa.Table, column: ColumnSchema, max_values: int) -> M
         values=tuple(chosen[i] for i in order),
         spellings=column.spellings,
         other=bool((counts > 0).sum() > max_values),
+        timing=column.timing,
     )
 
 

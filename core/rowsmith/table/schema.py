@@ -28,6 +28,8 @@ __all__ = [
     "Source",
     "Storage",
     "TableSchema",
+    "Timing",
+    "TimingRole",
 ]
 
 
@@ -98,6 +100,35 @@ class Storage:
     delimiter: str = ","
 
 
+class TimingRole(enum.StrEnum):
+    """What a column tells of where a record stands in its group."""
+
+    STEP = "step"
+    PLACE = "place"
+    MONTH = "month"
+    DAY = "day"
+    WEEKDAY = "weekday"
+    HOUR = "hour"
+    MINUTE = "minute"
+
+
+@frozen(kw_only=True)
+class Timing:
+    """How a column tells where a record stands in its group.
+
+    A *step* says how far a record is from the one before it; it is null in the first record of each group, and
+    only there. A *place* says where it is. The parts of the calendar follow from the place.
+
+    Attributes:
+        role: Which of them.
+        amounts: Steps and places only: each label, and the distance or the place that it stands for, in the order
+            column's unit (for date-times, seconds since 1970 without a zone).
+    """
+
+    role: TimingRole
+    amounts: tuple[tuple[str, float], ...] = ()
+
+
 @frozen(kw_only=True)
 class ColumnSchema:
     """One column of a table.
@@ -117,6 +148,7 @@ class ColumnSchema:
             ``%-I`` have no leading zero, and a zone stands as literal text such as ``Z``.
         spellings: Booleans only: the text of false and of true.
         storage: How values are handed back.
+        timing: What it tells of where a record stands in its group; None for ordinary columns.
     """
 
     name: str
@@ -129,6 +161,7 @@ class ColumnSchema:
     datetime_format: str | None = None
     spellings: tuple[str, str] | None = None
     storage: Storage = field(factory=Storage)
+    timing: Timing | None = None
 
     @property
     def json_kind(self) -> JsonKind:
@@ -179,6 +212,7 @@ class ModelColumn:
         scale: Open numbers only: digits after the point of every value; None for any number.
         spellings: Booleans only: the text of false and of true in the spelled table; None for
             ``false`` and ``true``, or what ``values`` says.
+        timing: What it tells of where a record stands in its group; None for ordinary columns.
     """
 
     name: str
@@ -189,6 +223,7 @@ class ModelColumn:
     integral: bool = False
     scale: int | None = None
     spellings: tuple[str, str] | None = None
+    timing: Timing | None = None
 
     @property
     def closed(self) -> bool:
@@ -206,6 +241,12 @@ class ModelSchema:
     def names(self) -> tuple[str, ...]:
         """Column names in order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def step(self) -> ModelColumn | None:
+        """The column of steps between the records of a group; None when records stand alone."""
+        timed = (column for column in self.columns if column.timing is not None)
+        return next((column for column in timed if column.timing.role is TimingRole.STEP), None)  # type: ignore[union-attr]
 
     def __iter__(self) -> Iterator[ModelColumn]:
         return iter(self.columns)

@@ -138,7 +138,7 @@ def assembler_for(config: RunConfig) -> ComponentRef:
     options = chosen.options if isinstance(chosen, ComponentRef) else {}
     if config.time_series.is_timeseries:
         return ComponentRef(name="sequential", options=options)
-    if config.data.group_training_examples_by is not None:
+    if config.grouped:
         return ComponentRef(name="grouped", options=options)
     return ComponentRef(name="tabular", options=options)
 

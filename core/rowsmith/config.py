@@ -82,6 +82,18 @@ class RunConfig:
     plugins: PluginsConfig = field(factory=PluginsConfig)
     seed: int = field(default=0, validator=between(0, 2**64 - 1))
 
+    @property
+    def grouped(self) -> bool:
+        """Whether rows belong to groups or to series, and are learned and made as such."""
+        return bool(self.data.group_columns) or self.time_series.is_timeseries
+
+    @property
+    def order_column(self) -> str | None:
+        """The column by which the rows of a group follow each other; None keeps the table's order."""
+        if self.time_series.is_timeseries:
+            return self.time_series.timestamp_column
+        return self.data.order_training_examples_by
+
 
 def load_config(
     path: str | Path | None = None,

@@ -71,6 +71,19 @@ def _not_empty(instance: object, attribute: Any, value: str | None) -> None:
         raise ValueError("cannot be empty; leave it out or write null")
 
 
+def _check_columns(instance: object, attribute: Any, value: str | tuple[str, ...] | None) -> None:
+    names = (value,) if isinstance(value, str) else value
+    if names is None:
+        return
+    if not all(names):
+        raise ValueError("cannot be empty; leave it out or write null")
+    if not names:
+        raise ValueError("the list is empty; name a column, or write null")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(map(repr, twice))} stands there more than once; name each column once")
+
+
 def _check_holdout(instance: object, attribute: Any, value: float | int | str) -> None:
     if isinstance(value, str):
         if not value.strip() or _is_numeric(value):
@@ -123,7 +136,7 @@ class DataConfig:
 
     Attributes:
         source: The file to read; None when a DataFrame is given.
-        group_training_examples_by: The column whose values belong together.
+        group_training_examples_by: The column whose equal values make rows a group, or several such columns.
         order_training_examples_by: The column that orders the rows of a group.
         holdout: Rows kept away for evaluation: a share below 1, a number of rows, or a file of rows.
         max_holdout: The most rows a share may hold out.
@@ -131,11 +144,17 @@ class DataConfig:
     """
 
     source: str | None = field(default=None, validator=_not_empty)
-    group_training_examples_by: str | None = field(default=None, validator=_not_empty)
+    group_training_examples_by: str | tuple[str, ...] | None = field(default=None, validator=_check_columns)
     order_training_examples_by: str | None = field(default=None, validator=_not_empty)
     holdout: float | int | str = field(default=0.05, validator=_check_holdout)
     max_holdout: int = field(default=2000, validator=between(0, _MOST))
     types: Mapping[str, str] = field(factory=dict, validator=_check_types)
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """The columns whose equal values make rows a group; empty when rows stand alone."""
+        named = self.group_training_examples_by
+        return (named,) if isinstance(named, str) else named or ()
 
 
 @frozen(kw_only=True)
@@ -183,7 +202,8 @@ class GenerationConfig:
     """How rows are sampled and when sampling gives up.
 
     Attributes:
-        num_records: How many rows to make.
+        num_records: How many rows to make; of grouped tables, whole groups until there are as many.
+        num_groups: How many groups to make, whatever their rows; None goes by ``num_records``.
         temperature: 1 samples what was learned, below 1 the likelier, 0 the likeliest.
         top_p: The share of probability that is sampled from; 1 is all of it.
         patience: Bad batches in a row before generation stops.
@@ -192,6 +212,7 @@ class GenerationConfig:
     """
 
     num_records: int = field(default=1000, validator=between(1, _MOST))
+    num_groups: int | None = field(default=None, validator=between(1, _MOST))
     temperature: float = field(default=1.0, validator=_check_temperature)
     top_p: float = field(default=1.0, validator=between(0.0001, 1))
     patience: int = field(default=3, validator=between(1, _MOST))

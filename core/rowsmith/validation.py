@@ -155,15 +155,11 @@ def _references(config: RunConfig, names: Sequence[str]) -> Iterator[tuple[Kind,
         elif isinstance(value, tuple):
             for place, ref in enumerate(value):
                 yield kind, f"{name}[{place}]", ref
-        elif name == "assembler" and name in names and _is_sequenced(config):
+        elif name == "assembler" and name in names and config.grouped:
             # Plain tables are assembled by a bundled plugin; the choice for others may not be there.
             from rowsmith.assembly import assembler_for
 
             yield kind, name, assembler_for(config)
-
-
-def _is_sequenced(config: RunConfig) -> bool:
-    return config.time_series.is_timeseries or config.data.group_training_examples_by is not None
 
 
 def _component_errors(registry: Registry, kind: Kind, path: str, ref: ComponentRef) -> Iterator[RowsmithError]:

@@ -34,7 +34,7 @@ checkpoint_every: 15.0}
 backend: transformers            # vllm | remote | timeseries | a plugin's
 processor: auto
 stopping: patience
-generation: {num_records: 1000, temperature: 1.0, top_p: 1.0, patience: 3, \
+generation: {num_records: 1000, num_groups: null, temperature: 1.0, top_p: 1.0, patience: 3, \
 invalid_fraction_threshold: 0.8, constrained: true}
 evaluation: auto
 plugins: {require: [], disable: []}
@@ -104,8 +104,8 @@ training: {max_time: soon, validation_ratio: .nan}
         "  unknown option 'trainig', did you mean 'training'? (line 9)\n"
         "  unknown option 'hold_out', did you mean 'holdout'? @ data (line 4)\n"
         "  expected text, got a list @ data.source (line 2)\n"
-        "  expected text, got false; unquoted yes, no, on, off, true and false are not text: put the word in quotes"
-        " @ data.group_training_examples_by (line 3)\n"
+        "  expected text or a list, got false; unquoted yes, no, on, off, true and false are not text: put the word in"
+        " quotes @ data.group_training_examples_by (line 3)\n"
         "  expected auto or a component's name, or a mapping with name and options, got 3 @ assembler (line 10)\n"
         "  must be a finite number, got nan @ training.validation_ratio (line 12)\n"
         "  'auto' is not possible here; write the name of a component @ backend (line 11)\n"
@@ -272,7 +272,7 @@ CONFIGS = st.builds(
     data=st.builds(
         DataConfig,
         source=st.none() | TEXT,
-        group_training_examples_by=st.none() | TEXT,
+        group_training_examples_by=st.none() | TEXT | st.lists(TEXT, min_size=1, unique=True).map(tuple),
         holdout=st.floats(0, 0.99) | st.integers(0, 10**9) | st.just("rows.csv"),
         types=st.dictionaries(st.text(), st.sampled_from(["integer", "text"])),
     ),

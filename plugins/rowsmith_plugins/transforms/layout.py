@@ -45,6 +45,6 @@ def unique_name(name: str, taken: set[str]) -> str:
 
 
 def grouping(context: BuildContext) -> tuple[str, ...]:
-    """The column by which the run groups its rows, if any: its values must stay what they are."""
-    name = context.config.data.group_training_examples_by
-    return () if name is None else (name,)
+    """The columns by which the run groups its rows, if any: their values must stay what they are."""
+    named = context.config.data.group_training_examples_by
+    return (named,) if isinstance(named, str) else named or ()

@@ -1,10 +1,11 @@
-"""Sampling records from a causal language model under a token automaton.
+"""Sampling records, or groups of records, from a causal language model under a token automaton.
 
 Rows move together, one token a step, as the leaves of a tree: rows that have begun with the same tokens
 share a node, and the model computes a node once. A tree of more nodes than one step should take is cut
-between nodes, and its parts go on one after the other. Where every node is in the same state, and its
-allowed ids are contiguous, only that slice of the output layer is computed; so constrained sampling of a
-table without open columns is exact and cheap.
+between nodes, and its parts go on one after the other. Where every node is in the same state only the part of
+the output layer that holds its ids is computed; so constrained sampling of a table without open columns is
+exact and cheap. Tokens that leave no choice, such as where the clock of a group stands, are not asked for: the
+model reads them together with the next one that is.
 
 Draws come by inverse CDF from uniforms keyed by (seed, row, position): a row depends neither on what else
 is in its batch nor on where the tree is cut, rounding of the matrix products aside.
@@ -18,13 +19,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from rowsmith.draws import Draws
+from rowsmith.group_clock import GroupClock
 from rowsmith.token_automaton import TokenAutomaton
 from rowsmith_backends.decoding_steps import Steps
 
-__all__ = ["Decoded", "Sampling", "decode_records"]
+__all__ = ["Beginning", "Decoded", "Sampling", "decode_records"]
 
 # Cells of a table of cumulative chances that are drawn from at once: 64 MiB in double precision.
 _CELLS_AT_ONCE = 1 << 23
@@ -41,6 +43,7 @@ class Sampling:
         temperature: Divides the logits; 0 takes the likeliest token.
         top_p: Keeps the likeliest tokens whose mass reaches this share.
         max_tokens: The most tokens of one completion; a constrained record is closed in time.
+        max_records: The most records of one completion; None leaves it to the model.
         constrained: Whether the automaton masks the logits.
         max_nodes: The most nodes of one step of the model.
     """
@@ -48,6 +51,7 @@ class Sampling:
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int
+    max_records: int | None = None
     constrained: bool = True
     max_nodes: int = 2_048
 
@@ -60,13 +64,28 @@ class Decoded:
         rows: ``[rows]`` int64, which rows of ``draws`` these are.
         ids: ``[rows, tokens]`` int32, right padded with the pad id.
         lengths: ``[rows]`` int32; EOS is counted.
-        finished: ``[rows]`` whether EOS came before the limit.
+        finished: ``[rows]`` whether the end came before the limit of tokens.
     """
 
     rows: npt.NDArray[np.int64]
     ids: npt.NDArray[np.int32]
     lengths: npt.NDArray[np.int32]
     finished: npt.NDArray[np.bool_]
+
+
+@frozen(kw_only=True)
+class Beginning:
+    """What a completion goes on from.
+
+    Attributes:
+        prompt: The ids before the completion, whole records among them.
+        records: Those of them that are records.
+        forced: First ids of the completion, given instead of drawn.
+    """
+
+    prompt: tuple[int, ...]
+    records: tuple[int, ...] = ()
+    forced: tuple[int, ...] = ()
 
 
 @define(eq=False)
@@ -79,6 +98,8 @@ class _Tree:
         slots: ``[nodes]`` where in the memory the past of each node is; None where each has its own, in order.
         inputs: ``[nodes, tokens]`` ids that the model has not read.
         states: ``[nodes]`` automaton states.
+        records: ``[nodes]`` whole records so far.
+        clock: ``[nodes]`` where in its group the newest record stands; NaN before the first one does.
         rows: ``[rows]`` row numbers, in the order of their nodes.
         nodes: ``[rows]`` the node of each row, ascending.
     """
@@ -88,6 +109,8 @@ class _Tree:
     slots: npt.NDArray[np.int64] | None
     inputs: npt.NDArray[np.int64]
     states: npt.NDArray[np.int32]
+    records: npt.NDArray[np.int64]
+    clock: npt.NDArray[np.float64]
     rows: npt.NDArray[np.int64]
     nodes: npt.NDArray[np.int64]
 
@@ -127,14 +150,7 @@ def _choose(logits: torch.Tensor, nodes: torch.Tensor, uniforms: torch.Tensor, s
     return torch.minimum(chosen - nodes * width, last[nodes])
 
 
-def _allowed(automaton: TokenAutomaton, states: npt.NDArray[np.int32], left: int) -> npt.NDArray[np.bool_]:
-    """``[nodes, tokens]``: what may come, so that the record still ends within ``left`` tokens."""
-    following = automaton.next_state[states]
-    allowed = following >= 0
-    in_time = allowed & (automaton.to_done[following] < left)
-    # A limit below the shortest record cannot be kept: such rows are cut off instead.
-    feasible = in_time.any(axis=1, keepdims=True)
-    return np.where(feasible, in_time, allowed)
+Choices = slice | npt.NDArray[np.int64]
 
 
 @frozen(kw_only=True, eq=False)
@@ -143,22 +159,34 @@ class _Decoder:
 
     steps: Steps
     automaton: TokenAutomaton
+    clock: GroupClock | None
     draws: Draws
     sampling: Sampling
     eos: int
 
-    def root(self, prefix: Sequence[int], forced: Sequence[int]) -> _Tree:
-        """All rows in one node."""
-        count = len(self.draws)
+    def root(self, beginnings: Sequence[Beginning], nodes: npt.NDArray[np.int64]) -> _Tree:
+        """All rows, each in the node of its beginning."""
+        places = [self._place(beginning) for beginning in beginnings]
         return _Tree(
-            position=len(forced),
-            memory=self.steps.empty(1),
+            position=len(beginnings[0].forced),
+            memory=self.steps.empty(len(beginnings)),
             slots=None,
-            inputs=np.array([[*prefix, *forced]]),
-            states=np.array([self.automaton.run(self.automaton.start, forced)], dtype=np.int32),
-            rows=np.arange(count),
-            nodes=np.zeros(count, dtype=np.int64),
+            inputs=np.array([[*beginning.prompt, *beginning.forced] for beginning in beginnings]),
+            states=np.array([state for state, _ in places], dtype=np.int32),
+            records=np.zeros(len(beginnings), dtype=np.int64),
+            clock=np.array([clock for _, clock in places]),
+            rows=np.arange(len(nodes)),
+            nodes=nodes,
         )
+
+    def _place(self, beginning: Beginning) -> tuple[int, float]:
+        """State and clock after a beginning."""
+        automaton, clock = self.automaton, np.array([np.nan])
+        ids = [*beginning.records, *beginning.forced]
+        goes_on = self.clock is not None and bool(ids) and not np.isnan(self.clock.steps[ids[0]])
+        for token in ids:
+            clock = self._moved(clock, np.array([token]))
+        return automaton.run(automaton.end if goes_on else automaton.start, ids), float(clock[0])
 
     def fits(self, tree: _Tree) -> bool:
         """Whether one step can take the tree."""
@@ -176,42 +204,79 @@ class _Decoder:
 
     def step(self, tree: _Tree) -> tuple[npt.NDArray[np.int64], _Tree]:
         """The next token of each row, and the tree after it; rows that ended are still there."""
-        if self.sampling.constrained and (tree.states == self.automaton.end).all():
-            tokens = np.full(len(tree.rows), self.eos, dtype=np.int64)  # nothing else may come: no need to ask
-        else:
-            if tree.slots is not None:
-                slots = torch.from_numpy(tree.slots).to(self.steps.device)
-                tree.memory, tree.slots = self.steps.select(tree.memory, slots), None
-            inputs = torch.from_numpy(tree.inputs).to(self.steps.device)
-            tokens = self._draw(self.steps.read(tree.memory, inputs), tree)
+        forced = self._forced(tree)
+        if (forced >= 0).all():
+            tokens = forced[tree.nodes]
+            return tokens, self._followed(tree, forced, np.hstack([tree.inputs, forced[:, None]]))
+        if tree.slots is not None:
+            slots = torch.from_numpy(tree.slots).to(self.steps.device)
+            tree.memory, tree.slots = self.steps.select(tree.memory, slots), None
+        inputs = torch.from_numpy(tree.inputs).to(self.steps.device)
+        tokens = self._draw(self.steps.read(tree.memory, inputs), tree, forced)
         return tokens, self._grown(tree, tokens)
 
-    def _draw(self, hidden: torch.Tensor, tree: _Tree) -> npt.NDArray[np.int64]:
-        start, stop = self._slice(tree)
-        at_once = max(1, _CELLS_AT_ONCE // (stop - start))
+    def _forced(self, tree: _Tree) -> npt.NDArray[np.int64]:
+        """``[nodes]`` the id that must come; -1 where there is a choice."""
+        if not self.sampling.constrained:
+            return np.full(len(tree.states), -1, dtype=np.int64)
+        forced = self.automaton.only[tree.states].astype(np.int64)
+        for column in self.clock.columns if self.clock is not None else ():
+            known = (tree.states == self.automaton.entries[column]) & ~np.isnan(tree.clock)
+            if known.any() and self.clock is not None:
+                forced[known] = self.clock.ids(column, tree.clock[known])
+        return forced
+
+    def _draw(self, hidden: torch.Tensor, tree: _Tree, forced: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        choices = self._choices(tree)
+        ids = choices if isinstance(choices, slice) else torch.from_numpy(choices).to(hidden.device)
+        width = choices.stop - choices.start if isinstance(choices, slice) else len(choices)
+        at_once = max(1, _CELLS_AT_ONCE // width)
         uniforms = torch.from_numpy(self.draws.take(tree.rows).uniform(tree.position)).to(hidden.device)
         nodes = torch.from_numpy(tree.nodes).to(hidden.device)
         chosen = []
         for low in range(0, len(tree.states), at_once):
             high = min(low + at_once, len(tree.states))
-            logits = self._masked(self.steps.logits(hidden[low:high], start, stop), tree, low, high)
+            logits = self.steps.logits(hidden[low:high], ids)
+            refused = self._refused(tree, choices, forced, slice(low, high))
+            if refused is not None:
+                logits = logits.masked_fill(torch.from_numpy(refused).to(logits.device), -torch.inf)
             here = slice(*np.searchsorted(tree.nodes, [low, high]))
             chosen.append(_choose(logits, nodes[here] - low, uniforms[here], self.sampling))
-        tokens: npt.NDArray[np.int64] = torch.cat(chosen).cpu().numpy() + start
-        return tokens
+        tokens: npt.NDArray[np.int64] = torch.cat(chosen).cpu().numpy()
+        return tokens + choices.start if isinstance(choices, slice) else choices[tokens]
 
-    def _slice(self, tree: _Tree) -> tuple[int, int]:
-        """The ids among which every node chooses: a slice when all may choose the same ones, else all ids."""
+    def _choices(self, tree: _Tree) -> Choices:
+        """The ids among which the nodes choose: those of their state when all are in the same one, else all ids."""
         first = tree.states[0]
-        shared = self.automaton.slices[first] if (tree.states == first).all() else None
-        return shared if shared is not None and self.sampling.constrained else (0, self.steps.vocabulary_size)
+        if not self.sampling.constrained or not (tree.states == first).all():
+            return slice(0, self.steps.vocabulary_size)
+        found = self.automaton.slices[first]
+        return slice(*found) if found is not None else np.flatnonzero(self.automaton.next_state[first] >= 0)
 
-    def _masked(self, logits: torch.Tensor, tree: _Tree, low: int, high: int) -> torch.Tensor:
-        if logits.shape[-1] < self.steps.vocabulary_size or not self.sampling.constrained:
-            return logits
+    def _refused(
+        self, tree: _Tree, choices: Choices, forced: npt.NDArray[np.int64], nodes: slice
+    ) -> npt.NDArray[np.bool_] | None:
+        """``[nodes, choices]``: what may not come, so that the record also ends in time; None refuses nothing."""
+        if not self.sampling.constrained:
+            return None
+        states, clock = tree.states[nodes], tree.clock[nodes]
+        fixed = forced[nodes] >= 0
+        closed = isinstance(choices, slice) and choices.stop - choices.start < self.steps.vocabulary_size
+        if closed and not fixed.any():
+            return None
+        following = self.automaton.next_state[states][:, choices]
+        refused = following < 0
         left = self.sampling.max_tokens - tree.position
-        allowed = torch.from_numpy(_allowed(self.automaton, tree.states[low:high], left))
-        return logits.masked_fill(~allowed.to(logits.device), -torch.inf)
+        late = refused | (self.automaton.to_done[following] >= left)
+        if self.clock is not None:
+            between = states == self.automaton.end
+            late[between] |= self.clock.too_far(clock[between])[:, choices]
+        # A limit below the shortest record cannot be kept: such rows are cut off instead.
+        refused = np.where(late.all(axis=1, keepdims=True), refused, late)
+        if fixed.any():
+            ids = np.arange(self.steps.vocabulary_size)[choices]
+            refused[fixed] = ids[None, :] != forced[nodes][fixed][:, None]
+        return refused
 
     def _grown(self, tree: _Tree, tokens: npt.NDArray[np.int64]) -> _Tree:
         """The tree with a node for each distinct token after each node."""
@@ -221,18 +286,41 @@ class _Decoder:
             rows, nodes, tokens = rows[order], np.cumsum(fresh) - 1, tokens[order][fresh]
             parents = tree.nodes[order][fresh]
             slots = parents if slots is None else slots[parents]
-        following = self.automaton.next_state[tree.states[parents], tokens]
-        # Without constraints a row may leave the grammar; only EOS ends it then.
-        following = np.where(following < 0, tree.states[parents], following)
-        return _Tree(
-            position=tree.position + 1,
-            memory=tree.memory,
+        parent = evolve(
+            tree,
+            states=tree.states[parents],
+            records=tree.records[parents],
+            clock=tree.clock[parents],
             slots=slots,
-            inputs=tokens[:, None],
-            states=np.where(tokens == self.eos, self.automaton.done, following).astype(np.int32),
             rows=rows,
             nodes=nodes,
         )
+        return self._followed(parent, tokens, tokens[:, None])
+
+    def _followed(self, tree: _Tree, tokens: npt.NDArray[np.int64], inputs: npt.NDArray[np.int64]) -> _Tree:
+        """The tree with one token after each node."""
+        following = self.automaton.next_state[tree.states, tokens]
+        # Without constraints a row may leave the grammar; only EOS ends it then.
+        following = np.where(following < 0, tree.states, following)
+        records = tree.records + ((following == self.automaton.end) & (tree.states != self.automaton.end))
+        ended = tokens == self.eos
+        if self.sampling.max_records is not None:
+            ended |= records >= self.sampling.max_records
+        return evolve(
+            tree,
+            position=tree.position + 1,
+            inputs=inputs,
+            states=np.where(ended, self.automaton.done, following).astype(np.int32),
+            records=records,
+            clock=self._moved(tree.clock, tokens),
+        )
+
+    def _moved(self, clock: npt.NDArray[np.float64], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """The clock after some tokens: the first place sets it, steps move it."""
+        if self.clock is None:
+            return clock
+        steps, places = self.clock.steps[tokens], self.clock.places[tokens]
+        return np.where(np.isnan(clock), places, clock + np.where(np.isnan(steps), 0.0, steps))
 
     def living(self, tree: _Tree) -> _Tree:
         """The tree without the nodes in which records have ended."""
@@ -240,12 +328,13 @@ class _Decoder:
         if alive.all():
             return tree
         rows = alive[tree.nodes]
-        return _Tree(
-            position=tree.position,
-            memory=tree.memory,
+        return evolve(
+            tree,
             slots=np.flatnonzero(alive) if tree.slots is None else tree.slots[alive],
             inputs=tree.inputs[alive],
             states=tree.states[alive],
+            records=tree.records[alive],
+            clock=tree.clock[alive],
             rows=tree.rows[rows],
             nodes=(np.cumsum(alive) - 1)[tree.nodes[rows]],
         )
@@ -264,12 +353,13 @@ def _distinct(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.N
 
 def _part(tree: _Tree, start: int, stop: int) -> _Tree:
     first, last = np.searchsorted(tree.nodes, [start, stop])
-    return _Tree(
-        position=tree.position,
-        memory=tree.memory,
+    return evolve(
+        tree,
         slots=np.arange(start, stop) if tree.slots is None else tree.slots[start:stop],
         inputs=tree.inputs[start:stop],
         states=tree.states[start:stop],
+        records=tree.records[start:stop],
+        clock=tree.clock[start:stop],
         rows=tree.rows[first:last],
         nodes=tree.nodes[first:last] - start,
     )
@@ -279,36 +369,38 @@ def _part(tree: _Tree, start: int, stop: int) -> _Tree:
 def decode_records(
     steps: Steps,
     automaton: TokenAutomaton,
-    prefix: Sequence[int],
-    forced: Sequence[int],
+    beginnings: Sequence[Beginning],
+    nodes: npt.NDArray[np.int64],
     draws: Draws,
     sampling: Sampling,
     *,
     eos: int,
     pad: int,
+    clock: GroupClock | None = None,
 ) -> Iterator[Decoded]:
-    """Complete one shared prompt once for each row of ``draws``.
+    """Complete some prompts, one completion for each row of ``draws``.
 
     Args:
         steps: The model.
         automaton: The record grammar.
-        prefix: Prompt ids, ending with the record's BOS.
-        forced: First ids of every completion, given instead of drawn.
+        beginnings: The prompts, all of the same number of tokens, and of forced ones.
+        nodes: ``[rows]`` the beginning of each row, ascending.
         draws: Uniforms, one row a completion.
         sampling: How tokens are chosen.
         eos: The id that ends a record.
         pad: The id written after it.
+        clock: Tells where the records of a group stand; None for records that stand alone.
 
     Yields:
         The completions, forced ids included, as parts of the tree end; each row once.
     """
-    count, limit = len(draws), sampling.max_tokens
+    count, limit, forced = len(draws), sampling.max_tokens, len(beginnings[0].forced)
     ids = np.full((count, limit), pad, dtype=np.int32)
-    ids[:, : len(forced)] = np.asarray(forced, dtype=np.int32)[:limit]
-    lengths = np.full(count, min(len(forced), limit), dtype=np.int32)
+    ids[:, :forced] = np.array([beginning.forced for beginning in beginnings], dtype=np.int32)[nodes, :limit]
+    lengths = np.full(count, min(forced, limit), dtype=np.int32)
     finished = np.zeros(count, dtype=np.bool_)
-    decoder = _Decoder(steps=steps, automaton=automaton, draws=draws, sampling=sampling, eos=eos)
-    trees = [decoder.root(prefix, forced)]
+    decoder = _Decoder(steps=steps, automaton=automaton, clock=clock, draws=draws, sampling=sampling, eos=eos)
+    trees = [decoder.root(beginnings, nodes)]
     while trees:
         tree = trees.pop()
         rows = tree.rows
@@ -316,7 +408,7 @@ def decode_records(
             tokens, grown = decoder.step(tree)
             ids[tree.rows, tree.position] = tokens
             lengths[tree.rows] += 1
-            finished[tree.rows[tokens == eos]] = True
+            finished[grown.rows[grown.states[grown.nodes] == automaton.done]] = True
             tree = decoder.living(grown)
         if len(tree.rows) and tree.position < limit:
             trees += decoder.cut(tree)

@@ -40,8 +40,8 @@ class Steps(Protocol):
     def read(self, memory: Any, inputs: torch.Tensor) -> torch.Tensor:
         """Read ``[nodes, tokens]`` ids into the memory; the last hidden state of each node, ``[nodes, width]``."""
 
-    def logits(self, hidden: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """``[nodes, stop - start]`` logits of the ids from ``start`` on."""
+    def logits(self, hidden: torch.Tensor, ids: slice | torch.Tensor) -> torch.Tensor:
+        """``[nodes, ids]`` logits of some ids."""
 
     def select(self, memory: Any, nodes: torch.Tensor) -> Any:
         """A memory of its own for some nodes, which may repeat."""
@@ -79,9 +79,9 @@ class CachedSteps:
         output = self.model.model(input_ids=inputs, past_key_values=memory, use_cache=True)
         return output.last_hidden_state[:, -1]
 
-    def logits(self, hidden: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """Logits of a slice of the ids."""
-        return hidden @ self.model.lm_head.weight[start:stop].T
+    def logits(self, hidden: torch.Tensor, ids: slice | torch.Tensor) -> torch.Tensor:
+        """Logits of some ids."""
+        return hidden @ self.model.lm_head.weight[ids].T
 
     def select(self, memory: DynamicCache, nodes: torch.Tensor) -> DynamicCache:
         """A memory of its own for some nodes, which may repeat."""
@@ -208,8 +208,9 @@ class LlamaSteps:
         turned = self._rotated(joined[:, :, :2], start, stop)
         keys[:, :, start:stop] = turned[:, :, 1]
         values[:, :, start:stop] = joined[:, :, 2]
+        seen = _seen(tokens, stop, hidden.device) if start and tokens > 1 else None
         mixed = F.scaled_dot_product_attention(
-            turned[:, :, 0], keys[:, :, :stop], values[:, :, :stop], is_causal=tokens > 1
+            turned[:, :, 0], keys[:, :, :stop], values[:, :, :stop], attn_mask=seen, is_causal=tokens > 1 and not start
         )
         return mixed.transpose(1, 2).reshape(nodes, tokens, heads * width)
 
@@ -220,9 +221,9 @@ class LlamaSteps:
         # The sine of the left half is negative, so that the halves need only change places.
         return torch.addcmul(heads * cos, torch.cat([right, left], dim=-1), sin).to(self.dtype)
 
-    def logits(self, hidden: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """Logits of a slice of the ids."""
-        return F.linear(hidden, self.head[start:stop]).float()
+    def logits(self, hidden: torch.Tensor, ids: slice | torch.Tensor) -> torch.Tensor:
+        """Logits of some ids."""
+        return F.linear(hidden, self.head[ids]).float()
 
     def _make_room(self, memory: _Memory, tokens: int) -> None:
         nodes, _, room, _ = memory.keys[0].shape
@@ -242,6 +243,11 @@ class LlamaSteps:
     def size(self, memory: _Memory) -> int:
         """Bytes that a node takes."""
         return sum(2 * keys[0].numel() * keys.element_size() for keys in memory.keys)
+
+
+def _seen(tokens: int, stop: int, device: torch.device) -> torch.Tensor:
+    """``[tokens, stop]``: which earlier tokens each of the newest ones may look at."""
+    return torch.ones(tokens, stop, dtype=torch.bool, device=device).tril(stop - tokens)
 
 
 def _projections(layer: Any) -> tuple[Any, Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,11 @@ from rowsmith.bundle_safety import check_checkpoint
 from rowsmith.draws import Draws
 from rowsmith.errors import BundleError, GenerationError
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, FinishReason, SamplingParams
+from rowsmith.group_clock import GroupClock
 from rowsmith.heap import keep_for_reuse
 from rowsmith.token_automaton import TokenAutomaton, build_automaton
 from rowsmith.vocabulary import Vocabulary
-from rowsmith_backends.columnar_decoding import Decoded, Sampling, decode_records
+from rowsmith_backends.columnar_decoding import Beginning, Decoded, Sampling, decode_records
 from rowsmith_backends.decoding_steps import Steps, steps_for
 from rowsmith_backends.precision import chosen_device, chosen_dtype
 
@@ -64,6 +65,7 @@ class TransformersEngine(Engine):
         self._longest = 0
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._automaton: TokenAutomaton | None = None
+        self._clock: GroupClock | None = None
 
     def start(self) -> None:
         """Load the checkpoint and build the record grammar.
@@ -87,6 +89,7 @@ class TransformersEngine(Engine):
                 "set backend.options.device to another one, or to auto"
             ) from error
         self._automaton = build_automaton(self.vocabulary)
+        self._clock = GroupClock.of(self.vocabulary)
 
     def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -112,41 +115,51 @@ class TransformersEngine(Engine):
         return model, tokenizer
 
     def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
-        """Complete every request once; requests of one prompt are decoded together.
+        """Complete every request once; requests of prompts of one length are decoded together.
 
         Args:
             requests: What to complete.
             params: How to draw.
 
         Yields:
-            Blocks in the order of prompts.
+            Blocks in the order of their prompts' lengths.
 
         Raises:
             GenerationError: The engine has not been started, or forced ids break the grammar.
         """
         if self._steps is None or self._automaton is None:
             raise GenerationError("the engine has not been started: call initialize() first")
-        ordered = sorted(requests, key=_sharing)
-        for (prompt, forced, limit), group in groupby(ordered, key=_sharing):
-            ids = np.array([request.request_id for request in group], dtype=np.int64)
-            for decoded in decode_records(
-                self._steps,
-                self._automaton,
-                prompt,
-                forced,
-                Draws(params.seed, ids),
-                self._sampling(params, prompt, limit),
-                eos=self.vocabulary.eos_id,
-                pad=self.vocabulary.pad_id,
-            ):
-                yield self._block(ids[decoded.rows], decoded)
+        for shape, group in groupby(sorted(requests, key=_shape), key=_shape):
+            sampling = self._sampling(params, shape)
+            for members in _portions(list(group), self.batch_size):
+                beginnings = sorted(members)
+                ids = np.array([request_id for each in beginnings for request_id in members[each]], dtype=np.int64)
+                for decoded in decode_records(
+                    self._steps,
+                    self._automaton,
+                    [self._beginning(prompt, forced) for prompt, forced in beginnings],
+                    np.repeat(np.arange(len(beginnings)), [len(members[each]) for each in beginnings]),
+                    Draws(params.seed, ids),
+                    sampling,
+                    eos=self.vocabulary.eos_id,
+                    pad=self.vocabulary.pad_id,
+                    clock=self._clock,
+                ):
+                    yield self._block(ids[decoded.rows], decoded)
 
-    def _sampling(self, params: SamplingParams, prompt: tuple[int, ...], limit: int) -> Sampling:
-        room = self._longest - len(prompt)
+    def _beginning(self, prompt: tuple[int, ...], forced: tuple[int, ...]) -> Beginning:
+        """A prompt, and which of its ids are records: those after the last BOS."""
+        bos = self.vocabulary.bos_id
+        records = prompt[len(prompt) - prompt[::-1].index(bos) :] if bos in prompt else ()
+        return Beginning(prompt=prompt, records=records, forced=forced)
+
+    def _sampling(self, params: SamplingParams, shape: _Shape) -> Sampling:
+        room = self._longest - shape.prompt
         return Sampling(
             temperature=params.temperature,
             top_p=params.top_p,
-            max_tokens=min(limit or params.max_new_tokens or room, room),
+            max_tokens=min(shape.max_tokens or params.max_new_tokens or room, room),
+            max_records=shape.max_records or None,
             constrained=params.constrained,
             max_nodes=self.batch_size,
         )
@@ -173,5 +186,34 @@ class TransformersEngine(Engine):
         return len(self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
 
 
-def _sharing(request: CompletionRequest) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    return (request.prompt_ids, request.forced_ids, request.max_tokens or 0)
+_Members = dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]]
+
+
+def _portions(requests: Sequence[CompletionRequest], most: int) -> Iterator[_Members]:
+    """Request ids by prompt and forced ids, at most so many of these at once."""
+    members: _Members = {}
+    for request in requests:
+        beginning = request.prompt_ids, request.forced_ids
+        if beginning not in members and len(members) == most:
+            yield members
+            members = {}
+        members.setdefault(beginning, []).append(request.request_id)
+    yield members
+
+
+class _Shape(NamedTuple):
+    """What requests have in common that are decoded together: lengths in tokens, and limits (0 for none)."""
+
+    prompt: int
+    forced: int
+    max_tokens: int
+    max_records: int
+
+
+def _shape(request: CompletionRequest) -> _Shape:
+    return _Shape(
+        prompt=len(request.prompt_ids),
+        forced=len(request.forced_ids),
+        max_tokens=request.max_tokens or 0,
+        max_records=request.max_records or 0,
+    )

@@ -1,8 +1,9 @@
-"""Which token may follow which, for one record of a columnar vocabulary.
+"""Which token may follow which, for one record of a columnar vocabulary, or one group of records.
 
-States: one on entry to each column, one for each automaton state inside an open value, one where only
-the end token may come, and a last one where nothing but padding may. ``next_state`` is a dense table,
-so that a whole batch moves by one look-up.
+States: one on entry to each column, one for each automaton state inside an open value, one after a whole
+record, and a last one where nothing but padding may come. ``next_state`` is a dense table, so that a whole
+batch moves by one look-up. After a whole record comes the end token; where records form groups, the first of
+a group begins with the null of the step column, and after a record the step of another one may come.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ __all__ = ["TokenAutomaton", "build_automaton"]
 
 @frozen(kw_only=True, eq=False)
 class TokenAutomaton:
-    """The automaton of one record.
+    """The automaton of one record, or of one group.
 
     Attributes:
         next_state: ``[states, tokens]`` int32; -1 where the token is refused.
         start: The state after the record's BOS.
-        end: The state in which only EOS may come.
+        end: The state after a whole record.
         done: The state after EOS.
+        entries: The state on entry to each column.
         slices: For each state whose allowed ids are contiguous, ``(start, stop)``; else None.
+        only: The id that must come, for each state that leaves no choice; -1 for the others; int32 ``[states]``.
         to_done: For each state, the fewest tokens to ``done``; int32 ``[states]``.
     """
 
@@ -36,7 +39,9 @@ class TokenAutomaton:
     start: int
     end: int
     done: int
+    entries: tuple[int, ...]
     slices: tuple[tuple[int, int] | None, ...]
+    only: npt.NDArray[np.int32]
     to_done: npt.NDArray[np.int32]
 
     @property
@@ -74,11 +79,15 @@ def build_automaton(vocabulary: Vocabulary) -> TokenAutomaton:
             table[entry, item.start : item.start + item.generated] = following
             continue
         _fill_open(table, vocabulary, item, entry, following)
+    if vocabulary.schema.step is not None:
+        _join_records(table, vocabulary, entries[0], end)
     return TokenAutomaton(
         next_state=table,
         start=entries[0],
         end=end,
         done=done,
+        entries=tuple(entries),
+        only=np.where((table >= 0).sum(axis=1) == 1, table.argmax(axis=1), -1).astype(np.int32),
         slices=tuple(_slice(row) for row in table),
         to_done=_fewest_tokens(table, entries, done),
     )
@@ -112,6 +121,16 @@ def _fill_open(
         else:  # a number ends where the next column begins
             onward = table[following] >= 0
             table[inside + state, onward] = table[following, onward]
+
+
+def _join_records(table: npt.NDArray[np.int32], vocabulary: Vocabulary, start: int, end: int) -> None:
+    """Let a group begin with the step column's null, and every other record with one of its other values."""
+    item = vocabulary.fields[0]
+    assert isinstance(item, ClosedField)
+    first = item.start + item.values.index(None)
+    later = [token for token in range(item.start, item.start + item.generated) if token != first]
+    table[end, later] = table[start, later]
+    table[start, later] = -1
 
 
 def _slice(row: npt.NDArray[np.int32]) -> tuple[int, int] | None:

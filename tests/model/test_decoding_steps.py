@@ -29,7 +29,9 @@ def test_steps_with_forks_and_drops_give_the_logits_of_the_whole_text(dtype: tor
     memory = steps.empty(1)
     hidden = steps.read(memory, texts)
     for kept in ([0, 0, 0], [0, 1, 1, 2], [3, 0], [1, 1, 0, 0, 1], [4, 2, 0]):
-        torch.testing.assert_close(steps.logits(hidden, 5, 30), _whole(model, texts)[:, 5:30], atol=near, rtol=near)
+        torch.testing.assert_close(
+            steps.logits(hidden, slice(5, 30)), _whole(model, texts)[:, 5:30], atol=near, rtol=near
+        )
         chosen = torch.tensor(kept)
         fresh = torch.randint(0, 50, (len(kept), 1), generator=torch.Generator().manual_seed(len(kept)))
         memory = steps.select(memory, chosen)
@@ -60,7 +62,7 @@ def test_other_models_go_through_their_own_forward_pass() -> None:
     both = steps.select(memory, torch.tensor([0, 0]))
     hidden = steps.read(both, torch.tensor([[4], [5]]))
     whole = _whole(model, torch.tensor([[1, 2, 3, 4], [1, 2, 3, 5]]))
-    torch.testing.assert_close(steps.logits(hidden, 0, 50), whole, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(steps.logits(hidden, slice(50)), whole, atol=1e-5, rtol=1e-5)
     assert steps.size(both) == 2 * 2 * 2 * 8 * 4 * 4
 
 

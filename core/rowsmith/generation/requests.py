@@ -63,12 +63,14 @@ class CompletionRequest:
         prompt_ids: Token ids of the prompt.
         max_tokens: Longest completion for this request; None means ``SamplingParams.max_new_tokens``.
         forced_ids: Token ids that the completion begins with; they are part of it.
+        max_records: The most records of the completion; None for as many as the model writes.
     """
 
     request_id: int
     prompt_ids: tuple[int, ...]
     max_tokens: int | None = None
     forced_ids: tuple[int, ...] = ()
+    max_records: int | None = None
 
 
 @frozen

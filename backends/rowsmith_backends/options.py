@@ -19,9 +19,9 @@ class ScratchOptions:
     """Options of the model ``scratch``.
 
     Attributes:
-        width: Hidden size; by default chosen from the table.
+        width: Hidden size, a multiple of twice the heads; by default chosen from the table.
         layers: Number of blocks; by default chosen from the table.
-        heads: Attention heads; by default one for each 32 of width.
+        heads: Attention heads; by default about one for each 32 of width.
         mlp: Inner size of a block's MLP; by default 2.5 times the width.
         batch_size: Records a step; by default chosen from the table.
         learning_rate: Peak rate of embeddings and output layer.
@@ -51,6 +51,14 @@ class ScratchOptions:
     max_values: int = field(default=2_000, validator=between(2, 1_000_000))
     max_pieces: int = field(default=1_000, validator=between(257, 1_000_000))
     dtype: str = field(default="auto", validator=validators.in_(("auto", "float32", "bfloat16")))
+
+    def __attrs_post_init__(self) -> None:
+        step = 2 * (self.heads or 1)
+        if self.width is not None and self.width % step:
+            raise ValueError(
+                f"width {self.width} cannot be split into heads of one even size; with heads {self.heads or 1} it must "
+                f"be a multiple of {step}, such as {-(-self.width // step) * step}"
+            )
 
 
 @frozen(kw_only=True)

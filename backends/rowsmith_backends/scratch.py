@@ -55,12 +55,13 @@ def size_for(rows: int, options: ScratchOptions) -> Size:
         options: Explicit sizes win.
 
     Returns:
-        The shape.
+        The shape; the heads are all of one, even size.
     """
     small = rows < CROSS_VALIDATED_ROWS
-    width = options.width or (64 if small else 128)
+    heads = options.heads or 1
+    width = options.width or -(-(64 if small else 128) // (2 * heads)) * 2 * heads
     layers = options.layers or (2 if small else 3)
-    heads = options.heads or max(1, width // 32)
+    heads = options.heads or max(count for count in range(1, max(1, width // 32) + 1) if width % (2 * count) == 0)
     return Size(width=width, layers=layers, heads=heads, mlp=options.mlp or width * 5 // 2)
 
 

@@ -76,18 +76,10 @@ class TransformersEngine(Engine):
         """
         check_checkpoint(self.directory)
         keep_for_reuse()
-        model, self._tokenizer = self._loaded()
-        try:
-            device = chosen_device(self.device)
-            self._longest = model.config.max_position_embeddings
-            self._steps = steps_for(model.to(device).eval(), chosen_dtype(self.dtype, device), self._longest)
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise GenerationError(
-                f"the device {self.device!r} cannot be used ({str(error).splitlines()[0][:200]}); "
-                "set backend.options.device to another one, or to auto"
-            ) from error
+        loaded, self._tokenizer = self._loaded()
+        model = self._on_device(loaded).eval()
+        self._longest = model.config.max_position_embeddings
+        self._steps = steps_for(model, chosen_dtype(self.dtype, model.device), self._longest)
         self._automaton = build_automaton(self.vocabulary)
         self._clock = GroupClock.of(self.vocabulary)
 
@@ -113,6 +105,17 @@ class TransformersEngine(Engine):
                 f"{self.directory} cannot be loaded ({reason}). Train again, or restore the files."
             ) from error
         return model, tokenizer
+
+    def _on_device(self, model: PreTrainedModel) -> PreTrainedModel:
+        try:
+            return model.to(chosen_device(self.device))
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise GenerationError(
+                f"the device {self.device!r} cannot be used ({str(error).splitlines()[0][:200]}); "
+                "set backend.options.device to another one, or to auto"
+            ) from error
 
     def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
         """Complete every request once; requests of prompts of one length are decoded together.

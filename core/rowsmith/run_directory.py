@@ -39,6 +39,11 @@ def _check_parts(name: str) -> tuple[str, ...]:
     return parts
 
 
+def _beside(path: Path) -> Path:
+    """Where something is until it is whole, or until it is gone."""
+    return path.with_name(f"{_PARTIAL}{secrets.token_hex(6)}-{path.name}")
+
+
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -171,9 +176,7 @@ class RunDirectory:
         Raises:
             RunDirectoryError: The name is unsafe, or the file cannot be written.
         """
-        final = self.path(name)
-        folder = self.folder("/".join(_check_parts(name)[:-1])) if "/" in name else self.create().root
-        partial = folder / f"{_PARTIAL}{secrets.token_hex(6)}-{final.name}"
+        final, partial = self._places(name)
         with explained("write", final):
             os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
@@ -183,7 +186,7 @@ class RunDirectory:
                 partial.chmod(0o600)
                 _flush(partial)
                 os.replace(partial, final)
-                _flush_directory(folder)
+                _flush_directory(final.parent)
         finally:
             _remove(partial)
 
@@ -200,9 +203,7 @@ class RunDirectory:
         Raises:
             RunDirectoryError: The name is unsafe, or the folder cannot be written.
         """
-        final = self.path(name)
-        above = self.folder("/".join(_check_parts(name)[:-1])) if "/" in name else self.create().root
-        partial = above / f"{_PARTIAL}{secrets.token_hex(6)}-{final.name}"
+        final, partial = self._places(name)
         with explained("create", final):
             partial.mkdir(mode=0o700)
         try:
@@ -211,16 +212,25 @@ class RunDirectory:
             with explained("write", final, beside=partial):
                 flush_tree(partial)
                 os.rename(partial, final)
-                _flush_directory(above)
+                _flush_directory(final.parent)
         finally:
             _remove(partial)
+
+    def _places(self, name: str) -> tuple[Path, Path]:
+        """Where something is to be, in a folder that is there, and where it is until it is whole."""
+        final = self.path(name)
+        if "/" in name:
+            self.folder("/".join(_check_parts(name)[:-1]))
+        else:
+            self.create()
+        return final, _beside(final)
 
     def discard(self, name: str) -> None:
         """Remove a file or folder, if it is there; a folder goes as a whole, also when this is killed midway."""
         path = self.path(name)
         with explained("remove", path):
             if path.is_dir():
-                aside = path.with_name(f"{_PARTIAL}{secrets.token_hex(6)}-{path.name}")
+                aside = _beside(path)
                 os.rename(path, aside)
                 _remove(aside)
             else:
@@ -276,7 +286,7 @@ class RunDirectory:
 
     def _probe(self) -> None:
         """Write something now, so that a folder that cannot be written to is found before any work is done."""
-        probe = self.root / f"{_PARTIAL}{secrets.token_hex(6)}-probe"
+        probe = _beside(self.root / "probe")
         with explained("write to", self.root):
             try:
                 probe.write_bytes(b"\0")

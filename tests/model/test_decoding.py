@@ -12,6 +12,7 @@ from rowsmith.draws import Draws
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, FinishReason, SamplingParams
 from rowsmith.token_automaton import build_automaton
+from rowsmith_backends import transformers_engine
 from rowsmith_backends.transformers_engine import TransformersEngine
 
 from .tiny import Trained
@@ -130,3 +131,17 @@ def test_an_engine_that_was_not_started_says_so(closed):
         next(iter(engine.complete([CompletionRequest(0, (1,))], SamplingParams())))
     engine.stop()
     engine.stop()
+
+
+def test_a_device_that_is_not_there_is_named_with_what_to_do(closed):
+    with pytest.raises(GenerationError, match=r"device 'meta9' cannot be used .*set backend\.options\.device"):
+        _engine(closed, device="meta9")
+
+
+def test_an_error_elsewhere_is_not_blamed_on_the_device(closed, monkeypatch):
+    def flawed(*arguments: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(transformers_engine, "steps_for", flawed)
+    with pytest.raises(RuntimeError, match=r"^shapes differ$"):
+        _engine(closed)

@@ -7,19 +7,22 @@ import copy
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from rowsmith.assembly import TrainingExamples
 from rowsmith.config import TrainingConfig
-from rowsmith.errors import DataError, PluginContractError, TrainingError
+from rowsmith.conversion import structure
+from rowsmith.errors import ConfigError, DataError, PluginContractError, TrainingError
 from rowsmith.modelling import TrainingJob
 from rowsmith.seeds import Seeds
 from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith_backends.examples import BlankedExamples, ListedExamples, examples_of
 from rowsmith_backends.optimizers import CosineSchedule, joint_optimizer
 from rowsmith_backends.options import ScratchOptions
-from rowsmith_backends.scratch import ScratchModel
+from rowsmith_backends.scratch import ScratchModel, size_for
 
 from .tables import schema, table
 from .tiny import OPTIONS, closed_table, examples, train
@@ -187,3 +190,31 @@ def test_a_budget_of_few_epochs_is_not_spent_on_cross_validation(tmp_path):
     trained = train(made, tmp_path / "model", max_time=0.2)
     assert "cross-validation" not in trained.report.stop_reason
     assert trained.report.steps >= 1
+
+
+@given(
+    width=st.none() | st.integers(1, 512).map(lambda half: 2 * half),
+    heads=st.none() | st.integers(1, 40),
+    rows=st.sampled_from([10, 10_000]),
+)
+def test_sizes_that_are_not_given_fit_those_that_are(width, heads, rows):
+    if width and heads:
+        width = width // (2 * heads) * 2 * heads or 2 * heads
+    size = size_for(rows, ScratchOptions(width=width, heads=heads))
+    assert size.width % (2 * size.heads) == 0
+    assert width is None or size.width == width
+    assert heads is None or size.heads == heads
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"width": 100, "heads": 3}, "with heads 3 it must be a multiple of 6, such as 102"),
+        ({"width": 33}, "with heads 1 it must be a multiple of 2, such as 34"),
+    ],
+)
+def test_a_width_that_its_heads_do_not_divide_is_a_problem_of_the_configuration(options, advice):
+    with pytest.raises(ConfigError) as caught:
+        structure(options, ScratchOptions, "model.options")
+    assert advice in str(caught.value)
+    assert "@ model.options" in str(caught.value)

@@ -86,7 +86,7 @@ def test_values_that_do_not_fit_are_named(tmp_path: Path, values: list[str], wan
 
 
 def test_an_unknown_column_is_met_with_a_guess(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'agee'.*did you mean 'age'"):
+    with pytest.raises(DataError, match=r"^data\.types names .*'agee'.*did you mean 'age'"):
         from_frame(pd.DataFrame({"age": [1]}), types={"agee": "integer"})
 
 

@@ -67,10 +67,10 @@ def check_types(names: Collection[str], types: Mapping[str, str]) -> None:
     known = [*(each.value for each in ColumnType), *_ROLES]
     for name, type_ in types.items():
         if name not in names:
-            raise DataError(f"`types` names the column {name!r}, which the table does not have{_meant(name, names)}")
+            raise DataError(f"data.types names the column {name!r}, which the table does not have{_meant(name, names)}")
         if type_ not in known:
             raise DataError(
-                f"`types` gives the column {name!r} the type {type_!r}{_meant(str(type_), known)}; "
+                f"data.types gives the column {name!r} the type {type_!r}{_meant(str(type_), known)}; "
                 f"choose from {', '.join(known)}"
             )
 
@@ -141,7 +141,7 @@ def _wanted_shape(name: str, array: pa.DictionaryArray, wanted: ColumnType) -> d
     row = int(np.argmin(fits[codes]))
     raise DataError(
         f"column {name!r} cannot be {wanted.value}: row {row + 1} holds {_shortened(values[int(codes[row])].as_py())}, "
-        f"which does not fit{_reason(wanted)}; correct the value or choose another type"
+        f"which does not fit{_reason(wanted)}; correct the value, or give the column another type in data.types"
     )
 
 

@@ -1,0 +1,52 @@
+"""Freed memory is kept or given back as was asked for, in a process of its own, since it is for all of a process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# What a block takes right after it was freed, beside what it took: the page faults of using it once more.
+FAULTS = """
+import ctypes, resource, sys
+from rowsmith.heap import give_back, keep_for_reuse, release_freed_memory
+
+library = ctypes.CDLL(None)
+library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+library.free.argtypes, library.memset.argtypes = [ctypes.c_void_p], [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+SIZE = 16 << 20
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = library.malloc(SIZE)
+    library.memset(block, 1, SIZE)
+    library.free(block)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+{calls}
+"""
+
+
+def printed(calls: str) -> list[int]:
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS.replace("{calls}", calls)], capture_output=True, text=True, check=True
+    )
+    return [int(number) for number in done.stdout.split()]
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not Path("/proc/self/statm").exists(), reason="the C library of Linux")
+def test_freed_memory_is_kept_or_given_back_as_asked():
+    kept = printed("keep_for_reuse(); print(faults(), faults(), faults())")
+    assert kept[0] > 3_000
+    assert max(kept[1:]) < 100
+    given_back = printed("give_back(1 << 20); print(faults(), faults())")
+    assert min(given_back) > 3_000
+    released = printed("keep_for_reuse(); print(faults()); release_freed_memory(); print(faults())")
+    assert min(released) > 3_000
+
+
+@pytest.mark.parametrize("call", ["keep_for_reuse()", "give_back(1 << 20)", "release_freed_memory()"])
+def test_nothing_happens_where_the_library_has_no_such_setting(call):
+    assert printed(f"import types; ctypes.CDLL = lambda name: types.SimpleNamespace(); {call}; print(1)") == [1]

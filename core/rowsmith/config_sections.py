@@ -173,7 +173,7 @@ class TimeSeriesConfig:
     is_timeseries: bool = False
     timestamp_column: str | None = field(default=None, validator=_not_empty)
     timestamp_format: str | None = field(default=None, validator=_not_empty)
-    timestamp_interval_seconds: int | None = field(default=None, validator=between(1, _MOST))
+    timestamp_interval_seconds: int | float | None = field(default=None, validator=between(0, _MOST, above=True))
     start_timestamp: str | int | float | None = field(default=None, validator=_check_timestamp)
     stop_timestamp: str | int | float | None = field(default=None, validator=_check_timestamp)
 

@@ -139,7 +139,7 @@ training: {max_time: soon, validation_ratio: .nan}
         ("data: {types: {no: text}}", "expected text as a key, got false; unquoted yes, no"),
         ("data: {source: ''}", "cannot be empty"),
         ("data: people.csv", "expected a mapping, got text 'people.csv' @ data"),
-        ("time_series: {timestamp_interval_seconds: 0}", "must be at least 1"),
+        ("time_series: {timestamp_interval_seconds: 0}", "must be above 0"),
         ("transforms: quantize", "expected auto or a list, got text 'quantize'"),
         ("transforms: [auto]", "'auto' is not possible here; write the name of a component @ transforms[0] (line 1)"),
         ("model: {name: x, option: {}}", "unknown option 'option', did you mean 'options'? @ model (line 1)"),

@@ -1,0 +1,22 @@
+"""Time series: their time column, their extents, and where generated ones begin and end."""
+
+from rowsmith.timeseries.clock import ELAPSED_SECONDS, SeriesClock
+from rowsmith.timeseries.intervals import TICKS, Interval, learn_interval
+from rowsmith.timeseries.plan import SeriesPlan, SeriesSpan, make_plan
+from rowsmith.timeseries.preparing import PreparedSeries, given_interval, prepare_series
+from rowsmith.timeseries.ranges import draw_spans
+
+__all__ = [
+    "ELAPSED_SECONDS",
+    "TICKS",
+    "Interval",
+    "PreparedSeries",
+    "SeriesClock",
+    "SeriesPlan",
+    "SeriesSpan",
+    "draw_spans",
+    "given_interval",
+    "learn_interval",
+    "make_plan",
+    "prepare_series",
+]

@@ -1,0 +1,155 @@
+"""Reading and writing the times of a series, whatever its column looks like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.errors import ConfigError, DataError
+from rowsmith.table.datetime_formats import pieces
+from rowsmith.table.datetimes import find_format, format_fit, parse_datetimes, spell_datetimes
+from rowsmith.table.schema import ColumnSchema, ColumnType
+from rowsmith.table.spelling import parse_numbers, spell_numbers
+from rowsmith.timeseries.intervals import TICKS
+
+__all__ = ["ELAPSED_SECONDS", "SeriesClock"]
+
+Ticks = npt.NDArray[np.int64]
+
+ELAPSED_SECONDS = "elapsed_seconds"
+"""The format of a column of numbers that count seconds, and the name of such a column where none was given."""
+
+DAY = 86_400 * TICKS
+
+_DATES = frozenset("YymbBdjUWVGuxcD")
+_FOREIGN = re.compile(r"%[^-0-9]|%-[A-Za-z]|%[39]f")
+
+
+@frozen(kw_only=True)
+class SeriesClock:
+    """How the time column of a table is read and written. Times are ticks, whole microseconds.
+
+    Attributes:
+        column: The time column.
+        format: How its text is written, in ``strftime`` terms, or ``elapsed_seconds`` for numbers.
+        made: Whether the user's table has no such column, so that rows are numbered.
+    """
+
+    column: str
+    format: str
+    made: bool = False
+
+    @property
+    def elapsed(self) -> bool:
+        """Whether times are numbers and not dates."""
+        return self.format == ELAPSED_SECONDS
+
+    @property
+    def daily(self) -> bool:
+        """Whether the text tells the time of the day alone, so that it begins anew at midnight."""
+        return not self.elapsed and not _DATES & {code[-1] for code in _FOREIGN.findall(self.format)}
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the format has codes that tables are not written in."""
+        rest = "".join(piece.text for piece in pieces(self.format) if not piece.code)
+        return not self.elapsed and "%" in rest.replace("%%", "")
+
+    def read(self, values: Sequence[str]) -> tuple[Ticks, npt.NDArray[np.bool_]]:
+        """Read spelled times.
+
+        Args:
+            values: Spelled, none missing.
+
+        Returns:
+            Ticks, and which values are times at all; the ticks of the others are 0.
+        """
+        if not len(values):
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+        if self.elapsed:
+            return _read_numbers(values)
+        if self.foreign:
+            return _ticks(pd.to_datetime(pd.Series(list(values)), format=self.format, errors="coerce").to_numpy())
+        fits = format_fit(pa.array(values, type=pa.string()), self.format)
+        known = [value for value, fit in zip(values, fits.tolist(), strict=True) if fit]
+        instants = np.full(len(values), np.datetime64("NaT"), dtype="datetime64[us]")
+        if known:
+            instants[fits] = parse_datetimes(known, self.format).astype("datetime64[us]")
+        return _ticks(instants)
+
+    def write(self, times: Sequence[int], column: ColumnSchema) -> list[str]:
+        """Spell times as the user's column does.
+
+        Args:
+            times: Ticks.
+            column: The user's column; only numbers look at it.
+
+        Raises:
+            DataError: A time lies outside the years 1 to 9999.
+        """
+        if not len(times):
+            return []
+        if self.elapsed:
+            return _write_numbers(times, column)
+        instants = np.array(times, dtype=np.int64).astype("datetime64[us]")
+        if self.foreign:
+            return [str(text) for text in pd.Series(instants).dt.strftime(self.format)]
+        return spell_datetimes(instants, self.format)
+
+    def bound(self, value: str | int | float, knob: str) -> int:
+        """Read a time of the configuration, written as the column is, or in a well-known way.
+
+        Args:
+            value: The time.
+            knob: Where it stands in the configuration.
+
+        Raises:
+            ConfigError: It is no time.
+        """
+        text = str(value).strip()
+        for format_ in (self.format, *([] if self.elapsed else [found] if (found := _well_known(text)) else [])):
+            times, fits = SeriesClock(column=self.column, format=format_).read([text])
+            if fits.all():
+                return int(times[0])
+        wanted = "a number of seconds" if self.elapsed else f"a time written as {self.format!r}"
+        raise ConfigError([f"{knob}: {value!r} is not {wanted}, as column {self.column!r} has them"])
+
+
+def _well_known(text: str) -> str | None:
+    return find_format([text])
+
+
+def _read_numbers(values: Sequence[str]) -> tuple[Ticks, npt.NDArray[np.bool_]]:
+    fits = np.array([_is_number(value) for value in values])
+    numbers = np.zeros(len(values))
+    if fits.any():
+        numbers[fits] = parse_numbers([value for value, fit in zip(values, fits.tolist(), strict=True) if fit])
+    fits &= np.abs(numbers) < np.iinfo(np.int64).max / TICKS / 2
+    return np.rint(np.where(fits, numbers, 0) * TICKS).astype(np.int64), fits
+
+
+def _is_number(value: str) -> bool:
+    try:
+        parse_numbers([value])
+    except DataError:
+        return False
+    return True
+
+
+def _write_numbers(times: Sequence[int], column: ColumnSchema) -> list[str]:
+    if column.type is ColumnType.INTEGER:
+        return [str(round(time / TICKS)) for time in times]
+    if column.type is ColumnType.DECIMAL:
+        return spell_numbers([time / TICKS for time in times], column)
+    return [f"{time / TICKS:g}" for time in times]
+
+
+def _ticks(instants: npt.NDArray[np.datetime64]) -> tuple[Ticks, npt.NDArray[np.bool_]]:
+    fits = ~np.isnat(instants)
+    return np.where(fits, instants.astype("datetime64[us]").astype(np.int64), 0), fits

@@ -1,0 +1,122 @@
+"""Steps of a regular series: so many microseconds, or so many months of the calendar."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+
+__all__ = ["TICKS", "Interval", "learn_interval"]
+
+Ticks = npt.NDArray[np.int64]
+
+TICKS = 1_000_000
+"""Ticks of a second: times are whole microseconds, so that no sum of them drifts."""
+
+_JITTER_SHARE = 0.01
+_MOST_JITTER = TICKS // 10
+_YEARS = (1, 9999)
+
+
+def _positive(interval: Interval, attribute: object, value: int) -> None:
+    if (interval.ticks > 0) == (interval.months > 0) or min(interval.ticks, interval.months) < 0:
+        raise ValueError("an interval is either a positive number of ticks or a positive number of months")
+
+
+@frozen(kw_only=True)
+class Interval:
+    """How far a record of a regular series is from the one before it.
+
+    Attributes:
+        ticks: Microseconds; 0 for steps of the calendar.
+        months: Months; 0 for steps of equal length. A day that a month lacks becomes its last one.
+        month_end: Whether every record stands on the last day of its month.
+    """
+
+    ticks: int = 0
+    months: int = field(default=0, validator=_positive)
+    month_end: bool = False
+
+    def after(self, start: int, count: int) -> int:
+        """The time of the record that is ``count`` steps after ``start``, in ticks.
+
+        Raises:
+            OverflowError: Steps of the calendar leave the years 1 to 9999.
+        """
+        if self.ticks:
+            return start + count * self.ticks
+        return _months_after(start, count * self.months, self.month_end)
+
+    def count(self, start: int, stop: int) -> int:
+        """How many records stand from ``start`` to ``stop``, both included; 0 when ``stop`` is earlier."""
+        if stop < start:
+            return 0
+        if self.ticks:
+            return (stop - start) // self.ticks + 1
+        months = _month_number(stop) - _month_number(start)
+        count = max(0, months // self.months - 1)
+        while self.after(start, count) <= stop:
+            count += 1
+        return count
+
+    @property
+    def seconds(self) -> float:
+        """Its length in seconds; for months, that of a mean month."""
+        return self.ticks / TICKS if self.ticks else self.months * 365.2425 / 12 * 86_400
+
+
+def learn_interval(times: Ticks, *, calendar: bool) -> Interval | None:
+    """The interval of the times of one group.
+
+    Args:
+        times: Ticks, ascending.
+        calendar: Whether they are dates, so that steps may be months.
+
+    Returns:
+        The interval; None for fewer than two times, and where steps differ.
+    """
+    steps = np.diff(times)
+    if not len(steps) or steps.min() <= 0:
+        return None
+    # Few steps may be both, as from one common year to the next; then people mean the calendar.
+    months = _learn_months(times) if calendar else None
+    if months is not None:
+        return months
+    middle = int(np.median(steps))
+    even = np.abs(steps - middle).max() <= min(_MOST_JITTER, middle * _JITTER_SHARE)
+    return Interval(ticks=middle) if even else None
+
+
+def _learn_months(times: Ticks) -> Interval | None:
+    dates = times.astype("datetime64[us]")
+    months = dates.astype("datetime64[M]")
+    steps = np.diff(months.astype(np.int64))
+    days = dates.astype("datetime64[D]") - months.astype("datetime64[D]")
+    lengths = (months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")
+    clock = dates - dates.astype("datetime64[D]")
+    if steps.min() < 1 or (steps != steps[0]).any() or (clock != clock[0]).any():
+        return None
+    last = days + 1 == lengths
+    if last.all():
+        return Interval(months=int(steps[0]), month_end=True)
+    kept = days == np.minimum(days[0], lengths - 1)
+    return Interval(months=int(steps[0])) if kept.all() else None
+
+
+def _month_number(time: int) -> int:
+    return int(np.datetime64(time, "us").astype("datetime64[M]").astype(np.int64))
+
+
+def _months_after(start: int, months: int, month_end: bool) -> int:
+    date = np.datetime64(start, "us")
+    first = date.astype("datetime64[M]").astype("datetime64[us]")
+    month = date.astype("datetime64[M]") + months
+    if not _YEARS[0] <= int(month.astype(np.int64)) // 12 + 1970 <= _YEARS[1]:
+        raise OverflowError("a step of the calendar leaves the years 1 to 9999")
+    length = int(((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64))
+    within = int((date - first).astype(np.int64))
+    day, clock = divmod(within, int(timedelta(days=1).total_seconds()) * TICKS)
+    day = length - 1 if month_end else min(day, length - 1)
+    return int(month.astype("datetime64[us]").astype(np.int64)) + day * 86_400 * TICKS + clock

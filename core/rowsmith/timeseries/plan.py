@@ -1,0 +1,99 @@
+"""What a model must know of the series it was trained on to write new ones: their clock and their extents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cattrs
+import numpy as np
+import numpy.typing as npt
+from attrs import asdict, frozen
+
+from rowsmith.timeseries.clock import SeriesClock
+from rowsmith.timeseries.intervals import Interval, learn_interval
+
+__all__ = ["SeriesPlan", "SeriesSpan", "make_plan"]
+
+Ticks = npt.NDArray[np.int64]
+
+
+@frozen(kw_only=True)
+class SeriesSpan:
+    """The extent of one series.
+
+    Attributes:
+        start: The time of its first record, in ticks.
+        stop: The time of its last.
+        length: How many records it has.
+        interval: How far apart they are; None when that differs.
+    """
+
+    start: int
+    stop: int
+    length: int
+    interval: Interval | None = None
+
+
+@frozen(kw_only=True)
+class SeriesPlan:
+    """The clock of a table, and the extent of each series that was learned from.
+
+    It names no group and holds no row: the spans are sorted, so that their order tells nothing either.
+
+    Attributes:
+        clock: Reads and writes the time column.
+        spans: One for each series.
+    """
+
+    clock: SeriesClock
+    spans: tuple[SeriesSpan, ...]
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval that all series of more than one record share; None when there is none."""
+        found = {span.interval for span in self.spans if span.length > 1}
+        return found.pop() if len(found) == 1 else None
+
+    def state(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> SeriesPlan:
+        """The plan that ``state`` was taken from, perhaps after a trip through JSON."""
+        return cls(
+            clock=cattrs.structure(state["clock"], SeriesClock),
+            spans=cattrs.structure(state["spans"], tuple[SeriesSpan, ...]),
+        )
+
+    def inventory(self) -> list[str]:
+        """What it holds of the training data, for people to read."""
+        return [f"time column {self.clock.column!r}: start, stop and number of records of {len(self.spans):,} series"]
+
+
+def make_plan(clock: SeriesClock, times: Ticks, groups: npt.NDArray[np.int64]) -> SeriesPlan:
+    """The plan of an arranged table.
+
+    Args:
+        clock: Of its time column.
+        times: Ticks ``[rows]``, ascending within each group.
+        groups: The number of each row's group ``[rows]``; rows of a group are neighbours.
+    """
+    starts = np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))
+    spans = [_span(part, clock) for part in np.split(times, starts[1:])] if len(times) else []
+    return SeriesPlan(clock=clock, spans=tuple(sorted(spans, key=_order)))
+
+
+def _span(times: Ticks, clock: SeriesClock) -> SeriesSpan:
+    return SeriesSpan(
+        start=int(times[0]),
+        stop=int(times[-1]),
+        length=len(times),
+        interval=learn_interval(times, calendar=not clock.elapsed),
+    )
+
+
+def _order(span: SeriesSpan) -> tuple[int, ...]:
+    interval = span.interval
+    return (span.start, span.stop, span.length, *((interval.ticks, interval.months) if interval else (0, 0)))

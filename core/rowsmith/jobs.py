@@ -24,6 +24,7 @@ from rowsmith.plan import Plan
 from rowsmith.planning import after_training, draft_plan, with_data
 from rowsmith.result_files import Rejections
 from rowsmith.row_making import Outcome, Output, RowMaking
+from rowsmith.sequences import arrange
 from rowsmith.stage_times import StageTimes
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def dry_run(run: Run) -> Plan:
         RowsmithError: The configuration, the plugins or the table cannot be used.
     """
     plan = draft_plan(run.config, run.registry)
-    return with_data(plan, pipeline.read(run))
+    table = pipeline.read(run)
+    if plan.config.grouped:
+        arrange(table, plan.config)
+    return with_data(plan, table)
 
 
 def saved_plan(directory: RunDirectory) -> Plan:

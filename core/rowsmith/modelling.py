@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from rowsmith.interruption import StopRequest
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rowsmith.model_metadata import ModelMetadata
     from rowsmith.seeds import Seeds
     from rowsmith.table.schema import ModelSchema, TableSchema
-    from rowsmith.token_store import TokenStore
+    from rowsmith.token_store import Ints, TokenStore
     from rowsmith.vocabulary import Vocabulary
 
 __all__ = ["PreparedModel", "TableModel", "TrainingJob", "TrainingProgress", "TrainingReport"]
@@ -52,6 +52,16 @@ class PreparedModel:
     vocabulary: Vocabulary | None = None
     token_store: TokenStore | None = None
     cross_validated: bool = False
+
+    def with_groups(self, groups: Ints | None) -> PreparedModel:
+        """The same with the number of each record's group in the token store, where both are there.
+
+        Args:
+            groups: The numbers, int64 ``[records]``; None for plain tables.
+        """
+        if groups is None or self.token_store is None:
+            return self
+        return evolve(self, token_store=evolve(self.token_store, groups=groups))
 
 
 @frozen(kw_only=True)

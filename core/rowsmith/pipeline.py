@@ -31,7 +31,7 @@ from rowsmith.observers import BatchReport, RunInfo
 from rowsmith.provenance import blaming
 from rowsmith.reporting import Reporter
 from rowsmith.seeds import Seeds
-from rowsmith.splitting import split_holdout
+from rowsmith.splitting import training_part
 from rowsmith.transforms import Transform, default_transforms, fit_transforms
 
 if TYPE_CHECKING:
@@ -133,18 +133,17 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         RowsmithError: As the stage that fails says.
     """
     table = read(run) if data is None else data
-    kept, held_out = split_holdout(len(table), run.config.data, run.seeds)
-    train_table = table.take(kept)
-    if len(held_out):
-        run.reporter.note(f"{len(held_out):,} rows are held out and never trained on")
+    part = training_part(table, run.config, run.seeds)
+    for note in part.notes:
+        run.reporter.note(note)
     context = run.context().evolve(table_schema=table.schema)
     with run.stage("transforming") as detail:
-        fitted, columns = fit_transforms(train_table.columns, table.schema, _transforms(run.config, context))
+        fitted, columns = fit_transforms(part.table.columns, table.schema, _transforms(run.config, context))
         detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
     model = _built(context, Kind.MODEL, run.config.model, TableModel)  # type: ignore[type-abstract]
     with run.stage("tokenizing") as detail:
         with blaming(model):
-            prepared = model.prepare(columns, fitted.schema_after)
+            prepared = model.prepare(columns, fitted.schema_after).with_groups(part.groups)
         context = context.evolve(model_schema=prepared.model_schema, metadata=prepared.metadata)
         examples = _assemble(run, prepared, columns)
         detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")
@@ -162,7 +161,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         metadata=prepared.metadata,
         vocabulary=prepared.vocabulary,
         report=report,
-        train_rows=len(kept),
+        train_rows=len(part.table),
     )
     save_bundle(bundle)
     checkpoints.clear()
@@ -237,7 +236,11 @@ def _built(context: BuildContext, kind: Kind, ref: ComponentRef, expected: type[
 
 def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Transform]]:
     chosen = config.transforms
-    refs = chosen if isinstance(chosen, tuple) else [ComponentRef(name=name) for name in default_transforms()]
+    refs = (
+        chosen
+        if isinstance(chosen, tuple)
+        else [ComponentRef(name=name) for name in default_transforms(config.grouped)]
+    )
     return [
         (ref.name or f"{FACTORY_PREFIX}{ref.factory}", _built(context, Kind.TRANSFORM, ref, Transform))  # type: ignore[type-abstract]
         for ref in refs

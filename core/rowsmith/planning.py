@@ -58,7 +58,7 @@ def _resolved(config: RunConfig) -> RunConfig:
     return evolve(
         config,
         assembler=assembler_for(config),
-        transforms=_refs(config.transforms, default_transforms()),
+        transforms=_refs(config.transforms, default_transforms(config.grouped)),
         processor=config.processor if isinstance(config.processor, ComponentRef) else ComponentRef(name="tabular"),
         evaluation=_refs(config.evaluation, ()),
     )

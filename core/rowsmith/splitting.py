@@ -1,20 +1,77 @@
-"""Setting rows apart that no model sees: the holdout."""
+"""Setting rows apart that no model sees: the holdout.
+
+Of plain tables they are drawn row by row; of grouped ones group by group, since a model that saw a part
+of a group knows much of the rest. A single series gives its end: rows out of its middle would leave gaps.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from attrs import frozen
 
-from rowsmith.config import DataConfig
+from rowsmith.config import DataConfig, RunConfig
 from rowsmith.errors import DataError
 from rowsmith.seeds import Seeds
+from rowsmith.sequences import arrange, group_bounds
+from rowsmith.table.table import Table
 
-__all__ = ["MIN_TRAIN_ROWS", "split_holdout"]
+__all__ = ["MIN_TRAIN_ROWS", "TrainingPart", "split_holdout", "split_holdout_groups", "training_part"]
 
 MIN_TRAIN_ROWS = 10
+_TRIALS = 20
+"""Orders of the groups that are tried for a holdout of the right size."""
+
+Ints = npt.NDArray[np.int64]
 
 
-def split_holdout(rows: int, data: DataConfig, seeds: Seeds) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+@frozen(eq=False)
+class TrainingPart:
+    """What is learned of a table.
+
+    Attributes:
+        table: The rows to train on; of grouped tables, group by group and in order.
+        groups: The number of each row's group, from 0; int64 ``[rows]``, or None for plain tables.
+        notes: What the user should know, a line each.
+    """
+
+    table: Table
+    groups: Ints | None
+    notes: tuple[str, ...]
+
+
+def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart:
+    """Arrange a table and take out what is held out.
+
+    Args:
+        table: The table as it was read.
+        config: Says what groups and orders the rows, and how many are held out.
+        seeds: Randomness by stage.
+
+    Raises:
+        ConfigError: A column is not in the table.
+        DataError: The rows cannot be arranged, or too few are left to train on.
+    """
+    if not config.grouped:
+        kept, held = split_holdout(len(table), config.data, seeds)
+        return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data))
+    arranged = arrange(table, config)
+    kept, held = split_holdout_groups(arranged.groups, config.data, seeds)
+    part, groups = arranged.take(kept), arranged.num_groups
+    told = f"the table has {groups:,} group{'s' if groups != 1 else ''}"
+    where = f" in {groups - part.num_groups:,} whole groups" if groups > 1 else ", the end of the series,"
+    return TrainingPart(part.table, part.groups, (told, *_notes(len(held), where, config.data)))
+
+
+def _notes(held: int, where: str, data: DataConfig) -> tuple[str, ...]:
+    if held:
+        return (f"{held:,} rows{where} are held out and never trained on",)
+    if where and not isinstance(data.holdout, str) and data.holdout and data.max_holdout:
+        return ("nothing is held out: every group is larger than data.holdout asks for",)
+    return ()
+
+
+def split_holdout(rows: int, data: DataConfig, seeds: Seeds) -> tuple[Ints, Ints]:
     """Choose the rows to train on and the rows to keep for evaluation.
 
     Args:
@@ -28,20 +85,72 @@ def split_holdout(rows: int, data: DataConfig, seeds: Seeds) -> tuple[npt.NDArra
     Raises:
         DataError: Too few rows are left to train on.
     """
+    count = _checked_count(rows, data)
+    order = seeds.generator("holdout").permutation(rows)
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def split_holdout_groups(groups: Ints, data: DataConfig, seeds: Seeds) -> tuple[Ints, Ints]:
+    """Choose whole groups to train on and whole groups to keep for evaluation.
+
+    The holdout has as nearly the wanted number of rows as whole groups can, which may be none when every
+    group is much larger; at least one group stays to train on. Of a single group the last rows are held out.
+
+    Args:
+        groups: Group numbers of rows that stand together group by group ``[rows]``.
+        data: How many rows to hold out; a holdout that is a file takes none from the table.
+        seeds: Randomness by stage.
+
+    Returns:
+        Row numbers of both parts, each in table order.
+
+    Raises:
+        DataError: Too few rows are left to train on.
+    """
+    rows = np.arange(len(groups), dtype=np.int64)
+    count = _checked_count(len(groups), data)
+    starts, stops = group_bounds(groups)
+    if len(starts) < 2:
+        return rows[: len(rows) - count], rows[len(rows) - count :]
+    limit = min(len(groups) - MIN_TRAIN_ROWS, data.max_holdout if _is_share(data) else len(groups))
+    chosen = _nearest(stops - starts, count, limit, seeds.generator("holdout"))
+    held = np.repeat(np.isin(np.arange(len(starts)), chosen), stops - starts)
+    return rows[~held], rows[held]
+
+
+def _nearest(sizes: Ints, target: int, limit: int, generator: np.random.Generator) -> Ints:
+    """Groups whose sizes add up to nearly the target and to no more than the limit, but not all of them."""
+    best, missed = np.empty(0, dtype=np.int64), target
+    for _ in range(_TRIALS if target else 0):
+        order = generator.permutation(len(sizes))
+        totals = np.cumsum(sizes[order])[:-1]
+        misses = np.where(totals <= limit, np.abs(totals - target), missed)
+        place = int(misses.argmin())
+        if misses[place] < missed:
+            best, missed = order[: place + 1], int(misses[place])
+        if missed == 0:
+            break
+    return best
+
+
+def _checked_count(rows: int, data: DataConfig) -> int:
     count = holdout_count(rows, data)
     if rows - count < MIN_TRAIN_ROWS:
         raise DataError(
             f"the table has {rows} rows, {count} of them held out: at least {MIN_TRAIN_ROWS} are needed to learn "
             "from. Give more rows, or lower data.holdout."
         )
-    order = seeds.generator("holdout").permutation(rows)
-    return np.sort(order[count:]), np.sort(order[:count])
+    return count
 
 
 def holdout_count(rows: int, data: DataConfig) -> int:
-    """How many rows of the table are held out."""
+    """How many rows of the table are to be held out."""
     if isinstance(data.holdout, str):
         return 0
-    if isinstance(data.holdout, int) and data.holdout >= 1:
-        return data.holdout
+    if not _is_share(data):
+        return int(data.holdout)
     return min(int(rows * data.holdout), data.max_holdout)
+
+
+def _is_share(data: DataConfig) -> bool:
+    return not (isinstance(data.holdout, int) and data.holdout >= 1)

@@ -218,9 +218,14 @@ class FittedTransforms:
         return [f"{name}: {line}" for name, step in self.steps for line in step.inventory()]
 
 
-def default_transforms() -> tuple[str, ...]:
-    """Component names of the transforms that ``auto`` stands for, in order."""
-    return ("keys", "constant", "protect-rare", "datetime", "quantize")
+def default_transforms(grouped: bool = False) -> tuple[str, ...]:
+    """Component names of the transforms that ``auto`` stands for, in order.
+
+    Args:
+        grouped: Whether the rows belong to groups or series.
+    """
+    groups = ("groups",) if grouped else ()
+    return ("keys", "constant", "protect-rare", *groups, "datetime", "quantize")
 
 
 def fit_transforms(

@@ -207,13 +207,3 @@ def fitted() -> Synthesizer:
     options = {"width": 32, "layers": 1, "dtype": "float32"}
     frame = pd.DataFrame({"a": [1, 2, 3, 4] * 10, "b": ["x", "y"] * 20})
     return Synthesizer(training={"max_steps": 1}, model={"name": "scratch", "options": options}).fit(frame)
-
-
-def test_grouped_tables_wait_for_their_assembler(frame: pd.DataFrame) -> None:
-    from rowsmith.components import Kind
-    from rowsmith.registry import Registry
-
-    if "grouped" in Registry().components(Kind.ASSEMBLER):
-        pytest.skip("grouped tables are supported")
-    with pytest.raises(UnknownComponent, match="grouped"):
-        Synthesizer(group_by="city", order_by="day").fit(frame)

@@ -1,0 +1,186 @@
+"""Grouped tables and time series: the rows of a group together, each group in its order.
+
+Rows are ordered by values: numbers as numbers, date-times as points in time. Order as text, by which
+the 10th of October comes before the 2nd, is never taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from attrs import frozen
+
+from rowsmith.config import RunConfig
+from rowsmith.errors import ConfigError, DataError
+from rowsmith.problems import did_you_mean
+from rowsmith.table.columns import distinct
+from rowsmith.table.datetimes import find_format, parse_datetimes
+from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
+from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers
+from rowsmith.table.table import Table
+
+__all__ = ["Arranged", "arrange", "group_bounds"]
+
+Ints = npt.NDArray[np.int64]
+
+_GROUP, _ORDER, _TIME = (
+    "data.group_training_examples_by",
+    "data.order_training_examples_by",
+    "time_series.timestamp_column",
+)
+_MOST_NAMED = 5
+
+
+@frozen(eq=False)
+class Arranged:
+    """A table whose groups stand one after the other.
+
+    Attributes:
+        table: The table; rows of a group are neighbours and in their order.
+        groups: The number of each row's group, counted from 0 in the order of the groups; int64 ``[rows]``.
+    """
+
+    table: Table
+    groups: Ints
+
+    @property
+    def num_groups(self) -> int:
+        """How many groups there are."""
+        return int(self.groups[-1]) + 1 if len(self.groups) else 0
+
+    def take(self, rows: Ints) -> Arranged:
+        """Only some rows, their groups numbered anew.
+
+        Args:
+            rows: Row numbers from 0, rising.
+        """
+        return Arranged(self.table.take(rows), _numbered(self.groups[rows]))
+
+
+def arrange(table: Table, config: RunConfig) -> Arranged:
+    """Bring the rows of each group together and in their order.
+
+    Groups keep the order in which they first appear. Rows that are equal in the order column, and all rows
+    of a group when there is none, keep the order of the table. Without a group column all rows are one
+    group.
+
+    Args:
+        table: The table.
+        config: Names the columns.
+
+    Returns:
+        The arranged table.
+
+    Raises:
+        ConfigError: Columns are not in the table, with every problem.
+        DataError: A group or a place in it is missing, or the column cannot order rows.
+    """
+    problems = [*_column_problems(table.schema, config)]
+    if problems:
+        raise ConfigError(problems)
+    groups = _group_numbers(table, config.data.group_columns)
+    order = config.order_column
+    keys = [groups] if order is None else [_ranks(table, order, _order_knob(config)), groups]
+    rows = np.lexsort(keys)
+    return Arranged(table.take(rows), groups[rows])
+
+
+def group_bounds(groups: Ints) -> tuple[Ints, Ints]:
+    """Where each group begins and where it ends, exclusive.
+
+    Args:
+        groups: Group numbers of rows that stand together group by group ``[rows]``.
+
+    Returns:
+        Two int64 arrays ``[groups]``.
+    """
+    starts = np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))
+    return starts.astype(np.int64), np.append(starts[1:], len(groups))[: len(starts)].astype(np.int64)
+
+
+def _numbered(groups: Ints) -> Ints:
+    starts, stops = group_bounds(groups)
+    return np.repeat(np.arange(len(starts), dtype=np.int64), stops - starts)
+
+
+def _order_knob(config: RunConfig) -> str:
+    return _TIME if config.time_series.is_timeseries else _ORDER
+
+
+def _column_problems(schema: TableSchema, config: RunConfig) -> Iterator[str]:
+    order = config.order_column
+    named = [(name, _GROUP) for name in config.data.group_columns]
+    for name, knob in [*named, *([] if order is None else [(order, _order_knob(config))])]:
+        if name not in schema.names:
+            columns = ", ".join(map(repr, schema.names[:10])) + (", …" if len(schema) > 10 else "")
+            hint = did_you_mean(name, schema.names) or f"; its columns are {columns}"
+            yield f"the table has no column {name!r}{hint} @ {knob}"
+
+
+def _group_numbers(table: Table, names: tuple[str, ...]) -> Ints:
+    """The number of each row's group, by first appearance."""
+    numbers = np.zeros(len(table), dtype=np.int64)
+    for name in names:
+        values, codes = distinct(table.columns, name)
+        _check_present(codes, name, _GROUP, "the group of these rows is not known")
+        numbers = pd.factorize(numbers * len(values) + codes)[0].astype(np.int64)
+    return numbers
+
+
+def _check_present(codes: npt.NDArray[np.int32], name: str, knob: str, why: str) -> None:
+    missing = np.flatnonzero(codes < 0)
+    if not len(missing):
+        return
+    rows = ", ".join(str(row + 1) for row in missing[:_MOST_NAMED])
+    more = f" and {len(missing) - _MOST_NAMED:,} more" if len(missing) > _MOST_NAMED else ""
+    raise DataError(
+        f"column {name!r} has no value in row{'s' if len(missing) > 1 else ''} {rows}{more}, so that {why}. "
+        f"Fill the values in, take the rows out, or name another column as {knob}."
+    )
+
+
+def _ranks(table: Table, name: str, knob: str) -> Ints:
+    """The place of each row's value among all values of the order column; equal values share one."""
+    values, codes = distinct(table.columns, name)
+    _check_present(codes, name, knob, "their place in the group is not known")
+    places = _places(values, table.schema[name], knob)
+    ranks: Ints = np.unique(places, return_inverse=True)[1].astype(np.int64)
+    return ranks[codes]
+
+
+def _places(values: list[str], column: ColumnSchema, knob: str) -> npt.NDArray[np.generic]:
+    """What distinct values are worth, so that they can be compared."""
+    if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
+        numbers = parse_numbers(values)
+        if column.type is ColumnType.INTEGER and (np.abs(numbers) > EXACT_LIMIT).any():
+            # Neighbours of this size would be one number as doubles.
+            order = {number: place for place, number in enumerate(sorted({int(value) for value in values}))}
+            return np.array([order[int(value)] for value in values], dtype=np.int64)
+        return numbers
+    if column.type is ColumnType.DATETIME and column.datetime_format is not None:
+        return parse_datetimes(values, column.datetime_format)
+    raise DataError(_no_order(values, column, knob))
+
+
+def _no_order(values: list[str], column: ColumnSchema, knob: str) -> str:
+    what = f"column {column.name!r} is {column.type.value}, and rows are ordered by numbers or date-times"
+    readable = _readable_as(values)
+    if readable is not None:
+        return f"{what}. Its values can be read as such: set data.types: {{{column.name}: {readable.value}}}."
+    return (
+        f"{what}. Write its values as one of the two (all date-times in the same format and time zone), "
+        f"or name another column as {knob}."
+    )
+
+
+def _readable_as(values: list[str]) -> ColumnType | None:
+    if find_format(values, wide=True) is not None:
+        return ColumnType.DATETIME
+    try:
+        whole = np.mod(parse_numbers(values), 1) == 0
+    except DataError:
+        return None
+    return ColumnType.INTEGER if whole.all() else ColumnType.DECIMAL

@@ -1,0 +1,99 @@
+"""The holdout of grouped tables: whole groups, or the end of a single series."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig
+from rowsmith.errors import DataError
+from rowsmith.seeds import Seeds
+from rowsmith.splitting import MIN_TRAIN_ROWS, split_holdout_groups, training_part
+from rowsmith.table import from_frame
+
+SIZES = st.lists(st.integers(1, 30), min_size=2, max_size=60).filter(lambda sizes: sum(sizes) >= 2 * MIN_TRAIN_ROWS)
+
+
+def numbers(sizes):
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def split(sizes, seed=0, **data):
+    return split_holdout_groups(numbers(sizes), DataConfig(**data), Seeds(seed))
+
+
+@given(SIZES, st.floats(0, 0.5, exclude_max=True), st.integers(0, 40), st.integers(0, 5))
+def test_groups_stay_whole_and_every_row_is_in_one_part(sizes, share, most, seed):
+    kept, held = split(sizes, seed, holdout=share, max_holdout=most)
+    groups = numbers(sizes)
+    assert sorted([*kept, *held]) == [*range(sum(sizes))]
+    assert not set(groups[kept]) & set(groups[held])
+    assert [*kept] == sorted(kept)
+    assert [*held] == sorted(held)
+    assert len(kept) >= MIN_TRAIN_ROWS
+    assert len(held) <= most
+
+
+@given(SIZES, st.data(), st.integers(0, 5))
+def test_a_holdout_is_within_half_a_group_of_what_was_asked_for(sizes, data, seed):
+    count = data.draw(st.integers(1, sum(sizes) - MIN_TRAIN_ROWS))
+    kept, held = split(sizes, seed, holdout=count)
+    assert len(kept) >= MIN_TRAIN_ROWS
+    # The last rows cannot be held out where that would leave too few to train on.
+    assert abs(len(held) - count) <= max(sizes) / 2 or len(kept) - MIN_TRAIN_ROWS < max(sizes)
+
+
+def test_a_number_of_rows_is_not_taken_for_a_number_of_groups():
+    # Fifty rows of sixty groups: the rival holds out fifty groups, more than four fifths of the table.
+    sizes = [16, 17] * 30
+    kept, held = split(sizes, holdout=50)
+    assert 40 <= len(held) <= 60
+    assert len(kept) + len(held) == sum(sizes)
+
+
+def test_the_same_seed_gives_the_same_split_and_others_others():
+    first, again, other = (split([5] * 100, seed, holdout=0.2)[1].tolist() for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(first) == 100
+
+
+@pytest.mark.parametrize("holdout", [0.25, 10])
+def test_a_single_series_gives_its_end_and_no_rows_from_within(holdout):
+    kept, held = split([40], holdout=holdout)
+    assert [*kept, *held] == [*range(40)]
+    assert len(held) == 10
+
+
+def test_one_group_stays_however_much_is_held_out():
+    kept, held = split([90, 10], holdout=90)
+    assert (len(kept), len(held)) in ((90, 10), (10, 90))
+
+
+def test_nothing_is_held_out_of_a_few_large_groups_and_that_is_told():
+    frame = pd.DataFrame({"g": np.repeat(["a", "b"], 100), "x": range(200)})
+    part = training_part(from_frame(frame), RunConfig(data=DataConfig(group_training_examples_by="g")), Seeds(0))
+    assert len(part.table) == 200
+    assert "nothing is held out: every group is larger than data.holdout asks for" in part.notes
+
+
+@pytest.mark.parametrize("sizes", [[15], [5] * 3])
+def test_too_few_rows_to_learn_from_are_an_error(sizes):
+    with pytest.raises(DataError, match=r"lower data\.holdout"):
+        split(sizes, holdout=8)
+
+
+def test_what_is_learned_of_an_ungrouped_series_has_no_gaps():
+    days = pd.date_range("2024-01-01", periods=100)
+    frame = pd.DataFrame({"day": days, "x": range(100)}).sample(frac=1, random_state=0)
+    config = RunConfig(time_series=TimeSeriesConfig(is_timeseries=True, timestamp_column="day"))
+    part = training_part(from_frame(frame), config, Seeds(0))
+    assert [*part.table.to_frame()["day"]] == [*days[:95]]
+    assert part.groups.tolist() == [0] * 95
+    assert part.notes[-1] == "5 rows, the end of the series, are held out and never trained on"
+
+
+def test_plain_tables_are_split_row_by_row():
+    part = training_part(from_frame(pd.DataFrame({"x": range(100)})), RunConfig(), Seeds(0))
+    assert part.groups is None
+    assert len(part.table) == 95

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from attrs import frozen
@@ -36,11 +37,13 @@ class ColumnParts:
         sizes: How many ids belong to no column, then how many to each.
         column_of: ``[ids]`` the column of each id; -1 for none.
         opened: For each column, whether its values are pieces, which belong to no column.
+        grouped: Whether another record may follow a record.
     """
 
     sizes: tuple[int, ...]
     column_of: torch.Tensor
     opened: tuple[bool, ...]
+    grouped: bool = False
 
     @classmethod
     def of_wide(cls, vocabulary: Vocabulary) -> ColumnParts | None:
@@ -53,17 +56,28 @@ class ColumnParts:
         sizes = (vocabulary.fields[0].start, *(item.stop - item.start for item in vocabulary.fields))
         column_of = torch.repeat_interleave(torch.arange(-1, len(vocabulary.fields)), torch.tensor(sizes))
         opened = tuple(isinstance(item, OpenField) for item in vocabulary.fields)
-        return cls(sizes=sizes, column_of=column_of, opened=opened)
+        grouped = vocabulary.schema.step is not None
+        return cls(sizes=sizes, column_of=column_of, opened=opened, grouped=grouped)
+
+    def after(self, column: int) -> tuple[int, ...]:
+        """The parts of which some token can come after one of a column (-1 for the beginning), in order."""
+        last = column == len(self.opened) - 1
+        following = () if last else (column + 2,)
+        if column >= 0 and self.opened[column]:
+            return (0, *((1,) if last and self.grouped else ()), column + 1, *following)
+        # After a whole record of a group comes the end, or the first column of another record.
+        return (0, 1) if last and self.grouped else following
 
 
-def column_loss(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, parts: ColumnParts) -> torch.Tensor:
+def column_loss(states: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, parts: ColumnParts) -> torch.Tensor:
     """The summed cross-entropy of targets, each among the tokens that its place allows.
 
     After a closed column only the next column's tokens are weighed; inside an open one its pieces, its
-    own tokens and the next column's. What comes after a closed last column is certain, and costs nothing.
+    own tokens and the next column's. What comes after a closed last column is certain where records stand
+    alone, and costs nothing.
 
     Args:
-        hidden: ``[b, t, width]`` last hidden states.
+        states: ``[n, width]`` last hidden states before each target that counts, row by row.
         weight: ``[ids, width]`` the output layer.
         targets: ``[b, t]`` what comes next; -100 is left out.
         parts: How the ids are divided.
@@ -72,28 +86,42 @@ def column_loss(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tenso
         A scalar, in nats.
     """
     wanted = targets != IGNORED
-    # Where a token stands follows from the targets before it: of what the model reads, some may be blanked.
-    columns = parts.column_of.to(targets.device)[targets.clamp(min=0)]
-    places = F.pad(columns[:, :-1], (1, 0), value=-1).cummax(1).values[wanted]
+    places = _places(targets, parts)[wanted]
     order = places.argsort(stable=True)
     counts = torch.bincount(places + 1, minlength=len(parts.sizes)).tolist()
-    # Split and not sliced: the gradient of all parts is then put together once.
-    states = hidden[wanted][order].split(counts)
-    goals = targets[wanted][order].split(counts)
     pieces = weight.split(parts.sizes)
+    starts = np.cumsum((0, *parts.sizes[:-1])).tolist()
     losses = []
-    start = 0
-    for place, (state, goal) in enumerate(zip(states, goals, strict=True)):
-        # ``place`` counts from the part before all columns; ``start`` is its first id.
-        inside = place > 0 and parts.opened[place - 1]
-        allowed = [*(([pieces[0], pieces[place]]) if inside else []), *pieces[place + 1 : place + 2]]
+    # Split and not sliced: the gradient of all parts is then put together once.
+    divided = zip(states[order].split(counts), targets[wanted][order].split(counts), strict=True)
+    for column, (state, goal) in enumerate(divided, -1):
+        allowed = parts.after(column)
         if len(state) and allowed:
-            shift = start - parts.sizes[0] if inside else start + parts.sizes[place]
-            logits = F.linear(state, allowed[0] if len(allowed) == 1 else torch.cat(allowed))
-            offsets = torch.where(goal < parts.sizes[0], goal, goal - shift) if inside else goal - shift
-            losses.append(F.cross_entropy(logits.float(), offsets, reduction="sum"))
-        start += parts.sizes[place]
+            logits = F.linear(state, torch.cat([pieces[part] for part in allowed]))
+            losses.append(F.cross_entropy(logits.float(), _offsets(goal, allowed, starts, parts), reduction="sum"))
     return torch.stack(losses).sum()
+
+
+def _places(targets: torch.Tensor, parts: ColumnParts) -> torch.Tensor:
+    """``[b, t]``: the column of the newest token before each target that belongs to one; -1 at the beginning.
+
+    It follows from the targets: of what the model reads, some may be blanked.
+    """
+    columns = parts.column_of.to(targets.device)[targets.clamp(min=0)]
+    columns = F.pad(columns[:, :-1], (1, 0), value=-1)
+    at = torch.arange(columns.shape[1], device=targets.device).expand_as(columns)
+    newest = torch.where(columns >= 0, at, 0).cummax(1).values
+    return columns.gather(1, newest)
+
+
+def _offsets(goal: torch.Tensor, allowed: tuple[int, ...], starts: list[int], parts: ColumnParts) -> torch.Tensor:
+    """Where targets stand among the tokens of the allowed parts."""
+    offsets, base = goal, 0
+    for part in allowed:
+        within = (goal >= starts[part]) & (goal < starts[part] + parts.sizes[part])
+        offsets = torch.where(within, goal - starts[part] + base, offsets)
+        base += parts.sizes[part]
+    return offsets
 
 
 class ColumnwiseLlama(LlamaForCausalLM):
@@ -120,7 +148,8 @@ class ColumnwiseLlama(LlamaForCausalLM):
             outputs: CausalLMOutputWithPast = super().forward(input_ids=input_ids, **kwargs)
             return outputs
         hidden = self.model(input_ids=input_ids, use_cache=False).last_hidden_state
-        total = column_loss(hidden, self.lm_head.weight, shift_labels, self.parts)
+        states = hidden[shift_labels != IGNORED]
+        total = column_loss(states, self.lm_head.weight, shift_labels, self.parts)
         count = (shift_labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         return CausalLMOutputWithPast(loss=total / count)
 

@@ -11,6 +11,7 @@ from transformers import LlamaForCausalLM
 from rowsmith_backends.columnwise_llama import ColumnParts, ColumnwiseLlama
 from rowsmith_backends.examples import BlankedExamples, Examples
 from rowsmith_backends.optimizers import joint_optimizer
+from rowsmith_backends.packed_llama import PackedLlama
 from rowsmith_backends.training_state import TrainingState
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Setting:
         bf16: Whether to compute in bfloat16.
         state: The training that the fits are part of.
         blank_id: What stands in place of a blanked token; None for no blanks.
+        packed: Whether examples are of very different lengths, and computed without padding.
     """
 
     config: LlamaConfig
@@ -82,10 +84,13 @@ class Setting:
     bf16: bool
     state: TrainingState
     blank_id: int | None
+    packed: bool = False
 
     def new_model(self) -> LlamaForCausalLM:
         """A model of random weights, the same each time."""
         torch.manual_seed(self.seed)
+        if self.packed:
+            return PackedLlama(self.config, self.parts).to(self.device)
         made = LlamaForCausalLM(self.config) if self.parts is None else ColumnwiseLlama(self.config, self.parts)
         return made.to(self.device)
 

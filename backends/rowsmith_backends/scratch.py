@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rowsmith.columnar_tokenizer import build_tokenizer, learn_vocabulary
 from rowsmith.errors import DataError
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob, TrainingReport
-from rowsmith.table.schema import TableSchema
+from rowsmith.table.columns import codes_of, single_array
+from rowsmith.table.schema import ModelSchema, TableSchema
 from rowsmith.token_encoding import encode_table
+from rowsmith.token_store import Ints, TokenStore
 from rowsmith.vocabulary import BOS, EOS, Vocabulary, model_schema_of
 from rowsmith_backends.options import ScratchOptions
 
@@ -35,6 +38,9 @@ CROSS_VALIDATED_ROWS = 2_000
 _MOST_TOKENS = 16_384
 # Eager attention is the faster one for short records; its memory grows with the square of their length.
 _LONG_RECORD = 256
+# Groups of up to so many tokens are learned and written whole; longer ones in windows of so many.
+_LONGEST_GROUP = 4_096
+_WINDOW = 1_024
 
 
 @frozen(kw_only=True)
@@ -138,9 +144,8 @@ class ScratchModel(TableModel):
         vocabulary = learn_vocabulary(columns, model_schema, max_pieces=self.options.max_pieces)
         tokenizer = build_tokenizer(vocabulary)
         store = encode_table(columns, vocabulary, lambda texts: _encode(tokenizer, texts))
-        longest = int(store.lengths.max())
-        # Text may run longer than any text seen; a column of one token never does.
-        max_length = min(longest if vocabulary.closed else longest * 5 // 4, _MOST_TOKENS) + 2
+        store = evolve(store, groups=_groups(columns, model_schema))
+        max_length = _context(store, vocabulary)
         tokenizer.model_max_length = max_length
         return PreparedModel(
             model_schema=model_schema,
@@ -170,6 +175,26 @@ class ScratchModel(TableModel):
         size = size_for(len(job.examples.train), self.options)
         config = llama_config(prepared.vocabulary, size, prepared.metadata.max_seq_length)
         return train_scratch(config, prepared, job, self.options)
+
+
+def _groups(columns: pa.Table, schema: ModelSchema) -> Ints | None:
+    """The number of each record's group; None when records stand alone."""
+    if schema.step is None:
+        return None
+    first = codes_of(single_array(columns.column(schema.step.name))) < 0
+    return np.maximum(np.cumsum(first) - 1, 0)
+
+
+def _context(store: TokenStore, vocabulary: Vocabulary) -> int:
+    """The most tokens of an example."""
+    if store.groups is None:
+        longest = int(store.lengths.max())
+        # Text may run longer than any text seen; a column of one token never does.
+        return min(longest if vocabulary.closed else longest * 5 // 4, _MOST_TOKENS) + 2
+    longest = int(np.bincount(store.groups, weights=store.lengths).max())
+    room = max(_WINDOW, 2 * int(store.lengths.max()))
+    # A group may run longer than any group seen; what exceeds a window is learned, and written, window by window.
+    return (longest * 5 // 4 if longest <= _LONGEST_GROUP else room) + 2
 
 
 def _encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:

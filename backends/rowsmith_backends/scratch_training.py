@@ -28,6 +28,7 @@ from rowsmith_backends.examples import Examples, SomeExamples, examples_of
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fit_setting import LONG, SHORT, SMALL_TABLE, Setting
 from rowsmith_backends.fitting import Fit, batch_loss, fit
+from rowsmith_backends.packed_llama import PackedLlama
 from rowsmith_backends.precision import chosen_device, has_fast_bf16
 from rowsmith_backends.training_state import TrainingState
 
@@ -46,6 +47,7 @@ _TESTED_EPOCHS = 10
 _CALIBRATION_STEPS = 7
 _MAX_EPOCHS = 300
 _FEW_EPOCHS = 5
+_BATCH_TOKENS = 8_192
 
 
 def train_scratch(
@@ -83,10 +85,11 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         options=options,
         seed=job.seeds.integer("training") % 2**31,
         device=chosen_device(),
-        batch_size=options.batch_size or int(np.clip(len(train) // 40, 16, 256)),
+        batch_size=options.batch_size or _batch_size(train, prepared),
         bf16=options.dtype == "bfloat16",
         state=state,
         blank_id=None if vocabulary is None else vocabulary.unknown_id,
+        packed=prepared.model_schema.step is not None,
     )
     setting, step_seconds = _calibrate(setting, train, job)
     state.bf16 = setting.bf16
@@ -113,6 +116,14 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     )
     _save(result, prepared, job)
     return _report(result, course.reason, setting, train, state.seconds)
+
+
+def _batch_size(train: Examples, prepared: PreparedModel) -> int:
+    """Examples a step: fewer of a small table, and fewer groups the longer they are."""
+    records = int(np.clip(len(train) // 40, 16, 256))
+    if prepared.model_schema.step is None:
+        return records
+    return min(records, max(8, int(_BATCH_TOKENS // train.lengths.mean())))
 
 
 def _calibrate(setting: Setting, train: Examples, job: TrainingJob) -> tuple[Setting, float]:
@@ -252,7 +263,7 @@ def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
     model = result.model
     with explained("write", job.directory, SafetensorError):
         job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (model.plain() if isinstance(model, ColumnwiseLlama) else model).save_pretrained(job.directory)
+        (model.plain() if isinstance(model, ColumnwiseLlama | PackedLlama) else model).save_pretrained(job.directory)
         prepared.tokenizer.save_pretrained(job.directory)
         flush_tree(job.directory)
 

@@ -1,0 +1,160 @@
+"""A Llama that computes examples of very different lengths without padding them to the longest.
+
+Examples are sorted by length and laid out one after the other, in runs of about the same length; only attention
+looks at runs, and within one only at the example's own tokens. The weights, and what the model makes of an example,
+are an ordinary Llama's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from attrs import frozen
+from transformers import LlamaForCausalLM
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from rowsmith.example_ranges import IGNORED
+from rowsmith_backends.columnwise_llama import ColumnParts, column_loss
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
+
+__all__ = ["PackedLlama"]
+
+_ATTENTION = "rowsmith_runs"
+# A run ends where examples are shorter than this share of its longest one.
+_LEAST_FILLED = 0.8
+# Up to this many tokens the plain products of attention are faster than the fused kernel of a CPU.
+_SHORT = 160
+
+
+@frozen(eq=False)
+class _Layout:
+    """Where examples stand in the packed row.
+
+    Attributes:
+        examples: Their order, longest first: int64[b].
+        runs: Examples and tokens of each run.
+        lengths: Tokens of each example, in that order, padding left out.
+    """
+
+    examples: npt.NDArray[np.int64]
+    runs: tuple[tuple[int, int], ...]
+    lengths: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, lengths: npt.NDArray[np.int64]) -> _Layout:
+        """The layout of examples of some lengths."""
+        order = np.argsort(-lengths, kind="stable")
+        ordered = lengths[order].clip(min=1)
+        runs, start = [], 0
+        for stop in range(1, len(ordered) + 1):
+            if stop == len(ordered) or ordered[stop] < _LEAST_FILLED * ordered[start]:
+                runs.append((stop - start, int(ordered[start])))
+                start = stop
+        return cls(order, tuple(runs), lengths[order])
+
+    def take(self, tensor: torch.Tensor) -> torch.Tensor:
+        """``[b, t]`` of the examples as they came, packed: ``[tokens]``."""
+        sorted_ = tensor[torch.from_numpy(self.examples).to(tensor.device)]
+        parts, start = [], 0
+        for count, length in self.runs:
+            parts.append(sorted_[start : start + count, :length].reshape(-1))
+            start += count
+        return torch.cat(parts)
+
+    def positions(self, device: torch.device) -> torch.Tensor:
+        """``[1, tokens]``: the place of each token in its example."""
+        return torch.cat([torch.arange(length, device=device).repeat(count) for count, length in self.runs])[None]
+
+
+def _attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    runs: tuple[tuple[int, int], ...] = (),
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention within each example: ``[1, heads, tokens, width]`` in, ``[1, tokens, heads, width]`` out."""
+    mixed, start = [], 0
+    for count, length in runs:
+        stop = start + count * length
+        parts = [part[0, :, start:stop].unflatten(1, (count, length)) for part in (query, key, value)]
+        mixed.append(_causal(*parts, scaling).permute(1, 2, 0, 3).flatten(0, 1))
+        start = stop
+    return torch.cat(mixed)[None], None
+
+
+def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float) -> torch.Tensor:
+    length = query.shape[-2]
+    if length > _SHORT or query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
+    scores = torch.matmul(query, key.transpose(-1, -2)) * scaling
+    later = torch.full((length, length), -torch.inf, dtype=scores.dtype).triu(1)
+    weights = torch.softmax(scores + later, dim=-1, dtype=torch.float32).to(value.dtype)
+    return torch.matmul(weights, value)
+
+
+def _no_mask(*args: Any, **kwargs: Any) -> None:
+    """Runs need none."""
+
+
+ALL_ATTENTION_FUNCTIONS.register(_ATTENTION, _attend)
+ALL_MASK_ATTENTION_FUNCTIONS.register(_ATTENTION, _no_mask)
+
+
+class PackedLlama(LlamaForCausalLM):
+    """A Llama that is trained on packed examples.
+
+    Args:
+        config: The model's shape.
+        parts: How its ids are divided, where the loss is to go by columns; None for a loss over all ids.
+    """
+
+    def __init__(self, config: LlamaConfig, parts: ColumnParts | None = None) -> None:
+        packed = type(config)(**{**config.to_dict(), "attn_implementation": _ATTENTION})
+        super().__init__(packed)
+        self.parts = parts
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        shift_labels: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """The loss of the next tokens, ``[b, t]`` like the ids, right padded with -100."""
+        if shift_labels is None:
+            raise ValueError("packed examples are told apart by shift_labels, which are missing")
+        wanted = (shift_labels != IGNORED).cpu().numpy()
+        layout = _Layout.of(wanted.shape[1] - wanted[:, ::-1].argmax(axis=1) * wanted.any(axis=1))
+        hidden = self.model(
+            input_ids=layout.take(input_ids)[None],
+            position_ids=layout.positions(input_ids.device),
+            use_cache=False,
+            runs=layout.runs,
+        ).last_hidden_state[0]
+        ordered = shift_labels[torch.from_numpy(layout.examples).to(shift_labels.device)]
+        states = hidden[layout.take(shift_labels) != IGNORED]
+        if self.parts is None:
+            targets = ordered[ordered != IGNORED]
+            total = F.cross_entropy(self.lm_head(states).float(), targets, reduction="sum")
+        else:
+            total = column_loss(states, self.lm_head.weight, ordered, self.parts)
+        count = (shift_labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        return CausalLMOutputWithPast(loss=total / count)
+
+    def plain(self) -> LlamaForCausalLM:
+        """An ordinary Llama with the same weights, to be saved."""
+        model = LlamaForCausalLM(type(self.config)(**self.config.to_dict())).to(self.device)
+        model.load_state_dict(self.state_dict())
+        return model

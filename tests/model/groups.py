@@ -1,0 +1,47 @@
+"""Small grouped tables as the model sees them: a step, null in the first record of each group, a place, a value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from attrs import evolve
+
+from rowsmith.table.schema import ColumnType, TableSchema, Timing, TimingRole
+
+from .tables import schema, table
+
+
+def group_table(groups: int, *, text: bool = False, seed: int = 0) -> tuple[pa.Table, TableSchema, np.ndarray]:
+    """Groups of one to six records; the value repeats or goes up by one.
+
+    Args:
+        groups: How many.
+        text: Whether an open column of text comes last.
+        seed: Of the numbers.
+
+    Returns:
+        The spelled table, its schema, and the number of each record's group.
+    """
+    draw = np.random.default_rng(seed)
+    steps, places, values, numbers = [], [], [], []
+    for group in range(groups):
+        place, value = int(draw.integers(0, 10)), int(draw.integers(0, 3))
+        for record in range(int(draw.integers(1, 7))):
+            step = int(draw.integers(0, 3)) if record else None
+            place, value = place + (step or 0), value + int(draw.integers(0, 2))
+            steps.append(None if step is None else str(step))
+            places.append(str(place))
+            values.append(str(value))
+            numbers.append(group)
+    columns = {"at~step": steps, "at": places, "value": values}
+    kinds = {"at~step": ColumnType.CATEGORICAL, "at": ColumnType.CATEGORICAL, "value": ColumnType.INTEGER}
+    if text:
+        columns["note"] = ["ab"[number % 2] * (number % 4) for number in numbers]
+        kinds["note"] = ColumnType.TEXT
+    timings = {
+        "at~step": Timing(role=TimingRole.STEP, amounts=tuple((str(n), float(n)) for n in range(3))),
+        "at": Timing(role=TimingRole.PLACE, amounts=tuple((str(n), float(n)) for n in sorted({*map(int, places)}))),
+    }
+    made = schema(**kinds)
+    timed = TableSchema(columns=tuple(evolve(column, timing=timings.get(column.name)) for column in made))
+    return table(**columns), timed, np.array(numbers)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rowsmith.config import RunConfig, load_config, to_mapping
+from attrs import evolve
+
+from rowsmith.config import GenerationConfig, RunConfig, load_config, to_mapping
 from rowsmith.config_values import merge
-from rowsmith.errors import ParameterError
+from rowsmith.errors import ConfigError, ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
     from rowsmith.table import Table
 
-__all__ = ["PathLike", "load_settings", "no_rows", "table_of", "whole"]
+__all__ = ["PathLike", "load_settings", "no_rows", "sequence_settings", "table_of", "target", "whole"]
 
 PathLike = str | os.PathLike[str]
 
@@ -45,6 +47,36 @@ def whole(name: str, value: Any, least: int) -> int:
     if number < least:
         raise ParameterError(f"{name} must be a whole number of at least {least}, not {value!r}")
     return number
+
+
+def sequence_settings(
+    group_by: str | Sequence[str] | None, order_by: str | None, time_column: str | None
+) -> dict[str, dict[str, Any]]:
+    """Settings of what groups and orders rows; only what is given."""
+    by = group_by if group_by is None or isinstance(group_by, str) else [*group_by]
+    data = {"group_training_examples_by": by, "order_training_examples_by": order_by}
+    given = {name: value for name, value in data.items() if value is not None}
+    series = {} if time_column is None else {"is_timeseries": True, "timestamp_column": time_column}
+    sections: dict[str, dict[str, Any]] = {"data": given, "time_series": series}
+    return {name: section for name, section in sections.items() if section}
+
+
+def target(config: RunConfig, rows: int | None, groups: int | None) -> GenerationConfig:
+    """How much to make: what is asked for, else what the configuration says.
+
+    Raises:
+        ParameterError: A number is out of range, or both are given.
+        ConfigError: Groups are asked for, and the table has none.
+    """
+    if rows is not None and groups is not None:
+        raise ParameterError("n counts rows and groups counts groups; give one of them")
+    if rows is not None:
+        return evolve(config.generation, num_records=whole("n", rows, 1), num_groups=None)
+    if groups is None:
+        return config.generation
+    if not config.grouped:
+        raise ConfigError(["the table has no groups; give group_by or time_column before fit, or ask for n rows"])
+    return evolve(config.generation, num_groups=whole("groups", groups, 1))
 
 
 def table_of(data: pd.DataFrame | PathLike, config: RunConfig) -> tuple[str | None, Table | None]:

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from rowsmith import config_file
 from rowsmith.components import ComponentRef
+from rowsmith.config_checks import cross_problems
 from rowsmith.config_sections import (
     DataConfig,
     GenerationConfig,
@@ -132,8 +133,9 @@ def _top_level(value: Any, source: str | None) -> Mapping[str, Any]:
 def _convert(values: Mapping[str, Any], document: Any, lines: config_file.Lines, source: str | None) -> RunConfig:
     prepared, problems = _prepare_duration(values)
     config, found = find_problems(prepared, RunConfig)
-    if found or problems or config is None:
-        rendered = [problem.render() + _line_of(problem, values, document, lines) for problem in (*problems, *found)]
+    problems += [*found, *cross_problems(values)]
+    if problems or config is None:
+        rendered = [problem.render() + _line_of(problem, values, document, lines) for problem in problems]
         raise ConfigError(rendered, source)
     return config
 

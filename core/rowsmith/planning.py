@@ -11,6 +11,8 @@ from attrs import evolve
 
 from rowsmith.assembly import assembler_for
 from rowsmith.components import ComponentRef, Kind
+from rowsmith.config import to_mapping
+from rowsmith.config_checks import cross_problems
 from rowsmith.generation.engine_backend import SAMPLING_STAGE
 from rowsmith.plan import Plan, PluginVersion
 from rowsmith.seeds import Seeds
@@ -46,7 +48,8 @@ def draft_plan(config: RunConfig, registry: Registry) -> Plan:
     """
     resolved = _resolved(config)
     found = check_components(resolved, registry)
-    evolve(found, problems=(*missing_files(config), *found.problems)).raise_first()
+    contradictions = [problem.render() for problem in cross_problems(to_mapping(config))]
+    evolve(found, problems=(*contradictions, *missing_files(config), *found.problems)).raise_first()
     return Plan(
         config=resolved,
         seeds={stage: Seeds(config.seed).integer(stage) for stage in _STAGES},

@@ -9,13 +9,13 @@ import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve
 
-from rowsmith.arguments import PathLike, load_settings, no_rows, table_of, whole
+from rowsmith.arguments import PathLike, load_settings, no_rows, sequence_settings, table_of, target, whole
 from rowsmith.config import RunConfig
 from rowsmith.config_values import merge
 from rowsmith.errors import GenerationError, RunDirectoryError
@@ -47,8 +47,9 @@ class Synthesizer:
         synthetic = synthesizer.sample(10_000)
 
     Args:
-        group_by: The column whose values belong together.
-        order_by: The column that orders the rows of a group.
+        group_by: The column whose equal values make rows a group, or several such columns.
+        order_by: The column that orders the rows of a group: numbers or date-times.
+        time_column: The column of times, when the table is a time series, or several told apart by ``group_by``.
         config: A configuration, plain data in its shape, or a YAML file.
         seed: The seed of everything random; by default the configuration's, which is 0.
         max_train_time: Training time in seconds, or text such as ``2m``; by default the
@@ -67,8 +68,9 @@ class Synthesizer:
     def __init__(
         self,
         *,
-        group_by: str | None = None,
+        group_by: str | Sequence[str] | None = None,
         order_by: str | None = None,
+        time_column: str | None = None,
         config: RunConfig | Mapping[str, Any] | PathLike | None = None,
         seed: int | None = None,
         max_train_time: float | str | None = None,
@@ -79,15 +81,10 @@ class Synthesizer:
         registry: Registry | None = None,
         **sections: Any,
     ) -> None:
-        data = {"group_training_examples_by": group_by, "order_training_examples_by": order_by}
-        arguments = {
-            "data": {name: value for name, value in data.items() if value is not None},
-            "training": {} if max_train_time is None else {"max_time": max_train_time},
-            **({} if seed is None else {"seed": seed}),
-        }
-        self._config = load_settings(
-            config, merge(sections, {name: value for name, value in arguments.items() if value != {}})
-        )
+        given = {} if seed is None else {"seed": seed}
+        training = {} if max_train_time is None else {"training": {"max_time": max_train_time}}
+        sequences = sequence_settings(group_by, order_by, time_column)
+        self._config = load_settings(config, merge(sections, {**sequences, **training, **given}))
         self._registry = registry or registry_for(self._config)
         self._reporter = reporter or Reporter()
         self._given_directory = run_directory
@@ -152,14 +149,17 @@ class Synthesizer:
         self._overwrite, self._resume = True, False
         return self
 
-    def sample(self, n: int | None = None, *, seed: int | None = None) -> pd.DataFrame:
-        """Draw rows.
+    def sample(self, n: int | None = None, *, groups: int | None = None, seed: int | None = None) -> pd.DataFrame:
+        """Draw rows; of grouped tables and time series, whole groups.
 
         Each call without a seed draws further rows; the first of them are those of the run's seed. Calls
         with the same seed draw the same rows.
 
         Args:
-            n: How many; by default ``generation.num_records``, which is 1000.
+            n: How many rows; by default ``generation.num_groups`` groups when that is set, and else
+                ``generation.num_records`` rows, which are 1000. Groups are made until there are as many rows,
+                so there can be a few more.
+            groups: How many groups, in place of ``n``.
             seed: The seed of the draws.
 
         Returns:
@@ -167,14 +167,15 @@ class Synthesizer:
             fewer than asked for when many are invalid, which a warning tells.
 
         Raises:
-            ParameterError: ``n`` or ``seed`` is out of range.
+            ParameterError: ``n``, ``groups`` or ``seed`` is out of range, or both of the first two are given.
+            ConfigError: Groups are asked for, and the table has none.
             GenerationError: Nothing has been learned yet, or generation cannot go on.
         """
         from rowsmith.pipeline import generate
 
         bundle, directory = self._fitted(), self._directory
         assert directory is not None
-        config = self._sampling_config(n, seed)
+        config = self._sampling_config(n, groups, seed)
         if seed is None:
             self._samples += 1
         run = self._run(config, directory)
@@ -270,11 +271,10 @@ class Synthesizer:
         weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
         return RunDirectory(path)
 
-    def _sampling_config(self, n: int | None, seed: int | None) -> RunConfig:
-        generation = self._config.generation
-        rows = generation.num_records if n is None else whole("n", n, 1)
+    def _sampling_config(self, n: int | None, groups: int | None, seed: int | None) -> RunConfig:
+        generation = target(self._config, n, groups)
         chosen = self._next_seed() if seed is None else whole("seed", seed, 0)
-        return evolve(self._config, generation=evolve(generation, num_records=rows), seed=chosen)
+        return evolve(self._config, generation=generation, seed=chosen)
 
     def _next_seed(self) -> int:
         if self._samples == 0:

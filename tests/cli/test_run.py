@@ -231,3 +231,24 @@ def test_the_default_directory_is_named_after_the_table(
     odd = table.rename(tmp_path / "my people!.csv")
     assert invoke("train", odd, *tiny).exit_code == 0
     assert [name.startswith("my-people-") for name in os.listdir("rowsmith-runs")] == [True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--order-by", "age"], "only rows of a group are ordered; set data.group_training_examples_by"),
+        (["--group-by", "city", "--order-by", "city"], "'city' groups the rows as well"),
+        (["--time-column", "age", "--order-by", "income"], "a time series is ordered by its time column"),
+        (["-g", "5"], "the table has no groups"),
+        (["--group-by", "city", "-g", "5"], "--rows and --groups both say how much to write"),
+        (["--group-by", "city", "--group-by", "city"], "'city' stands there more than once"),
+    ],
+)
+def test_options_of_groups_that_need_or_contradict_each_other(
+    invoke: Callable[..., Result], table: Path, arguments: list[str], message: str
+) -> None:
+    rows = ["-n", "40"] if "--rows" in message else []
+    result = invoke("run", table, "--dry-run", *rows, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr

@@ -279,6 +279,7 @@ CONFIGS = st.builds(
     time_series=st.builds(
         TimeSeriesConfig,
         is_timeseries=st.booleans(),
+        timestamp_interval_seconds=st.integers(1, 10**9),
         start_timestamp=st.none() | st.text() | st.integers(-(2**63), 2**63 - 1),
     ),
     transforms=AUTO_OR_LIST,
@@ -303,6 +304,57 @@ def test_a_configuration_survives_its_own_yaml(tmp_path_factory, config):
     path.write_bytes(to_yaml(config).encode())
     assert load_config(path) == config
     assert load_config(values=to_mapping(config)) == config
+
+
+def test_a_group_by_is_one_name_or_several():
+    one, several = (load_config(overrides=[f"data.group_training_examples_by={text}"]) for text in ("a", "[a, b]"))
+    assert (one.data.group_columns, several.data.group_columns) == (("a",), ("a", "b"))
+    assert (RunConfig().data.group_columns, RunConfig().grouped, one.grouped) == ((), False, True)
+
+
+def test_the_time_column_orders_a_series_and_the_order_column_other_groups():
+    series = {"is_timeseries": True, "timestamp_column": "t"}
+    assert load_config(values={"time_series": series}).order_column == "t"
+    data = {"group_training_examples_by": "g", "order_training_examples_by": "o"}
+    assert load_config(values={"data": data, "time_series": {"timestamp_column": "t"}}).order_column == "o"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "data: {order_training_examples_by: t}",
+            "only rows of a group are ordered; set data.group_training_examples_by",
+        ),
+        (
+            "data: {group_training_examples_by: [g, t], order_training_examples_by: t}",
+            "'t' groups the rows as well; name different columns @ data.order_training_examples_by (line 1)",
+        ),
+        ("generation: {num_groups: 5}", "the table has no groups; set data.group_training_examples_by, or"),
+        (
+            "time_series: {is_timeseries: true}",
+            "a time series needs time_series.timestamp_column; without such a column",
+        ),
+        (
+            "time_series: {is_timeseries: true, timestamp_column: t}\ndata: {order_training_examples_by: u}",
+            "a time series is ordered by its time column; name that as time_series.timestamp_column alone",
+        ),
+        (
+            "time_series: {is_timeseries: true, timestamp_column: t}\ndata: {group_training_examples_by: t}",
+            "'t' groups the rows as well; name different columns @ time_series.timestamp_column (line 1)",
+        ),
+        ("data: {group_training_examples_by: []}", "the list is empty; name a column, or write null"),
+        ("data: {group_training_examples_by: [a, '']}", "cannot be empty"),
+        ("data: {group_training_examples_by: [a, b, a]}", "'a' stands there more than once; name each column once"),
+    ],
+)
+def test_settings_that_need_or_contradict_each_other(write, text, problem):
+    assert any(problem in found for found in problems(write(text)))
+
+
+def test_contradictions_are_reported_with_everything_else():
+    found = problems(overrides=["data.order_training_examples_by=t", "seed=-1", "generation.num_groups=0"])
+    assert len(found) == 4
 
 
 KEYS = st.sampled_from([*to_mapping(RunConfig()), *to_mapping(RunConfig())["data"], "name", "options", "factory"])

@@ -207,3 +207,20 @@ def fitted() -> Synthesizer:
     options = {"width": 32, "layers": 1, "dtype": "float32"}
     frame = pd.DataFrame({"a": [1, 2, 3, 4] * 10, "b": ["x", "y"] * 20})
     return Synthesizer(training={"max_steps": 1}, model={"name": "scratch", "options": options}).fit(frame)
+
+
+def test_groups_are_named_by_one_column_or_several_and_times_by_another() -> None:
+    config = Synthesizer(group_by=["shop", "till"], time_column="at", data={"holdout": 0}).config
+    assert config.data.group_columns == ("shop", "till")
+    assert config.data.holdout == 0
+    assert (config.grouped, config.order_column) == (True, "at")
+    assert Synthesizer(group_by="shop", order_by="at").config.order_column == "at"
+    with pytest.raises(ConfigError, match="only rows of a group are ordered"):
+        Synthesizer(order_by="at")
+
+
+def test_a_number_of_groups_needs_groups(fitted: Synthesizer) -> None:
+    with pytest.raises(ConfigError, match="the table has no groups; give group_by"):
+        fitted.sample(groups=2)
+    with pytest.raises(ParameterError, match="give one of them"):
+        fitted.sample(2, groups=2)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from rowsmith.config_sections import parse_duration
 from rowsmith.errors import RunDirectoryError
 
-__all__ = ["DURATION", "HOLDOUT", "config_values", "default_run_directory", "run_directory_path"]
+__all__ = [
+    "DURATION",
+    "HOLDOUT",
+    "UNSET",
+    "config_values",
+    "default_run_directory",
+    "run_directory_path",
+    "sequence_values",
+    "target_values",
+]
 
 
 class _Duration(click.ParamType):  # type: ignore[type-arg]
@@ -45,6 +55,8 @@ class _Holdout(click.ParamType):  # type: ignore[type-arg]
 
 DURATION = _Duration()
 HOLDOUT = _Holdout()
+UNSET: Final = object()
+"""The value of a setting that an option takes back."""
 
 
 def config_values(**given: Any) -> dict[str, Any]:
@@ -52,18 +64,50 @@ def config_values(**given: Any) -> dict[str, Any]:
 
     Args:
         **given: Values by path, with two underscores for a point, such as ``training__max_time``; None
-            where the option was not given.
+            where the option was not given, ``UNSET`` for null.
     """
     values: dict[str, Any] = {}
     for path, value in given.items():
         if value is None:
             continue
+        value = None if value is UNSET else value
         section, _, name = path.partition("__")
         if name:
             values.setdefault(section, {})[name] = value
         else:
             values[section] = value
     return values
+
+
+def sequence_values(groups: Sequence[str], order: str | None, time: str | None) -> dict[str, Any]:
+    """Settings of what groups and orders rows, for ``config_values``.
+
+    Args:
+        groups: The columns of ``--group-by``.
+        order: The column of ``--order-by``.
+        time: The column of ``--time-column``.
+    """
+    return {
+        "data__group_training_examples_by": (groups[0] if len(groups) == 1 else [*groups]) if groups else None,
+        "data__order_training_examples_by": order,
+        "time_series__is_timeseries": None if time is None else True,
+        "time_series__timestamp_column": time,
+    }
+
+
+def target_values(rows: int | None, groups: int | None) -> dict[str, Any]:
+    """Settings of how much to make, for ``config_values``.
+
+    Args:
+        rows: The number of ``--rows``; it takes the place of a number of groups that the configuration names.
+        groups: The number of ``--groups``.
+
+    Raises:
+        UsageError: Both are given.
+    """
+    if rows is not None and groups is not None:
+        raise click.UsageError("--rows and --groups both say how much to write; give one of them")
+    return {"generation__num_records": rows, "generation__num_groups": UNSET if rows is not None else groups}
 
 
 def default_run_directory(source: str | None, root: Path = Path("rowsmith-runs")) -> Path:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rowsmith.cli.parameters import DURATION, HOLDOUT, config_values
+from rowsmith.cli.parameters import DURATION, HOLDOUT, config_values, sequence_values, target_values
 from rowsmith.cli.settings import Settings, shared_options
 
 __all__ = ["generate", "run", "train"]
@@ -31,9 +31,15 @@ _seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of everyth
 _force = click.option("--force", is_flag=True, help="Overwrite an earlier result.")
 _resume = click.option("--resume", is_flag=True, help="Go on with a run that was broken off.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Check everything, show the plan, write nothing.")
-_rows = click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: 1000]")
+_rows = _options(
+    click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: 1000]"),
+    click.option("-g", "--groups", type=click.IntRange(min=1), help="How many groups to write, in place of --rows."),
+)
 _learning = _options(
     click.option("-c", "--config", type=click.Path(dir_okay=False), help="A configuration file."),
+    click.option("--group-by", multiple=True, metavar="COLUMN", help="Rows alike in it are a group; may be repeated."),
+    click.option("--order-by", metavar="COLUMN", help="Orders the rows of a group: numbers or date-times."),
+    click.option("--time-column", metavar="COLUMN", help="The table is a time series, and this its column of times."),
     click.option("--max-train-time", type=DURATION, help="Training time, such as 120s or 5m.  [default: 120s]"),
     click.option("--holdout", type=HOLDOUT, help="Rows never trained on: share, number or file.  [default: 0.05]"),
     click.option("--run-dir", help="Where everything is kept.  [default: rowsmith-runs/NAME-TIME]"),
@@ -62,7 +68,7 @@ def run(settings: Settings, /, data: str | None, dry_run: bool, **options: Any) 
     """
     from rowsmith.cli import running
 
-    values = _learned_values(data, options, generation__num_records=options["rows"])
+    values = _learned_values(data, options)
     call = running.Call(settings=settings, values=values, options=options)
     return running.dry_run(call) if dry_run else running.run(call)
 
@@ -95,15 +101,16 @@ def generate(settings: Settings, /, **options: Any) -> int:
     """
     from rowsmith.cli import running
 
-    values = config_values(generation__num_records=options["rows"], seed=options["seed"])
+    values = config_values(seed=options["seed"], **target_values(options["rows"], options["groups"]))
     return running.generate(running.Call(settings=settings, values=values, options=options))
 
 
-def _learned_values(data: str | None, options: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _learned_values(data: str | None, options: dict[str, Any]) -> dict[str, Any]:
     return config_values(
         data__source=data,
         data__holdout=options["holdout"],
+        **sequence_values(options["group_by"], options["order_by"], options["time_column"]),
         training__max_time=options["max_train_time"],
         seed=options["seed"],
-        **more,
+        **target_values(options.get("rows"), options.get("groups")),
     )

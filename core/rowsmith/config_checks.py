@@ -1,0 +1,68 @@
+"""What settings of a configuration demand of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rowsmith.problems import Problem
+
+__all__ = ["cross_problems"]
+
+_GROUP = ("data", "group_training_examples_by")
+_ORDER = ("data", "order_training_examples_by")
+_SERIES = ("time_series", "is_timeseries")
+_TIME = ("time_series", "timestamp_column")
+_INTERVAL = ("time_series", "timestamp_interval_seconds")
+_GROUPS = ("generation", "num_groups")
+
+
+def cross_problems(values: Mapping[str, Any]) -> list[Problem]:
+    """Settings that contradict each other, or lack one that they need.
+
+    Args:
+        values: A configuration as plain data; parts of a wrong type are passed over.
+    """
+    groups = _names(_at(values, _GROUP))
+    if _at(values, _SERIES) is True:
+        return [*_series_problems(values, groups)]
+    return [*_table_problems(values, groups)]
+
+
+def _table_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Problem]:
+    order = _at(values, _ORDER)
+    if groups and order in groups:
+        yield Problem(f"{order!r} groups the rows as well; name different columns", _ORDER)
+    if order is not None and not groups:
+        yield Problem(
+            f"only rows of a group are ordered; set {'.'.join(_GROUP)}, or leave this out (a table that is one "
+            f"series: {'.'.join(_SERIES)}: true)",
+            _ORDER,
+        )
+    if _at(values, _GROUPS) is not None and not groups:
+        yield Problem(f"the table has no groups; set {'.'.join(_GROUP)}, or {'.'.join(_SERIES)}: true", _GROUPS)
+
+
+def _series_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Problem]:
+    time, order = _at(values, _TIME), _at(values, _ORDER)
+    if time is not None and time in groups:
+        yield Problem(f"{time!r} groups the rows as well; name different columns", _TIME)
+    if order is not None and order != time:
+        yield Problem(f"a time series is ordered by its time column; name that as {'.'.join(_TIME)} alone", _ORDER)
+    if time is None and _at(values, _INTERVAL) is None:
+        yield Problem(
+            f"a time series needs {'.'.join(_TIME)}; without such a column {'.'.join(_INTERVAL)}, and rows count as "
+            "being in order",
+            _SERIES,
+        )
+
+
+def _at(values: Mapping[str, Any], path: tuple[str, str]) -> Any:
+    section = values.get(path[0])
+    return section.get(path[1]) if isinstance(section, Mapping) else None
+
+
+def _names(value: Any) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [name for name in value if isinstance(name, str)]
+    return [value] if isinstance(value, str) else []

@@ -85,12 +85,13 @@ def _attend(
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention within each example: ``[1, heads, tokens, width]`` in, ``[1, tokens, heads, width]`` out."""
-    mixed, start = [], 0
-    for count, length in runs:
-        stop = start + count * length
-        parts = [part[0, :, start:stop].unflatten(1, (count, length)) for part in (query, key, value)]
-        mixed.append(_causal(*parts, scaling).permute(1, 2, 0, 3).flatten(0, 1))
-        start = stop
+    sizes = [count * length for count, length in runs]
+    # Split and not sliced: the gradients of all runs are then put together once.
+    divided = zip(*(part[0].split(sizes, dim=1) for part in (query, key, value)), strict=True)
+    mixed = []
+    for run, parts in zip(runs, divided, strict=True):
+        one, two, three = (part.unflatten(1, run) for part in parts)
+        mixed.append(_causal(one, two, three, scaling).permute(1, 2, 0, 3).flatten(0, 1))
     return torch.cat(mixed)[None], None
 
 

@@ -182,7 +182,8 @@ def _groups(columns: pa.Table, schema: ModelSchema) -> Ints | None:
     if schema.step is None:
         return None
     first = codes_of(single_array(columns.column(schema.step.name))) < 0
-    return np.maximum(np.cumsum(first) - 1, 0)
+    numbers: Ints = np.maximum(np.cumsum(first) - 1, 0)
+    return numbers
 
 
 def _context(store: TokenStore, vocabulary: Vocabulary) -> int:

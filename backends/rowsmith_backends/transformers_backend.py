@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rowsmith.components import ComponentRef, Kind
+from rowsmith.components import Kind
 from rowsmith.errors import BundleError
 from rowsmith.generation.engine_backend import EngineBackend
+from rowsmith.generation.processors import processor_for
 from rowsmith.prompts import inference_prefix
 from rowsmith_backends.options import TransformersOptions
 from rowsmith_backends.transformers_engine import TransformersEngine
@@ -68,14 +69,12 @@ def build(context: BuildContext, options: TransformersOptions | None) -> Transfo
     bundle, metadata = context.bundle, context.metadata
     if bundle is None or metadata is None:
         raise BundleError("the backend 'transformers' needs a trained model: run 'rowsmith train' first.")
-    processor = context.config.processor
-    ref = processor if isinstance(processor, ComponentRef) else ComponentRef(name="tabular")
     return TransformersBackend(
         context.config,
         metadata,
         bundle=bundle,
         options=options,
-        processor=context.resolve(Kind.PROCESSOR, ref),
+        processor=context.resolve(Kind.PROCESSOR, processor_for(context.config, bundle.model_schema)),
         policy=lambda: context.resolve(Kind.STOPPING, context.config.stopping),
         seeds=context.seeds,
         workdir=context.run_directory,

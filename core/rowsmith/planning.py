@@ -14,6 +14,7 @@ from rowsmith.components import ComponentRef, Kind
 from rowsmith.config import to_mapping
 from rowsmith.config_checks import cross_problems
 from rowsmith.generation.engine_backend import SAMPLING_STAGE
+from rowsmith.generation.processors import processor_for
 from rowsmith.plan import Plan, PluginVersion
 from rowsmith.seeds import Seeds
 from rowsmith.table.columns import distinct
@@ -62,7 +63,7 @@ def _resolved(config: RunConfig) -> RunConfig:
         config,
         assembler=assembler_for(config),
         transforms=_refs(config.transforms, default_transforms(config.grouped)),
-        processor=config.processor if isinstance(config.processor, ComponentRef) else ComponentRef(name="tabular"),
+        processor=processor_for(config),
         evaluation=_refs(config.evaluation, ()),
     )
 

@@ -1,4 +1,4 @@
-"""Plugin ``standard``: the bundled processor, stopping policies and transforms."""
+"""Plugin ``standard``: the bundled processors, stopping policies and transforms."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ from collections.abc import Iterator
 from rowsmith.components import Component
 from rowsmith.hookspecs import hookimpl
 
+_PROCESSORS = "rowsmith_plugins.processors"
 _STOPPING = "rowsmith_plugins.stopping"
 _TRANSFORMS = "rowsmith_plugins.transforms"
 
 
 @hookimpl
 def rowsmith_processors() -> Iterator[Component]:
-    """What reads the records of plain tables."""
+    """What reads the records of plain tables, and of groups."""
     yield Component(
         name="tabular",
-        factory="rowsmith_plugins.processors.tabular:build",
+        factory=f"{_PROCESSORS}.tabular:build",
         summary="One record per line, checked against the schema",
+    )
+    yield Component(
+        name="grouped",
+        factory=f"{_PROCESSORS}.grouped:build",
+        options=f"{_PROCESSORS}.options:GroupedOptions",
+        summary="Groups of records, each whole or not at all",
     )
 
 

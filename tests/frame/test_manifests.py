@@ -21,7 +21,7 @@ COMPONENTS = [found for kind in Kind for group in REGISTRY.components(kind).valu
 BUNDLED = {
     Kind.ASSEMBLER: ["tabular"],
     Kind.BACKEND: ["transformers"],
-    Kind.PROCESSOR: ["tabular"],
+    Kind.PROCESSOR: ["grouped", "tabular"],
     Kind.STOPPING: ["all-of", "any-of", "patience", "time-limit"],
     Kind.MODEL: ["scratch"],
     Kind.TRANSFORM: ["constant", "datetime", "keys", "narrow-first", "protect-rare", "quantize"],

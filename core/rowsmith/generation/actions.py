@@ -82,10 +82,12 @@ class ActionOutcome:
     Attributes:
         valid: Rows that stand, without hidden columns.
         rejected: The error of each rejected row, by its position in the batch.
+        kept: The position in the batch of each row that stands.
     """
 
     valid: pd.DataFrame
     rejected: dict[int, tuple[str, str]]
+    kept: Sequence[int] = ()
 
 
 @frozen(eq=False)
@@ -177,7 +179,7 @@ def run_actions(fn: DataActionsFn, frame: pd.DataFrame, accepted: Accepted, firs
     kept = _positions(fn, valid, "valid", first_id, len(frame))
     errors = _errors(fn, rejected, kept, first_id, len(frame))
     hidden = [name for name in (RECORD_ID, REJECT_REASON) if name in valid.columns]
-    return ActionOutcome(valid.drop(columns=hidden).reset_index(drop=True), errors)
+    return ActionOutcome(valid.drop(columns=hidden).reset_index(drop=True), errors, kept)
 
 
 def _takes_accepted(fn: DataActionsFn) -> bool:

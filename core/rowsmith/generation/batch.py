@@ -13,9 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from rowsmith.errors import GenerationError
+from rowsmith.generation.batch_counts import BatchCounts
 from rowsmith.generation.columns import ColumnReader, ReadRows
 from rowsmith.generation.error_counts import ErrorCounts
-from rowsmith.generation.processors import ParsedResponse, Processor
+from rowsmith.generation.groups import Ints, group_sizes, num_failed_groups, sizes_without
+from rowsmith.generation.processors import ParsedResponse, Processor, read_completion
 from rowsmith.generation.records import BatchRecords, record_text
 from rowsmith.generation.requests import Completion, CompletionBlock, FinishReason
 from rowsmith.generation.responses import check_response, token_shares
@@ -26,8 +28,8 @@ from rowsmith.provenance import blaming
 __all__ = ["Batch"]
 
 
-class Batch:
-    """The completions of one call to an engine.
+class Batch(BatchCounts):
+    """The completions of one call to an engine; how many there are of everything, ``BatchCounts`` says.
 
     Args:
         processor: Turns the text of a completion into records.
@@ -36,16 +38,7 @@ class Batch:
         reader: Reads blocks of token ids in the processor's place, as far as it can; None reads text.
 
     Attributes:
-        num_prompts: Completions read.
-        num_valid_records: Records that passed.
-        num_invalid_records: Records that failed, in parsing or later.
-        num_data_rejected_records: Those of them that parsed, and that the data actions rejected.
-        num_completion_tokens: Tokens of all completions; always the sum of the next three.
-        num_valid_record_tokens: Tokens of valid records.
-        num_invalid_record_tokens: Tokens of invalid records.
-        num_non_record_tokens: Tokens outside records.
-        num_length_truncated_completions: Completions that were cut at their longest length.
-        tokenization_time_sec: Time spent counting tokens.
+        grouped: Whether records belong together in groups, as the processor says; 0 groups are counted otherwise.
         store: Where the rows of a released batch are kept; None while the batch keeps them itself.
         cut_short: Whether reading ended early because there seemed to be enough; such a batch says
             little when its data actions then reject what there is.
@@ -58,47 +51,20 @@ class Batch:
         count_tokens: CountTokens | TokenCounter | None = None,
         reader: ColumnReader | None = None,
     ) -> None:
+        super().__init__()
         self._processor = processor
         self._counter = count_tokens if isinstance(count_tokens, TokenCounter) else TokenCounter(count_tokens)
         self._records = BatchRecords(processor, reader)
         self._frame: pd.DataFrame | None = None
         self._columns: pa.Table | None = None
         self._to_frame: Callable[[pa.Table], pd.DataFrame] | None = None
+        self._groups: Ints | None = None
         self._place = 0
+        self.grouped = bool(getattr(processor, "grouped", False))
         self.store: RowStore | None = None
         self._settled = False
         self._errors = ErrorCounts()
-        self.num_prompts = 0
-        self.num_valid_records = 0
-        self.num_invalid_records = 0
-        self.num_data_rejected_records = 0
-        self.num_completion_tokens = 0
-        self.num_valid_record_tokens = 0
-        self.num_invalid_record_tokens = 0
-        self.num_length_truncated_completions = 0
-        self.tokenization_time_sec = 0.0
         self.cut_short = False
-
-    @property
-    def num_non_record_tokens(self) -> int:
-        """Tokens outside records."""
-        return self.num_completion_tokens - self.num_valid_record_tokens - self.num_invalid_record_tokens
-
-    @property
-    def valid_record_fraction(self) -> float:
-        """Share of valid records among all records; 0 when there are none."""
-        records = self.num_valid_records + self.num_invalid_records
-        return self.num_valid_records / records if records else 0.0
-
-    @property
-    def stopping_metric(self) -> float:
-        """Share of invalid records; 1 when there are no records at all."""
-        return 1.0 - self.valid_record_fraction
-
-    @property
-    def fully_length_truncated(self) -> bool:
-        """Whether every completion was cut at its longest length."""
-        return 0 < self.num_prompts == self.num_length_truncated_completions
 
     @property
     def settled(self) -> bool:
@@ -109,6 +75,11 @@ class Batch:
     def by_columns(self) -> bool:
         """Whether data actions settled the batch by columns."""
         return self._to_frame is not None
+
+    @property
+    def group_sizes(self) -> Ints:
+        """Rows of each valid group, in the order of the rows, without those that were rejected: int64[groups]."""
+        return self._records.groups() if self._groups is None else self._groups
 
     def process(self, prompt_number: int, text: str) -> None:
         """Read one completion of which only the text is known.
@@ -157,7 +128,7 @@ class Batch:
         """
         self._check_open()
         with blaming(self._processor):
-            response = self._processor(prompt_number, completion.text)
+            response = read_completion(self._processor, prompt_number, completion)
             check_response(response, self._processor)
         response.prompt_number = prompt_number
         before = self._counter.seconds
@@ -175,6 +146,9 @@ class Batch:
         self.num_invalid_record_tokens += sum(invalid)
         self.num_length_truncated_completions += completion.finish_reason is FinishReason.LENGTH
         self._errors.add(response.errors)
+        if self.grouped:
+            self.num_valid_groups += len(group_sizes(response))
+            self.num_invalid_groups += num_failed_groups(response)
 
     def settle(self, frame: pd.DataFrame, rejected: Mapping[int, tuple[str, str]]) -> None:
         """Take over what data actions made of the valid records.
@@ -251,6 +225,8 @@ class Batch:
         Args:
             store: Takes over the rows of a batch that data actions settled by columns.
         """
+        if self.grouped:
+            self._groups = self.group_sizes
         if not self.by_columns:
             self.to_dataframe()
         elif store is not None and self._columns is not None and self.num_valid_records:
@@ -267,12 +243,17 @@ class Batch:
         self._records.blocks.append(read)
         self._frame = None
         self.num_prompts += len(read.rows)
-        self.num_valid_records += len(read.rows)
+        self.num_valid_records += len(read.tokens)
+        self.num_valid_groups += len(read.rows) if self.grouped else 0
         self.num_completion_tokens += read.num_completion_tokens
         self.num_valid_record_tokens += tokens
         self.num_length_truncated_completions += read.num_truncated
 
     def _reject(self, rejected: Mapping[int, tuple[str, str]]) -> None:
+        if self.grouped:
+            self._groups = sizes_without(self._records.groups(), rejected)
+            self.num_invalid_groups += self.num_valid_groups - len(self._groups)
+            self.num_valid_groups = len(self._groups)
         if not rejected:
             return
         records = self._records.chosen(list(rejected))

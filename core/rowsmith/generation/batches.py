@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from rowsmith.errors import DataError
@@ -18,19 +19,20 @@ from rowsmith.generation import rules
 from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.frames import join_frames
+from rowsmith.generation.groups import Target
 from rowsmith.generation.row_store import RowStore
 from rowsmith.generation.settling import check_batch, join_columns, settle
 from rowsmith.generation.sizing import check_sizes, default_batch_size, default_budget, is_enough, next_batch_size
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import DEFAULT_PATIENCE, Progress, StoppingPolicy
-from rowsmith.generation.totals import Totals
+from rowsmith.generation.totals import Counted, Totals
 
 __all__ = ["GenerationBatches"]
 
 _logger = logging.getLogger(__name__)
 
 
-class GenerationBatches:
+class GenerationBatches(Counted):
     """Accumulator that tracks batches during generation.
 
     Args:
@@ -38,7 +40,7 @@ class GenerationBatches:
         batches: Batches made before. They count, as they are: data actions and stopping rules are
             not applied to them again.
         max_num_prompts_per_batch: Most prompts in one call to the engine; None means a twentieth of
-            the target, at least 100 and at most 2000, or 100 without a target.
+            the target (in groups where groups are wanted), at least 100 and at most 2000, or 100 without a target.
         invalid_fraction_threshold: With ``patience``, builds the patience policy.
         patience: With ``invalid_fraction_threshold``, builds the patience policy.
         data_actions_fn: Turns each batch's valid rows into the rows that stand and rejected ones.
@@ -46,12 +48,15 @@ class GenerationBatches:
         columns: Columns that the rows must have; checked as soon as there are rows, and not first when
             the table is asked for.
         max_num_prompts: Prompts after which the job ends short of its target; None means 100 for
-            each record wanted and 20 full batches.
+            each record or group wanted and 20 full batches.
+        target_num_groups: Valid groups wanted, in the place of records; None for no such target.
+        grouped: Whether groups are kept whole, which they always are where a number of them is wanted.
         clock: Seconds, for the elapsed time that policies see.
 
     Attributes:
         status: Where the job stands.
         stop_reason: Why it stopped short; None when it did not.
+        target: What the job is to make.
         running_stopping_metric: Exponential average of the batches' shares of invalid records, with
             weight 2 / (patience + 1) on the newest; 0 before the first batch.
         stop_condition: What the policy counts bad batches with; None when it does not.
@@ -75,12 +80,15 @@ class GenerationBatches:
         policy: StoppingPolicy | None = None,
         columns: Sequence[str] = (),
         max_num_prompts: int | None = None,
+        target_num_groups: int | None = None,
+        grouped: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        check_sizes(target_num_records, max_num_prompts_per_batch, max_num_prompts)
-        self.target_num_records = target_num_records
-        self.max_num_prompts_per_batch = max_num_prompts_per_batch or default_batch_size(target_num_records)
-        self.max_num_prompts = max_num_prompts or default_budget(target_num_records, self.max_num_prompts_per_batch)
+        check_sizes(target_num_records, max_num_prompts_per_batch, max_num_prompts, target_num_groups)
+        grouped = grouped or target_num_groups is not None
+        self.target = Target(num_records=target_num_records, num_groups=target_num_groups, grouped=grouped)
+        self.max_num_prompts_per_batch = max_num_prompts_per_batch or default_batch_size(self.target.wanted)
+        self.max_num_prompts = max_num_prompts or default_budget(self.target.wanted, self.max_num_prompts_per_batch)
         self.data_actions_fn = data_actions_fn
         self._columns = tuple(columns)
         self._policy = rules.choose_policy(policy, invalid_fraction_threshold, patience)
@@ -98,59 +106,19 @@ class GenerationBatches:
             self._count(batch)
 
     @property
+    def target_num_records(self) -> int | None:
+        """Valid records wanted; None for no such target."""
+        return self.target.num_records
+
+    @property
     def num_batches(self) -> int:
         """Number of batches."""
         return len(self.batches)
 
     @property
-    def num_prompts(self) -> int:
-        """Prompts completed."""
-        return self._totals.prompts
-
-    @property
-    def num_valid_records(self) -> int:
-        """Records that passed."""
-        return self._totals.valid_records
-
-    @property
-    def num_invalid_records(self) -> int:
-        """Records that failed."""
-        return self._totals.invalid_records
-
-    @property
-    def total_completion_tokens(self) -> int:
-        """Tokens of all completions."""
-        return self._totals.completion_tokens
-
-    @property
-    def total_valid_record_tokens(self) -> int:
-        """Tokens of valid records."""
-        return self._totals.valid_tokens
-
-    @property
-    def total_invalid_record_tokens(self) -> int:
-        """Tokens of invalid records."""
-        return self._totals.invalid_tokens
-
-    @property
-    def total_non_record_tokens(self) -> int:
-        """Tokens outside records."""
-        return self._totals.completion_tokens - self._totals.valid_tokens - self._totals.invalid_tokens
-
-    @property
-    def total_tokenization_time_sec(self) -> float:
-        """Seconds spent counting tokens."""
-        return self._totals.tokenization_seconds
-
-    @property
-    def num_length_truncated_completions(self) -> int:
-        """Completions that were cut at their longest length."""
-        return self._totals.truncated
-
-    @property
     def target_met(self) -> bool:
-        """Whether there is a target and as many valid records."""
-        return self.target_num_records is not None and self.num_valid_records >= self.target_num_records
+        """Whether there is a target and as many valid records or groups."""
+        return self.target.met(self.num_valid_records, self.num_valid_groups)
 
     @property
     def finished(self) -> bool:
@@ -198,19 +166,23 @@ class GenerationBatches:
 
         Without a target, a full batch. Before the first batch, a small probe. Without a valid record so
         far, a full batch, or the probe again when the newest batch was cut at its longest length
-        throughout. Otherwise what is missing, over the records that a prompt gave so far, and a buffer.
+        throughout. Otherwise what is missing, over the records (groups, where those are wanted) that a prompt
+        gave so far, and a buffer.
         """
         return next_batch_size(
             self.max_num_prompts_per_batch,
-            self.target_num_records,
-            self.num_valid_records,
+            self.target.wanted,
+            self.target.made(self.num_valid_records, self.num_valid_groups),
             self.num_prompts,
             bool(self.batches) and self.batches[-1].fully_length_truncated,
         )
 
     def would_suffice(self, batch: Batch) -> bool:
-        """Whether a batch that is still being read should meet the target once it is added."""
-        if self.target_num_records is None:
+        """Whether a batch that is still being read should meet the target once it is added.
+
+        Never so with groups: those that are read first may be the short ones, and the result must not favour them.
+        """
+        if self.target_num_records is None or self.target.grouped:
             return False
         missing = self.target_num_records - self.num_valid_records
         return is_enough(missing, batch.num_valid_records, self._totals.accepted_share(self.data_actions_fn is None))
@@ -233,22 +205,33 @@ class GenerationBatches:
         done = self.status in (GenerationStatus.COMPLETE, GenerationStatus.IN_PROGRESS)
         _logger.log(
             logging.INFO if done else logging.WARNING,
-            "generation %s: %d valid records of %s, %d invalid, %d prompts in %d batches%s",
+            "generation %s: %d valid %s of %s, %d invalid, %d prompts in %d batches%s",
             self.status.value.replace("_", " "),
-            self.num_valid_records,
-            "any number" if self.target_num_records is None else self.target_num_records,
-            self.num_invalid_records,
+            self.target.made(self.num_valid_records, self.num_valid_groups),
+            "records" if self.target.num_groups is None else "groups",
+            "any number" if self.target.wanted is None else self.target.wanted,
+            self.target.made(self.num_invalid_records, self.num_invalid_groups),
             self.num_prompts,
             self.num_batches,
             f"; {self.stop_reason}" if self.stop_reason else "",
         )
+
+    def num_rows_within(self, max_num_records: int | None) -> int | None:
+        """How many rows, from the first, are the result; None for all.
+
+        Args:
+            max_num_records: The most rows; None for all. Groups are kept whole: the one that reaches this number
+                is the last, and where a number of groups is wanted there are never more.
+        """
+        sizes = [batch.group_sizes for batch in self.batches] if self.target.grouped else []
+        return self.target.rows_within(np.concatenate([np.zeros(0, np.int64), *sizes]), max_num_records)
 
     def to_dataframe(self, columns: list[str], max_num_records: int | None = None) -> pd.DataFrame:
         """The valid records of all batches.
 
         Args:
             columns: Columns of the output, in order.
-            max_num_records: Most rows; None for all.
+            max_num_records: Most rows, see ``num_rows_within``; None for all.
 
         Returns:
             The rows; no rows with those columns when there are none. Values that no data action has
@@ -257,11 +240,12 @@ class GenerationBatches:
         Raises:
             GenerationError: No batch has one of the columns.
         """
-        table = join_columns(self.batches, self.rows, max_num_records)
+        most = self.num_rows_within(max_num_records)
+        table = join_columns(self.batches, self.rows, most)
         if table is not None and isinstance(self.data_actions_fn, ColumnActions):
             with contextlib.suppress(DataError):  # types that only fit batch by batch
-                return join_frames([self.data_actions_fn.to_frame(table)], columns, max_num_records, typed=True)
-        return join_frames(self._frames(), columns, max_num_records, any(batch.settled for batch in self.batches))
+                return join_frames([self.data_actions_fn.to_frame(table)], columns, most, typed=True)
+        return join_frames(self._frames(), columns, most, any(batch.settled for batch in self.batches))
 
     def progress(self, batch: Batch) -> Progress:
         """What policies are told after ``batch``."""
@@ -273,6 +257,8 @@ class GenerationBatches:
             target_num_records=self.target_num_records,
             batch_invalid_fraction=batch.stopping_metric,
             running_stopping_metric=self.running_stopping_metric,
+            num_valid_groups=self.num_valid_groups,
+            target_num_groups=self.target.num_groups,
             elapsed_seconds=self.elapsed_seconds,
             num_length_truncated_completions=self.num_length_truncated_completions,
             batch_length_truncated_completions=batch.num_length_truncated_completions,

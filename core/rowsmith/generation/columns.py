@@ -1,7 +1,8 @@
 """From token ids to columns without text: the fast way through a columnar vocabulary.
 
-Only completions that are plainly one whole record are read here; whatever else a model may write is
-left to the processor, which judges text. What both give is the same, cell by cell and token by token.
+Only completions that are plainly one whole record, or one whole group of a model of groups, are read here;
+whatever else a model may write is left to the processor, which judges text. What both give is the same, cell
+by cell and token by token.
 """
 
 from __future__ import annotations
@@ -27,23 +28,26 @@ _NULL, _REFUSED, _OPEN = -1, -2, -3
 _REASONS = frozenset(FinishReason)
 
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 @frozen(kw_only=True, eq=False)
 class ReadRows:
-    """Records that were read from a block, one of each completion.
+    """Records that were read from a block; those of one completion stand together.
 
     Attributes:
         block: Where they were read from.
-        rows: Their rows in the block: int64[n].
-        columns: The spelled table of the model's schema, a row each.
-        tokens: Tokens of each record, the end mark left out: int64[n].
+        rows: Rows of the completions in the block: int64[n].
+        sizes: Records of each completion, at least one: int64[n].
+        columns: The spelled table of the model's schema, a row for each record.
+        tokens: Tokens of each record, the end mark left out: int64[records].
         num_completion_tokens: Tokens of all these completions.
         num_truncated: How many of these completions were cut at their longest length.
     """
 
     block: CompletionBlock
     rows: Ints
+    sizes: Ints
     columns: pa.Table
     tokens: Ints
     num_completion_tokens: int
@@ -51,28 +55,52 @@ class ReadRows:
 
     @property
     def request_ids(self) -> Ints:
-        """The request of each record: int64[n]."""
+        """The request of each completion: int64[n]."""
         return np.asarray(self.block.request_ids, dtype=np.int64)[self.rows]
 
 
 @frozen(kw_only=True, eq=False)
 class _Cells:
-    """Where the cells of some rows begin and end among the tokens of a block.
+    """Where the cells of some completions begin and end among the tokens of a block.
 
     Attributes:
-        tokens: The ids of all rows, one after the other.
-        rows: The rows that have a cell of every column, in order: int64[n].
-        starts: Where each cell begins: int64[n, columns].
+        tokens: The ids of all completions, one after the other.
+        rows: The completions whose records have a cell of every column, in order: int64[n].
+        sizes: Records of each: int64[n].
+        starts: Where each cell begins: int64[records, columns].
         stops: Where it ends.
     """
 
     tokens: Ints
     rows: Ints
+    sizes: Ints
     starts: npt.NDArray[np.int64]
     stops: npt.NDArray[np.int64]
 
-    def take(self, kept: npt.NDArray[np.bool_]) -> _Cells:
-        return _Cells(tokens=self.tokens, rows=self.rows[kept], starts=self.starts[kept], stops=self.stops[kept])
+    @property
+    def firsts(self) -> Ints:
+        """The first record of each completion."""
+        return np.cumsum(self.sizes) - self.sizes
+
+    def whole(self, records: Flags) -> Flags:
+        """Which completions have all of their records among some of them."""
+        plain = len(records) == len(self.rows)  # reduceat knows no empty array
+        return records if plain else np.logical_and.reduceat(records, self.firsts)
+
+    def of_records(self, completions: Flags) -> Flags:
+        """Which records are those of some completions."""
+        return np.repeat(completions, self.sizes)
+
+    def take(self, kept: Flags) -> _Cells:
+        """Those of some completions."""
+        records = self.of_records(kept)
+        return _Cells(
+            tokens=self.tokens,
+            rows=self.rows[kept],
+            sizes=self.sizes[kept],
+            starts=self.starts[records],
+            stops=self.stops[records],
+        )
 
 
 class ColumnReader:
@@ -87,6 +115,8 @@ class ColumnReader:
         self.vocabulary = vocabulary
         self.dialect = dialect
         by_name = {column.name: column for column in vocabulary.schema}
+        step = vocabulary.schema.step
+        self._step = None if step is None else vocabulary.schema.names.index(step.name)
         self._fields = vocabulary.fields
         self._readers = [CellReader(by_name[item.name]) for item in self._fields]
         self._column = np.full(len(vocabulary), -1, dtype=np.int64)
@@ -100,7 +130,7 @@ class ColumnReader:
         return self.dialect.spell(records)
 
     def read(self, block: CompletionBlock, rows: Sequence[int] | None = None) -> ReadRows | None:
-        """Read the completions that are plainly one whole record.
+        """Read the completions that are plainly one whole record, or one whole group of a model of groups.
 
         Args:
             block: Completions.
@@ -112,25 +142,47 @@ class ColumnReader:
         ids, lengths = np.asarray(block.ids), np.asarray(block.lengths)
         if block.texts is not None or ids.ndim != 2 or not ids.size or not _REASONS.issuperset(block.finish_reasons):
             return None
-        cells = self._cells(ids, lengths, rows)
+        cells = self._cells(ids, lengths, self._wanted(block, rows))
         codes = self._code[cells.tokens[cells.starts]]
-        kept = (codes != _REFUSED).all(axis=1) & ((cells.stops - cells.starts == 1) | (codes == _OPEN)).all(axis=1)
-        arrays: dict[str, pa.DictionaryArray] = {}
+        good = (codes != _REFUSED).all(axis=1) & ((cells.stops - cells.starts == 1) | (codes == _OPEN)).all(axis=1)
+        if self._step is not None:
+            first = np.zeros(len(codes), dtype=bool)
+            first[cells.firsts] = True
+            good &= (codes[:, self._step] == _NULL) == first
         opened = [place for place, item in enumerate(self._fields) if isinstance(item, OpenField)]
-        texts = {place: self._open_cells(place, cells, codes, kept) for place in opened}
+        texts = {place: self._open_cells(place, cells, codes, good) for place in opened}
+        kept = cells.whole(good)
         if not kept.any():
             return None
+        codes = codes[cells.of_records(kept)]
+        return self._rows(block, cells.take(kept), self._table(codes, texts))
+
+    def _wanted(self, block: CompletionBlock, rows: Sequence[int] | None) -> Flags:
+        """Which completions to look at; a group that was cut off is none."""
+        wanted = np.ones(len(block), dtype=bool)
+        if rows is not None and len(rows) < len(block):
+            wanted[:] = False
+            wanted[np.asarray(rows, dtype=np.int64)] = True
+        if self._step is not None:
+            wanted &= np.array([reason == FinishReason.STOP for reason in block.finish_reasons], dtype=bool)
+        return wanted
+
+    def _table(self, codes: npt.NDArray[np.int32], texts: Mapping[int, pa.StringArray]) -> pa.Table:
+        arrays: dict[str, pa.DictionaryArray] = {}
         for place, item in enumerate(self._fields):
             values = texts[place] if place in texts else self._values[item.name]
-            arrays[item.name] = spelled(values, np.ascontiguousarray(codes[kept, place]))
-        cells = cells.take(kept)
+            arrays[item.name] = spelled(values, np.ascontiguousarray(codes[:, place]))
+        return pa.table({name: arrays[name] for name in self.vocabulary.schema.names})
+
+    def _rows(self, block: CompletionBlock, cells: _Cells, columns: pa.Table) -> ReadRows:
         reasons = block.finish_reasons
         return ReadRows(
             block=block,
             rows=cells.rows,
-            columns=pa.table({name: arrays[name] for name in self.vocabulary.schema.names}),
+            sizes=cells.sizes,
+            columns=columns,
             tokens=cells.stops[:, -1] - cells.starts[:, 0],
-            num_completion_tokens=int(lengths[cells.rows].sum()),
+            num_completion_tokens=int(np.asarray(block.lengths)[cells.rows].sum()),
             num_truncated=sum(reasons[row] == FinishReason.LENGTH for row in cells.rows.tolist()),
         )
 
@@ -157,13 +209,9 @@ class ColumnReader:
             return _REFUSED
         return _NULL if value is None else texts.setdefault(value, len(texts))
 
-    def _cells(self, ids: npt.NDArray[Any], lengths: npt.NDArray[Any], rows: Sequence[int] | None) -> _Cells:
+    def _cells(self, ids: npt.NDArray[Any], lengths: npt.NDArray[Any], wanted: Flags) -> _Cells:
         count, width = ids.shape
-        sound = (lengths > 0) & (lengths <= width)
-        if rows is not None and len(rows) < count:
-            wanted = np.zeros(count, dtype=bool)
-            wanted[np.asarray(rows, dtype=np.int64)] = True
-            sound &= wanted
+        sound = wanted & (lengths > 0) & (lengths <= width)
         ended = ids[np.arange(count), np.clip(lengths - 1, 0, width - 1)] == self.vocabulary.eos_id
         sizes = np.where(sound, lengths - ended, 0).astype(np.int64)
         tokens = ids[np.arange(width) < sizes[:, None]].astype(np.int64)
@@ -172,22 +220,34 @@ class ColumnReader:
         sound &= np.bincount(row_of[~known], minlength=count) == 0
         tokens[~known] = 0
         begins = np.flatnonzero(self._column[tokens] >= 0)
-        sound &= np.bincount(row_of[begins], minlength=count) == len(self._fields)
-        return self._aligned(tokens, begins[sound[row_of[begins]]], np.flatnonzero(sound), sizes)
-
-    def _aligned(self, tokens: Ints, begins: Ints, rows: Ints, sizes: Ints) -> _Cells:
-        """The cells of rows that have as many as there are columns, where they are those of the columns."""
+        records, rest = np.divmod(np.bincount(row_of[begins], minlength=count), len(self._fields))
+        sound &= (rest == 0) & (records == 1 if self._step is None else records >= 1)
+        rows = np.flatnonzero(sound)
         ends = np.cumsum(sizes)[rows]
-        starts = begins.reshape(len(rows), len(self._fields))
-        stops = np.column_stack([starts[:, 1:], ends])
-        whole = starts[:, 0] == ends - sizes[rows]
-        ordered = (self._column[tokens[starts]] == np.arange(len(self._fields))).all(axis=1)
-        return _Cells(tokens=tokens, rows=rows, starts=starts, stops=stops).take(whole & ordered)
+        return self._aligned(tokens, begins[sound[row_of[begins]]], rows, records[rows], ends - sizes[rows], ends)
 
-    def _open_cells(
-        self, place: int, cells: _Cells, codes: npt.NDArray[np.int32], kept: npt.NDArray[np.bool_]
-    ) -> pa.StringArray:
-        """Read the cells of an open column into ``codes``; rows whose cell is no value leave ``kept``."""
+    def _aligned(self, tokens: Ints, begins: Ints, rows: Ints, records: Ints, left: Ints, right: Ints) -> _Cells:
+        """The cells of completions that have some for each column of each record, where they are those of the columns.
+
+        Args:
+            tokens: The ids of all completions.
+            begins: Where the cells of these completions begin.
+            rows: The completions.
+            records: How many records each would have.
+            left: Where each completion begins.
+            right: Where it ends.
+        """
+        starts = begins.reshape(-1, len(self._fields))
+        ends = np.append(starts[1:, 0], 0)[: len(starts)]
+        ends[np.cumsum(records) - 1] = right
+        cells = _Cells(
+            tokens=tokens, rows=rows, sizes=records, starts=starts, stops=np.column_stack([starts[:, 1:], ends])
+        )
+        ordered = (self._column[tokens[starts]] == np.arange(len(self._fields))).all(axis=1)
+        return cells.take((starts[cells.firsts, 0] == left) & cells.whole(ordered))
+
+    def _open_cells(self, place: int, cells: _Cells, codes: npt.NDArray[np.int32], kept: Flags) -> pa.StringArray:
+        """Read the cells of an open column into ``codes``; records whose cell is no value leave ``kept``."""
         texts: dict[str, int] = {}
         known: dict[bytes, int] = {}
         starts, stops = cells.starts[:, place].tolist(), cells.stops[:, place].tolist()

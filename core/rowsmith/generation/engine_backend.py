@@ -96,6 +96,7 @@ class EngineBackend(GeneratorBackend):
             self.workdir = workdir
         self._longest = None if model_metadata is None else model_metadata.max_seq_length - len(prompt_ids)
         self._processor = processor
+        self._grouped = bool(getattr(processor, "grouped", False))
         self._prompt_ids = tuple(prompt_ids)
         self._columns = list(columns)
         self._policy = policy
@@ -113,10 +114,16 @@ class EngineBackend(GeneratorBackend):
         """Start the engine; does nothing when it is started.
 
         Raises:
-            ParameterError: The prompt leaves no room for a completion.
+            ParameterError: The prompt leaves no room for a completion, or a number of groups is wanted of a
+                model that knows of none.
         """
         if self._started:
             return
+        if self.config.generation.num_groups is not None and not self._grouped:
+            raise ParameterError(
+                "generation.num_groups is given, but the processor reads records that stand alone; give "
+                "generation.num_records, or train on groups with data.group_training_examples_by"
+            )
         if self._longest is not None and self._longest < 1:
             raise ParameterError(
                 f"the prompt takes {len(self._prompt_ids)} tokens and fills the model's context; "
@@ -154,7 +161,10 @@ class EngineBackend(GeneratorBackend):
         )
 
     def generate(self, data_actions_fn: DataActionsFn | None = None) -> GenerateJobResults:
-        """Make records until there are ``generation.num_records``, or a stopping rule ends the job.
+        """Make records until the target is met, or a stopping rule ends the job.
+
+        The target is ``generation.num_groups`` groups or ``generation.num_records`` records, of grouped tables
+        in whole groups.
 
         An interrupt or a ``cancel`` ends it with what there is, as incomplete.
 
@@ -162,7 +172,8 @@ class EngineBackend(GeneratorBackend):
             data_actions_fn: Applied to the valid records of each batch.
 
         Returns:
-            The rows, never more than asked for, and how the job went; also kept in ``gen_results``.
+            The rows, never more than asked for but for the last group, and how the job went; also kept in
+            ``gen_results``.
 
         Raises:
             GenerationError: The backend is not ready. Or the job failed midway: then it is a
@@ -181,8 +192,8 @@ class EngineBackend(GeneratorBackend):
             failure = error
         batches.job_complete()
         self.elapsed_time = self._clock() - started
-        target = self.config.generation.num_records
-        self.gen_results = GenerateJobResults.from_batches(batches, target, self._columns, self.elapsed_time)
+        most = batches.target_num_records
+        self.gen_results = GenerateJobResults.from_batches(batches, most, self._columns, self.elapsed_time)
         if failure is not None:
             raise _failure(failure, self.gen_results) from failure
         return self.gen_results
@@ -208,8 +219,11 @@ class EngineBackend(GeneratorBackend):
             _logger.warning("the engine failed while it was stopped", exc_info=True)
 
     def _new_batches(self, data_actions_fn: DataActionsFn | None) -> GenerationBatches:
+        wanted = self.config.generation
         return GenerationBatches(
-            target_num_records=self.config.generation.num_records,
+            target_num_records=wanted.num_records if wanted.num_groups is None else None,
+            target_num_groups=wanted.num_groups,
+            grouped=self._grouped,
             max_num_prompts_per_batch=self.engine.max_num_prompts,
             data_actions_fn=data_actions_fn,
             policy=self._policy() if self._policy is not None else None,

@@ -49,6 +49,8 @@ class BatchFinished:
         num_invalid_records: Invalid records so far.
         target_num_records: Valid records wanted; None for no target.
         elapsed_seconds: How long the job has taken.
+        num_valid_groups: Valid groups so far; 0 where records stand alone.
+        target_num_groups: Valid groups wanted; None for no such target.
     """
 
     number: int
@@ -59,6 +61,8 @@ class BatchFinished:
     num_invalid_records: int
     target_num_records: int | None
     elapsed_seconds: float
+    num_valid_groups: int = 0
+    target_num_groups: int | None = None
 
     @property
     def records_per_second(self) -> float:
@@ -74,9 +78,12 @@ class BatchFinished:
     @property
     def eta_seconds(self) -> float | None:
         """Time left at the rate so far; None without a target or a rate."""
-        if self.target_num_records is None or not self.records_per_second:
+        groups = self.target_num_groups is not None
+        made = self.num_valid_groups if groups else self.num_valid_records
+        target = self.target_num_groups if groups else self.target_num_records
+        if target is None or not made or self.elapsed_seconds <= 0:
             return None
-        return max(0, self.target_num_records - self.num_valid_records) / self.records_per_second
+        return max(0, target - made) * self.elapsed_seconds / made
 
 
 @frozen(kw_only=True)
@@ -243,6 +250,8 @@ class Loop:
             num_invalid_records=batches.num_invalid_records,
             target_num_records=batches.target_num_records,
             elapsed_seconds=batches.elapsed_seconds,
+            num_valid_groups=batches.num_valid_groups,
+            target_num_groups=batches.target.num_groups,
         )
         try:
             self.batch_finished(report)

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from rowsmith.components import ComponentRef
+
 if TYPE_CHECKING:
+    from rowsmith.config import RunConfig
     from rowsmith.generation.columns import ColumnReader
+    from rowsmith.generation.requests import Completion
+    from rowsmith.table.schema import ModelSchema
     from rowsmith.vocabulary import Vocabulary
 
-__all__ = ["TRUNCATED", "ParsedResponse", "Processor"]
+__all__ = ["TRUNCATED", "ParsedResponse", "Processor", "processor_for", "read_completion"]
 
 TRUNCATED = "Truncated record"
 """Category of a record that the completion ends in the middle of."""
@@ -31,6 +36,9 @@ class ParsedResponse:
         prompt_number: The prompt that was completed.
         valid_spans: Where each valid record stands in the text, line end included; None when unknown.
         invalid_spans: The same for invalid records.
+        group_sizes: Records of each valid group, in order; together they are the valid records. None when
+            the processor tells of no groups.
+        num_invalid_groups: Groups that failed; records of theirs are not among the valid ones.
     """
 
     valid_records: list[dict[str, Any]]
@@ -39,10 +47,19 @@ class ParsedResponse:
     prompt_number: int | None = None
     valid_spans: list[Span] | None = field(default=None, kw_only=True)
     invalid_spans: list[Span] | None = field(default=None, kw_only=True)
+    group_sizes: list[int] | None = field(default=None, kw_only=True)
+    num_invalid_groups: int = field(default=0, kw_only=True)
 
 
 class Processor(abc.ABC):
-    """Turns the text of a completion into valid and invalid records."""
+    """Turns the text of a completion into valid and invalid records.
+
+    Attributes:
+        grouped: Whether records belong together in groups. Then jobs count groups, keep them whole, and
+            take a completion for one group where a response tells of none.
+    """
+
+    grouped: bool = False
 
     @abc.abstractmethod
     def __call__(self, prompt_number: int, text: str) -> ParsedResponse:
@@ -56,10 +73,21 @@ class Processor(abc.ABC):
             Every record of the text, as valid or as invalid, never as both.
         """
 
+    def read_completion(self, prompt_number: int, completion: Completion) -> ParsedResponse:
+        """Parse and validate one completion of which more than the text is known.
+
+        This is what jobs call. By default it hands the text on; override it to judge how the completion ended.
+
+        Args:
+            prompt_number: The prompt that was completed.
+            completion: Its text, and what is known of its tokens and of its end.
+        """
+        return self(prompt_number, completion.text)
+
     def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
         """A reader that may take the place of this processor where an engine gives token ids.
 
-        It must give the records that the processor would, for every completion that it reads.
+        It must give the records that the processor would, for every completion that it reads, and the same groups.
 
         Args:
             vocabulary: What the ids mean.
@@ -68,3 +96,31 @@ class Processor(abc.ABC):
             The reader; None, as here, for a processor that wants the text of every completion.
         """
         return None
+
+
+def read_completion(processor: Processor, prompt_number: int, completion: Completion) -> ParsedResponse:
+    """What a processor makes of a completion; one that does not inherit from ``Processor`` is given the text alone."""
+    read = getattr(processor, "read_completion", None)
+    response: ParsedResponse = (
+        processor(prompt_number, completion.text) if read is None else read(prompt_number, completion)
+    )
+    return response
+
+
+def processor_for(config: RunConfig, model_schema: ModelSchema | None = None) -> ComponentRef:
+    """The processor that a configuration asks for; ``auto`` follows from the kind of table.
+
+    Args:
+        config: The run's configuration.
+        model_schema: The columns that the model speaks; None before they are known.
+
+    Returns:
+        ``grouped`` when a completion is a group of records, ``tabular`` otherwise; or what ``config.processor``
+        names.
+    """
+    chosen = config.processor
+    if isinstance(chosen, ComponentRef) and chosen.name != "auto":
+        return chosen
+    grouped = config.grouped or (model_schema is not None and model_schema.step is not None)
+    options = chosen.options if isinstance(chosen, ComponentRef) else {}
+    return ComponentRef(name="grouped" if grouped else "tabular", options=options)

@@ -13,12 +13,16 @@ import pyarrow as pa
 from attrs import define, field
 
 from rowsmith.generation.columns import ColumnReader, ReadRows
-from rowsmith.generation.processors import ParsedResponse, Processor
+from rowsmith.generation.groups import group_sizes
+from rowsmith.generation.processors import ParsedResponse, Processor, read_completion
 from rowsmith.generation.row_store import joined
 
 __all__ = ["BatchRecords", "record_text"]
 
 Record = dict[str, Any]
+Ints = npt.NDArray[np.int64]
+
+_LAST = np.iinfo(np.int64).max
 
 
 def record_text(record: Record) -> str:
@@ -53,6 +57,17 @@ class BatchRecords:
             return [record for response, _ in self.responses_in_order() for record in response.valid_records]
         return [record for record, _ in self.chosen(range(self._count()))]
 
+    def groups(self) -> Ints:
+        """Records of each valid group, in the order of the records: int64[groups]."""
+        sizes = [block.sizes for block in self.blocks]
+        prompts = [block.request_ids for block in self.blocks]
+        for response, _ in self.responses:
+            sizes.append(np.array(group_sizes(response), dtype=np.int64))
+            prompts.append(np.full(len(sizes[-1]), _prompt(response)))
+        if not sizes:
+            return np.zeros(0, dtype=np.int64)
+        return np.concatenate(sizes)[np.argsort(np.concatenate(prompts), kind="stable")]
+
     def chosen(self, places: Sequence[int]) -> list[tuple[Record, int]]:
         """Some valid records and their tokens.
 
@@ -60,12 +75,13 @@ class BatchRecords:
             places: Where they stand among all valid records.
         """
         order = self._order()
-        read = sum(len(block.rows) for block in self.blocks)
+        read = sum(len(block.tokens) for block in self.blocks)
         texts = [
             pair for response, shares in self.responses for pair in zip(response.valid_records, shares, strict=True)
         ]
         found = order[np.asarray(places, dtype=np.int64)].tolist()
-        return [self._again(place) if place < read else texts[place - read] for place in found]
+        again = self._again(sorted({place for place in found if place < read}))
+        return [again[place] if place < read else texts[place - read] for place in found]
 
     def table(self) -> pa.Table | None:
         """The valid records as a spelled table of the model's schema; None when only text was read."""
@@ -90,24 +106,41 @@ class BatchRecords:
 
     def _count(self) -> int:
         spoken = sum(len(response.valid_records) for response, _ in self.responses)
-        return spoken + sum(len(block.rows) for block in self.blocks)
+        return spoken + sum(len(block.tokens) for block in self.blocks)
 
-    def _order(self) -> npt.NDArray[np.int64]:
+    def _order(self) -> Ints:
         """Where each record stands among blocks and responses, one after the other."""
-        prompts = [block.request_ids for block in self.blocks]
+        prompts = [np.repeat(block.request_ids, block.sizes) for block in self.blocks]
         for response, _ in self.responses:
-            prompts.append(np.full(len(response.valid_records), min(_place(response), np.iinfo(np.int64).max)))
+            prompts.append(np.full(len(response.valid_records), _prompt(response)))
         return np.argsort(np.concatenate(prompts), kind="stable") if prompts else np.zeros(0, dtype=np.int64)
 
-    def _again(self, place: int) -> tuple[Record, int]:
+    def _again(self, places: Sequence[int]) -> dict[int, tuple[Record, int]]:
+        """Records that were read as columns and their tokens, by place among those; each completion is read once."""
+        found: dict[int, tuple[Record, int]] = {}
+        before = 0
         for block in self.blocks:
-            if place < len(block.rows):
-                row = int(block.rows[place])
-                response = self.processor(int(block.block.request_ids[row]), block.block.text(row))
-                return response.valid_records[0], int(block.tokens[place])
-            place -= len(block.rows)
-        raise IndexError(place)
+            ends = before + np.cumsum(block.sizes)
+            here = [place for place in places if before <= place < before + len(block.tokens)]
+            owners = np.searchsorted(ends, here, side="right").tolist()
+            records: list[Record] = []
+            for place, owner, last in zip(here, owners, [None, *owners], strict=False):
+                if owner != last:
+                    records = self._read(block, owner)
+                first = int(ends[owner] - block.sizes[owner])
+                found[place] = records[place - first], int(block.tokens[place - before])
+            before += len(block.tokens)
+        return found
+
+    def _read(self, block: ReadRows, completion: int) -> list[Record]:
+        row = int(block.rows[completion])
+        request_id = int(block.block.request_ids[row])
+        return read_completion(self.processor, request_id, block.block.completion(row)).valid_records
 
 
 def _place(response: ParsedResponse) -> float:
     return float("inf") if response.prompt_number is None else response.prompt_number
+
+
+def _prompt(response: ParsedResponse) -> int:
+    return _LAST if response.prompt_number is None else response.prompt_number

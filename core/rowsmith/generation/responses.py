@@ -15,7 +15,8 @@ def check_response(response: object, processor: Processor) -> None:
     """Refuse what is no response.
 
     Raises:
-        PluginContractError: It is of another type, or its errors are not one for each invalid record.
+        PluginContractError: It is of another type, its errors are not one for each invalid record, or its groups
+            do not hold its valid records.
     """
     name = type(processor).__qualname__
     if not isinstance(response, ParsedResponse):
@@ -26,6 +27,12 @@ def check_response(response: object, processor: Processor) -> None:
         raise PluginContractError(
             f"processor {name} returned {len(response.errors)} errors for {len(response.invalid_records)} invalid "
             f"records; it must give one error for each"
+        )
+    sizes = response.group_sizes
+    if sizes is not None and (sum(sizes) != len(response.valid_records) or min(sizes, default=1) < 1):
+        raise PluginContractError(
+            f"processor {name} returned groups of {sizes} records for {len(response.valid_records)} valid records; "
+            "each group must have some, and together they must be the valid ones"
         )
 
 

@@ -49,6 +49,8 @@ class GenerateJobResults:
         tokenization_overhead_sec: Seconds spent counting tokens.
         stop_reason: Why the job ended short of its target; None when it did not.
         columns: The records as a spelled table, where data actions gave them as one.
+        num_valid_groups: Groups of which records passed, also those beyond the target; None where records stand alone.
+        num_invalid_groups: Groups that failed; None where records stand alone.
     """
 
     df: pd.DataFrame
@@ -69,6 +71,8 @@ class GenerateJobResults:
     tokenization_overhead_sec: float | None = None
     stop_reason: str | None = field(default=None, kw_only=True)
     columns: pa.Table | None = field(default=None, kw_only=True, repr=False, eq=False)
+    num_valid_groups: int | None = field(default=None, kw_only=True)
+    num_invalid_groups: int | None = field(default=None, kw_only=True)
 
     @classmethod
     def from_batches(
@@ -78,7 +82,7 @@ class GenerateJobResults:
 
         Args:
             batches: The accumulated batches.
-            max_num_records: Most rows of the output; None for all.
+            max_num_records: Most rows of the output, whole groups where there are groups; None for all.
             columns: Columns of the output, in order.
             elapsed_time: Seconds that the job took.
 
@@ -86,6 +90,7 @@ class GenerateJobResults:
             GenerationError: The generated records lack one of the columns.
         """
         valid, invalid = batches.num_valid_records, batches.num_invalid_records
+        grouped = batches.target.grouped
         tokens, valid_tokens = batches.total_completion_tokens, batches.total_valid_record_tokens
         return cls(
             df=batches.to_dataframe(columns, max_num_records),
@@ -105,7 +110,9 @@ class GenerateJobResults:
             valid_tokens_per_second=_over(valid_tokens, elapsed_time),
             tokenization_overhead_sec=batches.total_tokenization_time_sec,
             stop_reason=batches.stop_reason,
-            columns=join_columns(batches.batches, batches.rows, max_num_records),
+            columns=join_columns(batches.batches, batches.rows, batches.num_rows_within(max_num_records)),
+            num_valid_groups=batches.num_valid_groups if grouped else None,
+            num_invalid_groups=batches.num_invalid_groups if grouped else None,
         )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from rowsmith.generation.actions import (
     REJECT_REASON,
     Accepted,
+    ActionOutcome,
     ColumnActions,
     DataActionsFn,
     describe,
@@ -18,6 +20,7 @@ from rowsmith.generation.actions import (
 )
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.frames import check_columns
+from rowsmith.generation.groups import owners
 from rowsmith.generation.row_store import RowStore, joined
 
 __all__ = ["check_batch", "join_columns", "settle"]
@@ -84,8 +87,16 @@ def settle(batch: Batch, actions: DataActionsFn, accepted: Accepted, first_id: i
     outcome = run_actions(actions, frame, accepted, first_id)
     if not outcome.valid.empty:
         check_columns(list(outcome.valid.columns), names, f"data action {describe(actions)}")
-    batch.settle(outcome.valid, outcome.rejected)
+    batch.settle(_regrouped(batch, outcome), outcome.rejected)
     return len(frame)
+
+
+def _regrouped(batch: Batch, outcome: ActionOutcome) -> pd.DataFrame:
+    """The rows that stand, those of a group together whatever order the data actions gave them in."""
+    if not batch.grouped:
+        return outcome.valid
+    groups = owners(batch.group_sizes, outcome.kept)
+    return outcome.valid.iloc[np.argsort(groups, kind="stable")].reset_index(drop=True)
 
 
 def _settle_columns(

@@ -31,15 +31,21 @@ _SPARE_BATCHES = 20
 
 
 def check_sizes(
-    target_num_records: int | None, max_num_prompts_per_batch: int | None, max_num_prompts: int | None
+    target_num_records: int | None,
+    max_num_prompts_per_batch: int | None,
+    max_num_prompts: int | None,
+    target_num_groups: int | None = None,
 ) -> None:
     """Refuse sizes that make no sense.
 
     Raises:
-        ParameterError: The target is negative, or one of the others below 1.
+        ParameterError: A target is negative, one of the others below 1, or there are two targets.
     """
-    if target_num_records is not None and target_num_records < 0:
-        raise ParameterError(f"target_num_records must be at least 0, not {target_num_records}")
+    for name, value in (("target_num_records", target_num_records), ("target_num_groups", target_num_groups)):
+        if value is not None and value < 0:
+            raise ParameterError(f"{name} must be at least 0, not {value}")
+    if target_num_records is not None and target_num_groups is not None:
+        raise ParameterError("give either target_num_records or target_num_groups: one of them ends the job")
     for name, value in (
         ("max_num_prompts_per_batch", max_num_prompts_per_batch),
         ("max_num_prompts", max_num_prompts),
@@ -48,19 +54,19 @@ def check_sizes(
             raise ParameterError(f"{name} must be at least 1, not {value}")
 
 
-def default_batch_size(target_num_records: int | None) -> int:
+def default_batch_size(target: int | None) -> int:
     """Prompts of a full batch: a twentieth of the target, from 100 to 2000; 100 without a target."""
-    if target_num_records is None:
+    if target is None:
         return _SMALLEST_FULL_BATCH
-    share = target_num_records // _FULL_BATCHES_PER_TARGET
+    share = target // _FULL_BATCHES_PER_TARGET
     return min(ADAPTIVE_MAX_PROMPTS_CEILING, max(_SMALLEST_FULL_BATCH, share))
 
 
-def default_budget(target_num_records: int | None, batch_size: int) -> int | None:
+def default_budget(target: int | None, batch_size: int) -> int | None:
     """Prompts after which a job is hopeless; None without a target."""
-    if target_num_records is None:
+    if target is None:
         return None
-    return _PROMPTS_PER_RECORD * target_num_records + _SPARE_BATCHES * batch_size
+    return _PROMPTS_PER_RECORD * target + _SPARE_BATCHES * batch_size
 
 
 def is_enough(missing: int, num_parsed: int, accepted_share: float | None) -> bool:
@@ -78,27 +84,25 @@ def is_enough(missing: int, num_parsed: int, accepted_share: float | None) -> bo
     return num_parsed * (1.0 if accepted_share is None else accepted_share) >= missing + margin
 
 
-def next_batch_size(
-    most: int, target_num_records: int | None, num_valid_records: int, num_prompts: int, last_truncated: bool
-) -> int:
+def next_batch_size(most: int, target: int | None, num_valid: int, num_prompts: int, last_truncated: bool) -> int:
     """Prompts of the next batch.
 
     Args:
         most: Prompts of a full batch.
-        target_num_records: Valid records wanted; None for no target.
-        num_valid_records: Valid records so far.
+        target: Valid records or groups wanted; None for no target.
+        num_valid: As many of them as there are so far.
         num_prompts: Prompts so far.
         last_truncated: Whether every completion of the newest batch was cut at its longest length.
 
     Returns:
         At most ``most``; 0 when the target is met, otherwise at least 1.
     """
-    if target_num_records is None:
+    if target is None:
         return most
-    missing = target_num_records - num_valid_records
+    missing = target - num_valid
     if missing <= 0:
         return 0
-    if num_valid_records and num_prompts:
-        return min(most, round(missing * num_prompts / num_valid_records) + NUM_PROMPT_BUFFER)
+    if num_valid and num_prompts:
+        return min(most, round(missing * num_prompts / num_valid) + NUM_PROMPT_BUFFER)
     # Nothing is known of the yield: a probe is cheap, and completions that are all cut are dear.
     return min(INITIAL_PROBE_PROMPTS, most) if not num_prompts or last_truncated else most

@@ -40,6 +40,8 @@ class Progress:
         elapsed_seconds: Time since the job began.
         num_length_truncated_completions: Completions cut at their longest length so far.
         batch_length_truncated_completions: The same in the newest batch.
+        num_valid_groups: Valid groups so far; 0 where records stand alone.
+        target_num_groups: Valid groups wanted; None when there is no such target.
     """
 
     num_batches: int
@@ -52,6 +54,8 @@ class Progress:
     elapsed_seconds: float = 0.0
     num_length_truncated_completions: int = 0
     batch_length_truncated_completions: int = 0
+    num_valid_groups: int = 0
+    target_num_groups: int | None = None
 
 
 def _check_status(instance: object, attribute: object, value: GenerationStatus) -> None:

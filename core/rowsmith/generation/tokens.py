@@ -23,6 +23,8 @@ CountTokens = Callable[[str], int]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_BROKEN = "\N{REPLACEMENT CHARACTER}"
+
 
 class TokenCounter:
     """Shares the tokens of completions out among their records.
@@ -82,11 +84,12 @@ class TokenCounter:
 
     def _shares(self, completion: Completion, spans: Sequence[Span], total: int) -> list[int]:
         if completion.ids is not None and completion.decode is not None and len(completion.ids) == total:
-            sizes = [len(piece) for piece in self._split(completion.ids, completion.decode)]
+            pieces = self._split(completion.ids, completion.decode)
             if list(spans) == [(0, len(completion.text))]:
-                return [len(sizes) - sizes.count(0)]
-            if sum(sizes) == len(completion.text):
-                return _by_position(sizes, spans)
+                return [len(pieces) - pieces.count("")]
+            starts, length = _starts(completion.ids, pieces, completion.decode)
+            if length == len(completion.text):
+                return [bisect_left(starts, end) - bisect_left(starts, start) for start, end in spans]
         if self._count_tokens is not None:
             return _cut([self._count(completion.text[start:end]) for start, end in spans], total)
         return _by_length(len(completion.text), spans, total)
@@ -100,11 +103,28 @@ class TokenCounter:
         return [pieces[token] for token in ids]
 
 
-def _by_position(sizes: Sequence[int], spans: Sequence[Span]) -> list[int]:
-    # A token without text (an end mark) is in no record; the others begin at distinct places.
-    ends = list(accumulate(filter(None, sizes)))
-    starts = [0, *ends[:-1]]
-    return [bisect_left(starts, end) - bisect_left(starts, start) for start, end in spans]
+def _starts(ids: Sequence[int], pieces: Sequence[str], decode: Decode) -> tuple[list[int], int]:
+    """Where the text of each token begins, those without text (end marks) left out; and the length of the text.
+
+    Tokens that are part of a character say so by themselves; neighbours of that kind are read together, and
+    begin at one place.
+    """
+    starts: list[int] = []
+    parts: list[int] = []
+    place = 0
+    for token, piece in zip(ids, pieces, strict=True):
+        if not piece:
+            continue
+        broken = _BROKEN in piece
+        if parts and not broken:
+            place += len(decode(parts))
+            parts = []
+        starts.append(place)
+        if broken:
+            parts.append(token)
+        else:
+            place += len(piece)
+    return starts, place + (len(decode(parts)) if parts else 0)
 
 
 def _cut(counts: Sequence[int], total: int) -> list[int]:

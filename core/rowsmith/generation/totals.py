@@ -6,7 +6,7 @@ from attrs import define
 
 from rowsmith.generation.batch import Batch
 
-__all__ = ["Totals"]
+__all__ = ["Counted", "Totals"]
 
 
 @define
@@ -17,6 +17,8 @@ class Totals:
     valid_records: int = 0
     invalid_records: int = 0
     data_rejected_records: int = 0
+    valid_groups: int = 0
+    invalid_groups: int = 0
     completion_tokens: int = 0
     valid_tokens: int = 0
     invalid_tokens: int = 0
@@ -40,8 +42,71 @@ class Totals:
         self.valid_records += batch.num_valid_records
         self.invalid_records += batch.num_invalid_records
         self.data_rejected_records += batch.num_data_rejected_records
+        self.valid_groups += batch.num_valid_groups
+        self.invalid_groups += batch.num_invalid_groups
         self.completion_tokens += batch.num_completion_tokens
         self.valid_tokens += batch.num_valid_record_tokens
         self.invalid_tokens += batch.num_invalid_record_tokens
         self.tokenization_seconds += batch.tokenization_time_sec
         self.truncated += batch.num_length_truncated_completions
+
+
+class Counted:
+    """Something of which sums over batches are known."""
+
+    _totals: Totals
+
+    @property
+    def num_prompts(self) -> int:
+        """Prompts completed."""
+        return self._totals.prompts
+
+    @property
+    def num_valid_records(self) -> int:
+        """Records that passed."""
+        return self._totals.valid_records
+
+    @property
+    def num_invalid_records(self) -> int:
+        """Records that failed."""
+        return self._totals.invalid_records
+
+    @property
+    def total_completion_tokens(self) -> int:
+        """Tokens of all completions."""
+        return self._totals.completion_tokens
+
+    @property
+    def total_valid_record_tokens(self) -> int:
+        """Tokens of valid records."""
+        return self._totals.valid_tokens
+
+    @property
+    def total_invalid_record_tokens(self) -> int:
+        """Tokens of invalid records."""
+        return self._totals.invalid_tokens
+
+    @property
+    def total_non_record_tokens(self) -> int:
+        """Tokens outside records."""
+        return self._totals.completion_tokens - self._totals.valid_tokens - self._totals.invalid_tokens
+
+    @property
+    def total_tokenization_time_sec(self) -> float:
+        """Seconds spent counting tokens."""
+        return self._totals.tokenization_seconds
+
+    @property
+    def num_length_truncated_completions(self) -> int:
+        """Completions that were cut at their longest length."""
+        return self._totals.truncated
+
+    @property
+    def num_valid_groups(self) -> int:
+        """Groups of which records passed; 0 where records stand alone."""
+        return self._totals.valid_groups
+
+    @property
+    def num_invalid_groups(self) -> int:
+        """Groups that failed."""
+        return self._totals.invalid_groups

@@ -1,0 +1,230 @@
+"""Reads groups of records: one record on a line, and every group whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
+
+from rowsmith.errors import DataError, PluginContractError
+from rowsmith.generation.processors import ParsedResponse, Processor
+from rowsmith.generation.requests import Completion, FinishReason
+from rowsmith_plugins.processors.delineation import Delineator, Part
+from rowsmith_plugins.processors.lines import Line, RecordDecoder, add_line, read_lines
+from rowsmith_plugins.processors.options import GroupedOptions
+
+if TYPE_CHECKING:
+    from rowsmith.context import BuildContext
+    from rowsmith.generation.columns import ColumnReader
+    from rowsmith.table.schema import ModelColumn, TableSchema
+    from rowsmith.vocabulary import Vocabulary
+
+__all__ = ["GroupColumns", "GroupedProcessor", "build"]
+
+_SUMMARY = "groupby"
+_NO_MARKS = ("Group BOS and/or EOS tokens missing", _SUMMARY)
+_OTHERS_FAILED = ("Invalid JSON in other groupby records", _SUMMARY)
+_NOT_UNIQUE = ("Groupby value is not unique", _SUMMARY)
+_NOT_ORDERED = ("Group not ordered", _SUMMARY)
+_NOT_STEPPED = ("The first record of the group, and no other, must be without a step", _SUMMARY)
+
+Error = tuple[str, str]
+Values = dict[str, Any]
+Keys = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+@frozen(kw_only=True)
+class GroupColumns:
+    """Columns of the records that tell of groups.
+
+    Attributes:
+        group: Columns that are alike in all records of a group.
+        order: The column that records of a group are ordered by; None for no order.
+        order_keys: Makes sort keys of its values, none of which is null; raises DataError where it cannot.
+        step: The column that is null in the first record of a group, and in no other; None for no such column.
+    """
+
+    group: tuple[str, ...] = ()
+    order: str | None = None
+    order_keys: Keys = list
+    step: str | None = None
+
+
+class GroupedProcessor(Processor):
+    """Turns completions into groups of valid records.
+
+    A group fails as a whole when a record of it does, when it is not delimited by BOS and EOS, when its
+    records differ in a group column, when they are out of order, or when steps are where they must not be.
+
+    Args:
+        dialect: Reads and validates one record.
+        columns: Columns that tell of groups.
+        delineator: Tells where groups begin and end.
+        options: What is forgiven or put right.
+    """
+
+    grouped = True
+
+    def __init__(
+        self,
+        dialect: RecordDecoder,
+        columns: GroupColumns | None = None,
+        delineator: Delineator | None = None,
+        options: GroupedOptions | None = None,
+    ) -> None:
+        self._dialect = dialect
+        self._columns = columns or GroupColumns()
+        self._delineator = delineator or Delineator()
+        self._options = options or GroupedOptions()
+
+    def __call__(self, prompt_number: int, text: str) -> ParsedResponse:
+        """See the base class; how the completion ended is not known, so that its last group needs an EOS."""
+        return self._read(prompt_number, text, ended=False)
+
+    def read_completion(self, prompt_number: int, completion: Completion) -> ParsedResponse:
+        """See the base class."""
+        return self._read(prompt_number, completion.text, completion.finish_reason == FinishReason.STOP)
+
+    def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
+        """See the base class; there is one when the columns are the vocabulary's, with a step."""
+        from rowsmith.dialect import RecordDialect
+        from rowsmith.generation.columns import ColumnReader
+
+        dialect, step = self._dialect, vocabulary.schema.step
+        # A subclass may read text in its own way.
+        if type(self) is not GroupedProcessor or not isinstance(dialect, RecordDialect) or step is None:
+            return None
+        plain = self._columns == GroupColumns(step=step.name)
+        return ColumnReader(vocabulary, dialect) if plain and dialect.schema == vocabulary.schema else None
+
+    def _read(self, prompt_number: int, text: str, ended: bool) -> ParsedResponse:
+        response = ParsedResponse(
+            [], [], [], prompt_number, valid_spans=[], invalid_spans=[], group_sizes=[], num_invalid_groups=0
+        )
+        parts = list(self._delineator.parts(text, ended))
+        groups = [(part.delimited, self._lines(text, part)) for part in parts]
+        if self._options.group_by_accept_no_delineator and not any(delimited for delimited, _ in groups):
+            groups = [(True, [line for _, lines in groups for line in lines])] if groups else []
+        for delimited, lines in groups:
+            _add_group(response, lines, *self._judged(lines, delimited))
+        return response
+
+    def _lines(self, text: str, part: Part) -> list[Line]:
+        return list(read_lines(text, self._dialect, part.start, part.end))
+
+    def _judged(self, lines: Sequence[Line], delimited: bool) -> tuple[list[Line], Error | None]:
+        """The records of a group that stand, as they stand, or why they do not."""
+        valid = [line for line in lines if line.values is not None]
+        if not delimited:
+            return valid, _NO_MARKS
+        if len(valid) < len(lines) and not self._options.group_by_ignore_invalid_records:
+            return valid, _OTHERS_FAILED
+        for check in (self._stepped, self._unique, self._ordered):
+            valid, error = check(valid)
+            if error is not None:
+                return valid, error
+        return valid, None
+
+    def _stepped(self, lines: list[Line]) -> tuple[list[Line], Error | None]:
+        step = self._columns.step
+        right = step is None or all((_of(line)[step] is None) == (place == 0) for place, line in enumerate(lines))
+        return lines, None if right else _NOT_STEPPED
+
+    def _unique(self, lines: list[Line]) -> tuple[list[Line], Error | None]:
+        names = self._columns.group
+        found = [{name: _of(line)[name] for name in names} for line in lines]
+        if not found or all(each == found[0] for each in found):
+            return lines, None
+        if not self._options.group_by_fix_non_unique_value:
+            return lines, _NOT_UNIQUE
+        return [evolve(line, values={**_of(line), **found[0]}) for line in lines], None
+
+    def _ordered(self, lines: list[Line]) -> tuple[list[Line], Error | None]:
+        name = self._columns.order
+        if name is None:
+            return lines, None
+        values = [_of(line)[name] for line in lines]
+        try:
+            keys = list(self._columns.order_keys(values)) if None not in values else None
+        except DataError:
+            keys = None
+        if keys is None:
+            return lines, _NOT_ORDERED
+        if all(before <= after for before, after in pairwise(keys)):
+            return lines, None
+        if not self._options.group_by_fix_unordered_records:
+            return lines, _NOT_ORDERED
+        return [lines[place] for place in sorted(range(len(lines)), key=keys.__getitem__)], None
+
+
+def build(context: BuildContext, options: GroupedOptions | None) -> GroupedProcessor:
+    """Build the processor for the columns that the model speaks.
+
+    Args:
+        context: Gives the model's columns, the special tokens, and which columns make groups.
+        options: What is forgiven or put right.
+
+    Raises:
+        PluginContractError: The columns are not known yet.
+    """
+    from rowsmith.dialect import RecordDialect
+
+    schema, metadata = context.model_schema, context.metadata
+    if schema is None:
+        raise PluginContractError(
+            "the grouped processor needs the model's columns; build it after the transforms are fitted"
+        )
+    layout = None if metadata is None else metadata.prompt_config
+    return GroupedProcessor(
+        RecordDialect(schema),
+        _columns(context),
+        Delineator() if layout is None else Delineator(layout.bos_token, layout.eos_token),
+        options,
+    )
+
+
+def _columns(context: BuildContext) -> GroupColumns:
+    """The columns that tell of groups: the step, or where transforms made none, the user's own columns."""
+    assert context.model_schema is not None
+    if context.model_schema.step is not None:
+        return GroupColumns(step=context.model_schema.step.name)
+    columns = {column.name: column for column in context.model_schema}
+    group = tuple(name for name in context.config.data.group_columns if name in columns)
+    order = context.config.order_column
+    keys = _order_keys(columns.get(order or ""), context.table_schema)
+    return GroupColumns(group=group) if keys is None else GroupColumns(group=group, order=order, order_keys=keys)
+
+
+def _order_keys(column: ModelColumn | None, table: TableSchema | None) -> Keys | None:
+    """What the order of a column goes by: the value, and never how it is spelled; None where that is not known."""
+    from rowsmith.table.datetimes import parse_datetimes
+    from rowsmith.table.schema import ColumnType, JsonKind
+
+    if column is None:
+        return None
+    if column.kind is JsonKind.NUMBER:
+        return list
+    known = None if table is None or column.name not in table.names else table[column.name]
+    if known is None or known.type is not ColumnType.DATETIME or known.datetime_format is None:
+        return None
+    format_ = known.datetime_format
+    return lambda values: parse_datetimes(values, format_).tolist()
+
+
+def _add_group(response: ParsedResponse, lines: Sequence[Line], standing: Sequence[Line], error: Error | None) -> None:
+    """Add the records of a group to a response: those that stand, and those that failed."""
+    for line in lines:
+        if line.values is None:
+            add_line(response, line, line.error)
+    for line in standing:
+        add_line(response, line, error)
+    if error is None and standing and response.group_sizes is not None:
+        response.group_sizes.append(len(standing))
+    else:
+        response.num_invalid_groups += 1
+
+
+def _of(line: Line) -> Values:
+    return line.values or {}

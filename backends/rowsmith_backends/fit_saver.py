@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +62,16 @@ class FitSaver(TrainerCallback):
         due = not 0 <= time.monotonic() - self.saved < self.wait
         control.should_save = self.training.job.checkpoints is not None and (due or self.stopped)
 
-    @contextlib.contextmanager
-    def saving(self, step: int, max_steps: int) -> Iterator[Path]:
+    def save(self, step: int, max_steps: int, write: Callable[[Path], None]) -> None:
         """Save a state.
 
-        A disk that is full does not end the training: the states before are as they were.
+        A disk that is full, or a folder that may no longer be written to, does not end the training: the
+        states before are as they were.
 
         Args:
             step: Steps done.
             max_steps: Steps planned.
-
-        Yields:
-            The folder for the Trainer's files.
+            write: Writes the Trainer's files to a folder.
 
         Raises:
             TrainingError: Weights or losses are not finite; nothing is saved then.
@@ -85,7 +82,7 @@ class FitSaver(TrainerCallback):
         try:
             # Both are what libraries make of a file that cannot be written.
             with checkpoints.writing(self._plain(step, max_steps), SafetensorError, RuntimeError) as folder:
-                yield folder
+                write(folder)
                 # Not needed to go on, and a pickle.
                 (folder / f"{PREFIX_CHECKPOINT_DIR}-{step}" / _ARGUMENTS).unlink(missing_ok=True)
                 self.keeper.save(folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,9 +141,13 @@ class _Trainer(Trainer):
         )
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        with self.saver.saving(self.state.global_step, self.state.max_steps) as folder:
+        save = super()._save_checkpoint
+
+        def write(folder: Path) -> None:
             self.args.output_dir = str(folder)
-            super()._save_checkpoint(model, trial)
+            save(model, trial)
+
+        self.saver.save(self.state.global_step, self.state.max_steps, write)
 
 
 def fit(

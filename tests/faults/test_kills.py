@@ -1,7 +1,8 @@
-"""Runs that are killed outright, at random times and between any two writes, and resumed."""
+"""Runs that are killed outright, or may no longer write, at random times and between any two writes, and resumed."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,9 +17,24 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="n
 
 @pytest.mark.parametrize("options", [("--count", "6"), ("--writes", "--count", "12", "--steps", "4")])
 def test_a_killed_run_is_resumed_to_the_same_weights_and_rows(root: Path, options: tuple[str, ...]) -> None:
-    paths = [str(root / name) for name in ("core", "assemblers", "backends", "plugins")]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "kills", *options],
+    done = process(root, "-m", "benchmarks", "kills", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_run_that_may_no_longer_write_says_so_and_is_resumed_to_the_same_weights_and_rows(
+    root: Path, tmp_path: Path
+) -> None:
+    done = process(root, "tests/faults/permission_points.py", str(tmp_path), "14")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["problems"] == {}
+    assert {"preparing", "training", "saving the model"} <= set(found["stages"])
+
+
+def process(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    paths = [str(root / name) for name in (".", "core", "assemblers", "backends", "plugins")]
+    return subprocess.run(
+        [sys.executable, *arguments],
         cwd=root,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -26,4 +42,3 @@ def test_a_killed_run_is_resumed_to_the_same_weights_and_rows(root: Path, option
         timeout=600,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr

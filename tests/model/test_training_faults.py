@@ -113,6 +113,20 @@ def test_a_full_disk_does_not_end_a_training(whole, tmp_path, monkeypatch):
     assert training.weights == whole.weights
 
 
+def test_a_state_that_cannot_even_be_begun_does_not_end_a_training(whole, tmp_path, at_steps):
+    def happens(call: int, loss: torch.Tensor, model: Any) -> torch.Tensor:
+        if call == 6:
+            (tmp_path / "checkpoints").rename(tmp_path / "aside")
+            (tmp_path / "checkpoints").write_text("a file, in which no folder can be made, not even by root")
+        return loss
+
+    at_steps(happens)
+    training = Training(tmp_path, max_steps=14)
+    training.run()
+    assert "could not be saved, which goes on. Cannot create" in training.notes[0]
+    assert training.weights == whole.weights
+
+
 def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rowsmith.errors import MissingDependency, ParameterError
 
-__all__ = ["DEMO_TABLES", "DemoTable", "demo_path"]
+__all__ = ["DEMO_MODES", "DEMO_TABLES", "DemoTable", "demo_path"]
 
 
 @frozen(kw_only=True)
@@ -25,12 +26,17 @@ class DemoTable:
         path: Where, below the package.
         about: What it holds, in a few words.
         seconds: How long to train on it.
+        groups: How many groups to write by default; None for plain tables, of which as many rows are
+            written as they have.
+        settings: Settings of the configuration that go with it.
     """
 
     package: str
     path: str
     about: str
     seconds: float
+    groups: int | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(factory=dict)
 
 
 DEMO_TABLES: Mapping[str, DemoTable] = {
@@ -52,7 +58,33 @@ DEMO_TABLES: Mapping[str, DemoTable] = {
         about="restaurant bills: 244 tables of guests, numbers and labels",
         seconds=30.0,
     ),
+    "gapminder": DemoTable(
+        package="plotly",
+        path="package_data/datasets/gapminder.csv.gz",
+        about="142 countries, 12 years each: life expectancy, population, income",
+        seconds=60.0,
+        groups=142,
+        settings={"data": {"group_training_examples_by": "country", "order_training_examples_by": "year"}},
+    ),
+    "co2": DemoTable(
+        package="statsmodels",
+        path="datasets/co2/co2.csv",
+        about="carbon dioxide in the air over Mauna Loa, 2,284 weeks in a row, 59 of them without a value",
+        seconds=60.0,
+        groups=3,
+        settings={
+            "data": {"types": {"date": "datetime"}},
+            "time_series": {"is_timeseries": True, "timestamp_column": "date"},
+        },
+    ),
 }
+
+DEMO_MODES: Mapping[str, tuple[str, ...]] = {
+    "tabular": ("randhie", "tips"),
+    "grouped": ("gapminder",),
+    "time-series": ("co2",),
+}
+"""The tables that are shown for each kind of table."""
 
 
 def demo_path(name: str) -> Path:

@@ -10,32 +10,42 @@ import click
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.parameters import DURATION
 from rowsmith.cli.settings import Settings, settle, shared_options
-from rowsmith.demo_tables import DEMO_TABLES
+from rowsmith.demo_tables import DEMO_MODES, DEMO_TABLES
 
 __all__ = ["demo"]
 
 
 @click.command()
-@click.option("--table", type=click.Choice([*DEMO_TABLES]), help="Which table.  [default: randhie, then tips]")
+@click.option(
+    "--mode",
+    type=click.Choice([*DEMO_MODES]),
+    default="tabular",
+    show_default=True,
+    help="Rows that stand alone, rows of groups in their order, or readings over time.",
+)
+@click.option("--table", type=click.Choice([*DEMO_TABLES]), help="Which table.  [default: those of the mode]")
 @click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: those of the table]")
+@click.option("-g", "--groups", type=click.IntRange(min=1), help="How many groups or series to write.")
 @click.option("--max-train-time", type=DURATION, help="Training time, such as 20s.  [default: 60s, less for tips]")
 @click.option("--run-dir", help="Where everything is kept.  [default: rowsmith-runs/NAME-TIME]")
 @click.option("--force", is_flag=True, help="Overwrite an earlier result.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Set any value of the configuration.")
 @shared_options
 @click.pass_obj
-def demo(settings: Settings, /, table: str | None, **options: Any) -> int:
+def demo(settings: Settings, /, mode: str, table: str | None, **options: Any) -> int:
     """Learn real public tables and write rows like them.
 
-    The tables lie inside installed packages; nothing is downloaded.
+    The tables lie inside installed packages; nothing is downloaded. Groups and series are drawn beside
+    real ones on a page in the run directory.
     """
     settle(settings)
     from rowsmith.cli.demonstrating import demonstrate
 
-    if table is None and options["run_dir"] is not None:
+    names = DEMO_MODES[mode] if table is None else (table,)
+    if len(names) > 1 and options["run_dir"] is not None:
         raise click.UsageError("--run-dir holds one run; choose one with --table")
     codes = []
-    for name in ["randhie", "tips"] if table is None else [table]:
+    for name in names:
         if not settings.quiet:
             click.echo(f"\n{name}: {DEMO_TABLES[name].about}", file=sys.stderr)
         codes.append(demonstrate(settings, name, **options))

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from rowsmith import pipeline
-from rowsmith.cli.parameters import config_values, default_run_directory, run_directory_path
+from rowsmith.cli.parameters import config_values, default_run_directory, run_directory_path, target_values
 from rowsmith.cli.running import finish, working
 from rowsmith.cli.settings import Settings
 from rowsmith.cli.streams import data_stream
 from rowsmith.config import load_config
+from rowsmith.config_values import merge
 from rowsmith.demo_tables import DEMO_TABLES, demo_path
 from rowsmith.jobs import run_job
 from rowsmith.run_directory import RunDirectory
+from rowsmith.series_plot import PLOT_FILE, require_plotting
 from rowsmith.validation import registry_for
+
+if TYPE_CHECKING:
+    from rowsmith.jobs import Outcome
 
 __all__ = ["demonstrate"]
 
@@ -23,6 +32,7 @@ def demonstrate(
     name: str,
     *,
     rows: int | None = None,
+    groups: int | None = None,
     max_train_time: float | None = None,
     run_dir: str | None = None,
     force: bool = False,
@@ -33,7 +43,8 @@ def demonstrate(
     Args:
         settings: How much is told, and how.
         name: The table.
-        rows: How many rows to write; by default as many as the table has.
+        rows: How many rows to write; by default as many as the table has, or the table's number of groups.
+        groups: How many groups or series to write.
         max_train_time: Training time in seconds; by default the table's own.
         run_dir: Where everything is kept; a new directory by default.
         force: Whether an earlier result may be overwritten.
@@ -44,13 +55,18 @@ def demonstrate(
     """
     from rowsmith.table import read_table
 
-    path = demo_path(name)
+    table, path = DEMO_TABLES[name], demo_path(name)
+    target = target_values(rows, groups or (None if rows else table.groups))
+    if rows is None and table.groups is None:
+        target["generation__num_records"] = len(read_table(path))
     values: dict[str, Any] = config_values(
-        data__source=str(path),
-        training__max_time=max_train_time or DEMO_TABLES[name].seconds,
-        generation__num_records=rows or len(read_table(path)),
+        data__source=str(path), training__max_time=max_train_time or table.seconds, **target
     )
+    for section, settings_ in table.settings.items():
+        values = merge(values, {section: settings_})
     config = load_config(None, overrides, values)
+    if config.grouped:
+        require_plotting()
     directory = RunDirectory(default_run_directory(name) if run_dir is None else run_directory_path(run_dir))
     with data_stream() as stdout:
         with working(settings) as work:
@@ -62,4 +78,22 @@ def demonstrate(
                 stop=work.stop,
             )
             outcome = run_job(run, force=force)
-        return finish(settings, outcome, directory, None, stdout)
+        code = finish(settings, outcome, directory, None, stdout)
+    if config.grouped and len(outcome.results.df):
+        page = _draw(run, outcome)
+        if not settings.quiet:
+            click.echo(f"a few real and synthetic ones side by side: {page}", file=sys.stderr)
+    return code
+
+
+def _draw(run: pipeline.Run, outcome: Outcome) -> Path:
+    """Write the page with some groups of both tables."""
+    from rowsmith.series_plot import series_page
+    from rowsmith.table import Table, read_table
+    from rowsmith.table.respelling import spell_frame
+
+    config = run.config
+    assert config.data.source is not None
+    real = read_table(config.data.source, types=config.data.types)
+    synthetic = Table(spell_frame(outcome.results.df, real.schema), real.schema)
+    return run.directory.write_text(PLOT_FILE, series_page(real, synthetic, config))

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rowsmith.bundle import Bundle
+    from rowsmith.generation.results import GenerateJobResults
     from rowsmith.table import Table
 
-__all__ = ["PathLike", "load_settings", "no_rows", "sequence_settings", "table_of", "target", "whole"]
+__all__ = ["PathLike", "load_settings", "no_rows", "sequence_settings", "shortfall", "table_of", "target", "whole"]
 
 PathLike = str | os.PathLike[str]
 
@@ -77,6 +78,17 @@ def target(config: RunConfig, rows: int | None, groups: int | None) -> Generatio
     if not config.grouped:
         raise ConfigError(["the table has no groups; give group_by or time_column before fit, or ask for n rows"])
     return evolve(config.generation, num_groups=whole("groups", groups, 1))
+
+
+def shortfall(results: GenerateJobResults, wanted: GenerationConfig) -> str | None:
+    """What is missing of the rows or groups that were asked for, in words; None when nothing is."""
+    made, target_, what = len(results.df), wanted.num_records, "rows"
+    if wanted.num_groups is not None:
+        made, target_, what = results.num_valid_groups or 0, wanted.num_groups, "groups"
+    if made >= target_:
+        return None
+    reason = f": {results.stop_reason}" if results.stop_reason else ""
+    return f"only {made} of {target_} {what} were made{reason}"
 
 
 def table_of(data: pd.DataFrame | PathLike, config: RunConfig) -> tuple[str | None, Table | None]:

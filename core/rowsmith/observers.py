@@ -36,6 +36,8 @@ class BatchReport:
         invalid_records: Records of the batch that were rejected.
         total_valid_records: Records kept so far.
         seconds: How long the batch took.
+        total_valid_groups: Groups kept so far; 0 where records stand alone.
+        target_groups: How many groups are wanted; None where rows are counted.
     """
 
     number: int
@@ -44,6 +46,8 @@ class BatchReport:
     invalid_records: int
     total_valid_records: int
     seconds: float
+    total_valid_groups: int = 0
+    target_groups: int | None = None
 
 
 @frozen(kw_only=True)

@@ -216,6 +216,8 @@ def _batch_listener(run: Run) -> Callable[[BatchFinished], None]:
             invalid_records=finished.batch.num_invalid_records,
             total_valid_records=finished.num_valid_records,
             seconds=finished.seconds,
+            total_valid_groups=finished.num_valid_groups,
+            target_groups=finished.target_num_groups,
         )
         run.reporter.batch(report, finished.target_num_records)
         run.registry.notify("rowsmith_batch_finished", run=run.info, batch=report)

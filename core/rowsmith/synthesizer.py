@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve
 
-from rowsmith.arguments import PathLike, load_settings, no_rows, sequence_settings, table_of, target, whole
+from rowsmith.arguments import PathLike, load_settings, no_rows, sequence_settings, shortfall, table_of, target, whole
 from rowsmith.config import RunConfig
 from rowsmith.config_values import merge
 from rowsmith.errors import GenerationError, RunDirectoryError
@@ -181,10 +181,9 @@ class Synthesizer:
         run = self._run(config, directory)
         with self._stoppable(run):
             self._results = results = generate(run, bundle)
-        if len(results.df) < config.generation.num_records:
-            reason = f": {results.stop_reason}" if results.stop_reason else ""
-            message = f"only {len(results.df)} of {config.generation.num_records} rows were made{reason}"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        short = shortfall(results, config.generation)
+        if short is not None:
+            warnings.warn(short, RuntimeWarning, stacklevel=2)
         return results.df if len(results.df) else no_rows(bundle)
 
     def cancel(self) -> None:

@@ -53,6 +53,9 @@ def test_rows_add_up_over_batches() -> None:
 def test_outcomes() -> None:
     assert outcome_line(1000, 1000, None, "x.csv") == "1,000 rows in x.csv"
     assert outcome_line(1, 2, "time is up", "x.csv") == "Fell short: 1 row in x.csv, 2 were asked for (time is up)"
+    assert outcome_line(9, 50, None, "x.csv", (4, 3)) == "3 groups, 9 rows in x.csv"
+    short = "Fell short: 1 group, 9 rows in x.csv, 4 groups were asked for (time is up)"
+    assert outcome_line(9, 5, "time is up", "x.csv", (1, 4)) == short
     assert outcome_line(0, 2, None, "x.csv") == "Fell short: no rows, 2 were asked for"
 
 
@@ -61,3 +64,19 @@ def test_cells_fit_on_a_line() -> None:
     assert shortened("abcdef", 4) == "abc…"
     assert shortened("", 4) == "''"
     assert (percent(0.0), percent(1.0), percent(0.1234)) == ("0%", "100%", "12.3%")
+
+
+def test_groups_are_counted_where_groups_are_wanted():
+    report = BatchReport(
+        number=0,
+        prompts=20,
+        valid_records=90,
+        invalid_records=10,
+        total_valid_records=90,
+        seconds=2.0,
+        total_valid_groups=20,
+        target_groups=60,
+    )
+    rows = Rows().plus(report, None)
+    assert rows.counted == "20 of 60 groups"
+    assert rows_line(rows) == "45 rows/s, 90.0% valid, 4.0 s left"

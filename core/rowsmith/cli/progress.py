@@ -64,9 +64,7 @@ class PlainReporter(Reporter):
     def batch(self, report: BatchReport, target: int | None) -> None:
         """Write the number of rows, when it is time to."""
         self._rows = self._rows.plus(report, target)
-        rows = min(self._rows.valid, target or self._rows.valid)
-        wanted = "" if target is None else f" of {target:,}"
-        self._tell(f"generating: {rows:,}{wanted} rows, {rows_line(self._rows)}")
+        self._tell(f"generating: {self._rows.counted}, {rows_line(self._rows)}")
 
     def note(self, message: str) -> None:
         """Write the message."""
@@ -109,8 +107,7 @@ class LiveReporter(Reporter):
     def batch(self, report: BatchReport, target: int | None) -> None:
         """Move the bar to the number of rows."""
         self._rows = self._rows.plus(report, target)
-        rows = min(self._rows.valid, target or self._rows.valid)
-        self._move(rows, target, f"{rows:,} rows, {rows_line(self._rows)}")
+        self._move(*self._rows.done, f"{self._rows.counted}, {rows_line(self._rows)}")
 
     def note(self, message: str) -> None:
         """Print the message above the line."""

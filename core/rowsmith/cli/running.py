@@ -185,8 +185,9 @@ def finish(settings: Settings, outcome: Outcome, directory: RunDirectory, output
     if not settings.quiet:
         print_summary(outcome.summary)
     place = "stdout" if output == "-" else output or str(outcome.result)
-    rows, target = len(outcome.results.df), outcome.plan.config.generation.num_records
-    _tell(settings, outcome_line(rows, target, outcome.results.stop_reason, place))
+    results, wanted = outcome.results, outcome.plan.config.generation
+    groups = None if wanted.num_groups is None else (results.num_valid_groups or 0, wanted.num_groups)
+    _tell(settings, outcome_line(len(results.df), wanted.num_records, results.stop_reason, place, groups))
     if outcome.interrupted:
         return interrupted_code()
     return ExitCode.DONE if outcome.complete else ExitCode.SHORT

@@ -50,12 +50,16 @@ class Rows:
         invalid: Records that were rejected.
         seconds: Time they took.
         target: Rows wanted; None for no target.
+        groups: Groups that were kept; 0 where rows stand alone.
+        target_groups: Groups wanted; None where rows are counted.
     """
 
     valid: int = 0
     invalid: int = 0
     seconds: float = 0.0
     target: int | None = None
+    groups: int = 0
+    target_groups: int | None = None
 
     def plus(self, report: BatchReport, target: int | None) -> Rows:
         """The rows with one more batch."""
@@ -65,7 +69,22 @@ class Rows:
             invalid=self.invalid + report.invalid_records,
             seconds=self.seconds + report.seconds,
             target=target,
+            groups=report.total_valid_groups,
+            target_groups=report.target_groups,
         )
+
+    @property
+    def done(self) -> tuple[int, int | None]:
+        """What is counted, rows or groups, as far as it is wanted; and how many are wanted."""
+        made, wanted = (self.valid, self.target) if self.target_groups is None else (self.groups, self.target_groups)
+        return min(made, wanted or made), wanted
+
+    @property
+    def counted(self) -> str:
+        """What there is in words, such as ``40 of 100 groups``."""
+        made, wanted = self.done
+        of = "" if wanted is None else f" of {wanted:,}"
+        return f"{made:,}{of} {'rows' if self.target_groups is None else 'groups'}"
 
 
 def rows_line(rows: Rows) -> str:
@@ -74,17 +93,34 @@ def rows_line(rows: Rows) -> str:
     parts = [f"{rate:,.0f} rows/s"] if rate else []
     if rows.valid + rows.invalid:
         parts.append(f"{rows.valid / (rows.valid + rows.invalid):.1%} valid")
-    if rate and rows.target is not None:
-        parts.append(f"{duration(max(0, rows.target - rows.valid) / rate)} left")
+    made, wanted = rows.done
+    if made and rows.seconds > 0 and wanted is not None:
+        parts.append(f"{duration((wanted - made) * rows.seconds / made)} left")
     return ", ".join(parts)
 
 
-def outcome_line(rows: int, target: int, reason: str | None, place: str) -> str:
-    """How a run ended."""
-    made = f"{rows:,} row{'' if rows == 1 else 's'} in {place}" if rows else "no rows"
-    if rows >= target:
-        return made
-    return f"Fell short: {made}, {target:,} were asked for" + (f" ({reason})" if reason else "")
+def outcome_line(rows: int, target: int, reason: str | None, place: str, groups: tuple[int, int] | None = None) -> str:
+    """How a run ended.
+
+    Args:
+        rows: Rows made.
+        target: Rows wanted.
+        reason: Why it ended short of its target.
+        place: Where the rows are.
+        groups: Groups made and groups wanted; None where rows are counted.
+    """
+    made, wanted = (rows, target) if groups is None else groups
+    told = f"{_counted(rows, 'row')} in {place}"
+    if groups is not None:
+        told = f"{_counted(min(made, wanted), 'group')}, {told}"
+    if made >= wanted:
+        return told
+    asked = f"{wanted:,}" if groups is None else _counted(wanted, "group")
+    return f"Fell short: {told if rows else 'no rows'}, {asked} were asked for" + (f" ({reason})" if reason else "")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def percent(share: float) -> str:

@@ -73,6 +73,12 @@ def rowsmith_transforms() -> Iterator[Component]:
         summary="Sets aside columns that hold one value and puts them back",
     )
     yield Component(
+        name="groups",
+        factory=f"{_TRANSFORMS}.groups:build",
+        options=f"{_TRANSFORMS}.options:GroupsOptions",
+        summary="Turns the rows of a group into records that follow each other",
+    )
+    yield Component(
         name="protect-rare",
         factory=f"{_TRANSFORMS}.protect_rare:build",
         options=f"{_TRANSFORMS}.options:ProtectRareOptions",

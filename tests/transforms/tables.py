@@ -9,7 +9,10 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from rowsmith.config import RunConfig
+from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
+from rowsmith.seeds import Seeds
 from rowsmith.table.columns import CODED_TEXT
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import spell_numbers
@@ -22,6 +25,12 @@ from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
 from rowsmith_plugins.transforms.quantize import QuantizeTransform
 
 T = ColumnType
+
+
+def context(**sections: Any) -> BuildContext:
+    """What a builder is given, for a run with these sections of a configuration."""
+    nothing: Any = None
+    return BuildContext(config=RunConfig(**sections), registry=nothing, seeds=Seeds(0))
 
 
 def all_transforms() -> dict[str, Transform]:

@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from attrs import field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rowsmith.config_sections import DataConfig
 from rowsmith.errors import GenerationError, ParameterError
-from rowsmith.seeds import Seeds
 from rowsmith.table.schema import ColumnSchema, Role, Storage
 from rowsmith.transforms import FittedTransform
 from rowsmith_plugins.transforms.keys import KeysTransform, build
 from rowsmith_plugins.transforms.options import KeysOptions
 
-from .tables import T, check_round_trip, check_state, column, draws, schema, seeds, table, texts
+from .tables import T, check_round_trip, check_state, column, context, draws, schema, seeds, table, texts
 
 
 def fit(values: list[str | None], column_: ColumnSchema, **options: Any) -> tuple[FittedTransform, pa.Table]:
@@ -205,29 +204,11 @@ def test_the_state_holds_no_training_key() -> None:
     assert any("hashes of 50" in line for line in fitted.inventory())
 
 
-@frozen
-class Data:
-    group_training_examples_by: str | None = None
-    order_training_examples_by: str | None = None
-    timestamp_column: str | None = None
-
-
-@frozen
-class Config:
-    data: Data
-    time_series: Data
-
-
-@frozen
-class Context:
-    config: Config
-    seeds: Seeds = field(factory=lambda: Seeds(0))
-
-
-@pytest.mark.parametrize("data", [Data(group_training_examples_by="id"), Data(order_training_examples_by="id")])
-def test_what_groups_or_orders_the_rows_is_no_key(data: Data) -> None:
+@pytest.mark.parametrize(
+    "data", [DataConfig(group_training_examples_by="id"), DataConfig(order_training_examples_by="id")]
+)
+def test_what_groups_or_orders_the_rows_is_no_key(data: DataConfig) -> None:
     columns = table({"id": codes("{n}"), "other": ["x"] * 40})
     found = schema(column("id", T.INTEGER), column("other"))
-    built: Any = build
-    assert built(Context(Config(data, Data())), None).fit(columns, found).schema_after.names == ("id", "other")
-    assert built(Context(Config(Data(), Data())), None).fit(columns, found).schema_after.names == ("other",)
+    assert build(context(data=data), None).fit(columns, found).schema_after.names == ("id", "other")
+    assert build(context(), None).fit(columns, found).schema_after.names == ("other",)

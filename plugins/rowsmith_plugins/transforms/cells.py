@@ -20,7 +20,7 @@ from attrs import frozen
 from rowsmith_plugins.transforms.counting import nearest
 from rowsmith_plugins.transforms.number_line import NumberLine
 
-__all__ = ["Cells", "fit_cells"]
+__all__ = ["Cells", "cut_cells", "fit_cells", "peaks", "shape"]
 
 Places = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -131,7 +131,31 @@ def fit_cells(
         atom_rows: The fewest rows of an atom.
         most: The most atoms.
     """
-    atom = _peaks(places, counts, max(k, atom_rows), most)
+    atom = peaks(places, counts, max(k, atom_rows), most)
+    return cut_cells(places, counts, atom, line, bins=bins, positions=positions, k=k)
+
+
+def cut_cells(
+    places: Places,
+    counts: Places,
+    atom: npt.NDArray[np.bool_],
+    line: NumberLine,
+    *,
+    bins: int,
+    positions: int,
+    k: int,
+) -> Cells:
+    """Cut what is left of a column when some values have labels of their own.
+
+    Args:
+        places: The places that occur, ascending.
+        counts: The rows of each.
+        atom: Which of them have labels of their own.
+        line: The column's line.
+        bins: The most bins.
+        positions: The most positions of a bin.
+        k: The fewest rows of a bin, a position or a knot.
+    """
     if counts[~atom].sum() < k and atom.any():
         return Cells(tuple(places[atom].tolist()), (0,), (), (), (), ())
     rest, rows = places[~atom], counts[~atom]
@@ -141,7 +165,7 @@ def fit_cells(
     # Half-way between neighbours, so that no edge is a value of the table.
     edges = _middle(without[starts[1:] - 1], without[starts[1:]] - 1) + 1
     before = np.append(0, np.cumsum(rows))
-    knot_rows, knots = _knots(line.axis(rest), rows, k)
+    knot_rows, knots = shape(line.axis(rest), rows, k)
     return Cells(
         atoms=tuple(atoms.tolist()),
         firsts=tuple(firsts),
@@ -152,8 +176,8 @@ def fit_cells(
     )
 
 
-def _peaks(places: Places, counts: Places, least: int, most: int) -> npt.NDArray[np.bool_]:
-    """Which values are frequent, and well above the density of rows around them."""
+def peaks(places: Places, counts: Places, least: int, most: int) -> npt.NDArray[np.bool_]:
+    """Which values are frequent, and well above the density of rows around them: at most so many."""
     size = len(places)
     first = np.maximum(np.arange(size) - _NEIGHBOURS, 0)
     last = np.minimum(np.arange(size) + _NEIGHBOURS, size - 1)
@@ -198,7 +222,7 @@ def _middle(low: Places, high: Places) -> Places:
     return (low & high) + ((low ^ high) >> 1)
 
 
-def _knots(axis: Floats, counts: Places, k: int) -> tuple[Floats, Floats]:
+def shape(axis: Floats, counts: Places, k: int) -> tuple[Floats, Floats]:
     """Rows before each knot, and the knots: means of blocks of rows, and an end on either side."""
     rows, ends = int(counts.sum()), np.cumsum(counts)
     blocks = max(1, min(rows // k, _MOST_KNOTS))

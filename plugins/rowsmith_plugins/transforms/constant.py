@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 from attrs import field, frozen
 
+from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values
-from rowsmith_plugins.transforms.layout import arrange, expanded
+from rowsmith_plugins.transforms.layout import arrange, expanded, grouping
 from rowsmith_plugins.transforms.options import ConstantOptions
 
 __all__ = ["ConstantTransform", "FittedConstant", "build"]
@@ -76,7 +77,7 @@ class ConstantTransform(Transform):
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedConstant:
         """Find the columns that hold one value, or none, in all rows."""
         values = {}
-        for name in schema.names:
+        for name in (column.name for column in schema if column.timing is None):
             if name not in self.exclude and columns.num_rows:
                 counted = count_values(columns, name)
                 if _is_constant(counted):
@@ -88,9 +89,9 @@ class ConstantTransform(Transform):
         return FittedConstant(schema_from_state(state["schema"]), dict(state["values"]))
 
 
-def build(context: object, options: ConstantOptions | None) -> ConstantTransform:
-    """Build the transform from its options; of the context it needs nothing."""
-    return ConstantTransform((options or ConstantOptions()).exclude)
+def build(context: BuildContext, options: ConstantOptions | None) -> ConstantTransform:
+    """Build the transform from its options; what groups and orders the run's rows stays."""
+    return ConstantTransform((*(options or ConstantOptions()).exclude, *grouping(context)))
 
 
 def _is_constant(counted: Counted) -> bool:

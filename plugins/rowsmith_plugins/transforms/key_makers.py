@@ -20,6 +20,8 @@ from attrs import asdict, frozen
 
 from rowsmith.draws import Draws
 from rowsmith.errors import GenerationError
+from rowsmith.table.schema import ColumnSchema, ColumnType
+from rowsmith_plugins.transforms.integer_bounds import integer_bounds, is_integer_typed
 from rowsmith_plugins.transforms.key_patterns import (
     Layout,
     capacity,
@@ -29,7 +31,7 @@ from rowsmith_plugins.transforms.key_patterns import (
     widened,
 )
 
-__all__ = ["Counting", "KeyMaker", "Pattern", "fit_pattern", "fit_sequence", "maker_from_state"]
+__all__ = ["Counting", "KeyMaker", "Pattern", "fit_maker", "fit_pattern", "fit_sequence", "maker_from_state"]
 
 _TRIES = 8
 _LONGEST = 16
@@ -196,6 +198,22 @@ _KINDS: dict[str, type[KeyMaker]] = {maker.kind: maker for maker in (Counting, P
 def maker_from_state(state: Mapping[str, Any]) -> KeyMaker:
     """The maker that ``state()`` described."""
     return cattrs.structure({key: value for key, value in state.items() if key != "kind"}, _KINDS[state["kind"]])
+
+
+def fit_maker(column: ColumnSchema, values: list[str], k: int, seed: int) -> KeyMaker:
+    """The maker of a column's keys.
+
+    Args:
+        column: The column, of integers or text.
+        values: Its distinct keys, at least one.
+        k: What fewer keys have is not repeated.
+        seed: What their hashes are salted with, at least 0.
+    """
+    # Whole numbers beyond 63 bits count as text, but must still fit their dtype.
+    whole = column.type is ColumnType.INTEGER or is_integer_typed(column)
+    bounds = integer_bounds(column) if whole else None
+    salt = hashlib.blake2b(f"{seed}/{column.name}".encode(), digest_size=16).hexdigest()
+    return fit_sequence(values, bounds) or fit_pattern(values, k, salt, bounds)
 
 
 def fit_sequence(values: list[str], bounds: tuple[int, int] | None) -> Counting | None:

@@ -17,7 +17,6 @@ are distinct over the whole generation and none is a training key. Nulls come ba
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +32,7 @@ from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, Role, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values
-from rowsmith_plugins.transforms.key_makers import KeyMaker, fit_pattern, fit_sequence, maker_from_state
+from rowsmith_plugins.transforms.key_makers import KeyMaker, fit_maker, fit_sequence, maker_from_state
 from rowsmith_plugins.transforms.layout import arrange, expanded, grouping
 from rowsmith_plugins.transforms.options import KeysOptions
 
@@ -86,7 +85,6 @@ _MEASURES = frozenset(
         "t",
     }
 )
-_INTEGER_TYPE = re.compile(r"(u?)int(8|16|32|64)", re.IGNORECASE)
 
 
 @frozen
@@ -180,7 +178,7 @@ class KeysTransform(Transform):
         if column.name in self.options.columns or column.role is Role.KEY:
             _check_forced(column)
             return True
-        if column.name in self.options.exclude or counted.rows < self.options.min_rows:
+        if column.timing is not None or column.name in self.options.exclude or counted.rows < self.options.min_rows:
             return False
         if column.type is ColumnType.INTEGER:
             return _is_integer_key(column.name, counted)
@@ -196,12 +194,8 @@ class KeysTransform(Transform):
         return digits >= 0.9 * len(codes) or len({len(code) for code in codes}) == 1
 
     def _key(self, column: ColumnSchema, counted: Counted) -> KeyColumn:
-        # Whole numbers beyond 63 bits count as text, but must still fit their dtype.
-        whole = column.type is ColumnType.INTEGER or _INTEGER_TYPE.match(column.storage.dtype) is not None
-        bounds = _bounds(column) if whole else None
-        salt = hashlib.blake2b(f"{self.seed}/{column.name}".encode(), digest_size=16).hexdigest()
-        maker = fit_sequence(counted.values, bounds) or fit_pattern(counted.values, self.options.k, salt, bounds)
-        return KeyColumn(column.name, 1 - counted.rows / len(counted.codes), maker)
+        nulls = 1 - counted.rows / len(counted.codes)
+        return KeyColumn(column.name, nulls, fit_maker(column, counted.values, self.options.k, self.seed))
 
 
 def build(context: BuildContext, options: KeysOptions | None) -> KeysTransform:
@@ -233,14 +227,6 @@ def _is_integer_key(name: str, counted: Counted) -> bool:
     if _KEY_WORDS.intersection(words) or (words and words[-1] in _LAST_WORDS) or name.lower().endswith(_KEY_ENDINGS):
         return True
     return not _MEASURES.intersection(words) and fit_sequence(counted.values, (0, 0)) is not None
-
-
-def _bounds(column: ColumnSchema) -> tuple[int, int]:
-    found = _INTEGER_TYPE.search(column.storage.dtype)
-    bits = int(found.group(2)) if found else 64
-    unsigned = found is not None and bool(found.group(1))
-    most = 2**63 if column.type is ColumnType.INTEGER else 2**64
-    return (0, min(2**bits, most) - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
 def _has_space(text: str) -> bool:

@@ -45,6 +45,8 @@ def unique_name(name: str, taken: set[str]) -> str:
 
 
 def grouping(context: BuildContext) -> tuple[str, ...]:
-    """The columns by which the run groups its rows, if any: their values must stay what they are."""
-    named = context.config.data.group_training_examples_by
-    return (named,) if isinstance(named, str) else named or ()
+    """The columns by which the run groups its rows and orders them in their groups: their values stay what they are."""
+    config = context.config
+    if not config.grouped:
+        return ()
+    return config.data.group_columns + (() if config.order_column is None else (config.order_column,))

@@ -59,11 +59,16 @@ class NarrowFirstTransform(Transform):
     """Orders columns by how many values they have."""
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedNarrowFirst:
-        """Order the columns by their number of distinct values, free text last; ties stay as they are."""
+        """Order the columns by their number of distinct values, free text last; ties stay as they are.
 
-        def width(name: str) -> tuple[bool, int]:
+        Columns that tell where a record stands in its group stay in front of all others.
+        """
+
+        def width(name: str) -> tuple[bool, bool, int]:
+            if schema[name].timing is not None:
+                return False, False, 0
             values, codes = distinct(columns, name)
-            return schema[name].type is ColumnType.TEXT, len(values) + bool((codes < 0).any())
+            return True, schema[name].type is ColumnType.TEXT, len(values) + bool((codes < 0).any())
 
         return FittedNarrowFirst(schema, tuple(sorted(schema.names, key=width)))
 

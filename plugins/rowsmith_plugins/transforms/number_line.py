@@ -22,7 +22,7 @@ from attrs import evolve, frozen
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers, spell_numbers
 
-__all__ = ["NumberLine", "fit_line"]
+__all__ = ["NumberLine", "fit_line", "kind_of", "units_of"]
 
 Places = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -56,7 +56,7 @@ class NumberLine:
 
     def places(self, values: list[str]) -> Places:
         """The place of each spelled number; those outside the range seen get its ends."""
-        units = _units(values, self.kind, self.digits).clip(self.low, self.high)
+        units = units_of(values, self.kind, self.digits).clip(self.low, self.high)
         if self.kind == "float":
             return units
         return (units - self.low + self.step // 2) // self.step
@@ -93,16 +93,17 @@ def fit_line(values: list[str], column: ColumnSchema) -> NumberLine | None:
     Returns:
         The line; None for integers too large for it.
     """
-    kind, digits = _kind(values, column)
+    kind, digits = kind_of(values, column)
     if kind is None:
         return None
-    units = _units(values, kind, digits)
+    units = units_of(values, kind, digits)
     low, high = int(units.min()), int(units.max())
     step = 1 if kind == "float" else max(1, int(np.gcd.reduce(units - low)))
     return NumberLine(kind, digits, low, high, step)
 
 
-def _kind(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
+def kind_of(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
+    """The kind of a numeric column's line, None for integers too large for it; and the digits after the point."""
     greatest = float(np.abs(parse_numbers(values)).max())
     if column.type is ColumnType.INTEGER:
         return ("whole" if greatest < _WHOLE_LIMIT else None), 0
@@ -114,7 +115,8 @@ def _kind(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
     return "float", 0
 
 
-def _units(values: list[str], kind: str, digits: int) -> Places:
+def units_of(values: list[str], kind: str, digits: int) -> Places:
+    """Spelled numbers in units of the last digit; for ``float``, the ranks of their doubles."""
     if kind == "float":
         return _ranks(parse_numbers(values))
     if kind == "whole":

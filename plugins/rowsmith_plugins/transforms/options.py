@@ -6,7 +6,14 @@ from typing import Any, Literal
 
 from attrs import Attribute, field, frozen
 
-__all__ = ["ConstantOptions", "DatetimeOptions", "KeysOptions", "ProtectRareOptions", "QuantizeOptions"]
+__all__ = [
+    "ConstantOptions",
+    "DatetimeOptions",
+    "GroupsOptions",
+    "KeysOptions",
+    "ProtectRareOptions",
+    "QuantizeOptions",
+]
 
 _MOST = 10**9
 
@@ -77,6 +84,18 @@ class ProtectRareOptions:
     label: str = "_RARE_"
     exclude: tuple[str, ...] = ()
     max_values: int = field(default=300, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
+class GroupsOptions:
+    """How the rows of a group become records that follow each other.
+
+    Attributes:
+        k: A step or a place is a label of its own when at least so many groups have it (or so many rows, in tables
+            of fewer groups).
+    """
+
+    k: int = field(default=5, validator=_at_least(1))
 
 
 @frozen(kw_only=True)

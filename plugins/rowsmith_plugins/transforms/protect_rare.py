@@ -103,7 +103,7 @@ class ProtectRareTransform(Transform):
         """Decide for each column which values stay."""
         guards = {}
         for column in schema:
-            if column.name not in self.options.exclude:
+            if column.timing is None and column.name not in self.options.exclude:
                 counted = count_values(columns, column.name)
                 guard = _guard(column, counted, self.options) if counted.values else None
                 if guard is not None:

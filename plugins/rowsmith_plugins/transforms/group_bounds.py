@@ -1,0 +1,99 @@
+"""Where groups begin in a table whose rows stand together by group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.errors import DataError
+from rowsmith.table.columns import distinct
+
+__all__ = ["Bounds", "bounds_of_columns", "bounds_of_firsts", "check_order"]
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@frozen(eq=False)
+class Bounds:
+    """The groups of a table's rows.
+
+    Attributes:
+        first: Whether each row is the first of its group.
+        starts: The number of each group's first row.
+        groups: The number of each row's group, from 0.
+    """
+
+    first: Mask
+    starts: Ints
+    groups: Ints
+
+    def begin(self) -> Ints:
+        """The number of the first row of each row's group."""
+        return self.starts[self.groups] if len(self.groups) else self.groups
+
+
+def bounds_of_firsts(first: Mask) -> Bounds:
+    """The bounds where certain rows are the first of a group; row 0 always is."""
+    first = first.copy()
+    first[:1] = True
+    return Bounds(first, np.flatnonzero(first), np.cumsum(first) - 1)
+
+
+def bounds_of_columns(columns: pa.Table, names: Sequence[str]) -> Bounds:
+    """The bounds of a table by the values of some columns; without any, all rows are one group.
+
+    Args:
+        columns: A spelled table; rows of equal values stand together.
+        names: The columns.
+
+    Raises:
+        DataError: A value is missing, or rows of a group do not stand together.
+    """
+    codes = [_codes(columns, name) for name in names]
+    first = np.zeros(columns.num_rows, dtype=np.bool_)
+    for each in codes:
+        first[1:] |= each[1:] != each[:-1]
+    bounds = bounds_of_firsts(first)
+    if codes:
+        _check_once(np.stack([each[bounds.starts] for each in codes]), bounds, names)
+    return bounds
+
+
+def check_order(ticks: Ints, bounds: Bounds, column: str) -> None:
+    """Check that the order never goes back inside a group.
+
+    Raises:
+        DataError: It does; the message names the row.
+    """
+    back = np.flatnonzero((ticks[1:] < ticks[:-1]) & ~bounds.first[1:])
+    if len(back):
+        raise DataError(
+            f"column {column!r}, row {back[0] + 2}: the value is less than that of the row before it in the same "
+            "group; sort the rows of each group by this column first"
+        )
+
+
+def _codes(columns: pa.Table, name: str) -> Ints:
+    codes = distinct(columns, name)[1].astype(np.int64)
+    missing = codes < 0
+    if missing.any():
+        raise DataError(
+            f"column {name!r}, row {int(np.argmax(missing)) + 1}: a value is missing, but the column groups the rows; "
+            "fill it in or leave the row out"
+        )
+    return codes
+
+
+def _check_once(keys: Ints, bounds: Bounds, names: Sequence[str]) -> None:
+    _, firsts, inverse = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    again = np.flatnonzero(firsts[inverse.ravel()] != np.arange(keys.shape[1]))
+    if len(again):
+        raise DataError(
+            f"row {bounds.starts[again[0]] + 1}: rows of the same {', '.join(map(repr, names))} stand apart; sort the "
+            "table so that the rows of each group stand together"
+        )

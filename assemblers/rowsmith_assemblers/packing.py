@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 
 import numpy as np
 
 from rowsmith.token_store import Ints
 
-__all__ = ["pack"]
+__all__ = ["pack", "windows"]
 
 _FEW = 16
 """From so many records an example on, searching each example's end beats finding all records' at once."""
@@ -34,6 +35,37 @@ def pack(lengths: Ints, room: int, cap: int | None = None) -> tuple[Ints, Ints]:
     else:
         starts = _starts(np.cumsum(lengths, dtype=np.int64), room, cap or count)
     return starts, np.append(starts[1:], count)[: len(starts)]
+
+
+def windows(
+    lengths: Ints, begins: Ints, stops: Ints, budget: Callable[[int], Ints], cap: int | None = None
+) -> tuple[Ints, Ints]:
+    """Cut runs of records into windows that follow each other, each as long as its budget allows.
+
+    Args:
+        lengths: Tokens of each record, in order; int64 ``[n]``.
+        begins: Where each run begins; rising; int64 ``[runs]``.
+        stops: Where it ends, exclusive; no run is empty; int64 ``[runs]``.
+        budget: Gives the budgets of some windows, in tokens: int64, as many as it is asked for. A first
+            record beyond its window's budget stands in the window nevertheless.
+        cap: The most records of one window; None for no limit.
+
+    Returns:
+        Where each window begins and where it ends, exclusive, run after run; int64 ``[windows]`` each.
+    """
+    ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
+    found = [(begins[:0], stops[:0])]
+    place, last = begins, stops
+    while len(place):
+        reached = np.searchsorted(ends, ends[place] + budget(len(place)), side="right") - 1
+        most = last if cap is None else np.minimum(last, place + cap)
+        until = np.clip(reached, place + 1, most)
+        found.append((place, until))
+        going = until < last
+        place, last = until[going], last[going]
+    starts = np.concatenate([start for start, _ in found])
+    order = np.argsort(starts)
+    return starts[order], np.concatenate([stop for _, stop in found])[order]
 
 
 def _starts(ends: Ints, room: int, cap: int) -> Ints:

@@ -8,8 +8,9 @@ import numpy as np
 
 from rowsmith.errors import ParameterError
 from rowsmith.example_ranges import Rows
+from rowsmith.token_store import Ints
 
-__all__ = ["passes", "split", "test_count"]
+__all__ = ["group_passes", "passes", "sample_groups", "split", "split_groups", "test_count"]
 
 _DIGITS = 9
 """Digits to which a share of records is taken, so that 0.1 of 30 is 3 and not 4."""
@@ -79,9 +80,85 @@ def passes(rows: Rows, fraction: float, random: np.random.Generator) -> list[Row
     Raises:
         ParameterError: ``fraction`` is not a finite number above 0.
     """
+    whole, part = _whole_and_part(fraction)
+    partial = math.ceil(round(part * len(rows), _DIGITS))
+    orders = [random.permutation(rows) for _ in range(whole)]
+    return [*orders, random.permutation(rows)[:partial]] if partial else orders
+
+
+def split_groups(sizes: Ints, test_size: float | None, random: np.random.Generator) -> tuple[Ints, Ints]:
+    """Divide whole groups at random, as near as can be to the wanted number of records.
+
+    Args:
+        sizes: Records of each group; int64 ``[groups]``.
+        test_size: As in ``test_count``, in records.
+        random: Draws the validation groups.
+
+    Returns:
+        Numbers of the groups to train on, rising, and of the validation groups, in random order; a single
+        group is for training.
+
+    Raises:
+        ParameterError: As in ``test_count``.
+    """
+    wanted, count = test_count(test_size, int(sizes.sum())), len(sizes)
+    if not wanted or count < 2:
+        return np.arange(count), np.arange(0)
+    # A group of twice the records wanted would miss the number by more than no group at all.
+    fitting = np.flatnonzero(sizes < 2 * wanted)
+    if not len(fitting):
+        fitting = np.flatnonzero(sizes == sizes.min())
+    order = random.permutation(fitting)
+    misses = np.abs(np.cumsum(sizes[order]) - wanted)
+    chosen = order[: min(int(np.argmin(misses)) + 1, count - 1)]
+    kept = np.ones(count, dtype=bool)
+    kept[chosen] = False
+    return np.flatnonzero(kept), chosen
+
+
+def group_passes(groups: Ints, sizes: Ints, fraction: float, random: np.random.Generator) -> list[Ints]:
+    """The passes over groups, each in an order of its own.
+
+    Args:
+        groups: Group numbers.
+        sizes: Records of each of them.
+        fraction: As in ``passes``, in records; the part of a pass is rounded up to whole groups.
+        random: Shuffles.
+
+    Returns:
+        Group numbers of each pass; none occurs twice in one pass.
+
+    Raises:
+        ParameterError: ``fraction`` is not a finite number above 0.
+    """
+    whole, part = _whole_and_part(fraction)
+    orders = [random.permutation(groups) for _ in range(whole)]
+    return [*orders, groups[sample_groups(sizes, part, random)]] if part else orders
+
+
+def sample_groups(sizes: Ints, share: float, random: np.random.Generator) -> Ints:
+    """Draw groups until they hold a share of the records.
+
+    Args:
+        sizes: Records of each group.
+        share: The share of the records, above 0 and below 1.
+        random: Draws.
+
+    Returns:
+        Places of the drawn groups in ``sizes``, in random order.
+    """
+    order = random.permutation(len(sizes))
+    wanted = math.ceil(round(share * float(sizes.sum()), _DIGITS))
+    return order[: int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1]
+
+
+def _whole_and_part(fraction: float) -> tuple[int, float]:
+    """Whole passes, and the share of one more.
+
+    Raises:
+        ParameterError: ``fraction`` is not a finite number above 0.
+    """
     if not math.isfinite(fraction) or fraction <= 0:
         raise ParameterError(f"data_fraction is {fraction}; give a number above 0, such as 1 for every record once")
     whole = math.floor(fraction)
-    partial = math.ceil(round((fraction - whole) * len(rows), _DIGITS))
-    orders = [random.permutation(rows) for _ in range(whole)]
-    return [*orders, random.permutation(rows)[:partial]] if partial else orders
+    return whole, fraction - whole

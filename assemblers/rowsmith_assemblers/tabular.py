@@ -15,15 +15,13 @@ from attrs import frozen
 from rowsmith.assembly import Statistics, TrainingExampleAssembler, TrainingExamples, as_dataset, context_advice
 from rowsmith.errors import AssemblyError, OverlongRecordError, ParameterError
 from rowsmith.example_ranges import ExampleRanges, Rows
-from rowsmith.prompts import prompt_ids, schema_prompt
 from rowsmith.seeds import Seeds
 from rowsmith.spooling import spooled
 from rowsmith.token_store import TokenStore
 from rowsmith_assemblers.options import TabularOptions
 from rowsmith_assemblers.packing import pack
-from rowsmith_assemblers.records import check_columns, record_lines, record_names
 from rowsmith_assemblers.sampling import passes, split
-from rowsmith_assemblers.token_cache import tokenize_cached
+from rowsmith_assemblers.source import RecordSource
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +37,6 @@ Array = TypeVar("Array", bound=Rows)
 
 _logger = logging.getLogger(__name__)
 _POLICIES = ("error", "skip")
-_SHOWN = 5
 
 
 @frozen(eq=False)
@@ -94,11 +91,16 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
         self.overlong = overlong
         self.token_store = token_store
         self._seeds = Seeds(secrets.randbits(63) if seed is None else seed)
-        check_columns(dataset, metadata.model_schema)
+        self._source = RecordSource(
+            dataset=dataset,
+            tokenizer=tokenizer,
+            metadata=metadata,
+            schema=metadata.model_schema,
+            store=token_store,
+            cache=self.cache_file_path,
+        )
         if overlong not in _POLICIES:
             raise ParameterError(f"overlong is {overlong!r}; give one of {', '.join(_POLICIES)}")
-        if token_store is not None and len(token_store) != len(dataset):
-            raise ParameterError(f"token_store has {len(token_store)} records and the dataset has {len(dataset)}")
 
     @property
     def num_records_train(self) -> int:
@@ -138,78 +140,37 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
         return TrainingExamples(train=as_dataset(train), stats=_statistics(records, train), test=test)
 
     @cached_property
-    def _prompt_ids(self) -> tuple[int, ...]:
-        config = self.metadata.prompt_config
-        names = record_names(self.dataset, self.metadata.model_schema)
-        prompt = schema_prompt(names, self.metadata.instruction, config.template)
-        return tuple(prompt_ids(prompt, self.tokenizer, config))
-
-    @property
-    def _room(self) -> int:
-        """Tokens that the records of one example may take, beside the prompt, BOS and EOS."""
-        return self.metadata.max_seq_length - len(self._prompt_ids) - 2
-
-    @cached_property
     def _records(self) -> _Records:
-        if not len(self.dataset):
-            raise AssemblyError("the dataset has no records; give at least one")
-        if self._room < 1:
-            raise AssemblyError(
-                f"the schema prompt takes {len(self._prompt_ids)} tokens of a context of "
-                f"{self.metadata.max_seq_length}: no record fits beside it. {context_advice(self.metadata)}"
-            )
-        store = self._tokenized()
-        fits = store.lengths <= self._room
+        store = self._source.tokens
+        fits = store.lengths <= self._source.room
         numbers: Rows = np.arange(len(store), dtype=np.int32 if len(store) < 2**31 else np.int64)
         skipped = numbers[~fits]
         if len(skipped):
-            self._report_overlong(store, skipped)
+            self._report_overlong(skipped)
         kept = numbers if not len(skipped) else numbers[fits]
         train, validation = split(kept, self.test_size, self._seeds.generator("assembly.split"))
         return _Records(store, train, validation, skipped)
 
-    def _tokenized(self) -> TokenStore:
-        if self.token_store is not None:
-            return self.token_store
-        lines = record_lines(self.dataset, self.metadata.model_schema)
-        return tokenize_cached(lines, self.tokenizer, self.cache_file_path)
-
-    def _report_overlong(self, store: TokenStore, rows: Rows) -> None:
-        shown = ", ".join(f"row {row + 1} ({store.lengths[row]} tokens)" for row in rows[:_SHOWN])
-        more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-        what = (
-            f"{len(rows)} of {len(store)} records are longer than the {self._room} tokens that a context of "
-            f"{self.metadata.max_seq_length} leaves for records: {shown}{more} (rows count from 1)"
-        )
+    def _report_overlong(self, rows: Rows) -> None:
+        what, advice = self._source.overlong(rows), context_advice(self.metadata)
         if self.overlong == "error":
             raise OverlongRecordError(
-                f"{what}. Set the assembler's option overlong to 'skip' to leave them out. "
-                f"{context_advice(self.metadata)}"
+                f"{what}. Set the assembler's option overlong to 'skip' to leave them out. {advice}"
             )
-        if len(rows) == len(store):
-            raise AssemblyError(f"{what}; skipping them leaves no record. {context_advice(self.metadata)}")
+        if len(rows) == len(self._source.tokens):
+            raise AssemblyError(f"{what}; skipping them leaves no record. {advice}")
         _logger.warning("%s; they are skipped", what)
 
     def _ranges(self, orders: Sequence[Rows]) -> ExampleRanges:
         lengths = self._records.store.lengths
-        cap = self.metadata.max_sequences_per_example
-        packed = [tuple(map(spooled, pack(lengths[order], self._room, cap))) for order in orders]
+        room, cap = self._source.room, self.metadata.max_sequences_per_example
+        packed = [tuple(map(spooled, pack(lengths[order], room, cap))) for order in orders]
         begins = np.cumsum([0, *map(len, orders)])
-        config = self.metadata.prompt_config
-        return ExampleRanges(
-            store=self._records.store,
-            order=spooled(_joined(orders)),
-            starts=_joined([spooled(begin + starts) for begin, (starts, _) in zip(begins, packed, strict=False)]),
-            stops=_joined([spooled(begin + stops) for begin, (_, stops) in zip(begins, packed, strict=False)]),
-            prompt_ids=self._prompt_ids,
-            bos_id=config.bos_token_id,
-            eos_id=config.eos_token_id,
-            pad_id=self._pad_id(),
+        return self._source.ranges(
+            spooled(_joined(orders)),
+            _joined([spooled(begin + starts) for begin, (starts, _) in zip(begins, packed, strict=False)]),
+            _joined([spooled(begin + stops) for begin, (_, stops) in zip(begins, packed, strict=False)]),
         )
-
-    def _pad_id(self) -> int:
-        known = (self.metadata.pad_token_id, getattr(self.tokenizer, "pad_token_id", None))
-        return next((pad for pad in known if pad is not None), self.metadata.prompt_config.eos_token_id)
 
 
 def _joined(parts: Sequence[Array]) -> Array:

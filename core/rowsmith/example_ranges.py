@@ -17,6 +17,7 @@ import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.errors import AssemblyError
+from rowsmith.runs import run_places, run_sums
 from rowsmith.token_store import Ids, Ints, TokenStore
 
 if TYPE_CHECKING:
@@ -39,9 +40,16 @@ def _check_ranges(ranges: ExampleRanges, attribute: Any, stops: Ints) -> None:
         raise AssemblyError(f"examples must lie within the {len(ranges.order)} ordered records")
 
 
+def _check_breaks(ranges: ExampleRanges, attribute: Any, breaks: Ints | None) -> None:
+    if breaks is None or not len(breaks):
+        return
+    if breaks[0] < 0 or breaks[-1] > len(ranges.order) or (np.diff(breaks) <= 0).any():
+        raise AssemblyError(f"breaks must rise within the {len(ranges.order)} ordered records, none twice")
+
+
 @frozen(eq=False, kw_only=True)
 class ExampleRanges:
-    """Examples of the layout ``prompt BOS records EOS``.
+    """Examples of the layout ``prompt BOS records EOS``, or with several sequences ``BOS records EOS``.
 
     Attributes:
         store: The tokenized records.
@@ -52,9 +60,11 @@ class ExampleRanges:
         bos_id: Begins the records; trained on, as are the records and EOS.
         eos_id: Ends the records.
         pad_id: Fills a batch up on the right.
+        breaks: Where in ``order`` another sequence begins, rising; int64. A break inside an example ends
+            one of its sequences and begins the next. None when each example is one sequence.
 
     Raises:
-        AssemblyError: A range lies outside ``order``.
+        AssemblyError: A range or a break lies outside ``order``.
     """
 
     store: TokenStore
@@ -65,6 +75,7 @@ class ExampleRanges:
     bos_id: int
     eos_id: int
     pad_id: int
+    breaks: Ints | None = field(default=None, validator=_check_breaks)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -80,9 +91,15 @@ class ExampleRanges:
         return self.stops - self.starts
 
     @property
+    def num_sequences(self) -> Ints:
+        """Sequences ``BOS records EOS`` of each example; int64 ``[examples]``."""
+        first, last = self._breaks_within(self.starts, self.stops)
+        return last - first + 1
+
+    @property
     def lengths(self) -> Ints:
         """Tokens of each example, prompt and special tokens included; int64 ``[examples]``."""
-        around, uniform = len(self.prefix) + 1, self.store.uniform_length
+        around, uniform = len(self.prompt_ids) + 2 * self.num_sequences, self.store.uniform_length
         if uniform is not None:
             return self.num_records * uniform + around
         ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.store.lengths[self.order])])
@@ -126,39 +143,58 @@ class ExampleRanges:
             starts: Where each example begins; int64 ``[b]``.
             stops: Where it ends, exclusive; int64 ``[b]``.
         """
-        counts = stops - starts
-        rows = self.order[_positions(starts, counts)]
-        sizes = _sums(self.store.lengths[rows], counts)
-        return self._lay_out(self.store.gather(rows), sizes)
+        rows = self.order[run_places(starts, stops - starts)]
+        records, sequences = self._sequences(starts, stops)
+        return self._lay_out(self.store.gather(rows), run_sums(self.store.lengths[rows], records), sequences)
 
-    def _lay_out(self, body: Ids, sizes: Ints) -> dict[str, Ints]:
-        """Write batch rows around the records' ids; ``sizes`` are their tokens by batch row."""
-        first = len(self.prefix)
-        columns = np.arange(first + int(sizes.max(initial=0)) + 1)
-        ends = first + sizes[:, None]
-        ids = np.full((len(sizes), len(columns)), self.pad_id, dtype=np.int64)
-        ids[:, :first] = self.prefix
-        ids[(columns >= first) & (columns < ends)] = body
-        ids[np.arange(len(sizes)), ends[:, 0]] = self.eos_id
-        used = columns <= ends
-        labels = np.where(used & (columns >= len(self.prompt_ids)), ids, IGNORED)
-        return {"input_ids": ids, "attention_mask": used.astype(np.int64), "labels": labels}
+    def _breaks_within(self, starts: Ints, stops: Ints) -> tuple[Ints, Ints]:
+        """The breaks inside each range: the number of the first, and of the one after the last."""
+        if self.breaks is None:
+            none = np.zeros(len(starts), dtype=np.int64)
+            return none, none
+        first = np.searchsorted(self.breaks, starts, side="right")
+        return first, np.maximum(first, np.searchsorted(self.breaks, stops, side="left"))
 
+    def _sequences(self, starts: Ints, stops: Ints) -> tuple[Ints, Ints]:
+        """Records of each sequence of some ranges, and sequences of each range."""
+        first, last = self._breaks_within(starts, stops)
+        inside = last - first
+        if self.breaks is None or not inside.any():
+            return stops - starts, inside + 1
+        ends = np.cumsum(inside + 1)
+        begins = np.empty(int(ends[-1]), dtype=np.int64)
+        follows = np.ones(len(begins), dtype=bool)
+        follows[ends - inside - 1] = False
+        begins[~follows] = starts
+        begins[follows] = self.breaks[run_places(first, inside)]
+        bounds = np.append(begins[1:], 0)
+        bounds[ends - 1] = stops
+        return bounds - begins, inside + 1
 
-def _positions(starts: Ints, counts: Ints) -> Ints:
-    """The numbers of all ranges, one range after another."""
-    if len(counts) and (counts == counts[0]).all():
-        return (starts[:, None] + np.arange(counts[0])).reshape(-1)
-    before = np.cumsum(counts) - counts
-    return np.repeat(starts - before, counts) + np.arange(int(counts.sum()))
+    def _lay_out(self, body: Ids, sizes: Ints, sequences: Ints) -> dict[str, Ints]:
+        """Write batch rows around the records' ids.
 
-
-def _sums(values: Ints, counts: Ints) -> Ints:
-    """Sums of consecutive runs of ``values``, ``counts`` of them each."""
-    ends = np.cumsum(counts)
-    totals = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(values)])
-    sums: Ints = totals[ends] - totals[ends - counts]
-    return sums
+        ``sizes`` are their tokens by sequence, ``sequences`` how many of those each row has.
+        """
+        first = len(self.prompt_ids)
+        totals = run_sums(sizes + 2, sequences)
+        rows = np.repeat(np.arange(len(sequences)), sequences)
+        ends = first - 1 + np.cumsum(sizes + 2) - (np.cumsum(totals) - totals)[rows]
+        columns = np.arange(first + int(totals.max(initial=0)))
+        used = columns < first + totals[:, None]
+        trained = used & (columns >= first)
+        ids = np.full(used.shape, self.pad_id, dtype=np.int64)
+        ids[:, :first] = self.prompt_ids
+        written = trained.copy()
+        for places, token in ((ends - sizes - 1, self.bos_id), (ends, self.eos_id)):
+            ids[rows, places] = token
+            written[rows, places] = False
+        ids[written] = body
+        return {
+            "input_ids": ids,
+            "attention_mask": used.astype(np.int64),
+            "labels": np.where(trained, ids, IGNORED),
+        }
 
 
 class RangeTransform:

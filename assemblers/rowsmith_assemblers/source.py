@@ -1,0 +1,148 @@
+"""What every bundled assembler knows of its records: their columns, the prompt, their tokens."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from rowsmith.assembly import ExampleRanges, context_advice
+from rowsmith.errors import AssemblyError, ParameterError
+from rowsmith.example_ranges import Rows
+from rowsmith.prompts import prompt_ids, schema_prompt
+from rowsmith.table.schema import ModelSchema
+from rowsmith.token_store import Ints, TokenStore
+from rowsmith_assemblers.records import check_columns, record_lines, record_names
+from rowsmith_assemblers.token_cache import tokenize_cached
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizer
+
+    from rowsmith.model_metadata import ModelMetadata
+
+__all__ = ["RecordSource", "listed"]
+
+_SHOWN = 5
+
+
+@frozen(eq=False, kw_only=True)
+class RecordSource:
+    """Records on their way to training examples; each step is taken when it is first asked for.
+
+    Attributes:
+        dataset: The records, with the columns of a record in the order in which it is written.
+        tokenizer: Tokenizer of the records.
+        metadata: Prompt layout, special tokens, context length.
+        schema: How records are written; None writes the dataset's columns by their Arrow types.
+        store: The records tokenized already, or None.
+        cache: Folder where tokenized records may be kept, or None.
+
+    Raises:
+        ParameterError: A column is missing, or ``store`` has another number of records than the dataset.
+    """
+
+    dataset: Dataset | pa.Table
+    tokenizer: PreTrainedTokenizer
+    metadata: ModelMetadata
+    schema: ModelSchema | None
+    store: TokenStore | None
+    cache: Path | None = field()
+
+    @cache.validator
+    def _check(self, attribute: object, value: object) -> None:
+        check_columns(self.dataset, self.schema)
+        if self.store is not None and len(self.store) != len(self.dataset):
+            raise ParameterError(f"token_store has {len(self.store)} records and the dataset has {len(self.dataset)}")
+
+    @cached_property
+    def prompt_ids(self) -> tuple[int, ...]:
+        """The schema prompt with what encloses it."""
+        config = self.metadata.prompt_config
+        names = record_names(self.dataset, self.schema)
+        prompt = schema_prompt(names, self.metadata.instruction, config.template)
+        return tuple(prompt_ids(prompt, self.tokenizer, config))
+
+    @property
+    def room(self) -> int:
+        """Tokens that the records of one sequence may take, beside the prompt, BOS and EOS."""
+        return self.metadata.max_seq_length - len(self.prompt_ids) - 2
+
+    @cached_property
+    def tokens(self) -> TokenStore:
+        """The tokenized records.
+
+        Raises:
+            AssemblyError: There is no record, or the prompt leaves no room for one.
+        """
+        if not len(self.dataset):
+            raise AssemblyError("the dataset has no records; give at least one")
+        if self.room < 1:
+            raise AssemblyError(
+                f"the schema prompt takes {len(self.prompt_ids)} tokens of a context of "
+                f"{self.metadata.max_seq_length}: no record fits beside it. {context_advice(self.metadata)}"
+            )
+        if self.store is not None:
+            return self.store
+        return tokenize_cached(self.lines(self.dataset), self.tokenizer, self.cache)
+
+    def lines(self, dataset: Dataset | pa.Table) -> list[str]:
+        """Records as text.
+
+        Args:
+            dataset: Some rows of ``dataset``.
+        """
+        return record_lines(dataset, self.schema)
+
+    def overlong(self, rows: Rows) -> str:
+        """Names records that do not fit the context, as the beginning of a message.
+
+        Args:
+            rows: Their numbers; at least one.
+        """
+        lengths = self.tokens.lengths
+        shown = listed([f"row {row + 1} ({lengths[row]} tokens)" for row in rows[:_SHOWN]], len(rows))
+        return (
+            f"{len(rows)} of {len(self.tokens)} records are longer than the {self.room} tokens that a context of "
+            f"{self.metadata.max_seq_length} leaves for records: {shown} (rows count from 1)"
+        )
+
+    def ranges(self, order: Rows, starts: Ints, stops: Ints, breaks: Ints | None = None) -> ExampleRanges:
+        """Examples of these records.
+
+        Args:
+            order: Record numbers, in the order that training sees them.
+            starts: Where in ``order`` each example begins.
+            stops: Where it ends, exclusive.
+            breaks: Where another sequence begins; None when each example is one sequence.
+        """
+        config = self.metadata.prompt_config
+        return ExampleRanges(
+            store=self.tokens,
+            order=order,
+            starts=starts,
+            stops=stops,
+            prompt_ids=self.prompt_ids,
+            bos_id=config.bos_token_id,
+            eos_id=config.eos_token_id,
+            pad_id=self._pad_id,
+            breaks=breaks,
+        )
+
+    @property
+    def _pad_id(self) -> int:
+        known = (self.metadata.pad_token_id, getattr(self.tokenizer, "pad_token_id", None))
+        return next((pad for pad in known if pad is not None), self.metadata.prompt_config.eos_token_id)
+
+
+def listed(shown: list[str], count: int) -> str:
+    """The first of some names, and how many more there are.
+
+    Args:
+        shown: Names of the first.
+        count: How many there are in all.
+    """
+    return ", ".join(shown) + (f" and {count - len(shown)} more" if count > len(shown) else "")

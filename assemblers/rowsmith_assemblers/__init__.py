@@ -6,11 +6,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rowsmith.assembly import PSEUDO_GROUP_COLUMN
+    from rowsmith_assemblers.grouped import GroupedDataExampleAssembler
+    from rowsmith_assemblers.sequential import SequentialExampleAssembler
     from rowsmith_assemblers.tabular import TabularDataExampleAssembler
 
-__all__ = ["TabularDataExampleAssembler"]
+__all__ = [
+    "PSEUDO_GROUP_COLUMN",
+    "GroupedDataExampleAssembler",
+    "SequentialExampleAssembler",
+    "TabularDataExampleAssembler",
+]
 
-_HOMES = {"TabularDataExampleAssembler": "rowsmith_assemblers.tabular"}
+_HOMES = {
+    "GroupedDataExampleAssembler": "rowsmith_assemblers.grouped",
+    "PSEUDO_GROUP_COLUMN": "rowsmith.assembly",
+    "SequentialExampleAssembler": "rowsmith_assemblers.sequential",
+    "TabularDataExampleAssembler": "rowsmith_assemblers.tabular",
+}
 
 
 def __getattr__(name: str) -> Any:

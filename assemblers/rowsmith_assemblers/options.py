@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
-__all__ = ["TabularOptions"]
+from rowsmith.config_sections import between
+
+__all__ = ["GroupedOptions", "SequentialOptions", "TabularOptions"]
 
 
 @frozen(kw_only=True)
@@ -19,3 +21,32 @@ class TabularOptions:
     """
 
     overlong: Literal["error", "skip"] = "error"
+
+
+@frozen(kw_only=True)
+class GroupedOptions:
+    """Options of the assembler ``grouped``.
+
+    Attributes:
+        overlong: What happens to groups that do not fit the model's context: ``error`` names them,
+            ``skip`` leaves them out and counts them, ``split`` makes several sequences of each.
+    """
+
+    overlong: Literal["error", "skip", "split"] = "error"
+
+
+@frozen(kw_only=True)
+class SequentialOptions:
+    """Options of the assembler ``sequential``.
+
+    Attributes:
+        overlong: What happens to records that do not fit the model's context: ``error`` names them,
+            ``skip`` leaves them out and counts them; an example ends where one was left out.
+        keep_prefill: Whether the first records of every training group are kept in the model's metadata,
+            and so in the bundle. They are real records.
+        prefill_records: How many of them.
+    """
+
+    overlong: Literal["error", "skip"] = "error"
+    keep_prefill: bool = False
+    prefill_records: int = field(default=3, validator=between(1, 1_000_000))

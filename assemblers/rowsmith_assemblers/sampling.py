@@ -10,7 +10,7 @@ from rowsmith.errors import ParameterError
 from rowsmith.example_ranges import Rows
 from rowsmith.token_store import Ints
 
-__all__ = ["group_passes", "passes", "sample_groups", "split", "split_groups", "test_count"]
+__all__ = ["group_passes", "passes", "sample_groups", "split", "split_groups", "test_count", "whole_and_part"]
 
 _DIGITS = 9
 """Digits to which a share of records is taken, so that 0.1 of 30 is 3 and not 4."""
@@ -80,7 +80,7 @@ def passes(rows: Rows, fraction: float, random: np.random.Generator) -> list[Row
     Raises:
         ParameterError: ``fraction`` is not a finite number above 0.
     """
-    whole, part = _whole_and_part(fraction)
+    whole, part = whole_and_part(fraction)
     partial = math.ceil(round(part * len(rows), _DIGITS))
     orders = [random.permutation(rows) for _ in range(whole)]
     return [*orders, random.permutation(rows)[:partial]] if partial else orders
@@ -131,7 +131,7 @@ def group_passes(groups: Ints, sizes: Ints, fraction: float, random: np.random.G
     Raises:
         ParameterError: ``fraction`` is not a finite number above 0.
     """
-    whole, part = _whole_and_part(fraction)
+    whole, part = whole_and_part(fraction)
     orders = [random.permutation(groups) for _ in range(whole)]
     return [*orders, groups[sample_groups(sizes, part, random)]] if part else orders
 
@@ -152,8 +152,11 @@ def sample_groups(sizes: Ints, share: float, random: np.random.Generator) -> Int
     return order[: int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1]
 
 
-def _whole_and_part(fraction: float) -> tuple[int, float]:
+def whole_and_part(fraction: float) -> tuple[int, float]:
     """Whole passes, and the share of one more.
+
+    Args:
+        fraction: How many passes.
 
     Raises:
         ParameterError: ``fraction`` is not a finite number above 0.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from rowsmith.assembly import ExampleRanges, context_advice
-from rowsmith.errors import AssemblyError, ParameterError
+from rowsmith.errors import AssemblyError, OverlongRecordError, ParameterError
 from rowsmith.example_ranges import Rows
 from rowsmith.prompts import prompt_ids, schema_prompt
 from rowsmith.table.schema import ModelSchema
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 
     from rowsmith.model_metadata import ModelMetadata
 
-__all__ = ["RecordSource", "listed"]
+__all__ = ["RecordSource", "check_policy", "listed"]
 
+_logger = logging.getLogger(__name__)
 _SHOWN = 5
 
 
@@ -97,6 +100,26 @@ class RecordSource:
         """
         return record_lines(dataset, self.schema)
 
+    def refuse_or_skip(self, rows: Rows, policy: str) -> None:
+        """Say that records do not fit the context.
+
+        Args:
+            rows: Their numbers; at least one.
+            policy: ``error`` or ``skip``.
+
+        Raises:
+            OverlongRecordError: ``policy`` is ``error``.
+            AssemblyError: Skipping them leaves no record.
+        """
+        what, advice = self.overlong(rows), context_advice(self.metadata)
+        if policy == "error":
+            raise OverlongRecordError(
+                f"{what}. Set the assembler's option overlong to 'skip' to leave them out. {advice}"
+            )
+        if len(rows) == len(self.tokens):
+            raise AssemblyError(f"{what}; skipping them leaves no record. {advice}")
+        _logger.warning("%s; they are skipped", what)
+
     def overlong(self, rows: Rows) -> str:
         """Names records that do not fit the context, as the beginning of a message.
 
@@ -136,6 +159,20 @@ class RecordSource:
     def _pad_id(self) -> int:
         known = (self.metadata.pad_token_id, getattr(self.tokenizer, "pad_token_id", None))
         return next((pad for pad in known if pad is not None), self.metadata.prompt_config.eos_token_id)
+
+
+def check_policy(overlong: str, known: Sequence[str]) -> None:
+    """Refuse an unknown way with what does not fit.
+
+    Args:
+        overlong: The way.
+        known: Those that there are.
+
+    Raises:
+        ParameterError: It is none of them.
+    """
+    if overlong not in known:
+        raise ParameterError(f"overlong is {overlong!r}; give one of {', '.join(known)}")
 
 
 def listed(shown: list[str], count: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 from attrs import frozen
 
-from rowsmith.assembly import Statistics, TrainingExampleAssembler, TrainingExamples, as_dataset, context_advice
-from rowsmith.errors import AssemblyError, OverlongRecordError, ParameterError
+from rowsmith.assembly import Statistics, TrainingExampleAssembler, TrainingExamples, as_dataset
+from rowsmith.errors import ParameterError
 from rowsmith.example_ranges import ExampleRanges, Rows
 from rowsmith.seeds import Seeds
 from rowsmith.spooling import spooled
@@ -21,7 +20,7 @@ from rowsmith.token_store import TokenStore
 from rowsmith_assemblers.options import TabularOptions
 from rowsmith_assemblers.packing import pack
 from rowsmith_assemblers.sampling import passes, split
-from rowsmith_assemblers.source import RecordSource
+from rowsmith_assemblers.source import RecordSource, check_policy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["TabularDataExampleAssembler", "build"]
 
 Array = TypeVar("Array", bound=Rows)
-
-_logger = logging.getLogger(__name__)
-_POLICIES = ("error", "skip")
 
 
 @frozen(eq=False)
@@ -99,8 +95,7 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
             store=token_store,
             cache=self.cache_file_path,
         )
-        if overlong not in _POLICIES:
-            raise ParameterError(f"overlong is {overlong!r}; give one of {', '.join(_POLICIES)}")
+        check_policy(overlong, ("error", "skip"))
 
     @property
     def num_records_train(self) -> int:
@@ -146,20 +141,10 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
         numbers: Rows = np.arange(len(store), dtype=np.int32 if len(store) < 2**31 else np.int64)
         skipped = numbers[~fits]
         if len(skipped):
-            self._report_overlong(skipped)
+            self._source.refuse_or_skip(skipped, self.overlong)
         kept = numbers if not len(skipped) else numbers[fits]
         train, validation = split(kept, self.test_size, self._seeds.generator("assembly.split"))
         return _Records(store, train, validation, skipped)
-
-    def _report_overlong(self, rows: Rows) -> None:
-        what, advice = self._source.overlong(rows), context_advice(self.metadata)
-        if self.overlong == "error":
-            raise OverlongRecordError(
-                f"{what}. Set the assembler's option overlong to 'skip' to leave them out. {advice}"
-            )
-        if len(rows) == len(self._source.tokens):
-            raise AssemblyError(f"{what}; skipping them leaves no record. {advice}")
-        _logger.warning("%s; they are skipped", what)
 
     def _ranges(self, orders: Sequence[Rows]) -> ExampleRanges:
         lengths = self._records.store.lengths

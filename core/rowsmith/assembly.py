@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rowsmith.token_store import TokenStore
 
 __all__ = [
+    "PSEUDO_GROUP_COLUMN",
     "AssemblyInputs",
     "Example",
     "ExampleRanges",
@@ -43,6 +44,9 @@ __all__ = [
     "context_advice",
     "ranges_of",
 ]
+
+PSEUDO_GROUP_COLUMN = "__rowsmith_sequence"
+"""The group column of a series that has none; it stands neither in prompts nor in records."""
 
 
 @frozen

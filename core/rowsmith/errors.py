@@ -14,7 +14,8 @@
     │   ├── PluginLoadError      the plugin failed while being imported or built
     │   └── PluginContractError  what the plugin returned breaks its contract
     ├── AssemblyError            training examples cannot be built
-    │   └── OverlongRecordError  a record does not fit the model's context
+    │   ├── OverlongRecordError  a record does not fit the model's context
+    │   └── OverlongGroupError   a group of records does not fit the model's context
     ├── TrainingError            training cannot go on
     ├── GenerationError          generation cannot go on
     ├── BundleError              a saved model is missing, damaged or of another version
@@ -114,6 +115,10 @@ class AssemblyError(RowsmithError):
 
 class OverlongRecordError(AssemblyError):
     """A record does not fit the model's context."""
+
+
+class OverlongGroupError(AssemblyError):
+    """A group of records does not fit the model's context."""
 
 
 class TrainingError(RowsmithError):

@@ -92,3 +92,22 @@ def _example(records: Sequence[Sequence[int]], prompt: str, tokenizer: Any, meta
     ids = [token for record in records for token in record]
     example.add_sequence({"input_ids": ids, "attention_mask": [1] * len(ids)})
     return example.to_dict()
+
+
+@pytest.fixture(scope="session")
+def pack_groups_slowly() -> Callable[..., list[dict[str, list[int]]]]:
+    """Next-fit packing a group at a time, each a sequence of its own, every example laid out by ``Example``."""
+
+    def pack(
+        groups: Sequence[Sequence[Sequence[int]]], prompt: str, tokenizer: Any, metadata: ModelMetadata
+    ) -> list[dict[str, list[int]]]:
+        examples = [Example(prompt, tokenizer, metadata)]
+        for records in groups:
+            ids = [token for record in records for token in record]
+            full = examples[-1].num_sequences == metadata.max_sequences_per_example
+            if full or examples[-1].num_tokens + len(ids) + 2 > metadata.max_seq_length:
+                examples.append(Example(prompt, tokenizer, metadata))
+            examples[-1].add_sequence({"input_ids": ids, "attention_mask": [1] * len(ids)})
+        return [example.to_dict() for example in examples]
+
+    return pack

@@ -19,7 +19,7 @@ DECLARED = PROJECT["entry-points"][GROUP]
 REGISTRY = Registry(entry_points=[EntryPoint(name, value, GROUP) for name, value in DECLARED.items()], environ={})
 COMPONENTS = [found for kind in Kind for group in REGISTRY.components(kind).values() for found in group]
 BUNDLED = {
-    Kind.ASSEMBLER: ["tabular"],
+    Kind.ASSEMBLER: ["grouped", "sequential", "tabular"],
     Kind.BACKEND: ["transformers"],
     Kind.PROCESSOR: ["grouped", "tabular"],
     Kind.STOPPING: ["all-of", "any-of", "patience", "time-limit"],

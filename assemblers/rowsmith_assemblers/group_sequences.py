@@ -1,0 +1,90 @@
+"""Groups as sequences of records, and their packing into examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from attrs import frozen
+
+from rowsmith.example_ranges import Rows
+from rowsmith.runs import run_places, run_sums
+from rowsmith.spooling import spooled
+from rowsmith.token_store import Ints
+from rowsmith_assemblers.groups import Groups
+from rowsmith_assemblers.packing import pack, windows
+
+__all__ = ["GroupSequences", "Packed", "joined"]
+
+Packed: TypeAlias = tuple[Rows, Ints, Ints, Ints]
+"""Record numbers in order; where in them examples begin, end, and where sequences begin."""
+
+
+@frozen(eq=False)
+class GroupSequences:
+    """Groups, each one sequence, or several where one would be too long.
+
+    Attributes:
+        groups: The groups.
+        tokens: Tokens of each group; int64 ``[groups]``.
+        starts: Where in ``groups.order`` each sequence begins, group after group; int64 ``[sequences]``.
+        stops: Where it ends, exclusive; int64 ``[sequences]``.
+        firsts: The number of each group's first sequence, and at last how many there are; int64
+            ``[groups + 1]``.
+    """
+
+    groups: Groups
+    tokens: Ints
+    starts: Ints
+    stops: Ints
+    firsts: Ints
+
+    @classmethod
+    def of(cls, groups: Groups, lengths: Ints, room: int) -> GroupSequences:
+        """Cut groups where they are too long.
+
+        Args:
+            groups: The groups.
+            lengths: Tokens of each record; int64 ``[n]``.
+            room: Tokens that the records of one sequence may take.
+        """
+        ordered = lengths[groups.order]
+        starts, stops = windows(
+            ordered, groups.bounds[:-1], groups.bounds[1:], lambda count: np.full(count, room, dtype=np.int64)
+        )
+        firsts = np.searchsorted(starts, groups.bounds)
+        return cls(groups, run_sums(ordered, groups.sizes), spooled(starts), spooled(stops), firsts)
+
+    def packed(self, order: Ints, lengths: Ints, room: int, cap: int | None) -> Packed:
+        """Fill examples with groups, each as far as it goes.
+
+        Args:
+            order: Group numbers.
+            lengths: Tokens of each record.
+            room: Tokens that the records of one sequence may take, beside the prompt, BOS and EOS.
+            cap: The most sequences of one example; None for no limit.
+        """
+        sequences = run_places(self.firsts[order], np.diff(self.firsts)[order])
+        starts, counts = self.starts[sequences], (self.stops - self.starts)[sequences]
+        rows = self.groups.order[run_places(starts, counts)]
+        first, last = pack(run_sums(lengths[rows], counts) + 2, room + 2, cap)
+        places = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+        return spooled(rows), spooled(places[first]), spooled(places[last]), spooled(places[:-1])
+
+
+def joined(passes: Sequence[Packed]) -> Packed:
+    """Several passes, one after another.
+
+    Args:
+        passes: At least one.
+    """
+    if len(passes) == 1:
+        return passes[0]
+    offsets = np.cumsum([0, *(len(rows) for rows, *_ in passes)])
+    rows = np.concatenate([rows for rows, *_ in passes])
+    starts, stops, breaks = (
+        spooled(np.concatenate([offset + each[part] for offset, each in zip(offsets, passes, strict=False)]))
+        for part in (1, 2, 3)
+    )
+    return spooled(rows), starts, stops, breaks

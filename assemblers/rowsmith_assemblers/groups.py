@@ -1,0 +1,284 @@
+"""Which records belong to a group, and in which order: by value, whatever Arrow types the columns have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from attrs import frozen
+
+from rowsmith.errors import DataError, ParameterError
+from rowsmith.example_ranges import Rows
+from rowsmith.runs import run_places
+from rowsmith.spooling import spooled
+from rowsmith.table.datetimes import find_format, parse_datetimes
+from rowsmith.table.spelling import parse_numbers
+from rowsmith.token_store import Ints, TokenStore
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from rowsmith.table.schema import ModelSchema
+
+__all__ = ["Groups", "arrange", "column_names", "columns_at_hand", "group_labels", "taken"]
+
+_SHOWN = 5
+
+
+@frozen(eq=False)
+class Groups:
+    """Records by group.
+
+    Attributes:
+        order: Record numbers, group after group, those of a group in their order.
+        bounds: Where in ``order`` each group begins, and at last where the last one ends; int64
+            ``[groups + 1]``.
+    """
+
+    order: Rows
+    bounds: Ints
+
+    @classmethod
+    def of(cls, numbers: Ints, order_by: pa.Array | None = None) -> Groups:
+        """Arrange records.
+
+        Args:
+            numbers: The number of each record's group; int64 ``[n]``.
+            order_by: What the records of a group are ordered by, ties as they stand; None leaves them
+                as they stand.
+        """
+        if order_by is not None:
+            keys = [("group", "ascending"), ("order", "ascending")]
+            order = pc.sort_indices(pa.table({"group": numbers, "order": order_by}), sort_keys=keys).to_numpy()
+        elif (np.diff(numbers) >= 0).all():
+            order = np.arange(len(numbers))
+        else:
+            order = np.argsort(numbers, kind="stable")
+        order = order.astype(np.int32 if len(order) < 2**31 else np.int64)
+        sorted_numbers = numbers[order]
+        cuts = np.flatnonzero(sorted_numbers[1:] != sorted_numbers[:-1]) + 1
+        return cls(spooled(order), np.concatenate([[0], cuts, [len(order)]] if len(order) else [[0]]).astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    @property
+    def sizes(self) -> Ints:
+        """Records of each group; int64 ``[groups]``."""
+        return np.diff(self.bounds)
+
+    def rows(self, numbers: Ints) -> Rows:
+        """The records of some groups, group after group.
+
+        Args:
+            numbers: Group numbers.
+        """
+        return self.order[run_places(self.bounds[numbers], self.sizes[numbers])]
+
+
+def arrange(
+    dataset: Dataset | pa.Table,
+    store: TokenStore | None,
+    schema: ModelSchema | None,
+    group_by: Sequence[str],
+    order_by: str | None,
+    format_: str | None = None,
+) -> Groups:
+    """Find the groups of records where they are told: in the token store, in the step column, or by value.
+
+    Args:
+        dataset: The records.
+        store: Their tokens. If it has groups, these are the groups, and records stand in order.
+        schema: The model's columns. If it has a step column, that begins the groups, and records stand in
+            order.
+        group_by: The columns whose values together make a group; none for one group.
+        order_by: The column that orders the records of a group; None leaves them as they stand.
+        format_: How its date-times are written when they are text; found out when None.
+
+    Raises:
+        DataError: A value is missing, or the order column cannot be ordered.
+    """
+    if store is not None and store.groups is not None:
+        return Groups.of(store.groups)
+    step = schema.step if schema is not None else None
+    if step is not None:
+        first = _column(dataset, step.name).is_null().to_numpy(zero_copy_only=False)
+        return Groups.of(np.cumsum(first))
+    numbers = _group_numbers(dataset, group_by)
+    return Groups.of(numbers, None if order_by is None else _order_values(dataset, order_by, format_))
+
+
+def columns_at_hand(
+    dataset: Dataset | pa.Table, store: TokenStore | None, schema: ModelSchema | None, names: dict[str, str]
+) -> list[str]:
+    """The columns of groups and order that the dataset has; all of them, unless ``arrange`` needs none.
+
+    Args:
+        dataset: The records.
+        store: Their tokens, or None.
+        schema: The model's columns, or None.
+        names: The columns, each with the name of the argument that names it.
+
+    Raises:
+        ParameterError: A column is missing that is needed.
+    """
+    told = (store is not None and store.groups is not None) or (schema is not None and schema.step is not None)
+    missing = [name for name in names if name not in dataset.column_names]
+    if missing and not told:
+        known = ", ".join(map(repr, dataset.column_names))
+        raise ParameterError(
+            f"{names[missing[0]]} names {missing[0]!r}, which is not a column; the columns are {known}"
+        )
+    return [name for name in names if name in dataset.column_names]
+
+
+def column_names(by: str | Sequence[str], what: str) -> tuple[str, ...]:
+    """The columns of an argument that names one or several.
+
+    Args:
+        by: A name or a sequence of names.
+        what: The argument's name.
+
+    Raises:
+        ParameterError: There is none, or one twice.
+    """
+    names = (by,) if isinstance(by, str) else tuple(by)
+    if not names:
+        raise ParameterError(f"{what} is empty; name at least one column")
+    if len(set(names)) < len(names):
+        raise ParameterError(f"{what} names a column twice: {', '.join(map(repr, names))}")
+    return names
+
+
+def _group_numbers(dataset: Dataset | pa.Table, names: Sequence[str]) -> Ints:
+    """Number the groups of records, in order of first appearance.
+
+    Args:
+        dataset: The records.
+        names: The columns whose values together make a group.
+
+    Returns:
+        The number of each record's group; int64 ``[n]``.
+
+    Raises:
+        DataError: A value is missing.
+    """
+    numbers: Ints = np.zeros(len(dataset), dtype=np.int64)
+    for name in names:
+        column = _column(dataset, name)
+        _check_present(column, name, "group")
+        codes = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        _, numbers = np.unique(numbers * max(len(codes.dictionary), 1) + _ints(codes.indices), return_inverse=True)
+    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    ranks = np.empty(len(first), dtype=np.int64)
+    ranks[np.argsort(first)] = np.arange(len(first))
+    return ranks[inverse]
+
+
+def _order_values(dataset: Dataset | pa.Table, name: str, format_: str | None = None) -> pa.Array:
+    """What records are ordered by: numbers as numbers, date-times as times.
+
+    Args:
+        dataset: The records.
+        name: The column.
+        format_: How its date-times are written when they are text; found out when None.
+
+    Returns:
+        Numbers, date-times or booleans, none missing; Arrow ``[n]``.
+
+    Raises:
+        DataError: A value is missing, or text is neither numbers nor date-times of one format.
+    """
+    column = _column(dataset, name)
+    _check_present(column, name, "order")
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    values = column.dictionary
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        # A dictionary may hold values that no row uses; they are not to decide how the others are read.
+        column = pc.take(values, column.indices).dictionary_encode()
+        values = _read(column.dictionary.cast(pa.string()), name, format_)
+    return values.take(column.indices)
+
+
+def _read(texts: pa.Array, name: str, format_: str | None) -> pa.Array:
+    if format_ is None:
+        for numbers in (_whole_numbers, parse_numbers):
+            with suppress(DataError, pa.ArrowInvalid):
+                return pa.array(numbers(texts))
+        format_ = find_format(texts, wide=True)
+    if format_ is None:
+        raise DataError(
+            f"column {name!r} orders the records, and its text is neither numbers nor date-times of one format "
+            f"({texts[0].as_py()!r} is the first); name another column, or give the format of its date-times"
+        )
+    try:
+        return pa.array(parse_datetimes(texts, format_))
+    except DataError as error:
+        raise DataError(f"column {name!r} orders the records: {error}") from None
+
+
+def _whole_numbers(texts: pa.Array) -> pa.Array:
+    """Exact where doubles are not."""
+    return pc.cast(texts, pa.int64())
+
+
+def _column(dataset: Dataset | pa.Table, name: str) -> pa.Array:
+    table = dataset if isinstance(dataset, pa.Table) else dataset.select_columns([name]).with_format("arrow")[:]
+    column = table.column(name)
+    if pa.types.is_dictionary(column.type):
+        return column.unify_dictionaries().combine_chunks()
+    return column.combine_chunks()
+
+
+def _check_present(column: pa.Array, name: str, purpose: str) -> None:
+    coded = pa.types.is_dictionary(column.type)
+    absent = pc.is_null(column.dictionary if coded else column, nan_is_null=True)
+    if coded:
+        absent = pc.fill_null(absent.take(column.indices), True)
+    missing = np.flatnonzero(absent.to_numpy(zero_copy_only=False))
+    if len(missing):
+        shown = ", ".join(str(row + 1) for row in missing[:_SHOWN])
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise DataError(
+            f"column {name!r} has no value in row {shown}{more} (rows count from 1), so it is not known where in "
+            f"its {purpose} that record belongs; fill the values in, leave the rows out, or set "
+            f"{purpose}_training_examples_by to another column"
+        )
+
+
+def _ints(values: pa.Array) -> npt.NDArray[Any]:
+    numbers: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    return numbers.astype(np.int64)
+
+
+def taken(dataset: Dataset | pa.Table, rows: Rows) -> Dataset | pa.Table:
+    """Some records.
+
+    Args:
+        dataset: The records.
+        rows: Their numbers.
+    """
+    return dataset.take(rows) if isinstance(dataset, pa.Table) else dataset.select(rows)
+
+
+def group_labels(dataset: Dataset | pa.Table, names: Sequence[str], rows: Rows, groups: Ints) -> list[str]:
+    """What groups are called: their values in the group columns, or their numbers where there are none.
+
+    Args:
+        dataset: The records.
+        names: The group columns; those that the dataset has not are left out.
+        rows: A record of each group.
+        groups: The groups' numbers.
+    """
+    known = [name for name in names if name in dataset.column_names]
+    if not known:
+        return [str(group) for group in groups.tolist()]
+    part = taken(dataset, rows)
+    values = [_column(part, name).to_pylist() for name in known]
+    return [", ".join(map(str, each)) for each in zip(*values, strict=True)]

@@ -1,0 +1,299 @@
+"""The assembler of time series: records in order, an example from one series."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+from attrs import evolve, frozen
+
+from rowsmith.assembly import (
+    PSEUDO_GROUP_COLUMN,
+    Statistics,
+    TrainingExampleAssembler,
+    TrainingExamples,
+    as_dataset,
+)
+from rowsmith.errors import ParameterError
+from rowsmith.example_ranges import ExampleRanges, Rows
+from rowsmith.seeds import Seeds
+from rowsmith.spooling import spooled
+from rowsmith.token_store import TokenStore
+from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_labels, taken
+from rowsmith_assemblers.options import SequentialOptions
+from rowsmith_assemblers.series import Stretches, cut, passes, split, stretches
+from rowsmith_assemblers.source import RecordSource, check_policy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizer
+
+    from rowsmith.context import BuildContext
+    from rowsmith.model_metadata import ModelMetadata
+    from rowsmith.table.schema import ModelSchema
+
+__all__ = ["PSEUDO_GROUP_COLUMN", "SequentialExampleAssembler", "build"]
+
+Rowed = TypeVar("Rowed", "Dataset", "pa.Table")
+
+
+@frozen(eq=False)
+class _Prepared:
+    """Records in order, what of them is for what, and the numbers of those left out."""
+
+    order: Rows
+    train: Stretches
+    validation: Stretches
+    skipped: Rows
+
+
+class SequentialExampleAssembler(TrainingExampleAssembler):
+    """Assembler for series, whose records have an order that means something.
+
+    Records of a group are never shuffled. An example is one sequence, ``prompt BOS records EOS``, of records
+    that follow one another in one group; the next example goes on where it ends. An example ends where its
+    group does, where the next record would exceed its budget of tokens, or where it holds
+    ``metadata.max_sequences_per_example`` records. Budgets of training examples are drawn for each anew,
+    between .7 and 1 of the room that the context leaves, so that examples do not always end at the same
+    places; validation examples fill the room.
+
+    Whole groups are set apart for validation; of a single series, its end.
+
+    Groups are those of ``token_store``, whose records then stand in order, or else found by value in
+    ``dataset``, which may stand in any order.
+
+    Args:
+        dataset: A ``datasets.Dataset`` of scalar columns, or a spelled ``pyarrow.Table``. The group columns
+            are moved to the front, the order column next; records follow suit, unless
+            ``metadata.model_schema`` says how they are written.
+        tokenizer: Tokenizer of the records.
+        metadata: Prompt layout, special tokens, context length.
+        group_training_examples_by: The column, or columns, whose values make a group.
+            ``PSEUDO_GROUP_COLUMN`` stands for one series without such a column; whether the dataset has
+            it or not, it is seen neither in the prompt nor in the records.
+        order_training_examples_by: The column that orders the records of a group: numbers as numbers,
+            date-times as times; None leaves them as they stand.
+        keep_columns: Columns that must be at hand after tokenizing, beside those of groups and order.
+        test_size: Validation records, rounded to whole groups: a float below 1 is a share, an integer a
+            count.
+        cache_file_path: Folder where tokenized records may be kept for another run.
+        seed: Seed of split, budgets and samples; None for a new one.
+        overlong: For records that do not fit the context: ``error`` names them, ``skip`` leaves them out;
+            an example ends where one was left out.
+        token_store: The records tokenized already, row for row; their text is then never written.
+        timestamp_format: How the order column's date-times are written when they are text, in
+            ``strftime`` terms; found out when None.
+        keep_prefill: Whether the first records of every training group are put in
+            ``metadata.initial_prefill`` when examples are assembled. They are real records.
+        prefill_records: How many of them.
+
+    Raises:
+        ParameterError: A column is missing, ``overlong`` is unknown, ``prefill_records`` is below 1, or
+            ``token_store`` has another number of records than the dataset.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset | pa.Table,
+        tokenizer: PreTrainedTokenizer,
+        metadata: ModelMetadata,
+        *,
+        group_training_examples_by: str | Sequence[str],
+        order_training_examples_by: str | None,
+        keep_columns: Sequence[str] | None = None,
+        test_size: float | None = None,
+        cache_file_path: str | Path | None = None,
+        seed: int | None = None,
+        overlong: Literal["error", "skip"] = "error",
+        token_store: TokenStore | None = None,
+        timestamp_format: str | None = None,
+        keep_prefill: bool = False,
+        prefill_records: int = 3,
+    ) -> None:
+        groups = column_names(group_training_examples_by, "group_training_examples_by")
+        if groups == (PSEUDO_GROUP_COLUMN,) and PSEUDO_GROUP_COLUMN not in dataset.column_names:
+            groups = ()
+        named = dict.fromkeys(groups, "group_training_examples_by")
+        if order_training_examples_by is not None:
+            named.setdefault(order_training_examples_by, "order_training_examples_by")
+        first = columns_at_hand(dataset, token_store, metadata.model_schema, named)
+        dataset = _selected(dataset, [*first, *(name for name in dataset.column_names if name not in first)])
+        kept = list(dict.fromkeys([*first, *(keep_columns or ())]))
+        super().__init__(dataset, tokenizer, metadata, kept, test_size, cache_file_path, seed)
+        self.group_by_column = group_training_examples_by
+        self.order_by_column = order_training_examples_by
+        self.overlong = overlong
+        self.token_store = token_store
+        self.timestamp_format = timestamp_format
+        self.keep_prefill = keep_prefill
+        self.prefill_records = prefill_records
+        self._groups = groups
+        self._seeds = Seeds(secrets.randbits(63) if seed is None else seed)
+        self._source = RecordSource(
+            dataset=_selected(dataset, [name for name in dataset.column_names if name != PSEUDO_GROUP_COLUMN]),
+            tokenizer=tokenizer,
+            metadata=metadata,
+            schema=_visible(metadata.model_schema),
+            store=token_store,
+            cache=self.cache_file_path,
+        )
+        check_policy(overlong, ("error", "skip"))
+        if prefill_records < 1:
+            raise ParameterError(f"prefill_records is {prefill_records}; give a whole number of at least 1")
+
+    @property
+    def num_records_train(self) -> int:
+        """Number of records in the training split; skipped ones are not counted."""
+        return self._prepared.train.count
+
+    @property
+    def num_records_validation(self) -> int:
+        """Number of records in the validation split; skipped ones are not counted."""
+        return self._prepared.validation.count
+
+    @property
+    def num_records_skipped(self) -> int:
+        """Number of records left out because they do not fit the context."""
+        return len(self._prepared.skipped)
+
+    @property
+    def num_groups_train(self) -> int:
+        """Number of groups in the training split."""
+        return len(np.unique(self._prepared.train.groups))
+
+    @property
+    def num_groups_validation(self) -> int:
+        """Number of groups in the validation split; the end of a single series counts as one."""
+        return len(np.unique(self._prepared.validation.groups))
+
+    def assemble_training_examples(self, data_fraction: float = 1.0) -> TrainingExamples:
+        """Build examples of records in order.
+
+        Args:
+            data_fraction: Passes over the training split, each cut at other places: below 1 random groups
+                that hold so many of the records, or of a single series a random stretch; above 1 whole
+                passes and such a part. Validation is always one pass.
+
+        Returns:
+            Examples, group after group; ``stats`` has ``tokens_per_record``, ``tokens_per_example``,
+            ``records_per_example`` and ``examples_per_group`` of the training split and, when records were
+            skipped, their ``tokens_per_skipped_record``.
+
+        Raises:
+            DataError: A group or order value is missing, or the order column cannot be ordered.
+            ParameterError: ``data_fraction`` or ``test_size`` is out of range.
+            OverlongRecordError: A record does not fit the context, and ``overlong`` is ``error``.
+            AssemblyError: There is no record, or the prompt leaves no room for one.
+        """
+        prepared = self._prepared
+        random = self._seeds.generator("assembly.train")
+        train = self._ranges(passes(prepared.train, data_fraction, random), random)
+        test = as_dataset(self._ranges([prepared.validation], None)) if prepared.validation.count else None
+        if self.keep_prefill:
+            self.metadata.initial_prefill = self._prefill()
+        return TrainingExamples(train=as_dataset(train), stats=self._statistics(train), test=test)
+
+    @cached_property
+    def _prepared(self) -> _Prepared:
+        source = self._source
+        fits = source.tokens.lengths <= source.room
+        skipped = np.flatnonzero(~fits)
+        if len(skipped):
+            self._source.refuse_or_skip(skipped, self.overlong)
+        groups = arrange(
+            self.dataset,
+            self.token_store,
+            self.metadata.model_schema,
+            self._groups,
+            self.order_by_column,
+            self.timestamp_format,
+        )
+        order, whole = stretches(groups, fits)
+        train, validation = split(whole, self.test_size, self._seeds.generator("assembly.split"))
+        return _Prepared(order, train, validation, skipped)
+
+    def _ranges(self, parts: Sequence[Stretches], random: np.random.Generator | None) -> ExampleRanges:
+        prepared, cap = self._prepared, self.metadata.max_sequences_per_example
+        lengths = self._source.tokens.lengths[prepared.order]
+        bounds = [cut(lengths, part, self._source.room, cap, random) for part in parts]
+        starts, stops = (spooled(np.concatenate([each[side] for each in bounds])) for side in (0, 1))
+        return self._source.ranges(prepared.order, starts, stops)
+
+    def _statistics(self, train: ExampleRanges) -> dict[str, Statistics]:
+        prepared, lengths = self._prepared, self._source.tokens.lengths
+        stretch = np.searchsorted(prepared.train.begins, train.starts, side="right") - 1
+        examples = np.bincount(prepared.train.groups[stretch])
+        stats = {
+            "tokens_per_record": Statistics.of(lengths[prepared.order[prepared.train.places]]),
+            "tokens_per_example": Statistics.of(train.lengths),
+            "records_per_example": Statistics.of(train.num_records),
+            "examples_per_group": Statistics.of(examples[examples > 0]),
+        }
+        if len(prepared.skipped):
+            stats["tokens_per_skipped_record"] = Statistics.of(lengths[prepared.skipped])
+        return stats
+
+    def _prefill(self) -> dict[str, str]:
+        """The first records of each training group as text, by group."""
+        train, order = self._prepared.train, self._prepared.order
+        groups, first = np.unique(train.groups, return_index=True)
+        begins = train.begins[first]
+        counts = np.minimum(train.stops[first] - begins, self.prefill_records)
+        rows = [order[begin : begin + count] for begin, count in zip(begins, counts, strict=True)]
+        lines = iter(self._source.lines(taken(self._source.dataset, np.concatenate(rows))))
+        labels = group_labels(self.dataset, self._groups, order[begins], groups)
+        return {label: "".join(next(lines) for _ in range(count)) for label, count in zip(labels, counts, strict=True)}
+
+
+def _selected(dataset: Rowed, names: list[str]) -> Rowed:
+    if list(dataset.column_names) == names:
+        return dataset
+    return dataset.select_columns(names) if hasattr(dataset, "select_columns") else dataset.select(names)
+
+
+def _visible(schema: ModelSchema | None) -> ModelSchema | None:
+    """The columns of a record: all but the pseudo group."""
+    if schema is None:
+        return None
+    return evolve(schema, columns=tuple(column for column in schema if column.name != PSEUDO_GROUP_COLUMN))
+
+
+def build(context: BuildContext, options: SequentialOptions | None) -> SequentialExampleAssembler:
+    """Build the component from ``context.assembly``.
+
+    Args:
+        context: Carries the assembly inputs.
+        options: Options from the configuration; arguments given in code win over them.
+
+    Raises:
+        ParameterError: The context has no assembly inputs, or an argument is unknown or out of range.
+    """
+    inputs = context.assembly
+    if inputs is None:
+        raise ParameterError("an assembler is built from context.assembly, which is None; use from_data")
+    chosen, data, series = options or SequentialOptions(), inputs.config.data, inputs.config.time_series
+    arguments = {
+        "group_training_examples_by": data.group_training_examples_by or PSEUDO_GROUP_COLUMN,
+        "order_training_examples_by": series.timestamp_column or data.order_training_examples_by,
+        "timestamp_format": series.timestamp_format,
+        "overlong": chosen.overlong,
+        "keep_prefill": chosen.keep_prefill,
+        "prefill_records": chosen.prefill_records,
+        **inputs.extra,
+    }
+    return SequentialExampleAssembler(
+        inputs.dataset,
+        inputs.tokenizer,
+        inputs.metadata,
+        test_size=inputs.test_size,
+        cache_file_path=inputs.cache_file_path,
+        seed=inputs.seed,
+        keep_columns=inputs.keep_columns,
+        token_store=inputs.token_store,
+        **arguments,
+    )

@@ -257,14 +257,13 @@ def build(context: BuildContext, options: GroupedOptions | None) -> GroupedDataE
     inputs = context.assembly
     if inputs is None:
         raise ParameterError("an assembler is built from context.assembly, which is None; use from_data")
-    data = inputs.config.data
     arguments = {
-        "group_training_examples_by": data.group_training_examples_by,
-        "order_training_examples_by": data.order_training_examples_by,
+        "group_training_examples_by": inputs.config.data.group_columns,
+        "order_training_examples_by": inputs.config.order_column,
         "overlong": (options or GroupedOptions()).overlong,
         **inputs.extra,
     }
-    if arguments["group_training_examples_by"] is None:
+    if not arguments["group_training_examples_by"]:
         raise ParameterError(
             "the assembler grouped needs to know what makes a group; set data.group_training_examples_by to a column"
         )

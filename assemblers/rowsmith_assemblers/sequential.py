@@ -276,11 +276,11 @@ def build(context: BuildContext, options: SequentialOptions | None) -> Sequentia
     inputs = context.assembly
     if inputs is None:
         raise ParameterError("an assembler is built from context.assembly, which is None; use from_data")
-    chosen, data, series = options or SequentialOptions(), inputs.config.data, inputs.config.time_series
+    chosen, config = options or SequentialOptions(), inputs.config
     arguments = {
-        "group_training_examples_by": data.group_training_examples_by or PSEUDO_GROUP_COLUMN,
-        "order_training_examples_by": series.timestamp_column or data.order_training_examples_by,
-        "timestamp_format": series.timestamp_format,
+        "group_training_examples_by": config.data.group_columns or PSEUDO_GROUP_COLUMN,
+        "order_training_examples_by": config.order_column,
+        "timestamp_format": config.time_series.timestamp_format,
         "overlong": chosen.overlong,
         "keep_prefill": chosen.keep_prefill,
         "prefill_records": chosen.prefill_records,

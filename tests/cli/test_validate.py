@@ -60,16 +60,6 @@ def test_a_missing_component_alone_is_a_plugin_error(
     assert invoke("validate", config("backend: nope\n"), "--json").exit_code == 3
 
 
-def test_a_grouped_table_is_refused_until_it_can_be_assembled(
-    config: Callable[[str], Path], invoke: Callable[..., Result]
-) -> None:
-    from rowsmith.components import Kind
-    from rowsmith.registry import Registry
-
-    result = invoke("validate", config("data: {group_training_examples_by: customer}\n"))
-    assert result.exit_code == (0 if "grouped" in Registry().components(Kind.ASSEMBLER) else 3)
-
-
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", "seed: 1\nseed: 2\n", "model: {name: x, factory: 'a:b'}\n"])
 def test_what_is_no_configuration(text: str, config: Callable[[str], Path], invoke: Callable[..., Result]) -> None:
     result = invoke("validate", config(text))

@@ -96,6 +96,22 @@ def test_init_writes_what_validates(table: Path, invoke: Callable[..., Result], 
     assert invoke("init", table, "-o", "-").stdout == text
 
 
+@pytest.mark.parametrize(
+    ("header", "group", "order"),
+    [("customer_id,day", "customer_id", "day"), ("userID,day", "userID", "day"), ("paid,city", None, None)],
+)
+def test_init_tells_what_may_group_and_order_the_rows(
+    header: str, group: str | None, order: str | None, invoke: Callable[..., Result], tmp_path: Path
+) -> None:
+    table = tmp_path / "purchases.csv"
+    rows = [f"{row // 4},{'2024-01-' if order else 'town '}{row % 28 + 1:02d},{row % 3}.5" for row in range(80)]
+    table.write_text("\n".join([header + ",amount", *rows]) + "\n")
+    text = invoke("init", table, "-o", "-").stdout
+    assert (f"; perhaps {group}\n" in text) == (group is not None)
+    assert (f"; perhaps {order}\n" in text) == (order is not None)
+    assert ("perhaps" in text) == (group is not None)
+
+
 def test_init_of_awkward_names(invoke: Callable[..., Result], tmp_path: Path) -> None:
     table = tmp_path / "a: b #c.csv"
     table.write_text('"x\n# y: [",{z}\n1,2\n3,4\n')

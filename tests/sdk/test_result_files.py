@@ -99,7 +99,7 @@ def test_rejections_hold_cell_text_only_on_request(with_text: bool, tmp_path: Pa
 def test_demo_tables_lie_in_installed_packages() -> None:
     from rowsmith.demo_tables import DEMO_TABLES, demo_path
 
-    rows = {"randhie": 20190, "fair": 6366, "tips": 244}
+    rows = {"randhie": 20190, "fair": 6366, "tips": 244, "gapminder": 1704, "co2": 2284}
     for name, table in DEMO_TABLES.items():
         pytest.importorskip(table.package)
         assert len(read_table(demo_path(name))) == rows[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from rowsmith.config_file import dump
 from rowsmith.config_sections import COLUMN_TYPES
 from rowsmith.errors import RunDirectoryError
 from rowsmith.table.columns import distinct
+from rowsmith.table.schema import ColumnType
 
 if TYPE_CHECKING:
     from rowsmith.table import Table
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["starting_config", "write_text"]
 
 _MOST_COLUMNS = 200
+_KEY_NAME = re.compile(r"(^|[^A-Za-z])(id|ID|Id|key|Key)$|[a-z](Id|ID|Key)$")
 
 _TEXT = """\
 # {rows} rows and {columns} columns. Every setting below may be left out; these are the defaults.
@@ -27,13 +30,15 @@ data:
   source: {source}
   holdout: 0.05          # rows never trained on: a share, a number of rows, or a file
   max_holdout: 2000      # the most rows that a share may hold out
+  group_training_examples_by: null   # the column whose equal values make rows a group{group}
+  order_training_examples_by: null   # the column that orders the rows of a group{order}
   # What was found in the table:
 {profile}
   # To read a column otherwise, name it here, as in  types: {{zip: categorical}}
   # ({types})
   types: {{}}
 
-transforms: auto         # reversible steps before training: keys, constant, protect-rare, datetime, quantize
+transforms: auto         # reversible steps before training: keys, constant, protect-rare, datetime, quantize (and groups)
 
 model: scratch           # a small language model, trained on this table alone
 
@@ -76,8 +81,30 @@ def starting_config(source: str, table: Table) -> str:
         source=_scalar(source),
         profile="\n".join(lines),
         types=", ".join(COLUMN_TYPES),
+        group=_perhaps([column for column in columns if _may_group(column, table)]),
+        order=_perhaps([column for column in columns if _may_order(column)]),
         target=min(len(table), 10_000),
     )
+
+
+def _may_group(column: ColumnSchema, table: Table) -> bool:
+    """Whether a column looks like the key of something that several rows are about."""
+    if column.nullable or column.type in (ColumnType.DECIMAL, ColumnType.DATETIME, ColumnType.BOOLEAN):
+        return False
+    values, _ = distinct(table.columns, column.name)
+    return bool(_KEY_NAME.search(column.name)) and 1 < len(values) <= len(table) / 2
+
+
+def _may_order(column: ColumnSchema) -> bool:
+    if column.nullable:
+        return False
+    return column.type is ColumnType.DATETIME or (
+        column.type is ColumnType.INTEGER and column.name.lower() in ("year", "time", "timestamp", "step")
+    )
+
+
+def _perhaps(columns: list[ColumnSchema]) -> str:
+    return f"; perhaps {_name(columns[0])}" if columns else ""
 
 
 def _profile(column: ColumnSchema, table: Table, width: int) -> str:

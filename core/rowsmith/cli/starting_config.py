@@ -38,7 +38,7 @@ data:
   # ({types})
   types: {{}}
 
-transforms: auto         # reversible steps before training: keys, constant, protect-rare, datetime, quantize (and groups)
+transforms: auto         # reversible steps before training: keys, constant, protect-rare, datetime, quantize
 
 model: scratch           # a small language model, trained on this table alone
 

@@ -188,6 +188,17 @@ def test_a_number_of_groups_is_refused_where_records_stand_alone(tools):
         make(FakeEngine(lambda request: record(0, 0)), groups=3, reader=tools.processor)
 
 
+def test_a_job_tells_that_groups_were_cut_off(caplog):
+    def answer(request):
+        reason = FinishReason.LENGTH if request.request_id % 2 else FinishReason.STOP
+        return Reply(text=group_of(request.request_id, 3), finish_reason=reason)
+
+    results = make(FakeEngine(answer), groups=5).generate()
+    assert runs(results.df) == [(request, 3) for request in range(0, 10, 2)]
+    assert (results.num_length_truncated_completions, results.num_invalid_groups) == (5, 5)
+    assert "5 of 10 groups were cut off" in caplog.text
+
+
 # Data actions
 
 

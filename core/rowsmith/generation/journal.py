@@ -35,7 +35,7 @@ from rowsmith.generation.requests import CompletionBlock, Decode, FinishReason
 
 __all__ = ["GenerationJournal", "JournalEntry"]
 
-_MAGIC = b"rowsmith generation journal 1\n"
+_MAGIC = b"rowsmith generation journal 2\n"
 _HEAD = struct.Struct("<Q16s")
 _REASONS = list(FinishReason)
 
@@ -205,7 +205,7 @@ def _payload(blocks: Sequence[CompletionBlock], decode: Decode | None, facts: Ma
         "reason": pa.array(reasons, pa.int8()),
     }
     if blocks and all(block.ids is not None for block in blocks):
-        columns["ids"] = _packed([np.asarray(block.ids) for block in blocks])
+        columns["ids"] = _packed(blocks)
     if any(block.texts is not None or block.decode != decode for block in blocks):
         texts = [block.text(row).encode("utf-8", "surrogatepass") for block in blocks for row in range(len(block))]
         columns["text"] = pa.array(texts, pa.binary())
@@ -221,12 +221,27 @@ def _joined(parts: Sequence[npt.NDArray[Any]], dtype: type[np.integer[Any]]) -> 
     return np.concatenate([np.zeros(0, dtype), *(np.asarray(part, dtype) for part in parts)])
 
 
-def _packed(parts: Sequence[npt.NDArray[Any]]) -> pa.FixedSizeListArray:
-    """Ids of all rows, padded to the longest, in as few bytes as they need."""
-    width = max(1, *(part.shape[1] for part in parts))
-    ids = np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts])
+def _packed(blocks: Sequence[CompletionBlock]) -> pa.LargeListArray:
+    """Ids of all rows without padding, in as few bytes as they need."""
+    kept = [_filled(block.lengths, np.asarray(block.ids).shape[1]) for block in blocks]
+    ids = np.concatenate([np.asarray(block.ids)[mask] for block, mask in zip(blocks, kept, strict=True)])
+    offsets = np.append(0, np.cumsum(np.concatenate([mask.sum(axis=1) for mask in kept])))
     small = ids.size and ids.min() >= 0 and ids.max() <= np.iinfo(np.uint16).max
-    return pa.FixedSizeListArray.from_arrays(pa.array(ids.ravel().astype(np.uint16 if small else np.int32)), width)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(ids.astype(np.uint16 if small else np.int32)))
+
+
+def _unpacked(lists: pa.LargeListArray) -> npt.NDArray[np.int32]:
+    """Ids of all rows, padded to the longest: int32[n, t]."""
+    sizes = np.diff(lists.offsets.to_numpy())
+    mask = _filled(sizes, max(1, int(sizes.max(initial=0))))
+    ids = np.zeros(mask.shape, dtype=np.int32)
+    ids[mask] = lists.flatten().to_numpy()
+    return ids
+
+
+def _filled(lengths: npt.ArrayLike, width: int) -> npt.NDArray[np.bool_]:
+    """Which places hold a token: bool[n, width]."""
+    return np.arange(width) < np.asarray(lengths)[:, None]
 
 
 def _entry(payload: bytes, decode: Decode | None) -> JournalEntry:
@@ -237,7 +252,7 @@ def _entry(payload: bytes, decode: Decode | None) -> JournalEntry:
         request_ids=table.column("request_id").to_numpy(),
         lengths=table.column("length").to_numpy(),
         finish_reasons=[_REASONS[code] for code in table.column("reason").to_pylist()],
-        ids=None if ids is None else ids.flatten().to_numpy().astype(np.int32).reshape(len(ids), -1),
+        ids=None if ids is None else _unpacked(ids),
         texts=None if texts is None else [text.decode("utf-8", "surrogatepass") for text in texts],
         decode=None if texts is not None else decode,
     )

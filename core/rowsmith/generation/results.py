@@ -51,6 +51,7 @@ class GenerateJobResults:
         columns: The records as a spelled table, where data actions gave them as one.
         num_valid_groups: Groups of which records passed, also those beyond the target; None where records stand alone.
         num_invalid_groups: Groups that failed; None where records stand alone.
+        num_length_truncated_completions: Completions that were cut at their longest length; None when not counted.
     """
 
     df: pd.DataFrame
@@ -73,6 +74,7 @@ class GenerateJobResults:
     columns: pa.Table | None = field(default=None, kw_only=True, repr=False, eq=False)
     num_valid_groups: int | None = field(default=None, kw_only=True)
     num_invalid_groups: int | None = field(default=None, kw_only=True)
+    num_length_truncated_completions: int | None = field(default=None, kw_only=True)
 
     @classmethod
     def from_batches(
@@ -113,6 +115,7 @@ class GenerateJobResults:
             columns=join_columns(batches.batches, batches.rows, batches.num_rows_within(max_num_records)),
             num_valid_groups=batches.num_valid_groups if grouped else None,
             num_invalid_groups=batches.num_invalid_groups if grouped else None,
+            num_length_truncated_completions=batches.num_length_truncated_completions,
         )
 
 

@@ -60,7 +60,8 @@ def stop_without_records(batch: Batch, first: bool, patient: bool) -> Stop | Non
     if batch.num_valid_records or batch.cut_short or (patient and (not first or batch.fully_length_truncated)):
         return None
     if batch.fully_length_truncated:
-        reason = "every completion was cut before a record ended; raise max_new_tokens, or use fewer columns"
+        what = "its group" if batch.grouped else "a record"
+        reason = f"every completion was cut before {what} ended; raise max_new_tokens, or use fewer columns"
     else:
         reason = f"none of {batch.num_prompts} completions held a valid record; train longer, or on more records"
     return Stop(GenerationStatus.STOP_NO_RECORDS, reason)

@@ -178,6 +178,6 @@ def _keys(bundle: Bundle) -> set[str]:
     return {
         name
         for component, step in bundle.transforms.steps
-        if component.rpartition(":")[2] == "keys"
+        if component.rpartition(":")[2] in ("keys", "groups")
         for name in set(step.schema_before.names) - set(step.schema_after.names)
     }

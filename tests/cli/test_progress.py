@@ -91,3 +91,19 @@ def test_a_wide_table_shows_what_differs_most(capsys: pytest.CaptureFixture[str]
     assert "c07" in capsys.readouterr().err
     print_summary([])
     assert capsys.readouterr() == ("", "")
+
+
+def test_long_numbers_are_cut_and_names_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    digits = ("0.123456789012345", "1234567.890123456", "-1e-300")
+    side = ColumnSide(nulls=0.0, distinct=2, top="1", top_share=0.5, mean=0.5, quantiles=digits)
+    columns = [
+        ColumnSummary(name=name, type=ColumnType.DECIMAL, real=side, synthetic=side, measure="KS", distance=0.5)
+        for name in ("income per head", "a_name_that_is_longer_than_most_others_are")
+    ]
+    print_summary(columns)
+    shown = capsys.readouterr().err
+    assert "income per head" in shown
+    assert "a_name_that_is_longer_than_mo…" in shown
+    assert "0.12346 … 1.2346e+06" in shown
+    assert shown.count("0.500 ") == 3
+    assert max(map(len, shown.splitlines())) <= 140

@@ -11,7 +11,7 @@ alone; see ``measures`` and ``judges`` for what they are.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,9 @@ from attrs import frozen
 
 from benchmarks import judges, measures
 from benchmarks.measures import Kinds
-from benchmarks.reports import markdown
+from benchmarks.reports import Scores, line, markdown, mean_line
 
 MEASURES = ("shape", "trend", "pairs", "triples", "C2ST", "with relations", "TSTR AUC", "DCR share", "copies")
-
-Scores = Mapping[str, float]
 
 
 @frozen(eq=False)
@@ -95,26 +93,6 @@ def read_csv(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
 
-def line(name: str, rows: int, scores: Scores) -> list[str]:
-    """One line of the table."""
-    return [name, f"{rows:,}", *(number(scores[measure]) for measure in MEASURES)]
-
-
-def number(value: float) -> str:
-    """Four digits after the point; nothing for NaN."""
-    return "" if np.isnan(value) else f"{value:.4f}"
-
-
-def mean_line(name: str, all_scores: Sequence[Scores]) -> list[str]:
-    """A line of means."""
-    means = {measure: float(np.mean([scores[measure] for scores in all_scores])) for measure in MEASURES}
-    return [
-        f"**{name}**",
-        "",
-        *(f"**{number(means[measure])}**" if number(means[measure]) else "" for measure in MEASURES),
-    ]
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(
@@ -132,12 +110,12 @@ def main(arguments: Sequence[str]) -> None:
     """Score the tables and print one line each, and the mean of several."""
     args = parser().parse_args(arguments)
     scorer = Scorer.of(read_csv(args.train), read_csv(args.holdout), args.target, args.repeats)
-    lines = [line("real held-out rows", len(scorer.holdout), scorer.ceiling())]
+    lines = [line("real held-out rows", len(scorer.holdout), MEASURES, scorer.ceiling())]
     found = []
     for path in args.synthetic:
         table = read_csv(path)
         found.append(scorer.score(table))
-        lines.append(line(path.stem, len(table), found[-1]))
+        lines.append(line(path.stem, len(table), MEASURES, found[-1]))
     if len(found) > 1:
-        lines.append(mean_line(f"mean of {len(found)}", found))
+        lines.append(mean_line(f"mean of {len(found)}", MEASURES, found))
     print(markdown(("table", "rows", *MEASURES), lines))

@@ -1,21 +1,42 @@
-"""Markdown tables, and the machine that their figures come from."""
+"""Markdown tables, lines of scores, and the machine that their figures come from."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+
 _FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 _PACKAGES = ("rowsmith", "torch", "transformers", "pyarrow", "numpy", "pandas")
+
+
+Scores = Mapping[str, float]
 
 
 def markdown(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; bars in cells are escaped."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def line(name: str, size: int, measures: Sequence[str], scores: Scores) -> list[str]:
+    """One line of a table of scores."""
+    return [name, f"{size:,}", *(number(scores[measure]) for measure in measures)]
+
+
+def mean_line(name: str, measures: Sequence[str], all_scores: Sequence[Scores]) -> list[str]:
+    """A line of means, in bold."""
+    means = [number(float(np.mean([scores[measure] for scores in all_scores]))) for measure in measures]
+    return [f"**{name}**", "", *(f"**{mean}**" if mean else "" for mean in means)]
+
+
+def number(value: float) -> str:
+    """Four digits after the point; nothing for NaN."""
+    return "" if np.isnan(value) else f"{value:.4f}"
 
 
 def machine() -> str:

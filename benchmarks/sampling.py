@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
-from benchmarks.plain_table import configuration
 from benchmarks.reports import machine, markdown
+from benchmarks.trials import configuration
 from rowsmith import pipeline
 from rowsmith.bundle import Bundle
 from rowsmith.generation.requests import CompletionRequest, SamplingParams

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import assembly, fidelity, parsing, reports, startup, tables
+from benchmarks import assembly, fidelity, parsing, reports, sequence_measures, startup, tables
 from benchmarks.processes import measured, python
 
 from rowsmith.table import read_table
@@ -53,6 +53,28 @@ def test_fidelity(census: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert ceiling[0] == "real held-out rows"
     assert [line[0] for line in rest] == ["2", "3"]
     assert float(mean[2].strip("*")) == pytest.approx(np.mean([float(line[2]) for line in rest]), abs=1e-4)
+
+
+@pytest.fixture
+def sequences(tmp_path: Path) -> list[str]:
+    """Training and held-out groups, and the options that name them."""
+    random = np.random.default_rng(0)
+    for name, groups in {"train": range(40), "holdout": range(40, 60)}.items():
+        lines = [
+            f"u{group},{day},{random.choice(['in', 'out'])}" for group in groups for day in range(random.integers(1, 5))
+        ]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["user,day,what", *lines]) + "\n")
+    paths = ["--train", str(tmp_path / "train.csv"), "--holdout", str(tmp_path / "holdout.csv")]
+    return [*paths, "--group", "user", "--order", "day"]
+
+
+def test_sequences_that_are_there(sequences: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["sequences", *sequences, sequences[1], sequences[3]])
+    head, _, ceiling, train, holdout = lines(capsys.readouterr().out)
+    assert head[2:] == list(sequence_measures.MEASURES)
+    assert [line[0] for line in (ceiling, train, holdout)] == ["real held-out groups", "train", "holdout"]
+    assert ceiling[1:] == holdout[1:]
+    assert train[2:] == ["0.0000", "1.0000", "1.0000", "1.0000", "1.0000", "0.0000", "0.0000", ""]
 
 
 def test_null_and_the_text_na_are_not_one(tmp_path: Path) -> None:

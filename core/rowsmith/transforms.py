@@ -224,8 +224,9 @@ def default_transforms(grouped: bool = False) -> tuple[str, ...]:
     Args:
         grouped: Whether the rows belong to groups or series.
     """
+    # Rare values are replaced row by row, so what is constant in a group must be told once before.
     groups = ("groups",) if grouped else ()
-    return ("keys", "constant", "protect-rare", *groups, "datetime", "quantize")
+    return ("keys", "constant", *groups, "protect-rare", "datetime", "quantize")
 
 
 def fit_transforms(

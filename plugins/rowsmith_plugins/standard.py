@@ -10,6 +10,15 @@ from rowsmith.hookspecs import hookimpl
 _PROCESSORS = "rowsmith_plugins.processors"
 _STOPPING = "rowsmith_plugins.stopping"
 _TRANSFORMS = "rowsmith_plugins.transforms"
+_BUNDLED = (
+    ("keys", "KeysOptions", "Replaces identifiers by new ones of the same pattern"),
+    ("constant", "ConstantOptions", "Sets aside columns that hold one value and puts them back"),
+    ("groups", "GroupsOptions", "Turns the rows of a group into records that follow each other"),
+    ("protect-rare", "ProtectRareOptions", "Keeps values of few people out of the model"),
+    ("datetime", "DatetimeOptions", "Splits dates and times into calendar parts"),
+    ("quantize", "QuantizeOptions", "Turns numbers of many values into bins and draws within them"),
+    ("narrow-first", None, "Puts columns of few values first"),
+)
 
 
 @hookimpl
@@ -60,44 +69,10 @@ def rowsmith_stopping_policies() -> Iterator[Component]:
 @hookimpl
 def rowsmith_transforms() -> Iterator[Component]:
     """Reversible steps before training, in the order in which ``auto`` applies them."""
-    yield Component(
-        name="keys",
-        factory=f"{_TRANSFORMS}.keys:build",
-        options=f"{_TRANSFORMS}.options:KeysOptions",
-        summary="Replaces identifiers by new ones of the same pattern",
-    )
-    yield Component(
-        name="constant",
-        factory=f"{_TRANSFORMS}.constant:build",
-        options=f"{_TRANSFORMS}.options:ConstantOptions",
-        summary="Sets aside columns that hold one value and puts them back",
-    )
-    yield Component(
-        name="groups",
-        factory=f"{_TRANSFORMS}.groups:build",
-        options=f"{_TRANSFORMS}.options:GroupsOptions",
-        summary="Turns the rows of a group into records that follow each other",
-    )
-    yield Component(
-        name="protect-rare",
-        factory=f"{_TRANSFORMS}.protect_rare:build",
-        options=f"{_TRANSFORMS}.options:ProtectRareOptions",
-        summary="Keeps values of few people out of the model",
-    )
-    yield Component(
-        name="datetime",
-        factory=f"{_TRANSFORMS}.datetime:build",
-        options=f"{_TRANSFORMS}.options:DatetimeOptions",
-        summary="Splits dates and times into calendar parts",
-    )
-    yield Component(
-        name="quantize",
-        factory=f"{_TRANSFORMS}.quantize:build",
-        options=f"{_TRANSFORMS}.options:QuantizeOptions",
-        summary="Turns numbers of many values into bins and draws within them",
-    )
-    yield Component(
-        name="narrow-first",
-        factory=f"{_TRANSFORMS}.narrow_first:build",
-        summary="Puts columns of few values first",
-    )
+    for name, options, summary in _BUNDLED:
+        yield Component(
+            name=name,
+            factory=f"{_TRANSFORMS}.{name.replace('-', '_')}:build",
+            options=options and f"{_TRANSFORMS}.options:{options}",
+            summary=summary,
+        )

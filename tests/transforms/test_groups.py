@@ -1,5 +1,6 @@
 """Groups of rows as records that follow each other."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from rowsmith.config_sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import DataError, ParameterError
 from rowsmith.table.schema import ColumnSchema, TimingRole
-from rowsmith.transforms import Scope
+from rowsmith.transforms import Scope, default_transforms, fit_transforms
 from rowsmith_plugins.transforms import constant, datetime, keys, protect_rare, quantize
 from rowsmith_plugins.transforms.groups import FittedGroups, GroupsTransform, build
+from rowsmith_plugins.transforms.options import GroupsOptions
 
 from .tables import T, check_state, column, context, draws, schema, seeds, table, texts
 
@@ -182,6 +184,47 @@ def test_other_transforms_leave_what_groups_and_orders_rows_alone(module: Any) -
     after = other.fit(applied, fitted.schema_after)
     assert {name: texts(after.apply(applied))[name] for name in timed} == {name: texts(applied)[name] for name in timed}
     assert all(after.schema_after[name] == fitted.schema_after[name] for name in timed)
+
+
+def test_columns_that_only_tell_groups_apart_are_made_anew() -> None:
+    rows = [(group, visit) for group in range(40) for visit in range(3)]
+    columns = {
+        "id": [str(group) for group, _ in rows],
+        "card": [None if group == 3 else f"C-{group * 7919 % 1000:03d}" for group, _ in rows],
+        "visit": [str(visit) for _, visit in rows],
+        "ward": ["north" if group % 2 else "south" for group, _ in rows],
+    }
+    kinds = (column("id", T.INTEGER), column("card", T.TEXT, nullable=True), column("visit"), column("ward"))
+    fitted = fit(columns, *kinds)
+    assert fitted.schema_after.names == ("~step", "ward", "visit")
+    back = inverted(fitted, texts(fitted.apply(table(columns))))
+    cards = {card for card in back["card"] if card}
+    assert not cards & set(columns["card"])
+    assert all(re.fullmatch("C-[0-9]{3}", card) for card in cards)
+    assert len(set(zip(back["id"], back["card"], strict=True))) == 40
+    kept = GroupsTransform(("id",), None, GroupsOptions(exclude=("card",))).fit(table(columns), schema(*kinds))
+    assert kept.schema_after.names == ("~step", "card", "ward", "visit")
+
+
+def test_rare_values_told_once_stay_the_same_in_their_group() -> None:
+    """Rare values are replaced row by row, so the default order of transforms matters."""
+    rows = [(group, visit) for group in range(60) for visit in range(3)]
+    columns = {
+        "id": [str(group) for group, _ in rows],
+        "town": [f"town {group}" if group < 10 else "city" if group % 3 else "village" for group, _ in rows],
+        "visit": [str(visit % 2) for _, visit in rows],
+    }
+    found, data = (
+        schema(column("id", T.INTEGER), column("town"), column("visit")),
+        DataConfig(group_training_examples_by="id"),
+    )
+    made = {"groups": build, "protect-rare": protect_rare.build, "keys": keys.build, "constant": constant.build}
+    made |= {"datetime": datetime.build, "quantize": quantize.build}
+    steps = [(name, made[name](context(data=data), None)) for name in default_transforms(grouped=True)]
+    fitted, applied = fit_transforms(table(columns), found, steps)
+    assert set(texts(applied)["town"]) == {None, "city", "village"}
+    back = texts(fitted.invert(applied, draws(len(rows)), {}))
+    assert all(len(set(back["town"][at : at + 3])) == 1 for at in range(0, len(rows), 3))
 
 
 # --- properties

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.draws import Draws
 from rowsmith.errors import ParameterError
-from rowsmith.table.columns import from_codes
+from rowsmith.table.columns import from_codes, take_rows
 from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith_plugins.transforms.counting import count_values
 from rowsmith_plugins.transforms.group_bounds import Bounds
 from rowsmith_plugins.transforms.key_makers import KeyMaker, fit_maker, maker_from_state
+from rowsmith_plugins.transforms.keys import KeysTransform
+from rowsmith_plugins.transforms.options import KeysOptions
 
-__all__ = ["GroupKey", "fit_keys", "key_from_state"]
+__all__ = ["GroupKey", "fit_name", "fit_others", "key_from_state"]
 
 _KEYED = (ColumnType.INTEGER, ColumnType.TEXT, ColumnType.CATEGORICAL)
 
@@ -27,56 +30,67 @@ class GroupKey:
 
     Attributes:
         name: The column.
+        nulls: The share of groups without a value.
         maker: Makes the values.
     """
 
     name: str
+    nulls: float
     maker: KeyMaker
 
     def make(self, bounds: Bounds, draws: Draws, carry: dict[str, Any]) -> pa.DictionaryArray:
         """A new value for each group, by the draws of its first record, in every row of it."""
-        return from_codes(self.maker.make(draws.take(bounds.starts), carry, self.name), bounds.groups)
+        by_group = draws.take(bounds.starts)
+        missing = by_group.uniform(f"groups.{self.name}.null") < self.nulls
+        values = self.maker.make(by_group.take(~missing), carry, self.name)
+        return from_codes(values, np.where(missing, -1, np.cumsum(~missing) - 1)[bounds.groups])
 
     def state(self) -> dict[str, Any]:
         """The key as JSON values."""
-        return {"name": self.name, "maker": self.maker.state()}
+        return {"name": self.name, "nulls": self.nulls, "maker": self.maker.state()}
 
 
 def key_from_state(state: Mapping[str, Any]) -> GroupKey:
     """The key that ``state()`` described."""
-    return GroupKey(state["name"], maker_from_state(state["maker"]))
+    return GroupKey(state["name"], float(state["nulls"]), maker_from_state(state["maker"]))
 
 
-def fit_keys(
-    columns: pa.Table,
-    schema: TableSchema,
-    bounds: Bounds,
-    named: tuple[Sequence[str], Sequence[str]],
-    k: int,
-    seed: int,
-) -> tuple[GroupKey, ...]:
-    """Learn how groups are named.
+def fit_name(columns: pa.Table, schema: TableSchema, groups: Sequence[str], k: int, seed: int) -> Iterator[GroupKey]:
+    """Learn how groups are named: the one column of names with the most values is made anew.
 
     Args:
         columns: A spelled table.
         schema: Its schema.
-        bounds: Its groups.
-        named: The columns that name the groups, of which one gets new values; and all that are told once.
+        groups: The columns that name the groups; perhaps none.
         k: What fewer names have is not repeated.
         seed: What the hashes of names are salted with.
 
     Raises:
         ParameterError: No column that names the groups can get new values.
     """
-    groups, _ = named
-    if not groups:
-        return ()
     counted = {name: count_values(columns, name) for name in groups if schema[name].type in _KEYED}
-    if not counted:
+    if groups and not counted:
         first = schema[groups[0]]
         raise ParameterError(
             f"column {first.name!r} cannot name groups: it holds {first.type.value} values, and new names can only be "
             "made for integers and text; give the column the type text under `data.types`"
         )
-    name = max(counted, key=lambda each: len(counted[each].values))
-    return (GroupKey(name, fit_maker(schema[name], counted[name].values, k, seed)),)
+    for name in sorted(counted, key=lambda each: -len(counted[each].values))[:1]:
+        yield GroupKey(name, 0.0, fit_maker(schema[name], counted[name].values, k, seed))
+
+
+def fit_others(
+    columns: pa.Table, schema: TableSchema, bounds: Bounds, options: KeysOptions, seed: int
+) -> Iterator[GroupKey]:
+    """Find columns that only tell groups apart, as ``keys`` finds those that only tell rows apart.
+
+    Args:
+        columns: A spelled table of columns that are the same in all rows of each group.
+        schema: Its schema.
+        bounds: The groups.
+        options: Which columns are keys.
+        seed: What the hashes of keys are salted with.
+    """
+    if schema.columns:
+        found = KeysTransform(options, seed).fit(take_rows(columns, bounds.starts), schema)
+        yield from (GroupKey(key.name, key.nulls, key.maker) for key in found.keys)

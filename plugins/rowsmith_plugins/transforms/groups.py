@@ -13,7 +13,8 @@ It takes tables in which the rows of a group stand together, in their order. Wha
 Back: a null step begins a group. Its landmark says where it begins; every later record stands a step after the one
 before it, whatever landmark it names, so the order is always right. Columns told once are repeated, and each group
 gets a new name: numbers count on, others follow the pattern of the training names. Where several columns name the
-groups, the one with the most values gets new names, and the others are told once.
+groups, the one with the most values gets new names, and the others are told once. Columns that only tell groups apart,
+as those that ``keys`` finds tell rows apart, are left out and made anew, too.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema, Timing,
 from rowsmith.transforms import FittedTransform, Scope, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.group_bounds import Bounds, bounds_of_columns, bounds_of_firsts
 from rowsmith_plugins.transforms.group_constants import GroupConstant, constant_names, fit_constant
-from rowsmith_plugins.transforms.group_keys import GroupKey, fit_keys, key_from_state
+from rowsmith_plugins.transforms.group_keys import GroupKey, fit_name, fit_others, key_from_state
 from rowsmith_plugins.transforms.group_order import GroupOrder, fit_order
 from rowsmith_plugins.transforms.layout import arrange, unique_name
-from rowsmith_plugins.transforms.options import GroupsOptions
+from rowsmith_plugins.transforms.options import GroupsOptions, KeysOptions
 
 __all__ = ["FittedGroups", "GroupsTransform", "build"]
 
@@ -160,7 +161,7 @@ class GroupsTransform(Transform):
         step = unique_name("~step" if self.order is None else f"{self.order}~step", taken)
         order = None if self.order is None else fit_order(columns, schema[self.order], bounds, taken, self.options.k)
         told = [*self._told(columns, schema, bounds)]
-        keys = fit_keys(columns, schema, bounds, (self.groups, told), self.options.k, self.seed)
+        keys = tuple(self._keys(columns, schema, bounds, told))
         gone = {key.name for key in keys}
         constants = (fit_constant(columns, schema[name], bounds, self.options.k) for name in told if name not in gone)
         return FittedGroups(schema, self.groups, step, order, keys, tuple(constants))
@@ -175,6 +176,14 @@ class GroupsTransform(Transform):
             tuple(key_from_state(each) for each in state["keys"]),
             cattrs.structure(state["constants"], tuple[GroupConstant, ...]),
         )
+
+    def _keys(self, columns: pa.Table, schema: TableSchema, bounds: Bounds, told: list[str]) -> Iterator[GroupKey]:
+        """The column that names the groups, and others that only tell them apart."""
+        yield from fit_name(columns, schema, self.groups, self.options.k, self.seed)
+        others = [name for name in told if name not in self.groups]
+        options = KeysOptions(k=self.options.k, exclude=self.options.exclude)
+        chosen = TableSchema(columns=tuple(schema[name] for name in others))
+        yield from fit_others(columns.select(others), chosen, bounds, options, self.seed)
 
     def _told(self, columns: pa.Table, schema: TableSchema, bounds: Bounds) -> Iterator[str]:
         """The columns that are told once, those that name the groups among them, in the table's order."""

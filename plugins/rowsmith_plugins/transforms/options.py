@@ -93,9 +93,12 @@ class GroupsOptions:
     Attributes:
         k: A step or a place is a label of its own when at least so many groups have it (or so many rows, in tables
             of fewer groups).
+        exclude: Columns that are not made anew for each group, though they tell groups apart; those that name the
+            groups are, all the same.
     """
 
     k: int = field(default=5, validator=_at_least(1))
+    exclude: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)

@@ -111,7 +111,9 @@ def fit_places(ticks: Ints, groups: Ints, first: Mask, axis: OrderAxis, k: int) 
     landmarks = places[exact]
     if not _covers(exact, counts, begun):
         means = _block_means(places[~exact], counts[~exact], begun[~exact], k)
-        landmarks = np.unique(np.append(landmarks, means))
+        # The last landmark is how far groups may go.
+        last = places[kth_extremes(np.arange(len(places)), counts, k)[1]]
+        landmarks = np.unique(np.concatenate([landmarks, means, [last]]))
     is_value = np.isin(landmarks, places[exact])
     texts = axis.spell(landmarks * grid + origin)
     low, _ = _cells(landmarks)

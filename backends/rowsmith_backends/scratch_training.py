@@ -98,7 +98,8 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     )
     # A training that is taken up goes on as it had begun.
     begun = bool(state.curves) or state.course() is None
-    if prepared.cross_validated and validation is None and begun and _has_time(setting, train, job, step_seconds):
+    several = prepared.cross_validated and len(train) > 1
+    if several and validation is None and begun and _has_time(setting, train, job, step_seconds):
         setting = setting.following(SMALL_TABLE)
         course = state.course() or _cross_validated(setting, train, job)
     else:

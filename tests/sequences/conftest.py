@@ -1,0 +1,61 @@
+"""The bundled plugins, also in a checkout that is not installed; a table of purchases; a tiny model."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+GROUP = "rowsmith.plugins"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    plugins = project["entry-points"][GROUP]
+    if {point.name for point in importlib.metadata.entry_points(group=GROUP)} >= set(plugins):
+        yield
+        return
+    folder = tmp_path_factory.mktemp("installed")
+    info = folder / "rowsmith-0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rowsmith\nVersion: 0\n")
+    lines = "\n".join(f"{name} = {module}" for name, module in plugins.items())
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{lines}\n")
+    sys.path.append(str(folder))
+    yield
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="session")
+def purchases() -> pd.DataFrame:
+    """Purchases of customers on days, a few of them on the same day, in no order."""
+    chance = np.random.default_rng(3)
+    sizes = chance.integers(1, 6, 40)
+    customers, rows = np.repeat(np.arange(40), sizes), int(sizes.sum())
+    frame = pd.DataFrame(
+        {
+            "customer": pd.Series([f"C{number:03d}" for number in customers]).astype("string"),
+            "shop": pd.Categorical(np.repeat(chance.choice(["Ulm", "Rome"], 40), sizes)),
+            "day": pd.Timestamp("2023-11-01") + pd.to_timedelta(chance.integers(0, 200, rows), unit="D"),
+            "amount": np.round(chance.normal(30, 9, rows), 2),
+            "items": pd.array(np.where(chance.random(rows) < 0.2, None, chance.integers(1, 5, rows)), dtype="Int64"),
+        }
+    )
+    return frame.sample(frac=1, random_state=0)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """Settings that train a model in no time."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    options = {"width": 32, "layers": 1, "dtype": "float32"}
+    return {"training": {"max_steps": 5}, "model": {"name": "scratch", "options": options}}

@@ -3,7 +3,7 @@
 A process of its own: it forks a child for each attempt, so that being killed is real, and imports no
 model library, so that this is cheap. Prints what it found as JSON.
 
-    python generation_points.py FOLDER
+    python generation_points.py FOLDER [groups]
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 
 from rowsmith.bundle import Bundle, save_bundle
-from rowsmith.components import ComponentRef, Kind
+from rowsmith.components import Kind
 from rowsmith.config import load_config
 from rowsmith.errors import RowsmithError
 from rowsmith.generation import CompletionBlock, CompletionRequest, Engine, EngineBackend, FinishReason, SamplingParams
+from rowsmith.generation.processors import processor_for
 from rowsmith.jobs import generate_job
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.modelling import TrainingReport
@@ -33,6 +34,7 @@ from rowsmith.pipeline import Run
 from rowsmith.plan import Plan
 from rowsmith.registry import Registry
 from rowsmith.run_directory import RunDirectory
+from rowsmith.sequences import arrange
 from rowsmith.table import read_table
 from rowsmith.transforms import default_transforms, fit_transforms
 from rowsmith.vocabulary import Vocabulary, model_schema_of
@@ -64,10 +66,11 @@ class KeyedEngine(Engine):
         """Random records of the vocabulary, in blocks of five."""
         for start in range(0, len(requests), 5):
             some = requests[start : start + 5]
-            rows = [self._row(random.Random(request.request_id)) for request in some]
+            row = self._row if self.vocabulary.schema.step is None else self._group
+            rows = [row(random.Random(request.request_id)) for request in some]
             yield CompletionBlock(
                 request_ids=np.array([request.request_id for request in some]),
-                ids=np.array(rows, dtype=np.int32),
+                ids=np.array([ids + [0] * (max(map(len, rows)) - len(ids)) for ids in rows], dtype=np.int32),
                 lengths=np.array([len(row) for row in rows], dtype=np.int32),
                 finish_reasons=[FinishReason.STOP] * len(rows),
                 decode=self.vocabulary.decode,
@@ -79,6 +82,19 @@ class KeyedEngine(Engine):
             ids[0] = ids[-1]
         return [*ids, self.vocabulary.eos_id]
 
+    def _group(self, chance: random.Random) -> list[int]:
+        step, *others = self.vocabulary.fields
+        first = step.start + step.values.index(None)
+        steps = [first, *(chance.choice([i for i in range(step.start, step.stop) if i != first]) for _ in range(4))]
+        ids = [
+            token
+            for step_id in steps[: chance.randint(1, 5)]
+            for token in (step_id, *(chance.randrange(item.start, item.stop) for item in others))
+        ]
+        if chance.random() < 0.2:
+            ids[0] = steps[1]
+        return [*ids, self.vocabulary.eos_id]
+
 
 def build(context: Any, options: Any) -> EngineBackend:
     """The backend, as the configuration below names it."""
@@ -86,7 +102,7 @@ def build(context: Any, options: Any) -> EngineBackend:
         context.config,
         context.metadata,
         engine=KeyedEngine(context.bundle.vocabulary),
-        processor=context.resolve(Kind.PROCESSOR, ComponentRef(name="tabular")),
+        processor=context.resolve(Kind.PROCESSOR, processor_for(context.config, context.bundle.model_schema)),
         prompt_ids=[1],
         columns=context.bundle.table_schema.names,
         seeds=context.seeds,
@@ -94,22 +110,42 @@ def build(context: Any, options: Any) -> EngineBackend:
     )
 
 
-def make_model(folder: Path) -> None:
-    """A run directory with everything but weights."""
+def people() -> Iterator[str]:
+    """Lines of a plain table."""
     chance = random.Random(1)
-    lines = [f"{i},{chance.randrange(20, 60)},{chance.choice(['Rome', 'Ulm'])}" for i in range(1000, 1300)]
+    yield "id,age,city"
+    for i in range(1000, 1300):
+        yield f"{i},{chance.randrange(20, 60)},{chance.choice(['Rome', 'Ulm'])}"
+
+
+def visits() -> Iterator[str]:
+    """Lines of a table of groups."""
+    chance = random.Random(1)
+    yield "who,year,city,home"
+    for i in range(100):
+        home, first = chance.choice(["Rome", "Ulm"]), chance.randrange(1990, 2000)
+        for place in range(chance.randint(1, 6)):
+            yield f"p{i:03},{first + place * chance.randint(0, 2)},{chance.choice(['Rome', 'Ulm'])},{home}"
+
+
+def make_model(folder: Path, grouped: bool) -> None:
+    """A run directory with everything but weights."""
     folder.mkdir()
     source = folder.parent / "people.csv"
-    source.write_text("id,age,city\n" + "\n".join(lines) + "\n")
+    source.write_text("\n".join(visits() if grouped else people()) + "\n")
+    by = ["data.group_training_examples_by=who", "data.order_training_examples_by=year"]
     config = load_config(
         None,
-        [f"data.source={source}", f"generation.num_records={ROWS}"],
+        [
+            f"data.source={source}",
+            *([*by, f"generation.num_groups={ROWS}"] if grouped else [f"generation.num_records={ROWS}"]),
+        ],
         {"backend": {"factory": "generation_points:build"}},
     )
     run = Run(config=config, registry=Registry(), directory=RunDirectory(folder))
-    table = read_table(source)
+    table = arrange(read_table(source), config).table if grouped else read_table(source)
     context = run.context().evolve(table_schema=table.schema)
-    transforms = [(name, context.resolve(Kind.TRANSFORM, name)) for name in default_transforms()]
+    transforms = [(name, context.resolve(Kind.TRANSFORM, name)) for name in default_transforms(grouped)]
     fitted, columns = fit_transforms(table.columns, table.schema, transforms)  # type: ignore[arg-type]
     schema = model_schema_of(columns, fitted.schema_after)
     model = run.directory.folder("bundle") / "model"
@@ -215,9 +251,9 @@ def attempt(folder: Path, expected: dict[str, Any], at: int, fault: str) -> list
     return problems
 
 
-def main(root: Path) -> None:
+def main(root: Path, grouped: bool) -> None:
     """Try every call with every fault."""
-    make_model(root / "model")
+    make_model(root / "model", grouped)
     shutil.copytree(root / "model", root / "whole")
     status, told = child(root / "whole", resume=False, prepare=lambda: inject(lambda: None, 0, root / "count"))
     assert status == 0, told
@@ -230,10 +266,11 @@ def main(root: Path) -> None:
             found = attempt(folder, expected, at, fault)
             if found:
                 problems[folder.name] = found
-    print(json.dumps({"calls": count, "rows": expected["rows"].count("\n") - 1, "problems": problems}))
+    made = {line.split(",")[0] for line in expected["rows"].splitlines()[1:]}
+    print(json.dumps({"calls": count, "made": len(made), "problems": problems}))
 
 
 if __name__ == "__main__":
     # The configuration names this module, whatever it was started as.
     sys.modules["generation_points"] = sys.modules["__main__"]
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), "groups" in sys.argv)

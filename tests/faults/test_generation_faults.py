@@ -233,10 +233,13 @@ def test_a_journal_is_private(tmp_path: Path) -> None:
 # F3, F4, F6: broken off at any call that reaches the disk, result files included
 
 
-def test_a_run_broken_off_at_any_call_that_reaches_the_disk_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["records", pytest.param("groups", marks=pytest.mark.slow)])
+def test_a_run_broken_off_at_any_call_that_reaches_the_disk_ends_as_if_it_had_not_been(
+    kind: str, tmp_path: Path
+) -> None:
     script = Path(__file__).with_name("generation_points.py")
     done = subprocess.run(
-        [sys.executable, script, tmp_path],
+        [sys.executable, script, tmp_path, kind],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -247,7 +250,7 @@ def test_a_run_broken_off_at_any_call_that_reaches_the_disk_ends_as_if_it_had_no
     found = json.loads(done.stdout)
     assert found["problems"] == {}
     assert found["calls"] > 15
-    assert found["rows"] == 60
+    assert found["made"] == 60
 
 
 # F5: interrupted

@@ -9,11 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rowsmith_backends.series_state import GroupProcessingResult, GroupState, ProgressSnapshot
+    from rowsmith_backends.timeseries_backend import TimeseriesBackend
     from rowsmith_backends.transformers_backend import TransformersBackend
 
-__all__ = ["TransformersBackend"]
+__all__ = ["GroupProcessingResult", "GroupState", "ProgressSnapshot", "TimeseriesBackend", "TransformersBackend"]
 
-_WHERE = {"TransformersBackend": "rowsmith_backends.transformers_backend"}
+_WHERE = {
+    "GroupProcessingResult": "rowsmith_backends.series_state",
+    "GroupState": "rowsmith_backends.series_state",
+    "ProgressSnapshot": "rowsmith_backends.series_state",
+    "TimeseriesBackend": "rowsmith_backends.timeseries_backend",
+    "TransformersBackend": "rowsmith_backends.transformers_backend",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from attrs import field, frozen, validators
 
+from rowsmith.components import ComponentRef
 from rowsmith.config_sections import between
 
-__all__ = ["ScratchOptions", "TransformersOptions"]
+__all__ = ["ScratchOptions", "TimeseriesOptions", "TransformersOptions"]
 
 # Far beyond any use: a slip of the keyboard is told before the memory is gone.
 _most = between(1, 1_000_000)
@@ -74,3 +75,21 @@ class TransformersOptions:
     batch_size: int = field(default=2_048, validator=_most)
     dtype: str = field(default="auto", validator=validators.in_(("auto", "float32", "bfloat16")))
     device: str = field(default="auto", validator=validators.matches_re(r"[a-z]+(:[0-9]{1,3})?"))
+
+
+@frozen(kw_only=True)
+class TimeseriesOptions:
+    """Options of the backend ``timeseries``.
+
+    Attributes:
+        engine: The backend whose engine writes the records, by name, or by name and options.
+        samples_per_prompt: Completions of each prompt, one of which is kept. By default 1 where the engine can
+            only write valid records, and 5 elsewhere.
+        max_prompts_per_batch: The most completions of one call to the engine.
+        prefill_context_size: The most records that a prompt holds; by default as many as fit the model's context.
+    """
+
+    engine: ComponentRef = field(factory=lambda: ComponentRef(name="transformers"))
+    samples_per_prompt: int | None = field(default=None, validator=between(1, 256))
+    max_prompts_per_batch: int = field(default=100, validator=_most)
+    prefill_context_size: int | None = field(default=None, validator=_most)

@@ -29,6 +29,7 @@ from rowsmith.model_metadata import ModelMetadata
 from rowsmith.modelling import TrainingReport
 from rowsmith.run_directory import RunDirectory, flush_tree
 from rowsmith.table.schema import ModelSchema, TableSchema
+from rowsmith.timeseries.plan import SeriesPlan
 from rowsmith.transforms import FittedTransforms, Transform
 from rowsmith.vocabulary import Vocabulary
 
@@ -59,6 +60,7 @@ class Bundle:
         vocabulary: The tokens of a columnar tokenizer; None for others.
         report: What training did.
         train_rows: The rows that the model was trained on.
+        series: The clock and the extents of time series; None for tables of other kinds.
     """
 
     directory: Path
@@ -69,6 +71,7 @@ class Bundle:
     vocabulary: Vocabulary | None
     report: TrainingReport
     train_rows: int
+    series: SeriesPlan | None = None
 
     @property
     def model_directory(self) -> Path:
@@ -83,6 +86,8 @@ class Bundle:
                 lines.append(f"{column.name}: {len(column.values)} values")
         if self.vocabulary is not None and self.vocabulary.pieces:
             lines.append(f"{len(self.vocabulary.pieces) - 256} learned pieces of text")
+        if self.series is not None:
+            lines.extend(self.series.inventory())
         return [*lines, f"model weights: {self.report.parameters:,} parameters"]
 
 
@@ -101,6 +106,7 @@ def save_bundle(bundle: Bundle) -> None:
         "vocabulary": None if bundle.vocabulary is None else bundle.vocabulary.state(),
         "report": asdict(bundle.report),
         "train_rows": bundle.train_rows,
+        "series": None if bundle.series is None else bundle.series.state(),
         "files": hashes(bundle.model_directory),
     }
     with explained("write", bundle.model_directory):
@@ -147,7 +153,7 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
 
 def _restored(directory: Path, state: dict[str, Any], context: BuildContext) -> Bundle:
     model_schema = _converter.structure(state["model_schema"], ModelSchema)
-    vocabulary = state["vocabulary"]
+    vocabulary, series = state["vocabulary"], state.get("series")
     return Bundle(
         directory=directory,
         table_schema=_converter.structure(state["table_schema"], TableSchema),
@@ -157,6 +163,7 @@ def _restored(directory: Path, state: dict[str, Any], context: BuildContext) -> 
         vocabulary=None if vocabulary is None else Vocabulary.restore(model_schema, vocabulary),
         report=_converter.structure(state["report"], TrainingReport),
         train_rows=state["train_rows"],
+        series=None if series is None else SeriesPlan.restore(series),
     )
 
 

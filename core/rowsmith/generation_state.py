@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["clear_journals", "journal_of", "journals"]
 
 _PREFIX, _SUFFIX = "generation-", ".journal"
-_SECTIONS = ("backend", "processor", "stopping", "generation", "seed")
+_SECTIONS = ("time_series", "backend", "processor", "stopping", "generation", "seed")
 
 
 def journal_of(run: Run, bundle: Bundle) -> GenerationJournal:

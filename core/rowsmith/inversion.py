@@ -38,6 +38,10 @@ class InverseTransforms(ColumnActions):
         self._dialect = RecordDialect(bundle.model_schema)
         self._carry: dict[str, Any] = {}
 
+    def anew(self) -> InverseTransforms:
+        """The same, without what it remembers of earlier batches."""
+        return InverseTransforms(self._bundle, self._seed)
+
     def __call__(self, rows: pd.DataFrame, accepted: Accepted) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Give the rows of the user's table.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples
 from rowsmith.bundle import FACTORY_PREFIX, MODEL_FOLDER, Bundle, load_bundle, save_bundle
@@ -43,9 +43,12 @@ if TYPE_CHECKING:
     from rowsmith.run_directory import RunDirectory
     from rowsmith.table import Table
 
-__all__ = ["BUNDLE_FOLDER", "Run", "generate", "train"]
+__all__ = ["BUNDLE_FOLDER", "Run", "backend_for", "generate", "train"]
 
 BUNDLE_FOLDER = "bundle"
+TIMESERIES = "timeseries"
+"""The backend that writes time series with the engine of another one."""
+
 MAX_VALIDATION_ROWS = 1_000
 
 T = TypeVar("T")
@@ -134,11 +137,12 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     """
     table = read(run) if data is None else data
     part = training_part(table, run.config, run.seeds)
+    run, schema = evolve(run, config=part.config), part.table.schema
     for note in part.notes:
         run.reporter.note(note)
-    context = run.context().evolve(table_schema=table.schema)
+    context = run.context().evolve(table_schema=schema)
     with run.stage("transforming") as detail:
-        fitted, columns = fit_transforms(part.table.columns, table.schema, _transforms(run.config, context))
+        fitted, columns = fit_transforms(part.table.columns, schema, _transforms(run.config, context))
         detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
     model = _built(context, Kind.MODEL, run.config.model, TableModel)  # type: ignore[type-abstract]
     with run.stage("tokenizing") as detail:
@@ -162,6 +166,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         vocabulary=prepared.vocabulary,
         report=report,
         train_rows=len(part.table),
+        series=part.series,
     )
     save_bundle(bundle)
     checkpoints.clear()
@@ -192,7 +197,7 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
         bundle=model,
         on_batch=_batch_listener(run),
     )
-    backend = _built(context, Kind.BACKEND, run.config.backend, GeneratorBackend)  # type: ignore[type-abstract]
+    backend = _built(context, Kind.BACKEND, backend_for(run.config), GeneratorBackend)  # type: ignore[type-abstract]
     if isinstance(backend, EngineBackend):
         backend.journal, backend.stop = journal, run.stop
     try:
@@ -205,6 +210,14 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
     finally:
         backend.teardown()
     return results
+
+
+def backend_for(config: RunConfig) -> ComponentRef:
+    """The backend that generates: of time series, ``timeseries`` around the engine of the chosen one."""
+    chosen = config.backend
+    if not config.time_series.is_timeseries or (chosen.name or "").rpartition(":")[2] == TIMESERIES:
+        return chosen
+    return ComponentRef(name=TIMESERIES, options={"engine": chosen})
 
 
 def _batch_listener(run: Run) -> Callable[[BatchFinished], None]:

@@ -15,6 +15,7 @@ from rowsmith.errors import DataError
 from rowsmith.seeds import Seeds
 from rowsmith.sequences import arrange, group_bounds
 from rowsmith.table.table import Table
+from rowsmith.timeseries import SeriesPlan, prepare_series
 
 __all__ = ["MIN_TRAIN_ROWS", "TrainingPart", "split_holdout", "split_holdout_groups", "training_part"]
 
@@ -33,15 +34,19 @@ class TrainingPart:
         table: The rows to train on; of grouped tables, group by group and in order.
         groups: The number of each row's group, from 0; int64 ``[rows]``, or None for plain tables.
         notes: What the user should know, a line each.
+        config: The configuration, with the time column named where one was made.
+        series: The clock and the extents of time series; None for other tables.
     """
 
     table: Table
     groups: Ints | None
     notes: tuple[str, ...]
+    config: RunConfig
+    series: SeriesPlan | None = None
 
 
 def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart:
-    """Arrange a table and take out what is held out.
+    """Arrange a table and take out what is held out; of time series, find out the clock first.
 
     Args:
         table: The table as it was read.
@@ -54,13 +59,18 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     """
     if not config.grouped:
         kept, held = split_holdout(len(table), config.data, seeds)
-        return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data))
+        return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data), config)
+    prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
+    if prepared is not None:
+        table, config = prepared.table, prepared.config
     arranged = arrange(table, config)
     kept, held = split_holdout_groups(arranged.groups, config.data, seeds)
     part, groups = arranged.take(kept), arranged.num_groups
     told = f"the table has {groups:,} group{'s' if groups != 1 else ''}"
     where = f" in {groups - part.num_groups:,} whole groups" if groups > 1 else ", the end of the series,"
-    return TrainingPart(part.table, part.groups, (told, *_notes(len(held), where, config.data)))
+    plan = None if prepared is None else prepared.plan(part.table, part.groups)
+    notes = (told, *_notes(len(held), where, config.data), *(prepared.notes(plan) if prepared and plan else ()))
+    return TrainingPart(part.table, part.groups, notes, config, plan)
 
 
 def _notes(held: int, where: str, data: DataConfig) -> tuple[str, ...]:

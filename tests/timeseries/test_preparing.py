@@ -19,7 +19,8 @@ DAY = 86_400 * TICKS
 
 
 def settings(group=None, **time_series):
-    values = {"time_series": {"is_timeseries": True, **time_series}}
+    named = {} if "timestamp_interval_seconds" in time_series else {"timestamp_column": "t"}
+    values = {"time_series": {"is_timeseries": True, **named, **time_series}}
     return load_config(values={**values, "data": {"group_training_examples_by": group}})
 
 
@@ -123,7 +124,7 @@ def test_text_that_is_no_time_is_told():
         prepare_series(from_frame(frame), settings(timestamp_column="t"))
 
 
-@pytest.mark.parametrize(("interval", "expected"), [(None, ["0", "1", "0", "2"]), (60, ["0", "60", "0", "120"])])
+@pytest.mark.parametrize(("interval", "expected"), [(1, ["0", "1", "0", "2"]), (60, ["0", "60", "0", "120"])])
 def test_without_a_time_column_rows_are_numbered_within_their_group(interval, expected):
     frame = pd.DataFrame({"k": ["a", "a", "b", "a"], "v": [1, 2, 3, 4]})
     prepared = prepare_series(from_frame(frame), settings("k", timestamp_interval_seconds=interval))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rowsmith.model_metadata import ModelMetadata
     from rowsmith.run_directory import Workdir
 
-__all__ = ["SAMPLING_STAGE", "EngineBackend"]
+__all__ = ["SAMPLING_STAGE", "EngineBackend", "failure_of"]
 
 SAMPLING_STAGE = "generation.sampling"
 """Stage whose seed the draws of an engine get."""
@@ -195,7 +195,7 @@ class EngineBackend(GeneratorBackend):
         most = batches.target_num_records
         self.gen_results = GenerateJobResults.from_batches(batches, most, self._columns, self.elapsed_time)
         if failure is not None:
-            raise _failure(failure, self.gen_results) from failure
+            raise failure_of(failure, self.gen_results) from failure
         return self.gen_results
 
     def cancel(self) -> None:
@@ -266,7 +266,8 @@ def _reader(processor: Processor, engine: Engine) -> ColumnReader | None:
     return reader
 
 
-def _failure(error: Exception, results: GenerateJobResults) -> GenerationFailure:
+def failure_of(error: Exception, results: GenerateJobResults) -> GenerationFailure:
+    """The error of a job that failed midway, with what it made before."""
     kind = "" if isinstance(error, RowsmithError) else f"{type(error).__name__}: "
     rows = len(results.df)
     where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 import pandas as pd
@@ -52,6 +53,8 @@ class GenerateJobResults:
         num_valid_groups: Groups of which records passed, also those beyond the target; None where records stand alone.
         num_invalid_groups: Groups that failed; None where records stand alone.
         num_length_truncated_completions: Completions that were cut at their longest length; None when not counted.
+        failed_groups: Why each time series that was given up failed, by its name; it has no row in ``df``.
+        all_groups_succeeded: Whether every time series reached its stop; None where there are none.
     """
 
     df: pd.DataFrame
@@ -75,6 +78,8 @@ class GenerateJobResults:
     num_valid_groups: int | None = field(default=None, kw_only=True)
     num_invalid_groups: int | None = field(default=None, kw_only=True)
     num_length_truncated_completions: int | None = field(default=None, kw_only=True)
+    failed_groups: Mapping[str, str] = field(factory=dict, kw_only=True)
+    all_groups_succeeded: bool | None = field(default=None, kw_only=True)
 
     @classmethod
     def from_batches(

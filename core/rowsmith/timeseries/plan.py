@@ -43,10 +43,12 @@ class SeriesPlan:
 
     Attributes:
         clock: Reads and writes the time column.
+        inner: The same for the column as transforms have it, which may be written in another format.
         spans: One for each series.
     """
 
     clock: SeriesClock
+    inner: SeriesClock
     spans: tuple[SeriesSpan, ...]
 
     @property
@@ -64,6 +66,7 @@ class SeriesPlan:
         """The plan that ``state`` was taken from, perhaps after a trip through JSON."""
         return cls(
             clock=cattrs.structure(state["clock"], SeriesClock),
+            inner=cattrs.structure(state["inner"], SeriesClock),
             spans=cattrs.structure(state["spans"], tuple[SeriesSpan, ...]),
         )
 
@@ -72,17 +75,20 @@ class SeriesPlan:
         return [f"time column {self.clock.column!r}: start, stop and number of records of {len(self.spans):,} series"]
 
 
-def make_plan(clock: SeriesClock, times: Ticks, groups: npt.NDArray[np.int64]) -> SeriesPlan:
+def make_plan(
+    clock: SeriesClock, times: Ticks, groups: npt.NDArray[np.int64], inner: SeriesClock | None = None
+) -> SeriesPlan:
     """The plan of an arranged table.
 
     Args:
         clock: Of its time column.
         times: Ticks ``[rows]``, ascending within each group.
         groups: The number of each row's group ``[rows]``; rows of a group are neighbours.
+        inner: The clock of the column as transforms have it; None for the same.
     """
     starts = np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))
     spans = [_span(part, clock) for part in np.split(times, starts[1:])] if len(times) else []
-    return SeriesPlan(clock=clock, spans=tuple(sorted(spans, key=_order)))
+    return SeriesPlan(clock=clock, inner=inner or clock, spans=tuple(sorted(spans, key=_order)))
 
 
 def _span(times: Ticks, clock: SeriesClock) -> SeriesSpan:

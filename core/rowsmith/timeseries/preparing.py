@@ -54,7 +54,7 @@ class PreparedSeries:
             groups: The number of each row's group.
         """
         values, codes = distinct(table.columns, self.clock.column)
-        return make_plan(self.clock, self._inner.read(values)[0][codes], groups)
+        return make_plan(self.clock, self._inner.read(values)[0][codes], groups, self._inner)
 
     def notes(self, plan: SeriesPlan) -> list[str]:
         """What the user should know of the plan, a line each."""

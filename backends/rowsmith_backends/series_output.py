@@ -1,0 +1,174 @@
+"""From the records of finished series to rows of the user's table, with their times written by the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn, run_actions
+from rowsmith.table.columns import distinct, from_codes
+from rowsmith.table.csv_writing import write_csv
+from rowsmith.table.schema import ColumnSchema, ColumnType, ModelSchema, TableSchema
+from rowsmith.timeseries import SeriesPlan
+from rowsmith_backends.series_group import SeriesGroup
+
+__all__ = ["SeriesOutput", "SeriesRows"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@frozen(kw_only=True, eq=False)
+class SeriesRows:
+    """The rows of some series.
+
+    Attributes:
+        df: The rows in the user's dtypes, series after series, each in the order of time.
+        columns: The same as a spelled table; None when the data actions gave none.
+        rejected: Why each rejected series was, by its place among the series.
+    """
+
+    df: pd.DataFrame
+    columns: pa.Table | None
+    rejected: Mapping[int, str]
+
+
+@frozen(kw_only=True, eq=False)
+class SeriesOutput:
+    """Makes rows of records.
+
+    Attributes:
+        model_schema: The columns of a record.
+        table_schema: The user's columns.
+        plan: Gives the clock.
+        group_column: The column that names the groups, where generated ones have names of training.
+    """
+
+    model_schema: ModelSchema
+    table_schema: TableSchema
+    plan: SeriesPlan
+    group_column: str | None = None
+
+    def rows(self, groups: Sequence[SeriesGroup], actions: DataActionsFn | None, first_id: int = 0) -> SeriesRows:
+        """The rows of whole series; a series that loses a row to the data actions is rejected whole.
+
+        Args:
+            groups: The series.
+            actions: Applied to all rows at once.
+            first_id: The hidden id of the first row.
+        """
+        lengths = np.array([len(group.records) for group in groups], dtype=np.int64)
+        places = np.repeat(np.arange(len(groups)), lengths)
+        if isinstance(actions, ColumnActions):
+            return self._by_columns(groups, places, actions, first_id)
+        frame = self._frame(groups)
+        within = _within(places)
+        if actions is None or not len(frame):
+            return SeriesRows(df=self._timed(frame, groups, places, within), columns=None, rejected={})
+        outcome = run_actions(actions, frame, Accepted(lambda: ()), first_id)
+        rejected = {int(places[row]): error[0] for row, error in outcome.rejected.items()}
+        within, places = (np.delete(each, list(outcome.rejected)) for each in (within, places))
+        whole = ~np.isin(places, list(rejected))
+        df = self._timed(outcome.valid[whole].reset_index(drop=True), groups, places[whole], within[whole])
+        return SeriesRows(df=df, columns=None, rejected=rejected)
+
+    def save(self, path: Path, groups: Sequence[SeriesGroup], actions: DataActionsFn | None) -> None:
+        """Write what there is of some series as CSV, whole or not."""
+        rows = self.rows([group for group in groups if group.records], _anew(actions))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            if rows.columns is None:
+                rows.df.to_csv(file, index=False)
+            else:
+                write_csv(rows.columns, self.table_schema, file, ",")
+        partial.replace(path)
+
+    def _by_columns(
+        self, groups: Sequence[SeriesGroup], places: Ints, actions: ColumnActions, first_id: int
+    ) -> SeriesRows:
+        outcome = actions.on_columns(self._table(groups), np.arange(len(places)) + first_id)
+        rejected = {int(places[row]): reason for row, reason in outcome.rejected.items()}
+        within = np.delete(_within(places), list(outcome.rejected))
+        places = np.delete(places, list(outcome.rejected))
+        times = self._times(groups, places, within, outcome.valid)
+        stops = np.array([group.span.stop for group in groups], dtype=np.int64)
+        whole = ~np.isin(places, list(rejected)) & (times <= stops[places])
+        columns = outcome.valid
+        if not self.plan.clock.made:
+            columns = _replaced(columns, self.plan.clock.column, self._spelled(times.tolist()))
+        if self.group_column is not None:
+            columns = _replaced(columns, self.group_column, [groups[place].state.group_id for place in places.tolist()])
+        columns = columns.select(list(self.table_schema.names)).filter(pa.array(whole))
+        return SeriesRows(df=actions.to_frame(columns), columns=columns, rejected=rejected)
+
+    def _table(self, groups: Sequence[SeriesGroup]) -> pa.Table:
+        arrays = {}
+        for column in self.model_schema:
+            known: dict[str, int] = {}
+            cells = [each.spelled[column.name] for group in groups for each in group.records]
+            codes = [-1 if cell is None else known.setdefault(cell, len(known)) for cell in cells]
+            arrays[column.name] = from_codes(list(known), np.array(codes, dtype=np.int32))
+        return pa.table(arrays)
+
+    def _frame(self, groups: Sequence[SeriesGroup]) -> pd.DataFrame:
+        records = [each.values for group in groups for each in group.records]
+        return pd.DataFrame(records, columns=list(self.model_schema.names), dtype=object)
+
+    def _timed(self, frame: pd.DataFrame, groups: Sequence[SeriesGroup], places: Ints, within: Ints) -> pd.DataFrame:
+        """A frame of any columns with the time of each row, unless data actions have left the column out."""
+        if self.plan.clock.made or not len(frame):
+            return frame
+        return frame.assign(**{self.plan.clock.column: self._spelled(_written_times(groups, places, within).tolist())})
+
+    def _times(self, groups: Sequence[SeriesGroup], places: Ints, within: Ints, inverted: pa.Table) -> Ints:
+        """The time of each row: by the clock, or for learned steps as the transforms drew them within a label."""
+        times = _written_times(groups, places, within)
+        learned = np.array([group.span.interval is None for group in groups], dtype=np.bool_)[places]
+        name = self.plan.clock.column
+        if not learned.any() or name not in inverted.column_names:
+            return times
+        values, codes = distinct(inverted, name)
+        read, fits = self.plan.inner.read(values)
+        if not fits.all() or (codes < 0).any():
+            return times
+        drawn = read[codes]
+        firsts = np.flatnonzero(np.diff(places, prepend=places[:1] - 1))
+        sizes = np.diff(np.append(firsts, len(places)))
+        starts = np.array([group.span.start for group in groups], dtype=np.int64)
+        return np.where(learned, starts[places] + drawn - np.repeat(drawn[firsts], sizes), times)
+
+    def _spelled(self, times: Sequence[int]) -> list[str]:
+        name = self.plan.clock.column
+        column = self.table_schema[name] if name in self.table_schema.names else None
+        return self.plan.clock.write(times, column or ColumnSchema(name=name, type=ColumnType.DECIMAL))
+
+
+def _within(places: Ints) -> Ints:
+    """The number of each row in its series, from 0."""
+    firsts = np.flatnonzero(np.diff(places, prepend=places[:1] - 1))
+    found: Ints = np.arange(len(places)) - np.repeat(firsts, np.diff(np.append(firsts, len(places))))
+    return found
+
+
+def _written_times(groups: Sequence[SeriesGroup], places: Ints, within: Ints) -> Ints:
+    pairs = zip(places.tolist(), within.tolist(), strict=True)
+    return np.array([groups[place].records[row].time for place, row in pairs], dtype=np.int64)
+
+
+def _replaced(columns: pa.Table, name: str, texts: Sequence[str]) -> pa.Table:
+    known: dict[str, int] = {}
+    codes = np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int32)
+    return columns.set_column(columns.schema.get_field_index(name), name, from_codes(list(known), codes))
+
+
+def _anew(actions: DataActionsFn | None) -> DataActionsFn | None:
+    """The same actions without what they remember, so that a look at what there is changes nothing."""
+    make: Callable[[], Any] | None = getattr(actions, "anew", None)
+    return make() if make is not None else None

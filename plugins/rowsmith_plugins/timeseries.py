@@ -1,0 +1,19 @@
+"""Plugin ``timeseries``: generates time series with the engine of another backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rowsmith.components import Component
+from rowsmith.hookspecs import hookimpl
+
+
+@hookimpl
+def rowsmith_backends() -> Iterator[Component]:
+    """The backend that asks any engine for one window of a series after another."""
+    yield Component(
+        name="timeseries",
+        factory="rowsmith_backends.timeseries_backend:build",
+        options="rowsmith_backends.options:TimeseriesOptions",
+        summary="Time series of any length, written with the engine of another backend",
+    )

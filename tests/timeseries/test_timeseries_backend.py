@@ -1,0 +1,394 @@
+"""Series written with an engine that has no model: order, stops, failures, slots, windows."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rowsmith_backends
+from rowsmith.generation import GenerationStatus
+from rowsmith.generation.results import GenerationFailure
+from rowsmith.run_directory import RunDirectory
+
+
+def times_of(frame):
+    return pd.to_datetime(frame["t"])
+
+
+def split(frame):
+    """The rows of each series: a new one begins where time does not go on by a day."""
+    times = times_of(frame)
+    return [part for _, part in frame.groupby((times.diff() != pd.Timedelta(days=1)).cumsum())]
+
+
+def days(start, count):
+    return [day.strftime("%Y-%m-%d") for day in pd.date_range(start, periods=count)]
+
+
+def test_every_series_is_written_from_its_start_to_its_stop(series, tools):
+    results = series.backend(tools.engine()).generate()
+    assert results.status is GenerationStatus.COMPLETE
+    assert results.all_groups_succeeded
+    assert sorted(list(part["t"]) for part in split(results.df)) == [
+        days("2020-01-01", 5),
+        days("2020-01-03", 8),
+        days("2020-01-10", 3),
+    ]
+    assert set(results.df["level"]) <= set("abcdefgh")
+    assert (results.num_valid_groups, results.num_invalid_groups) == (3, 0)
+
+
+def test_rows_depend_on_the_seed_alone(series, tools):
+    first = series.backend(tools.engine(), seed=4).generate().df
+    again = series.backend(tools.engine(), options={"max_prompts_per_batch": 1}, seed=4).generate().df
+    pd.testing.assert_frame_equal(first, again)
+    other = series.backend(tools.engine(), seed=5).generate().df
+    assert not first.equals(other)
+
+
+def test_a_second_generate_writes_other_series(series, tools):
+    backend = series.backend(tools.engine())
+    first, second = (list(backend.generate().df["level"]) for _ in range(2))
+    assert first != second
+
+
+def test_num_records_does_not_limit_and_num_groups_does(series, tools):
+    assert len(series.backend(tools.engine(), generation={"num_records": 2}).generate().df) == 16
+    results = series.backend(tools.engine(), generation={"num_groups": 7}).generate()
+    assert results.num_valid_groups == 7
+
+
+def test_a_given_range_and_interval_hold_for_every_series(series, tools):
+    given = {
+        "start_timestamp": "2020-01-04",
+        "stop_timestamp": "2020-01-09 12:00",
+        "timestamp_interval_seconds": 2 * 86_400,
+    }
+    results = series.backend(tools.engine(), time_series=given).generate()
+    assert list(results.df["t"]) == ["2020-01-04", "2020-01-06", "2020-01-08"] * 3
+
+
+def test_a_record_at_the_stop_is_in_and_later_ones_are_not(series, tools):
+    engine = tools.engine(most=10, constrained=False)
+    results = series.backend(engine, options={"samples_per_prompt": 1}).generate()
+    assert [len(part) for part in split(results.df)] == sorted([5, 8, 3], key=[len(p) for p in split(results.df)].index)
+    assert sorted(len(part) for part in split(results.df)) == [3, 5, 8]
+    assert results.num_invalid_records == 0  # what follows the stop is trimmed, not refused
+
+
+def test_several_records_of_one_completion_are_taken_in_order(series, tools):
+    engine = tools.engine(most=4, constrained=False)
+    results = series.backend(engine, options={"samples_per_prompt": 1}).generate()
+    assert results.all_groups_succeeded
+    assert len(engine.calls) < 8
+    assert (np.concatenate([np.diff(times_of(part)) for part in split(results.df)]) == np.timedelta64(1, "D")).all()
+
+
+def test_slots_are_refilled_as_groups_finish(series, tools):
+    engine = tools.engine()
+    backend = series.backend(engine, options={"max_prompts_per_batch": 2}, generation={"num_groups": 9})
+    assert backend.max_groups_per_batch == 2
+    assert backend.generate().all_groups_succeeded
+    assert set(engine.calls[:-8]) == {2}  # full as long as there are groups to fill them with
+
+
+def test_one_completion_a_prompt_where_all_are_valid_and_five_elsewhere(series, tools):
+    assert series.backend(tools.engine())._samples_per_prompt == 1
+    backend = series.backend(tools.engine(constrained=False))
+    assert (backend._samples_per_prompt, backend.max_groups_per_batch) == (5, 20)
+    assert backend.generate().all_groups_succeeded
+
+
+def test_the_window_holds_the_newest_records_in_the_dialect(series, tools):
+    engine = tools.engine()
+    backend = series.backend(engine, options={"prefill_context_size": 2}, generation={"num_groups": 1})
+    backend.generate()
+    decode = engine.vocabulary.decode
+    for before, now in zip(engine.asked, engine.asked[1:], strict=False):
+        assert now.prompt_ids[0] == engine.vocabulary.bos_id
+        assert len(now.prompt_ids) - 1 == 4 * min(2, engine.asked.index(now))
+        newest = decode(now.prompt_ids).splitlines()[-1]
+        assert newest.startswith(decode(before.forced_ids))
+    assert decode(engine.asked[0].forced_ids).startswith('{"t~step":null,"t":"2020-01-')
+    assert decode(engine.asked[1].forced_ids).startswith('{"t~step":"1 day","t":"2020-01-')
+
+
+def test_the_window_is_as_long_as_the_context_allows(series, tools):
+    engine = tools.engine()
+    series.spans = (tools.span("2020-01-01", 31),)
+    series.backend(engine, context=1 + 10 * 4 + 1).generate()
+    assert max(len(request.prompt_ids) for request in engine.asked) == 1 + 9 * 4
+    assert all(len(r.prompt_ids) + r.max_tokens <= 42 for r in engine.asked)
+
+
+def test_an_engine_that_forces_nothing_gets_the_beginning_as_prompt(series, tools):
+    plain, forcing = (tools.engine(forces=forces) for forces in (False, True))
+    results = series.backend(plain).generate()
+    assert results.all_groups_succeeded
+    assert not any(request.forced_ids for request in plain.asked)
+    pd.testing.assert_frame_equal(results.df, series.backend(forcing).generate().df)
+
+
+def test_steps_that_are_learned_are_written_by_the_model_and_end_at_the_stop(series, tools):
+    series.spans = (tools.span("2020-01-01", 12, regular=False), tools.span("2020-01-05", 9, regular=False))
+
+    def steps(group, ask, sample, text):
+        return text if not ask else text.replace("1 day", ["1 day", "2 days", "0 days"][(ask + group) % 3])
+
+    results = series.backend(tools.engine(spoil=steps)).generate()
+    assert results.all_groups_succeeded
+    times = times_of(results.df)
+    (begin,) = np.flatnonzero(times.diff() < pd.Timedelta(0))
+    stops = {pd.Timestamp("2020-01-01"): "2020-01-12", pd.Timestamp("2020-01-05"): "2020-01-13"}
+    for part in (times[:begin], times[begin:]):
+        assert part.is_monotonic_increasing
+        assert part.iloc[-1] <= pd.Timestamp(stops[part.iloc[0]]) < part.iloc[-1] + pd.Timedelta(days=2)
+
+
+def test_a_model_may_end_a_series_whose_steps_it_writes(series, tools):
+    series.spans = (tools.span("2020-01-01", 12, regular=False),)
+    engine = tools.engine(spoil=lambda group, ask, sample, text: text if ask < 4 else "")
+    results = series.backend(engine).generate()
+    assert results.all_groups_succeeded
+    assert list(results.df["t"]) == days("2020-01-01", 4)
+
+
+def test_a_group_that_fails_is_named_and_leaves_no_row(series, tools):
+    engine = tools.engine(
+        spoil=lambda group, ask, sample, text: "nonsense\n" if (group, ask > 1) == (1, True) else text
+    )
+    backend = series.backend(engine)
+    results = backend.generate()
+    assert results.status is GenerationStatus.INCOMPLETE
+    assert not backend.all_groups_succeeded
+    assert list(results.failed_groups) == ["2"]
+    assert "invalid records in 3 batches" in results.failed_groups["2"]
+    assert results.num_valid_groups == len(split(results.df)) == 2
+    assert results.stop_reason == "1 of 3 groups failed: 2"
+    assert json.dumps(results.failed_groups)
+
+
+def test_a_group_gets_over_fewer_bad_batches_than_the_patience(series, tools):
+    engine = tools.engine(spoil=lambda group, ask, sample, text: text if ask % 3 == 2 else "nonsense\n")
+    results = series.backend(engine, generation={"patience": 3}).generate()
+    assert results.all_groups_succeeded
+    assert results.num_invalid_records > 0
+
+
+def test_one_bad_beginning_does_not_end_the_others(series, tools):
+    engine = tools.engine(spoil=lambda group, ask, sample, text: "nonsense\n" if group == 0 else text)
+    results = series.backend(engine, options={"max_prompts_per_batch": 1}).generate()
+    assert list(results.failed_groups) == ["1"]
+    assert results.num_valid_groups == 2
+
+
+def test_a_good_enough_last_batch_ends_the_group_even_if_most_of_it_is_bad(series, tools):
+    series.spans = (tools.span("2020-01-01", 1),)
+    engine = tools.engine(spoil=lambda group, ask, sample, text: text + "nonsense\n" * 9, constrained=False)
+    results = series.backend(engine, options={"samples_per_prompt": 1}).generate()
+    assert results.all_groups_succeeded
+    assert len(engine.calls) == 1
+
+
+def test_a_series_that_never_reaches_its_stop_is_given_up(series, tools):
+    series.spans = (tools.span("2020-01-01", 5, regular=False),)
+    engine = tools.engine(spoil=lambda group, ask, sample, text: text.replace("1 day", "0 days"))
+    results = series.backend(engine).generate()
+    assert "no end in sight" in results.failed_groups["1"]
+    assert not len(results.df)
+
+
+def test_nothing_valid_ends_the_job_and_not_only_its_groups(series, tools):
+    engine = tools.engine(spoil=lambda *_: "nonsense\n")
+    backend = series.backend(engine, options={"max_prompts_per_batch": 2}, generation={"num_groups": 50})
+    results = backend.generate()
+    assert results.status is GenerationStatus.STOP_NO_RECORDS
+    assert len(engine.calls) < 10
+    assert not backend.all_groups_succeeded
+
+
+def test_a_policy_may_end_the_job(series, tools):
+    from rowsmith.generation import Stop, StoppingPolicy
+
+    class Third(StoppingPolicy):
+        def decide(self, progress):
+            enough = progress.num_batches == 3
+            return Stop(GenerationStatus.STOP_METRIC_REACHED, "enough") if enough else None
+
+    engine = tools.engine()
+    backend = series.backend(engine, options={"max_prompts_per_batch": 3}, policy=Third)
+    results = backend.generate()
+    assert (results.status, results.stop_reason) == (GenerationStatus.STOP_METRIC_REACHED, "enough")
+    assert len(engine.calls) == 3
+    assert not results.all_groups_succeeded
+
+
+def test_another_step_than_the_interval_is_out_of_order(series, tools):
+    engine = tools.engine(spoil=lambda group, ask, sample, text: text.replace("1 day", "2 days"))
+    results = series.backend(engine).generate()
+    assert len(results.failed_groups) == 3
+    assert not len(results.df)
+
+
+def test_samples_are_chosen_without_regard_to_their_length(series, tools):
+    # The first sample of each prompt is one record, the others are as many as the stop allows.
+    def lengths(group, ask, sample, text):
+        return text.splitlines(keepends=True)[0] if sample == 0 else text
+
+    engine = tools.engine(most=4, constrained=False, spoil=lengths)
+    backend = series.backend(engine, options={"samples_per_prompt": 2}, generation={"num_groups": 60})
+    results = backend.generate()
+    assert results.all_groups_succeeded
+    first_asks = [request for request in engine.asked if not (request.request_id >> 8) & 0xFFFFFFFF]
+    second = {r.request_id >> 40: len(r.prompt_ids) for r in engine.asked if ((r.request_id >> 8) & 0xFFFFFFFF) == 1}
+    short = sum(length == 1 + 4 for length in second.values())
+    assert len(first_asks) == 120
+    assert 12 <= short <= 48
+
+
+def test_snapshots_are_saved_on_the_way_and_not_in_the_model_s_folder(series, tools, tmp_path):
+    seen = {}
+    folder = RunDirectory(tmp_path)
+
+    def look(number):
+        for path in tmp_path.glob("generated_partial_*.csv"):
+            seen.setdefault(path.name, len(pd.read_csv(path)))
+
+    engine = tools.engine(on_call=look)
+    backend = series.backend(engine, workdir=folder, generation={"num_groups": 8})
+    results = backend.generate()
+    assert [snapshot.label for snapshot in backend.snapshots] == ["25", "50", "75"]
+    assert all(snapshot.saved for snapshot in backend.snapshots)
+    total = len(results.df)
+    for percent in (25, 50, 75):
+        assert seen[f"generated_partial_{percent}pct_records.csv"] >= total * percent // 100
+    assert list(seen.values()) == sorted(seen.values())
+    assert {path.parent for path in tmp_path.rglob("*.csv")} == {tmp_path}
+
+
+def test_an_interrupt_keeps_the_series_that_are_whole(series, tools):
+    def interrupt(number):
+        if number == 6:
+            raise KeyboardInterrupt
+
+    results = series.backend(tools.engine(on_call=interrupt)).generate()
+    assert (results.status, results.stop_reason) == (GenerationStatus.INCOMPLETE, "interrupted")
+    assert sorted(len(part) for part in split(results.df)) == [3, 5]
+
+
+def test_a_failing_engine_leaves_the_series_that_are_whole(series, tools):
+    def fail(number):
+        if number == 6:
+            raise OSError("the engine is gone")
+
+    with pytest.raises(GenerationFailure, match="the engine is gone") as error:
+        series.backend(tools.engine(on_call=fail)).generate()
+    assert sorted(len(part) for part in split(error.value.results.df)) == [3, 5]
+
+
+def test_memory_that_runs_out_makes_the_calls_smaller(series, tools):
+    engine = tools.engine()
+
+    def exhausted(number):
+        if number == 0:
+            engine.calls.append(0)
+            raise MemoryError("too many")
+
+    engine.on_call = exhausted
+    assert series.backend(engine).generate().all_groups_succeeded
+    assert max(engine.calls) == 1
+
+
+def test_groups_as_in_training_where_their_beginnings_were_kept(series, tools):
+    prefill = {
+        "north": '{"t~step":null,"t":"2020-01-01","t~weekday":"2","level":"a"}\n'
+        '{"t~step":"1 day","t":"2020-01-02","t~weekday":"3","level":"b"}\n',
+        "south": '{"t~step":null,"t":"2020-01-01","t~weekday":"2","level":"c"}\n',
+    }
+    engine = tools.engine()
+    backend = series.backend(engine, initial_prefill=prefill)
+    results = backend.generate()
+    assert backend._groups == ["north", "south"]
+    assert results.all_groups_succeeded
+    starts = {request.request_id >> 40: request for request in engine.asked[::-1]}
+    assert engine.vocabulary.decode(starts[0].prompt_ids) == prefill["north"]
+    assert engine.vocabulary.decode(starts[0].forced_ids).startswith('{"t~step":"1 day"')
+    # Real rows are read and never handed on; what is handed on begins at the first step.
+    assert sorted(len(part) for part in split(results.df)) == sorted(
+        span.length for span in (backend.plan.spans[i] for i in _lengths_of(results, backend))
+    )
+
+
+def _lengths_of(results, backend):
+    lengths = [len(part) for part in split(results.df)]
+    return [next(i for i, span in enumerate(backend.plan.spans) if span.length == length) for length in lengths]
+
+
+def test_the_states_are_data_classes_with_the_documented_fields():
+    snapshot, state = rowsmith_backends.ProgressSnapshot, rowsmith_backends.GroupState
+    assert [each.name for each in dataclasses.fields(snapshot)] == ["label", "threshold", "path", "saved"]
+    assert snapshot("50", 10, None).saved is False
+    assert [each.name for each in dataclasses.fields(state)] == [
+        "group_id",
+        "initial_prefill",
+        "current_prefill",
+        "recent_records",
+        "expected_records",
+        "last_timestamp_seconds",
+        "low_valid_fraction_count",
+        "completed",
+        "failed",
+        "total_valid_records",
+        "total_invalid_records",
+    ]
+    made = state("1", "", "")
+    assert (made.recent_records, made.expected_records, made.last_timestamp_seconds) == ([], 0, None)
+    assert (made.completed, made.failed, made.total_valid_records) == (False, False, 0)
+    assert [each.name for each in rowsmith_backends.GroupProcessingResult] == ["IN_PROGRESS", "COMPLETED", "FAILED"]
+    assert [each.value for each in rowsmith_backends.GroupProcessingResult] == [1, 2, 3]
+
+
+def test_the_documented_attributes_are_there(series, tools):
+    backend = series.backend(tools.engine())
+    assert backend._schema_fragment.startswith('"t~step":')
+    assert (backend._max_prompts_per_batch, backend._prefill_context_size) == (100, None)
+    assert (backend._time_column, backend._time_format, backend._is_elapsed_time) == ("t", "%Y-%m-%d", False)
+    assert backend._timestamp_interval_seconds == 86_400
+    assert backend._group_column is None
+    backend.generate()
+    assert backend._groups == ["1", "2", "3"]
+    assert backend._start_timestamp_value < backend._stop_timestamp_value
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    lengths=st.lists(st.tuples(st.integers(1, 20), st.integers(1, 11)), min_size=1, max_size=6),
+    slots=st.integers(1, 7),
+    most=st.integers(1, 5),
+    bad=st.sets(st.integers(0, 40), max_size=10),
+)
+def test_order_and_coverage_hold_whatever_the_engine_writes(seed, lengths, slots, most, bad):
+    from tests.timeseries.conftest import DayEngine, Series, span
+
+    made = Series(spans=tuple(span(f"2020-01-{start:02d}", count) for start, count in lengths))
+    engine = DayEngine(
+        most=most, constrained=most == 1, spoil=lambda group, ask, _, text: "x\n" if ask * 7 + group in bad else text
+    )
+    options = {"max_prompts_per_batch": slots, "samples_per_prompt": 1}
+    results = made.backend(engine, options=options, seed=seed).generate()
+    failed = {int(name) - 1 for name in results.failed_groups}
+    whole = [each for place, each in enumerate(_drawn(made, seed)) if place not in failed]
+    expected = [each.interval.after(each.start, step) for each in whole for step in range(each.length)]
+    assert times_of(results.df).to_numpy().astype("datetime64[us]").astype(np.int64).tolist() == expected
+
+
+def _drawn(made, seed):
+    from rowsmith.seeds import Seeds
+    from rowsmith.timeseries import SeriesClock, SeriesPlan, draw_spans
+
+    clock = SeriesClock(column="t", format="%Y-%m-%d")
+    return draw_spans(SeriesPlan(clock=clock, inner=clock, spans=made.spans), made.config(seed=seed), Seeds(seed))

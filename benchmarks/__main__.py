@@ -5,6 +5,7 @@
 fidelity        how much synthetic rows are like real ones, beside held-out rows
 plain-table     training and sampling a table, for several budgets and seeds: speed, then fidelity
 sequences       the same of a grouped table: speed, then how alike the groups and their order are
+time-series     the same of time series: trend, seasons, autocorrelations, steps in time
 training        tokens a second of a training step, beside its bare matrix products
 sampling        rows a second of sampling a table, beside sharing nothing between rows
 assembly        tokenizing and packing, beside the slow way with one Example at a time
@@ -26,7 +27,8 @@ from importlib import import_module
 
 WITHOUT_TABLE = ("training", "assembly", "parsing", "completions", "memory", "startup")
 NAMES = (
-    *WITHOUT_TABLE, "fidelity", "plain-table", "sequences", "sampling", "small-tables", "extreme-tables", "kills"
+    *WITHOUT_TABLE, "fidelity", "plain-table", "sequences", "time-series",
+    "sampling", "small-tables", "extreme-tables", "kills",
 )  # fmt: skip
 
 

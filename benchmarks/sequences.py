@@ -25,11 +25,12 @@ from benchmarks.sequence_measures import MEASURES, Scorer
 
 def grouping(keys: Sequence[str], order: str | None, groups: int) -> list[str]:
     """The settings of a run that makes so many groups."""
-    settings = [f"data.group_training_examples_by=[{', '.join(map(_quoted, keys))}]", f"generation.num_groups={groups}"]
-    return settings + ([f"data.order_training_examples_by={_quoted(order)}"] if order else [])
+    settings = [f"data.group_training_examples_by=[{', '.join(map(quoted, keys))}]", f"generation.num_groups={groups}"]
+    return settings + ([f"data.order_training_examples_by={quoted(order)}"] if order else [])
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as a setting is written."""
     return "'" + name.replace("'", "''") + "'"
 
 
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--train", type=Path, required=True)
     result.add_argument("--holdout", type=Path, required=True)
-    result.add_argument("--group", nargs="+", required=True, help="the columns that make rows a group")
+    result.add_argument("--group", action="append", required=True, help="a column that makes rows a group; may repeat")
     result.add_argument("--order", help="the column that orders the rows of a group")
     result.add_argument("synthetic", type=Path, nargs="*", help="tables to score instead of training")
     trials.add_options(result)

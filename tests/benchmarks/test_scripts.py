@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import assembly, fidelity, parsing, reports, sequence_measures, startup, tables
+from benchmarks import assembly, fidelity, parsing, reports, sequence_measures, series_measures, startup, tables
 from benchmarks.processes import measured, python
 
 from rowsmith.table import read_table
@@ -75,6 +76,22 @@ def test_sequences_that_are_there(sequences: list[str], capsys: pytest.CaptureFi
     assert [line[0] for line in (ceiling, train, holdout)] == ["real held-out groups", "train", "holdout"]
     assert ceiling[1:] == holdout[1:]
     assert train[2:] == ["0.0000", "1.0000", "1.0000", "1.0000", "1.0000", "0.0000", "0.0000", ""]
+
+
+def test_time_series_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sales.csv"
+    days = pd.date_range("2024-01-01", periods=40).strftime("%Y-%m-%d")
+    pd.DataFrame({"day": days, "sold": np.tile([1, 2, 5, 3], 10)}).to_csv(path, index=False)
+    command.main(
+        ["time-series", "--train", str(path), "--time", "day", "--tail", "0.2", "--output", str(tmp_path), str(path)]
+    )
+    head, _, *rest = lines(capsys.readouterr().out)
+    assert head[2:] == list(series_measures.MEASURES)
+    assert [line[:2] for line in rest] == [
+        ["real training series", "32"],
+        ["real held-out series", "8"],
+        ["sales", "40"],
+    ]
 
 
 def test_null_and_the_text_na_are_not_one(tmp_path: Path) -> None:

@@ -264,17 +264,17 @@ class _Decoder:
         closed = isinstance(choices, slice) and choices.stop - choices.start < self.steps.vocabulary_size
         if closed and not fixed.any():
             return None
-        following = self.automaton.next_state[states][:, choices]
+        ids = np.arange(self.steps.vocabulary_size)[choices]
+        following = self.automaton.next_state[states[:, None], ids]
         refused = following < 0
         left = self.sampling.max_tokens - tree.position
         late = refused | (self.automaton.to_done[following] >= left)
         if self.clock is not None:
             between = states == self.automaton.end
-            late[between] |= self.clock.too_far(clock[between])[:, choices]
+            late[between] |= self.clock.too_far(clock[between], ids)
         # A limit below the shortest record cannot be kept: such rows are cut off instead.
         refused = np.where(late.all(axis=1, keepdims=True), refused, late)
         if fixed.any():
-            ids = np.arange(self.steps.vocabulary_size)[choices]
             refused[fixed] = ids[None, :] != forced[nodes][fixed][:, None]
         return refused
 

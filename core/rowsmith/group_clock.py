@@ -90,9 +90,9 @@ class GroupClock:
         """
         return self.columns[column].ids(amounts)
 
-    def too_far(self, amounts: Amounts) -> npt.NDArray[np.bool_]:
-        """``[n, ids]``: whether a step would lead past the last place from some places."""
-        return np.asarray(self.steps[None, :] > (self.last - amounts)[:, None])
+    def too_far(self, amounts: Amounts, ids: Ids) -> npt.NDArray[np.bool_]:
+        """``[n, ids]``: whether the steps of some ids would lead past the last place from some places."""
+        return np.asarray(self.steps[ids] > (self.last - amounts)[:, None])
 
 
 @frozen(kw_only=True, eq=False)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowsmith.errors import ParameterError
-from rowsmith_assemblers.packing import pack
-from rowsmith_assemblers.sampling import passes, split
+from rowsmith_assemblers.packing import pack, windows
+from rowsmith_assemblers.sampling import group_passes, passes, split, split_groups
 
 LENGTHS = st.lists(st.integers(0, 9), max_size=40)
 
@@ -28,6 +28,73 @@ def _pack_slowly(lengths, room, cap):
 def test_packing_is_next_fit(lengths, room, cap):
     starts, stops = pack(np.array(lengths, dtype=np.int64), room, cap)
     assert list(zip(starts.tolist(), stops.tolist(), strict=True)) == _pack_slowly(lengths, room, cap)
+
+
+def _windows_slowly(lengths, sizes, budgets, cap):
+    found, place = [], 0
+    for size in sizes:
+        stop = place + size
+        while place < stop:
+            start, budget = place, budgets[len(found)]
+            while (
+                place < stop and place - start != cap and (place == start or sum(lengths[start : place + 1]) <= budget)
+            ):
+                place += 1
+            found.append((start, place))
+    return found
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=12), max_size=6),
+    st.integers(1, 40),
+    st.none() | st.integers(1, 5),
+)
+def test_windows_follow_each_other_within_their_runs(runs, budget, cap):
+    lengths = np.array([length for run in runs for length in run], dtype=np.int64)
+    sizes = np.array([len(run) for run in runs], dtype=np.int64)
+    stops = np.cumsum(sizes)
+    starts, ends = windows(lengths, stops - sizes, stops, lambda count: np.full(count, budget), cap)
+    found = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    assert found == _windows_slowly(lengths.tolist(), sizes.tolist(), [budget] * len(lengths), cap)
+
+
+def test_each_window_has_its_own_budget():
+    drawn = iter(range(1, 99))
+
+    def budget(count):
+        return np.array([next(drawn) for _ in range(count)], dtype=np.int64)
+
+    starts, _ = windows(np.ones(20, dtype=np.int64), np.array([0]), np.array([20]), budget)
+    assert starts.tolist() == [0, 1, 3, 6, 10, 15]
+
+
+SIZES = st.lists(st.integers(1, 30), min_size=2, max_size=40).map(lambda sizes: np.array(sizes, dtype=np.int64))
+
+
+@given(SIZES, st.integers(1, 400), st.integers(0, 5))
+def test_groups_are_set_apart_near_the_records_wanted(sizes, wanted, seed):
+    wanted = min(wanted, int(sizes.sum()) - 1)
+    train, validation = split_groups(sizes, wanted, np.random.default_rng(seed))
+    assert sorted([*train, *validation]) == list(range(len(sizes)))
+    assert len(train) and len(validation)
+    assert train.tolist() == sorted(train)
+    found, fitting = sizes[validation].sum(), sizes[sizes < 2 * wanted]
+    if not len(fitting):
+        assert found == sizes.min()
+    elif len(train) > 1 and fitting.sum() >= wanted:
+        assert abs(found - wanted) <= fitting.max() / 2
+
+
+@given(SIZES, st.integers(1, 400), st.integers(0, 5))
+def test_passes_over_groups_are_permutations_and_a_sample(sizes, percent, seed):
+    groups = np.arange(len(sizes)) + 7
+    orders = group_passes(groups, sizes, percent / 100, np.random.default_rng(seed))
+    assert all(sorted(order) == groups.tolist() for order in orders[: percent // 100])
+    assert all(len(set(order)) == len(order) for order in orders)
+    if percent % 100:
+        taken = sizes[orders[-1] - 7]
+        wanted = round(percent % 100 / 100 * sizes.sum(), 6)
+        assert taken.sum() >= wanted > taken.sum() - taken[-1] - 1
 
 
 @given(st.integers(1, 200), st.integers(0, 99), st.integers(0, 5))

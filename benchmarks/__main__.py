@@ -9,6 +9,7 @@ time-series     the same of time series: trend, seasons, autocorrelations, steps
 training        tokens a second of a training step, beside its bare matrix products
 sampling        rows a second of sampling a table, beside sharing nothing between rows
 assembly        tokenizing and packing, beside the slow way with one Example at a time
+packing-groups  packing a grouped table, whole groups and series, beside one Example at a time
 completions     what follows decoding: ids to columns, inverse transforms, journal, file, beside text
 parsing         writing, decoding and validating records, beside JSON and JSON Schema
 memory          the memory that reading, transforms, tokenizing and packing of a file take
@@ -27,7 +28,7 @@ from importlib import import_module
 
 WITHOUT_TABLE = ("training", "assembly", "parsing", "completions", "memory", "startup")
 NAMES = (
-    *WITHOUT_TABLE, "fidelity", "plain-table", "sequences", "time-series",
+    *WITHOUT_TABLE, "packing-groups", "fidelity", "plain-table", "sequences", "time-series",
     "sampling", "small-tables", "extreme-tables", "kills",
 )  # fmt: skip
 

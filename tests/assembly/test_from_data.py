@@ -11,14 +11,18 @@ from types import ModuleType
 import pyarrow as pa
 import pytest
 
-from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples, assembler_for
+from rowsmith.assembly import PSEUDO_GROUP_COLUMN, TrainingExampleAssembler, TrainingExamples, assembler_for
 from rowsmith.components import Component, ComponentRef
 from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig, TrainingConfig
-from rowsmith.errors import ConfigError, UnknownComponent
+from rowsmith.errors import ConfigError, ParameterError, UnknownComponent
 from rowsmith.hookspecs import GROUP, hookimpl
 from rowsmith.registry import Registry
 from rowsmith.token_store import TokenStore
-from rowsmith_assemblers import TabularDataExampleAssembler
+from rowsmith_assemblers import (
+    GroupedDataExampleAssembler,
+    SequentialExampleAssembler,
+    TabularDataExampleAssembler,
+)
 
 TABLE = pa.table({"a": list(range(40))})
 
@@ -120,6 +124,57 @@ def test_a_plugin_s_assembler_is_found_by_name_and_by_factory(tokenizer, make_me
         assert type(assembler) is OwnAssembler
         assert assembler.num_records_total == 3
         assert assembler.dataset is TABLE
+
+
+@pytest.fixture
+def bundled():
+    names = ("grouped", "sequential")
+    return Registry(entry_points=[EntryPoint(name, f"rowsmith_plugins.{name}", GROUP) for name in names], environ={})
+
+
+SHOPS = pa.table({"shop": ["a", "b"] * 20, "day": [str(day) for day in range(40)], "sales": list(range(40))})
+
+
+@pytest.mark.parametrize("group", ["shop", ["shop", "day"]])
+def test_grouped_table_gives_the_grouped_assembler(tokenizer, make_metadata, bundled, group):
+    config = _config(
+        data=DataConfig(group_training_examples_by=group, order_training_examples_by="sales"),
+        assembler=ComponentRef(name="auto", options={"overlong": "split"}),
+    )
+    assembler = TrainingExampleAssembler.from_data(SHOPS, tokenizer, make_metadata(), config, registry=bundled)
+    assert type(assembler) is GroupedDataExampleAssembler
+    assert (assembler.group_by_columns, assembler.order_by_column) == (
+        tuple([group] if group == "shop" else group),
+        "sales",
+    )
+    assert assembler.overlong == "split"
+    assert assembler.num_groups_train + assembler.num_groups_validation == (2 if group == "shop" else 40)
+    assert assembler.num_records_total == 40
+
+
+def test_grouped_assembler_without_a_group_column_is_refused(tokenizer, make_metadata, bundled):
+    config = _config(assembler=ComponentRef(name="grouped"))
+    with pytest.raises(ParameterError, match=r"set data\.group_training_examples_by"):
+        TrainingExampleAssembler.from_data(SHOPS, tokenizer, make_metadata(), config, registry=bundled)
+
+
+@pytest.mark.parametrize(("group", "groups"), [("shop", 2), (None, 1)])
+def test_time_series_give_the_sequential_assembler(tokenizer, make_metadata, bundled, group, groups):
+    config = _config(
+        data=DataConfig(group_training_examples_by=group),
+        time_series=TimeSeriesConfig(is_timeseries=True, timestamp_column="day"),
+        assembler=ComponentRef(name="auto", options={"keep_prefill": True, "prefill_records": 2}),
+    )
+    metadata = make_metadata()
+    assembler = TrainingExampleAssembler.from_data(SHOPS, tokenizer, metadata, config, 0, registry=bundled)
+    assert type(assembler) is SequentialExampleAssembler
+    assert (assembler.group_by_column, assembler.order_by_column) == (
+        ("shop",) if group else PSEUDO_GROUP_COLUMN,
+        "day",
+    )
+    assembler.assemble_training_examples()
+    assert assembler.num_groups_train == groups == len(metadata.initial_prefill)
+    assert all(text.count("\n") == 2 for text in metadata.initial_prefill.values())
 
 
 def test_missing_assembler_is_named(tokenizer, make_metadata, registry):

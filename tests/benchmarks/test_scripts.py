@@ -8,7 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmarks import __main__ as command
-from benchmarks import assembly, fidelity, parsing, reports, sequence_measures, series_measures, startup, tables
+from benchmarks import (
+    assembly,
+    fidelity,
+    packing_groups,
+    parsing,
+    reports,
+    sequence_measures,
+    series_measures,
+    startup,
+    tables,
+)
 from benchmarks.processes import measured, python
 
 from rowsmith.table import read_table
@@ -120,6 +130,34 @@ def test_both_ways_of_assembly_agree(census: Path) -> None:
     assert assembly.reference_seconds(prepared, part, store, metadata) > 0
     examples = assembly.assemble(columns, prepared.model.tokenizer, metadata, store)
     assert sum(len(example["input_ids"]) - 2 for example in examples.train) == len(store.ids)
+
+
+@pytest.mark.parametrize("mode", packing_groups.MODES)
+def test_both_ways_of_packing_groups_hold_the_same_records(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_text("who,day,pay\n" + "".join(f"{row % 7},{99 - row},{row * row}\n" for row in range(90)))
+    table = read_table(path)
+    store = packing_groups.tokenize(table)
+    given = (mode, table, store, "who", "day", 60)
+    quick, slow = packing_groups.fast(*given), list(packing_groups.slow(*given))
+    held = [
+        sorted(token for example in way for token in example["input_ids"])
+        for way in ([quick.example(i) for i in range(len(quick))], slow)
+    ]
+    assert [each.count(1) for each in held] == [each.count(2) for each in held]
+    assert [[token for token in each if token not in (1, 2)] for each in held] == [sorted(store.ids.tolist())] * 2
+    assert mode == "sequential" or held[0] == held[1]
+
+
+@pytest.mark.slow
+def test_packing_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_text("who,day,pay\n" + "".join(f"{row % 7},{99 - row},{row * row}\n" for row in range(90)))
+    arguments = ["--table", str(path), "--group-by", "who", "--order-by", "day", "--context", "60"]
+    command.main(["packing-groups", *arguments])
+    told = capsys.readouterr().out
+    assert [line[0] for line in lines(told)][2:] == ["grouped", "sequential"]
+    assert "90 rows in 7 groups" in told and "7 groups are longer" in told
 
 
 def test_an_ordinary_tokenizer_packs(census: Path) -> None:

@@ -1,0 +1,78 @@
+"""Ranges of records with several sequences to an example, against ``Example``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rowsmith.assembly import Example, ExampleRanges
+from rowsmith.errors import AssemblyError
+from rowsmith.prompts import prompt_ids
+from rowsmith.token_store import TokenStore
+
+FEW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def _ranges(lengths, order, bounds, breaks, prompt=()):
+    store = TokenStore.from_records([[10 + row] * length for row, length in enumerate(lengths)])
+    starts, stops = (np.array([bound[side] for bound in bounds], dtype=np.int64) for side in (0, 1))
+    return ExampleRanges(
+        store=store,
+        order=np.array(order, dtype=np.int32),
+        starts=starts,
+        stops=stops,
+        prompt_ids=prompt,
+        bos_id=1,
+        eos_id=2,
+        pad_id=0,
+        breaks=None if breaks is None else np.array(breaks, dtype=np.int64),
+    )
+
+
+@st.composite
+def _layouts(draw):
+    count = draw(st.integers(1, 12))
+    uniform = draw(st.booleans())
+    lengths = [draw(st.integers(0, 4)) for _ in range(count)] if not uniform else [3] * count
+    order = draw(st.permutations(range(count)))
+    breaks = sorted(draw(st.sets(st.integers(0, count))))
+    places = st.integers(0, count)
+    bounds = draw(st.lists(st.tuples(places, places).map(sorted), min_size=1, max_size=6))
+    return lengths, order, bounds, breaks
+
+
+@FEW
+@given(layout=_layouts(), prompted=st.booleans())
+def test_breaks_inside_an_example_begin_its_other_sequences(tokenizer, make_metadata, layout, prompted):
+    lengths, order, bounds, breaks = layout
+    metadata = make_metadata(template="", bos=True, eos=True)
+    prompt = "Say" if prompted else ""
+    ranges = _ranges(lengths, order, bounds, breaks, tuple(prompt_ids(prompt, tokenizer, metadata.prompt_config)))
+    expected = []
+    for start, stop in bounds:
+        example = Example(prompt, tokenizer, metadata)
+        inside = [place for place in breaks if start < place < stop]
+        for first, last in zip([start, *inside], [*inside, stop], strict=True):
+            ids = [10 + row for row in order[first:last] for _ in range(lengths[row])]
+            example.add_sequence({"input_ids": ids, "attention_mask": [1] * len(ids)})
+        expected.append(example)
+    assert [ranges.example(i) for i in range(len(ranges))] == [example.to_dict() for example in expected]
+    assert ranges.lengths.tolist() == [example.num_tokens for example in expected]
+    assert ranges.num_sequences.tolist() == [example.num_sequences for example in expected]
+    batch = ranges.batch(range(len(ranges)))
+    used = batch["attention_mask"].astype(bool)
+    assert used.sum(axis=1).tolist() == ranges.lengths.tolist()
+    assert (batch["input_ids"][~used] == 0).all() and (batch["labels"][~used] == -100).all()
+
+
+@pytest.mark.parametrize("breaks", [[-1], [4], [2, 1], [1, 1]])
+def test_breaks_that_do_not_fit_are_refused(breaks):
+    with pytest.raises(AssemblyError, match="breaks must rise within the 3"):
+        _ranges([1, 1, 1], [0, 1, 2], [(0, 3)], breaks)
+
+
+def test_ranges_that_do_not_fit_are_refused():
+    with pytest.raises(AssemblyError, match="within the 3 ordered records"):
+        _ranges([1, 1, 1], [0, 1, 2], [(0, 4)], None)

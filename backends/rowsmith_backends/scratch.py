@@ -91,7 +91,7 @@ def llama_config(vocabulary: Vocabulary, size: Size, max_length: int) -> LlamaCo
     )
 
 
-def _metadata(schema_length: int, vocabulary: Vocabulary) -> ModelMetadata:
+def _metadata(schema_length: int, vocabulary: Vocabulary, windows: bool) -> ModelMetadata:
     return ModelMetadata(
         model_name_or_path="scratch",
         prompt_config=LLMPromptConfig(
@@ -104,7 +104,7 @@ def _metadata(schema_length: int, vocabulary: Vocabulary) -> ModelMetadata:
             eos_token_id=vocabulary.eos_id,
         ),
         base_max_seq_length=schema_length,
-        max_sequences_per_example=1,
+        max_sequences_per_example=None if windows else 1,
         instruction="",
         is_adapter=False,
         model_schema=vocabulary.schema,
@@ -117,10 +117,12 @@ class ScratchModel(TableModel):
 
     Args:
         options: Sizes and rates; None values are chosen from the table.
+        windows: Whether an example is a window of a series and not one record, or one group.
     """
 
-    def __init__(self, options: ScratchOptions | None = None) -> None:
+    def __init__(self, options: ScratchOptions | None = None, *, windows: bool = False) -> None:
         self.options = options or ScratchOptions()
+        self.windows = windows
 
     def prepare(self, columns: pa.Table, schema: TableSchema) -> PreparedModel:
         """Build the vocabulary, the tokenizer and the token store of a transformed table.
@@ -149,7 +151,7 @@ class ScratchModel(TableModel):
         tokenizer.model_max_length = max_length
         return PreparedModel(
             model_schema=model_schema,
-            metadata=_metadata(max_length, vocabulary),
+            metadata=_metadata(max_length, vocabulary, self.windows),
             tokenizer=tokenizer,
             vocabulary=vocabulary,
             token_store=store,
@@ -205,4 +207,4 @@ def _encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[li
 
 def build(context: BuildContext, options: ScratchOptions | None) -> ScratchModel:
     """Build the component."""
-    return ScratchModel(options)
+    return ScratchModel(options, windows=context.config.time_series.is_timeseries)

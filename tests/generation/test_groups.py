@@ -22,7 +22,10 @@ from rowsmith.generation import (
     StoppingPolicy,
 )
 from rowsmith.generation.journal import GenerationJournal
+from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema, Timing, TimingRole
 from rowsmith.testing.fake_engine import FakeEngine, Reply
+from rowsmith.vocabulary import Vocabulary
+from rowsmith_plugins.processors.delineation import Delineator
 from rowsmith_plugins.processors.grouped import GroupedProcessor
 
 from .conftest import SmallDialect
@@ -70,8 +73,6 @@ def expected(seed, count):
 
 
 def processor():
-    from rowsmith_plugins.processors.delineation import Delineator
-
     return GroupedProcessor(SmallDialect(), delineator=Delineator("<s>", "</s>"))
 
 
@@ -186,6 +187,18 @@ def test_targets_that_make_no_sense_are_refused(given):
 def test_a_number_of_groups_is_refused_where_records_stand_alone(tools):
     with pytest.raises(ParameterError, match="num_groups"):
         make(FakeEngine(lambda request: record(0, 0)), groups=3, reader=tools.processor)
+
+
+def test_a_model_of_groups_needs_a_processor_of_groups(tools):
+    step = ModelColumn(
+        name="~step", kind=JsonKind.STRING, nullable=True, values=("next",), timing=Timing(role=TimingRole.STEP)
+    )
+
+    class Grouping(FakeEngine):
+        vocabulary = Vocabulary(schema=ModelSchema(columns=(step,)))
+
+    with pytest.raises(ParameterError, match="processor TabularProcessor reads records that stand alone"):
+        make(Grouping(lambda request: ""), reader=tools.processor)
 
 
 def test_a_job_tells_that_groups_were_cut_off(caplog):

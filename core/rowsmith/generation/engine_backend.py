@@ -114,16 +114,13 @@ class EngineBackend(GeneratorBackend):
         """Start the engine; does nothing when it is started.
 
         Raises:
-            ParameterError: The prompt leaves no room for a completion, or a number of groups is wanted of a
-                model that knows of none.
+            ParameterError: The prompt leaves no room for a completion; or the processor reads records that
+                stand alone, and groups are wanted or the model writes groups.
         """
         if self._started:
             return
-        if self.config.generation.num_groups is not None and not self._grouped:
-            raise ParameterError(
-                "generation.num_groups is given, but the processor reads records that stand alone; give "
-                "generation.num_records, or train on groups with data.group_training_examples_by"
-            )
+        if not self._grouped:
+            self._check_alone()
         if self._longest is not None and self._longest < 1:
             raise ParameterError(
                 f"the prompt takes {len(self._prompt_ids)} tokens and fills the model's context; "
@@ -217,6 +214,19 @@ class EngineBackend(GeneratorBackend):
             self.engine.stop()
         except Exception:
             _logger.warning("the engine failed while it was stopped", exc_info=True)
+
+    def _check_alone(self) -> None:
+        vocabulary = self.engine.vocabulary
+        if isinstance(vocabulary, Vocabulary) and vocabulary.schema.step is not None:
+            raise ParameterError(
+                f"the model writes groups of records, and the processor {type(self._processor).__qualname__} reads "
+                "records that stand alone; set processor to auto or grouped, or to one whose attribute grouped is True"
+            )
+        if self.config.generation.num_groups is not None:
+            raise ParameterError(
+                "generation.num_groups is given, but the processor reads records that stand alone; give "
+                "generation.num_records, or train on groups with data.group_training_examples_by"
+            )
 
     def _new_batches(self, data_actions_fn: DataActionsFn | None) -> GenerationBatches:
         wanted = self.config.generation

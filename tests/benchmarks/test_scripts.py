@@ -88,12 +88,29 @@ def test_sequences_that_are_there(sequences: list[str], capsys: pytest.CaptureFi
     assert train[2:] == ["0.0000", "1.0000", "1.0000", "1.0000", "1.0000", "0.0000", "0.0000", ""]
 
 
-def test_time_series_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_sequences_that_are_made(sequences: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--budgets", "3steps", "--seeds", "0", "--output", str(tmp_path / "out")]
+    command.main(["sequences", *sequences, *options])
+    last = lines(capsys.readouterr().out)[-1]
+    assert last[0] == "3steps, seed 0"
+    assert last[6] == "1.0000"  # in order
+    made = pd.read_csv(tmp_path / "out" / "train-3steps-seed0.csv")
+    assert made["user"].nunique() == 40
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> Path:
+    """A single time series."""
     path = tmp_path / "sales.csv"
     days = pd.date_range("2024-01-01", periods=40).strftime("%Y-%m-%d")
     pd.DataFrame({"day": days, "sold": np.tile([1, 2, 5, 3], 10)}).to_csv(path, index=False)
+    return path
+
+
+def test_time_series_that_are_there(sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command.main(
-        ["time-series", "--train", str(path), "--time", "day", "--tail", "0.2", "--output", str(tmp_path), str(path)]
+        ["time-series", "--train", str(sales), "--time", "day", "--tail", "0.2", "--output", str(tmp_path), str(sales)]
     )
     head, _, *rest = lines(capsys.readouterr().out)
     assert head[2:] == list(series_measures.MEASURES)
@@ -102,6 +119,25 @@ def test_time_series_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixtur
         ["real held-out series", "8"],
         ["sales", "40"],
     ]
+
+
+@pytest.mark.slow
+def test_time_series_that_are_made(sales: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [
+        "--time",
+        "day",
+        "--tail",
+        "0.2",
+        "--budgets",
+        "3steps",
+        "--seeds",
+        "0",
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    command.main(["time-series", "--train", str(sales), *options])
+    last = lines(capsys.readouterr().out)[-1]
+    assert last[:4] == ["3steps, seed 0", "32", "1.0000", "1.0000"]
 
 
 def test_null_and_the_text_na_are_not_one(tmp_path: Path) -> None:

@@ -12,7 +12,12 @@ PAGE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith(("| promise", "| ---"))]
 NAMES = {
     "rowsmith.assembly": ["Example", "TrainingExamples", "TrainingExampleAssembler", "Statistics"],
-    "rowsmith_assemblers": ["TabularDataExampleAssembler"],
+    "rowsmith_assemblers": [
+        "TabularDataExampleAssembler",
+        "GroupedDataExampleAssembler",
+        "SequentialExampleAssembler",
+        "PSEUDO_GROUP_COLUMN",
+    ],
     "rowsmith.generation": [
         "GeneratorBackend",
         "Batch",

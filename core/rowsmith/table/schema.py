@@ -101,7 +101,7 @@ class Storage:
 
 
 class TimingRole(enum.StrEnum):
-    """What a column tells of where a record stands in its group."""
+    """What a column tells of where a record stands in its group, or of how a value went on from the record before."""
 
     STEP = "step"
     PLACE = "place"
@@ -110,6 +110,8 @@ class TimingRole(enum.StrEnum):
     WEEKDAY = "weekday"
     HOUR = "hour"
     MINUTE = "minute"
+    CHANGE = "change"
+    LEVEL = "level"
 
 
 @frozen(kw_only=True)
@@ -119,14 +121,19 @@ class Timing:
     A *step* says how far a record is from the one before it; it is null in the first record of each group, and
     only there. A *place* says where it is. The parts of the calendar follow from the place.
 
+    A *change* says how far a value is from the last one of its group; it is null in the first record of each group,
+    and where there is no value. The *level* next to it says about where the value is, or null.
+
     Attributes:
         role: Which of them.
-        amounts: Steps and places only: each label, and the distance or the place that it stands for, in the order
-            column's unit (for date-times, seconds since 1970 without a zone).
+        amounts: Steps, places, changes and levels only: each label, and the distance or the place that it stands
+            for, in the column's unit (for date-times, seconds since 1970 without a zone).
+        of: Changes and levels only: the column of the value, which is the same for both.
     """
 
     role: TimingRole
     amounts: tuple[tuple[str, float], ...] = ()
+    of: str = ""
 
 
 @frozen(kw_only=True)

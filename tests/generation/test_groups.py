@@ -207,7 +207,7 @@ def test_a_job_tells_that_groups_were_cut_off(caplog):
         reason = FinishReason.LENGTH if request.request_id % 2 else FinishReason.STOP
         return Reply(text=group_of(request.request_id, 3), finish_reason=reason)
 
-    with caplog.at_level(logging.WARNING, logger="rowsmith.generation.batches"):
+    with caplog.at_level(logging.WARNING, logger="rowsmith.generation.engine_backend"):
         results = make(FakeEngine(answer), groups=5).generate()
     assert runs(results.df) == [(request, 3) for request in range(0, 10, 2)]
     assert (results.num_length_truncated_completions, results.num_invalid_groups) == (5, 5)

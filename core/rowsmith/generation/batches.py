@@ -199,13 +199,6 @@ class GenerationBatches(Counted):
         elif going:
             self.status = GenerationStatus.INCOMPLETE
         self.log_status()
-        if self.target.grouped and self.num_length_truncated_completions:
-            _logger.warning(
-                "%d of %d groups were cut off at their longest length and left out, so that long groups are too few; "
-                "raise max_new_tokens, or use a model with a longer context",
-                self.num_length_truncated_completions,
-                self.num_prompts,
-            )
 
     def log_status(self) -> None:
         """Log where the job stands; it never raises, so no row is lost for a log line."""

@@ -19,6 +19,7 @@ from rowsmith.generation.loop import BatchFinished, Loop
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.results import GenerateJobResults, GenerationFailure
+from rowsmith.generation.rules import groups_cut_off
 from rowsmith.generation.sampling import resolve_sampling
 from rowsmith.generation.stopping import StoppingPolicy
 from rowsmith.generation.tokens import TokenCounter
@@ -188,6 +189,8 @@ class EngineBackend(GeneratorBackend):
         except Exception as error:
             failure = error
         batches.job_complete()
+        if batches.target.grouped and batches.num_length_truncated_completions:
+            _logger.warning(groups_cut_off(batches.num_length_truncated_completions, batches.num_prompts))
         self.elapsed_time = self._clock() - started
         most = batches.target_num_records
         self.gen_results = GenerateJobResults.from_batches(batches, most, self._columns, self.elapsed_time)

@@ -8,7 +8,7 @@ from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import PatiencePolicy, Progress, Stop, StoppingPolicy
 from rowsmith.provenance import blaming
 
-__all__ = ["ask", "choose_policy", "stop_over_budget", "stop_without_records"]
+__all__ = ["ask", "choose_policy", "groups_cut_off", "stop_over_budget", "stop_without_records"]
 
 
 def choose_policy(
@@ -79,3 +79,16 @@ def stop_over_budget(num_prompts: int, num_valid_records: int, max_num_prompts: 
         return None
     reason = f"{num_prompts} prompts gave only {num_valid_records} valid records; train longer, or on more records"
     return Stop(GenerationStatus.INCOMPLETE, reason)
+
+
+def groups_cut_off(num_cut_off: int, num_prompts: int) -> str:
+    """What it means for the lengths of groups that some were cut off, for people.
+
+    Args:
+        num_cut_off: Completions that were cut at their longest length.
+        num_prompts: All completions.
+    """
+    return (
+        f"{num_cut_off} of {num_prompts} groups were cut off at their longest length and left out, so that long "
+        "groups are too few; use a model with a longer context, or fewer columns"
+    )

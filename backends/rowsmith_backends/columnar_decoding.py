@@ -13,13 +13,13 @@ is in its batch nor on where the tree is cut, rounding of the matrix products as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from rowsmith.draws import Draws
 from rowsmith.group_clock import GroupClock
@@ -99,7 +99,7 @@ class _Tree:
         inputs: ``[nodes, tokens]`` ids that the model has not read.
         states: ``[nodes]`` automaton states.
         records: ``[nodes]`` whole records so far.
-        clock: ``[nodes]`` where in its group the newest record stands; NaN before the first one does.
+        hands: ``[nodes, hands]`` what the clock of each group shows; no hands where records stand alone.
         rows: ``[rows]`` row numbers, in the order of their nodes.
         nodes: ``[rows]`` the node of each row, ascending.
     """
@@ -110,7 +110,7 @@ class _Tree:
     inputs: npt.NDArray[np.int64]
     states: npt.NDArray[np.int32]
     records: npt.NDArray[np.int64]
-    clock: npt.NDArray[np.float64]
+    hands: npt.NDArray[np.float64]
     rows: npt.NDArray[np.int64]
     nodes: npt.NDArray[np.int64]
 
@@ -163,6 +163,15 @@ class _Decoder:
     draws: Draws
     sampling: Sampling
     eos: int
+    moving: Mapping[int, int] = field(init=False)
+    """The states in which a hand of the clock is about to move, and which."""
+
+    @moving.default
+    def _moving(self) -> dict[int, int]:
+        movers = self.clock.movers if self.clock is not None else {}
+        return {
+            self.automaton.entries[column] if column else self.automaton.end: hand for column, hand in movers.items()
+        }
 
     def root(self, beginnings: Sequence[Beginning], nodes: npt.NDArray[np.int64]) -> _Tree:
         """All rows, each in the node of its beginning."""
@@ -174,19 +183,19 @@ class _Decoder:
             inputs=np.array([[*beginning.prompt, *beginning.forced] for beginning in beginnings]),
             states=np.array([state for state, _ in places], dtype=np.int32),
             records=np.zeros(len(beginnings), dtype=np.int64),
-            clock=np.array([clock for _, clock in places]),
+            hands=np.vstack([hands for _, hands in places]),
             rows=np.arange(len(nodes)),
             nodes=nodes,
         )
 
-    def _place(self, beginning: Beginning) -> tuple[int, float]:
-        """State and clock after a beginning."""
-        automaton, clock = self.automaton, np.array([np.nan])
+    def _place(self, beginning: Beginning) -> tuple[int, npt.NDArray[np.float64]]:
+        """State and hands after a beginning."""
+        automaton, hands = self.automaton, self.clock.unset(1) if self.clock is not None else np.empty((1, 0))
         ids = [*beginning.records, *beginning.forced]
-        goes_on = self.clock is not None and bool(ids) and not np.isnan(self.clock.steps[ids[0]])
+        goes_on = self.clock is not None and bool(ids) and not np.isnan(self.clock.moves[0, ids[0]])
         for token in ids:
-            clock = self._moved(clock, np.array([token]))
-        return automaton.run(automaton.end if goes_on else automaton.start, ids), float(clock[0])
+            hands = self._moved(hands, np.array([token]))
+        return automaton.run(automaton.end if goes_on else automaton.start, ids), hands
 
     def fits(self, tree: _Tree) -> bool:
         """Whether one step can take the tree."""
@@ -220,10 +229,11 @@ class _Decoder:
         if not self.sampling.constrained:
             return np.full(len(tree.states), -1, dtype=np.int64)
         forced = self.automaton.only[tree.states].astype(np.int64)
-        for column in self.clock.columns if self.clock is not None else ():
-            known = (tree.states == self.automaton.entries[column]) & ~np.isnan(tree.clock)
-            if known.any() and self.clock is not None:
-                forced[known] = self.clock.ids(column, tree.clock[known])
+        if self.clock is not None:
+            for column in self.clock.columns:
+                here = tree.states == self.automaton.entries[column]
+                if here.any():
+                    forced[here] = self.clock.ids(column, tree.hands[here], tree.inputs[here, -1])
         return forced
 
     def _draw(self, hidden: torch.Tensor, tree: _Tree, forced: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -259,19 +269,20 @@ class _Decoder:
         """``[nodes, choices]``: what may not come, so that the record also ends in time; None refuses nothing."""
         if not self.sampling.constrained:
             return None
-        states, clock = tree.states[nodes], tree.clock[nodes]
+        states, hands = tree.states[nodes], tree.hands[nodes]
         fixed = forced[nodes] >= 0
         closed = isinstance(choices, slice) and choices.stop - choices.start < self.steps.vocabulary_size
-        if closed and not fixed.any():
+        if closed and not fixed.any() and states[0] not in self.moving:
             return None
         ids = np.arange(self.steps.vocabulary_size)[choices]
         following = self.automaton.next_state[states[:, None], ids]
         refused = following < 0
         left = self.sampling.max_tokens - tree.position
         late = refused | (self.automaton.to_done[following] >= left)
-        if self.clock is not None:
-            between = states == self.automaton.end
-            late[between] |= self.clock.too_far(clock[between], ids)
+        for state, hand in self.moving.items():
+            here = states == state
+            if here.any() and self.clock is not None:
+                late[here] |= self.clock.out_of_range(hand, hands[here], ids)
         # A limit below the shortest record cannot be kept: such rows are cut off instead.
         refused = np.where(late.all(axis=1, keepdims=True), refused, late)
         if fixed.any():
@@ -290,7 +301,7 @@ class _Decoder:
             tree,
             states=tree.states[parents],
             records=tree.records[parents],
-            clock=tree.clock[parents],
+            hands=tree.hands[parents],
             slots=slots,
             rows=rows,
             nodes=nodes,
@@ -312,15 +323,11 @@ class _Decoder:
             inputs=inputs,
             states=np.where(ended, self.automaton.done, following).astype(np.int32),
             records=records,
-            clock=self._moved(tree.clock, tokens),
+            hands=self._moved(tree.hands, tokens),
         )
 
-    def _moved(self, clock: npt.NDArray[np.float64], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """The clock after some tokens: the first place sets it, steps move it."""
-        if self.clock is None:
-            return clock
-        steps, places = self.clock.steps[tokens], self.clock.places[tokens]
-        return np.where(np.isnan(clock), places, clock + np.where(np.isnan(steps), 0.0, steps))
+    def _moved(self, hands: npt.NDArray[np.float64], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        return hands if self.clock is None else self.clock.after(hands, tokens)
 
     def living(self, tree: _Tree) -> _Tree:
         """The tree without the nodes in which records have ended."""
@@ -334,7 +341,7 @@ class _Decoder:
             inputs=tree.inputs[alive],
             states=tree.states[alive],
             records=tree.records[alive],
-            clock=tree.clock[alive],
+            hands=tree.hands[alive],
             rows=tree.rows[rows],
             nodes=(np.cumsum(alive) - 1)[tree.nodes[rows]],
         )
@@ -359,7 +366,7 @@ def _part(tree: _Tree, start: int, stop: int) -> _Tree:
         inputs=tree.inputs[start:stop],
         states=tree.states[start:stop],
         records=tree.records[start:stop],
-        clock=tree.clock[start:stop],
+        hands=tree.hands[start:stop],
         rows=tree.rows[first:last],
         nodes=tree.nodes[first:last] - start,
     )

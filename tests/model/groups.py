@@ -11,6 +11,37 @@ from rowsmith.table.schema import ColumnType, TableSchema, Timing, TimingRole
 from .tables import schema, table
 
 
+def level_table(groups: int, seed: int = 0) -> tuple[pa.Table, TableSchema]:
+    """Groups whose value is written as changes of -1 to 1, or is missing; its level is rounded to even numbers.
+
+    Args:
+        groups: How many.
+        seed: Of the numbers.
+    """
+    draw = np.random.default_rng(seed)
+    steps: list[str | None] = []
+    changes: list[str | None] = []
+    levels: list[str | None] = []
+    for _ in range(groups):
+        value = int(draw.integers(0, 9))
+        for record in range(int(draw.integers(1, 7))):
+            missing = record > 0 and draw.random() < 0.2
+            change = int(np.clip(draw.integers(-1, 2), -value, 8 - value)) if record and not missing else 0
+            value += change
+            steps.append("1" if record else None)
+            changes.append(str(change) if record and not missing else None)
+            levels.append(None if missing else str(value - value % 2))
+    names = ("~step", "value~change", "value")
+    timings = (
+        Timing(role=TimingRole.STEP, amounts=(("1", 1.0),)),
+        Timing(role=TimingRole.CHANGE, of="value", amounts=tuple((str(n), float(n)) for n in (-1, 0, 1))),
+        Timing(role=TimingRole.LEVEL, of="value", amounts=tuple((str(n), float(n)) for n in range(0, 9, 2))),
+    )
+    made = schema(**dict.fromkeys(names, ColumnType.CATEGORICAL))
+    timed = tuple(evolve(column, timing=timing) for column, timing in zip(made, timings, strict=True))
+    return table(**dict(zip(names, (steps, changes, levels), strict=True))), TableSchema(columns=timed)
+
+
 def group_table(groups: int, *, text: bool = False, seed: int = 0) -> tuple[pa.Table, TableSchema, np.ndarray]:
     """Groups of one to six records; the value repeats or goes up by one.
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rowsmith.config_sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import DataError, ParameterError
-from rowsmith.table.schema import ColumnSchema, TimingRole
+from rowsmith.table.schema import ColumnSchema, Source, Storage, TimingRole
 from rowsmith.transforms import Scope, default_transforms, fit_transforms
 from rowsmith_plugins.transforms import constant, datetime, keys, protect_rare, quantize
 from rowsmith_plugins.transforms.groups import FittedGroups, GroupsTransform, build
@@ -148,6 +148,16 @@ def test_names_must_be_of_a_kind_that_can_be_made() -> None:
     columns = {"id": ["0.5", "1.5"]}
     with pytest.raises(ParameterError, match="'id' cannot name groups"):
         fit(columns, column("id", T.DECIMAL))
+
+
+def test_categories_of_a_fixed_set_take_no_new_names() -> None:
+    fixed = Storage(source=Source.PANDAS, dtype="category", categories=("a", "b"))
+    columns = {"id": ["a", "a", "b"], "visit": ["1", "2", "1"], "x": ["p", "q", "r"]}
+    kinds = (column("id", storage=fixed), column("visit", T.INTEGER), column("x"))
+    with pytest.raises(ParameterError, match=r"'id' cannot name groups.*categories.*text"):
+        fit(columns, *kinds)
+    fitted = fit(columns, *kinds, groups=("id", "visit"))
+    assert fitted.schema_after.names == ("~step", "id", "x")
 
 
 def test_a_missing_column_is_named() -> None:

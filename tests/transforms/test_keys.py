@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rowsmith.config_sections import DataConfig
 from rowsmith.errors import GenerationError, ParameterError
-from rowsmith.table.schema import ColumnSchema, Role, Storage
+from rowsmith.table.schema import ColumnSchema, Role, Source, Storage
 from rowsmith.transforms import FittedTransform
 from rowsmith_plugins.transforms.keys import KeysTransform, build
 from rowsmith_plugins.transforms.options import KeysOptions
@@ -212,3 +212,12 @@ def test_what_groups_or_orders_the_rows_is_no_key(data: DataConfig) -> None:
     found = schema(column("id", T.INTEGER), column("other"))
     assert build(context(data=data), None).fit(columns, found).schema_after.names == ("id", "other")
     assert build(context(), None).fit(columns, found).schema_after.names == ("other",)
+
+
+def test_categories_of_a_fixed_set_are_no_keys() -> None:
+    values = codes("AB-{n}")
+    fixed = Storage(source=Source.PANDAS, dtype="category", categories=tuple(sorted(values)))
+    assert is_key(values, column("id"))
+    assert not is_key(values, column("id", storage=fixed))
+    with pytest.raises(ParameterError, match="fixed set of categories"):
+        fit(values, column("id", storage=fixed), columns=("id",))

@@ -12,7 +12,7 @@ from attrs import frozen
 from rowsmith.draws import Draws
 from rowsmith.errors import ParameterError
 from rowsmith.table.columns import from_codes, take_rows
-from rowsmith.table.schema import ColumnType, TableSchema
+from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith_plugins.transforms.counting import count_values
 from rowsmith_plugins.transforms.group_bounds import Bounds
 from rowsmith_plugins.transforms.key_makers import KeyMaker, fit_maker, maker_from_state
@@ -68,13 +68,9 @@ def fit_name(columns: pa.Table, schema: TableSchema, groups: Sequence[str], k: i
     Raises:
         ParameterError: No column that names the groups can get new values.
     """
-    counted = {name: count_values(columns, name) for name in groups if schema[name].type in _KEYED}
+    counted = {name: count_values(columns, name) for name in groups if _takes_names(schema[name])}
     if groups and not counted:
-        first = schema[groups[0]]
-        raise ParameterError(
-            f"column {first.name!r} cannot name groups: it holds {first.type.value} values, and new names can only be "
-            "made for integers and text; give the column the type text under `data.types`"
-        )
+        raise ParameterError(_no_names(schema[groups[0]]))
     for name in sorted(counted, key=lambda each: -len(counted[each].values))[:1]:
         yield GroupKey(name, 0.0, fit_maker(schema[name], counted[name].values, k, seed))
 
@@ -94,3 +90,19 @@ def fit_others(
     if schema.columns:
         found = KeysTransform(options, seed).fit(take_rows(columns, bounds.starts), schema)
         yield from (GroupKey(key.name, key.nulls, key.maker) for key in found.keys)
+
+
+def _takes_names(column: ColumnSchema) -> bool:
+    return column.type in _KEYED and column.storage.categories is None
+
+
+def _no_names(column: ColumnSchema) -> str:
+    if column.storage.categories is not None:
+        return (
+            f"column {column.name!r} cannot name groups: it holds a fixed set of categories, and new names would be "
+            "none of them; turn it into text in the DataFrame"
+        )
+    return (
+        f"column {column.name!r} cannot name groups: it holds {column.type.value} values, and new names can only be "
+        "made for integers and text; give the column the type text under `data.types`"
+    )

@@ -8,8 +8,8 @@ A column is a key when the schema or the option ``columns`` says so, or when
 * its texts are codes (no white space, at most 64 characters, most with a digit, or all of one
   length), and at least 99 % of those that are not null are different;
 
-in at least 20 rows. Decimals, date-times, booleans and sentences never are, nor are the columns by
-which the run groups and orders its rows.
+in at least 20 rows. Decimals, date-times, booleans, categories of a fixed set and sentences never are, nor are
+the columns by which the run groups and orders its rows.
 
 New keys count on where the old ones are numbered; otherwise they follow the old ones' pattern. They
 are distinct over the whole generation and none is a training key. Nulls come back at their share.
@@ -178,7 +178,9 @@ class KeysTransform(Transform):
         if column.name in self.options.columns or column.role is Role.KEY:
             _check_forced(column)
             return True
-        if column.timing is not None or column.name in self.options.exclude or counted.rows < self.options.min_rows:
+        if column.timing is not None or column.storage.categories is not None:
+            return False
+        if column.name in self.options.exclude or counted.rows < self.options.min_rows:
             return False
         if column.type is ColumnType.INTEGER:
             return _is_integer_key(column.name, counted)
@@ -217,6 +219,11 @@ def _check_forced(column: ColumnSchema) -> None:
         raise ParameterError(
             f"column {column.name!r} cannot be a key: it holds {column.type.value} values, and new keys can only be "
             "made for integers and text; give the column another type"
+        )
+    if column.storage.categories is not None:
+        raise ParameterError(
+            f"column {column.name!r} cannot be a key: it holds a fixed set of categories, and new keys would be none "
+            "of them; turn it into text in the DataFrame"
         )
 
 

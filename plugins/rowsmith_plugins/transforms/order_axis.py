@@ -156,7 +156,7 @@ def _numbers(column: ColumnSchema, values: list[str]) -> OrderAxis:
         )
     if kind == "float":
         greatest = float(np.abs(parse_numbers(values)).max())
-        digits = 0 if not greatest else math.floor(math.log10(EXACT_LIMIT / greatest))
+        digits = 0 if not greatest else math.floor(math.log10(EXACT_LIMIT) - math.log10(greatest))
         kind, digits = "grid", min(digits, 300)
     if kind != "whole":
         return OrderAxis(column, kind, digits=digits)

@@ -75,6 +75,8 @@ DEMO_TABLES: Mapping[str, DemoTable] = {
         settings={
             "data": {"types": {"date": "datetime"}},
             "time_series": {"is_timeseries": True, "timestamp_column": "date"},
+            # Two years of weeks: more of them in view tell little and cost much.
+            "backend": {"name": "timeseries", "options": {"prefill_context_size": 104}},
         },
     ),
 }

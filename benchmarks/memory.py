@@ -1,8 +1,8 @@
 """The most memory that reading, transforms, tokenizing and packing of a file take, by rows.
 
-    python -m benchmarks memory --rows 200000 2000000
+    python -m benchmarks memory --rows 200000 2000000 [--format jsonl]
 
-Each length is a CSV of its own and a fresh process. Memory is counted in two ways: resident, which
+Each length is a file of its own and a fresh process. Memory is counted in two ways: resident, which
 includes libraries and pages of mapped files, and anonymous, which no file backs. Large arrays lie in
 mapped temporary files whose pages the system may put away, so the second is what must fit the machine.
 """
@@ -58,11 +58,12 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--table", type=Path, help="a table to repeat with noise; a made one by default")
     parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 2_000_000])
+    parser.add_argument("--format", choices=("csv", "jsonl"), default="csv")
     args = parser.parse_args(arguments)
     table, lines, found = base_table(args.table), [], []
     with tempfile.TemporaryDirectory() as folder:
         for rows in args.rows:
-            source = Path(folder) / f"{rows}.csv"
+            source = Path(folder) / f"{rows}.{args.format}"
             write_repeated(table, rows, source)
             found.append(measure(source))
             lines.append(line(rows, source, found[-1]))

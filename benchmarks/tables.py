@@ -84,11 +84,11 @@ def resampled(columns: pa.Table, rows: int, random: np.random.Generator) -> pa.T
 
 
 def write_repeated(table: Table, rows: int, path: Path, seed: int = 0) -> None:
-    """Write a CSV of ``repeated`` rows, a chunk at a time."""
-    random = np.random.default_rng(seed)
+    """Write a file of ``repeated`` rows, CSV or JSON lines by its suffix, a chunk at a time."""
+    random, format_ = np.random.default_rng(seed), path.suffix.removeprefix(".")
     with path.open("wb") as file:
         for start in range(0, rows, _CHUNK):
             chunk = io.BytesIO()
-            write_table(repeated(table, min(_CHUNK, rows - start), random), table.schema, chunk, "csv")
+            write_table(repeated(table, min(_CHUNK, rows - start), random), table.schema, chunk, format_)
             text = chunk.getvalue()
-            file.write(text if not start else text[text.index(b"\n") + 1 :])
+            file.write(text[text.index(b"\n") + 1 :] if start and format_ == "csv" else text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from rowsmith.errors import DataError
 from rowsmith.table import Table, from_frame, read_table, write_table
+from rowsmith.table.limits import Limits
 from rowsmith.table.schema import ColumnType
 
 from .strategies import frames, names, unicode_text
@@ -89,3 +91,36 @@ def test_text_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
     types = [column.type for column in table.schema]
     assert types == [ColumnType.CATEGORICAL, ColumnType.INTEGER, ColumnType.DATETIME, ColumnType.BOOLEAN]
     assert written(table) == b'{"a":"123","b":123,"c":"2020-01-01","d":true}\n'
+
+
+BLOCK = 1 << 18
+
+
+def test_more_rows_than_a_block_are_one_table(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl.gz"
+    rows = [(None if n % 7 == 0 else str(n % 300), f"t{n // BLOCK}") for n in range(BLOCK + 1)]
+    with gzip.open(path, "wt", encoding="utf-8", compresslevel=1) as file:
+        file.write("\ufeff" + "".join(f'{{"n":{n or "null"},"t":"{t}"}}\n' for n, t in rows))
+    table = read_table(path)
+    assert list(zip(*(table.columns.column(name).to_pylist() for name in ("n", "t")), strict=True)) == rows
+
+
+def test_a_whole_block_is_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"n":1}\n' * BLOCK)
+    assert len(read_table(path)) == BLOCK
+
+
+def test_a_line_of_a_later_block_is_named_as_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"n":1}\n' * BLOCK + '\n{"n":"x"}\n')
+    with pytest.raises(DataError, match=f"line {BLOCK + 2}, column 'n': a string among numbers"):
+        read_table(path)
+
+
+def test_rows_beyond_the_limit_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"n":1}\n' * 4)
+    assert len(read_table(path, limits=Limits(rows=4))) == 4
+    with pytest.raises(DataError, match="has 4 rows, more than the limit of 3"):
+        read_table(path, limits=Limits(rows=3))

@@ -25,14 +25,13 @@ import pyarrow as pa
 from rowsmith.errors import DataError
 from rowsmith.table.csv_reading import read_csv
 from rowsmith.table.csv_writing import write_csv
-from rowsmith.table.encoded import Encoded
 from rowsmith.table.frames import build_table
 from rowsmith.table.jsonl import read_jsonl, write_jsonl
 from rowsmith.table.limits import Limits
 from rowsmith.table.parquet import read_parquet, write_parquet
 from rowsmith.table.schema import TableSchema
 from rowsmith.table.table import Table
-from rowsmith.table.text_source import TextSource, check_text
+from rowsmith.table.text_source import TextSource
 
 __all__ = ["FORMATS", "Limits", "read_table", "write_table"]
 
@@ -74,15 +73,10 @@ def read_table(
         if format_ == "parquet":
             return build_table(read_parquet(path, limits), types or {})
         source = TextSource(path, compressed)
-        read = _read_jsonl if format_ == "jsonl" else read_csv
+        read = read_jsonl if format_ == "jsonl" else read_csv
         return build_table(read(source, limits), types or {})
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _read_jsonl(source: TextSource, limits: Limits) -> Mapping[str, Encoded]:
-    check_text(source.look(limits), str(source))
-    return read_jsonl(source.read(), str(source), limits)
 
 
 def write_table(

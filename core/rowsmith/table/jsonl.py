@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -16,7 +17,8 @@ import pyarrow as pa
 
 from rowsmith.dialect.text import json_string
 from rowsmith.errors import DataError
-from rowsmith.table.columns import distinct, from_codes
+from rowsmith.heap import release_freed_memory
+from rowsmith.table.columns import distinct, from_codes, single_array
 from rowsmith.table.encoded import Encoded
 from rowsmith.table.fragments import Fragments, joined_rows, write_rows
 from rowsmith.table.frames import check_names
@@ -24,11 +26,13 @@ from rowsmith.table.inference import BOOLEANS, NUMBERS, TEXTS
 from rowsmith.table.limits import Limits
 from rowsmith.table.number_shapes import JSON_NUMBER
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage, TableSchema
+from rowsmith.table.text_source import BOM, TextSource, check_text
 
 __all__ = ["read_jsonl", "write_jsonl"]
 
 _ALLOWED = {"string": TEXTS, "number": NUMBERS, "boolean": BOOLEANS, "": ()}
 _NUMBER = re.compile(JSON_NUMBER)
+_BLOCK_ROWS = 1 << 18
 _NUMERIC_DTYPE = re.compile(r"(?i)u?int\d+|float\d+|double|float|halffloat|decimal")
 
 
@@ -38,34 +42,41 @@ class _Number(str):
     __slots__ = ()
 
 
-def read_jsonl(data: bytes, where: str, limits: Limits) -> Mapping[str, Encoded]:
-    """Read JSON lines.
+def read_jsonl(source: TextSource, limits: Limits) -> Mapping[str, Encoded]:
+    """Read JSON lines, a line at a time.
 
     Args:
-        data: The whole file, UTF-8.
-        where: The file, for messages.
-        limits: Bounds on its rows and columns.
+        source: The file, UTF-8.
+        limits: Bounds on its bytes, rows and columns.
 
     Returns:
         Spelled columns by name, in the order of the first line, at least one row.
 
     Raises:
         DataError: A line is damaged or unlike the first; the message names line and column.
+        OSError: The file cannot be read.
     """
+    where = str(source)
+    check_text(source.look(limits), where)
     reading = _Reading(where)
     names: list[str] = []
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        record = reading.parse(line, number)
-        if not reading.builders:
-            names = check_names(list(record))
-            limits.check_shape(where, 1, len(names))
-            reading.start(names)
-        reading.add(record, number)
+    with source.open() as stream:
+        for number, line in enumerate(stream, start=1):
+            text = line.removeprefix(BOM) if number == 1 else line
+            if not text.strip():
+                continue
+            record = reading.parse(text, number)
+            if not names:
+                names = check_names(list(record))
+                reading.start(names)
+            reading.add(record, number)
+            if reading.rows % _BLOCK_ROWS == 0:
+                limits.check_shape(where, reading.rows, len(names))
+                reading.close_block()
     if not names:
         raise DataError(f"{where} is empty; at least one line with a JSON object is needed")
-    return {name: reading.builders[name].encoded() for name in names}
+    limits.check_shape(where, reading.rows, len(names))
+    return reading.encoded()
 
 
 class _Reading:
@@ -73,6 +84,7 @@ class _Reading:
 
     def __init__(self, where: str) -> None:
         self.where = where
+        self.rows = 0
         self.builders: dict[str, _Builder] = {}
         self._parse = json.JSONDecoder(
             parse_int=_Number, parse_float=_Number, parse_constant=_no_constant, object_pairs_hook=_unique_pairs
@@ -101,6 +113,19 @@ class _Reading:
                 self.builders[name].add(value)
             except ValueError as error:
                 raise DataError(f"{self.where}, line {number}, column {name!r}: {error}") from error
+        self.rows += 1
+
+    def close_block(self) -> None:
+        """Put the rows so far away, so that no more than one block is in memory."""
+        for builder in self.builders.values():
+            builder.close_block()
+        release_freed_memory()
+
+    def encoded(self) -> dict[str, Encoded]:
+        """The spelled columns."""
+        columns = {name: builder.encoded() for name, builder in self.builders.items()}
+        release_freed_memory()
+        return columns
 
     def _keys_error(self, record: dict[str, Any], number: int) -> DataError:
         missing = [name for name in self.builders if name not in record]
@@ -113,13 +138,14 @@ class _Reading:
 
 
 class _Builder:
-    """The values of one column: their kind, distinct texts and codes."""
+    """The values of one column: their kind, and the distinct texts and codes of the block under way."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.kind = ""
         self.places: dict[str, int] = {}
-        self.codes: list[int] = []
+        self.codes = array("i")
+        self.blocks: list[pa.DictionaryArray] = []
 
     def add(self, value: Any) -> None:
         """Append one cell; ``ValueError`` when it is nested or of another kind than those before."""
@@ -133,14 +159,19 @@ class _Builder:
             self.kind = kind
         self.codes.append(self.places.setdefault(text, len(self.places)))
 
-    def encoded(self) -> Encoded:
-        """The spelled column."""
-        storage = Storage(source=Source.JSON, element=self.kind)
+    def close_block(self) -> None:
+        """Put the rows of the block away."""
         try:
-            array = from_codes(list(self.places), np.array(self.codes, dtype=np.int32))
+            self.blocks.append(from_codes(list(self.places), np.array(self.codes, dtype=np.int32)))
         except UnicodeEncodeError as error:
             raise DataError(f"column {self.name!r} holds text that is not valid Unicode (a lone surrogate)") from error
-        return Encoded(array, storage, _ALLOWED[self.kind])
+        self.places, self.codes = {}, array("i")
+
+    def encoded(self) -> Encoded:
+        """The spelled column."""
+        self.close_block()
+        spelled = single_array(pa.chunked_array(self.blocks))
+        return Encoded(spelled, Storage(source=Source.JSON, element=self.kind), _ALLOWED[self.kind])
 
 
 def _kind_and_text(value: Any) -> tuple[str, str]:

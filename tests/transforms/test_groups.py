@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rowsmith.config_sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import DataError, ParameterError
+from rowsmith.group_clock_parts import part_of
 from rowsmith.table.schema import ColumnSchema, Source, Storage, TimingRole
 from rowsmith.transforms import Scope, default_transforms, fit_transforms
 from rowsmith_plugins.transforms import constant, datetime, keys, protect_rare, quantize
@@ -22,6 +23,9 @@ from .tables import T, check_state, column, context, draws, schema, seeds, table
 
 DATE = column("day", T.DATETIME, datetime_format="%Y-%m-%d")
 YEAR = column("year", T.INTEGER)
+DAYS = column("at", T.DATETIME, datetime_format="%Y-%m-%d")
+MILLISECONDS = column("at", T.DATETIME, datetime_format="%Y-%m-%d %H:%M:%S.%3f")
+SECONDS = column("at", T.DATETIME, datetime_format="%Y-%m-%d %H:%M:%S")
 
 VISITS: dict[str, list[str | None]] = {
     "id": ["7", "7", "7", "9", "10", "10"],
@@ -237,6 +241,68 @@ def test_rare_values_told_once_stay_the_same_in_their_group() -> None:
     assert all(len(set(back["town"][at : at + 3])) == 1 for at in range(0, len(rows), 3))
 
 
+@pytest.mark.parametrize(
+    ("found", "values", "last"),
+    [
+        (column("at", T.INTEGER, storage=Storage(source=Source.PANDAS, dtype="int8")), ["0", "20", "40"], "127"),
+        (column("at", T.INTEGER), ["0", str(2**59), str(2**60)], str(2**62)),
+        (
+            column("at", T.DATETIME, datetime_format="%Y-%m-%d"),
+            ["9990-01-01", "9992-03-05", "9993-01-07"],
+            "9999-12-31",
+        ),
+        (column("at", T.DATETIME, datetime_format="%Y-%m"), ["9990-01", "9992-03", "9993-01"], "9999-12"),
+        (
+            column("at", T.DATETIME, datetime_format="%Y-%m-%d %H:%M:%S.%9f"),
+            [f"{year}-01-01 00:00:00.00000000{year % 7}" for year in (2240, 2250, 2260)],
+            "2261-12-31 23:59:59.999999999",
+        ),
+        (
+            column("at", T.DATETIME, datetime_format="%Y-%m-%d %H:%M:%S.%9f"),
+            [f"{year}-01-01 00:00:00.00000{year % 7}000" for year in (1700, 2000, 2100)],
+            "2261-12-31 23:59:59.999999000",
+        ),
+    ],
+)
+def test_groups_end_where_the_column_does(found: ColumnSchema, values: list[str], last: str) -> None:
+    """However often a model writes the longest step."""
+    columns = {"id": [str(group) for group in range(10) for _ in values], "at": values * 10}
+    fitted = fit(columns, column("id", T.INTEGER), found, order="at")
+    applied = texts(fitted.apply(table(columns)))
+    longest = max(zip(fitted.order.steps.amounts, fitted.order.steps.labels, strict=True))[1]  # type: ignore[union-attr]
+    many = {"at~step": [None, *[longest] * 50], "at": [applied["at"][0]] * 51}
+    many |= {name: [applied[name][0]] * 51 for name in applied if name not in many}
+    back = inverted(fitted, many)["at"]
+    assert back[0] == values[0]
+    assert back[-1] == last
+
+
+def test_labels_of_steps_are_plain_numbers_of_the_longest_unit() -> None:
+    day, hour, minute = 86_400, 3_600, 60
+    for step, label in ((7 * day, "7"), (5 * hour, "5"), (30 * minute, "30"), (61, "61")):
+        moments = [
+            str(np.datetime64(1_700_000_000 // day * day + row * step, "s")).replace("T", " ") for row in range(9)
+        ]
+        fitted = fit({"at": moments}, SECONDS, groups=(), order="at")
+        step_column = fitted.schema_after["at~step"]
+        assert step_column.timing is not None
+        assert step_column.timing.amounts == ((label, float(step)),)
+
+
+def test_months_of_any_length_are_one_step() -> None:
+    months = np.arange(np.datetime64("2019-11"), np.datetime64("2024-03"))
+    for days in (months.astype("datetime64[D]"), (months + 1).astype("datetime64[D]") - 1):
+        columns = {"id": [str(group) for group in range(6) for _ in days], "at": [str(day) for day in days] * 6}
+        fitted = fit(columns, column("id", T.INTEGER), DAYS, order="at")
+        applied = texts(fitted.apply(table(columns)))
+        assert set(applied["at~step"]) == {None, "1mo"}
+        assert inverted(fitted, applied)["at"] == columns["at"]
+        # Whoever adds up amounts stays in the right month.
+        place, step = (dict(fitted.schema_after[name].timing.amounts) for name in ("at", "at~step"))  # type: ignore[union-attr]
+        at = place[str(days[0])] + np.arange(len(days)) * step["1mo"]
+        assert part_of(TimingRole.MONTH, at).tolist() == [int(str(month)[5:]) for month in months]
+
+
 # --- properties
 
 
@@ -345,10 +411,6 @@ def last_day_text(months: np.ndarray) -> list[str]:
 def plain(numbers: np.ndarray) -> list[str]:
     return [str(number) for number in numbers]
 
-
-SECONDS = column("at", T.DATETIME, datetime_format="%Y-%m-%d %H:%M:%S")
-MILLISECONDS = column("at", T.DATETIME, datetime_format="%Y-%m-%d %H:%M:%S.%3f")
-DAYS = column("at", T.DATETIME, datetime_format="%Y-%m-%d")
 
 SERIES = {
     "days apart": (DAYS, day_text, 700, lambda r, n: np.floor(r.exponential(20, n))),

@@ -22,8 +22,6 @@ __all__ = ["GroupOrder", "fit_order"]
 
 Ints = npt.NDArray[np.int64]
 
-_FAR = 2.0**62
-
 
 @frozen
 class GroupOrder:
@@ -76,7 +74,7 @@ class GroupOrder:
         steps = np.where(bounds.first, 0, self.steps.draw(_codes(columns, step, self.steps.labels), draws))
         begin = _codes(columns, self.name, self.places.labels)[bounds.starts]
         starts = self.places.begin(begin, draws.take(bounds.starts)).clip(self.axis.low, self.axis.high)
-        ticks = _sums(starts, steps, bounds).clip(self.axis.low, self.axis.high)
+        ticks = _sums(starts, steps, bounds, self.axis.high).clip(self.axis.low, self.axis.high)
         found, codes = np.unique(ticks, return_inverse=True)
         return from_codes(self.axis.spell(found), codes)
 
@@ -133,12 +131,12 @@ def _codes(columns: pa.Table, name: str, labels: tuple[str, ...]) -> Ints:
     return np.array([*(known.get(value, -1) for value in values), -1], dtype=np.int64)[codes]
 
 
-def _sums(starts: Ints, steps: Ints, bounds: Bounds) -> Ints:
-    """Where each record stands: the beginning of its group, and the steps up to it."""
+def _sums(starts: Ints, steps: Ints, bounds: Bounds, high: int) -> Ints:
+    """Where each record stands: the beginning of its group, and the steps up to it, or the last tick there is."""
     # Whole numbers wrap around, so that differences are right; doubles tell which sums are too large.
     walked = np.cumsum(steps)
     far = np.cumsum(steps.astype(np.float64))
     begin = bounds.begin()
     ticks = starts[bounds.groups] + (walked - walked[begin])
-    too_far = starts[bounds.groups] + (far - far[begin]) > _FAR
-    return np.where(too_far, np.int64(_FAR), ticks)
+    too_far = starts[bounds.groups] + (far - far[begin]) > float(high)
+    return np.where(too_far, np.int64(high), ticks)

@@ -165,8 +165,11 @@ def _numbers(column: ColumnSchema, values: list[str]) -> OrderAxis:
 
 
 def _moments(column: ColumnSchema, instants: Instants) -> OrderAxis:
+    narrow = np.datetime_data(instants.dtype)[0] == "ns" or "[ns" in column.storage.dtype
+    if float(np.ptp(instants.astype("datetime64[us]").astype(np.int64))) * 1000 > _LIMIT:
+        # Nanoseconds are too short for steps of centuries.
+        instants = instants.astype("datetime64[us]")
     unit = str(np.datetime_data(instants.dtype)[0])
-    narrow = unit == "ns" or "[ns" in column.storage.dtype
     low, after = ((year - 1970) * 12 for year in ((1678, 2262) if narrow else (1, 10_000)))
     months = instants.astype("datetime64[M]")
     for ends in (False, True):

@@ -24,7 +24,7 @@ from rowsmith.plan import Plan
 from rowsmith.planning import after_training, draft_plan, with_data
 from rowsmith.result_files import Rejections
 from rowsmith.row_making import Outcome, Output, RowMaking
-from rowsmith.sequences import arrange
+from rowsmith.splitting import training_part
 from rowsmith.stage_times import StageTimes
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def dry_run(run: Run) -> Plan:
     plan = draft_plan(run.config, run.registry)
     table = pipeline.read(run)
     if plan.config.grouped:
-        arrange(table, plan.config)
+        training_part(table, plan.config, run.seeds)
     return with_data(plan, table)
 
 

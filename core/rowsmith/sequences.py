@@ -22,7 +22,7 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers
 from rowsmith.table.table import Table
 
-__all__ = ["Arranged", "arrange", "group_bounds"]
+__all__ = ["Arranged", "arrange", "check_columns", "group_bounds"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -78,14 +78,23 @@ def arrange(table: Table, config: RunConfig) -> Arranged:
         ConfigError: Columns are not in the table, with every problem.
         DataError: A group or a place in it is missing, or the column cannot order rows.
     """
-    problems = [*_column_problems(table.schema, config)]
-    if problems:
-        raise ConfigError(problems)
+    check_columns(table.schema, config)
     groups = _group_numbers(table, config.data.group_columns)
     order = config.order_column
     keys = [groups] if order is None else [_ranks(table, order, _order_knob(config)), groups]
     rows = np.lexsort(keys)
     return Arranged(table.take(rows), groups[rows])
+
+
+def check_columns(schema: TableSchema, config: RunConfig) -> None:
+    """Make sure that a table has the columns that group and order its rows.
+
+    Raises:
+        ConfigError: It has not; with every problem.
+    """
+    problems = [*_column_problems(schema, config)]
+    if problems:
+        raise ConfigError(problems)
 
 
 def group_bounds(groups: Ints) -> tuple[Ints, Ints]:

@@ -13,7 +13,7 @@ from attrs import frozen
 from rowsmith.config import DataConfig, RunConfig
 from rowsmith.errors import DataError
 from rowsmith.seeds import Seeds
-from rowsmith.sequences import arrange, group_bounds
+from rowsmith.sequences import arrange, check_columns, group_bounds
 from rowsmith.table.table import Table
 from rowsmith.timeseries import SeriesPlan, prepare_series
 
@@ -60,6 +60,7 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     if not config.grouped:
         kept, held = split_holdout(len(table), config.data, seeds)
         return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data), config)
+    check_columns(table.schema, config)
     prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
     if prepared is not None:
         table, config = prepared.table, prepared.config

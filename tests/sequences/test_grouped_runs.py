@@ -123,3 +123,12 @@ def test_columns_that_cannot_group_or_order_are_told_before_anything_runs(
         assert result.exit_code == 2, result.stderr
         assert message in result.stderr
         assert "Traceback" not in result.stderr
+
+
+def test_a_dry_run_reads_times_as_a_run_does(tmp_path: Path) -> None:
+    table = tmp_path / "readings.csv"
+    table.write_text("at,level\n" + "".join(f"{hour // 60}:{hour % 60:02d},{hour % 9}\n" for hour in range(200)))
+    assert call("run", table, "--dry-run", "--time-column", "at").exit_code == 0
+    told = call("run", table, "--dry-run", "--time-column", "tim", "--group-by", "levl").stderr
+    assert "no column 'tim'; its columns are 'at', 'level' @ time_series.timestamp_column" in told
+    assert "no column 'levl', did you mean 'level'? @ data.group_training_examples_by" in told

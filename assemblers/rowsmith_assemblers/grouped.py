@@ -18,7 +18,7 @@ from rowsmith.example_ranges import ExampleRanges
 from rowsmith.seeds import Seeds
 from rowsmith.token_store import Ints, TokenStore
 from rowsmith_assemblers.group_sequences import GroupSequences, joined
-from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_labels
+from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_values
 from rowsmith_assemblers.options import GroupedOptions
 from rowsmith_assemblers.sampling import group_passes, split_groups
 from rowsmith_assemblers.source import RecordSource, check_policy, listed
@@ -73,6 +73,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         overlong: For groups that do not fit the context: ``error`` names them, ``skip`` leaves them out,
             ``split`` makes several sequences of each.
         token_store: The records tokenized already, row for row; their text is then never written.
+        group_values: The grouping columns as messages are to show them, row for row; None takes the dataset's.
 
     Raises:
         ParameterError: A column is missing, ``overlong`` is unknown, or ``token_store`` has another
@@ -93,6 +94,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         *,
         overlong: Literal["error", "skip", "split"] = "error",
         token_store: TokenStore | None = None,
+        group_values: pa.Table | None = None,
     ) -> None:
         self.group_by_columns = column_names(group_training_examples_by, "group_training_examples_by")
         self.order_by_column = order_training_examples_by
@@ -104,6 +106,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         super().__init__(dataset, tokenizer, metadata, kept, test_size, cache_file_path, seed)
         self.overlong = overlong
         self.token_store = token_store
+        self.group_values = group_values
         self._seeds = Seeds(secrets.randbits(63) if seed is None else seed)
         self._source = RecordSource(
             dataset=dataset,
@@ -193,13 +196,14 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         shown = listed(self._names(sequences, overlong[:_SHOWN]), len(overlong))
         what = (
             f"{len(overlong)} of {count} groups are longer than the {self._source.room} tokens that a context of "
-            f"{self.metadata.max_seq_length} leaves for a group: {shown} (rows count from 1)"
+            f"{self.metadata.max_seq_length} leaves for a group: {shown}"
         )
         advice = context_advice(self.metadata)
         if self.overlong == "error":
             raise OverlongGroupError(
-                f"{what}. Set the assembler's option overlong to 'split' to make several sequences of each such "
-                f"group, or to 'skip' to leave them out. {advice}"
+                f"{what}. Set the assembler's option overlong to 'split' to make several sequences of each such group "
+                "(assembler: {name: grouped, options: {overlong: split}}), or to 'skip' to leave them out. "
+                f"{advice}"
             )
         if self.overlong == "skip" and len(overlong) == count:
             raise AssemblyError(f"{what}; skipping them leaves no group. {advice}")
@@ -213,13 +217,12 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
 
     def _names(self, sequences: GroupSequences, numbers: Ints) -> list[str]:
         groups = sequences.groups
-        rows = groups.order[groups.bounds[numbers]]
-        labels = group_labels(self.dataset, self.group_by_columns, rows, numbers + 1)
+        named = self.dataset if self.group_values is None else self.group_values
+        values = group_values(named, self.group_by_columns, groups.order[groups.bounds[numbers]])
+        sizes = zip(values, numbers, groups.sizes[numbers], sequences.tokens[numbers], strict=True)
         return [
-            f"group {label!r} ({size} records from row {row + 1} on, {tokens} tokens)"
-            for label, size, row, tokens in zip(
-                labels, groups.sizes[numbers], rows, sequences.tokens[numbers], strict=True
-            )
+            f"{', '.join(map(repr, value)) or f'group {number + 1}'} ({size} records, {tokens} tokens)"
+            for value, number, size, tokens in sizes
         ]
 
     def _ranges(self, orders: Sequence[Ints]) -> ExampleRanges:
@@ -276,5 +279,6 @@ def build(context: BuildContext, options: GroupedOptions | None) -> GroupedDataE
         seed=inputs.seed,
         keep_columns=inputs.keep_columns,
         token_store=inputs.token_store,
+        group_values=inputs.group_values,
         **arguments,
     )

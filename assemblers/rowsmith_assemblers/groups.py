@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rowsmith.table.schema import ModelSchema
 
-__all__ = ["Groups", "arrange", "column_names", "columns_at_hand", "group_labels", "taken"]
+__all__ = ["Groups", "arrange", "column_names", "columns_at_hand", "group_values", "taken"]
 
 _SHOWN = 5
 
@@ -267,18 +267,16 @@ def taken(dataset: Dataset | pa.Table, rows: Rows) -> Dataset | pa.Table:
     return dataset.take(rows) if isinstance(dataset, pa.Table) else dataset.select(rows)
 
 
-def group_labels(dataset: Dataset | pa.Table, names: Sequence[str], rows: Rows, groups: Ints) -> list[str]:
-    """What groups are called: their values in the group columns, or their numbers where there are none.
+def group_values(dataset: Dataset | pa.Table, names: Sequence[str], rows: Rows) -> list[tuple[Any, ...]]:
+    """What groups are called: their values in the group columns.
 
     Args:
         dataset: The records.
         names: The group columns; those that the dataset has not are left out.
         rows: A record of each group.
-        groups: The groups' numbers.
     """
     known = [name for name in names if name in dataset.column_names]
     if not known:
-        return [str(group) for group in groups.tolist()]
+        return [()] * len(rows)
     part = taken(dataset, rows)
-    values = [_column(part, name).to_pylist() for name in known]
-    return [", ".join(map(str, each)) for each in zip(*values, strict=True)]
+    return list(zip(*(_column(part, name).to_pylist() for name in known), strict=True))

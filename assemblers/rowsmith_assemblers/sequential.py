@@ -23,7 +23,7 @@ from rowsmith.example_ranges import ExampleRanges, Rows
 from rowsmith.seeds import Seeds
 from rowsmith.spooling import spooled
 from rowsmith.token_store import TokenStore
-from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_labels, taken
+from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_values, taken
 from rowsmith_assemblers.options import SequentialOptions
 from rowsmith_assemblers.series import Stretches, cut, passes, split, stretches
 from rowsmith_assemblers.source import RecordSource, check_policy
@@ -64,9 +64,6 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
 
     Whole groups are set apart for validation; of a single series, its end.
 
-    Groups are those of ``token_store``, whose records then stand in order, or else found by value in
-    ``dataset``, which may stand in any order.
-
     Args:
         dataset: A ``datasets.Dataset`` of scalar columns, or a spelled ``pyarrow.Table``. The group columns
             are moved to the front, the order column next; records follow suit, unless
@@ -85,12 +82,15 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         seed: Seed of split, budgets and samples; None for a new one.
         overlong: For records that do not fit the context: ``error`` names them, ``skip`` leaves them out;
             an example ends where one was left out.
-        token_store: The records tokenized already, row for row; their text is then never written.
+        token_store: The records tokenized already, row for row. If it has groups, records stand in order; else
+            groups and order are found by value.
         timestamp_format: How the order column's date-times are written when they are text, in
             ``strftime`` terms; found out when None.
         keep_prefill: Whether the first records of every training group are put in
             ``metadata.initial_prefill`` when examples are assembled. They are real records.
         prefill_records: How many of them.
+        group_values: The grouping columns as the prefill is to name groups, row for row; None takes the
+            dataset's.
 
     Raises:
         ParameterError: A column is missing, ``overlong`` is unknown, ``prefill_records`` is below 1, or
@@ -114,6 +114,7 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         timestamp_format: str | None = None,
         keep_prefill: bool = False,
         prefill_records: int = 3,
+        group_values: pa.Table | None = None,
     ) -> None:
         groups = column_names(group_training_examples_by, "group_training_examples_by")
         if groups == (PSEUDO_GROUP_COLUMN,) and PSEUDO_GROUP_COLUMN not in dataset.column_names:
@@ -132,6 +133,7 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         self.timestamp_format = timestamp_format
         self.keep_prefill = keep_prefill
         self.prefill_records = prefill_records
+        self.group_values = group_values
         self._groups = groups
         self._seeds = Seeds(secrets.randbits(63) if seed is None else seed)
         self._source = RecordSource(
@@ -205,14 +207,8 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         skipped = np.flatnonzero(~fits)
         if len(skipped):
             self._source.refuse_or_skip(skipped, self.overlong)
-        groups = arrange(
-            self.dataset,
-            self.token_store,
-            self.metadata.model_schema,
-            self._groups,
-            self.order_by_column,
-            self.timestamp_format,
-        )
+        told = (self.dataset, self.token_store, self.metadata.model_schema)
+        groups = arrange(*told, self._groups, self.order_by_column, self.timestamp_format)
         order, whole = stretches(groups, fits)
         train, validation = split(whole, self.test_size, self._seeds.generator("assembly.split"))
         return _Prepared(order, train, validation, skipped)
@@ -246,8 +242,12 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         counts = np.minimum(train.stops[first] - begins, self.prefill_records)
         rows = [order[begin : begin + count] for begin, count in zip(begins, counts, strict=True)]
         lines = iter(self._source.lines(taken(self._source.dataset, np.concatenate(rows))))
-        labels = group_labels(self.dataset, self._groups, order[begins], groups)
-        return {label: "".join(next(lines) for _ in range(count)) for label, count in zip(labels, counts, strict=True)}
+        named = self.dataset if self.group_values is None else self.group_values
+        labels = [", ".join(map(str, each)) for each in group_values(named, self._groups, order[begins])]
+        return {
+            label or str(group): "".join(next(lines) for _ in range(count))
+            for label, group, count in zip(labels, groups, counts, strict=True)
+        }
 
 
 def _selected(dataset: Rowed, names: list[str]) -> Rowed:
@@ -295,5 +295,6 @@ def build(context: BuildContext, options: SequentialOptions | None) -> Sequentia
         seed=inputs.seed,
         keep_columns=inputs.keep_columns,
         token_store=inputs.token_store,
+        group_values=inputs.group_values,
         **arguments,
     )

@@ -111,6 +111,8 @@ class AssemblyInputs:
         cache_file_path: Folder for tokenized records, or None.
         keep_columns: Columns to keep beside the tokens, or None.
         token_store: The records tokenized already, or None.
+        group_values: What the records' groups are called, row for row: the columns that make a group, as the
+            user wrote them. None where the dataset has them.
         extra: More keyword arguments for the assembler's constructor.
     """
 
@@ -123,6 +125,7 @@ class AssemblyInputs:
     cache_file_path: str | Path | None = None
     keep_columns: Sequence[str] | None = None
     token_store: TokenStore | None = None
+    group_values: pa.Table | None = None
     extra: Mapping[str, Any] = field(factory=dict)
 
 
@@ -270,6 +273,7 @@ class TrainingExampleAssembler(ABC):
             cache_file_path=cache_file_path,
             keep_columns=keep_columns,
             token_store=kwargs.pop("token_store", None),
+            group_values=kwargs.pop("group_values", None),
             extra=kwargs,
         )
         return _build(inputs, registry)

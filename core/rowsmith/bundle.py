@@ -88,6 +88,8 @@ class Bundle:
             lines.append(f"{len(self.vocabulary.pieces) - 256} learned pieces of text")
         if self.series is not None:
             lines.extend(self.series.inventory())
+        if self.metadata.initial_prefill:
+            lines.append("the first records of the training groups, as they are")
         return [*lines, f"model weights: {self.report.parameters:,} parameters"]
 
 

@@ -149,7 +149,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         with blaming(model):
             prepared = model.prepare(columns, fitted.schema_after).with_groups(part.groups)
         context = context.evolve(model_schema=prepared.model_schema, metadata=prepared.metadata)
-        examples = _assemble(run, prepared, columns)
+        examples = _assemble(run, prepared, columns, part.table)
         detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")
     with run.stage("training") as detail:
         run.directory.discard(BUNDLE_FOLDER)
@@ -262,7 +262,7 @@ def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Tra
     ]
 
 
-def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table) -> TrainingExamples:
+def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, table: Table) -> TrainingExamples:
     test_size = 0.0 if prepared.cross_validated else run.config.training.validation_ratio
     if columns.num_rows * test_size > MAX_VALIDATION_ROWS:
         test_size = MAX_VALIDATION_ROWS
@@ -275,6 +275,7 @@ def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table) -> TrainingE
         seed=run.seeds.integer("assembly") % 2**32,
         registry=run.registry,
         token_store=prepared.token_store,
+        group_values=table.columns.select(run.config.data.group_columns),
     )
     with blaming(assembler):
         examples = assembler.assemble_training_examples(run.config.training.data_fraction)

@@ -183,8 +183,16 @@ def test_overlong_groups_are_named(tokenizer, make_metadata):
         ).assemble_training_examples()
     text = str(caught.value)
     assert "2 of 3 groups" in text and "the 8 tokens" in text
-    assert "group 'bob' (2 records from row 2 on, 12 tokens), group 'cy' (1 records from row 4 on, 9 tokens)" in text
+    assert "'bob' (2 records, 12 tokens), 'cy' (1 records, 9 tokens)" in text
+    assert "assembler: {name: grouped, options: {overlong: split}}" in text
     assert "overlong to 'split'" in text and "'skip'" in text and "base_max_seq_length is 10" in text
+
+
+def test_overlong_groups_are_named_as_the_user_names_them(tokenizer, make_metadata):
+    names = pa.table({"g": ["x", "y", "y"], "h": ["1", "2", "2"]})
+    assembler = _assembler([[3], [6, 6]], tokenizer, make_metadata(10, template=""), group_values=names)
+    with pytest.raises(OverlongGroupError, match=r": 'y' \(2 records, 12 tokens\)\. "):
+        assembler.assemble_training_examples()
 
 
 def test_overlong_groups_are_skipped_and_counted(tokenizer, make_metadata, caplog):
@@ -195,7 +203,7 @@ def test_overlong_groups_are_skipped_and_counted(tokenizer, make_metadata, caplo
     assert sorted(_flat(examples.train)) == [[0], [3, 4], [6]]
     assert examples.stats["tokens_per_skipped_group"].count == assembler.num_groups_skipped == 2
     assert (assembler.num_groups_split, assembler.num_groups_train, assembler.num_records_total) == (0, 3, 4)
-    assert "2 of 5 groups" in caplog.text and "group '2' (2 records from row 2 on, 12 tokens)" in caplog.text
+    assert "2 of 5 groups" in caplog.text and "group 2 (2 records, 12 tokens)" in caplog.text
 
 
 @FEW

@@ -350,6 +350,13 @@ def test_prefill_is_of_training_groups_alone(tokenizer, make_metadata):
     assert metadata.initial_prefill == {"0": '{"t":1}\n{"t":2}\n{"t":3}\n'}
 
 
+def test_prefill_names_groups_as_the_user_does(tokenizer, make_metadata):
+    metadata = make_metadata(1_000)
+    names = pa.table({"g": ["x", "y", "y"]})
+    _assembler([[3], [6, 6]], tokenizer, metadata, keep_prefill=True, group_values=names).assemble_training_examples()
+    assert set(metadata.initial_prefill) == {"x", "y"}
+
+
 # The constructor
 
 

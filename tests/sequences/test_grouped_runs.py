@@ -11,7 +11,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from rowsmith import Synthesizer
+from rowsmith import OverlongGroupError, Synthesizer
+from rowsmith.bundle import load_bundle
+from rowsmith.context import BuildContext
+from rowsmith.registry import Registry
+from rowsmith.seeds import Seeds
 
 pytest.importorskip("torch")
 
@@ -67,6 +71,53 @@ def test_a_table_of_one_group_is_learned(purchases: pd.DataFrame, tiny: dict[str
     frame = purchases.assign(customer="C1").head(40)
     synthesizer = Synthesizer(group_by="customer", order_by="day", **tiny).fit(frame)
     assert synthesizer.report.steps == 5
+
+
+@pytest.fixture(scope="module")
+def one_long_group(purchases: pd.DataFrame) -> pd.DataFrame:
+    long = pd.concat([purchases.assign(customer="C-long")] * 10).reset_index(drop=True)
+    return pd.concat([purchases, long], ignore_index=True)
+
+
+def test_a_group_beyond_the_context_is_named(one_long_group: pd.DataFrame, tiny: dict[str, Any]) -> None:
+    with pytest.raises(
+        OverlongGroupError, match=r"1 of \d+ groups.*'C-long' \(\d+ records.*options: {overlong: split}"
+    ):
+        Synthesizer(group_by="customer", order_by="day", **tiny).fit(one_long_group)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlong", ["skip", "split"])
+def test_a_group_beyond_the_context_is_skipped_or_split(
+    one_long_group: pd.DataFrame, tiny: dict[str, Any], overlong: str
+) -> None:
+    assembler = {"name": "grouped", "options": {"overlong": overlong}}
+    settings = {**tiny, "training": {"max_steps": 1}}
+    rows = (
+        Synthesizer(group_by="customer", order_by="day", assembler=assembler, **settings).fit(one_long_group).sample(10)
+    )
+    assert len(rows) >= 10
+    assert rows.groupby("customer")["day"].is_monotonic_increasing.all()
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_real_records_are_saved_only_where_that_is_asked_for(
+    purchases: pd.DataFrame, tiny: dict[str, Any], tmp_path: Path, kept: bool
+) -> None:
+    assembler = {"name": "sequential", "options": {"keep_prefill": kept, "prefill_records": 1}}
+    settings = {**tiny, "training": {"max_steps": 1}, "assembler": assembler, "data": {"holdout": 0}}
+    frame = purchases.drop_duplicates(["customer", "day"])
+    synthesizer = Synthesizer(group_by="customer", time_column="day", **settings).fit(frame)
+    synthesizer.save(tmp_path / "model")
+    context = BuildContext(config=synthesizer.config, registry=Registry(), seeds=Seeds(0))
+    bundle = load_bundle(tmp_path / "model" / "bundle", context)
+    assert any("first records of the training groups" in line for line in bundle.inventory()) == kept
+    prefill = bundle.metadata.initial_prefill
+    if kept:
+        assert isinstance(prefill, dict) and {*prefill} == {*frame["customer"]}
+        assert all(text.count("\n") == 1 for text in prefill.values())
+    else:
+        assert prefill is None
 
 
 def call(*arguments: str | Path) -> Result:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TransformersEngine"]
 
-# Rows that begin alike share work, so many at once are cheaper than few; one call holds their ids alone.
+# Rows that begin alike share work, so many at once are cheaper than few; one call holds room for their ids alone.
 ROWS_AT_ONCE = 50_000
+_IDS_AT_ONCE = 16_000_000
 
 
 class TransformersEngine(Engine):
@@ -80,6 +81,7 @@ class TransformersEngine(Engine):
         model = self._on_device(loaded).eval()
         self._longest = model.config.max_position_embeddings
         self._steps = steps_for(model, chosen_dtype(self.dtype, model.device), self._longest)
+        self.max_num_prompts = max(1, min(ROWS_AT_ONCE, _IDS_AT_ONCE // self._longest))
         self._automaton = build_automaton(self.vocabulary)
         self._clock = GroupClock.of(self.vocabulary)
 

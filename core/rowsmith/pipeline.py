@@ -50,6 +50,7 @@ TIMESERIES = "timeseries"
 """The backend that writes time series with the engine of another one."""
 
 MAX_VALIDATION_ROWS = 1_000
+_FEW_WINDOWS = 256
 
 T = TypeVar("T")
 
@@ -277,15 +278,24 @@ def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, table: Table
         token_store=prepared.token_store,
         group_values=table.columns.select(run.config.data.group_columns),
     )
+    fraction = run.config.training.data_fraction
+    examples = _assembled(assembler, fraction)
+    if run.config.time_series.is_timeseries and not prepared.cross_validated and 0 < len(examples.train) < _FEW_WINDOWS:
+        # A few long windows that always begin at the same records would be learned by heart.
+        examples = _assembled(assembler, fraction * -(-_FEW_WINDOWS // len(examples.train)))
+    if len(examples.train) == 0:
+        raise DataError("no training examples are left: give more rows, or lower training.validation_ratio.")
+    return examples
+
+
+def _assembled(assembler: TrainingExampleAssembler, fraction: float) -> TrainingExamples:
     with blaming(assembler):
-        examples = assembler.assemble_training_examples(run.config.training.data_fraction)
+        examples = assembler.assemble_training_examples(fraction)
     if not isinstance(examples, TrainingExamples):
         raise PluginContractError(
             f"assembler {type(assembler).__name__} returned a {type(examples).__name__}; "
             "it must return TrainingExamples"
         )
-    if len(examples.train) == 0:
-        raise DataError("no training examples are left: give more rows, or lower training.validation_ratio.")
     return examples
 
 

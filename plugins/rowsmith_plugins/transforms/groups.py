@@ -140,6 +140,7 @@ class GroupsTransform(Transform):
         order: The column by which the rows of a group are ordered; None where they just follow each other.
         options: What is rare.
         seed: What the hashes of training names are salted with, at least 0.
+        grouped: Whether rows belong together at all; where they do not, it can only be restored.
     """
 
     scope: ClassVar[Scope] = Scope.GROUP
@@ -147,13 +148,19 @@ class GroupsTransform(Transform):
     order: str | None = None
     options: GroupsOptions = field(factory=GroupsOptions)
     seed: int = 0
+    grouped: bool = field(default=True, kw_only=True)
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedGroups:
         """Learn from a table in which the rows of a group stand together, in their order.
 
         Raises:
-            DataError: They do not; or a column that names or orders them is missing, or cannot do so.
+            ParameterError: The run's rows stand alone.
+            DataError: They do not stand so; or a column that names or orders them is missing, or cannot do so.
         """
+        if not self.grouped:
+            raise ParameterError(
+                "transform 'groups' needs groups: set `data.group_training_examples_by`, or leave the transform out"
+            )
         for name in (*self.groups, *([] if self.order is None else [self.order])):
             if name not in schema.names:
                 raise DataError(f"transform 'groups': the table has no column {name!r} to group or order its rows by")
@@ -192,15 +199,7 @@ class GroupsTransform(Transform):
 
 
 def build(context: BuildContext, options: GroupsOptions | None) -> GroupsTransform:
-    """Build the transform from its options and the run's grouping.
-
-    Raises:
-        ParameterError: The run's rows stand alone.
-    """
-    config = context.config
-    if not config.grouped:
-        raise ParameterError(
-            "transform 'groups' needs groups: set `data.group_training_examples_by`, or leave the transform out"
-        )
+    """Build the transform from its options and the run's grouping."""
+    config, chosen = context.config, options or GroupsOptions()
     seed = context.seeds.integer("transforms.groups")
-    return GroupsTransform(config.data.group_columns, config.order_column, options or GroupsOptions(), seed)
+    return GroupsTransform(config.data.group_columns, config.order_column, chosen, seed, grouped=config.grouped)

@@ -1,39 +1,20 @@
-"""Finished groups of a time series on disk, one entry each, so that a job that was cut off goes on after them."""
+"""Finished groups of a time series on disk, so that a job that was cut off goes on after them.
+
+As with batches of records, it is the completions that are kept and not what became of them: taken up again they
+are read and judged as before.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Generator
 
 import numpy as np
-from attrs import asdict, frozen
 
 from rowsmith.generation.journal import GenerationJournal
-from rowsmith.generation.requests import CompletionBlock, FinishReason
-from rowsmith.generation.totals import Totals
+from rowsmith.generation.requests import CompletionBlock, Decode
 from rowsmith_backends.series_group import SeriesGroup
 
-__all__ = ["FinishedGroup", "keep_group", "kept_groups"]
-
-
-@frozen(kw_only=True)
-class FinishedGroup:
-    """A group as the journal has it.
-
-    Attributes:
-        number: Its number.
-        lines: Its records in the dialect.
-        reason: Why it failed; empty when it has not.
-        asks: Prompts that it took.
-        totals: What its completions came to.
-    """
-
-    number: int
-    lines: str
-    reason: str
-    asks: int
-    totals: Totals
+__all__ = ["keep_group", "kept_groups", "only_row"]
 
 
 def keep_group(journal: GenerationJournal, group: SeriesGroup, elapsed: float) -> None:
@@ -42,36 +23,39 @@ def keep_group(journal: GenerationJournal, group: SeriesGroup, elapsed: float) -
     Raises:
         RunDirectoryError: The group before could not be written.
     """
-    head = {"reason": group.reason, "asks": group.asks, "totals": asdict(group.totals)}
-    lines = "".join(each.line for each in group.records)
-    reason = FinishReason.ABORT if group.state.failed else FinishReason.STOP
-    block = CompletionBlock(
-        request_ids=np.array([group.number], dtype=np.int64),
-        lengths=np.array([sum(len(each.ids) for each in group.records)], dtype=np.int32),
-        finish_reasons=[reason],
-        texts=[f"{json.dumps(head)}\n{lines}"],
-    )
-    journal.add([block], num_asked=1, cut_short=False, elapsed=elapsed)
+    journal.add(group.kept, num_asked=len(group.kept), cut_short=False, elapsed=elapsed)
+    group.kept = []
 
 
-def kept_groups(journal: GenerationJournal, on_elapsed: Callable[[float], Any]) -> Iterator[FinishedGroup]:
+def kept_groups(
+    journal: GenerationJournal, decode: Decode | None
+) -> Generator[tuple[int, dict[int, CompletionBlock], float]]:
     """The groups of a job that was cut off; call it once, before the first is kept.
 
     Args:
         journal: Their journal.
-        on_elapsed: Told how long that job had taken.
+        decode: Turns token ids into text.
+
+    Yields:
+        A group's number, its completions by request, and how long the job had taken when it was finished.
 
     Raises:
         RunDirectoryError: The file cannot be read.
     """
-    for entry in journal.entries(None):
-        head, _, lines = entry.block.text(0).partition("\n")
-        facts = json.loads(head)
-        on_elapsed(entry.elapsed_seconds)
-        yield FinishedGroup(
-            number=int(entry.block.request_ids[0]),
-            lines=lines,
-            reason=facts["reason"],
-            asks=facts["asks"],
-            totals=Totals(**facts["totals"]),
-        )
+    for entry in journal.entries(decode):
+        ids = np.asarray(entry.block.request_ids).tolist()
+        completions = {request_id: only_row(entry.block, row) for row, request_id in enumerate(ids)}
+        yield SeriesGroup.number_of(ids[0]) if ids else -1, completions, entry.elapsed_seconds
+
+
+def only_row(block: CompletionBlock, row: int) -> CompletionBlock:
+    """One completion of a block, as a block of its own."""
+    length = int(block.lengths[row])
+    return CompletionBlock(
+        request_ids=np.asarray(block.request_ids)[row : row + 1],
+        lengths=np.asarray(block.lengths)[row : row + 1],
+        finish_reasons=[block.finish_reasons[row]],
+        ids=None if block.ids is None else np.array(block.ids[row : row + 1, :length]),
+        texts=None if block.texts is None else [block.texts[row]],
+        decode=block.decode,
+    )

@@ -18,6 +18,7 @@ from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import Engine
 from rowsmith.generation.results import GenerateJobResults
 from rowsmith.generation.tokens import TokenCounter
+from rowsmith.interruption import Interrupted
 from rowsmith.prompts import prompt_ids, schema_prompt
 from rowsmith.seeds import Seeds
 from rowsmith.timeseries import SeriesPlan, SeriesSpan, draw_spans
@@ -33,6 +34,7 @@ from rowsmith_backends.series_codec import (
 from rowsmith_backends.series_group import SeriesGroup, Windows
 from rowsmith_backends.series_job import SeriesJob
 from rowsmith_backends.series_output import SeriesOutput
+from rowsmith_backends.series_reading import SeriesReading
 from rowsmith_backends.series_results import results_of
 from rowsmith_backends.series_state import GroupState, ProgressSnapshot
 
@@ -161,6 +163,9 @@ class TimeseriesBackend(EngineBackend):
         self.gen_results = results_of(job, output, data_actions_fn, self._next_row, self.elapsed_time)
         self._next_row += sum(len(group.records) for group in job.groups)
         self.all_groups_succeeded = bool(self.gen_results.all_groups_succeeded)
+        if self.all_groups_succeeded:
+            for snapshot in self.snapshots:
+                snapshot.path.unlink(missing_ok=True)
         if failure is not None:
             raise failure_of(failure, self.gen_results) from failure
         return self.gen_results
@@ -174,31 +179,43 @@ class TimeseriesBackend(EngineBackend):
         )
 
     def _job(self, output: SeriesOutput, actions: DataActionsFn | None) -> SeriesJob:
-        assert self._params is not None
         journal, self.journal = self.journal, None
         groups = self._new_groups()
         self.snapshots = self._new_snapshots(groups)
-        job = SeriesJob(
-            engine=self.engine,
-            processor=self._processor,
-            windows=self._windows(),
-            params=self._params,
+        return SeriesJob(
+            reading=self._reading(journal is not None),
             groups=groups,
             choices=self._seeds.integer(CHOICE_STAGE),
-            samples=self._samples_per_prompt,
             most_groups=self.max_groups_per_batch,
             patience=self.config.generation.patience,
             threshold=self.config.generation.invalid_fraction_threshold,
             policy=self._policy() if self._policy is not None else None,
-            counter=TokenCounter(self.engine.count_tokens),
             journal=journal,
             stop=self.stop,
-            cancelled=self._cancelled.is_set,
+            check=self._check_stop,
             batch_finished=self.batch_finished,
             progressed=lambda: self._save_snapshots(groups, output, actions),
             clock=self._clock,
         )
-        return job
+
+    def _reading(self, keeps: bool) -> SeriesReading:
+        assert self._params is not None
+        return SeriesReading(
+            engine=self.engine,
+            processor=self._processor,
+            windows=self._windows(),
+            params=self._params,
+            samples=self._samples_per_prompt,
+            counter=TokenCounter(self.engine.count_tokens),
+            stop=self.stop,
+            check=self._check_stop,
+            keeps=keeps,
+        )
+
+    def _check_stop(self) -> None:
+        self.stop.check()
+        if self._cancelled.is_set():
+            raise Interrupted
 
     def _windows(self) -> Windows:
         vocabulary = self.engine.vocabulary

@@ -82,9 +82,8 @@ def target(config: RunConfig, rows: int | None, groups: int | None) -> Generatio
 
 def shortfall(results: GenerateJobResults, wanted: GenerationConfig) -> str | None:
     """What is missing of the rows or groups that were asked for, in words; None when nothing is."""
-    made, target_, what = len(results.df), wanted.num_records, "rows"
-    if wanted.num_groups is not None:
-        made, target_, what = results.num_valid_groups or 0, wanted.num_groups, "groups"
+    groups = results.groups_made(wanted.num_groups)
+    (made, target_), what = (groups, "groups") if groups else ((len(results.df), wanted.num_records), "rows")
     if made >= target_:
         return None
     reason = f": {results.stop_reason}" if results.stop_reason else ""

@@ -3,7 +3,7 @@
 A process of its own: it forks a child for each attempt, so that being killed is real, and imports no
 model library, so that this is cheap. Prints what it found as JSON.
 
-    python generation_points.py FOLDER [groups]
+    python generation_points.py FOLDER [groups|series]
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from rowsmith.pipeline import Run
 from rowsmith.plan import Plan
 from rowsmith.registry import Registry
 from rowsmith.run_directory import RunDirectory
-from rowsmith.sequences import arrange
+from rowsmith.splitting import training_part
 from rowsmith.table import read_table
 from rowsmith.transforms import default_transforms, fit_transforms
 from rowsmith.vocabulary import Vocabulary, model_schema_of
 
-ROWS = 60
+ROWS, SERIES = 60, 15  # each series is a write of its own
 CALLS = ("fsync", "replace", "rename", "unlink")
 DIED, FAILED = -signal.SIGKILL, 7
 
@@ -48,6 +48,7 @@ class KeyedEngine(Engine):
     """Completions that depend on the request alone; some are broken."""
 
     max_num_prompts = 12
+    capabilities = frozenset({"forced-tokens"})
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
@@ -66,8 +67,7 @@ class KeyedEngine(Engine):
         """Random records of the vocabulary, in blocks of five."""
         for start in range(0, len(requests), 5):
             some = requests[start : start + 5]
-            row = self._row if self.vocabulary.schema.step is None else self._group
-            rows = [row(random.Random(request.request_id)) for request in some]
+            rows = [self._ids(request) for request in some]
             yield CompletionBlock(
                 request_ids=np.array([request.request_id for request in some]),
                 ids=np.array([ids + [0] * (max(map(len, rows)) - len(ids)) for ids in rows], dtype=np.int32),
@@ -75,6 +75,18 @@ class KeyedEngine(Engine):
                 finish_reasons=[FinishReason.STOP] * len(rows),
                 decode=self.vocabulary.decode,
             )
+
+    def _ids(self, request: CompletionRequest) -> list[int]:
+        chance = random.Random(request.request_id)
+        if request.forced_ids:
+            return self._reading(request.forced_ids, chance)
+        return self._row(chance) if self.vocabulary.schema.step is None else self._group(chance)
+
+    def _reading(self, forced: tuple[int, ...], chance: random.Random) -> list[int]:
+        ids = [*forced, *(chance.randrange(item.start, item.stop) for item in self.vocabulary.fields[len(forced) :])]
+        if chance.random() < 0.2:
+            ids[0] = ids[-1]
+        return [*ids, self.vocabulary.eos_id]
 
     def _row(self, chance: random.Random) -> list[int]:
         ids = [chance.randrange(item.start, item.stop) for item in self.vocabulary.fields]
@@ -128,24 +140,49 @@ def visits() -> Iterator[str]:
             yield f"p{i:03},{first + place * chance.randint(0, 2)},{chance.choice(['Rome', 'Ulm'])},{home}"
 
 
-def make_model(folder: Path, grouped: bool) -> None:
+def readings() -> Iterator[str]:
+    """Lines of a table of time series."""
+    chance = random.Random(1)
+    yield "who,day,level"
+    for i in range(30):
+        for day in range(chance.randint(2, 6)):
+            yield f"p{i:03},2020-01-{10 + i % 5 + day},{chance.randrange(5)}"
+
+
+LINES = {"records": people, "groups": visits, "series": readings}
+SETTINGS = {
+    "records": [f"generation.num_records={ROWS}"],
+    "groups": [
+        "data.group_training_examples_by=who",
+        "data.order_training_examples_by=year",
+        f"generation.num_groups={ROWS}",
+    ],
+    "series": [
+        "data.group_training_examples_by=who",
+        "time_series.is_timeseries=true",
+        "time_series.timestamp_column=day",
+        "generation.patience=2",
+        "data.holdout=0",
+        f"generation.num_groups={SERIES}",
+    ],
+}
+
+
+def make_model(folder: Path, kind: str) -> None:
     """A run directory with everything but weights."""
     folder.mkdir()
     source = folder.parent / "people.csv"
-    source.write_text("\n".join(visits() if grouped else people()) + "\n")
-    by = ["data.group_training_examples_by=who", "data.order_training_examples_by=year"]
+    source.write_text("\n".join(LINES[kind]()) + "\n")
     config = load_config(
         None,
-        [
-            f"data.source={source}",
-            *([*by, f"generation.num_groups={ROWS}"] if grouped else [f"generation.num_records={ROWS}"]),
-        ],
+        [f"data.source={source}", *SETTINGS[kind]],
         {"backend": {"factory": "generation_points:build"}},
     )
     run = Run(config=config, registry=Registry(), directory=RunDirectory(folder))
-    table = arrange(read_table(source), config).table if grouped else read_table(source)
+    part = training_part(read_table(source), config, run.seeds)
+    table = part.table
     context = run.context().evolve(table_schema=table.schema)
-    transforms = [(name, context.resolve(Kind.TRANSFORM, name)) for name in default_transforms(grouped)]
+    transforms = [(name, context.resolve(Kind.TRANSFORM, name)) for name in default_transforms(config.grouped)]
     fitted, columns = fit_transforms(table.columns, table.schema, transforms)  # type: ignore[arg-type]
     schema = model_schema_of(columns, fitted.schema_after)
     model = run.directory.folder("bundle") / "model"
@@ -166,6 +203,7 @@ def make_model(folder: Path, grouped: bool) -> None:
             vocabulary=Vocabulary(schema=schema),
             report=report,
             train_rows=len(table),
+            series=part.series,
         )
     )
     Plan(config=config).save(run.directory)
@@ -216,9 +254,13 @@ def result(folder: Path) -> dict[str, Any]:
     """What a finished run directory holds, but for times."""
     metrics = json.loads((folder / "metrics.json").read_text())
     timed = ("elapsed_time", "tokens_per_second", "valid_tokens_per_second", "tokenization_overhead_sec")
+    rejected = (folder / "rejected.jsonl").read_text()
+    if metrics["generation"]["all_groups_succeeded"] is not None:
+        # Series end in another order when some are there already, and so do their batches.
+        rejected = "".join(sorted(json.loads(line)["reason"] for line in rejected.splitlines()))
     return {
         "rows": (folder / "synthetic.csv").read_text(),
-        "rejected": (folder / "rejected.jsonl").read_text(),
+        "rejected": rejected,
         "figures": {name: value for name, value in metrics["generation"].items() if name not in timed},
         "files": sorted(path.name for path in folder.iterdir() if path.name[0] != "."),
     }
@@ -251,9 +293,9 @@ def attempt(folder: Path, expected: dict[str, Any], at: int, fault: str) -> list
     return problems
 
 
-def main(root: Path, grouped: bool) -> None:
+def main(root: Path, kind: str) -> None:
     """Try every call with every fault."""
-    make_model(root / "model", grouped)
+    make_model(root / "model", kind)
     shutil.copytree(root / "model", root / "whole")
     status, told = child(root / "whole", resume=False, prepare=lambda: inject(lambda: None, 0, root / "count"))
     assert status == 0, told
@@ -267,10 +309,14 @@ def main(root: Path, grouped: bool) -> None:
             if found:
                 problems[folder.name] = found
     made = {line.split(",")[0] for line in expected["rows"].splitlines()[1:]}
-    print(json.dumps({"calls": count, "made": len(made), "problems": problems}))
+    print(
+        json.dumps(
+            {"calls": count, "made": len(made), "wanted": SERIES if kind == "series" else ROWS, "problems": problems}
+        )
+    )
 
 
 if __name__ == "__main__":
     # The configuration names this module, whatever it was started as.
     sys.modules["generation_points"] = sys.modules["__main__"]
-    main(Path(sys.argv[1]), "groups" in sys.argv)
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "records")

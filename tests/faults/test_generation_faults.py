@@ -233,7 +233,9 @@ def test_a_journal_is_private(tmp_path: Path) -> None:
 # F3, F4, F6: broken off at any call that reaches the disk, result files included
 
 
-@pytest.mark.parametrize("kind", ["records", pytest.param("groups", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kind", ["records", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("groups", "series"))]
+)
 def test_a_run_broken_off_at_any_call_that_reaches_the_disk_ends_as_if_it_had_not_been(
     kind: str, tmp_path: Path
 ) -> None:
@@ -250,7 +252,7 @@ def test_a_run_broken_off_at_any_call_that_reaches_the_disk_ends_as_if_it_had_no
     found = json.loads(done.stdout)
     assert found["problems"] == {}
     assert found["calls"] > 15
-    assert found["made"] == 60
+    assert found["made"] == found["wanted"] > 10
 
 
 # F5: interrupted

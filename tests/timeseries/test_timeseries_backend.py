@@ -214,16 +214,17 @@ def test_nothing_valid_ends_the_job_and_not_only_its_groups(series, tools):
 def test_a_policy_may_end_the_job(series, tools):
     from rowsmith.generation import Stop, StoppingPolicy
 
-    class Third(StoppingPolicy):
+    class Second(StoppingPolicy):
         def decide(self, progress):
-            enough = progress.num_batches == 3
+            enough = progress.num_batches == 2
             return Stop(GenerationStatus.STOP_METRIC_REACHED, "enough") if enough else None
 
     engine = tools.engine()
-    backend = series.backend(engine, options={"max_prompts_per_batch": 3}, policy=Third)
+    backend = series.backend(engine, policy=Second)
     results = backend.generate()
     assert (results.status, results.stop_reason) == (GenerationStatus.STOP_METRIC_REACHED, "enough")
-    assert len(engine.calls) == 3
+    assert len(engine.calls) == 5
+    assert [len(part) for part in split(results.df)] in ([3, 5], [5, 3])
     assert not results.all_groups_succeeded
 
 
@@ -267,7 +268,15 @@ def test_snapshots_are_saved_on_the_way_and_not_in_the_model_s_folder(series, to
     for percent in (25, 50, 75):
         assert seen[f"generated_partial_{percent}pct_records.csv"] >= total * percent // 100
     assert list(seen.values()) == sorted(seen.values())
-    assert {path.parent for path in tmp_path.rglob("*.csv")} == {tmp_path}
+    assert {snapshot.path.parent for snapshot in backend.snapshots} == {tmp_path}
+    assert not list(tmp_path.rglob("*.csv"))  # the whole result takes their place
+
+
+def test_snapshots_stay_where_a_job_does_not_end_well(series, tools, tmp_path):
+    engine = tools.engine(spoil=lambda group, ask, _, text: "nonsense\n" if group == 1 and ask > 1 else text)
+    results = series.backend(engine, workdir=RunDirectory(tmp_path)).generate()
+    assert results.failed_groups
+    assert (tmp_path / "generated_partial_25pct_records.csv").exists()
 
 
 def test_an_interrupt_keeps_the_series_that_are_whole(series, tools):

@@ -186,7 +186,7 @@ def finish(settings: Settings, outcome: Outcome, directory: RunDirectory, output
         print_summary(outcome.summary)
     place = "stdout" if output == "-" else output or str(outcome.result)
     results, wanted = outcome.results, outcome.plan.config.generation
-    groups = None if wanted.num_groups is None else (results.num_valid_groups or 0, wanted.num_groups)
+    groups = results.groups_made(wanted.num_groups)
     _tell(settings, outcome_line(len(results.df), wanted.num_records, results.stop_reason, place, groups))
     if outcome.interrupted:
         return interrupted_code()

@@ -81,6 +81,17 @@ class GenerateJobResults:
     failed_groups: Mapping[str, str] = field(factory=dict, kw_only=True)
     all_groups_succeeded: bool | None = field(default=None, kw_only=True)
 
+    def groups_made(self, wanted: int | None) -> tuple[int, int] | None:
+        """Groups made and groups wanted; None where rows are counted.
+
+        Args:
+            wanted: The number of groups asked for; of time series, all that were begun were.
+        """
+        made = self.num_valid_groups or 0
+        if self.all_groups_succeeded is not None:
+            return made, made + (self.num_invalid_groups or 0)
+        return None if wanted is None else (made, wanted)
+
     @classmethod
     def from_batches(
         cls, batches: GenerationBatches, max_num_records: int | None, columns: list[str], elapsed_time: float

@@ -30,6 +30,7 @@ class Written:
         line: Its line in the dialect.
         ids: The token ids of the line.
         time: Where it stands, in ticks.
+        hands: Where the values stand that are written as changes.
     """
 
     values: dict[str, Any]
@@ -37,6 +38,7 @@ class Written:
     line: str
     ids: Ids
     time: int
+    hands: Mapping[str, float] = field(factory=dict)
 
 
 @frozen(kw_only=True, eq=False)
@@ -65,13 +67,20 @@ class RecordCodec:
             CellWriter(column, first=place == 0, last=place == last) for place, column in enumerate(self.schema)
         )
 
-    def written(self, record: Mapping[str, Any], labels: Mapping[str, str | None], time: int) -> Written:
+    def written(
+        self,
+        record: Mapping[str, Any],
+        labels: Mapping[str, str | None],
+        time: int,
+        hands: Mapping[str, float] | None = None,
+    ) -> Written:
         """A record that a model wrote, with the labels that its time has.
 
         Args:
             record: Its values.
             labels: Labels by timing column; they take the place of what the model wrote there.
             time: Where it stands, in ticks.
+            hands: Where the values stand that are written as changes.
         """
         values = {column.name: record[column.name] for column in self.schema} | dict(labels)
         spelled = {
@@ -79,7 +88,8 @@ class RecordCodec:
             for column in self.schema
         }
         cells = [writer.cell(spelled[name]) for writer, name in zip(self._writers, self.schema.names, strict=True)]
-        return Written(values=values, spelled=spelled, line="".join(cells), ids=self.encode(cells), time=time)
+        line = "".join(cells)
+        return Written(values=values, spelled=spelled, line=line, ids=self.encode(cells), time=time, hands=hands or {})
 
     def forced(self, labels: Mapping[str, str | None], leading: Sequence[str]) -> Ids:
         """The ids that a record with these labels begins with.

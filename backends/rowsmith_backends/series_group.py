@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from attrs import define, field, frozen
 
@@ -63,6 +64,11 @@ class SeriesGroup:
             return None
         return self.span.start if self.span.interval is None else self.span.interval.after(self.span.start, count)
 
+    @property
+    def longest(self) -> int:
+        """Tokens of its longest record; 0 when there is none."""
+        return max((len(each.ids) for each in chain(self.prefill, self.records)), default=0)
+
     @staticmethod
     def number_of(request_id: int) -> int:
         """The number of the series that a completion belongs to."""
@@ -97,15 +103,15 @@ class SeriesGroup:
         """Whether it has so many records that it will never reach its stop."""
         return len(self.records) > _MOST_TIMES_EXPECTED * self.span.length + _MOST_BEYOND
 
-    def extend(self, records: Sequence[Written], context: int) -> None:
+    def extend(self, records: Sequence[Written], windows: Windows) -> None:
         """Take records over.
 
         Args:
             records: They follow on those that are there.
-            context: How many records a watcher sees of it.
+            windows: Tells which of them the next prompt holds.
         """
         self.records.extend(records)
-        recent = self.records[-context:]
+        recent = windows.recent(self)
         self.state.recent_records = [each.values for each in recent]
         self.state.current_prefill = "".join(each.line for each in recent)
         self.state.total_valid_records = len(self.records)
@@ -152,7 +158,7 @@ class Windows:
     def requests(self, group: SeriesGroup, samples: int) -> list[CompletionRequest]:
         """What to ask for the series: some completions of one prompt."""
         reserve = self._reserve(group)
-        prompt = (*self.prefix, *self._window(group, self.context - len(self.prefix) - reserve))
+        prompt = (*self.prefix, *(token for each in self.recent(group) for token in each.ids))
         room = self.context - len(prompt)
         limit = room if self.stops_itself else min(reserve, room)
         forced = self.forced(group)
@@ -165,18 +171,16 @@ class Windows:
         """Tokens that are kept free for the next record and what ends it."""
         if self.record_tokens is not None:
             return self.record_tokens + 1
-        seen = [len(each.ids) for each in (*group.prefill, *group.records)]
         room = self.context - len(self.prefix)
-        return min(room, 2 * max(seen) + 16) if seen else room
+        return min(room, 2 * group.longest + 16) if group.longest else room
 
-    def _window(self, group: SeriesGroup, room: int) -> list[int]:
-        past = [*group.prefill, *group.records][-self.most_records :] if self.most_records else []
-        if self.most_records is None:
-            past = [*group.prefill, *group.records]
-        kept: list[Ids] = []
-        for each in reversed(past):
+    def recent(self, group: SeriesGroup) -> list[Written]:
+        """The newest records of a series, as many as the next prompt holds."""
+        room = self.context - len(self.prefix) - self._reserve(group)
+        kept: list[Written] = []
+        for each in chain(reversed(group.records), reversed(group.prefill)):
             room -= len(each.ids)
-            if room < 0:
+            if room < 0 or len(kept) == self.most_records:
                 break
-            kept.append(each.ids)
-        return [token for ids in reversed(kept) for token in ids]
+            kept.append(each)
+        return kept[::-1]

@@ -151,7 +151,7 @@ class SeriesJob:
         valid, invalid = (sum(getattr(each, name) for each in counted) for name in ("valid", "invalid"))
         group.state.total_invalid_records += invalid
         if going:
-            group.extend(going[draw].records, self._context(group))
+            group.extend(going[draw].records, self.reading.windows)
             if going[draw].reached:
                 return GroupProcessingResult.COMPLETED
         bad = not going or invalid / max(1, valid + invalid) >= self.threshold
@@ -163,9 +163,6 @@ class SeriesJob:
             group.reason = f"no end in sight after {len(group.records):,} records; {group.span.length:,} were expected"
             return GroupProcessingResult.FAILED
         return GroupProcessingResult.IN_PROGRESS
-
-    def _context(self, group: SeriesGroup) -> int:
-        return self.reading.windows.most_records or len(group.records) + self.reading.windows.context
 
     def _count(self, group: SeriesGroup, batch: Batch) -> None:
         weight = 2.0 / (self.patience + 1) if self._num_batches else 1.0

@@ -99,8 +99,11 @@ class _Judging:
         labels = self.clock.labels(time, step)
         if self.group.span.interval is None:
             labels[self.clock.step.name] = record[self.clock.step.name]
-        written = self.codec.written(record, labels, time)
-        self.records.append(written if self._count else _first(written, self.group.prefill, self.clock.step.name))
+        before = next((part[-1] for part in (self.records, self.group.records, self.group.prefill) if part), None)
+        levels, hands = self.clock.moved(record, {} if before is None else before.hands)
+        written = self.codec.written(record, {**labels, **levels}, time, hands)
+        untold = (self.clock.step.name, *self.clock.changes())
+        self.records.append(written if self._count else _first(written, self.group.prefill, untold))
         self.took = True
         following = self.group.due(self._count)
         self.reached = following is not None and following > self.group.span.stop
@@ -134,17 +137,19 @@ def _spans(known: Sequence[tuple[int, int]] | None, count: int) -> Sequence[tupl
     return [None] * count if known is None else known
 
 
-def _first(written: Written, prefill: Sequence[Written], step: str) -> Written:
+def _first(written: Written, prefill: Sequence[Written], untold: Sequence[str]) -> Written:
     """The first record of a series as it is handed on, when others were read before it.
 
     What is told once, in the first record that was read, belongs to the series.
     """
+    if not prefill:
+        return written
     told = {
         name: value
-        for name, value in (prefill[0].spelled.items() if prefill else ())
+        for name, value in prefill[0].spelled.items()
         if written.spelled[name] is None and all(each.spelled[name] is None for each in prefill[1:])
     }
-    return evolve(written, spelled={**written.spelled, **told, step: None})
+    return evolve(written, spelled={**written.spelled, **told, **dict.fromkeys(untold)})
 
 
 def _count(

@@ -6,6 +6,8 @@ construction. A series is longer than the model's context as it likes: each prom
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +51,8 @@ __all__ = ["TimeseriesBackend", "build"]
 
 CHOICE_STAGE = "timeseries.choice"
 """Stage whose seed the choice among several completions gets."""
+
+_logger = logging.getLogger(__name__)
 
 PSEUDO_GROUP = "series"
 SNAPSHOTS = (25, 50, 75)
@@ -163,9 +167,10 @@ class TimeseriesBackend(EngineBackend):
         self.gen_results = results_of(job, output, data_actions_fn, self._next_row, self.elapsed_time)
         self._next_row += sum(len(group.records) for group in job.groups)
         self.all_groups_succeeded = bool(self.gen_results.all_groups_succeeded)
-        if self.all_groups_succeeded:
+        if self.all_groups_succeeded:  # the whole result takes their place
             for snapshot in self.snapshots:
-                snapshot.path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    snapshot.path.unlink(missing_ok=True)
         if failure is not None:
             raise failure_of(failure, self.gen_results) from failure
         return self.gen_results
@@ -256,8 +261,11 @@ class TimeseriesBackend(EngineBackend):
         return SeriesGroup(number=number, state=state, span=span, prefill=prefill)
 
     def _read_prefill(self, text: str) -> tuple[Written, ...]:
-        records = self._processor(0, text).valid_records if text.strip() else []
-        return tuple(self.codec.written(record, {}, 0) for record in records)
+        found: list[Written] = []
+        for record in self._processor(0, text).valid_records if text.strip() else []:
+            levels, hands = self.record_clock.moved(record, found[-1].hands if found else {})
+            found.append(self.codec.written(record, levels, 0, hands))
+        return tuple(found)
 
     def _new_snapshots(self, groups: list[SeriesGroup]) -> list[ProgressSnapshot]:
         """Partial results at a quarter, a half and three quarters of the records, beside the model's folder."""
@@ -281,8 +289,12 @@ class TimeseriesBackend(EngineBackend):
         whole = all(group.state.completed or group.state.failed for group in groups)
         for each in due:
             each.saved = True
-        if not whole:  # the result itself comes next
+        if whole:  # the result itself comes next
+            return
+        try:
             output.save(due[-1].path, [group for group in groups if not group.state.failed], actions)
+        except OSError:
+            _logger.warning("%s cannot be written", due[-1].path, exc_info=True)
 
 
 def build(context: BuildContext, options: TimeseriesOptions | None) -> TimeseriesBackend:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 from attrs import field, frozen
 
 from rowsmith.errors import DataError
@@ -15,6 +16,11 @@ from rowsmith.timeseries.intervals import TICKS
 __all__ = ["RecordClock"]
 
 Labels = dict[str, str | None]
+Hands = Mapping[str, float]
+"""Where each value stands that is written as changes, by the column of the value."""
+
+_TELL_TIME = (TimingRole.STEP, TimingRole.PLACE)
+_TELL_VALUES = (TimingRole.CHANGE, TimingRole.LEVEL)
 
 
 @frozen(eq=False)
@@ -43,20 +49,20 @@ class RecordClock:
 
     @_scales.default
     def _find_scales(self) -> Mapping[str, _Scale]:
-        return {column.name: _Scale.of(column) for column in self.schema if column.timing is not None}
+        return {column.name: _Scale.read(column) for column in self.schema if column.timing is not None}
 
     @property
     def leading(self) -> tuple[str, ...]:
-        """The timing columns that a record begins with."""
+        """The columns of its time that a record begins with."""
         names: list[str] = []
         for column in self.schema:
-            if column.timing is None:
+            if column.timing is None or column.timing.role in _TELL_VALUES:
                 break
             names.append(column.name)
         return tuple(names)
 
     def labels(self, time: int, step: int | None) -> Labels:
-        """The labels of a record.
+        """The labels of a record's time.
 
         Args:
             time: Where it stands, in ticks.
@@ -65,16 +71,40 @@ class RecordClock:
         Returns:
             Label by column, the step's None for the first record.
         """
-        found: Labels = {name: scale.label(time / TICKS) for name, scale in self._scales.items()}
+        found: Labels = {
+            name: scale.label(time / TICKS) for name, scale in self._scales.items() if scale.role not in _TELL_VALUES
+        }
         found[self.step.name] = None if step is None else self._scales[self.step.name].label(step / TICKS)
         return found
+
+    def changes(self) -> tuple[str, ...]:
+        """The columns that say how a value went on; null in the first record of a series."""
+        return tuple(name for name, scale in self._scales.items() if scale.role is TimingRole.CHANGE)
+
+    def moved(self, record: Mapping[str, str | None], hands: Hands) -> tuple[Labels, Hands]:
+        """Where values stand after a record, and the levels that it should tell.
+
+        A model that reads a window alone only knows about where they stood before it.
+
+        Args:
+            record: Labels by column.
+            hands: Where values stand before it.
+        """
+        after, levels = dict(hands), Labels()
+        for name, scale in self._scales.items():
+            label, of = record[name], scale.of
+            if scale.role is TimingRole.CHANGE and label is not None and of in after:
+                after[of] += scale.amount(label)
+            if scale.role is TimingRole.LEVEL and label is not None:
+                levels[name] = scale.label(after.setdefault(of, scale.amount(label)))
+        return levels, after
 
     def step_of(self, label: str) -> int | None:
         """How far a step's label goes, in ticks; None for a label that is none."""
         scale = self._scales[self.step.name]
         if label not in scale.labels:
             return None
-        return round(float(scale.amounts[scale.labels.index(label)]) * TICKS)
+        return round(scale.amount(label) * TICKS)
 
 
 @frozen(eq=False)
@@ -82,22 +112,28 @@ class _Scale:
     """The labels of a timing column and the number that each stands for, ascending."""
 
     role: TimingRole
+    of: str
     labels: tuple[str, ...]
-    amounts: np.ndarray
+    amounts: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, column: ModelColumn) -> _Scale:
+    def read(cls, column: ModelColumn) -> _Scale:
         assert column.timing is not None
         known = dict(column.timing.amounts)
-        named = column.timing.role in (TimingRole.STEP, TimingRole.PLACE)
+        named = column.timing.role in (*_TELL_TIME, *_TELL_VALUES)
         values = [value for value in column.values or () if not named or value in known]
         if not values:
             raise DataError(f"column {column.name!r} tells the time of a record, and has no label to do so")
         pairs = sorted((known[value] if named else float(value), value) for value in values)
-        return cls(column.timing.role, tuple(label for _, label in pairs), np.array([amount for amount, _ in pairs]))
+        amounts = np.array([amount for amount, _ in pairs])
+        return cls(column.timing.role, column.timing.of, tuple(label for _, label in pairs), amounts)
+
+    def amount(self, label: str) -> float:
+        """What a label stands for."""
+        return float(self.amounts[self.labels.index(label)])
 
     def label(self, amount: float) -> str:
         """The label nearest to an amount; for parts of the calendar, to that of the moment."""
-        if self.role not in (TimingRole.STEP, TimingRole.PLACE):
+        if self.role not in (*_TELL_TIME, *_TELL_VALUES):
             amount = float(part_of(self.role, np.array([amount]))[0])
         return self.labels[int(np.argmin(np.abs(self.amounts - amount)))]

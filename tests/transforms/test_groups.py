@@ -175,8 +175,14 @@ def test_it_is_built_from_the_grouping_of_the_run() -> None:
     assert (built.groups, built.order) == (("a", "b"), "c")
     series = build(context(time_series=TimeSeriesConfig(is_timeseries=True, timestamp_column="t")), None)
     assert (series.groups, series.order) == ((), "t")
+
+
+def test_without_groups_it_can_be_restored_but_not_fitted() -> None:
+    fitted = fit({"id": ["1", "1", "2"]}, column("id", T.INTEGER), groups=("id",))
+    alone = build(context(), None)
+    assert alone.restore(fitted.state()) == fitted
     with pytest.raises(ParameterError, match=r"data\.group_training_examples_by"):
-        build(context(), None)
+        alone.fit(table({"id": ["1", "1", "2"]}), fitted.schema_before)
 
 
 @pytest.mark.parametrize("module", [constant, datetime, keys, protect_rare, quantize])

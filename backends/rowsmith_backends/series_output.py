@@ -83,12 +83,16 @@ class SeriesOutput:
         rows = self.rows([group for group in groups if group.records], _anew(actions))
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            if rows.columns is None:
-                rows.df.to_csv(file, index=False)
-            else:
-                write_csv(rows.columns, self.table_schema, file, ",")
-        partial.replace(path)
+        try:
+            with partial.open("wb") as file:
+                if rows.columns is None:
+                    rows.df.to_csv(file, index=False)
+                else:
+                    write_csv(rows.columns, self.table_schema, file, ",")
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
     def _by_columns(
         self, groups: Sequence[SeriesGroup], places: Ints, actions: ColumnActions, first_id: int

@@ -263,7 +263,8 @@ def result(folder: Path) -> dict[str, Any]:
         "rows": (folder / "synthetic.csv").read_text(),
         "rejected": rejected,
         "figures": {name: value for name, value in metrics["generation"].items() if name not in timed},
-        "files": sorted(path.name for path in folder.iterdir() if path.name[0] != "."),
+        # A partial result that could not be written, or not be removed, ends no job.
+        "files": sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "generated_partial"))),
     }
 
 

@@ -401,3 +401,34 @@ def _drawn(made, seed):
 
     clock = SeriesClock(column="t", format="%Y-%m-%d")
     return draw_spans(SeriesPlan(clock=clock, inner=clock, spans=made.spans), made.config(seed=seed), Seeds(seed))
+
+
+def test_only_tokens_that_stay_are_forced_where_they_depend_on_what_follows(tools):
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    from rowsmith.dialect import RecordDialect
+    from rowsmith.timeseries.labels import RecordClock
+    from rowsmith_backends.series_codec import codec_of_tokenizer
+
+    schema = tools.schema()
+    clock, dialect = RecordClock(schema), RecordDialect(schema)
+    labels = clock.labels(tools.ticks("2020-01-07"), 86_400_000_000)
+    line = dialect.encode_record({**labels, "level": "c"})
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([line] * 50, trainer)
+    from tokenizers import decoders
+
+    tokenizer.decoder = decoders.ByteLevel()
+    codec = codec_of_tokenizer(schema, PreTrainedTokenizerFast(tokenizer_object=tokenizer))
+    written = codec.written({**labels, "level": "c"}, labels, 0)
+    forced = codec.forced(labels, clock.leading)
+    assert written.line == line
+    assert 0 < len(forced) < len(written.ids)
+    assert written.ids[: len(forced)] == forced
+    assert codec.decode(written.ids) == line
+    assert line.startswith(codec.decode(forced))
+    assert '"t":"2020-01-07"' in codec.decode(forced)

@@ -31,6 +31,8 @@ Mask = npt.NDArray[np.bool_]
 
 _MOST_EXACT = 1_000
 _MOST_BLOCKS = 512
+_GOLDEN = 0.6180339887498949
+"""Multiples of it, modulo 1, are spread evenly however many there are."""
 _MOST_LEFT_OUT = 0.004
 """The largest share of records, or of beginnings, between two landmarks that are left out for landmarks of shared
 values."""
@@ -126,9 +128,9 @@ def fit_places(
     exact = _exact(counts, begun, support(inverse, groups, counts, k), k)
     landmarks = places[exact]
     if not _covers(exact, counts, begun):
-        means, middles, within = _block_means(places[~exact], counts[~exact], begun[~exact], k)
-        means, middles, *within_ = (each * grid + origin for each in (means, middles, *within))
-        near = _alike(axis, roles, means, middles, (within_[0], within_[1]), grid)
+        means, others, within = _block_means(places[~exact], counts[~exact], begun[~exact], k)
+        means, others, *within_ = (each * grid + origin for each in (means, others, *within))
+        near = _alike(axis, roles, means, others, (within_[0], within_[1]), grid)
         # The last landmark is how far groups may go.
         last = places[kth_extremes(np.arange(len(places)), counts, k)[1]]
         landmarks = np.unique(np.concatenate([landmarks, (near - origin) // grid, [last]]))
@@ -199,18 +201,20 @@ def _alike(
 
 
 def _block_means(places: Ints, counts: Ints, begun: Ints, k: int) -> tuple[Ints, Ints, tuple[Ints, Ints]]:
-    """Blocks of neighbouring values, with at least k records each: their means, middle values, and first and last.
+    """Blocks of neighbouring values, with at least k records each: the mean, some value, and first and last of each.
 
-    The middle value is one at which a group begins, where there is any.
+    The value is one at which a group begins, where there is any; over all blocks they are spread as beginnings are.
     """
     starts = np.array(_blocks(counts, begun, k))
     stops = np.append(starts[1:], len(places))
     total = np.add.reduceat(counts * (places - places[0]).astype(np.float64), starts)
     means = places[0] + np.rint(total / np.add.reduceat(counts, starts)).astype(np.int64)
     before = np.append(0, np.cumsum(begun))
-    middle = np.searchsorted(before, (before[starts] + before[stops]) // 2, side="right") - 1
-    middle = np.where(before[starts] == before[stops], (starts + stops - 1) // 2, middle)
-    return means, places[middle], (places[starts], places[stops - 1])
+    share = np.arange(len(starts)) * _GOLDEN % 1
+    level = before[starts] + (share * (before[stops] - before[starts])).astype(np.int64)
+    some = np.searchsorted(before, level, side="right") - 1
+    some = np.where(before[starts] == before[stops], starts + (share * (stops - starts)).astype(np.int64), some)
+    return means, places[some], (places[starts], places[stops - 1])
 
 
 def _blocks(counts: Ints, begun: Ints, k: int) -> list[int]:

@@ -478,7 +478,7 @@ def test_groups_begin_when_the_calendar_of_their_first_record_says() -> None:
             assert np.mean(np.array(kept)[first]) > 0.95
             old, new = (part_of(role, fitted.order.axis.ticks(each["at"]) / 1e6)[first] for each in (columns, back))  # type: ignore[union-attr]
             shares = [np.bincount(each, minlength=24) / len(each) for each in (old, new)]
-            assert np.abs(shares[0] - shares[1]).sum() / 2 < (0.03 if written is applied else 0.12)
+            assert np.abs(shares[0] - shares[1]).sum() / 2 < (0.06 if written is applied else 0.12)
 
 
 def test_parts_that_no_beginning_has_are_passed_over() -> None:

@@ -52,6 +52,8 @@ class Call:
         """The configuration: file, then options, then ``--set``."""
         values = self.values if below is None else merge(to_mapping(below), self.values)
         config = load_config(self.options.get("config"), self.options["overrides"], values)
+        if self.options.get("rows") is not None and config.time_series.is_timeseries:
+            raise click.UsageError("series are written whole, from start to stop; say how many with --groups")
         if below is None and config.data.source is None:
             raise click.UsageError("which table? Name a file, or give --config with data.source")
         return config

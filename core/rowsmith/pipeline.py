@@ -255,7 +255,7 @@ def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Tra
     refs = (
         chosen
         if isinstance(chosen, tuple)
-        else [ComponentRef(name=name) for name in default_transforms(config.grouped)]
+        else [ComponentRef(name=name) for name in default_transforms(config.grouped, config.time_series.is_timeseries)]
     )
     return [
         (ref.name or f"{FACTORY_PREFIX}{ref.factory}", _built(context, Kind.TRANSFORM, ref, Transform))  # type: ignore[type-abstract]

@@ -62,7 +62,7 @@ def _resolved(config: RunConfig) -> RunConfig:
     return evolve(
         config,
         assembler=assembler_for(config),
-        transforms=_refs(config.transforms, default_transforms(config.grouped)),
+        transforms=_refs(config.transforms, default_transforms(config.grouped, config.time_series.is_timeseries)),
         processor=processor_for(config),
         evaluation=_refs(config.evaluation, ()),
     )

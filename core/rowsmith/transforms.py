@@ -218,14 +218,15 @@ class FittedTransforms:
         return [f"{name}: {line}" for name, step in self.steps for line in step.inventory()]
 
 
-def default_transforms(grouped: bool = False) -> tuple[str, ...]:
+def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple[str, ...]:
     """Component names of the transforms that ``auto`` stands for, in order.
 
     Args:
         grouped: Whether the rows belong to groups or series.
+        timeseries: Whether they are readings at points in time.
     """
     # Rare values are replaced row by row, so what is constant in a group must be told once before.
-    groups = ("groups",) if grouped else ()
+    groups = (("groups",) if grouped else ()) + (("changes",) if timeseries else ())
     return ("keys", "constant", *groups, "protect-rare", "datetime", "quantize")
 
 

@@ -14,6 +14,7 @@ _BUNDLED = (
     ("keys", "KeysOptions", "Replaces identifiers by new ones of the same pattern"),
     ("constant", "ConstantOptions", "Sets aside columns that hold one value and puts them back"),
     ("groups", "GroupsOptions", "Turns the rows of a group into records that follow each other"),
+    ("changes", "ChangesOptions", "Tells values of a series by their changes"),
     ("protect-rare", "ProtectRareOptions", "Keeps values of few people out of the model"),
     ("datetime", "DatetimeOptions", "Splits dates and times into calendar parts"),
     ("quantize", "QuantizeOptions", "Turns numbers of many values into bins and draws within them"),

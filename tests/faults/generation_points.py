@@ -183,7 +183,8 @@ def make_model(folder: Path, kind: str) -> None:
     part = training_part(read_table(source), config, run.seeds)
     table = part.table
     context = run.context().evolve(table_schema=table.schema)
-    transforms = [(name, context.resolve(Kind.TRANSFORM, name)) for name in default_transforms(config.grouped)]
+    names = default_transforms(config.grouped, config.time_series.is_timeseries)
+    transforms = [(name, context.resolve(Kind.TRANSFORM, name)) for name in names]
     fitted, columns = fit_transforms(table.columns, table.schema, transforms)  # type: ignore[arg-type]
     schema = model_schema_of(columns, fitted.schema_after)
     model = run.directory.folder("bundle") / "model"

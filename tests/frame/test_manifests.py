@@ -24,7 +24,7 @@ BUNDLED = {
     Kind.PROCESSOR: ["grouped", "tabular"],
     Kind.STOPPING: ["all-of", "any-of", "patience", "time-limit"],
     Kind.MODEL: ["scratch"],
-    Kind.TRANSFORM: ["constant", "datetime", "groups", "keys", "narrow-first", "protect-rare", "quantize"],
+    Kind.TRANSFORM: ["changes", "constant", "datetime", "groups", "keys", "narrow-first", "protect-rare", "quantize"],
     Kind.EVALUATION: [],
 }
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from attrs import Attribute, field, frozen
 
 __all__ = [
+    "ChangesOptions",
     "ConstantOptions",
     "DatetimeOptions",
     "GroupsOptions",
@@ -99,6 +100,21 @@ class GroupsOptions:
 
     k: int = field(default=5, validator=_at_least(1))
     exclude: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class ChangesOptions:
+    """Which numeric columns are told by their changes from record to record.
+
+    Attributes:
+        columns: Columns that are, whatever they hold.
+        exclude: Columns that are not.
+        k: The fewest records behind a change that is a label of its own, a bin of changes, a level or a mean.
+    """
+
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    k: int = field(default=5, validator=_at_least(1))
 
 
 @frozen(kw_only=True)

@@ -38,8 +38,8 @@ CROSS_VALIDATED_ROWS = 2_000
 _MOST_TOKENS = 16_384
 # Eager attention is the faster one for short records; its memory grows with the square of their length.
 _LONG_RECORD = 256
-# Groups of up to so many tokens are learned and written whole; longer ones in windows of so many.
-_LONGEST_GROUP = 4_096
+# Series of up to so many tokens are learned and written whole; longer ones in windows of so many.
+_LONGEST_WHOLE = 4_096
 _WINDOW = 1_024
 
 
@@ -147,7 +147,7 @@ class ScratchModel(TableModel):
         tokenizer = build_tokenizer(vocabulary)
         store = encode_table(columns, vocabulary, lambda texts: _encode(tokenizer, texts))
         store = evolve(store, groups=_groups(columns, model_schema))
-        max_length = _context(store, vocabulary)
+        max_length = _context(store, vocabulary, self.windows)
         tokenizer.model_max_length = max_length
         return PreparedModel(
             model_schema=model_schema,
@@ -188,16 +188,17 @@ def _groups(columns: pa.Table, schema: ModelSchema) -> Ints | None:
     return numbers
 
 
-def _context(store: TokenStore, vocabulary: Vocabulary) -> int:
+def _context(store: TokenStore, vocabulary: Vocabulary, windows: bool) -> int:
     """The most tokens of an example."""
     if store.groups is None:
         longest = int(store.lengths.max())
         # Text may run longer than any text seen; a column of one token never does.
         return min(longest if vocabulary.closed else longest * 5 // 4, _MOST_TOKENS) + 2
-    longest = int(np.bincount(store.groups, weights=store.lengths).max())
-    room = max(_WINDOW, 2 * int(store.lengths.max()))
-    # A group may run longer than any group seen; what exceeds a window is learned, and written, window by window.
-    return (longest * 5 // 4 if longest <= _LONGEST_GROUP else room) + 2
+    # A group may run longer than any group seen.
+    longest = int(np.bincount(store.groups, weights=store.lengths).max()) * 5 // 4
+    if windows and longest > _LONGEST_WHOLE:
+        return max(_WINDOW, 2 * int(store.lengths.max())) + 2
+    return min(longest, _MOST_TOKENS) + 2
 
 
 def _encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:

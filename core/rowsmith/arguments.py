@@ -66,12 +66,14 @@ def target(config: RunConfig, rows: int | None, groups: int | None) -> Generatio
     """How much to make: what is asked for, else what the configuration says.
 
     Raises:
-        ParameterError: A number is out of range, or both are given.
+        ParameterError: A number is out of range, both are given, or rows of time series are asked for.
         ConfigError: Groups are asked for, and the table has none.
     """
     if rows is not None and groups is not None:
         raise ParameterError("n counts rows and groups counts groups; give one of them")
     if rows is not None:
+        if config.time_series.is_timeseries:
+            raise ParameterError("series are written whole, from start to stop; ask for groups, not for n rows")
         return evolve(config.generation, num_records=whole("n", rows, 1), num_groups=None)
     if groups is None:
         return config.generation

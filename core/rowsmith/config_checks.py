@@ -23,10 +23,9 @@ def cross_problems(values: Mapping[str, Any]) -> list[Problem]:
     Args:
         values: A configuration as plain data; parts of a wrong type are passed over.
     """
-    groups = _names(_at(values, _GROUP))
-    if _at(values, _SERIES) is True:
-        return [*_series_problems(values, groups)]
-    return [*_table_problems(values, groups)]
+    groups, series = _names(_at(values, _GROUP)), _at(values, _SERIES) is True
+    found = _series_problems(values, groups) if series else _table_problems(values, groups)
+    return [*found, *(_assembler_problems(values) if groups or series else ())]
 
 
 def _table_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Problem]:
@@ -54,6 +53,17 @@ def _series_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[P
             f"a time series needs {'.'.join(_TIME)}; without such a column {'.'.join(_INTERVAL)}, and rows count as "
             "being in order",
             _SERIES,
+        )
+
+
+def _assembler_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+    chosen = values.get("assembler")
+    name = chosen.get("name") if isinstance(chosen, Mapping) else chosen
+    if isinstance(name, str) and name.rpartition(":")[2] == "tabular":
+        yield Problem(
+            f"{name!r} makes an example of every row, so that nothing is learned of what follows what in a group; "
+            "take auto, grouped or sequential",
+            ("assembler",),
         )
 
 

@@ -203,7 +203,8 @@ class GenerationConfig:
 
     Attributes:
         num_records: How many rows to make; of grouped tables, whole groups until there are as many.
-        num_groups: How many groups to make, whatever their rows; None goes by ``num_records``.
+        num_groups: How many groups to make, whatever their rows; None goes by ``num_records``, and makes as many
+            time series as were learned from.
         temperature: 1 samples what was learned, below 1 the likelier, 0 the likeliest.
         top_p: The share of probability that is sampled from; 1 is all of it.
         patience: Bad batches in a row before generation stops.

@@ -44,10 +44,19 @@ def apply_override(values: Mapping[str, Any], override: str, defaults: Mapping[s
         ConfigError: It has no such shape, or leads into something that is not a mapping.
     """
     path, text = _split(override)
-    value, _ = config_file.parse(text, f"--set {override}")
+    try:
+        value, _ = config_file.parse(text, f"--set {override}")
+    except ConfigError as error:
+        if text.lstrip()[:1] in ("{", "[", '"', "'"):
+            raise
+        raise ConfigError([*error.problems, _quotes(override, text)], error.source) from error
     if isinstance(value, Mapping) and not text.lstrip().startswith("{"):
-        raise ConfigError(["put the value in quotes"], f"--set {override}")
+        raise ConfigError([_quotes(override, text)], f"--set {override}")
     return _set(values, path, value, defaults, override)
+
+
+def _quotes(override: str, text: str) -> str:
+    return f"put the value in quotes: --set '{override.removesuffix(text)}\"{text}\"'"
 
 
 def _split(override: str) -> tuple[list[str], str]:

@@ -219,11 +219,8 @@ class RunDirectory:
     def _places(self, name: str) -> tuple[Path, Path]:
         """Where something is to be, in a folder that is there, and where it is until it is whole."""
         final = self.path(name)
-        if "/" in name:
-            self.folder("/".join(_check_parts(name)[:-1]))
-        else:
-            self.create()
-        return final, _beside(final)
+        above = self.folder(name.rpartition("/")[0]) if "/" in name else self.create().root
+        return final, _beside(above / final.name)
 
     def discard(self, name: str) -> None:
         """Remove a file or folder, if it is there; a folder goes as a whole, also when this is killed midway."""

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.config import RunConfig
 from rowsmith.errors import ConfigError, DataError
-from rowsmith.problems import did_you_mean
+from rowsmith.problems import did_you_mean, show
 from rowsmith.table.columns import distinct
-from rowsmith.table.datetimes import find_format, parse_datetimes
+from rowsmith.table.datetimes import candidates, find_format, format_fit, parse_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers
 from rowsmith.table.table import Table
@@ -32,6 +33,8 @@ _GROUP, _ORDER, _TIME = (
     "time_series.timestamp_column",
 )
 _MOST_NAMED = 5
+# Values whose way of writing date-times is tried on all, when the column as a whole has none.
+_LOOKED_AT = 5
 
 
 @frozen(eq=False)
@@ -155,12 +158,14 @@ def _ranks(table: Table, name: str, knob: str) -> Ints:
     """The place of each row's value among all values of the order column; equal values share one."""
     values, codes = distinct(table.columns, name)
     _check_present(codes, name, knob, "their place in the group is not known")
-    places = _places(values, table.schema[name], knob)
+    places = _places(values, codes, table.schema[name], knob)
     ranks: Ints = np.unique(places, return_inverse=True)[1].astype(np.int64)
     return ranks[codes]
 
 
-def _places(values: list[str], column: ColumnSchema, knob: str) -> npt.NDArray[np.generic]:
+def _places(
+    values: list[str], codes: npt.NDArray[np.int32], column: ColumnSchema, knob: str
+) -> npt.NDArray[np.generic]:
     """What distinct values are worth, so that they can be compared."""
     if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
         numbers = parse_numbers(values)
@@ -171,14 +176,22 @@ def _places(values: list[str], column: ColumnSchema, knob: str) -> npt.NDArray[n
         return numbers
     if column.type is ColumnType.DATETIME and column.datetime_format is not None:
         return parse_datetimes(values, column.datetime_format)
-    raise DataError(_no_order(values, column, knob))
+    raise DataError(_no_order(values, codes, column, knob))
 
 
-def _no_order(values: list[str], column: ColumnSchema, knob: str) -> str:
+def _no_order(values: list[str], codes: npt.NDArray[np.int32], column: ColumnSchema, knob: str) -> str:
     what = f"column {column.name!r} is {column.type.value}, and rows are ordered by numbers or date-times"
     readable = _readable_as(values)
     if readable is not None:
         return f"{what}. Its values can be read as such: set data.types: {{{column.name}: {readable.value}}}."
+    misfits = _misfits(values)
+    if misfits.any():
+        row = int(np.argmax(misfits[codes]))
+        return (
+            f"{what}. Most of its values are, but row {row + 1} holds {show(values[int(codes[row])])}; correct "
+            f"{'it' if misfits.sum() == 1 else f'it and {misfits.sum() - 1:,} other'}, take such rows out, "
+            f"or name another column as {knob}."
+        )
     return (
         f"{what}. Write its values as one of the two (all date-times in the same format and time zone), "
         f"or name another column as {knob}."
@@ -193,3 +206,18 @@ def _readable_as(values: list[str]) -> ColumnType | None:
     except DataError:
         return None
     return ColumnType.INTEGER if whole.all() else ColumnType.DECIMAL
+
+
+def _misfits(values: list[str]) -> npt.NDArray[np.bool_]:
+    """Which values are no numbers, or no date-times, where most of them are; else none."""
+    texts = pa.array(values, type=pa.string())
+    masks = [format_fit(texts, each) for value in values[:_LOOKED_AT] for each in candidates(value, wide=True)]
+    fits = max([np.array([_is_number(value) for value in values]), *masks], key=np.count_nonzero)
+    return ~fits if fits.mean() > 0.5 else np.zeros(len(values), dtype=bool)
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return bool(np.isfinite(float(value)))
+    except ValueError:
+        return False

@@ -158,8 +158,8 @@ class Synthesizer:
         Args:
             n: How many rows; by default ``generation.num_groups`` groups when that is set, and else
                 ``generation.num_records`` rows, which are 1000. Groups are made until there are as many rows,
-                so there can be a few more.
-            groups: How many groups, in place of ``n``.
+                so there can be a few more. Time series are counted in groups alone.
+            groups: How many groups, in place of ``n``; of time series, by default as many as were learned.
             seed: The seed of the draws.
 
         Returns:
@@ -167,7 +167,8 @@ class Synthesizer:
             fewer than asked for when many are invalid, which a warning tells.
 
         Raises:
-            ParameterError: ``n``, ``groups`` or ``seed`` is out of range, or both of the first two are given.
+            ParameterError: ``n``, ``groups`` or ``seed`` is out of range, both of the first two are given, or
+                ``n`` rows of time series are asked for.
             ConfigError: Groups are asked for, and the table has none.
             GenerationError: Nothing has been learned yet, or generation cannot go on.
         """

@@ -240,12 +240,19 @@ def test_options_may_be_set_without_naming_the_default_component():
         ("seed.x=1", "'seed' holds a list or a number, not settings"),
         ("data.source=a: b", "put the value in quotes"),
         ("data.source=[", "not valid YAML"),
+        ("time_series.timestamp_format=%d.%m.%Y", "not valid YAML"),
         ("genration.top_p=1", "unknown option 'genration', did you mean 'generation'?"),
         ("generation.topp=1", "unknown option 'topp', did you mean 'top_p'? @ generation"),
     ],
 )
 def test_overrides_that_do_not_fit(override, problem):
     assert problems(overrides=[override])[0].startswith(problem)
+
+
+def test_a_value_that_yaml_cannot_read_is_shown_in_quotes():
+    advice = "put the value in quotes: --set 'time_series.timestamp_format=\"%d.%m.%Y\"'"
+    assert problems(overrides=["time_series.timestamp_format=%d.%m.%Y"])[-1].startswith(advice)
+    assert load_config(overrides=['time_series.timestamp_format="%d.%m.%Y"']).time_series.timestamp_format == "%d.%m.%Y"
 
 
 def test_a_line_is_only_given_for_what_the_file_says(write):
@@ -342,6 +349,15 @@ def test_the_time_column_orders_a_series_and_the_order_column_other_groups():
         (
             "time_series: {is_timeseries: true, timestamp_column: t}\ndata: {group_training_examples_by: t}",
             "'t' groups the rows as well; name different columns @ time_series.timestamp_column (line 1)",
+        ),
+        (
+            "data: {group_training_examples_by: g}\nassembler: tabular",
+            "'tabular' makes an example of every row, so that nothing is learned of what follows what in a group; "
+            "take auto, grouped or sequential @ assembler (line 2)",
+        ),
+        (
+            "time_series: {is_timeseries: true, timestamp_column: t}\nassembler: {name: 'tabular:tabular'}",
+            "'tabular:tabular' makes an example of every row",
         ),
         ("data: {group_training_examples_by: []}", "the list is empty; name a column, or write null"),
         ("data: {group_training_examples_by: [a, '']}", "cannot be empty"),

@@ -59,3 +59,22 @@ def tiny() -> dict[str, Any]:
     torch.set_num_threads(1)
     options = {"width": 32, "layers": 1, "dtype": "float32"}
     return {"training": {"max_steps": 5}, "model": {"name": "scratch", "options": options}}
+
+
+@pytest.fixture(scope="session")
+def readings() -> pd.DataFrame:
+    """Hourly readings of five sensors, in no order."""
+    chance = np.random.default_rng(5)
+    hours = pd.date_range("2024-01-20", periods=40, freq="h")
+    parts = [
+        pd.DataFrame(
+            {
+                "sensor": f"S{number}",
+                "at": hours,
+                "level": np.round(np.sin(np.arange(40) / 4 + number) * 10 + chance.normal(0, 0.3, 40), 1),
+                "state": chance.choice(["on", "off"], 40),
+            }
+        )
+        for number in range(5)
+    ]
+    return pd.concat(parts).sample(frac=1, random_state=0)

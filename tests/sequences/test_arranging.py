@@ -134,6 +134,20 @@ def test_a_column_that_cannot_order_rows_says_what_to_do(values, advice):
         arranged(pd.DataFrame({"g": "a", "t": values, "x": [1, 2, 3]}), order="t")
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["2024-01-02", "soon", "2024-01-01", "2024-01-02"], ("row 2", "'soon'; correct it, take such")),
+        (["soon", "2024-01-02", "2024-01-01", "2024-01-03"], ("row 1", "'soon'; correct it, take such")),
+        (["3", "1.5", "2", "four", "five"], ("row 4", "'four'; correct it and 1 other")),
+    ],
+)
+def test_one_value_that_cannot_be_ordered_among_others_is_named_with_its_row(values, words):
+    with pytest.raises(DataError, match=re.escape(words[0])) as caught:
+        arranged(pd.DataFrame({"g": "a", "t": values, "x": range(len(values))}), order="t")
+    assert words[1] in str(caught.value)
+
+
 @pytest.mark.parametrize("names", [["g"], ["g", "t"]])
 def test_a_table_of_nothing_but_groups_and_times_is_a_table(names):
     frame = pd.DataFrame({"g": ["a", "b", "a"], "t": [2, 1, 1]})[names]

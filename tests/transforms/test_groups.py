@@ -454,3 +454,37 @@ def test_beginnings_and_steps_are_spread_as_in_the_table(name: str) -> None:
     grid = np.gcd.reduce(old_steps)
     assert not (new_steps % grid).any()
     assert texts(fitted.apply(table(back)))["at~step"] == texts(fitted.apply(table(columns)))["at~step"]
+
+
+def test_groups_begin_when_the_calendar_of_their_first_record_says() -> None:
+    """Whether a model writes the parts of the calendar itself, or they are forced to be those of the landmark."""
+    rng = np.random.default_rng(5)
+    nights = rng.integers(0, 400, 2000) * 86_400 + 18 * 3_600 + rng.integers(0, 4 * 3_600, 2000)
+    nights = nights[(nights // 86_400 % 7) < 5]
+    names, seconds = walk(rng, len(nights), lambda r, n: nights, lambda r, n: np.floor(r.lognormal(11, 1, n)))
+    columns = {"id": names, "at": second_text(seconds)}
+    fitted = fit(columns, column("id", T.INTEGER), SECONDS, order="at")
+    applied = texts(fitted.apply(table(columns)))
+    parts = {"at~weekday": TimingRole.WEEKDAY, "at~hour": TimingRole.HOUR}
+    first = np.array([step is None for step in applied["at~step"]])
+    amounts = dict(fitted.schema_after["at"].timing.amounts)  # type: ignore[union-attr]
+    near = np.array([amounts[label] for label in applied["at"]])
+    forced = {name: [str(number) for number in part_of(role, near)] for name, role in parts.items()}
+    for written in (applied, {**applied, **forced}):
+        back = inverted(fitted, written)
+        again = texts(fitted.apply(table(back)))
+        for name, role in parts.items():
+            kept = [one == other for one, other in zip(written[name], again[name], strict=True)]
+            assert np.mean(np.array(kept)[first]) > 0.95
+            old, new = (part_of(role, fitted.order.axis.ticks(each["at"]) / 1e6)[first] for each in (columns, back))  # type: ignore[union-attr]
+            shares = [np.bincount(each, minlength=24) / len(each) for each in (old, new)]
+            assert np.abs(shares[0] - shares[1]).sum() / 2 < (0.06 if written is applied else 0.12)
+
+
+def test_parts_that_no_beginning_has_are_passed_over() -> None:
+    columns = {"id": [str(row) for row in range(40)], "at": day_text(np.arange(40) * 7 + 19_000)}
+    fitted = fit(columns, column("id", T.INTEGER), DAYS, order="at")
+    labels = [label for label, _ in fitted.schema_after["at"].timing.amounts]  # type: ignore[union-attr]
+    odd = {each.name: [None, "x", "99"] for each in fitted.schema_after}
+    back = inverted(fitted, {**odd, "at~step": [None] * 3, "at": [labels[0], labels[-1], "x"]})
+    assert len(back["at"]) == 3

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rowsmith import pipeline
-from rowsmith.cli.parameters import config_values, default_run_directory, run_directory_path, target_values
+from rowsmith.cli.parameters import (
+    check_rows,
+    config_values,
+    default_run_directory,
+    run_directory_path,
+    target_values,
+)
 from rowsmith.cli.running import finish, working
 from rowsmith.cli.settings import Settings
 from rowsmith.cli.streams import data_stream
@@ -65,6 +71,7 @@ def demonstrate(
     for section, settings_ in table.settings.items():
         values = merge(values, {section: settings_})
     config = load_config(None, overrides, values)
+    check_rows(config, rows)
     if config.grouped:
         require_plotting()
     directory = RunDirectory(default_run_directory(name) if run_dir is None else run_directory_path(run_dir))

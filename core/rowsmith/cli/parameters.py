@@ -6,17 +6,21 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from rowsmith.config_sections import parse_duration
 from rowsmith.errors import RunDirectoryError
 
+if TYPE_CHECKING:
+    from rowsmith.config import RunConfig
+
 __all__ = [
     "DURATION",
     "HOLDOUT",
     "UNSET",
+    "check_rows",
     "config_values",
     "default_run_directory",
     "run_directory_path",
@@ -108,6 +112,20 @@ def target_values(rows: int | None, groups: int | None) -> dict[str, Any]:
     if rows is not None and groups is not None:
         raise click.UsageError("--rows and --groups both say how much to write; give one of them")
     return {"generation__num_records": rows, "generation__num_groups": UNSET if rows is not None else groups}
+
+
+def check_rows(config: RunConfig, rows: int | None) -> None:
+    """Make sure that rows are not asked for where series are written.
+
+    Args:
+        config: The configuration.
+        rows: The number of ``--rows``.
+
+    Raises:
+        UsageError: They are.
+    """
+    if rows is not None and config.time_series.is_timeseries:
+        raise click.UsageError("series are written whole, from start to stop; say how many with --groups")
 
 
 def default_run_directory(source: str | None, root: Path = Path("rowsmith-runs")) -> Path:

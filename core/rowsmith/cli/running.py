@@ -14,7 +14,7 @@ from attrs import frozen
 
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.interrupts import interrupted_code, interruptible
-from rowsmith.cli.parameters import default_run_directory, run_directory_path
+from rowsmith.cli.parameters import check_rows, default_run_directory, run_directory_path
 from rowsmith.cli.progress import reporting
 from rowsmith.cli.settings import Settings, settle
 from rowsmith.cli.streams import data_stream
@@ -52,6 +52,7 @@ class Call:
         """The configuration: file, then options, then ``--set``."""
         values = self.values if below is None else merge(to_mapping(below), self.values)
         config = load_config(self.options.get("config"), self.options["overrides"], values)
+        check_rows(config, self.options.get("rows"))
         if below is None and config.data.source is None:
             raise click.UsageError("which table? Name a file, or give --config with data.source")
         return config

@@ -12,7 +12,7 @@ from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, Timing, TimingRole
 from rowsmith_plugins.transforms.group_bounds import Bounds, check_order
-from rowsmith_plugins.transforms.group_calendar import fit_parts, part_column
+from rowsmith_plugins.transforms.group_calendar import fit_parts, in_phase, part_column, phase
 from rowsmith_plugins.transforms.layout import unique_name
 from rowsmith_plugins.transforms.order_axis import OrderAxis, fit_axis
 from rowsmith_plugins.transforms.order_places import PlaceCoder, fit_places
@@ -72,11 +72,20 @@ class GroupOrder:
     def read(self, columns: pa.Table, bounds: Bounds, step: str, draws: Draws) -> pa.DictionaryArray:
         """The order column of the columns of steps and places; it never goes back inside a group."""
         steps = np.where(bounds.first, 0, self.steps.draw(_codes(columns, step, self.steps.labels), draws))
-        begin = _codes(columns, self.name, self.places.labels)[bounds.starts]
-        starts = self.places.begin(begin, draws.take(bounds.starts)).clip(self.axis.low, self.axis.high)
+        starts = self._begin(columns, bounds, draws.take(bounds.starts)).clip(self.axis.low, self.axis.high)
         ticks = _sums(starts, steps, bounds, self.axis.high).clip(self.axis.low, self.axis.high)
         found, codes = np.unique(ticks, return_inverse=True)
         return from_codes(self.axis.spell(found), codes)
+
+    def _begin(self, columns: pa.Table, bounds: Bounds, draws: Draws) -> Ints:
+        """The tick at which each group begins: near its landmark, and in phase with the parts of the calendar."""
+        codes = _codes(columns, self.name, self.places.labels)[bounds.starts]
+        ticks = self.places.begin(codes, draws)
+        if not self.parts:
+            return ticks
+        told = {role: _numbers(columns, name)[bounds.starts] for role, name in self.parts}
+        within, roles = self.places.cells(self.places.code(ticks)), [role for role, _ in self.parts]
+        return in_phase(self.axis, roles, ticks, phase(told), within, self.places.grid)
 
     def describe(self) -> str:
         """What it holds of the training data."""
@@ -104,7 +113,7 @@ def fit_order(columns: pa.Table, column: ColumnSchema, bounds: Bounds, taken: se
     return GroupOrder(
         axis=axis,
         steps=fit_steps(steps, bounds.groups[later], axis, k),
-        places=fit_places(ticks, bounds.groups, bounds.first, axis, k),
+        places=fit_places(ticks, bounds.groups, bounds.first, axis, roles, k),
         parts=tuple((role, unique_name(f"{column.name}~{role.value}", taken)) for role in roles),
     )
 
@@ -129,6 +138,13 @@ def _codes(columns: pa.Table, name: str, labels: tuple[str, ...]) -> Ints:
     known = {label: place for place, label in enumerate(labels)}
     values, codes = distinct(columns, name)
     return np.array([*(known.get(value, -1) for value in values), -1], dtype=np.int64)[codes]
+
+
+def _numbers(columns: pa.Table, name: str) -> Ints:
+    """The number in each row of a part of the calendar; -1 for null and for what is no number."""
+    values, codes = distinct(columns, name)
+    numbers = [int(value) if value.isascii() and value.isdigit() and len(value) < 3 else -1 for value in values]
+    return np.array([*numbers, -1], dtype=np.int64)[codes]
 
 
 def _sums(starts: Ints, steps: Ints, bounds: Bounds, high: int) -> Ints:

@@ -10,11 +10,11 @@ It takes tables in which the rows of a group stand together, in their order. Wha
 * columns that are the same in all rows of each training group: in the first record; null in later ones;
 * all other columns as they are. The column that names the groups is left out.
 
-Back: a null step begins a group. Its landmark says where it begins; every later record stands a step after the one
-before it, whatever landmark it names, so the order is always right. Columns told once are repeated, and each group
-gets a new name: numbers count on, others follow the pattern of the training names. Where several columns name the
-groups, the one with the most values gets new names, and the others are told once. Columns that only tell groups apart,
-as those that ``keys`` finds tell rows apart, are left out and made anew, too.
+Back: a null step begins a group. Its landmark, and the parts of the calendar, say where it begins; every later record
+stands a step after the one before it, whatever landmark it names, so the order is always right. Columns told once are
+repeated, and each group gets a new name: numbers count on, others follow the pattern of the training names. Where
+several columns name the groups, the one with the most values gets new names, and the others are told once. Columns
+that only tell groups apart, as those that ``keys`` finds tell rows apart, are left out and made anew, too.
 """
 
 from __future__ import annotations

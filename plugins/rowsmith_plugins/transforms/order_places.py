@@ -8,12 +8,17 @@ beginning is drawn by the shape of the training groups' beginnings there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
 from rowsmith.draws import Draws
+from rowsmith.group_clock_parts import part_of
+from rowsmith.table.schema import TimingRole
 from rowsmith_plugins.transforms.cells import shape
+from rowsmith_plugins.transforms.group_calendar import in_phase, phase
 from rowsmith_plugins.transforms.guards import kth_extremes
 from rowsmith_plugins.transforms.order_axis import OrderAxis
 from rowsmith_plugins.transforms.order_steps import support
@@ -26,6 +31,8 @@ Mask = npt.NDArray[np.bool_]
 
 _MOST_EXACT = 1_000
 _MOST_BLOCKS = 512
+_GOLDEN = 0.6180339887498949
+"""Multiples of it, modulo 1, are spread evenly however many there are."""
 _MOST_LEFT_OUT = 0.004
 """The largest share of records, or of beginnings, between two landmarks that are left out for landmarks of shared
 values."""
@@ -81,6 +88,14 @@ class PlaceCoder:
         fixed = np.array(self.exact)[codes] | (begun[codes + 1] == begun[codes])
         return np.where(fixed, landmarks[codes], near) * self.grid + self.origin
 
+    def cells(self, codes: Ints) -> tuple[Ints, Ints]:
+        """The first and the last tick at which groups may begin that begin near landmarks."""
+        landmarks = np.array(self.landmarks, dtype=np.int64)
+        low, high = _cells(landmarks)
+        low[0], high[-1] = min(landmarks[0], round(self.knots[0])), max(landmarks[-1], round(self.knots[-1]))
+        ends = (np.where(self.exact, landmarks, each)[codes] * self.grid + self.origin for each in (low, high))
+        return next(ends), next(ends)
+
     def describe(self) -> str:
         """What it holds of the training data."""
         exact = sum(self.exact)
@@ -90,7 +105,9 @@ class PlaceCoder:
         )
 
 
-def fit_places(ticks: Ints, groups: Ints, first: Mask, axis: OrderAxis, k: int) -> PlaceCoder:
+def fit_places(
+    ticks: Ints, groups: Ints, first: Mask, axis: OrderAxis, roles: Sequence[TimingRole], k: int
+) -> PlaceCoder:
     """Learn the landmarks.
 
     Args:
@@ -98,6 +115,7 @@ def fit_places(ticks: Ints, groups: Ints, first: Mask, axis: OrderAxis, k: int) 
         groups: The number of its group, ascending.
         first: Whether it is the first of its group.
         axis: What ticks are measured on.
+        roles: The parts of the calendar that records tell; those of a landmark are those of a record near it.
         k: The fewest groups of a landmark that is a value of the table (or records, where there are fewer groups),
             and the fewest records behind any other.
     """
@@ -110,10 +128,12 @@ def fit_places(ticks: Ints, groups: Ints, first: Mask, axis: OrderAxis, k: int) 
     exact = _exact(counts, begun, support(inverse, groups, counts, k), k)
     landmarks = places[exact]
     if not _covers(exact, counts, begun):
-        means = _block_means(places[~exact], counts[~exact], begun[~exact], k)
+        means, others, within = _block_means(places[~exact], counts[~exact], begun[~exact], k)
+        means, others, *within_ = (each * grid + origin for each in (means, others, *within))
+        near = _alike(axis, roles, means, others, (within_[0], within_[1]), grid)
         # The last landmark is how far groups may go.
         last = places[kth_extremes(np.arange(len(places)), counts, k)[1]]
-        landmarks = np.unique(np.concatenate([landmarks, means, [last]]))
+        landmarks = np.unique(np.concatenate([landmarks, (near - origin) // grid, [last]]))
     is_value = np.isin(landmarks, places[exact])
     texts = axis.spell(landmarks * grid + origin)
     low, _ = _cells(landmarks)
@@ -170,8 +190,35 @@ def _covers(exact: Mask, counts: Ints, begun: Ints) -> bool:
     return bool(exact.any()) and all(share <= _MOST_LEFT_OUT for share in left_out)
 
 
-def _block_means(places: Ints, counts: Ints, begun: Ints, k: int) -> Ints:
-    """Means of blocks of neighbouring values, with at least k records each."""
+def _alike(
+    axis: OrderAxis, roles: Sequence[TimingRole], ticks: Ints, others: Ints, within: tuple[Ints, Ints], grid: int
+) -> Ints:
+    """Ticks moved to where the calendar says the same as at others."""
+    if not roles:
+        return ticks
+    seconds = axis.seconds(others)
+    return in_phase(axis, roles, ticks, phase({role: part_of(role, seconds) for role in roles}), within, grid)
+
+
+def _block_means(places: Ints, counts: Ints, begun: Ints, k: int) -> tuple[Ints, Ints, tuple[Ints, Ints]]:
+    """Blocks of neighbouring values, with at least k records each: the mean, some value, and first and last of each.
+
+    The value is one at which a group begins, where there is any; over all blocks they are spread as beginnings are.
+    """
+    starts = np.array(_blocks(counts, begun, k))
+    stops = np.append(starts[1:], len(places))
+    total = np.add.reduceat(counts * (places - places[0]).astype(np.float64), starts)
+    means = places[0] + np.rint(total / np.add.reduceat(counts, starts)).astype(np.int64)
+    before = np.append(0, np.cumsum(begun))
+    share = np.arange(len(starts)) * _GOLDEN % 1
+    level = before[starts] + (share * (before[stops] - before[starts])).astype(np.int64)
+    some = np.searchsorted(before, level, side="right") - 1
+    some = np.where(before[starts] == before[stops], starts + (share * (stops - starts)).astype(np.int64), some)
+    return means, places[some], (places[starts], places[stops - 1])
+
+
+def _blocks(counts: Ints, begun: Ints, k: int) -> list[int]:
+    """Where each block of neighbouring values starts."""
     # Where groups begin at few places, those need no blocks of their own.
     share = min(1.0, 2 * np.count_nonzero(begun) / _MOST_BLOCKS)
     weights = counts / counts.sum() + begun * share / max(1, begun.sum())
@@ -186,9 +233,7 @@ def _block_means(places: Ints, counts: Ints, begun: Ints, k: int) -> Ints:
         rows += held
     if rows < k and len(kept) > 1:
         kept.pop()
-    total = np.add.reduceat(counts * (places - places[0]).astype(np.float64), kept)
-    means = np.rint(total / np.add.reduceat(counts, kept)).astype(np.int64)
-    return np.asarray(places[0] + means)
+    return kept
 
 
 def _beginnings(places: Ints, begun: Ints, k: int) -> tuple[Floats, Floats]:

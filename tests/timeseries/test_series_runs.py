@@ -1,0 +1,212 @@
+"""Time series from end to end, with tiny models: tables of every look come back as they were written."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rowsmith import Synthesizer
+
+pytest.importorskip("torch")
+
+TINY: dict[str, Any] = {
+    "model": {"name": "scratch", "options": {"width": 16, "layers": 1, "heads": 1, "dtype": "float32"}},
+    "training": {"max_steps": 6},
+    "data": {"holdout": 0},
+}
+
+
+def series(times: Any, groups: int = 5, length: int = 8) -> pd.DataFrame:
+    """Some groups of readings; ``times`` gives those of each."""
+    parts = []
+    for group in range(groups):
+        found = list(times(group, length))
+        level = [f"L{(group + place) % 3}" for place in range(len(found))]
+        parts.append(pd.DataFrame({"unit": f"u{group}", "at": found, "level": level}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def fitted(frame: pd.DataFrame, group: str | None = "unit", **time_series: Any) -> Synthesizer:
+    named = {"timestamp_column": "at", "is_timeseries": True, **time_series}
+    given = {**TINY, "data": {**TINY["data"], "group_training_examples_by": group}, "time_series": named}
+    return Synthesizer(config=given).fit(frame)
+
+
+def parts(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    return [part for _, part in rows.groupby("unit", sort=False)]
+
+
+@pytest.fixture(scope="module")
+def hourly() -> Synthesizer:
+    frame = series(lambda group, n: pd.date_range(f"2020-01-0{group + 1} 22:00", periods=n - group % 2, freq="h"))
+    return fitted(frame)
+
+
+def test_as_many_new_series_as_in_training_with_the_same_extents(hourly: Synthesizer) -> None:
+    rows = hourly.sample()
+    assert list(rows.columns) == ["unit", "at", "level"]
+    assert rows["at"].dtype == np.dtype("datetime64[ns]") or str(rows["at"].dtype).startswith("datetime64")
+    found = parts(rows)
+    assert not {*rows["unit"]} & {f"u{group}" for group in range(5)}
+    assert sorted((part["at"].iloc[0], len(part)) for part in found) == [
+        (pd.Timestamp(f"2020-01-0{group + 1} 22:00"), 8 - group % 2) for group in range(5)
+    ]
+    assert all((part["at"].diff().dropna() == pd.Timedelta(hours=1)).all() for part in found)
+
+
+def test_a_range_beyond_training_and_beyond_the_context(hourly: Synthesizer) -> None:
+    from attrs import evolve
+
+    config = hourly.config
+    series_config = evolve(config.time_series, start_timestamp="2020-01-03", stop_timestamp="2020-01-06 12:30")
+    hourly._config = evolve(config, time_series=series_config)
+    try:
+        rows = hourly.sample(groups=2)
+    finally:
+        hourly._config = config
+    for part in parts(rows):
+        assert part["at"].tolist() == pd.date_range("2020-01-03", "2020-01-06 12:30", freq="h").tolist()
+
+
+def test_a_plain_count_of_rows_does_not_limit_the_series(hourly: Synthesizer) -> None:
+    assert hourly.sample(3)["unit"].nunique() == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("times", "given", "expected"),
+    [
+        # Months, written day first; sorted as times and not as text.
+        (
+            lambda group, n: [f"{day:%d/%m/%Y}" for day in pd.date_range("2020-01-01", periods=n, freq="MS")],
+            {"timestamp_format": "%d/%m/%Y"},
+            [f"{day:%d/%m/%Y}" for day in pd.date_range("2020-01-01", periods=8, freq="MS")],
+        ),
+        # The clock alone, over midnight.
+        (
+            lambda group, n: [f"{t:%H:%M}" for t in pd.date_range("2020-01-01 22:00", periods=n, freq="30min")],
+            {},
+            ["22:00", "22:30", "23:00", "23:30", "00:00", "00:30", "01:00", "01:30"],
+        ),
+        # Numbers that count seconds, in steps below one.
+        (lambda group, n: [place / 4 for place in range(n)], {}, [place / 4 for place in range(8)]),
+        # A format that tables are not written in.
+        (
+            lambda group, n: [f"{day:%d-%b-%y}" for day in pd.date_range("1999-12-28", periods=n)],
+            {"timestamp_format": "%d-%b-%y"},
+            [f"{day:%d-%b-%y}" for day in pd.date_range("1999-12-28", periods=8)],
+        ),
+    ],
+    ids=["months", "clock", "seconds", "foreign"],
+)
+def test_every_kind_of_time_comes_back_as_it_was_written(times: Any, given: Any, expected: list[Any]) -> None:
+    frame = series(times)
+    rows = fitted(frame, **given).sample()
+    assert (rows.dtypes == frame.dtypes).all()
+    assert [part["at"].tolist() for part in parts(rows)] == [expected] * 5
+
+
+@pytest.mark.slow
+def test_rows_without_a_time_are_numbered_and_come_back_without_one() -> None:
+    frame = series(lambda group, n: range(n)).drop(columns="at")
+    config = copy.deepcopy(TINY)
+    model = Synthesizer(
+        config={
+            **config,
+            "data": {"holdout": 0, "group_training_examples_by": "unit"},
+            "time_series": {"is_timeseries": True, "timestamp_interval_seconds": 60},
+        }
+    ).fit(frame)
+    rows = model.sample()
+    assert list(rows.columns) == ["unit", "level"]
+    assert [len(part) for part in parts(rows)] == [8] * 5
+
+
+@pytest.mark.slow
+def test_learned_steps_keep_order_and_bounds() -> None:
+    def times(group: int, n: int) -> pd.DatetimeIndex:
+        days = np.cumsum(np.random.default_rng(group).integers(0, 4, n))
+        return pd.DatetimeIndex(np.datetime64("2020-01-01") + days)
+
+    frame = series(times, groups=8)
+    rows = fitted(frame).sample()
+    assert frame["at"].min() <= rows["at"].min()
+    assert rows["at"].max() <= frame["at"].max()
+    assert all(part["at"].is_monotonic_increasing for part in parts(rows))
+
+
+@pytest.mark.slow
+def test_one_series_without_groups_and_longer_than_the_context() -> None:
+    frame = series(lambda group, n: pd.date_range("2020-01-01", periods=n), groups=1, length=300).drop(columns="unit")
+    rows = fitted(frame, group=None).sample()
+    assert list(rows.columns) == ["at", "level"]
+    assert rows["at"].tolist() == frame["at"].tolist()
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "rowsmith.cli", *arguments]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_generation_that_is_ended_midway_goes_on_after_its_finished_series(
+    how: signal.Signals, tmp_path: Path, root: Path
+) -> None:
+    frame = series(lambda group, n: pd.date_range("2020-01-01", periods=n + group), groups=6, length=6)
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    paths = [str(root / name) for name in ("core", "assemblers", "backends", "plugins")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    options = [
+        *("--group-by", "unit", "--time-column", "at", "--set", "training.max_steps=6", "--set", "data.holdout=0"),
+        *("--set", "model.options.width=16", "--set", "model.options.layers=1", "--set", "model.options.dtype=float32"),
+        *("--set", "backend={name: timeseries, options: {max_prompts_per_batch: 2}}"),
+    ]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(tmp_path, *arguments), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        )
+
+    trained = run("train", "in.csv", "--run-dir", "run", *options)
+    assert trained.returncode == 0, trained.stderr
+    whole = run("generate", "--run-dir", "run", "-g", "80", "-o", "whole.csv")
+    assert whole.returncode == 0, whole.stderr
+
+    started = subprocess.Popen(
+        command(tmp_path, "generate", "--run-dir", "run", "-g", "80"),
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    # Ended once some series are on the disk.
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and started.poll() is None:
+        if any(path.stat().st_size > 5_000 for path in (tmp_path / "run").glob("generation-*.journal")):
+            break
+        time.sleep(0.005)
+    started.send_signal(how)
+    started.wait(timeout=120)
+    assert started.returncode != 0
+    journal = next((tmp_path / "run").glob("generation-*.journal"))
+    kept = journal.read_bytes()
+
+    resumed = run("generate", "--run-dir", "run", "-g", "80", "--resume", "-v")
+    assert resumed.returncode == 0, resumed.stderr
+    assert len(kept) > 5_000
+    assert not journal.exists()
+    assert (tmp_path / "run" / "synthetic.csv").read_text() == (tmp_path / "whole.csv").read_text()
+    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())["generation"]
+    assert (figures["num_valid_groups"], figures["all_groups_succeeded"]) == (80, True)

@@ -149,6 +149,8 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     with run.stage("tokenizing") as detail:
         with blaming(model):
             prepared = model.prepare(columns, fitted.schema_after).with_groups(part.groups)
+        if part.series is not None and prepared.model_schema.step is None:
+            raise ConfigError(["time series need the transform 'groups', which tells the steps of time @ transforms"])
         context = context.evolve(model_schema=prepared.model_schema, metadata=prepared.metadata)
         examples = _assemble(run, prepared, columns, part.table)
         detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")

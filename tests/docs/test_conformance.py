@@ -18,6 +18,7 @@ NAMES = {
         "SequentialExampleAssembler",
         "PSEUDO_GROUP_COLUMN",
     ],
+    "rowsmith_backends": ["TimeseriesBackend", "GroupState", "GroupProcessingResult", "ProgressSnapshot"],
     "rowsmith.generation": [
         "GeneratorBackend",
         "Batch",

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from rowsmith import Synthesizer
+from rowsmith.errors import ConfigError
 
 pytest.importorskip("torch")
 
@@ -152,6 +153,13 @@ def test_one_series_without_groups_and_longer_than_the_context() -> None:
     rows = fitted(frame, group=None).sample()
     assert list(rows.columns) == ["at", "level"]
     assert rows["at"].tolist() == frame["at"].tolist()
+
+
+def test_series_whose_steps_nothing_tells_are_refused_before_training() -> None:
+    frame = series(lambda group, n: pd.date_range("2020-01-01", periods=n))
+    config = {**TINY, "data": {"group_training_examples_by": "unit"}, "transforms": []}
+    with pytest.raises(ConfigError, match="need the transform 'groups'"):
+        Synthesizer(time_column="at", config=config).fit(frame)
 
 
 def command(folder: Path, *arguments: str) -> list[str]:

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -359,6 +362,15 @@ def test_the_states_are_data_classes_with_the_documented_fields():
     assert (made.completed, made.failed, made.total_valid_records) == (False, False, 0)
     assert [each.name for each in rowsmith_backends.GroupProcessingResult] == ["IN_PROGRESS", "COMPLETED", "FAILED"]
     assert [each.value for each in rowsmith_backends.GroupProcessingResult] == [1, 2, 3]
+
+
+def test_they_can_be_imported_without_a_model_s_libraries(root):
+    code = (
+        "import sys, rowsmith_backends as b; b.GroupState, b.GroupProcessingResult, b.ProgressSnapshot, "
+        "b.TimeseriesBackend; assert not {'torch', 'transformers', 'vllm'} & set(sys.modules)"
+    )
+    paths = os.pathsep.join(str(root / name) for name in ("core", "assemblers", "backends", "plugins"))
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": paths})
 
 
 def test_the_documented_attributes_are_there(series, tools):

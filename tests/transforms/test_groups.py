@@ -309,6 +309,39 @@ def test_months_of_any_length_are_one_step() -> None:
         assert part_of(TimingRole.MONTH, at).tolist() == [int(str(month)[5:]) for month in months]
 
 
+def length_of(month: int) -> int:
+    first, after = (np.datetime64(each, "M").astype("datetime64[D]") for each in (month, month + 1))
+    return int((after - first).astype(int))
+
+
+def test_each_group_may_keep_to_its_own_day_of_the_month() -> None:
+    rng = np.random.default_rng(2)
+    names, days = [], []
+    for group in range(300):
+        own, month = int(rng.integers(0, 31)), int(rng.integers(590, 610))
+        month += length_of(month) <= own
+        for _ in range(int(rng.integers(1, 12))):
+            names.append(str(group))
+            days.append(np.datetime64(month, "M").astype("datetime64[D]").astype(int) + min(own, length_of(month) - 1))
+            month += int(rng.choice([1, 1, 1, 3]))
+    columns = {"id": names, "at": day_text(np.array(days))}
+    fitted = fit(columns, column("id", T.INTEGER), DAYS, order="at")
+    applied = texts(fitted.apply(table(columns)))
+    assert set(applied["at~step"]) == {None, "1mo", "3mo"}
+    assert "at~weekday" not in applied
+    back = inverted(fitted, applied)
+    assert texts(fitted.apply(table(back)))["at~step"] == applied["at~step"]
+    own_day = {name: int(value[8:]) for name, value in zip(reversed(back["id"]), reversed(back["at"]), strict=True)}
+    for name, value in zip(back["id"], back["at"], strict=True):
+        assert int(value[8:]) in (own_day[name], length_of(int(np.datetime64(value[:7]).astype(int))))
+    # Whoever adds up amounts stays in the right month.
+    place, step = (dict(fitted.schema_after[name].timing.amounts) for name in ("at", "at~step"))  # type: ignore[union-attr]
+    label = applied["at"][0]
+    begun = int(label.removeprefix("~")[5:7]) - 1
+    at = place[label] + np.arange(60) * step["1mo"]
+    assert part_of(TimingRole.MONTH, at).tolist() == [(begun + count) % 12 + 1 for count in range(60)]
+
+
 # --- properties
 
 

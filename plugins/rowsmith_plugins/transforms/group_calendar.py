@@ -39,7 +39,7 @@ def fit_parts(axis: OrderAxis, ticks: Ints, steps: Ints) -> tuple[TimingRole, ..
         ticks: Where the records stand.
         steps: The steps between records of a group.
     """
-    if axis.kind not in ("moment", "month"):
+    if not axis.unit:
         return ()
     seconds = axis.seconds(np.unique(ticks))
     span = float(np.ptp(seconds))
@@ -91,7 +91,7 @@ def in_phase(
 
 
 def _matters(role: TimingRole, axis: OrderAxis, seconds: npt.NDArray[np.float64], steps: Ints) -> bool:
-    if axis.kind == "month" and role is not TimingRole.MONTH:
+    if axis.kind != "moment" and role is not TimingRole.MONTH:
         return False
     found = len(np.unique(part_of(role, seconds)))
     if role is TimingRole.WEEKDAY and len(steps):

@@ -14,7 +14,7 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, Timing, TimingRole
 from rowsmith_plugins.transforms.group_bounds import Bounds, check_order
 from rowsmith_plugins.transforms.group_calendar import fit_parts, in_phase, part_column, phase
 from rowsmith_plugins.transforms.layout import unique_name
-from rowsmith_plugins.transforms.order_axis import OrderAxis, fit_axis
+from rowsmith_plugins.transforms.order_axis import OrderAxis, fit_axis, with_anniversaries
 from rowsmith_plugins.transforms.order_places import PlaceCoder, fit_places
 from rowsmith_plugins.transforms.order_steps import StepCoder, fit_steps
 
@@ -64,7 +64,8 @@ class GroupOrder:
             DataError: An order value is missing, or less than the one before it in its group.
         """
         ticks = _ticks(columns, self.axis, bounds)
-        steps = np.where(bounds.first, -1, self.steps.code(np.diff(ticks, prepend=ticks[:1]).clip(0)))
+        steps = self.axis.between(np.append(ticks[:1], ticks[:-1]), ticks).clip(0)
+        steps = np.where(bounds.first, -1, self.steps.code(steps))
         arrays = {step: from_codes(self.steps.labels, steps)}
         arrays[self.name] = from_codes(self.places.labels, self.places.code(ticks))
         return arrays | {name: part_column(role, self.axis, ticks) for role, name in self.parts}
@@ -73,9 +74,17 @@ class GroupOrder:
         """The order column of the columns of steps and places; it never goes back inside a group."""
         steps = np.where(bounds.first, 0, self.steps.draw(_codes(columns, step, self.steps.labels), draws))
         starts = self._begin(columns, bounds, draws.take(bounds.starts)).clip(self.axis.low, self.axis.high)
-        ticks = _sums(starts, steps, bounds, self.axis.high).clip(self.axis.low, self.axis.high)
+        ticks = self._walked(starts, steps, bounds).clip(self.axis.low, self.axis.high)
         found, codes = np.unique(ticks, return_inverse=True)
         return from_codes(self.axis.spell(found), codes)
+
+    def _walked(self, starts: Ints, steps: Ints, bounds: Bounds) -> Ints:
+        """The tick of each record."""
+        if self.axis.kind != "anniversary":
+            return _sums(starts, steps, bounds, self.axis.high)
+        last = int(self.axis.months(np.array([self.axis.high]))[0])
+        months = _sums(self.axis.months(starts), steps, bounds, last).clip(max=last)
+        return self.axis.in_months(starts[bounds.groups], months)
 
     def _begin(self, columns: pa.Table, bounds: Bounds, draws: Draws) -> Ints:
         """The tick at which each group begins: near its landmark, and in phase with the parts of the calendar."""
@@ -108,7 +117,8 @@ def fit_order(columns: pa.Table, column: ColumnSchema, bounds: Bounds, taken: se
     axis = fit_axis(column, distinct(columns, column.name)[0])
     ticks = _ticks(columns, axis, bounds)
     later = np.flatnonzero(~bounds.first)
-    steps = ticks[later] - ticks[later - 1]
+    axis = with_anniversaries(axis, ticks, ticks[bounds.begin()])
+    steps = axis.between(ticks[later - 1], ticks[later])
     roles = fit_parts(axis, ticks, steps)
     return GroupOrder(
         axis=axis,

@@ -2,7 +2,8 @@
 
 A tick is a unit of the last digit of numbers, a microsecond or nanosecond of date-times, or a month of
 date-times that all lie at the same moment of their month, counted from its start or from its end. So steps
-between months of different lengths are whole numbers, too.
+between months of different lengths are whole numbers, too. Where every group keeps to its own day of the month, steps
+are counted in months and ticks are not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rowsmith.errors import DataError
 from rowsmith.table.datetimes import parse_datetimes, spell_datetimes
@@ -21,7 +22,7 @@ from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers
 from rowsmith_plugins.transforms.integer_bounds import integer_bounds
 from rowsmith_plugins.transforms.number_line import NumberLine, kind_of, units_of
 
-__all__ = ["OrderAxis", "fit_axis"]
+__all__ = ["OrderAxis", "fit_axis", "with_anniversaries"]
 
 Ticks = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -29,6 +30,7 @@ Instants = npt.NDArray[np.datetime64]
 
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 _PER_SECOND = {"us": 10**6, "ns": 10**9}
+_BY_MONTHS = ("month", "anniversary")
 _CLOCK = (86_400, 3_600, 60, 1)
 _MONTH = 2_629_746.0
 """Seconds of a month, on average over 400 years."""
@@ -42,7 +44,8 @@ class OrderAxis:
 
     Attributes:
         column: The order column.
-        kind: ``whole``, ``fixed`` or ``grid`` (see ``number_line``), ``moment`` or ``month``.
+        kind: ``whole``, ``fixed`` or ``grid`` (see ``number_line``), ``moment`` or ``month``, or ``anniversary`` for
+            moments with steps of months.
         digits: Digits after the point of numbers.
         unit: ``us`` or ``ns`` for date-times.
         ends: Months only: whether they are counted from their ends.
@@ -96,11 +99,16 @@ class OrderAxis:
         """
         if self.kind == "month":
             return (ticks.astype(np.float64) + 0.5) * _MONTH
+        if self.kind == "anniversary":
+            months = self.months(ticks)
+            first, after = (self._month_ticks(each) for each in (months, months + 1))
+            share = (ticks - first).astype(np.float64) / (after - first)
+            return (months.astype(np.float64) + 0.25 + share / 2) * _MONTH
         return self.seconds(ticks) if self.kind == "moment" else ticks.astype(np.float64) / 10.0**self.digits
 
     def distances(self, steps: Floats) -> Floats:
         """How long steps of so many ticks are, in the column's unit (seconds for date-times)."""
-        if self.kind == "month":
+        if self.kind in _BY_MONTHS:
             return steps * _MONTH
         return steps / (self.per_second if self.kind == "moment" else 10.0**self.digits)
 
@@ -110,7 +118,7 @@ class OrderAxis:
         Numbers are as they are; date-times count days, hours, minutes or seconds, the longest of them that the
         grid is a multiple of, or months (``1mo``).
         """
-        if self.kind == "month":
+        if self.kind in _BY_MONTHS:
             return [f"{step}mo" for step in steps.tolist()]
         if self.kind == "moment":
             clock = (seconds * self.per_second for seconds in _CLOCK)
@@ -119,6 +127,30 @@ class OrderAxis:
                 return [str(step // unit) for step in steps.tolist()]
         digits = round(math.log10(self.per_second)) if self.kind == "moment" else self.digits
         return [f"{Decimal(step).scaleb(-digits).normalize():f}" for step in steps.tolist()]
+
+    def between(self, ticks: Ticks, others: Ticks) -> Ticks:
+        """The steps from ticks to others, which are not less: in ticks, or in months."""
+        return self.months(others) - self.months(ticks) if self.kind == "anniversary" else others - ticks
+
+    def months(self, ticks: Ticks) -> Ticks:
+        """Date-times only: months since 1970."""
+        return np.asarray(self._instants(ticks).astype("datetime64[M]").astype(np.int64))
+
+    def in_months(self, ticks: Ticks, months: Ticks) -> Ticks:
+        """Moments at the same day and time in other months, or on their last day where they have no such day."""
+        days = ticks // self._day
+        own = self._month_ticks(self.months(ticks)) // self._day
+        lengths = (self._month_ticks(months + 1) - self._month_ticks(months)) // self._day
+        day = np.minimum(days - own, lengths - 1)
+        return np.asarray(self._month_ticks(months) + day * self._day + ticks % self._day)
+
+    @property
+    def _day(self) -> int:
+        return 86_400 * self.per_second
+
+    def _month_ticks(self, months: Ticks) -> Ticks:
+        """The tick at which each month begins."""
+        return np.asarray(months.astype("datetime64[M]").astype(f"datetime64[{self.unit}]").astype(np.int64))
 
     def _instants(self, ticks: Ticks) -> Instants:
         if self.kind != "month":
@@ -145,6 +177,23 @@ def fit_axis(column: ColumnSchema, values: list[str]) -> OrderAxis:
         f"column {column.name!r} cannot order the rows of a group: it holds {column.type.value} values, not numbers or "
         "dates; order by another column, or set its type under `data.types`"
     )
+
+
+def with_anniversaries(axis: OrderAxis, ticks: Ticks, begin: Ticks) -> OrderAxis:
+    """The axis with steps of months, if each record lies whole months after the beginning of its group.
+
+    Args:
+        axis: The axis of an order column.
+        ticks: Where the records stand.
+        begin: Where the first record of each one's group stands.
+    """
+    if axis.kind != "moment":
+        return axis
+    months = axis.months(ticks)
+    later = ticks[1:] > ticks[:-1]
+    lengths, counted = (np.unique(np.diff(each)[later]) for each in (ticks, months))
+    fits = len(counted) < len(lengths) and (axis.in_months(begin, months) == ticks).all()
+    return evolve(axis, kind="anniversary") if fits else axis
 
 
 def _numbers(column: ColumnSchema, values: list[str]) -> OrderAxis:

@@ -62,7 +62,7 @@ def sequence_settings(
     return {name: section for name, section in sections.items() if section}
 
 
-def target(config: RunConfig, rows: int | None, groups: int | None) -> GenerationConfig:
+def target(config: RunConfig, rows: int | None, groups: int | Sequence[str] | None) -> GenerationConfig:
     """How much to make: what is asked for, else what the configuration says.
 
     Raises:
@@ -74,12 +74,16 @@ def target(config: RunConfig, rows: int | None, groups: int | None) -> Generatio
     if rows is not None:
         if config.time_series.is_timeseries:
             raise ParameterError("series are written whole, from start to stop; ask for groups, not for n rows")
-        return evolve(config.generation, num_records=whole("n", rows, 1), num_groups=None)
+        return evolve(config.generation, num_records=whole("n", rows, 1), num_groups=None, group_keys=())
     if groups is None:
         return config.generation
     if not config.grouped:
         raise ConfigError(["the table has no groups; give group_by or time_column before fit, or ask for n rows"])
-    return evolve(config.generation, num_groups=whole("groups", groups, 1))
+    if isinstance(groups, int):
+        return evolve(config.generation, num_groups=whole("groups", groups, 1), group_keys=())
+    if len(config.data.group_columns) != 1 or not len(groups):
+        raise ParameterError("groups gives a number, or a name for each group where one column names them")
+    return evolve(config.generation, num_groups=None, group_keys=tuple(map(str, groups)))
 
 
 def shortfall(results: GenerateJobResults, wanted: GenerationConfig) -> str | None:

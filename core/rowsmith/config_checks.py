@@ -15,6 +15,7 @@ _SERIES = ("time_series", "is_timeseries")
 _TIME = ("time_series", "timestamp_column")
 _INTERVAL = ("time_series", "timestamp_interval_seconds")
 _GROUPS = ("generation", "num_groups")
+_KEYS = ("generation", "group_keys")
 
 
 def cross_problems(values: Mapping[str, Any]) -> list[Problem]:
@@ -25,7 +26,8 @@ def cross_problems(values: Mapping[str, Any]) -> list[Problem]:
     """
     groups, series = _names(_at(values, _GROUP)), _at(values, _SERIES) is True
     found = _series_problems(values, groups) if series else _table_problems(values, groups)
-    return [*found, *(_assembler_problems(values) if groups or series else ())]
+    more = _assembler_problems(values) if groups or series else ()
+    return [*found, *_key_problems(values, groups), *more]
 
 
 def _table_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Problem]:
@@ -40,6 +42,18 @@ def _table_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Pr
         )
     if _at(values, _GROUPS) is not None and not groups:
         yield Problem(f"the table has no groups; set {'.'.join(_GROUP)}, or {'.'.join(_SERIES)}: true", _GROUPS)
+
+
+def _key_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Problem]:
+    keys, count = _names(_at(values, _KEYS)), _at(values, _GROUPS)
+    if not keys:
+        return
+    if len(groups) != 1:
+        yield Problem(f"names of groups need one column that groups the rows; set {'.'.join(_GROUP)}", _KEYS)
+    if isinstance(count, int) and count > len(keys):
+        yield Problem(
+            f"{count} groups are wanted, and there are {len(keys)} names; leave {'.'.join(_GROUPS)} out", _KEYS
+        )
 
 
 def _series_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Problem]:

@@ -108,6 +108,14 @@ def _check_types(instance: object, attribute: Any, value: Mapping[str, str]) -> 
         raise ValueError(f"unknown column type for {', '.join(wrong)}; the types are {', '.join(COLUMN_TYPES)}")
 
 
+def _check_keys(instance: object, attribute: Any, value: Sequence[str]) -> None:
+    twice = next((name for name in value if value.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"each group needs a name of its own; {twice!r} is there more than once")
+    if "" in value:
+        raise ValueError("a group's name cannot be empty")
+
+
 def _check_requirements(instance: object, attribute: Any, value: Sequence[str]) -> None:
     for requirement in value:
         check_requirement(requirement)
@@ -214,11 +222,16 @@ class GenerationConfig:
 
     num_records: int = field(default=1000, validator=between(1, _MOST))
     num_groups: int | None = field(default=None, validator=between(1, _MOST))
+    group_keys: tuple[str, ...] = field(default=(), validator=_check_keys)
     temperature: float = field(default=1.0, validator=_check_temperature)
     top_p: float = field(default=1.0, validator=between(0.0001, 1))
     patience: int = field(default=3, validator=between(1, _MOST))
     invalid_fraction_threshold: float = field(default=0.8, validator=between(0, 1))
     constrained: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        if self.group_keys and self.num_groups is None:
+            object.__setattr__(self, "num_groups", len(self.group_keys))
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+from attrs import evolve
 
 from rowsmith.dialect import RecordDialect
 from rowsmith.draws import Draws
@@ -16,6 +17,7 @@ from rowsmith.table.frames import misfits, to_frame
 
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
+    from rowsmith.group_names import GivenNames
 
 __all__ = ["InverseTransforms"]
 
@@ -30,17 +32,19 @@ class InverseTransforms(ColumnActions):
     Args:
         bundle: The trained model.
         seed: Seed of the draws.
+        names: Names the groups, in the place of new names; None for these.
     """
 
-    def __init__(self, bundle: Bundle, seed: int) -> None:
+    def __init__(self, bundle: Bundle, seed: int, names: GivenNames | None = None) -> None:
         self._bundle = bundle
         self._seed = seed
+        self._names = names
         self._dialect = RecordDialect(bundle.model_schema)
         self._carry: dict[str, Any] = {}
 
     def anew(self) -> InverseTransforms:
         """The same, without what it remembers of earlier batches."""
-        return InverseTransforms(self._bundle, self._seed)
+        return InverseTransforms(self._bundle, self._seed, self._names and evolve(self._names, used=0))
 
     def __call__(self, rows: pd.DataFrame, accepted: Accepted) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Give the rows of the user's table.
@@ -64,6 +68,8 @@ class InverseTransforms(ColumnActions):
     def on_columns(self, columns: pa.Table, record_ids: npt.NDArray[np.int64]) -> ColumnOutcome:
         """The same from and to spelled tables: of the model schema, and of the table schema."""
         inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry)
+        if self._names is not None:
+            inverted = self._names.put(inverted)
         wrong = misfits(inverted, self._bundle.table_schema)
         valid = inverted.filter(pa.array(~wrong)) if wrong.any() else inverted
         return ColumnOutcome(valid, dict.fromkeys(np.flatnonzero(wrong).tolist(), _MISFIT))

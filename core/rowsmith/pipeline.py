@@ -24,6 +24,7 @@ from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError, DataError, PluginContractError
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.engine_backend import EngineBackend
+from rowsmith.group_names import given_names
 from rowsmith.interruption import StopRequest
 from rowsmith.inversion import InverseTransforms
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
@@ -208,7 +209,8 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
             backend.initialize()
             backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:
-            results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion")))
+            names = given_names(run.config.generation.group_keys, run.config.data.group_columns, model.table_schema)
+            results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion"), names))
             detail.append(f"{len(results.df):,} rows, {results.valid_record_fraction:.2%} of records valid")
     finally:
         backend.teardown()

@@ -149,7 +149,9 @@ class Synthesizer:
         self._overwrite, self._resume = True, False
         return self
 
-    def sample(self, n: int | None = None, *, groups: int | None = None, seed: int | None = None) -> pd.DataFrame:
+    def sample(
+        self, n: int | None = None, *, groups: int | Sequence[str] | None = None, seed: int | None = None
+    ) -> pd.DataFrame:
         """Draw rows; of grouped tables and time series, whole groups.
 
         Each call without a seed draws further rows; the first of them are those of the run's seed. Calls
@@ -271,7 +273,7 @@ class Synthesizer:
         weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
         return RunDirectory(path)
 
-    def _sampling_config(self, n: int | None, groups: int | None, seed: int | None) -> RunConfig:
+    def _sampling_config(self, n: int | None, groups: int | Sequence[str] | None, seed: int | None) -> RunConfig:
         generation = target(self._config, n, groups)
         chosen = self._next_seed() if seed is None else whole("seed", seed, 0)
         return evolve(self._config, generation=generation, seed=chosen)

@@ -33,6 +33,7 @@ from rowsmith.provenance import blaming
 from rowsmith.reporting import Reporter
 from rowsmith.seeds import Seeds
 from rowsmith.splitting import training_part
+from rowsmith.timeseries.choosing import backend_for
 from rowsmith.transforms import Transform, default_transforms, fit_transforms
 
 if TYPE_CHECKING:
@@ -44,12 +45,9 @@ if TYPE_CHECKING:
     from rowsmith.run_directory import RunDirectory
     from rowsmith.table import Table
 
-__all__ = ["BUNDLE_FOLDER", "Run", "backend_for", "generate", "train"]
+__all__ = ["BUNDLE_FOLDER", "Run", "generate", "train"]
 
 BUNDLE_FOLDER = "bundle"
-TIMESERIES = "timeseries"
-"""The backend that writes time series with the engine of another one."""
-
 MAX_VALIDATION_ROWS = 1_000
 _FEW_WINDOWS = 256
 
@@ -215,14 +213,6 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
     finally:
         backend.teardown()
     return results
-
-
-def backend_for(config: RunConfig) -> ComponentRef:
-    """The backend that generates: of time series, ``timeseries`` around the engine of the chosen one."""
-    chosen = config.backend
-    if not config.time_series.is_timeseries or (chosen.name or "").rpartition(":")[2] == TIMESERIES:
-        return chosen
-    return ComponentRef(name=TIMESERIES, options={"engine": chosen})
 
 
 def _batch_listener(run: Run) -> Callable[[BatchFinished], None]:

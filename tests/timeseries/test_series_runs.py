@@ -80,8 +80,21 @@ def test_a_range_beyond_training_and_beyond_the_context(hourly: Synthesizer) -> 
         assert part["at"].tolist() == pd.date_range("2020-01-03", "2020-01-06 12:30", freq="h").tolist()
 
 
-def test_a_plain_count_of_rows_does_not_limit_the_series(hourly: Synthesizer) -> None:
-    assert hourly.sample(3)["unit"].nunique() == 5
+@pytest.mark.slow
+def test_groups_of_training_go_on_from_their_kept_beginnings() -> None:
+    frame = series(lambda group, n: pd.date_range(f"2020-01-0{group + 1}", periods=n))
+    frame["kind"] = ["ab"[int(unit[1]) % 2] * 2 for unit in frame["unit"]]
+    config = {
+        **TINY,
+        "data": {"holdout": 0, "group_training_examples_by": "unit"},
+        "assembler": {"name": "sequential", "options": {"keep_prefill": True}},
+    }
+    rows = Synthesizer(time_column="at", config=config).fit(frame).sample()
+    assert [*rows["unit"].unique()] == [*frame["unit"].unique()]
+    for part in parts(rows):
+        assert len(part) == 8
+        assert (part["at"].diff().dropna() == pd.Timedelta(days=1)).all()
+        assert part["kind"].nunique() == 1
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from rowsmith.errors import DataError
 from rowsmith.seeds import Seeds
 from rowsmith.sequences import arrange, check_columns, group_bounds
 from rowsmith.table.table import Table
-from rowsmith.timeseries import SeriesPlan, prepare_series
+from rowsmith.timeseries import SeriesPlan, bounds_of, prepare_series
 
 __all__ = ["MIN_TRAIN_ROWS", "TrainingPart", "split_holdout", "split_holdout_groups", "training_part"]
 
@@ -63,6 +63,7 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     check_columns(table.schema, config)
     prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
     if prepared is not None:
+        bounds_of(prepared.clock, config.time_series)  # a slip in them is told before anything is learned
         table, config = prepared.table, prepared.config
     arranged = arrange(table, config)
     kept, held = split_holdout_groups(arranged.groups, config.data, seeds)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig
-from rowsmith.errors import DataError
+from rowsmith.errors import ConfigError, DataError
 from rowsmith.seeds import Seeds
 from rowsmith.splitting import MIN_TRAIN_ROWS, split_holdout_groups, training_part
 from rowsmith.table import from_frame
@@ -97,3 +97,10 @@ def test_plain_tables_are_split_row_by_row():
     part = training_part(from_frame(pd.DataFrame({"x": range(100)})), RunConfig(), Seeds(0))
     assert part.groups is None
     assert len(part.table) == 95
+
+
+def test_bounds_of_series_are_read_before_anything_is_learned():
+    series = TimeSeriesConfig(is_timeseries=True, timestamp_column="day", start_timestamp="soon")
+    frame = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=30), "x": range(30)})
+    with pytest.raises(ConfigError, match=r"time_series.start_timestamp: 'soon' is not a time"):
+        training_part(from_frame(frame), RunConfig(time_series=series), Seeds(0))

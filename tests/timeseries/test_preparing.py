@@ -140,6 +140,31 @@ def test_a_made_column_is_named_apart_and_may_have_steps_below_a_second():
     assert prepared.table.columns.column("_elapsed_seconds").to_pylist() == ["0.0", "0.25"]
 
 
+@pytest.mark.parametrize(
+    ("times", "seconds", "words"),
+    [
+        (["2020-01-01", "2020-01-08"], 7, "written as '%Y-%m-%d', which cannot tell times 7 seconds apart"),
+        (["2020-01-01 10:00", "2020-01-01 11:00"], 90, "cannot tell times 90 seconds apart"),
+        ([1, 2], 0.5, "written in whole numbers, which cannot tell times 0.5 seconds apart"),
+    ],
+)
+def test_an_interval_that_the_column_cannot_write_is_told(times, seconds, words):
+    frame = pd.DataFrame({"t": times, "v": [1, 2]})
+    with pytest.raises(ConfigError, match=words):
+        prepare_series(from_frame(frame), settings(timestamp_column="t", timestamp_interval_seconds=seconds))
+
+
+def test_times_that_rows_of_a_series_share_are_told():
+    frame = pd.DataFrame({"t": ["2020-01-01", "2020-01-01", "2020-01-02"], "g": ["a", "b", "a"], "v": [1, 2, 3]})
+    prepared, plan = planned(frame, settings())
+    assert prepared.notes(plan)[0] == (
+        "1 of 3 rows have the time of another row of their series; if a column tells series apart, name it as "
+        "data.group_training_examples_by"
+    )
+    prepared, plan = planned(frame, settings("g"))
+    assert prepared.shared == 0
+
+
 def test_neither_configuration_nor_table_is_changed():
     frame = pd.DataFrame({"t": ["23:59", "00:00"], "v": [1, 2]})
     config, table = settings(timestamp_column="t"), from_frame(frame)

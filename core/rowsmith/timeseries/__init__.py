@@ -4,7 +4,7 @@ from rowsmith.timeseries.clock import ELAPSED_SECONDS, SeriesClock
 from rowsmith.timeseries.intervals import TICKS, Interval, learn_interval
 from rowsmith.timeseries.plan import SeriesPlan, SeriesSpan, make_plan
 from rowsmith.timeseries.preparing import PreparedSeries, given_interval, prepare_series
-from rowsmith.timeseries.ranges import draw_spans
+from rowsmith.timeseries.ranges import bounds_of, draw_spans
 
 __all__ = [
     "ELAPSED_SECONDS",
@@ -14,6 +14,7 @@ __all__ = [
     "SeriesClock",
     "SeriesPlan",
     "SeriesSpan",
+    "bounds_of",
     "draw_spans",
     "given_interval",
     "learn_interval",

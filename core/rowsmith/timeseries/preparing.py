@@ -39,12 +39,14 @@ class PreparedSeries:
         table: The table; its time column holds numbers, or date-times in a format that tables know.
         config: The configuration with the time column named; the given one is not changed.
         clock: Reads and writes the time column as the user has it.
+        shared: Rows that have the time of an earlier row of their series.
     """
 
     table: Table
     config: RunConfig
     clock: SeriesClock
     _inner: SeriesClock = field(alias="inner")
+    shared: int = 0
 
     def plan(self, table: Table, groups: npt.NDArray[np.int64]) -> SeriesPlan:
         """The plan of the rows that are learned from.
@@ -58,6 +60,17 @@ class PreparedSeries:
 
     def notes(self, plan: SeriesPlan) -> list[str]:
         """What the user should know of the plan, a line each."""
+        return [*self._shared_note(), *self._interval_notes(plan)]
+
+    def _shared_note(self) -> list[str]:
+        if not self.shared:
+            return []
+        return [
+            f"{self.shared:,} of {len(self.table):,} rows have the time of another row of their series; if a column "
+            "tells series apart, name it as data.group_training_examples_by"
+        ]
+
+    def _interval_notes(self, plan: SeriesPlan) -> list[str]:
         given = given_interval(self.config)
         several = [span for span in plan.spans if span.length > 1]
         other = sum(span.interval != given for span in several)
@@ -106,7 +119,25 @@ def prepare_series(table: Table, config: RunConfig) -> PreparedSeries:
     times, fits = clock.read(values)
     if not fits.all():
         raise _misfit(table, config, clock, values, ~fits[codes])
-    return _fitted(table, config, clock, values, times[codes])
+    _check_interval(clock, table.schema[name], config)
+    shared = pd.DataFrame({"group": _groups(table, config), "time": times[codes]}).duplicated().sum()
+    return evolve(_fitted(table, config, clock, values, times[codes]), shared=int(shared))
+
+
+def _check_interval(clock: SeriesClock, column: ColumnSchema, config: RunConfig) -> None:
+    interval = given_interval(config)
+    if interval is None or clock.daily:
+        return
+    times, _ = clock.read(clock.write([0, interval.ticks], column))
+    if int(times[1] - times[0]) != interval.ticks:
+        written = "in whole numbers" if clock.elapsed else f"as {clock.format!r}"
+        seconds = config.time_series.timestamp_interval_seconds
+        raise ConfigError(
+            [
+                f"column {clock.column!r} is written {written}, which cannot tell times {seconds:g} seconds apart; "
+                "give an interval that it can @ time_series.timestamp_interval_seconds"
+            ]
+        )
 
 
 def _fitted(table: Table, config: RunConfig, clock: SeriesClock, values: Sequence[str], times: Ticks) -> PreparedSeries:

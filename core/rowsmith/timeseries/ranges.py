@@ -8,11 +8,12 @@ from attrs import evolve
 from rowsmith.config import RunConfig, TimeSeriesConfig
 from rowsmith.errors import ConfigError
 from rowsmith.seeds import Seeds
+from rowsmith.timeseries.clock import SeriesClock
 from rowsmith.timeseries.intervals import Interval
 from rowsmith.timeseries.plan import SeriesPlan, SeriesSpan
 from rowsmith.timeseries.preparing import given_interval
 
-__all__ = ["SPANS_STAGE", "draw_spans"]
+__all__ = ["SPANS_STAGE", "bounds_of", "draw_spans"]
 
 SPANS_STAGE = "timeseries.spans"
 """Stage whose seed the extents of generated series are drawn with."""
@@ -38,14 +39,23 @@ def draw_spans(plan: SeriesPlan, config: RunConfig, seeds: Seeds, count: int | N
     generator = seeds.generator(SPANS_STAGE)
     rounds = -(-wanted // len(plan.spans))
     order = np.concatenate([generator.permutation(len(plan.spans)) for _ in range(rounds)])[:wanted]
-    start, stop = _bounds(plan, config.time_series)
+    start, stop = bounds_of(plan.clock, config.time_series)
     interval = given_interval(config)
     return [_adjusted(plan.spans[place], plan, start, stop, interval) for place in order.tolist()]
 
 
-def _bounds(plan: SeriesPlan, config: TimeSeriesConfig) -> tuple[int | None, int | None]:
+def bounds_of(clock: SeriesClock, config: TimeSeriesConfig) -> tuple[int | None, int | None]:
+    """Where the user wants series to begin and to end, in ticks; None where that is not said.
+
+    Args:
+        clock: Reads times.
+        config: May set both.
+
+    Raises:
+        ConfigError: A bound cannot be read, or the stop is before the start.
+    """
     start, stop = (
-        None if value is None else plan.clock.bound(value, f"time_series.{name}")
+        None if value is None else clock.bound(value, f"time_series.{name}")
         for name, value in (("start_timestamp", config.start_timestamp), ("stop_timestamp", config.stop_timestamp))
     )
     if start is not None and stop is not None and stop < start:

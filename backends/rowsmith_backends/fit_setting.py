@@ -8,7 +8,7 @@ import torch
 from attrs import evolve, frozen
 from transformers import LlamaForCausalLM
 
-from rowsmith_backends.columnwise_llama import ColumnParts, ColumnwiseLlama
+from rowsmith_backends.column_loss import ColumnParts
 from rowsmith_backends.examples import BlankedExamples, Examples
 from rowsmith_backends.optimizers import joint_optimizer
 from rowsmith_backends.packed_llama import PackedLlama
@@ -72,7 +72,8 @@ class Setting:
         bf16: Whether to compute in bfloat16.
         state: The training that the fits are part of.
         blank_id: What stands in place of a blanked token; None for no blanks.
-        packed: Whether examples are of very different lengths, and computed without padding.
+        packed: Whether examples are of very different lengths, and computed without padding; a loss by columns
+            always does.
     """
 
     config: LlamaConfig
@@ -89,9 +90,8 @@ class Setting:
     def new_model(self) -> LlamaForCausalLM:
         """A model of random weights, the same each time."""
         torch.manual_seed(self.seed)
-        if self.packed:
-            return PackedLlama(self.config, self.parts).to(self.device)
-        made = LlamaForCausalLM(self.config) if self.parts is None else ColumnwiseLlama(self.config, self.parts)
+        packed = self.packed or self.parts is not None
+        made = PackedLlama(self.config, self.parts) if packed else LlamaForCausalLM(self.config)
         return made.to(self.device)
 
     def shown(self, examples: Examples) -> Examples:

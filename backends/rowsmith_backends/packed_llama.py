@@ -20,7 +20,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rowsmith.example_ranges import IGNORED
-from rowsmith_backends.columnwise_llama import ColumnParts, column_loss
+from rowsmith_backends.column_loss import ColumnParts, column_loss
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig

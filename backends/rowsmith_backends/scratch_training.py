@@ -22,7 +22,7 @@ from rowsmith.errors import TrainingError
 from rowsmith.heap import keep_for_reuse
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.run_directory import flush_tree
-from rowsmith_backends.columnwise_llama import ColumnParts, ColumnwiseLlama
+from rowsmith_backends.column_loss import ColumnParts
 from rowsmith_backends.epochs import best_epochs, has_risen
 from rowsmith_backends.examples import Examples, SomeExamples, examples_of
 from rowsmith_backends.fit_plan import Course, FitPlan
@@ -264,7 +264,7 @@ def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
     model = result.model
     with explained("write", job.directory, SafetensorError):
         job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (model.plain() if isinstance(model, ColumnwiseLlama | PackedLlama) else model).save_pretrained(job.directory)
+        (model.plain() if isinstance(model, PackedLlama) else model).save_pretrained(job.directory)
         prepared.tokenizer.save_pretrained(job.directory)
         flush_tree(job.directory)
 

@@ -24,6 +24,9 @@ __all__ = ["GroupClock"]
 Amounts = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
+# Sums of fractions are not exact.
+_ROUNDING = 1e-12
+
 _MOVES = (TimingRole.STEP, TimingRole.CHANGE)
 _MARKS = (TimingRole.PLACE, TimingRole.LEVEL)
 
@@ -118,8 +121,10 @@ class GroupClock:
         marks = self.marks[hand]
         if np.isnan(marks).all():
             return np.zeros((len(hands), len(ids)), dtype=np.bool_)
+        low, high = np.nanmin(marks), np.nanmax(marks)
+        near = _ROUNDING * (1 + max(abs(low), abs(high)))
         reached = hands[:, hand, None] + self.moves[hand, ids]
-        return np.asarray((reached > np.nanmax(marks)) | ((reached < np.nanmin(marks)) & (hand > 0)))
+        return np.asarray((reached > high + near) | ((reached < low - near) & (hand > 0)))
 
 
 @frozen(kw_only=True, eq=False)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from rowsmith.vocabulary import Vocabulary, model_schema_of  # noqa: E402
-from rowsmith_backends.columnwise_llama import ColumnParts  # noqa: E402
+from rowsmith_backends.column_loss import ColumnParts  # noqa: E402
 from rowsmith_backends.packed_llama import PackedLlama  # noqa: E402
 from rowsmith_backends.scratch import Size, llama_config  # noqa: E402
 

@@ -1,29 +1,22 @@
-"""A Llama whose loss looks, at each token, only at the tokens that can come there.
+"""A loss that looks, at each token, only at the tokens that can come there.
 
 A table of a thousand columns has tens of thousands of tokens, and a softmax over all of them at every
-token would take most of the memory and of the time, to learn what the record grammar says anyway. The
-weights are an ordinary Llama's. But such a checkpoint has not learned which column comes when: it can
-only be sampled behind column masks, as constrained generation is.
+token would take most of the memory and of the time, to learn what the record grammar says anyway. But a
+checkpoint that is trained so has not learned which column comes when: it can only be sampled behind column
+masks, as constrained generation is.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from attrs import frozen
-from transformers import LlamaForCausalLM
-from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rowsmith.example_ranges import IGNORED
 from rowsmith.vocabulary import OpenField, Vocabulary
 
-if TYPE_CHECKING:
-    from transformers import LlamaConfig
-
-__all__ = ["ColumnParts", "ColumnwiseLlama", "column_loss"]
+__all__ = ["ColumnParts", "column_loss"]
 
 # With more tokens than this, a softmax over all of them costs more than the rest of the model.
 _FULL_SOFTMAX_TOKENS = 2_000
@@ -122,39 +115,3 @@ def _offsets(goal: torch.Tensor, allowed: tuple[int, ...], starts: list[int], pa
         offsets = torch.where(within, goal - starts[part] + base, offsets)
         base += parts.sizes[part]
     return offsets
-
-
-class ColumnwiseLlama(LlamaForCausalLM):
-    """A Llama that is trained by :func:`column_loss`.
-
-    Args:
-        config: The model's shape.
-        parts: How its ids are divided.
-    """
-
-    def __init__(self, config: LlamaConfig, parts: ColumnParts) -> None:
-        super().__init__(config)
-        self.parts = parts
-
-    def forward(
-        self,
-        input_ids: torch.Tensor,
-        shift_labels: torch.Tensor | None = None,
-        num_items_in_batch: torch.Tensor | int | None = None,
-        **kwargs: Any,
-    ) -> CausalLMOutputWithPast:
-        """The loss of the next tokens where they are given; otherwise as any Llama."""
-        if shift_labels is None:
-            outputs: CausalLMOutputWithPast = super().forward(input_ids=input_ids, **kwargs)
-            return outputs
-        hidden = self.model(input_ids=input_ids, use_cache=False).last_hidden_state
-        states = hidden[shift_labels != IGNORED]
-        total = column_loss(states, self.lm_head.weight, shift_labels, self.parts)
-        count = (shift_labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-        return CausalLMOutputWithPast(loss=total / count)
-
-    def plain(self) -> LlamaForCausalLM:
-        """An ordinary Llama with the same weights, to be saved."""
-        model = LlamaForCausalLM(self.config).to(self.device)
-        model.load_state_dict(self.state_dict())
-        return model

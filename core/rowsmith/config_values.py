@@ -12,6 +12,8 @@ from rowsmith.errors import ConfigError
 __all__ = ["apply_override", "merge"]
 
 _SECTIONS = frozenset({"data", "time_series", "training", "generation", "plugins"})
+_NO_VALUE = ("%", "@", "`", "*", "&", "!")
+"""What begins no value that YAML could read here, so that it can only be meant as it is."""
 _PART = re.compile(r'"([^"]*)"|([^."]+)')
 
 
@@ -37,22 +39,26 @@ def apply_override(values: Mapping[str, Any], override: str, defaults: Mapping[s
     Args:
         values: The configuration as plain data.
         override: ``path=value``: names joined by points (a name with a point goes in double quotes),
-            and a value written as in YAML.
+            and a value written as in YAML, or text that begins as no value does there, such as ``%Y%m%d``.
         defaults: The default configuration, for the name of a component that is only given options.
 
     Raises:
         ConfigError: It has no such shape, or leads into something that is not a mapping.
     """
     path, text = _split(override)
+    value = text if text.startswith(_NO_VALUE) else _parsed(override, text)
+    if isinstance(value, Mapping) and not text.lstrip().startswith("{"):
+        raise ConfigError([_quotes(override, text)], f"--set {override}")
+    return _set(values, path, value, defaults, override)
+
+
+def _parsed(override: str, text: str) -> Any:
     try:
-        value, _ = config_file.parse(text, f"--set {override}")
+        return config_file.parse(text, f"--set {override}")[0]
     except ConfigError as error:
         if text.lstrip()[:1] in ("{", "[", '"', "'"):
             raise
         raise ConfigError([*error.problems, _quotes(override, text)], error.source) from error
-    if isinstance(value, Mapping) and not text.lstrip().startswith("{"):
-        raise ConfigError([_quotes(override, text)], f"--set {override}")
-    return _set(values, path, value, defaults, override)
 
 
 def _quotes(override: str, text: str) -> str:

@@ -240,7 +240,6 @@ def test_options_may_be_set_without_naming_the_default_component():
         ("seed.x=1", "'seed' holds a list or a number, not settings"),
         ("data.source=a: b", "put the value in quotes"),
         ("data.source=[", "not valid YAML"),
-        ("time_series.timestamp_format=%d.%m.%Y", "not valid YAML"),
         ("genration.top_p=1", "unknown option 'genration', did you mean 'generation'?"),
         ("generation.topp=1", "unknown option 'topp', did you mean 'top_p'? @ generation"),
     ],
@@ -250,9 +249,19 @@ def test_overrides_that_do_not_fit(override, problem):
 
 
 def test_a_value_that_yaml_cannot_read_is_shown_in_quotes():
-    advice = "put the value in quotes: --set 'time_series.timestamp_format=\"%d.%m.%Y\"'"
-    assert problems(overrides=["time_series.timestamp_format=%d.%m.%Y"])[-1].startswith(advice)
-    assert load_config(overrides=['time_series.timestamp_format="%d.%m.%Y"']).time_series.timestamp_format == "%d.%m.%Y"
+    advice = "put the value in quotes: --set 'data.source=\"a: b: c\"'"
+    assert problems(overrides=["data.source=a: b: c"])[-1].startswith(advice)
+    assert load_config(overrides=['data.source="a: b: c"']).data.source == "a: b: c"
+
+
+@pytest.mark.parametrize("text", ["%Y%m%d", '"%Y%m%d"', "'%Y%m%d'"])
+def test_text_that_begins_as_no_value_does_needs_no_quotes(text):
+    assert load_config(overrides=[f"time_series.timestamp_format={text}"]).time_series.timestamp_format == "%Y%m%d"
+
+
+@pytest.mark.parametrize("text", ["@home.csv", "*.csv", "&x", "!x", "`a: b`", "%d: #1"])
+def test_such_text_is_taken_as_it_is(text):
+    assert load_config(overrides=[f"data.source={text}"]).data.source == text
 
 
 def test_a_line_is_only_given_for_what_the_file_says(write):

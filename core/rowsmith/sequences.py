@@ -10,14 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.config import RunConfig
 from rowsmith.errors import ConfigError, DataError
 from rowsmith.problems import did_you_mean, show
-from rowsmith.table.columns import distinct
+from rowsmith.table.columns import combined_codes, distinct
 from rowsmith.table.datetimes import candidates, find_format, format_fit, parse_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers
@@ -134,12 +133,9 @@ def _column_problems(schema: TableSchema, config: RunConfig) -> Iterator[str]:
 
 def _group_numbers(table: Table, names: tuple[str, ...]) -> Ints:
     """The number of each row's group, by first appearance."""
-    numbers = np.zeros(len(table), dtype=np.int64)
     for name in names:
-        values, codes = distinct(table.columns, name)
-        _check_present(codes, name, _GROUP, "the group of these rows is not known")
-        numbers = pd.factorize(numbers * len(values) + codes)[0].astype(np.int64)
-    return numbers
+        _check_present(distinct(table.columns, name)[1], name, _GROUP, "the group of these rows is not known")
+    return combined_codes(table.columns, names)
 
 
 def _check_present(codes: npt.NDArray[np.int32], name: str, knob: str, why: str) -> None:

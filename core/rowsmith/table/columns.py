@@ -20,6 +20,7 @@ from rowsmith.spooling import BlockWriter, spooled
 __all__ = [
     "CODED_TEXT",
     "codes_of",
+    "combined_codes",
     "compact",
     "count_codes",
     "distinct",
@@ -143,6 +144,24 @@ def count_codes(codes: Codes, size: int) -> npt.NDArray[np.int64]:
     for start in range(0, len(codes), _BLOCK):
         counts += np.bincount(codes[start : start + _BLOCK] + 1, minlength=size + 1)
     return counts[1:]
+
+
+def combined_codes(columns: pa.Table, names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """One code for each combination of values of some columns, counted from 0 by first appearance.
+
+    Args:
+        columns: A spelled table.
+        names: The columns; null counts as a value. Without any, all rows have one code.
+
+    Raises:
+        KeyError: There is no such column.
+    """
+    numbers = np.zeros(columns.num_rows, dtype=np.int64)
+    for name in names:
+        values, codes = distinct(columns, name)
+        combined = pa.array(numbers * (len(values) + 1) + codes + 1).dictionary_encode()
+        numbers = combined.indices.to_numpy().astype(np.int64)
+    return numbers
 
 
 def take_rows(columns: pa.Table, rows: npt.NDArray[Any]) -> pa.Table:

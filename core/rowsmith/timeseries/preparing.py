@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 from rowsmith.config import RunConfig
 from rowsmith.errors import ConfigError, DataError
 from rowsmith.problems import did_you_mean
-from rowsmith.table.columns import distinct, from_codes, replace_column
+from rowsmith.table.columns import combined_codes, distinct, from_codes, replace_column
 from rowsmith.table.datetime_formats import TIMES
 from rowsmith.table.datetimes import find_format, format_fit, resolution_format, spell_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType, Role, TableSchema
@@ -188,13 +188,8 @@ def _numbered(table: Table, config: RunConfig) -> PreparedSeries:
 
 def _groups(table: Table, config: RunConfig) -> npt.NDArray[np.int64]:
     """The number of each row's group, in the order of the table."""
-    numbers = np.zeros(len(table), dtype=np.int64)
-    for name in config.data.group_columns:
-        if name not in table.schema.names:
-            continue  # arranging the table names what is missing
-        values, codes = distinct(table.columns, name)
-        numbers = pd.factorize(numbers * (len(values) + 1) + codes + 1)[0].astype(np.int64)
-    return numbers
+    # Arranging the table names what is missing.
+    return combined_codes(table.columns, [name for name in config.data.group_columns if name in table.schema.names])
 
 
 def _midnights(times: Ticks, groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

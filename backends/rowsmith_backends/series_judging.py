@@ -127,10 +127,10 @@ class _Judging:
             step = due - last
             expected = self.clock.labels(due, step)[name]
             return due, step, None if label == expected else f"'{name}' must be {expected!r}, with no gaps"
-        stepped = None if label is None else self.clock.step_of(str(label))
-        if stepped is None:
+        found = None if label is None else self.clock.later(self.group.span.start, last, str(label))
+        if found is None:
             return last, None, f"'{name}' must say how far the record is from the one before"
-        return last + stepped, stepped, None
+        return found, found - last, None
 
 
 def _spans(known: Sequence[tuple[int, int]] | None, count: int) -> Sequence[tuple[int, int] | None]:

@@ -17,6 +17,7 @@ from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.csv_writing import write_csv
 from rowsmith.table.schema import ColumnSchema, ColumnType, ModelSchema, TableSchema
 from rowsmith.timeseries import SeriesPlan
+from rowsmith.timeseries.labels import RecordClock, months_between, months_later
 from rowsmith_backends.series_group import SeriesGroup
 
 __all__ = ["SeriesOutput", "SeriesRows"]
@@ -145,13 +146,21 @@ class SeriesOutput:
         drawn = read[codes]
         firsts = np.flatnonzero(np.diff(places, prepend=places[:1] - 1))
         sizes = np.diff(np.append(firsts, len(places)))
-        starts = np.array([group.span.start for group in groups], dtype=np.int64)
-        return np.where(learned, starts[places] + drawn - np.repeat(drawn[firsts], sizes), times)
+        starts = np.array([group.span.start for group in groups], dtype=np.int64)[places]
+        first = np.repeat(drawn[firsts], sizes)
+        if not RecordClock(self.model_schema).by_months:
+            return np.where(learned, starts + drawn - first, times)
+        months = [months_later(*pair) for pair in zip(starts.tolist(), _months_between(first, drawn), strict=True)]
+        return np.where(learned, np.array(months, dtype=np.int64), times)
 
     def _spelled(self, times: Sequence[int]) -> list[str]:
         name = self.plan.clock.column
         column = self.table_schema[name] if name in self.table_schema.names else None
         return self.plan.clock.write(times, column or ColumnSchema(name=name, type=ColumnType.DECIMAL))
+
+
+def _months_between(starts: Ints, stops: Ints) -> list[int]:
+    return [months_between(*pair) for pair in zip(starts.tolist(), stops.tolist(), strict=True)]
 
 
 def _within(places: Ints) -> Ints:

@@ -161,6 +161,17 @@ def test_learned_steps_keep_order_and_bounds() -> None:
 
 
 @pytest.mark.slow
+def test_learned_steps_of_months_keep_to_the_day_of_the_month() -> None:
+    def times(group: int, n: int) -> pd.DatetimeIndex:
+        months = np.cumsum(np.random.default_rng(group).integers(1, 4, n))
+        return pd.DatetimeIndex([pd.Timestamp("2019-12-31") + pd.DateOffset(months=int(month)) for month in months])
+
+    rows = fitted(series(times, groups=8)).sample()
+    assert all(part["at"].is_monotonic_increasing for part in parts(rows))
+    assert (rows["at"] + pd.offsets.MonthEnd(0) - rows["at"] <= pd.Timedelta(days=3)).all()
+
+
+@pytest.mark.slow
 def test_one_series_without_groups_and_longer_than_the_context() -> None:
     frame = series(lambda group, n: pd.date_range("2020-01-01", periods=n), groups=1, length=300).drop(columns="unit")
     rows = fitted(frame, group=None).sample()

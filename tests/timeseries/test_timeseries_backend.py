@@ -415,6 +415,34 @@ def _drawn(made, seed):
     return draw_spans(SeriesPlan(clock=clock, inner=clock, spans=made.spans), made.config(seed=seed), Seeds(seed))
 
 
+@pytest.mark.parametrize("day", ["01", "15", "31"])
+def test_labels_of_months_are_those_of_the_month(day):
+    from attrs import evolve
+    from tests.timeseries.conftest import day_schema, ticks
+
+    from rowsmith.table.schema import Timing, TimingRole
+    from rowsmith.timeseries.labels import RecordClock, months_later
+
+    mean = 2_629_746.0
+    step, place, *_ = day_schema().columns
+    names = tuple(str(number) for number in range(600, 660))
+    marks = Timing(role=TimingRole.PLACE, amounts=tuple((name, (int(name) + 0.5) * mean) for name in names))
+    steps = Timing(role=TimingRole.STEP, amounts=(("1mo", mean), ("2mo", 2 * mean), ("12mo", 12 * mean)))
+    schema = evolve(
+        day_schema(),
+        columns=(
+            evolve(step, values=("1mo", "2mo", "12mo"), timing=steps),
+            evolve(place, values=names, timing=marks),
+        ),
+    )
+    clock, start = RecordClock(schema), ticks(f"2020-01-{day}")
+    time = start
+    for months, label in ((1, "1mo"), (2, "1mo"), (4, "2mo"), (16, "12mo")):
+        before, time = time, months_later(start, months)
+        assert clock.labels(time, time - before) == {"t~step": label, "t": str(600 + months)}
+        assert clock.later(start, before, label) == time
+
+
 def test_only_tokens_that_stay_are_forced_where_they_depend_on_what_follows(tools):
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

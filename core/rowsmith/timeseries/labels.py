@@ -11,13 +11,16 @@ from attrs import field, frozen
 from rowsmith.errors import DataError
 from rowsmith.group_clock_parts import part_of
 from rowsmith.table.schema import ModelColumn, ModelSchema, TimingRole
-from rowsmith.timeseries.intervals import TICKS
+from rowsmith.timeseries.intervals import TICKS, Interval
 
-__all__ = ["RecordClock"]
+__all__ = ["RecordClock", "months_between", "months_later"]
 
 Labels = dict[str, str | None]
 Hands = Mapping[str, float]
 """Where each value stands that is written as changes, by the column of the value."""
+
+_MONTH = 2_629_746.0
+"""Seconds of a mean month, in which places and steps of months are counted."""
 
 _TELL_TIME = (TimingRole.STEP, TimingRole.PLACE)
 _TELL_VALUES = (TimingRole.CHANGE, TimingRole.LEVEL)
@@ -72,10 +75,30 @@ class RecordClock:
             Label by column, the step's None for the first record.
         """
         found: Labels = {
-            name: scale.label(time / TICKS) for name, scale in self._scales.items() if scale.role not in _TELL_VALUES
+            name: scale.label(self._place(time) if scale.role is TimingRole.PLACE else time / TICKS)
+            for name, scale in self._scales.items()
+            if scale.role not in _TELL_VALUES
         }
-        found[self.step.name] = None if step is None else self._scales[self.step.name].label(step / TICKS)
+        found[self.step.name] = None
+        if step is not None:
+            amount = (_months(time) - _months(time - step)) * _MONTH if self.by_months else step / TICKS
+            found[self.step.name] = self._scales[self.step.name].label(amount)
         return found
+
+    @property
+    def by_months(self) -> bool:
+        """Whether steps are months of the calendar, of whatever length."""
+        amounts = self._scales[self.step.name].amounts
+        return bool(amounts.any()) and not (amounts % _MONTH).any()
+
+    def _place(self, time: int) -> float:
+        """What a time amounts to on the scale of places."""
+        if not self.by_months:
+            return time / TICKS
+        month = _months(time)
+        first, after = (_month_ticks(each) for each in (month, month + 1))
+        # Away from the ends of the month, so that its first and its last day are nearest to its own place.
+        return (month + 0.25 + (time - first) / (after - first) / 2) * _MONTH
 
     def changes(self) -> tuple[str, ...]:
         """The columns that say how a value went on; null in the first record of a series."""
@@ -99,12 +122,41 @@ class RecordClock:
                 levels[name] = scale.label(after.setdefault(of, scale.amount(label)))
         return levels, after
 
-    def step_of(self, label: str) -> int | None:
-        """How far a step's label goes, in ticks; None for a label that is none."""
+    def later(self, start: int, last: int, label: str) -> int | None:
+        """The time of a record that says its step, in ticks; None for a label that is none.
+
+        Args:
+            start: Where its series begins.
+            last: Where the record before it stands.
+            label: Its step.
+        """
         scale = self._scales[self.step.name]
         if label not in scale.labels:
             return None
-        return round(scale.amount(label) * TICKS)
+        if not self.by_months:
+            return last + round(scale.amount(label) * TICKS)
+        return months_later(start, _months(last) - _months(start) + round(scale.amount(label) / _MONTH))
+
+
+def months_later(start: int, months: int) -> int:
+    """The same day so many months later, or the last day of that month; the last day stays the last."""
+    if not months:
+        return start
+    last_day = _months(start + 86_400 * TICKS) != _months(start)
+    return Interval(months=months, month_end=last_day).after(start, 1)
+
+
+def months_between(start: int, stop: int) -> int:
+    """Months of the calendar from one time to another."""
+    return _months(stop) - _months(start)
+
+
+def _months(time: int) -> int:
+    return int(np.datetime64(time, "us").astype("datetime64[M]").astype(np.int64))
+
+
+def _month_ticks(month: int) -> int:
+    return int(np.datetime64(month, "M").astype("datetime64[us]").astype(np.int64))
 
 
 @frozen(eq=False)

@@ -36,7 +36,7 @@ class DemoTable:
     about: str
     seconds: float
     groups: int | None = None
-    settings: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+    settings: Mapping[str, Any] = field(factory=dict)
 
 
 DEMO_TABLES: Mapping[str, DemoTable] = {
@@ -64,7 +64,11 @@ DEMO_TABLES: Mapping[str, DemoTable] = {
         about="142 countries, 12 years each: life expectancy, population, income",
         seconds=60.0,
         groups=142,
-        settings={"data": {"group_training_examples_by": "country", "order_training_examples_by": "year"}},
+        settings={
+            "data": {"group_training_examples_by": "country", "order_training_examples_by": "year"},
+            # What is measured in one country goes on from where it was.
+            "transforms": ["keys", "constant", "groups", "changes", "protect-rare", "datetime", "quantize"],
+        },
     ),
     "co2": DemoTable(
         package="statsmodels",
@@ -75,8 +79,8 @@ DEMO_TABLES: Mapping[str, DemoTable] = {
         settings={
             "data": {"types": {"date": "datetime"}},
             "time_series": {"is_timeseries": True, "timestamp_column": "date"},
-            # Two years of weeks: more of them in view tell little and cost much.
-            "backend": {"name": "timeseries", "options": {"prefill_context_size": 104}},
+            # A year of weeks and a little more: others in view tell little and cost much.
+            "backend": {"name": "timeseries", "options": {"prefill_context_size": 60}},
         },
     ),
 }

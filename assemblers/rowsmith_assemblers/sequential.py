@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from attrs import evolve, frozen
@@ -22,7 +22,7 @@ from rowsmith.errors import ParameterError
 from rowsmith.example_ranges import ExampleRanges, Rows
 from rowsmith.seeds import Seeds
 from rowsmith.spooling import spooled
-from rowsmith.token_store import TokenStore
+from rowsmith.token_store import Ints, TokenStore
 from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_values, taken
 from rowsmith_assemblers.options import SequentialOptions
 from rowsmith_assemblers.series import Stretches, cut, passes, split, stretches
@@ -39,14 +39,13 @@ if TYPE_CHECKING:
 
 __all__ = ["PSEUDO_GROUP_COLUMN", "SequentialExampleAssembler", "build"]
 
-Rowed = TypeVar("Rowed", "Dataset", "pa.Table")
-
 
 @frozen(eq=False)
 class _Prepared:
-    """Records in order, what of them is for what, and the numbers of those left out."""
+    """Records in order, where groups end, what is for what, and the numbers of records left out."""
 
     order: Rows
+    ends: Ints
     train: Stretches
     validation: Stretches
     skipped: Rows
@@ -60,7 +59,8 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
     group does, where the next record would exceed its budget of tokens, or where it holds
     ``metadata.max_sequences_per_example`` records. Budgets of training examples are drawn for each anew,
     between .7 and 1 of the room that the context leaves, so that examples do not always end at the same
-    places; validation examples fill the room.
+    places; validation examples fill the room. The EOS of an example is trained on where its group ends, so that
+    the end of an example is not taken for the end of a series.
 
     Whole groups are set apart for validation; of a single series, its end.
 
@@ -211,14 +211,14 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         groups = arrange(*told, self._groups, self.order_by_column, self.timestamp_format)
         order, whole = stretches(groups, fits)
         train, validation = split(whole, self.test_size, self._seeds.generator("assembly.split"))
-        return _Prepared(order, train, validation, skipped)
+        return _Prepared(order, whole.ends, train, validation, skipped)
 
     def _ranges(self, parts: Sequence[Stretches], random: np.random.Generator | None) -> ExampleRanges:
         prepared, cap = self._prepared, self.metadata.max_sequences_per_example
         lengths = self._source.tokens.lengths[prepared.order]
         bounds = [cut(lengths, part, self._source.room, cap, random) for part in parts]
         starts, stops = (spooled(np.concatenate([each[side] for each in bounds])) for side in (0, 1))
-        return self._source.ranges(prepared.order, starts, stops)
+        return self._source.ranges(prepared.order, starts, stops, ends=prepared.ends)
 
     def _statistics(self, train: ExampleRanges) -> dict[str, Statistics]:
         prepared, lengths = self._prepared, self._source.tokens.lengths
@@ -250,7 +250,7 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         }
 
 
-def _selected(dataset: Rowed, names: list[str]) -> Rowed:
+def _selected(dataset: Any, names: list[str]) -> Any:
     if list(dataset.column_names) == names:
         return dataset
     return dataset.select_columns(names) if hasattr(dataset, "select_columns") else dataset.select(names)

@@ -45,6 +45,13 @@ class Stretches:
         """Records in all."""
         return int((self.stops - self.begins).sum())
 
+    @property
+    def ends(self) -> Ints:
+        """Where in the order the last stretch of each group ends, exclusive; rising."""
+        last = np.append(self.groups[1:] != self.groups[:-1], True)[: len(self.groups)]
+        ends: Ints = self.stops[last]
+        return ends
+
     def of(self, groups: Ints) -> Stretches:
         """Those of some groups."""
         kept = np.isin(self.groups, groups)

@@ -133,7 +133,9 @@ class RecordSource:
             f"{self.metadata.max_seq_length} leaves for records: {shown} (rows count from 1)"
         )
 
-    def ranges(self, order: Rows, starts: Ints, stops: Ints, breaks: Ints | None = None) -> ExampleRanges:
+    def ranges(
+        self, order: Rows, starts: Ints, stops: Ints, breaks: Ints | None = None, ends: Ints | None = None
+    ) -> ExampleRanges:
         """Examples of these records.
 
         Args:
@@ -141,6 +143,7 @@ class RecordSource:
             starts: Where in ``order`` each example begins.
             stops: Where it ends, exclusive.
             breaks: Where another sequence begins; None when each example is one sequence.
+            ends: Where groups end, beyond which no EOS is trained on; None trains on every EOS.
         """
         config = self.metadata.prompt_config
         return ExampleRanges(
@@ -153,6 +156,7 @@ class RecordSource:
             eos_id=config.eos_token_id,
             pad_id=self._pad_id,
             breaks=breaks,
+            ends=ends,
         )
 
     @property

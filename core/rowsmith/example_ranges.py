@@ -62,6 +62,8 @@ class ExampleRanges:
         pad_id: Fills a batch up on the right.
         breaks: Where in ``order`` another sequence begins, rising; int64. A break inside an example ends
             one of its sequences and begins the next. None when each example is one sequence.
+        ends: Where in ``order`` groups end, exclusive, rising; int64. The EOS of an example that ends
+            elsewhere is not trained on, since its group goes on. None trains on every EOS.
 
     Raises:
         AssemblyError: A range or a break lies outside ``order``.
@@ -76,6 +78,7 @@ class ExampleRanges:
     eos_id: int
     pad_id: int
     breaks: Ints | None = field(default=None, validator=_check_breaks)
+    ends: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -145,7 +148,11 @@ class ExampleRanges:
         """
         rows = self.order[run_places(starts, stops - starts)]
         records, sequences = self._sequences(starts, stops)
-        return self._lay_out(self.store.gather(rows), run_sums(self.store.lengths[rows], records), sequences)
+        batch = self._lay_out(self.store.gather(rows), run_sums(self.store.lengths[rows], records), sequences)
+        if self.ends is not None:
+            goes_on = np.flatnonzero(~np.isin(stops, self.ends))
+            batch["labels"][goes_on, batch["attention_mask"][goes_on].sum(axis=1) - 1] = IGNORED
+        return batch
 
     def _breaks_within(self, starts: Ints, stops: Ints) -> tuple[Ints, Ints]:
         """The breaks inside each range: the number of the first, and of the one after the last."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +66,13 @@ def test_breaks_inside_an_example_begin_its_other_sequences(tokenizer, make_meta
     used = batch["attention_mask"].astype(bool)
     assert used.sum(axis=1).tolist() == ranges.lengths.tolist()
     assert (batch["input_ids"][~used] == 0).all() and (batch["labels"][~used] == -100).all()
+
+
+def test_an_example_that_ends_inside_its_group_does_not_teach_that_it_ends():
+    ranges = evolve(_ranges([1, 2, 1], [2, 0, 1], [(0, 2), (2, 3)], [1]), ends=np.array([3]))
+    batch = ranges.batch([1, 0])
+    assert batch["input_ids"].tolist() == [[1, 11, 11, 2, 0, 0], [1, 12, 2, 1, 10, 2]]
+    assert batch["labels"].tolist() == [[1, 11, 11, 2, -100, -100], [1, 12, 2, 1, 10, -100]]
 
 
 @pytest.mark.parametrize("breaks", [[-1], [4], [2, 1], [1, 1]])

@@ -82,13 +82,28 @@ def test_examples_are_laid_out_like_those_made_one_by_one(tokenizer, make_metada
     metadata = make_metadata(1_000, cap, template="{instruction}{schema}" if prompted else "", bos=True, eos=True)
     metadata.base_max_seq_length = room + len(inference_prefix(_prompt(metadata), tokenizer, metadata)) + 1
     examples = _assembler(sizes, tokenizer, metadata, seed=1, test_size=1).assemble_training_examples()
-    lengths = _lengths(sizes)
+    lengths, groups = _lengths(sizes), _group_of(sizes)
     for part in (examples.train, examples.test):
         for rows, fast in zip(_rows(part), part, strict=True):
             slow = Example(_prompt(metadata), tokenizer, metadata)
             ids = joined([10 + row] * lengths[row] for row in rows)
             slow.add_sequence({"input_ids": ids, "attention_mask": [1] * len(ids)})
-            assert fast == slow.to_dict()
+            expected = slow.to_dict()
+            if groups[rows[-1]] == groups[min(rows[-1] + 1, len(lengths) - 1)] and rows[-1] + 1 < len(lengths):
+                expected["labels"][-1] = -100
+            assert fast == expected
+
+
+def test_the_end_of_an_example_is_not_learned_as_the_end_of_a_series(tokenizer, make_metadata):
+    metadata = make_metadata(32, template="")
+    examples = _assembler([[1] * 100, [1] * 5], tokenizer, metadata, seed=0).assemble_training_examples(2)
+    for rows, example in zip(_rows(examples.train), examples.train, strict=True):
+        assert example["input_ids"][-1] == 2
+        assert example["labels"][-1] == (2 if rows[-1] in (99, 104) else -100)
+        assert example["labels"][:-1] == example["input_ids"][:-1]
+    cut = _assembler([[1] * 100], tokenizer, metadata, seed=0, test_size=0.1).assemble_training_examples()
+    assert {example["labels"][-1] for example in cut.train} == {-100}
+    assert cut.test[-1]["labels"][-1] == 2
 
 
 @FEW

@@ -35,6 +35,8 @@ class ScratchOptions:
             all of them; for each record and step a share is drawn from 0 to it. By default 0 for budgets of
             up to five epochs, 0.2 for longer ones, and 1 for tables of fewer than 2,000 rows. It learns how
             columns go together with less learning of rows by heart.
+        context: The most tokens of an example; by default the longest record or group and a quarter more, and a
+            window of 1024 for series that are much longer.
         max_values: The most tokens of one closed column.
         max_pieces: The most pieces learned for open columns.
         dtype: Precision of training: ``auto`` tries bfloat16 and float32 and takes the faster.
@@ -49,6 +51,7 @@ class ScratchOptions:
     matrix_learning_rate: float | None = field(default=None, validator=between(0, 10))
     weight_decay: float | None = field(default=None, validator=between(0, 100))
     blanked: float | None = field(default=None, validator=between(0, 1))
+    context: int | None = field(default=None, validator=between(16, 1_000_000))
     max_values: int = field(default=2_000, validator=between(2, 1_000_000))
     max_pieces: int = field(default=1_000, validator=between(257, 1_000_000))
     dtype: str = field(default="auto", validator=validators.in_(("auto", "float32", "bfloat16")))

@@ -147,7 +147,7 @@ class ScratchModel(TableModel):
         tokenizer = build_tokenizer(vocabulary)
         store = encode_table(columns, vocabulary, lambda texts: _encode(tokenizer, texts))
         store = evolve(store, groups=_groups(columns, model_schema))
-        max_length = _context(store, vocabulary, self.windows)
+        max_length = self.options.context or _context(store, vocabulary, self.windows)
         tokenizer.model_max_length = max_length
         return PreparedModel(
             model_schema=model_schema,

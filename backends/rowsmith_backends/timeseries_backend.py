@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rowsmith.components import ComponentRef, Kind
-from rowsmith.errors import BundleError, GenerationError, PluginContractError
+from rowsmith.errors import GenerationError
 from rowsmith.generation.actions import DataActionsFn
 from rowsmith.generation.engine_backend import EngineBackend, failure_of
 from rowsmith.generation.processors import Processor
@@ -29,9 +28,6 @@ from rowsmith_backends.options import TimeseriesOptions
 from rowsmith_backends.series_codec import (
     RecordCodec,
     Written,
-    codec_of_tokenizer,
-    codec_of_vocabulary,
-    load_tokenizer,
 )
 from rowsmith_backends.series_group import SeriesGroup, Windows
 from rowsmith_backends.series_job import SeriesJob
@@ -41,13 +37,11 @@ from rowsmith_backends.series_results import results_of
 from rowsmith_backends.series_state import GroupState, ProgressSnapshot
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
     from rowsmith.config import RunConfig
-    from rowsmith.context import BuildContext
     from rowsmith.model_metadata import ModelMetadata
     from rowsmith.table.schema import TableSchema
 
-__all__ = ["TimeseriesBackend", "build"]
+__all__ = ["TimeseriesBackend"]
 
 CHOICE_STAGE = "timeseries.choice"
 """Stage whose seed the choice among several completions gets."""
@@ -295,58 +289,3 @@ class TimeseriesBackend(EngineBackend):
             output.save(due[-1].path, [group for group in groups if not group.state.failed], actions)
         except OSError:
             _logger.warning("%s cannot be written", due[-1].path, exc_info=True)
-
-
-def build(context: BuildContext, options: TimeseriesOptions | None) -> TimeseriesBackend:
-    """Build the component around the engine of the backend that its options name.
-
-    Raises:
-        BundleError: There is no model, or it was not trained on time series.
-        PluginContractError: The named backend has no engine.
-    """
-    chosen = options or TimeseriesOptions()
-    bundle, metadata = context.bundle, context.metadata
-    if bundle is None or metadata is None:
-        raise BundleError("the backend 'timeseries' needs a trained model: run 'rowsmith train' first.")
-    if bundle.series is None:
-        raise BundleError(
-            f"{bundle.directory}: the model was not trained on time series; train it with time_series.is_timeseries."
-        )
-    codec, tokenizer = _codec(bundle)
-    processor = context.config.processor
-    named = isinstance(processor, ComponentRef) and processor.name != "grouped"
-    ref = processor if named and isinstance(processor, ComponentRef) else ComponentRef(name="tabular")
-    return TimeseriesBackend(
-        context.config,
-        metadata,
-        engine=_engine(context, chosen.engine),
-        processor=context.resolve(Kind.PROCESSOR, ref),  # type: ignore[arg-type]
-        plan=bundle.series,
-        codec=codec,
-        table_schema=bundle.table_schema,
-        options=chosen,
-        tokenizer=tokenizer,
-        policy=lambda: context.resolve(Kind.STOPPING, context.config.stopping),
-        seeds=context.seeds,
-        workdir=context.run_directory,
-        batch_finished=context.on_batch,
-    )
-
-
-def _engine(context: BuildContext, ref: ComponentRef) -> Engine:
-    built = context.resolve(Kind.BACKEND, ref)
-    engine = built if isinstance(built, Engine) else getattr(built, "engine", None)
-    if not isinstance(engine, Engine):
-        raise PluginContractError(
-            f"backend {ref.name or ref.factory!r} has no engine to write time series with: its attribute 'engine' must "
-            "be an Engine (see the guide to backends)"
-        )
-    return engine
-
-
-def _codec(bundle: Bundle) -> tuple[RecordCodec, Any]:
-    vocabulary = bundle.vocabulary
-    if vocabulary is not None and vocabulary.closed:
-        return codec_of_vocabulary(vocabulary), None
-    tokenizer = load_tokenizer(bundle.model_directory)
-    return codec_of_tokenizer(bundle.model_schema, tokenizer), tokenizer

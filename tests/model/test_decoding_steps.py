@@ -41,6 +41,19 @@ def test_steps_with_forks_and_drops_give_the_logits_of_the_whole_text(dtype: tor
 
 
 @torch.inference_mode()
+def test_several_tokens_read_at_once_do_not_see_those_after_them() -> None:
+    model = _model()
+    steps = LlamaSteps(model, torch.float32, room=4)
+    texts = torch.randint(0, 50, (3, 12), generator=torch.Generator().manual_seed(1))
+    memory = steps.empty(3)
+    for start, stop in ((0, 3), (3, 7), (7, 8), (8, 12)):
+        hidden = steps.read(memory, texts[:, start:stop])
+        torch.testing.assert_close(
+            steps.logits(hidden, slice(50)), _whole(model, texts[:, :stop]), atol=1e-5, rtol=1e-5
+        )
+
+
+@torch.inference_mode()
 def test_selecting_leaves_the_first_memory_as_it_was() -> None:
     steps = LlamaSteps(_model(), torch.float32)
     memory = steps.empty(2)

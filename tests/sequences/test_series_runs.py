@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from rowsmith import Synthesizer
 from rowsmith.errors import ParameterError
+from rowsmith.reporting import Reporter
 
 pytest.importorskip("torch")
 
@@ -29,6 +30,33 @@ def test_series_have_every_time_and_names_of_their_own(fitted: Synthesizer, read
     assert not {*rows["sensor"]} & {*readings["sensor"]}
     for _, part in rows.groupby("sensor"):
         assert [*part["at"]] == sorted(readings["at"].unique())
+
+
+class _Examples(Reporter):
+    """Remembers how many training examples there were."""
+
+    count = 0
+
+    def stage_finished(self, name: str, seconds: float, detail: str = "") -> None:
+        if name == "tokenizing":
+            self.count = int(detail.split()[0].replace(",", ""))
+
+
+def test_an_example_of_a_series_holds_many_records(readings: pd.DataFrame, tiny: dict[str, Any]) -> None:
+    told = _Examples()
+    Synthesizer(group_by="sensor", time_column="at", reporter=told, **tiny).fit(readings)
+    assert 0 < told.count <= len(readings) // 10
+
+
+def test_few_windows_of_a_long_series_are_cut_at_many_places(tiny: dict[str, Any]) -> None:
+    frame = pd.DataFrame(
+        {"at": pd.date_range("2020-01-01", periods=2_200, freq="h"), "x": [n % 7 for n in range(2_200)]}
+    )
+    model = {"name": "scratch", "options": {**tiny["model"]["options"], "context": 512}}
+    told = _Examples()
+    settings = {**tiny, "model": model, "training": {"max_steps": 1}}
+    Synthesizer(time_column="at", reporter=told, **settings).fit(frame)
+    assert told.count >= 256
 
 
 def test_series_are_not_counted_in_rows(fitted: Synthesizer) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import cattrs.preconf.json
 from attrs import asdict, frozen
 
+from rowsmith.base_model import BaseModel
 from rowsmith.bundle_safety import check_links
 from rowsmith.checkpoints import hashes
 from rowsmith.components import ComponentRef, Kind
@@ -61,6 +62,9 @@ class Bundle:
         report: What training did.
         train_rows: The rows that the model was trained on.
         series: The clock and the extents of time series; None for tables of other kinds.
+        base: The pretrained model that the checkpoint is an adapter of; None for a whole checkpoint.
+        longest_completion: Tokens of the longest sequence of records that the model was trained on, BOS and EOS
+            left out; None when nobody knows.
     """
 
     directory: Path
@@ -72,6 +76,8 @@ class Bundle:
     report: TrainingReport
     train_rows: int
     series: SeriesPlan | None = None
+    base: BaseModel | None = None
+    longest_completion: int | None = None
 
     @property
     def model_directory(self) -> Path:
@@ -109,6 +115,8 @@ def save_bundle(bundle: Bundle) -> None:
         "report": asdict(bundle.report),
         "train_rows": bundle.train_rows,
         "series": None if bundle.series is None else bundle.series.state(),
+        "base": None if bundle.base is None else asdict(bundle.base),
+        "longest_completion": bundle.longest_completion,
         "files": hashes(bundle.model_directory),
     }
     with explained("write", bundle.model_directory):
@@ -155,7 +163,7 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
 
 def _restored(directory: Path, state: dict[str, Any], context: BuildContext) -> Bundle:
     model_schema = _converter.structure(state["model_schema"], ModelSchema)
-    vocabulary, series = state["vocabulary"], state.get("series")
+    vocabulary, series, base = state["vocabulary"], state.get("series"), state.get("base")
     return Bundle(
         directory=directory,
         table_schema=_converter.structure(state["table_schema"], TableSchema),
@@ -166,6 +174,8 @@ def _restored(directory: Path, state: dict[str, Any], context: BuildContext) -> 
         report=_converter.structure(state["report"], TrainingReport),
         train_rows=state["train_rows"],
         series=None if series is None else SeriesPlan.restore(series),
+        base=None if base is None else _converter.structure(base, BaseModel),
+        longest_completion=state.get("longest_completion"),
     )
 
 

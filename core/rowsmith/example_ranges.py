@@ -109,6 +109,15 @@ class ExampleRanges:
         records: Ints = ends[self.stops] - ends[self.starts]
         return records + around
 
+    @property
+    def longest_sequence(self) -> int:
+        """Tokens of the records of the longest sequence, BOS and EOS left out; 0 without examples."""
+        if self.breaks is None:
+            return int(self.lengths.max(initial=len(self.prompt_ids) + 2)) - len(self.prompt_ids) - 2
+        rows = self.order[run_places(self.starts, self.stops - self.starts)]
+        records, _ = self._sequences(self.starts, self.stops)
+        return int(run_sums(self.store.lengths[rows], records).max(initial=0))
+
     def example(self, index: int) -> dict[str, list[int]]:
         """One example as lists, without padding.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from rowsmith.assembly import TrainingExamples
+    from rowsmith.base_model import BaseModel
     from rowsmith.checkpoints import Checkpoints
     from rowsmith.config import TrainingConfig
     from rowsmith.model_metadata import ModelMetadata
@@ -44,6 +45,7 @@ class PreparedModel:
         token_store: The records, tokenized; None when the assembler is to tokenize their text.
         cross_validated: Whether training finds its own length by cross-validation, so that no
             records are to be set apart for validation.
+        base: The pretrained model that an adapter is trained for; None when the whole model is saved.
     """
 
     model_schema: ModelSchema
@@ -52,6 +54,7 @@ class PreparedModel:
     vocabulary: Vocabulary | None = None
     token_store: TokenStore | None = None
     cross_validated: bool = False
+    base: BaseModel | None = None
 
     def with_groups(self, groups: Ints | None) -> PreparedModel:
         """The same with the number of each record's group in the token store, where both are there.

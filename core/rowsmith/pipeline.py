@@ -22,6 +22,7 @@ from rowsmith.checkpoints import Checkpoints
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError, DataError, PluginContractError
+from rowsmith.example_ranges import ranges_of
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.group_names import given_names
@@ -159,6 +160,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         checkpoints = _checkpoints(run)
         report = model.train(prepared, _job(run, examples, folder, checkpoints))
         detail.append(f"{report.steps:,} steps, {report.tokens:,} tokens: {report.stop_reason}")
+    ranges = ranges_of(examples.train)
     bundle = Bundle(
         directory=run.bundle_directory,
         table_schema=table.schema,
@@ -169,6 +171,8 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         report=report,
         train_rows=len(part.table),
         series=part.series,
+        base=prepared.base,
+        longest_completion=None if ranges is None else ranges.longest_sequence,
     )
     save_bundle(bundle)
     checkpoints.clear()

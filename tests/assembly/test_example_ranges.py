@@ -44,6 +44,11 @@ def _layouts(draw):
     return lengths, order, bounds, breaks
 
 
+def _cut(start, stop, breaks):
+    inside = [place for place in breaks if start < place < stop]
+    return zip([start, *inside], [*inside, stop], strict=True)
+
+
 @FEW
 @given(layout=_layouts(), prompted=st.booleans())
 def test_breaks_inside_an_example_begin_its_other_sequences(tokenizer, make_metadata, layout, prompted):
@@ -54,13 +59,17 @@ def test_breaks_inside_an_example_begin_its_other_sequences(tokenizer, make_meta
     expected = []
     for start, stop in bounds:
         example = Example(prompt, tokenizer, metadata)
-        inside = [place for place in breaks if start < place < stop]
-        for first, last in zip([start, *inside], [*inside, stop], strict=True):
+        for first, last in _cut(start, stop, breaks):
             ids = [10 + row for row in order[first:last] for _ in range(lengths[row])]
             example.add_sequence({"input_ids": ids, "attention_mask": [1] * len(ids)})
         expected.append(example)
     assert [ranges.example(i) for i in range(len(ranges))] == [example.to_dict() for example in expected]
     assert ranges.lengths.tolist() == [example.num_tokens for example in expected]
+    sequences = [
+        sum(lengths[row] for row in order[a:b]) for start, stop in bounds for a, b in _cut(start, stop, breaks)
+    ]
+    assert ranges.longest_sequence == max(sequences)
+    assert evolve(ranges, breaks=None).longest_sequence == max(sum(lengths[i] for i in order[a:b]) for a, b in bounds)
     assert ranges.num_sequences.tolist() == [example.num_sequences for example in expected]
     batch = ranges.batch(range(len(ranges)))
     used = batch["attention_mask"].astype(bool)

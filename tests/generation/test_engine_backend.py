@@ -147,6 +147,15 @@ def test_completions_are_as_long_as_the_context_allows(tools):
     assert engine.params.max_new_tokens == 62
 
 
+@pytest.mark.parametrize(("seen", "cut"), [(10, 13), (11, 15), (50, 61), (52, 62), (1000, 62)])
+def test_completions_run_on_for_a_fifth_longer_than_any_seen_in_training(tools, seen, cut):
+    engine = FakeEngine(numbered)
+    backend = make(tools, engine, length=64, longest_completion=seen)
+    backend.generate()
+    assert engine.params.max_new_tokens == cut
+    backend.prepare_params(max_new_tokens=62)
+
+
 def test_wrong_sampling_parameters_are_refused(tools):
     backend = make(tools, FakeEngine(numbered))
     with pytest.raises(ParameterError):

@@ -44,6 +44,7 @@ def test_given_texts_are_used():
         {"finish_reasons": ("stop",)},
         {"texts": ("x",)},
         {"ids": np.zeros((3, 2), dtype=np.int32)},
+        {"log_probs": np.zeros((3, 2), dtype=np.float32)},
         {"ids": None},
         {"decode": None},
     ],

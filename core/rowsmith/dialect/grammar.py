@@ -16,9 +16,12 @@ from rowsmith.dialect.numbers import GREATEST, LEAST, number_regex
 from rowsmith.dialect.text import json_string
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 
-__all__ = ["json_schema", "record_regex"]
+__all__ = ["STRING", "closed_texts", "columns_regex", "json_schema", "leads", "literal", "record_regex", "value_regex"]
 
-_STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u000[0-7bef]|\\u001[0-9a-f])*"'
+STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u000[0-7bef]|\\u001[0-9a-f])*"'
+"""A regular expression of a JSON string as the dialect writes it."""
+
+_END = r"\}\n"
 _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
 
 
@@ -31,16 +34,27 @@ def record_regex(schema: ModelSchema) -> str:
     Returns:
         An expression to match against the whole text.
     """
-    fields = (_literal(json_string(column.name)) + ":" + _value_regex(column) for column in schema)
-    return r"\{" + ",".join(fields) + r"\}\n"
+    return columns_regex(schema, 0)
 
 
-def _value_regex(column: ModelColumn) -> str:
+def columns_regex(schema: ModelSchema, start: int) -> str:
+    """A regular expression of a record from one of its columns on, whose key stands before the value."""
+    parts = zip(leads(schema)[start:], schema.columns[start:], strict=True)
+    return "".join(literal(lead) + value_regex(column) for lead, column in parts) + _END
+
+
+def leads(schema: ModelSchema) -> list[str]:
+    """What stands before the value of each column: a brace or a comma, and the key."""
+    return [("," if place else "{") + json_string(column.name) + ":" for place, column in enumerate(schema)]
+
+
+def value_regex(column: ModelColumn) -> str:
+    """A regular expression of the values of a column."""
     choices = ["null"] if column.nullable else []
     if column.values is not None:
-        choices = [*map(_literal, _closed_texts(column)), *choices]
+        choices = [*map(literal, closed_texts(column)), *choices]
     elif column.kind is JsonKind.STRING:
-        choices.insert(0, _STRING)
+        choices.insert(0, STRING)
     elif column.kind is JsonKind.BOOLEAN:
         choices = ["false", "true", *choices]
     else:
@@ -48,7 +62,8 @@ def _value_regex(column: ModelColumn) -> str:
     return f"(?:{'|'.join(choices)})"
 
 
-def _closed_texts(column: ModelColumn) -> list[str]:
+def closed_texts(column: ModelColumn) -> list[str]:
+    """How a record writes each value of a closed column, null left out."""
     values = list(column.values or ())
     if column.kind is JsonKind.STRING:
         return [json_string(value) for value in values]
@@ -58,7 +73,8 @@ def _closed_texts(column: ModelColumn) -> list[str]:
     return values
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A regular expression of one text."""
     # Not re.escape: it also escapes characters that some engines do not let be escaped.
     return _SPECIAL.sub(r"\\\g<0>", text)
 
@@ -84,7 +100,7 @@ def json_schema(schema: ModelSchema) -> dict[str, Any]:
 
 def _column_schema(column: ModelColumn) -> dict[str, Any]:
     if column.values is not None:
-        values = [json.loads(text) for text in _closed_texts(column)]
+        values = [json.loads(text) for text in closed_texts(column)]
         return {"enum": [*values, None] if column.nullable else values}
     word = "integer" if column.kind is JsonKind.NUMBER and column.integral else column.kind.value
     described: dict[str, Any] = {"type": [word, "null"] if column.nullable else word}

@@ -10,6 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.errors import GenerationError, ParameterError, PluginContractError, RowsmithError
+from rowsmith.generation import sizing
 from rowsmith.generation.actions import DataActionsFn
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.batches import GenerationBatches
@@ -60,6 +61,8 @@ class EngineBackend(GeneratorBackend):
         forced_ids: Token ids that every completion begins with.
         batch_finished: Told after each batch; what it raises is logged.
         remote: Whether the engine runs behind a network endpoint.
+        longest_completion: Tokens of the longest sequence of records in training, by which completions are cut
+            that run on; None cuts them where the context ends.
         clock: Seconds.
 
     Attributes:
@@ -84,6 +87,7 @@ class EngineBackend(GeneratorBackend):
         forced_ids: Sequence[int] = (),
         batch_finished: Callable[[BatchFinished], None] | None = None,
         remote: bool = False,
+        longest_completion: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
@@ -96,6 +100,7 @@ class EngineBackend(GeneratorBackend):
         if workdir is not None:
             self.workdir = workdir
         self._longest = None if model_metadata is None else model_metadata.max_seq_length - len(prompt_ids)
+        self._usual = sizing.longest_completion(longest_completion, self._longest)
         self._processor = processor
         self._grouped = bool(getattr(processor, "grouped", False))
         self._prompt_ids = tuple(prompt_ids)
@@ -156,6 +161,7 @@ class EngineBackend(GeneratorBackend):
             self._seeds.integer(SAMPLING_STAGE),
             self._longest,
             self.engine.sampling_options,
+            self._usual,
         )
 
     def generate(self, data_actions_fn: DataActionsFn | None = None) -> GenerateJobResults:

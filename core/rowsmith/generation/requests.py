@@ -43,6 +43,7 @@ class SamplingParams:
         max_new_tokens: Longest completion in tokens; None leaves it to the engine.
         constrained: Whether completions must follow the grammar of the records.
         seed: Seed of the draws; a draw depends on it, the request id and the position alone.
+        log_probs: Whether completions are to tell the log-probabilities of their tokens.
         extra: Options of one engine, by name (see ``Engine.sampling_options``).
     """
 
@@ -51,6 +52,7 @@ class SamplingParams:
     max_new_tokens: int | None = None
     constrained: bool = True
     seed: int = 0
+    log_probs: bool = False
     extra: Mapping[str, Any] = field(factory=dict)
 
 
@@ -103,6 +105,8 @@ class CompletionBlock:
         finish_reasons: Why each row ended: n of them.
         texts: Text of each row, where the engine has it; otherwise it is decoded when asked for.
         decode: Turns token ids into text, special tokens left out.
+        log_probs: Natural logarithm of the probability that the model gives each token after those before it, at
+            temperature 1 and without grammar or ``top_p``: float32[n, t], nan for padding; None unless asked for.
 
     Raises:
         ParameterError: The parts differ in length, or there is no way to get at the text.
@@ -114,9 +118,16 @@ class CompletionBlock:
     ids: npt.NDArray[np.int32] | None = None
     texts: Sequence[str] | None = None
     decode: Decode | None = None
+    log_probs: npt.NDArray[np.float32] | None = None
 
     def __attrs_post_init__(self) -> None:
-        parts = {"lengths": self.lengths, "finish_reasons": self.finish_reasons, "ids": self.ids, "texts": self.texts}
+        parts = {
+            "lengths": self.lengths,
+            "finish_reasons": self.finish_reasons,
+            "ids": self.ids,
+            "texts": self.texts,
+            "log_probs": self.log_probs,
+        }
         sizes = {name: len(part) for name, part in parts.items() if part is not None}
         wrong = {name: size for name, size in sizes.items() if size != len(self.request_ids)}
         if wrong:

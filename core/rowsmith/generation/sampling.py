@@ -19,7 +19,12 @@ _NAMES = ("temperature", "top_p", "max_new_tokens", "constrained", "seed", "do_s
 
 
 def resolve_sampling(
-    given: Mapping[str, Any], config: GenerationConfig, seed: int, longest: int | None, options: frozenset[str]
+    given: Mapping[str, Any],
+    config: GenerationConfig,
+    seed: int,
+    longest: int | None,
+    options: frozenset[str],
+    usual: int | None = None,
 ) -> SamplingParams:
     """Check sampling parameters and fill in what was not given.
 
@@ -29,6 +34,7 @@ def resolve_sampling(
         seed: Seed where not given.
         longest: Longest completion that fits the context, in tokens; None when unknown.
         options: Further names that the engine understands.
+        usual: Longest completion where not given, in tokens; None for the longest that fits.
 
     Raises:
         ParameterError: A name that nobody knows, a value out of range, or values that contradict
@@ -44,7 +50,7 @@ def resolve_sampling(
     return SamplingParams(
         temperature=temperature,
         top_p=top_p,
-        max_new_tokens=_longest(known.get("max_new_tokens"), longest),
+        max_new_tokens=_longest(known.get("max_new_tokens"), longest, longest if usual is None else usual),
         constrained=_flag("constrained", known.get("constrained", config.constrained)),
         seed=_whole("seed", known.get("seed", seed), 0),
         extra=extra,
@@ -77,9 +83,9 @@ def _temperature(known: Mapping[str, Any], default: float) -> float:
     return value
 
 
-def _longest(value: Any, longest: int | None) -> int | None:
+def _longest(value: Any, longest: int | None, usual: int | None) -> int | None:
     if value is None:
-        return longest
+        return usual
     wanted = _whole("max_new_tokens", value, 1)
     if longest is not None and wanted > longest:
         raise ParameterError(f"max_new_tokens is {wanted}, but only {longest} tokens fit the context after the prompt")

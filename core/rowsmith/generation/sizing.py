@@ -12,6 +12,7 @@ __all__ = [
     "default_batch_size",
     "default_budget",
     "is_enough",
+    "longest_completion",
     "next_batch_size",
 ]
 
@@ -67,6 +68,22 @@ def default_budget(target: int | None, batch_size: int) -> int | None:
     if target is None:
         return None
     return _PROMPTS_PER_RECORD * target + _SPARE_BATCHES * batch_size
+
+
+def longest_completion(seen: int | None, room: int | None) -> int | None:
+    """Tokens after which a completion is cut.
+
+    Args:
+        seen: Tokens of the longest sequence of records in training; None when nobody knows.
+        room: Tokens that fit the context after the prompt; None when nobody knows.
+
+    Returns:
+        A fifth more than was seen, and EOS, as far as there is room; None when nobody knows.
+    """
+    if seen is None:
+        return room
+    wanted = seen + -(-seen // 5) + 1
+    return wanted if room is None else min(wanted, room)
 
 
 def is_enough(missing: int, num_parsed: int, accepted_share: float | None) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from rowsmith.table import Table, from_frame, read_table, write_table
+from rowsmith.table import Table, from_frame, read_table, to_frame, write_table
 from rowsmith.table.columns import codes_of, distinct, from_codes, single_array
-from rowsmith.table.schema import ColumnType
+from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith.table.spelling import parse_numbers, spell_numbers
 
 CENSUS_ROWS = 48_842
@@ -84,11 +87,28 @@ def resampled(columns: pa.Table, rows: int, random: np.random.Generator) -> pa.T
 
 
 def write_repeated(table: Table, rows: int, path: Path, seed: int = 0) -> None:
-    """Write a file of ``repeated`` rows, CSV or JSON lines by its suffix, a chunk at a time."""
-    random, format_ = np.random.default_rng(seed), path.suffix.removeprefix(".")
+    """Write a file of ``repeated`` rows, CSV, JSON lines or Parquet by its suffix, a chunk at a time."""
+    random = np.random.default_rng(seed)
+    chunks = (repeated(table, min(_CHUNK, rows - start), random) for start in range(0, rows, _CHUNK))
+    if path.suffix == ".parquet":
+        _write_parquet(chunks, table.schema, path)
+    else:
+        _write_text(chunks, table.schema, path)
+
+
+def _write_text(chunks: Iterable[pa.Table], schema: TableSchema, path: Path) -> None:
+    format_ = path.suffix.removeprefix(".")
     with path.open("wb") as file:
-        for start in range(0, rows, _CHUNK):
+        for number, columns in enumerate(chunks):
             chunk = io.BytesIO()
-            write_table(repeated(table, min(_CHUNK, rows - start), random), table.schema, chunk, format_)
+            write_table(columns, schema, chunk, format_)
             text = chunk.getvalue()
-            file.write(text[text.index(b"\n") + 1 :] if start and format_ == "csv" else text)
+            file.write(text[text.index(b"\n") + 1 :] if number and format_ == "csv" else text)
+
+
+def _write_parquet(chunks: Iterable[pa.Table], schema: TableSchema, path: Path) -> None:
+    tables = (pa.Table.from_pandas(to_frame(columns, schema), preserve_index=False) for columns in chunks)
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema) as writer:
+        for each in itertools.chain([first], tables):
+            writer.write_table(each.cast(first.schema))

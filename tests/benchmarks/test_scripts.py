@@ -150,6 +150,8 @@ def test_null_and_the_text_na_are_not_one(tmp_path: Path) -> None:
 def test_a_table_repeated_with_noise(census: Path, tmp_path: Path) -> None:
     base = read_table(census)
     tables.write_repeated(base, 1_000, tmp_path / "long.csv")
+    tables.write_repeated(base, 1_000, tmp_path / "long.parquet")
+    assert read_table(tmp_path / "long.parquet").columns.equals(read_table(tmp_path / "long.csv").columns)
     again = read_table(tmp_path / "long.csv")
     assert len(again) == 1_000
     assert again.schema.names == base.schema.names
@@ -232,8 +234,9 @@ def test_import_times() -> None:
 
 @pytest.mark.slow
 def test_whole_benchmarks(census: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command.main(["memory", "--table", str(census), "--rows", "300", "600"])
-    assert [line[0] for line in lines(capsys.readouterr().out)] == ["rows", "---", "300", "600"]
+    command.main(["memory", "--table", str(census), "--rows", "300", "600", "--formats", "csv", "parquet"])
+    told = [line[:2] for line in lines(capsys.readouterr().out)]
+    assert told[2:] == [["csv", "300"], ["csv", "600"], ["parquet", "300"], ["parquet", "600"]]
     command.main(["assembly", "--table", str(census), "--rows", "300"])
     assert len(lines(capsys.readouterr().out)) == 6
     command.main(["startup", "--table", str(census), "--times", "1"])

@@ -133,9 +133,9 @@ def test_limits_on_shape(tmp_path: Path) -> None:
             read_table(tmp_path / "x.csv", limits=limits)
 
 
-def parquet_bytes(table: pa.Table) -> bytes:
+def parquet_bytes(table: pa.Table, **options: Any) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
+    pq.write_table(table, sink, **options)
     return sink.getvalue().to_pybytes()
 
 
@@ -151,6 +151,15 @@ def parquet_bytes(table: pa.Table) -> bytes:
         (parquet_bytes(pa.table({"a": pa.array([], pa.int64())})), ["no rows"]),
         (parquet_bytes(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])), ["'a'", "column 2"]),
         (parquet_bytes(pa.table({"a": [1.0, float("inf")]})), ["'a'", "row 2", "infinite"]),
+        (
+            parquet_bytes(pa.table({"a": [1.0, 1.0, None, float("inf")]}), row_group_size=1),
+            ["'a'", "row 4", "infinite"],
+        ),
+        (parquet_bytes(pa.table({"a": pa.array([0, 0, 10**12], pa.timestamp("s"))})), ["'a'", "row 3", "year"]),
+        (
+            parquet_bytes(pa.table({"a": pa.array([1.5, 1.5, float("inf")]).dictionary_encode()})),
+            ["'a'", "row 3", "infinite"],
+        ),
     ],
 )
 def test_refused_parquet(tmp_path: Path, data: bytes, words: list[str]) -> None:

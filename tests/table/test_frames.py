@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,7 +122,20 @@ def test_large_whole_numbers_stay_exact() -> None:
 
 
 @given(
-    frames(kinds=("str", "int64", "Float64", "boolean", "arrow timestamp zone", "arrow decimal128", "arrow dictionary"))
+    frames(
+        kinds=(
+            "str",
+            "int64",
+            "Float64",
+            "boolean",
+            "arrow double",
+            "arrow large_string",
+            "arrow date32",
+            "arrow timestamp zone",
+            "arrow decimal128",
+            "arrow dictionary",
+        )
+    )
 )
 @settings(max_examples=25)
 def test_parquet_keeps_arrow_types(tmp_path_factory: pytest.TempPathFactory, frame: pd.DataFrame) -> None:
@@ -132,9 +146,9 @@ def test_parquet_keeps_arrow_types(tmp_path_factory: pytest.TempPathFactory, fra
     assert [values_of(again, name) for name in again.schema.names] == [
         values_of(table, name) for name in table.schema.names
     ]
+    pq.write_table(pq.read_table(folder / "x.parquet"), folder / "groups.parquet", row_group_size=2)
+    assert read_table(folder / "groups.parquet").columns.equals(again.columns)
     write_table(again.columns, again.schema, folder / "y.parquet")
-    import pyarrow.parquet as pq
-
     first, second = pq.read_table(folder / "x.parquet"), pq.read_table(folder / "y.parquet")
     assert first.schema.types == second.schema.types
     assert first.to_pydict() == second.to_pydict()

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from rowsmith.errors import DataError
+from rowsmith.heap import release_freed_memory
 from rowsmith.table.arrow_types import arrow_type
-from rowsmith.table.columns import codes_of, compact, from_codes, single_array
-from rowsmith.table.encoded import Encoded, spell_floats, spell_instants, spell_integers, spelled_unique
+from rowsmith.table.columns import Codes, codes_of, compact, renumbered, single_array, spelled
+from rowsmith.table.encoded import Encoded, float_texts, instant_texts, integer_texts
 from rowsmith.table.inference import BOOLEANS, NUMBERS, TEXTS
 from rowsmith.table.schema import ColumnType, Source, Storage
 
-__all__ = ["encode_arrow", "encode_strings"]
+__all__ = ["encode_arrow", "encode_strings", "is_text"]
 
 _is = pa.types
 
 
-def encode_arrow(name: str, column: pa.ChunkedArray, declared: pa.DataType) -> Encoded:
-    """Spell the values of an Arrow column.
+def encode_arrow(name: str, chunks: Iterable[pa.Array], declared: pa.DataType) -> Encoded:
+    """Spell the values of an Arrow column, a chunk at a time.
 
     Args:
         name: The column's name, for messages.
-        column: Its values; strings may be dictionary-encoded although they are not declared so.
+        chunks: Its values, in order; strings may be dictionary-encoded although they are not declared so.
         declared: The type to hand back.
 
     Returns:
@@ -38,7 +39,7 @@ def encode_arrow(name: str, column: pa.ChunkedArray, declared: pa.DataType) -> E
     storage = Storage(source=Source.PANDAS, dtype=f"{declared}[pyarrow]")
     try:
         arrow_type(str(declared))
-        array, allowed = _spell(name, column)
+        array, allowed = _spell(name, chunks, declared.value_type if _is.is_dictionary(declared) else declared)
     except DataError as error:
         raise DataError(f"column {name!r}: {error}") from error
     except (pa.ArrowException, OverflowError, ValueError) as error:
@@ -46,64 +47,85 @@ def encode_arrow(name: str, column: pa.ChunkedArray, declared: pa.DataType) -> E
     return Encoded(array, storage, allowed)
 
 
-def encode_strings(name: str, column: pa.ChunkedArray) -> pa.DictionaryArray:
+def encode_strings(chunks: Iterable[pa.Array]) -> pa.DictionaryArray:
     """Spell a column of Arrow strings of any width."""
-    coded = column.dictionary_encode()
-    if not _is.is_string(coded.type.value_type):
-        coded = coded.cast(pa.dictionary(pa.int32(), pa.string()))
-    return compact(single_array(coded))
+    return _joined(chunks)
 
 
-def _spell(name: str, column: pa.ChunkedArray) -> tuple[pa.DictionaryArray, tuple[ColumnType, ...]]:
-    type_ = column.type
+def _spell(
+    name: str, chunks: Iterable[pa.Array], type_: pa.DataType
+) -> tuple[pa.DictionaryArray, tuple[ColumnType, ...]]:
+    coded = _joined(chunks)
+    codes = codes_of(coded)
+    texts, allowed = _texts(name, coded.dictionary, codes, type_)
+    return spelled(texts, codes), allowed
+
+
+def _joined(chunks: Iterable[pa.Array]) -> pa.DictionaryArray:
+    """All chunks as distinct values and codes."""
+    parts = pa.chunked_array([_coded(chunk) for chunk in chunks])
+    coded, several = single_array(parts), parts.num_chunks > 1
+    del parts
+    if several:
+        release_freed_memory()
+    return compact(coded)
+
+
+def _coded(chunk: pa.Array) -> pa.DictionaryArray:
+    """A chunk as distinct values and codes; of floating-point numbers the bits, so that 0 and -0 are two."""
+    type_ = chunk.type
     if _is.is_dictionary(type_):
-        return _spell_coded(name, column)
-    if _is.is_string(type_) or _is.is_large_string(type_) or _is.is_string_view(type_):
-        return encode_strings(name, column), TEXTS
-    if _is.is_integer(type_):
-        return spell_integers(name, *_plain(column)), NUMBERS
+        values = _coded(chunk.dictionary)
+        return spelled(values.dictionary, renumbered(codes_of(chunk), codes_of(values)))
     if _is.is_floating(type_):
-        return spell_floats(name, *_plain(column)), NUMBERS
+        chunk = chunk.view(f"int{type_.bit_width}")
+    elif _is.is_null(type_):
+        chunk = chunk.cast(pa.string())
+    coded = chunk.dictionary_encode()
+    values, codes = coded.dictionary, codes_of(coded)
+    if _is.is_floating(type_) or _is.is_timestamp(type_):
+        plain = _plain(values, type_)
+        # NaN and NaT, which are nulls, are not equal to themselves.
+        codes = renumbered(codes, np.where(plain == plain, np.arange(len(plain)), -1).astype(np.int32))
+    return spelled(values.cast(pa.string()) if is_text(type_) else values, codes)
+
+
+def _plain(values: pa.Array, type_: pa.DataType) -> npt.NDArray[Any]:
+    """Values without nulls as NumPy has them."""
     if _is.is_timestamp(type_):
-        ticks, missing = _plain(column.cast(pa.int64()))
-        instants = ticks.view(f"datetime64[{type_.unit}]").copy()
-        instants[missing] = np.datetime64("NaT")
-        return spell_instants(name, instants, "Z" if type_.tz else ""), TEXTS
+        return np.asarray(values.cast(pa.int64()).to_numpy()).view(f"datetime64[{type_.unit}]")
+    return np.asarray(values.to_numpy()).view(type_.to_pandas_dtype())
+
+
+def _texts(
+    name: str, values: pa.Array, codes: Codes, type_: pa.DataType
+) -> tuple[pa.StringArray, tuple[ColumnType, ...]]:
+    """The spelling of each distinct value of a column, and the types it may have."""
+    if is_text(type_):
+        return values, TEXTS
     if _is.is_null(type_):
-        return from_codes([], np.full(len(column), -1, dtype=np.int32)), ()
-    return _spell_objects(name, column)
+        return values, ()
+    if _is.is_integer(type_):
+        return integer_texts(_plain(values, type_)), NUMBERS
+    if _is.is_floating(type_):
+        return float_texts(name, _plain(values, type_), codes), NUMBERS
+    if _is.is_timestamp(type_):
+        texts = instant_texts(name, _plain(values, type_), codes, "Z" if type_.tz else "")
+        return pa.array(texts, pa.string()), TEXTS
+    return _object_texts(values, type_)
 
 
-def _spell_objects(name: str, column: pa.ChunkedArray) -> tuple[pa.DictionaryArray, tuple[ColumnType, ...]]:
-    coded = _single(column.dictionary_encode())
-    values = coded.dictionary.to_pylist()
-    if _is.is_boolean(column.type):
-        return from_codes([str(value) for value in values], codes_of(coded)), BOOLEANS
-    if _is.is_decimal(column.type):
-        return from_codes([f"{value:f}" for value in values], codes_of(coded)), NUMBERS
-    if _is.is_date(column.type):
-        return from_codes([value.isoformat() for value in values], codes_of(coded)), TEXTS
-    raise DataError(f"the Arrow type {str(column.type)!r} is not supported")
+def _object_texts(values: pa.Array, type_: pa.DataType) -> tuple[pa.StringArray, tuple[ColumnType, ...]]:
+    objects = values.to_pylist()
+    if _is.is_boolean(type_):
+        return pa.array([str(value) for value in objects], pa.string()), BOOLEANS
+    if _is.is_decimal(type_):
+        return pa.array([f"{value:f}" for value in objects], pa.string()), NUMBERS
+    if _is.is_date(type_):
+        return pa.array([value.isoformat() for value in objects], pa.string()), TEXTS
+    raise DataError(f"the Arrow type {str(type_)!r} is not supported")
 
 
-def _spell_coded(name: str, column: pa.ChunkedArray) -> tuple[pa.DictionaryArray, tuple[ColumnType, ...]]:
-    coded = _single(column)
-    codes = coded.indices.cast(pa.int64())
-    inner, allowed = _spell(name, pa.chunked_array([coded.dictionary]))
-    places = np.append(codes_of(inner), -1)
-    rows = places[np.asarray(codes.fill_null(-1).to_numpy(zero_copy_only=False))]
-    return compact(spelled_unique(inner.dictionary.to_pylist(), rows)), allowed
-
-
-def _single(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    if column.num_chunks == 0:
-        return pa.array([], type=column.type)
-    return single_array(column)
-
-
-def _plain(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """Values as NumPy, zero where null, and which are null."""
-    missing = np.asarray(pc.is_null(column).to_numpy())
-    if column.null_count:
-        column = column.fill_null(pa.scalar(0, type=pa.int64()).cast(column.type))
-    return np.ascontiguousarray(column.to_numpy()), missing
+def is_text(type_: pa.DataType) -> bool:
+    """Whether an Arrow type is a string of some width."""
+    return bool(_is.is_string(type_) or _is.is_large_string(type_) or _is.is_string_view(type_))

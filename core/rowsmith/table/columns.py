@@ -25,6 +25,7 @@ __all__ = [
     "count_codes",
     "distinct",
     "from_codes",
+    "renumbered",
     "replace_column",
     "single_array",
     "spelled",
@@ -104,10 +105,26 @@ def compact(array: pa.DictionaryArray) -> pa.DictionaryArray:
     used = count_codes(codes, size) > 0
     if used.all():
         return array
-    renumbered = np.full(size + 1, -1, dtype=np.int32)
     kept = np.flatnonzero(used)
-    renumbered[kept] = np.arange(len(kept), dtype=np.int32)
-    return spelled(array.dictionary.take(pa.array(kept)), renumbered[codes])
+    places = np.full(size, -1, dtype=np.int32)
+    places[kept] = np.arange(len(kept), dtype=np.int32)
+    return spelled(array.dictionary.take(pa.array(kept)), renumbered(codes, places))
+
+
+def renumbered(codes: Codes, places: Codes) -> Codes:
+    """The new code of each row; -1 stays -1.
+
+    Args:
+        codes: The code of each row, -1 for null.
+        places: The new code for each code, -1 for null.
+    """
+    if np.array_equal(places, np.arange(len(places))):
+        return codes
+    table = np.append(places, np.int32(-1))
+    writer = BlockWriter(len(codes), np.int32)
+    for start in range(0, len(codes), _BLOCK):
+        writer.append(table[codes[start : start + _BLOCK]])
+    return writer.array()
 
 
 def single_array(column: pa.ChunkedArray | pa.DictionaryArray) -> pa.DictionaryArray:

@@ -12,12 +12,23 @@ import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.errors import DataError
-from rowsmith.table.columns import Codes, from_codes
+from rowsmith.table.columns import Codes, from_codes, spelled
 from rowsmith.table.datetimes import resolution_format, spell_datetimes
 from rowsmith.table.schema import ColumnType, Storage
 from rowsmith.table.spelling import DECIMAL_LIMIT, EXACT_LIMIT
 
-__all__ = ["Encoded", "factorized", "first_row", "spell_floats", "spell_instants", "spell_integers", "spelled_unique"]
+__all__ = [
+    "Encoded",
+    "factorized",
+    "first_row",
+    "float_texts",
+    "instant_texts",
+    "integer_texts",
+    "spell_floats",
+    "spell_instants",
+    "spell_integers",
+    "spelled_unique",
+]
 
 _MOST_PADDED = 6
 
@@ -51,43 +62,54 @@ def first_row(mask: npt.NDArray[np.bool_]) -> int:
     return int(np.argmax(mask)) + 1
 
 
-def spell_integers(name: str, values: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> pa.DictionaryArray:
+def spell_integers(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> pa.DictionaryArray:
     """Spell integers of any width."""
     unique, codes = factorized(values, missing)
-    return from_codes([str(value) for value in unique.tolist()], codes)
+    return spelled(integer_texts(unique), codes)
+
+
+def integer_texts(unique: npt.NDArray[Any]) -> pa.StringArray:
+    """The spelling of each of some integers."""
+    return pa.array(unique.astype(unique.dtype.newbyteorder("="), copy=False)).cast(pa.string())
 
 
 def spell_floats(name: str, values: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> pa.DictionaryArray:
-    """Spell floating-point numbers of any width; NaN is null.
-
-    Whole numbers are written without a point; others with the same number of digits when six are
-    enough, else with the fewest that give the number back.
+    """Spell floating-point numbers of any width, as ``float_texts`` does; NaN is null.
 
     Raises:
         DataError: A value is infinite.
     """
-    missing = missing | np.isnan(values)
-    infinite = np.isinf(values) & ~missing
+    # By bits, since 0.0 and -0.0 are equal as numbers.
+    bits, codes = factorized(values.view(f"i{values.dtype.itemsize}"), missing | np.isnan(values))
+    return spelled(float_texts(name, bits.view(values.dtype), codes), codes)
+
+
+def float_texts(name: str, unique: npt.NDArray[Any], codes: Codes) -> pa.StringArray:
+    """The spelling of each of a column's floating-point numbers.
+
+    Whole numbers are written without a point; others with the same number of digits when six are
+    enough, else with the fewest that give the number back.
+
+    Args:
+        name: The column's name.
+        unique: Its distinct values, NaN not among them.
+        codes: The place of each row's value, -1 for null.
+
+    Raises:
+        DataError: A value is infinite.
+    """
+    infinite = np.isinf(unique)
     if infinite.any():
         raise DataError(
-            f"column {name!r}, row {first_row(infinite)}: infinite numbers are not supported; "
+            f"column {name!r}, row {first_row(np.append(infinite, False)[codes])}: infinite numbers are not supported; "
             "replace them with a missing value or a large number"
         )
-    # By bits, since 0.0 and -0.0 are equal as numbers.
-    bits, codes = factorized(values.view(f"i{values.dtype.itemsize}"), missing)
-    return from_codes(_float_texts(bits.view(values.dtype)), codes)
-
-
-def _float_texts(unique: npt.NDArray[Any]) -> list[str]:
     negative_zero = (unique == 0) & np.signbit(unique)
     small = np.abs(unique.astype(np.float64)) <= EXACT_LIMIT
     if (small & ~negative_zero & (np.trunc(unique) == unique)).all():
-        return [str(int(value)) for value in unique.tolist()]
-    if unique.dtype == np.float64:
-        texts = [repr(value) for value in unique.tolist()]
-    else:
-        texts = [str(value) for value in unique]
-    return _padded(texts) or texts
+        return integer_texts(unique.astype(np.int64))
+    texts = [repr(value) for value in unique.tolist()] if unique.dtype == np.float64 else [str(v) for v in unique]
+    return pa.array(_padded(texts) or texts, pa.string())
 
 
 def _padded(texts: list[str]) -> list[str] | None:
@@ -105,25 +127,34 @@ def _padded(texts: list[str]) -> list[str] | None:
 
 
 def spell_instants(name: str, values: npt.NDArray[np.datetime64], suffix: str) -> pa.DictionaryArray:
-    """Spell date-times; NaT is null.
-
-    Args:
-        name: The column's name.
-        values: ``datetime64`` of any unit, in UTC where there is a zone.
-        suffix: ``Z`` where there is a zone, else empty.
+    """Spell date-times, as ``instant_texts`` does; NaT is null.
 
     Raises:
         DataError: A year is outside 1 to 9999.
     """
     ticks, codes = factorized(values.view("i8"), np.isnat(values))
-    unique = ticks.view(values.dtype)
+    return from_codes(instant_texts(name, ticks.view(values.dtype), codes, suffix), codes)
+
+
+def instant_texts(name: str, unique: npt.NDArray[np.datetime64], codes: Codes, suffix: str) -> list[str]:
+    """The spelling of each of a column's date-times.
+
+    Args:
+        name: The column's name.
+        unique: Its distinct values, of any unit, in UTC where there is a zone; NaT not among them.
+        codes: The place of each row's value, -1 for null.
+        suffix: ``Z`` where there is a zone, else empty.
+
+    Raises:
+        DataError: A year is outside 1 to 9999.
+    """
     if not len(unique):
-        return from_codes([], codes)
+        return []
     years = unique.astype("datetime64[Y]").astype(np.int64) + 1970
     outside = np.append((years < 1) | (years > 9999), False)[codes]
     if outside.any():
         raise DataError(f"column {name!r}, row {first_row(outside)}: the year is outside 1 to 9999; correct the value")
-    return from_codes(spell_datetimes(unique, resolution_format(unique, suffix)), codes)
+    return spell_datetimes(unique, resolution_format(unique, suffix))
 
 
 def spelled_unique(texts: Sequence[str], codes: Codes) -> pa.DictionaryArray:

@@ -43,7 +43,7 @@ def encode_column(name: str, series: pd.Series) -> Encoded:
     if isinstance(dtype, pd.CategoricalDtype):
         return _encode_category(name, series, dtype)
     if isinstance(dtype, pd.ArrowDtype):
-        return encode_arrow(name, _arrow(series), dtype.pyarrow_dtype)
+        return encode_arrow(name, _arrow(series).chunks, dtype.pyarrow_dtype)
     if isinstance(dtype, pd.StringDtype):
         return _encode_strings(name, series, dtype)
     if isinstance(dtype, pd.DatetimeTZDtype):
@@ -75,7 +75,7 @@ def _encode_strings(name: str, series: pd.Series, dtype: pd.StringDtype) -> Enco
     na = "NA" if dtype.na_value is pd.NA else "NaN"
     storage = Storage(source=Source.PANDAS, dtype=f"str[{dtype.storage}, {na}]")
     try:
-        return Encoded(encode_strings(name, _arrow(series)), storage, TEXTS)
+        return Encoded(encode_strings(_arrow(series).chunks), storage, TEXTS)
     except UnicodeEncodeError:
         encode_objects(name, series.astype(object))  # names the row
         raise
@@ -92,8 +92,10 @@ def _encode_numbers(name: str, series: pd.Series, storage: Storage) -> Encoded:
     if numpy_dtype.kind == "b":
         codes = np.where(missing, -1, values.astype(np.int8)).astype(np.int32)
         return Encoded(compact(from_codes(["False", "True"], codes)), storage, BOOLEANS)
-    spell = spell_floats if numpy_dtype.kind == "f" else spell_integers
-    return Encoded(spell(name, np.ascontiguousarray(values), missing), storage, NUMBERS)
+    values = np.ascontiguousarray(values)
+    if numpy_dtype.kind == "f":
+        return Encoded(spell_floats(name, values, missing), storage, NUMBERS)
+    return Encoded(spell_integers(values, missing), storage, NUMBERS)
 
 
 def _encode_zoned(name: str, series: pd.Series, storage: Storage) -> Encoded:

@@ -7,7 +7,7 @@ strings are read as dictionaries, so that a value repeated a million times is he
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rowsmith.errors import DataError
-from rowsmith.table.arrow_encoding import encode_arrow
+from rowsmith.heap import release_freed_memory
+from rowsmith.table.arrow_encoding import encode_arrow, is_text
 from rowsmith.table.encoded import Encoded
 from rowsmith.table.frames import check_names, to_frame
 from rowsmith.table.limits import Limits
@@ -23,6 +24,8 @@ from rowsmith.table.schema import TableSchema
 
 __all__ = ["read_parquet", "write_parquet"]
 
+_BLOCK_ROWS = 1 << 18
+_BUFFER = 1 << 20
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -68,16 +71,21 @@ def _check_types(schema: pa.Schema, names: list[str]) -> None:
 
 
 def _encode(path: Path, schema: pa.Schema, names: list[str]) -> Mapping[str, Encoded]:
-    strings = [name for name in names if pa.types.is_string(schema.field(name).type)]
+    strings = [name for name in names if is_text(schema.field(name).type)]
     encoded: dict[str, Encoded] = {}
     try:
-        with pq.ParquetFile(path, read_dictionary=strings) as file:
+        with pq.ParquetFile(path, read_dictionary=strings, buffer_size=_BUFFER, pre_buffer=False) as file:
             for name in names:
-                column = file.read(columns=[name]).column(name)
-                encoded[name] = encode_arrow(name, column, schema.field(name).type)
+                encoded[name] = encode_arrow(name, _blocks(file, name), schema.field(name).type)
+                release_freed_memory()
     except (pa.ArrowException, OSError, KeyError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {str(error)[:200]}") from error
     return encoded
+
+
+def _blocks(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
+    for batch in file.iter_batches(batch_size=_BLOCK_ROWS, columns=[name], use_threads=False):
+        yield batch.column(name)
 
 
 def write_parquet(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> None:

@@ -26,7 +26,7 @@ from rowsmith_backends.memory import split, without_running_out
 from rowsmith_backends.optimizers import CosineSchedule
 from rowsmith_backends.training_state import TrainingState
 
-__all__ = ["Fit", "batch_loss", "fit"]
+__all__ = ["Fit", "Pieces", "batch_loss", "fit"]
 
 # Tokens of one held-out batch: memory grows with them.
 _HELD_OUT_TOKENS = 65_536
@@ -55,6 +55,29 @@ class Fit:
     best_loss: float | None
     curve: tuple[tuple[int, float], ...]
     stop_reason: str
+
+
+@frozen(kw_only=True)
+class Pieces:
+    """How much of a step is computed at once.
+
+    Attributes:
+        examples: Examples of a piece.
+        number: Pieces of a step; their gradients add up.
+        held_out: Examples of a piece of the held-out loss.
+    """
+
+    examples: int
+    number: int = 1
+    held_out: int
+
+    @classmethod
+    def of(cls, plan: FitPlan, batch_size: int) -> Pieces:
+        """The pieces of a small model: a step is one."""
+        return cls(
+            examples=min(batch_size, len(plan.train)),
+            held_out=int(np.clip(_HELD_OUT_TOKENS // plan.train.lengths.max(), 16, 1_024)),
+        )
 
 
 class _Indices(torch.utils.data.Dataset[int]):
@@ -160,6 +183,7 @@ def fit(
     seed: int,
     training: TrainingState,
     phase: str = "",
+    pieces: Pieces | None = None,
 ) -> Fit:
     """Fit a model to examples.
 
@@ -172,6 +196,7 @@ def fit(
         seed: Seed of the order of examples.
         training: The training that the fit is part of; a fit that it had begun is taken up.
         phase: What is being fitted, for reports.
+        pieces: How much is computed at once; None for what suits small models.
 
     Returns:
         The outcome.
@@ -199,7 +224,7 @@ def fit(
     with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch:
         trainer = _Trainer(
             model=model,
-            args=_arguments(scratch, plan, batch_size, bf16, seed),
+            args=_arguments(scratch, plan, bf16, seed, pieces or Pieces.of(plan, batch_size)),
             train_dataset=_Indices(len(plan.train)),
             eval_dataset=None if plan.validation is None else _Held(len(plan.validation)),
             data_collator=collate,
@@ -225,14 +250,15 @@ def fit(
     )
 
 
-def _arguments(folder: str, plan: FitPlan, batch_size: int, bf16: bool, seed: int) -> TrainingArguments:
+def _arguments(folder: str, plan: FitPlan, bf16: bool, seed: int, pieces: Pieces) -> TrainingArguments:
     course = plan.course
     evaluated = plan.validation is not None and course.evaluate_every > 0
     return TrainingArguments(
         output_dir=folder,
         max_steps=course.total_steps,
-        per_device_train_batch_size=min(batch_size, len(plan.train)),
-        per_device_eval_batch_size=int(np.clip(_HELD_OUT_TOKENS // plan.train.lengths.max(), 16, 1_024)),
+        per_device_train_batch_size=pieces.examples,
+        gradient_accumulation_steps=pieces.number,
+        per_device_eval_batch_size=pieces.held_out,
         dataloader_pin_memory=False,
         max_grad_norm=1.0,
         use_cpu=not torch.cuda.is_available(),

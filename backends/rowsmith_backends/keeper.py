@@ -83,8 +83,8 @@ class Keeper(TrainerCallback):
             state.max_steps = self.max_steps
 
     def weights(self) -> list[torch.Tensor]:
-        """The model's weights, not copied."""
-        return [weight.detach() for weight in self.model.parameters()]
+        """The weights that are trained, not copied."""
+        return [weight.detach() for weight in self.model.parameters() if weight.requires_grad]
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
@@ -231,6 +231,6 @@ class Keeper(TrainerCallback):
 
 def _not_finite(what: str, step: int) -> TrainingError:
     return TrainingError(
-        f"{what} at step {step:,}: lower model.options.learning_rate and model.options.matrix_learning_rate, or set "
-        "model.options.dtype to float32."
+        f"{what} at step {step:,}: lower model.options.learning_rate (of the model 'scratch' also "
+        "model.options.matrix_learning_rate), or set model.options.dtype to float32."
     )

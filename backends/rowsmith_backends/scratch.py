@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 from attrs import evolve, frozen
 
@@ -17,12 +16,12 @@ from rowsmith.columnar_tokenizer import build_tokenizer, learn_vocabulary
 from rowsmith.errors import DataError
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob, TrainingReport
-from rowsmith.table.columns import codes_of, single_array
-from rowsmith.table.schema import ModelSchema, TableSchema
+from rowsmith.table.schema import TableSchema
 from rowsmith.token_encoding import encode_table
-from rowsmith.token_store import Ints, TokenStore
+from rowsmith.token_store import TokenStore
 from rowsmith.vocabulary import BOS, EOS, Vocabulary, model_schema_of
 from rowsmith_backends.options import ScratchOptions
+from rowsmith_backends.record_groups import longest_sequence, record_groups
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig, PreTrainedTokenizerFast
@@ -146,7 +145,7 @@ class ScratchModel(TableModel):
         vocabulary = learn_vocabulary(columns, model_schema, max_pieces=self.options.max_pieces)
         tokenizer = build_tokenizer(vocabulary)
         store = encode_table(columns, vocabulary, lambda texts: _encode(tokenizer, texts))
-        store = evolve(store, groups=_groups(columns, model_schema))
+        store = evolve(store, groups=record_groups(columns, model_schema))
         max_length = self.options.context or _context(store, vocabulary, self.windows)
         tokenizer.model_max_length = max_length
         return PreparedModel(
@@ -179,15 +178,6 @@ class ScratchModel(TableModel):
         return train_scratch(config, prepared, job, self.options)
 
 
-def _groups(columns: pa.Table, schema: ModelSchema) -> Ints | None:
-    """The number of each record's group; None when records stand alone."""
-    if schema.step is None:
-        return None
-    first = codes_of(single_array(columns.column(schema.step.name))) < 0
-    numbers: Ints = np.maximum(np.cumsum(first) - 1, 0)
-    return numbers
-
-
 def _context(store: TokenStore, vocabulary: Vocabulary, windows: bool) -> int:
     """The most tokens of an example."""
     if store.groups is None:
@@ -195,7 +185,7 @@ def _context(store: TokenStore, vocabulary: Vocabulary, windows: bool) -> int:
         # Text may run longer than any text seen; a column of one token never does.
         return min(longest if vocabulary.closed else longest * 5 // 4, _MOST_TOKENS) + 2
     # A group may run longer than any group seen.
-    longest = int(np.bincount(store.groups, weights=store.lengths).max()) * 5 // 4
+    longest = longest_sequence(store.lengths, store.groups) * 5 // 4
     if windows and longest > _LONGEST_WHOLE:
         return max(_WINDOW, 2 * int(store.lengths.max())) + 2
     return min(longest, _MOST_TOKENS) + 2

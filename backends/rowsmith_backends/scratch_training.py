@@ -22,6 +22,7 @@ from rowsmith.errors import TrainingError
 from rowsmith.heap import keep_for_reuse
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.run_directory import flush_tree
+from rowsmith_backends.budgets import budgeted
 from rowsmith_backends.column_loss import ColumnParts
 from rowsmith_backends.epochs import best_epochs, has_risen
 from rowsmith_backends.examples import Examples, SomeExamples, examples_of
@@ -103,7 +104,15 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         setting = setting.following(SMALL_TABLE)
         course = state.course() or _cross_validated(setting, train, job)
     else:
-        course = state.course() or _budgeted(setting, train, validation, job, step_seconds)
+        course = state.course() or budgeted(
+            job.training,
+            train,
+            validation,
+            batch_size=setting.batch_size,
+            step_seconds=step_seconds,
+            spent=state.seconds,
+            most_epochs=_MAX_EPOCHS,
+        )
         epochs = course.total_steps * setting.batch_size / len(train)
         setting = setting.following(SHORT if epochs <= _FEW_EPOCHS else LONG)
     result = fit(
@@ -160,35 +169,6 @@ def _step_seconds(setting: Setting, train: Examples, limit: float) -> list[float
         if len(times) > 1 and sum(times) > limit:
             break
     return times[1:]
-
-
-def _budgeted(
-    setting: Setting,
-    train: Examples,
-    validation: Examples | None,
-    job: TrainingJob,
-    step_seconds: float,
-) -> Course:
-    epoch = max(1, len(train) // setting.batch_size)
-    most, seconds = max(_MAX_EPOCHS * epoch, 1_000), None
-    if job.training.max_steps is not None:
-        steps = most = job.training.max_steps
-    elif job.training.max_time is not None:
-        seconds = job.training.max_time - setting.state.seconds
-        # A validation row costs about a third of a training row: no backward pass.
-        held_out = 0.0 if validation is None else step_seconds / 3 * len(validation) / setting.batch_size
-        steps = min(most, max(1, int((seconds - 8 * held_out) / (step_seconds * 1.05))))
-    else:
-        steps = most
-    return Course(
-        total_steps=steps,
-        most_steps=most,
-        warmup=min(100, max(1, steps // 5)),
-        decayed=True,
-        evaluate_every=max(min(20, steps), min(steps // 8, epoch)),
-        patience=2,
-        max_seconds=seconds,
-    )
 
 
 def _cross_validated(setting: Setting, train: Examples, job: TrainingJob) -> Course:

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from rowsmith.errors import BundleError
 
-__all__ = ["check_checkpoint", "check_links"]
+__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "check_adapter", "check_checkpoint", "check_links"]
 
-_DATA = re.compile(
-    r"config\.json|generation_config\.json|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+_TOKENIZER = r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json"
+_CHECKPOINT_FILES = re.compile(
+    rf"config\.json|generation_config\.json|{_TOKENIZER}"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json"
+)
+_ADAPTER_FILES = re.compile(rf"{re.escape(ADAPTER_CONFIG)}|{re.escape(ADAPTER_WEIGHTS)}|{_TOKENIZER}")
+# Settings of an adapter that would import something, replace whole layers, or grow the model.
+_PLAIN_LORA = (
+    *("modules_to_save", "megatron_config", "layer_replication", "trainable_token_indices", "auto_mapping"),
+    *("target_parameters", "rank_pattern", "alpha_pattern", "use_dora", "lora_bias", "use_qalora"),
 )
 _SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
@@ -37,28 +47,66 @@ def check_links(folder: Path) -> None:
             raise BundleError(f"{path} is a link that leads out of {folder}. Remove it, or copy the file here.")
 
 
-def check_checkpoint(folder: Path) -> None:
+def check_checkpoint(folder: Path, kinds: Collection[str] | None = ("llama",)) -> None:
     """Refuse a checkpoint that is more than data.
 
     Args:
-        folder: A Llama checkpoint with its tokenizer.
+        folder: A checkpoint with its tokenizer.
+        kinds: The kinds of model that are read, of which the size is checked too; None for any kind.
 
     Raises:
         BundleError: It holds a file that such a checkpoint does not have, such as a pickle, code or an
             adapter; asks for code; or is of another kind or far larger than its weights.
     """
+    _check_files(folder, _CHECKPOINT_FILES)
+    config = _object(folder / "config.json")
+    _check_code(folder / "config.json", config)
+    _check_code(folder / "tokenizer_config.json", _object(folder / "tokenizer_config.json"))
+    if kinds is None:
+        return
+    if config.get("model_type") not in kinds:
+        known = " and ".join(kinds)
+        raise BundleError(
+            f"{folder / 'config.json'} is of the kind {config.get('model_type')!r}; only {known} is read."
+        )
+    _check_size(folder, config)
+
+
+def check_adapter(folder: Path) -> None:
+    """Refuse a saved adapter that is more than data, or not a plain LoRA adapter.
+
+    Args:
+        folder: The adapter with the tokenizer of its base model.
+
+    Raises:
+        BundleError: As for ``check_checkpoint``.
+    """
+    _check_files(folder, _ADAPTER_FILES)
+    _check_code(folder / "tokenizer_config.json", _object(folder / "tokenizer_config.json"))
+    path = folder / ADAPTER_CONFIG
+    config = _object(path)
+    if config.get("peft_type") != "LORA":
+        raise BundleError(f"{path} is an adapter of the kind {config.get('peft_type')!r}; only LORA is read.")
+    odd = [name for name in _PLAIN_LORA if config.get(name)]
+    if odd:
+        raise BundleError(f"{path} sets {odd[0]}, which is not read: only plain LoRA adapters are. Train again.")
+    rank, modules = config.get("r"), config.get("target_modules")
+    named = isinstance(modules, list) and modules and all(isinstance(name, str) for name in modules)
+    if not isinstance(rank, int) or rank < 1 or not named:
+        raise BundleError(f"{path} is damaged: it must name layers and a rank. Train again, or restore the file.")
+
+
+def _check_files(folder: Path, known: re.Pattern[str]) -> None:
     for path in sorted(folder.rglob("*")):
-        if not _DATA.fullmatch(path.relative_to(folder).as_posix()):
+        if not known.fullmatch(path.relative_to(folder).as_posix()):
             raise BundleError(
                 f"{path} is no part of a saved model. Only safetensors and JSON are read: remove the file."
             )
-    config = _object(folder / "config.json")
-    for name, values in (("config.json", config), ("tokenizer_config.json", _object(folder / "tokenizer_config.json"))):
-        if "auto_map" in values:
-            raise BundleError(f"{folder / name} asks for code of its own (auto_map), which is never run.")
-    if config.get("model_type") != "llama":
-        raise BundleError(f"{folder / 'config.json'} is of the kind {config.get('model_type')!r}; only llama is read.")
-    _check_size(folder, config)
+
+
+def _check_code(path: Path, values: dict[str, Any]) -> None:
+    if "auto_map" in values:
+        raise BundleError(f"{path} asks for code of its own (auto_map), which is never run.")
 
 
 def _check_size(folder: Path, config: dict[str, Any]) -> None:

@@ -23,9 +23,17 @@ BUNDLED = {
     Kind.BACKEND: ["timeseries", "transformers"],
     Kind.PROCESSOR: ["grouped", "tabular"],
     Kind.STOPPING: ["all-of", "any-of", "patience", "time-limit"],
-    Kind.MODEL: ["scratch"],
+    Kind.MODEL: ["pretrained", "scratch"],
     Kind.TRANSFORM: ["changes", "constant", "datetime", "groups", "keys", "narrow-first", "protect-rare", "quantize"],
     Kind.EVALUATION: [],
+}
+
+
+# What combines policies has nothing to do without any, and no base model suits everybody.
+REQUIRED = {
+    "any-of": {"policies": ["patience"]},
+    "all-of": {"policies": ["patience"]},
+    "pretrained": {"base": "some-folder"},
 }
 
 
@@ -62,8 +70,7 @@ def test_each_builder_is_where_the_manifest_says(found):
 @pytest.mark.parametrize("found", [found for found in COMPONENTS if found.component.options], ids=lambda f: f.full_name)
 def test_options_are_frozen_and_their_defaults_survive_conversion(found):
     cls = import_target(found.component.options, found.title)
-    # What combines policies has nothing to do without any.
-    defaults = structure({"policies": ["patience"]} if found.component.name.endswith("-of") else {}, cls)
+    defaults = structure(REQUIRED.get(found.component.name, {}), cls)
     assert structure(unstructure(defaults), cls) == defaults
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         setattr(defaults, attrs.fields(cls)[0].name, None)

@@ -1,0 +1,218 @@
+"""How a pretrained model is fine-tuned: a budget becomes a step count, then the Hugging Face Trainer runs.
+
+The learning rate rises, then falls along a cosine; a held-out loss may stop training early; the weights kept are an
+exponential average, taken where the held-out loss was best. Of a model with an adapter all of this is about
+the adapter's weights alone.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from attrs import frozen
+from safetensors import SafetensorError
+from transformers.utils import logging
+
+from rowsmith.disk_errors import explained
+from rowsmith.errors import TrainingError
+from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
+from rowsmith.run_directory import flush_tree
+from rowsmith_backends.adapters import Adapter, add_adapter, save_adapter
+from rowsmith_backends.base_models import load_base, refused_base, resolve_base
+from rowsmith_backends.budgets import budgeted
+from rowsmith_backends.examples import Examples, examples_of
+from rowsmith_backends.fit_plan import FitPlan
+from rowsmith_backends.fitting import Fit, Pieces, batch_loss, fit
+from rowsmith_backends.learning_rates import learning_rate_for
+from rowsmith_backends.precision import chosen_device, has_fast_bf16
+from rowsmith_backends.training_state import TrainingState
+
+if TYPE_CHECKING:
+    from rowsmith_backends.pretrained_options import PretrainedOptions
+
+__all__ = ["train_pretrained"]
+
+_MAX_EPOCHS = 20
+_CALIBRATION_SHARE = 0.03
+_CALIBRATION_STEPS = 5
+_HELD_OUT_TOKENS = 16_384
+
+
+def train_pretrained(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions) -> TrainingReport:
+    """Fine-tune a pretrained model and save its adapter, or the whole model, with the tokenizer.
+
+    Args:
+        prepared: Tokenizer, metadata and base model.
+        job: Examples, budget and target directory.
+        options: What is trained, and how.
+
+    Returns:
+        What training did.
+
+    Raises:
+        TrainingError: There are no examples, the loss is not finite, or memory does not suffice.
+        ConfigError: The base model cannot be loaded, or has no layers of the names that are asked for.
+    """
+    with job.stop.awaited():
+        return _train(prepared, job, options)
+
+
+def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions) -> TrainingReport:
+    logging.disable_progress_bar()
+    state = TrainingState.of(job)
+    pad = prepared.metadata.pad_token_id or 0
+    train = examples_of(job.examples.train, pad)
+    if len(train) == 0:
+        raise TrainingError("there are no training examples: give more rows, or lower training.validation_ratio.")
+    validation = None if job.examples.test is None else examples_of(job.examples.test, pad)
+    if state.bf16 is None:
+        state.bf16 = options.dtype == "bfloat16" or (options.dtype == "auto" and has_fast_bf16(chosen_device()))
+    began = time.monotonic()
+    seed = job.seeds.integer("training") % 2**31
+    tuning = Tuning.of(prepared, options, seed, state.bf16)
+    # The budget is for training; how long a model takes to load is told by its size.
+    state.started += time.monotonic() - began
+    size, pieces = _pieces(train, options)
+    course = state.course() or budgeted(
+        job.training,
+        train,
+        validation,
+        batch_size=size,
+        step_seconds=_step_seconds(tuning, train, size, pieces, job),
+        spent=state.seconds,
+        most_epochs=_MAX_EPOCHS,
+    )
+    result = fit(
+        FitPlan(train=train, validation=validation, course=course),
+        tuning.model,
+        tuning.optimizer,
+        batch_size=size,
+        bf16=tuning.bf16,
+        seed=seed,
+        training=state,
+        pieces=pieces,
+    )
+    _save(result, prepared, job)
+    return _report(result, tuning, size, train, state.seconds)
+
+
+@frozen(kw_only=True, eq=False)
+class Tuning:
+    """A model that is being fine-tuned.
+
+    Attributes:
+        model: The model; what is trained of it needs gradients.
+        bf16: Whether products are computed in bfloat16.
+        learning_rate: Peak rate.
+        weight_decay: Decoupled weight decay.
+    """
+
+    model: Any
+    bf16: bool
+    learning_rate: float
+    weight_decay: float
+
+    @classmethod
+    def of(cls, prepared: PreparedModel, options: PretrainedOptions, seed: int, bf16: bool) -> Tuning:
+        """The model that options name, with an adapter unless all of it is trained."""
+        # Weights that are trained stay exact; the others only take part.
+        frozen_dtype = torch.bfloat16 if bf16 and not options.full else torch.float32
+        model = load_base(
+            resolve_base(options.base, options.revision),
+            dtype=frozen_dtype,
+            rope_scaling=prepared.metadata.rope_scaling,
+            error=refused_base,
+        ).to(chosen_device())
+        rate = options.learning_rate or learning_rate_for(model.config, full=options.full)
+        torch.manual_seed(seed)
+        if not options.full:
+            model = _adapted(model, options)
+        if options.gradient_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        return cls(model=model, bf16=bf16, learning_rate=rate, weight_decay=options.weight_decay)
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights that are trained."""
+        return sum(weight.numel() for weight in self.model.parameters() if weight.requires_grad)
+
+    def optimizer(self, model: Any) -> torch.optim.Optimizer:
+        """The optimizer of what is trained of a model."""
+        return torch.optim.AdamW(
+            [weight for weight in model.parameters() if weight.requires_grad],
+            lr=self.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+
+
+def _adapted(model: Any, options: PretrainedOptions) -> Any:
+    adapter = Adapter(
+        rank=options.rank,
+        alpha=options.rank if options.alpha is None else options.alpha,
+        rslora=options.rslora,
+        modules=options.target_modules,
+        dropout=options.dropout,
+    )
+    try:
+        return add_adapter(model, adapter)
+    except ValueError as error:
+        reason = str(error).splitlines()[0][:200]
+        raise refused_base(f"target_modules {', '.join(options.target_modules)} cannot be used: {reason}") from error
+
+
+def _pieces(train: Examples, options: PretrainedOptions) -> tuple[int, Pieces]:
+    """Examples a step, and how many of them are computed at once."""
+    mean, longest = float(train.lengths.mean()), int(train.lengths.max())
+    wanted = int(np.clip(options.batch_tokens // mean, 1, len(train)))
+    number = min(options.gradient_accumulation, wanted)
+    held_out = max(1, min(_HELD_OUT_TOKENS, options.batch_tokens) // number // longest)
+    pieces = Pieces(examples=wanted // number, number=number, held_out=held_out)
+    return pieces.examples * number, pieces
+
+
+def _step_seconds(tuning: Tuning, train: Examples, size: int, pieces: Pieces, job: TrainingJob) -> float:
+    """What a step takes, without taking one; not measured where steps are given, since nothing may be timed then."""
+    if job.training.max_steps is not None:
+        return 0.0
+    indices = np.arange(pieces.examples) % len(train)
+    times: list[float] = []
+    with torch.random.fork_rng():
+        while len(times) <= _CALIBRATION_STEPS and sum(times) < _CALIBRATION_SHARE * (job.training.max_time or 120):
+            start = time.perf_counter()
+            batch_loss(tuning.model, train, indices, tuning.bf16).backward()
+            tuning.model.zero_grad()
+            times.append(time.perf_counter() - start)
+    return float(np.median(times[1:] or times)) * pieces.number
+
+
+def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
+    model = result.model
+    with explained("write", job.directory, SafetensorError):
+        job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if prepared.base is not None:
+            save_adapter(model, job.directory, prepared.base.name)
+        else:
+            vars(model.config).pop("auto_map", None)
+            model.save_pretrained(job.directory)
+        prepared.tokenizer.save_pretrained(job.directory)
+        flush_tree(job.directory)
+
+
+def _report(result: Fit, tuning: Tuning, size: int, train: Examples, seconds: float) -> TrainingReport:
+    return TrainingReport(
+        steps=result.steps,
+        total_steps=result.total_steps,
+        tokens=result.tokens,
+        seconds=seconds,
+        epochs=result.steps * size / len(train),
+        validation_loss=result.best_loss,
+        best_step=result.best_step,
+        parameters=tuning.parameters,
+        dtype="bfloat16" if tuning.bf16 else "float32",
+        stop_reason=result.stop_reason,
+    )

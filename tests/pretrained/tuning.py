@@ -1,0 +1,33 @@
+"""Trains on a base model through the pipeline, as a run does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rowsmith.bundle import Bundle
+from rowsmith.config import RunConfig
+from rowsmith.conversion import structure
+from rowsmith.pipeline import Run, train
+from rowsmith.run_directory import RunDirectory
+from rowsmith.table import from_frame
+from rowsmith.validation import registry_for
+
+OPTIONS = {"rank": 4, "batch_tokens": 1_024, "context": 256, "dtype": "float32"}
+
+
+def settings(base: Path, training: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+    """The configuration of a short training; options are the model's."""
+    return {
+        "model": {"name": "pretrained", "options": {**OPTIONS, "base": str(base), **options}},
+        "training": {"max_steps": 6, "validation_ratio": 0.1, **(training or {})},
+    }
+
+
+def tune(frame: pd.DataFrame, folder: Path, base: Path, **options: Any) -> Bundle:
+    """Train on a table for a few steps."""
+    config = structure(settings(base, **options), RunConfig)
+    run = Run(config=config, registry=registry_for(config), directory=RunDirectory(folder))
+    return train(run, from_frame(frame))

@@ -14,6 +14,7 @@ is in its batch nor on where the tree is cut, rounding of the matrix products as
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from rowsmith.draws import Draws
 from rowsmith.group_clock import GroupClock
 from rowsmith.token_automaton import TokenAutomaton
 from rowsmith_backends.decoding_steps import Steps
+from rowsmith_backends.ordered_work import Done, walk
 
 __all__ = ["Beginning", "Decoded", "Sampling", "decode_records"]
 
@@ -33,6 +35,8 @@ _CELLS_AT_ONCE = 1 << 23
 # Keys and values of the nodes of one step, in bytes.
 _CACHE_BYTES = 1 << 29
 _WORTH_SHARING = 0.5
+# Steps of fewer nodes cost as much as they do.
+_FEWEST_NODES = 256
 
 
 @frozen(kw_only=True)
@@ -163,6 +167,7 @@ class _Decoder:
     draws: Draws
     sampling: Sampling
     eos: int
+    workers: int
     moving: Mapping[int, int] = field(init=False)
     """The states in which a hand of the clock is about to move, and which."""
 
@@ -202,14 +207,16 @@ class _Decoder:
         return len(tree.states) <= self._most(tree)
 
     def _most(self, tree: _Tree) -> int:
-        return max(1, min(self.sampling.max_nodes, _CACHE_BYTES // max(1, self.steps.size(tree.memory))))
+        fair = max(_FEWEST_NODES, -(-len(self.draws) // self.workers))
+        room = _CACHE_BYTES // self.workers // max(1, self.steps.size(tree.memory))
+        return max(1, min(self.sampling.max_nodes, fair, room))
 
     def cut(self, tree: _Tree) -> list[_Tree]:
-        """The tree in parts of as many nodes as one step takes, the last ones first."""
+        """The tree in parts of as many nodes as one step takes."""
         count = len(tree.states)
         parts = -(-count // self._most(tree))
         bounds = [count * part // parts for part in range(parts + 1)]
-        return [_part(tree, start, stop) for start, stop in zip(bounds[-2::-1], bounds[:0:-1], strict=True)]
+        return [_part(tree, start, stop) for start, stop in pairwise(bounds)]
 
     def step(self, tree: _Tree) -> tuple[npt.NDArray[np.int64], _Tree]:
         """The next token of each row, and the tree after it; rows that ended are still there."""
@@ -372,7 +379,6 @@ def _part(tree: _Tree, start: int, stop: int) -> _Tree:
     )
 
 
-@torch.inference_mode()
 def decode_records(
     steps: Steps,
     automaton: TokenAutomaton,
@@ -401,25 +407,67 @@ def decode_records(
     Yields:
         The completions, forced ids included, as parts of the tree end; each row once.
     """
-    count, limit, forced = len(draws), sampling.max_tokens, len(beginnings[0].forced)
-    ids = np.full((count, limit), pad, dtype=np.int32)
-    ids[:, :forced] = np.array([beginning.forced for beginning in beginnings], dtype=np.int32)[nodes, :limit]
-    lengths = np.full(count, min(forced, limit), dtype=np.int32)
-    finished = np.zeros(count, dtype=np.bool_)
-    decoder = _Decoder(steps=steps, automaton=automaton, clock=clock, draws=draws, sampling=sampling, eos=eos)
-    trees = [decoder.root(beginnings, nodes)]
-    while trees:
-        tree = trees.pop()
-        rows = tree.rows
-        while len(tree.rows) and tree.position < limit and decoder.fits(tree):
-            tokens, grown = decoder.step(tree)
-            ids[tree.rows, tree.position] = tokens
-            lengths[tree.rows] += 1
-            finished[grown.rows[grown.states[grown.nodes] == automaton.done]] = True
-            tree = decoder.living(grown)
-        if len(tree.rows) and tree.position < limit:
-            trees += decoder.cut(tree)
-            rows = np.setdiff1d(rows, tree.rows)
-        if len(rows):
-            longest = int(lengths[rows].max())
-            yield Decoded(rows=rows, ids=ids[rows, :longest], lengths=lengths[rows], finished=finished[rows])
+    decoder = _Decoder(
+        steps=steps, automaton=automaton, clock=clock, draws=draws, sampling=sampling, eos=eos, workers=_workers(steps)
+    )
+    page = _Page.blank(nodes, beginnings, sampling.max_tokens, pad)
+
+    def visit(tree: _Tree) -> Done[_Tree, Decoded]:
+        with torch.inference_mode():
+            return _visited(decoder, page, tree)
+
+    yield from walk(decoder.root(beginnings, nodes), visit, decoder.workers)
+
+
+def _workers(steps: Steps) -> int:
+    """Parts of a tree that go on side by side: on a CPU as many as torch has threads."""
+    return torch.get_num_threads() if steps.device.type == "cpu" else 1
+
+
+@frozen(kw_only=True, eq=False)
+class _Page:
+    """What was written of all rows; each tree writes its own rows.
+
+    Attributes:
+        ids: ``[rows, tokens]`` int32, right padded.
+        lengths: ``[rows]`` int32.
+        finished: ``[rows]`` whether a row has ended.
+    """
+
+    ids: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int32]
+    finished: npt.NDArray[np.bool_]
+
+    @classmethod
+    def blank(cls, nodes: npt.NDArray[np.int64], beginnings: Sequence[Beginning], limit: int, pad: int) -> _Page:
+        """A page with what is forced and nothing else."""
+        forced = len(beginnings[0].forced)
+        ids = np.full((len(nodes), limit), pad, dtype=np.int32)
+        ids[:, :forced] = np.array([beginning.forced for beginning in beginnings], dtype=np.int32)[nodes, :limit]
+        return cls(
+            ids=ids,
+            lengths=np.full(len(nodes), min(forced, limit), dtype=np.int32),
+            finished=np.zeros(len(nodes), dtype=np.bool_),
+        )
+
+    def completions(self, rows: npt.NDArray[np.int64]) -> list[Decoded]:
+        """Rows that nothing is added to any more; none where there are none."""
+        if not len(rows):
+            return []
+        lengths = self.lengths[rows]
+        ids = self.ids[rows, : int(lengths.max())]
+        return [Decoded(rows=rows, ids=ids, lengths=lengths, finished=self.finished[rows])]
+
+
+def _visited(decoder: _Decoder, page: _Page, tree: _Tree) -> Done[_Tree, Decoded]:
+    """Go on with a tree until it ends, or is to be cut."""
+    rows, limit = tree.rows, page.ids.shape[1]
+    while len(tree.rows) and tree.position < limit and decoder.fits(tree):
+        tokens, grown = decoder.step(tree)
+        page.ids[tree.rows, tree.position] = tokens
+        page.lengths[tree.rows] += 1
+        page.finished[grown.rows[grown.states[grown.nodes] == decoder.automaton.done]] = True
+        tree = decoder.living(grown)
+    if not len(tree.rows) or tree.position >= limit:
+        return Done(results=page.completions(rows))
+    return Done(results=page.completions(np.setdiff1d(rows, tree.rows)), left=decoder.cut(tree))

@@ -74,6 +74,18 @@ def test_a_row_does_not_depend_on_its_batch(kind, request):
 
 
 @pytest.mark.parametrize("kind", ["closed", "opened"])
+def test_rows_do_not_depend_on_how_many_threads_make_them(kind, request):
+    engine, usual, made = _engine(request.getfixturevalue(kind), batch_size=16), torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            made.append(_sample(engine, list(range(600)), SamplingParams(seed=1)))
+    finally:
+        torch.set_num_threads(usual)
+    assert list(made[0].items()) == list(made[1].items())
+
+
+@pytest.mark.parametrize("kind", ["closed", "opened"])
 @pytest.mark.parametrize("constrained", [True, False])
 def test_rows_are_the_same_however_few_beginnings_a_step_takes(kind, constrained, request):
     params = SamplingParams(seed=3, constrained=constrained)

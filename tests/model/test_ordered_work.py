@@ -1,0 +1,83 @@
+"""Work in several threads, whose results come in the order of one."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rowsmith_backends.ordered_work import Done, walk
+
+Tree = tuple[int, list["Tree"]]
+trees = st.recursive(
+    st.tuples(st.integers(0, 2), st.just([])),
+    lambda inner: st.tuples(st.integers(0, 2), st.lists(inner, max_size=4)),
+    max_leaves=20,
+)
+
+
+def visit(tree: Tree) -> Done[Tree, int]:
+    number, left = tree
+    time.sleep(number / 2_000)
+    return Done(results=[number] * number, left=left)
+
+
+def in_order(tree: Tree) -> list[int]:
+    return [tree[0]] * tree[0] + [number for part in tree[1] for number in in_order(part)]
+
+
+@given(trees, st.integers(1, 4))
+def test_results_come_in_the_order_of_the_work(tree: Tree, workers: int) -> None:
+    assert list(walk(tree, visit, workers)) == in_order(tree)
+
+
+def test_pieces_are_done_side_by_side_each_with_one_thread_of_torch() -> None:
+    usual, both, seen = torch.get_num_threads(), threading.Barrier(2, timeout=20), []
+
+    def meet(number: int) -> Done[int, int]:
+        if number == 0:
+            return Done(left=[1, 2])
+        both.wait()
+        seen.append(torch.get_num_threads())
+        return Done(results=[number])
+
+    assert list(walk(0, meet, 2)) == [1, 2]
+    assert seen == [1, 1]
+    assert torch.get_num_threads() == usual
+    later: list[int] = []
+    thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert later == [usual]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_a_piece_raises_comes_after_the_results_before_it(workers: int) -> None:
+    def fail(number: int) -> Done[int, int]:
+        if number == 5:
+            raise MemoryError("no room")
+        return Done(results=[number], left=[] if number else [1, 2, 5, 6, 7, 8])
+
+    found = walk(0, fail, workers)
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(MemoryError, match="no room"):
+        next(found)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_who_has_enough_ends_the_work(workers: int) -> None:
+    begun: list[int] = []
+
+    def count(number: int) -> Done[int, int]:
+        begun.append(number)
+        return Done(results=[number], left=range(1, 100) if number == 0 else [])
+
+    found = walk(0, count, workers)
+    assert [next(found) for _ in range(4)] == [0, 1, 2, 3]
+    found.close()
+    assert len(begun) <= 4 + workers
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("rowsmith-decoding")]

@@ -30,7 +30,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The test suite but for slow tests, and how much of the code it reaches."""
-    install(session, "-e", ".[local,demo,testing]", *group("test"))
+    install(session, "-e", ".[local,remote,demo,testing]", *group("test"))
     session.run("coverage", "run", "-m", "pytest", *session.posargs, env={"OMP_NUM_THREADS": "2"})
     session.run("coverage", "report")
 
@@ -45,7 +45,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def slow(session: nox.Session) -> None:
     """Tests that train and generate."""
-    install(session, "-e", ".[local,demo,testing]", *group("test"))
+    install(session, "-e", ".[local,remote,demo,testing]", *group("test"))
     session.run("pytest", "-m", "slow", *session.posargs)
 
 

@@ -9,16 +9,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rowsmith_backends.remote_backend import RemoteBackend
     from rowsmith_backends.series_state import GroupProcessingResult, GroupState, ProgressSnapshot
     from rowsmith_backends.timeseries_backend import TimeseriesBackend
     from rowsmith_backends.transformers_backend import TransformersBackend
 
-__all__ = ["GroupProcessingResult", "GroupState", "ProgressSnapshot", "TimeseriesBackend", "TransformersBackend"]
+__all__ = [
+    "GroupProcessingResult",
+    "GroupState",
+    "ProgressSnapshot",
+    "RemoteBackend",
+    "TimeseriesBackend",
+    "TransformersBackend",
+]
 
 _WHERE = {
     "GroupProcessingResult": "rowsmith_backends.series_state",
     "GroupState": "rowsmith_backends.series_state",
     "ProgressSnapshot": "rowsmith_backends.series_state",
+    "RemoteBackend": "rowsmith_backends.remote_backend",
     "TimeseriesBackend": "rowsmith_backends.timeseries_backend",
     "TransformersBackend": "rowsmith_backends.transformers_backend",
 }

@@ -15,11 +15,9 @@ from attrs import frozen
 
 from rowsmith.example_ranges import IGNORED
 from rowsmith.vocabulary import OpenField, Vocabulary
+from rowsmith_backends.vocabulary_width import is_wide
 
 __all__ = ["ColumnParts", "column_loss"]
-
-# With more tokens than this, a softmax over all of them costs more than the rest of the model.
-_FULL_SOFTMAX_TOKENS = 2_000
 
 
 @frozen(kw_only=True, eq=False)
@@ -41,7 +39,7 @@ class ColumnParts:
     @classmethod
     def of_wide(cls, vocabulary: Vocabulary) -> ColumnParts | None:
         """The parts of a vocabulary that is too large for a softmax over all of it; None for others."""
-        return cls.of(vocabulary) if len(vocabulary) > _FULL_SOFTMAX_TOKENS else None
+        return cls.of(vocabulary) if is_wide(vocabulary) else None
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> ColumnParts:

@@ -1,0 +1,94 @@
+"""The backend ``remote``: records sampled by a server with an OpenAI-compatible completions endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rowsmith.components import Kind
+from rowsmith.errors import BundleError
+from rowsmith.generation.engine_backend import EngineBackend
+from rowsmith.generation.processors import processor_for
+from rowsmith_backends.bundle_prompts import bundle_prompt_ids
+from rowsmith_backends.remote_engine import RemoteEngine
+from rowsmith_backends.remote_options import RemoteOptions
+from rowsmith_backends.remote_tokens import BundleTokens
+from rowsmith_backends.vocabulary_width import is_wide
+
+if TYPE_CHECKING:
+    from rowsmith.bundle import Bundle
+    from rowsmith.config import RunConfig
+    from rowsmith.context import BuildContext
+    from rowsmith.model_metadata import ModelMetadata
+
+__all__ = ["RemoteBackend", "build"]
+
+
+class RemoteBackend(EngineBackend):
+    """Samples records from a model that a server runs.
+
+    The server must serve the checkpoint of the bundle, under any name. Nothing of the model is loaded here
+    but its tokenizer, and that only where it is needed.
+
+    Args:
+        config: The run's configuration.
+        model_metadata: Prompt layout, special tokens and context length.
+        bundle: The trained model.
+        options: The server, and how to ask it.
+        **kwargs: As for ``EngineBackend``: processor, policy, seeds, workdir, observers.
+
+    Raises:
+        BundleError: The model can only be sampled behind masks that no server has.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        model_metadata: ModelMetadata,
+        *,
+        bundle: Bundle,
+        options: RemoteOptions | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if bundle.vocabulary is not None and is_wide(bundle.vocabulary):
+            raise BundleError(
+                f"{bundle.directory}: the model has {len(bundle.vocabulary):,} tokens and was trained to choose among "
+                "those of one column at a time, which servers cannot do. Use the backend transformers"
+            )
+        prompt_ids = bundle_prompt_ids(bundle)
+        engine = RemoteEngine(
+            BundleTokens(bundle.model_directory, bundle.vocabulary),
+            bundle.model_schema,
+            prompt_ids=prompt_ids,
+            bos_id=model_metadata.prompt_config.bos_token_id,
+            eos_id=model_metadata.prompt_config.eos_token_id,
+            context=model_metadata.max_seq_length,
+            options=options,
+        )
+        super().__init__(
+            config,
+            model_metadata,
+            engine=engine,
+            prompt_ids=prompt_ids,
+            columns=bundle.table_schema.names,
+            remote=True,
+            longest_completion=bundle.longest_completion,
+            **kwargs,
+        )
+
+
+def build(context: BuildContext, options: RemoteOptions | None) -> RemoteBackend:
+    """Build the component, with the processor and the stopping policy that the configuration names."""
+    bundle, metadata = context.bundle, context.metadata
+    if bundle is None or metadata is None:
+        raise BundleError("the backend 'remote' needs a trained model: run 'rowsmith train' first.")
+    return RemoteBackend(
+        context.config,
+        metadata,
+        bundle=bundle,
+        options=options,
+        processor=context.resolve(Kind.PROCESSOR, processor_for(context.config, bundle.model_schema)),
+        policy=lambda: context.resolve(Kind.STOPPING, context.config.stopping),
+        seeds=context.seeds,
+        workdir=context.run_directory,
+        batch_finished=context.on_batch,
+    )

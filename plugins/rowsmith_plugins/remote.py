@@ -1,0 +1,22 @@
+"""Plugin ``remote``: generates with a model that a server runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rowsmith.components import Component
+from rowsmith.hookspecs import hookimpl
+
+
+@hookimpl
+def rowsmith_backends() -> Iterator[Component]:
+    """The backend that asks a server."""
+    yield Component(
+        name="remote",
+        factory="rowsmith_backends.remote_backend:build",
+        options="rowsmith_backends.remote_options:RemoteOptions",
+        summary="a server with an OpenAI-compatible completions endpoint, such as vllm serve",
+        requires=("httpx2", "tokenizers", "transformers"),
+        install='pip install "rowsmith[remote]"',
+        capabilities=frozenset({"seed"}),
+    )

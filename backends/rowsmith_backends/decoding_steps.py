@@ -237,8 +237,15 @@ class LlamaSteps:
 
     def select(self, memory: _Memory, nodes: torch.Tensor) -> _Memory:
         """A memory of its own for some nodes, which may repeat."""
-        keys, values = ([part.index_select(0, nodes) for part in parts] for parts in (memory.keys, memory.values))
+        keys, values = (
+            [self._copied(part, nodes, memory.filled) for part in both] for both in (memory.keys, memory.values)
+        )
         return _Memory(keys, values, memory.filled)
+
+    def _copied(self, part: torch.Tensor, nodes: torch.Tensor, filled: int) -> torch.Tensor:
+        made = self._new(len(nodes), part.shape[2])
+        torch.index_select(part[:, :, :filled], 0, nodes, out=made[:, :, :filled])
+        return made
 
     def size(self, memory: _Memory) -> int:
         """Bytes that a node takes."""

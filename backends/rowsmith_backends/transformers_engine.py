@@ -22,6 +22,7 @@ from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.columnar_decoding import Beginning, Decoded, Sampling, decode_records
 from rowsmith_backends.decoding_steps import Steps, steps_for
 from rowsmith_backends.precision import chosen_device, chosen_dtype
+from rowsmith_backends.scoring import completion_log_probs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -44,7 +45,7 @@ class TransformersEngine(Engine):
         device: A torch device; ``auto`` takes a GPU when there is one.
     """
 
-    capabilities = frozenset({"seed", "constrained", "forced-tokens"})
+    capabilities = frozenset({"seed", "constrained", "forced-tokens", "log-probs"})
     vocabulary: Vocabulary
 
     def __init__(
@@ -63,6 +64,7 @@ class TransformersEngine(Engine):
         self.device = device
         self.max_num_prompts = ROWS_AT_ONCE
         self._steps: Steps | None = None
+        self._model: PreTrainedModel | None = None
         self._longest = 0
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._automaton: TokenAutomaton | None = None
@@ -78,7 +80,7 @@ class TransformersEngine(Engine):
         check_checkpoint(self.directory)
         keep_for_reuse()
         loaded, self._tokenizer = self._loaded()
-        model = self._on_device(loaded).eval()
+        self._model = model = self._on_device(loaded).eval()
         self._longest = model.config.max_position_embeddings
         self._steps = steps_for(model, chosen_dtype(self.dtype, model.device), self._longest)
         self.max_num_prompts = max(1, min(ROWS_AT_ONCE, _IDS_AT_ONCE // self._longest))
@@ -139,18 +141,20 @@ class TransformersEngine(Engine):
             for members in _portions(list(group), self.batch_size):
                 beginnings = sorted(members)
                 ids = np.array([request_id for each in beginnings for request_id in members[each]], dtype=np.int64)
+                nodes = np.repeat(np.arange(len(beginnings)), [len(members[each]) for each in beginnings])
                 for decoded in decode_records(
                     self._steps,
                     self._automaton,
                     [self._beginning(prompt, forced) for prompt, forced in beginnings],
-                    np.repeat(np.arange(len(beginnings)), [len(members[each]) for each in beginnings]),
+                    nodes,
                     Draws(params.seed, ids),
                     sampling,
                     eos=self.vocabulary.eos_id,
                     pad=self.vocabulary.pad_id,
                     clock=self._clock,
                 ):
-                    yield self._block(ids[decoded.rows], decoded)
+                    prompts = [beginnings[node][0] for node in nodes[decoded.rows]] if params.log_probs else None
+                    yield self._block(ids[decoded.rows], decoded, prompts)
 
     def _beginning(self, prompt: tuple[int, ...], forced: tuple[int, ...]) -> Beginning:
         """A prompt, and which of its ids are records: those after the last BOS."""
@@ -169,18 +173,24 @@ class TransformersEngine(Engine):
             max_nodes=self.batch_size,
         )
 
-    def _block(self, ids: npt.NDArray[np.int64], decoded: Decoded) -> CompletionBlock:
+    def _block(
+        self, ids: npt.NDArray[np.int64], decoded: Decoded, prompts: Sequence[Sequence[int]] | None
+    ) -> CompletionBlock:
+        """Completions; with the log-probabilities of their tokens where their prompts are given."""
         return CompletionBlock(
             request_ids=ids,
             ids=decoded.ids,
             lengths=decoded.lengths,
             finish_reasons=[FinishReason.STOP if done else FinishReason.LENGTH for done in decoded.finished],
             decode=self.vocabulary.decode,
+            log_probs=None
+            if prompts is None
+            else completion_log_probs(self._model, prompts, decoded.ids, decoded.lengths),
         )
 
     def stop(self) -> None:
         """Let go of the model."""
-        self._steps = self._tokenizer = self._automaton = None
+        self._steps = self._model = self._tokenizer = self._automaton = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

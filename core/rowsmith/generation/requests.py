@@ -170,7 +170,8 @@ class Engine(abc.ABC):
     """An inference engine: prompts in, completions out.
 
     Attributes:
-        capabilities: What the engine can do beyond text in and text out.
+        capabilities: What the engine can do beyond text in and text out: ``seed``, ``constrained``,
+            ``forced-tokens``, ``log-probs``.
         max_num_prompts: Requests it takes in one call; None leaves the size to the loop.
         sampling_options: Names it understands in ``SamplingParams.extra``.
         vocabulary: What its token ids mean, for a columnar model; None for every other one.

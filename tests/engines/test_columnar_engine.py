@@ -1,0 +1,72 @@
+"""The engine of columnar models keeps what every engine promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from tests.model.tiny import Trained, closed_table, open_table, train
+from transformers import AutoModelForCausalLM
+
+from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
+from rowsmith.table.schema import ModelSchema
+from rowsmith.testing.agreement import agreement
+from rowsmith.testing.answers import answers
+from rowsmith.testing.backend_conformance import BackendConformance
+from rowsmith_backends.transformers_engine import TransformersEngine
+
+
+@pytest.fixture(scope="module", params=["closed", "open"])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    made = closed_table(600) if request.param == "closed" else open_table(600)
+    return train(made, tmp_path_factory.mktemp("trained") / "model", max_steps=10)
+
+
+@pytest.fixture(scope="module")
+def other(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A model of the same table that was trained for longer."""
+    closed = trained.prepared.vocabulary.closed
+    made = closed_table(600) if closed else open_table(600)
+    return train(made, tmp_path_factory.mktemp("other") / "model", max_steps=40)
+
+
+class TestColumnarEngine(BackendConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_engine(cls, trained: Trained) -> Callable[[], Engine]:
+        return lambda: TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def prompt_ids(cls) -> tuple[int, ...]:
+        return (1,)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def schema(cls, trained: Trained) -> ModelSchema:
+        return trained.prepared.vocabulary.schema
+
+
+def test_log_probabilities_are_those_of_the_whole_text_read_at_once(trained: Trained) -> None:
+    engine = TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32")
+    engine.start()
+    found = answers(engine, [CompletionRequest(i, (1,)) for i in range(3)], SamplingParams(log_probs=True))
+    model = AutoModelForCausalLM.from_pretrained(trained.directory).eval()
+    for answer in found.values():
+        with torch.no_grad():
+            scores = model(torch.tensor([[1, *answer.ids]])).logits[0].log_softmax(-1)
+        expected = [float(scores[place, token]) for place, token in enumerate(answer.ids)]
+        np.testing.assert_allclose(answer.log_probs, expected, atol=1e-4)
+
+
+def test_an_engine_agrees_with_itself_and_not_with_another_model(trained: Trained, other: Trained) -> None:
+    engines = [TransformersEngine(each.directory, each.prepared.vocabulary) for each in (trained, trained, other)]
+    for engine in engines:
+        engine.start()
+    same = agreement(engines[0], engines[1], [(1,)] * 3, max_tokens=20)
+    same.check(margin=0.0, tolerance=1e-5)
+    assert same.num_tokens > 3
+    with pytest.raises(AssertionError, match="differ"):
+        agreement(engines[0], engines[2], [(1,)] * 3, max_tokens=20).check()

@@ -95,6 +95,7 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
         training=state,
         pieces=pieces,
     )
+    result.model.config.use_cache = tuning.use_cache
     _save(result, prepared, job)
     return _report(result, tuning, size, train, state.seconds)
 
@@ -106,12 +107,14 @@ class Tuning:
     Attributes:
         model: The model; what is trained of it needs gradients.
         bf16: Whether products are computed in bfloat16.
+        use_cache: What the model's configuration said of caching; training has no use for a cache.
         learning_rate: Peak rate.
         weight_decay: Decoupled weight decay.
     """
 
     model: Any
     bf16: bool
+    use_cache: bool
     learning_rate: float
     weight_decay: float
 
@@ -126,13 +129,14 @@ class Tuning:
             rope_scaling=prepared.metadata.rope_scaling,
             error=refused_base,
         ).to(chosen_device())
+        use_cache = getattr(model.config, "use_cache", True)
         rate = options.learning_rate or learning_rate_for(model.config, full=options.full)
         torch.manual_seed(seed)
         if not options.full:
             model = _adapted(model, options)
         if options.gradient_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        return cls(model=model, bf16=bf16, learning_rate=rate, weight_decay=options.weight_decay)
+        return cls(model=model, bf16=bf16, use_cache=use_cache, learning_rate=rate, weight_decay=options.weight_decay)
 
     @property
     def parameters(self) -> int:

@@ -65,6 +65,10 @@ def plain_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFa
     """
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     state["padding"] = state["truncation"] = None
+    special = {tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token}
+    for token in state["added_tokens"]:
+        # Only tokens that are marked can be told from text that spells them.
+        token["special"] = token["special"] or token["content"] in special
     for part in ("normalizer", "pre_tokenizer"):
         state[part] = _without_prefix(state.get(part))
     plain = PreTrainedTokenizerFast(

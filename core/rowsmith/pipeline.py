@@ -154,6 +154,8 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         context = context.evolve(model_schema=prepared.model_schema, metadata=prepared.metadata)
         examples = _assemble(run, prepared, columns, part.table)
         detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")
+        if "tokens_per_record" in examples.stats:
+            detail.append(f"{examples.stats['tokens_per_record'].mean:,.1f} tokens a record")
     with run.stage("training") as detail:
         run.directory.discard(BUNDLE_FOLDER)
         folder = run.directory.folder(BUNDLE_FOLDER) / MODEL_FOLDER

@@ -47,6 +47,8 @@ def schema_prompt(columns: Iterable[str], instruction: str, template: str) -> st
 def prompt_ids(prompt: str, tokenizer: Any, prompt_config: LLMPromptConfig) -> list[int]:
     """The token ids of a prompt, enclosed as the model wants it.
 
+    Text that spells a special token is encoded as ordinary text, so no column name can end a prompt.
+
     Args:
         prompt: The text; empty gives no ids.
         tokenizer: A Hugging Face tokenizer; what it would add by itself is left out.
@@ -59,7 +61,8 @@ def prompt_ids(prompt: str, tokenizer: Any, prompt_config: LLMPromptConfig) -> l
         return []
     before = [prompt_config.bos_token_id] if prompt_config.add_bos_token_to_prompt else []
     after = [prompt_config.eos_token_id] if prompt_config.add_eos_token_to_prompt else []
-    return [*before, *tokenizer.encode(prompt, add_special_tokens=False), *after]
+    inside = tokenizer.encode(prompt, add_special_tokens=False, split_special_tokens=True)
+    return [*before, *inside, *after]
 
 
 def lay_out(prompt: Sequence[int], records: Sequence[int], prompt_config: LLMPromptConfig) -> list[int]:

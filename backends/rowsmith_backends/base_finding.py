@@ -1,0 +1,146 @@
+"""Where a pretrained model is, and what tells it from another of its name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rowsmith.base_model import BaseModel
+from rowsmith.errors import BundleError, ConfigError
+
+__all__ = ["base_folder", "base_model", "digest_of", "refused_base", "resolve_base", "shortened"]
+
+_WEIGHTS = ("model*.safetensors",)
+_FILES = (
+    *_WEIGHTS,
+    *("config.json", "generation_config.json", "model.safetensors.index.json"),
+    *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "*.model"),
+)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HASHED_AT_ONCE = 4
+
+
+def resolve_base(name: str, revision: str | None = None) -> Path:
+    """The folder of a pretrained model.
+
+    Args:
+        name: A folder, or the id of a model on the Hugging Face hub.
+        revision: Branch, tag or commit on the hub; None for its main branch.
+
+    Returns:
+        The folder; for a model of the hub, in its local cache.
+
+    Raises:
+        ConfigError: There is no such model, it cannot be fetched, or it has no safetensors weights.
+    """
+    local = Path(name).expanduser()
+    if local.is_dir():
+        if revision is not None:
+            raise refused_base(f"{name} is a folder, which has no revisions; leave model.options.revision out")
+        folder = local.resolve()
+    else:
+        folder = _fetched(name, revision)
+    if not (folder / "config.json").is_file():
+        raise refused_base(f"{name} holds no config.json; name the folder of a saved model, or a model of the hub")
+    if not any(folder.glob(_WEIGHTS[0])):
+        raise refused_base(f"{name} holds no weights as safetensors, the only kind that is read; convert it")
+    return folder
+
+
+def _fetched(name: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    wanted = name if revision is None else f"{name} at {revision}"
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(_FILES)))
+    except HFValidationError:
+        raise refused_base(f"{name!r} is neither a folder that is there nor the id of a model of the hub") from None
+    except GatedRepoError:
+        raise refused_base(f"{name} is given out on request: ask for it on its page of the hub, then log in") from None
+    except RevisionNotFoundError:
+        raise refused_base(f"{name} has no revision {revision!r}; give another, or leave it out") from None
+    except RepositoryNotFoundError:
+        raise refused_base(f"there is no folder {name}, and no such model on the hub (or a private one)") from None
+    except LocalEntryNotFoundError:
+        raise refused_base(f"{wanted} is not in the local cache and the hub cannot be reached; name a folder") from None
+    except Exception as error:
+        # Downloads fail in the ways of networks and of disks.
+        raise refused_base(f"{wanted} cannot be fetched ({shortened(error)}); try again, or name a folder") from error
+
+
+def base_model(name: str, revision: str | None = None) -> BaseModel:
+    """What a bundle must know of a pretrained model to find it again.
+
+    Args:
+        name: A folder, or the id of a model on the Hugging Face hub.
+        revision: Branch, tag or commit on the hub.
+
+    Returns:
+        Its name, commit and digest.
+
+    Raises:
+        ConfigError: As ``resolve_base`` says.
+    """
+    folder = resolve_base(name, revision)
+    if Path(name).expanduser().is_dir():
+        return BaseModel(name=str(folder), revision=None, digest=digest_of(folder))
+    # The hub's cache names the folder of a snapshot by its commit.
+    return BaseModel(
+        name=name, revision=folder.name if _COMMIT.fullmatch(folder.name) else revision, digest=digest_of(folder)
+    )
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of a model's configuration and weights, whatever the folder is called.
+
+    Args:
+        folder: The model's folder.
+    """
+    files = [folder / "config.json", *sorted(folder.glob(_WEIGHTS[0]))]
+    with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
+        found = zip(files, pool.map(_file_digest, files), strict=True)
+        return hashlib.sha256("".join(f"{path.name} {digest}\n" for path, digest in found).encode()).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def base_folder(base: BaseModel) -> Path:
+    """Where a bundle's base model is, with the weights that the adapter was trained on.
+
+    Args:
+        base: The model that the bundle names.
+
+    Raises:
+        BundleError: It cannot be found, or is another one by now.
+    """
+    try:
+        folder = resolve_base(base.name, base.revision)
+    except ConfigError as error:
+        raise BundleError(f"the model that this bundle's adapter belongs to is missing: {error}") from error
+    if digest_of(folder) != base.digest:
+        raise BundleError(
+            f"{folder} is no longer the model that this bundle's adapter was trained on. Restore it, or train again."
+        )
+    return folder
+
+
+def refused_base(message: str) -> ConfigError:
+    """The error of a base model that a configuration names and that cannot be used."""
+    return ConfigError([f"{message} @ model.options.base"])
+
+
+def shortened(error: Exception) -> str:
+    """The kind of an error of a library and the first line of what it says."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]

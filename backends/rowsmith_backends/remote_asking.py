@@ -87,10 +87,11 @@ class Asking:
         """
         if not answer.ids:
             return evolve(answer, log_probs=())
-        whole = (*prompt, *answer.ids)
-        asked = {"max_tokens": 0, "temperature": 0.0, "echo": True, "logprobs": 0}
+        # The last token is written once more, and no other, because servers want room for one at least.
+        before, last = (*prompt, *answer.ids[:-1]), answer.ids[-1]
+        asked = {"max_tokens": 1, "temperature": 0.0, "echo": True, "logprobs": 0, "allowed_token_ids": [last]}
         try:
-            said = await self.endpoint.post("/completions", self.server.body(whole, self.tokens) | asked)
+            said = await self.endpoint.post("/completions", self.server.body(before, self.tokens) | asked)
         except Refused as error:
             raise GenerationError(f"the log-probabilities of a completion are not to be had: {error}") from None
         return evolve(answer, log_probs=read_scores(said, len(prompt), len(answer.ids), str(self.endpoint)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rowsmith.context import BuildContext
     from rowsmith.model_metadata import ModelMetadata
 
-__all__ = ["RemoteBackend", "build"]
+__all__ = ["RemoteBackend", "build", "remote_engine"]
 
 
 class RemoteBackend(EngineBackend):
@@ -49,31 +49,46 @@ class RemoteBackend(EngineBackend):
         options: RemoteOptions | None = None,
         **kwargs: Any,
     ) -> None:
-        if bundle.vocabulary is not None and is_wide(bundle.vocabulary):
-            raise BundleError(
-                f"{bundle.directory}: the model has {len(bundle.vocabulary):,} tokens and was trained to choose among "
-                "those of one column at a time, which servers cannot do. Use the backend transformers"
-            )
-        prompt_ids = bundle_prompt_ids(bundle)
-        engine = RemoteEngine(
-            BundleTokens(bundle.model_directory, bundle.vocabulary),
-            bundle.model_schema,
-            prompt_ids=prompt_ids,
-            bos_id=model_metadata.prompt_config.bos_token_id,
-            eos_id=model_metadata.prompt_config.eos_token_id,
-            context=model_metadata.max_seq_length,
-            options=options,
-        )
+        engine = remote_engine(bundle, options)
         super().__init__(
             config,
             model_metadata,
             engine=engine,
-            prompt_ids=prompt_ids,
+            prompt_ids=bundle_prompt_ids(bundle),
             columns=bundle.table_schema.names,
             remote=True,
             longest_completion=bundle.longest_completion,
             **kwargs,
         )
+
+
+def remote_engine(bundle: Bundle, options: RemoteOptions | None = None) -> RemoteEngine:
+    """The engine of a bundle that a server runs.
+
+    Args:
+        bundle: The trained model.
+        options: The server, and how to ask it.
+
+    Raises:
+        BundleError: The model can only be sampled behind masks that no server has.
+    """
+    vocabulary, metadata = bundle.vocabulary, bundle.metadata
+    if vocabulary is not None and is_wide(vocabulary):
+        raise BundleError(
+            f"{bundle.directory}: the model has {len(vocabulary):,} tokens and was trained to choose among those of "
+            "one column at a time, which servers cannot do. Use the backend transformers"
+        )
+    return RemoteEngine(
+        BundleTokens(bundle.model_directory, vocabulary),
+        bundle.model_schema,
+        prompt_ids=bundle_prompt_ids(bundle),
+        bos_id=metadata.prompt_config.bos_token_id,
+        eos_id=metadata.prompt_config.eos_token_id,
+        context=metadata.max_seq_length,
+        # Of grouped tables it counts groups, and a completion is one.
+        most_records=metadata.max_sequences_per_example if bundle.model_schema.step is None else None,
+        options=options,
+    )
 
 
 def build(context: BuildContext, options: RemoteOptions | None) -> RemoteBackend:

@@ -45,6 +45,7 @@ class RemoteEngine(Engine):
         bos_id: The token before the first record.
         eos_id: The token after the last one.
         context: The most tokens of prompt and completion.
+        most_records: The most records of a completion in training; None for any number.
         options: The server, and how to ask it.
     """
 
@@ -59,17 +60,20 @@ class RemoteEngine(Engine):
         bos_id: int,
         eos_id: int,
         context: int,
+        most_records: int | None = None,
         options: RemoteOptions | None = None,
     ) -> None:
         self.options = options or RemoteOptions()
         self.vocabulary = tokens.vocabulary
         self.max_num_prompts = max(1_000, _CALLS_PER_CONNECTION * self.options.concurrency)
-        sure = self.options.grammar not in ("auto", "none")
-        self.capabilities = frozenset({"seed", "forced-tokens", *(["constrained"] if sure else [])})
+        given = self.options.grammar not in ("auto", "none")
+        self._sure = frozenset({"seed", "forced-tokens", *(["constrained"] if given else [])})
+        self.capabilities = self._sure
         self._tokens = tokens
         self._schema = schema
         self._prompt_ids = tuple(prompt_ids)
         self._bos_id, self._eos_id, self._context = bos_id, eos_id, context
+        self._most_records = most_records
         self._regex = lru_cache(maxsize=1_024)(self._make_regex)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -91,10 +95,11 @@ class RemoteEngine(Engine):
             endpoint=self._endpoint,
             tokens=self._tokens,
             prompt=self._prompt_ids,
-            regex=self._regex("", False, None),
+            regex=self._regex("", False, self._most_records),
             eos_id=self._eos_id,
         )
         self._server = self._waited(inquiry.server())
+        self.capabilities = self._sure | _found(self._server)
         _logger.info("%s: %s", self._endpoint, self._server)
 
     def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
@@ -161,7 +166,8 @@ class RemoteEngine(Engine):
             future.cancel()
 
     def _check(self, server: Server, params: SamplingParams) -> None:
-        if params.constrained and server.grammar is None and not self._warned:
+        wanted = params.constrained and self.options.grammar != "none"
+        if wanted and server.grammar is None and not self._warned:
             self._warned = True
             _logger.warning(
                 "%s takes no grammar: records are checked when they are read, and some may be invalid", self._endpoint
@@ -173,7 +179,8 @@ class RemoteEngine(Engine):
 
     def _request_regex(self, request: CompletionRequest) -> str:
         begun = self._tokens.decode(request.forced_ids) if request.forced_ids else ""
-        return self._regex(begun, request.prompt_ids[-1:] != (self._bos_id,), request.max_records)
+        most = min(filter(None, (request.max_records, self._most_records)), default=None)
+        return self._regex(begun, request.prompt_ids[-1:] != (self._bos_id,), most)
 
     def _make_regex(self, begun: str, follows: bool, most_records: int | None) -> str:
         return completion_regex(self._schema, begun=begun, follows=follows, most_records=most_records)
@@ -209,6 +216,12 @@ def _in_order(answers: _Answers) -> Iterator[list[tuple[int, Answer]]]:
             yield [(each, held.pop(each)) for each in range(start, place)]
     if held:
         yield sorted(held.items())
+
+
+def _found(server: Server) -> frozenset[str]:
+    """What an engine can do with a server beyond what it can do with any."""
+    scored = ["log-probs"] if server.takes_ids and server.gives_ids else []
+    return frozenset([*scored, *(["constrained"] if server.grammar is not None else [])])
 
 
 async def _wind_up(endpoint: Endpoint | None) -> None:

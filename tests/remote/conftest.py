@@ -61,7 +61,7 @@ def bundle(run_directory: Path, registry: Registry) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def engine(bundle: Bundle) -> Iterator[TransformersEngine]:
+def served(bundle: Bundle) -> Iterator[TransformersEngine]:
     engine = TransformersEngine(bundle.model_directory, bundle.vocabulary, dtype="float32", device="cpu")
     engine.start()
     yield engine
@@ -74,9 +74,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def local(bundle: Bundle, engine: TransformersEngine) -> Local:
+def local(bundle: Bundle, served: TransformersEngine) -> Local:
     """What the next server does."""
-    return Local(bundle=bundle, engine=engine)
+    return Local(bundle=bundle, engine=served)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ VLLM = OPENAI | {
     "min_p",
     "repetition_penalty",
     "stop_token_ids",
+    "allowed_token_ids",
 }
 TRANSFORMERS = OPENAI - {"echo", "logprobs"} | {"generation_config"}
 LENIENT = None
@@ -172,6 +173,8 @@ class Local:
         choice: dict[str, Any] = {"index": 0, "text": vocabulary.decode(ids), "finish_reason": reason}
         if body.get("return_token_ids") and self.fields is VLLM:
             choice |= {"token_ids": ids, "prompt_token_ids": prompt}
+        if "logprobs" in body and self.fields is VLLM:
+            choice["logprobs"] = {"token_logprobs": [None, *self._scores([*prompt, *ids])]}
         usage = {"prompt_tokens": len(prompt), "completion_tokens": len(ids)}
         return {"object": "text_completion", "choices": [choice], "usage": usage}
 
@@ -183,6 +186,8 @@ class Local:
 
     def _drawn(self, prompt: tuple[int, ...], body: dict[str, Any], regex: str | None) -> tuple[list[int], str]:
         vocabulary = self.bundle.vocabulary
+        if "allowed_token_ids" in body:
+            return list(body["allowed_token_ids"]), "length"
         if regex is not None:
             for number, text in enumerate(vocabulary.texts):
                 if number > vocabulary.unknown_id and re.fullmatch(regex, text.decode("utf-8", "replace")):
@@ -191,6 +196,12 @@ class Local:
         params = SamplingParams(temperature=body["temperature"], top_p=body.get("top_p", 1.0), constrained=True, seed=7)
         block = next(iter(self.engine.complete([request], params)))
         return list(block.row_ids(0) or ()), str(block.finish_reasons[0])
+
+    def _scores(self, ids: list[int]) -> list[float]:
+        """Log-probabilities of all but the first."""
+        request = CompletionRequest(0, (ids[0],), max_tokens=len(ids) - 1, forced_ids=tuple(ids[1:]))
+        block = next(iter(self.engine.complete([request], SamplingParams(log_probs=True, constrained=False))))
+        return block.log_probs[0].tolist()
 
 
 @contextmanager

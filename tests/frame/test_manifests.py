@@ -20,7 +20,7 @@ REGISTRY = Registry(entry_points=[EntryPoint(name, value, GROUP) for name, value
 COMPONENTS = [found for kind in Kind for group in REGISTRY.components(kind).values() for found in group]
 BUNDLED = {
     Kind.ASSEMBLER: ["grouped", "sequential", "tabular"],
-    Kind.BACKEND: ["remote", "timeseries", "transformers"],
+    Kind.BACKEND: ["remote", "timeseries", "transformers", "vllm"],
     Kind.PROCESSOR: ["grouped", "tabular"],
     Kind.STOPPING: ["all-of", "any-of", "patience", "time-limit"],
     Kind.MODEL: ["pretrained", "scratch"],

@@ -1,0 +1,244 @@
+"""The engine behind the backend ``vllm``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, evolve, frozen
+
+from rowsmith.dialect.completion_grammar import completion_regex
+from rowsmith.errors import GenerationError
+from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
+from rowsmith_backends.columnar_steering import Beginnings, SteeredRequest
+from rowsmith_backends.remote_tokens import BundleTokens
+from rowsmith_backends.request_seeds import request_seed
+from rowsmith_backends.vllm_answers import Answers
+from rowsmith_backends.vllm_messages import Job, Prompt, Setup
+from rowsmith_backends.vllm_options import VllmOptions
+from rowsmith_backends.vllm_process import VllmProcess
+from rowsmith_backends.vllm_vocabulary import PROCESSOR, VOCABULARY_PATH, WISHES, save_vocabulary
+
+if TYPE_CHECKING:
+    from rowsmith.table.schema import ModelSchema
+
+__all__ = ["VllmEngine", "VllmModel"]
+
+_SMALL_MODEL_SEQUENCES = 1_024
+_SEQUENCES = 256
+_HELD_PER_SEQUENCE = 2
+_PROMPTS_PER_SEQUENCE = 16
+# Ranks for which vLLM has room for adapters.
+_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+
+
+@frozen(kw_only=True)
+class VllmModel:
+    """What vLLM is to load.
+
+    Attributes:
+        folder: A whole checkpoint.
+        tokenizer: Where its tokenizer is.
+        adapter: Folder of a LoRA adapter on it; None for none.
+        rank: Rank of the adapter.
+        overrides: What its configuration is to say instead of what it says.
+    """
+
+    folder: Path
+    tokenizer: Path
+    adapter: Path | None = None
+    rank: int = 0
+    overrides: dict[str, Any] | None = None
+
+
+class VllmEngine(Engine):
+    """Completes prompts with vLLM, in a process of its own.
+
+    Args:
+        model: What to load.
+        tokens: The model's tokens.
+        schema: The columns of a record.
+        bos_id: The token before the first record.
+        eos_id: The token after the last one.
+        context: The most tokens of prompt and completion.
+        options: How vLLM is to run.
+        log: Where vLLM writes what it has to say; None for a file that is gone with the engine.
+    """
+
+    capabilities = frozenset({"seed", "constrained", "forced-tokens", "log-probs"})
+
+    def __init__(
+        self,
+        model: VllmModel,
+        tokens: BundleTokens,
+        schema: ModelSchema,
+        *,
+        bos_id: int,
+        eos_id: int,
+        context: int,
+        options: VllmOptions | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self.options = options or VllmOptions()
+        self.vocabulary = tokens.vocabulary
+        usual = _SEQUENCES if self.vocabulary is None else _SMALL_MODEL_SEQUENCES
+        self.max_num_seqs = self.options.max_num_seqs or usual
+        self.max_num_prompts = max(1_000, _PROMPTS_PER_SEQUENCE * self.max_num_seqs)
+        self._model = model
+        self._tokens = tokens
+        self._schema = schema
+        self._bos_id, self._eos_id, self._context = bos_id, eos_id, context
+        self._log = log
+        self._beginnings = None if self.vocabulary is None else Beginnings(self.vocabulary)
+        self._regex = lru_cache(maxsize=1_024)(self._make_regex)
+        self._process: VllmProcess | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    def start(self) -> None:
+        """Start vLLM and load the model; does nothing when it is started.
+
+        Raises:
+            GenerationError: vLLM did not start.
+        """
+        if self._process is not None:
+            return
+        self._scratch = tempfile.TemporaryDirectory(prefix="rowsmith-vllm-", ignore_cleanup_errors=True)
+        folder = Path(self._scratch.name)
+        setup = Setup(
+            engine=self._engine_arguments(folder),
+            adapter=None if self._model.adapter is None else str(self._model.adapter),
+        )
+        process = VllmProcess(setup, self._log or folder / "vllm.log", self.options.timeout)
+        process.start(self.options.start_timeout)
+        self._process = process
+
+    def _engine_arguments(self, folder: Path) -> dict[str, Any]:
+        options = self.options
+        arguments: dict[str, Any] = {
+            "model": str(self._model.folder),
+            "tokenizer": str(self._model.tokenizer),
+            "dtype": None if options.dtype == "auto" else options.dtype,
+            "max_model_len": self._context,
+            "max_num_seqs": self.max_num_seqs,
+            "tensor_parallel_size": options.tensor_parallel_size,
+            "gpu_memory_utilization": options.gpu_memory_utilization,
+            "kv_cache_memory_bytes": int(options.cpu_cache_gib * 2**30),
+            "enforce_eager": options.enforce_eager,
+            "enable_prefix_caching": True,
+            "trust_remote_code": False,
+            "load_format": "safetensors",
+            "generation_config": "vllm",
+            "disable_log_stats": True,
+            "hf_overrides": self._model.overrides or {},
+        }
+        if self._model.adapter is not None:
+            arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _room_for(self._model.rank)}
+        if self.vocabulary is None:
+            return arguments | {"structured_outputs_config": {"backend": options.grammar}}
+        save_vocabulary(self.vocabulary, folder / "vocabulary.json")
+        return arguments | {
+            "skip_tokenizer_init": True,
+            "logits_processors": [PROCESSOR],
+            "additional_config": {VOCABULARY_PATH: str(folder / "vocabulary.json")},
+            # The processor must know the tokens before.
+            "async_scheduling": False,
+        }
+
+    def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
+        """Complete every request once.
+
+        Args:
+            requests: What to complete.
+            params: How to draw.
+
+        Yields:
+            Blocks in the order of the requests, each row as soon as it and those before it are done: so those who
+            stop early get the same rows every time, and not the short ones first.
+
+        Raises:
+            GenerationError: The engine has not been started, it died or hangs, or forced ids break the grammar.
+        """
+        if self._process is None:
+            raise GenerationError("the engine has not been started: call initialize() first")
+        requests = [evolve(each, max_tokens=self._limit(each, params)) for each in requests]
+        answers = Answers(requests, self._tokens.decode, self._eos_id)
+        asked = [place for place, each in enumerate(requests) if len(each.forced_ids) < (each.max_tokens or 0)]
+        job = Job(
+            prompts=[self._prompt(requests[place], params) for place in asked],
+            at_once=_HELD_PER_SEQUENCE * self.max_num_seqs,
+        )
+        for place in sorted(set(range(len(requests))) - set(asked)):
+            answers.cut(place)
+        if asked:
+            try:
+                for rows in self._process.complete(job):
+                    if rows is not None:
+                        answers.add(rows, asked)
+                    yield from answers.ready()
+            except GenerationError:
+                # What is there is not lost, whatever was to come before it.
+                yield from answers.rest()
+                raise
+        yield from answers.ready()
+
+    def _limit(self, request: CompletionRequest, params: SamplingParams) -> int:
+        room = self._context - len(request.prompt_ids)
+        return min(request.max_tokens or params.max_new_tokens or room, room)
+
+    def _prompt(self, request: CompletionRequest, params: SamplingParams) -> Prompt:
+        forced, limit = request.forced_ids, request.max_tokens or 0
+        ids = [*request.prompt_ids, *forced]
+        if not ids:
+            raise GenerationError("vLLM completes no empty prompt: give at least one token id")
+        common = {
+            "max_tokens": limit - len(forced),
+            "stop_token_ids": [self._eos_id],
+            "logprobs": 0 if params.log_probs else None,
+        }
+        if self._beginnings is None:
+            drawn = {"temperature": params.temperature, "top_p": params.top_p}
+            seed = request_seed(params.seed, request.request_id)
+            regex = self._request_regex(request) if params.constrained else None
+            return Prompt(ids=ids, params={**common, **drawn, "seed": seed}, regex=regex, forced=len(forced))
+        self._beginnings.after(ids)
+        wishes = SteeredRequest(
+            request_id=request.request_id,
+            seed=params.seed,
+            forced=len(forced),
+            max_tokens=limit,
+            max_records=request.max_records,
+            temperature=params.temperature,
+            top_p=params.top_p,
+            constrained=params.constrained,
+        )
+        steered = {"temperature": 0.0, "extra_args": {WISHES: asdict(wishes)}}
+        return Prompt(ids=ids, params=common | steered, regex=None, forced=len(forced))
+
+    def _request_regex(self, request: CompletionRequest) -> str:
+        begun = self._tokens.decode(request.forced_ids) if request.forced_ids else ""
+        return self._regex(begun, request.prompt_ids[-1:] != (self._bos_id,), request.max_records)
+
+    def _make_regex(self, begun: str, follows: bool, most_records: int | None) -> str:
+        return completion_regex(self._schema, begun=begun, follows=follows, most_records=most_records)
+
+    def stop(self) -> None:
+        """End vLLM with all its processes; its memory is free after that."""
+        process, scratch = self._process, self._scratch
+        self._process = self._scratch = None
+        try:
+            if process is not None:
+                process.stop()
+        finally:
+            if scratch is not None:
+                scratch.cleanup()
+
+    def count_tokens(self, text: str) -> int:
+        """Number of tokens that ``text`` takes."""
+        return self._tokens.count(text)
+
+
+def _room_for(rank: int) -> int:
+    return next((room for room in _RANKS if room >= rank), _RANKS[-1])

@@ -1,0 +1,22 @@
+"""Plugin ``vllm``: generates with vLLM, on GPUs or a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rowsmith.components import Component
+from rowsmith.hookspecs import hookimpl
+
+
+@hookimpl
+def rowsmith_backends() -> Iterator[Component]:
+    """The backend for many completions at once."""
+    yield Component(
+        name="vllm",
+        factory="rowsmith_backends.vllm_backend:build",
+        options="rowsmith_backends.vllm_options:VllmOptions",
+        summary="vLLM in a process of its own, on GPUs or a CPU",
+        requires=("vllm", "torch", "transformers"),
+        install='pip install "rowsmith[local,vllm]"',
+        capabilities=frozenset({"constrained", "seed", "token-ids"}),
+    )

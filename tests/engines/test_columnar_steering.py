@@ -1,0 +1,148 @@
+"""Sampling inside an engine that batches requests by itself, beside the engine of columnar models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from attrs import define, field
+from tests.model.groups import group_table
+from tests.model.tiny import Trained, closed_table, open_table, train
+from transformers import AutoModelForCausalLM
+
+from rowsmith.errors import GenerationError
+from rowsmith.generation.requests import CompletionRequest, SamplingParams
+from rowsmith.testing.answers import answers
+from rowsmith_backends.columnar_steering import SteeredRequest, Steering
+from rowsmith_backends.transformers_engine import TransformersEngine
+
+SLOTS = 5
+
+
+@pytest.fixture(scope="module", params=["closed", "open", "grouped"])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    made = {
+        "closed": lambda: closed_table(600),
+        "open": lambda: open_table(600),
+        "grouped": lambda: group_table(60)[:2],
+    }
+    return train(made[request.param](), tmp_path_factory.mktemp("trained") / "model", max_steps=10)
+
+
+@pytest.fixture(scope="module")
+def engine(trained: Trained) -> TransformersEngine:
+    made = TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32", device="cpu")
+    made.start()
+    return made
+
+
+@define
+class Batching:
+    """An engine as vLLM is one: requests come into slots as others leave them, and change slots in between."""
+
+    trained: Trained
+    done: dict[int, tuple[int, ...]] = field(factory=dict)
+
+    def run(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> dict[int, tuple[int, ...]]:
+        model = AutoModelForCausalLM.from_pretrained(self.trained.directory).eval()
+        room = model.config.max_position_embeddings
+        vocabulary = self.trained.prepared.vocabulary
+        steering = Steering(vocabulary, SLOTS, torch.device("cpu"))
+        waiting, under_way = list(requests), []
+        while waiting or under_way:
+            while waiting and len(under_way) < SLOTS:
+                request = waiting.pop(0)
+                steered = _steered(request, params, room - len(request.prompt_ids))
+                prompt, written = [*request.prompt_ids, *request.forced_ids], []
+                steering.enter(len(under_way), steered, prompt, written)
+                under_way.append((request, steered, prompt, written))
+            if len(under_way) > 1:
+                steering.swap(0, 1)
+                under_way[:2] = under_way[1::-1]
+            with torch.no_grad():
+                logits = [model(torch.tensor([prompt + written])).logits[0, -1] for *_, prompt, written in under_way]
+            chosen = steering.steer(torch.stack(logits).float()).argmax(-1).tolist()
+            for (*_, written), token in zip(under_way, chosen, strict=True):
+                written.append(token)
+            for slot in reversed(range(len(under_way))):
+                self._leave(steering, under_way, slot, vocabulary.eos_id)
+        return self.done
+
+    def _leave(self, steering: Steering, under_way: list, slot: int, eos: int) -> None:
+        request, steered, _, written = under_way[slot]
+        ids = (*request.forced_ids, *written)
+        if written[-1] != eos and len(ids) < steered.max_tokens:
+            return
+        self.done[request.request_id] = ids
+        last = len(under_way) - 1
+        steering.swap(slot, last)
+        steering.leave(last)
+        under_way[slot] = under_way[last]
+        under_way.pop()
+
+
+def _steered(request: CompletionRequest, params: SamplingParams, room: int) -> SteeredRequest:
+    return SteeredRequest(
+        request_id=request.request_id,
+        seed=params.seed,
+        forced=len(request.forced_ids),
+        max_tokens=min(request.max_tokens or room, room),
+        max_records=request.max_records,
+        temperature=params.temperature,
+        top_p=params.top_p,
+        constrained=params.constrained,
+    )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        SamplingParams(seed=4),
+        SamplingParams(seed=4, temperature=0.0),
+        SamplingParams(temperature=0.6, top_p=0.8),
+        SamplingParams(constrained=False),
+    ],
+    ids=["sampled", "greedy", "sharper", "free"],
+)
+def test_requests_are_completed_as_by_the_engine_of_columnar_models(
+    trained: Trained, engine: TransformersEngine, params: SamplingParams
+) -> None:
+    requests = [CompletionRequest(name, (1,), max_tokens=40) for name in (3, 0, 2**40, 8, 5, 6, 7, 9)]
+    expected = {name: each.ids for name, each in answers(engine, requests, params).items()}
+    assert Batching(trained).run(requests, params) == expected
+
+
+def test_forced_ids_and_limits_are_heeded(trained: Trained, engine: TransformersEngine) -> None:
+    params = SamplingParams(seed=2)
+    drawn = answers(engine, [CompletionRequest(0, (1,))], params)[0].ids
+    requests = [CompletionRequest(place, (1,), forced_ids=drawn[:place]) for place in range(3)]
+    requests += [CompletionRequest(place, (1,), max_tokens=place) for place in range(3, 9)]
+    expected = {name: each.ids for name, each in answers(engine, requests, params).items()}
+    assert Batching(trained).run(requests, params) == expected
+
+
+def test_what_breaks_the_grammar_is_refused(trained: Trained) -> None:
+    steering = Steering(trained.prepared.vocabulary, 1, torch.device("cpu"))
+    steered = _steered(CompletionRequest(0, (1,), forced_ids=(2,)), SamplingParams(), 10)
+    with pytest.raises(GenerationError, match="cannot follow"):
+        steering.enter(0, steered, [1, 2], [])
+
+
+def test_the_most_records_end_a_completion(trained: Trained) -> None:
+    found = Batching(trained).run([CompletionRequest(0, (1,), max_records=1)], SamplingParams())
+    vocabulary = trained.prepared.vocabulary
+    assert found[0][-1] == vocabulary.eos_id
+    assert vocabulary.decode(found[0]).count("\n") == 1
+
+
+def test_slots_without_a_request_are_left_alone(trained: Trained) -> None:
+    steering = Steering(trained.prepared.vocabulary, 3, torch.device("cpu"))
+    logits = torch.from_numpy(np.random.default_rng(0).normal(size=(3, len(trained.prepared.vocabulary)))).float()
+    before = logits.clone()
+    steered = _steered(CompletionRequest(0, (1,)), SamplingParams(), 10)
+    steering.enter(1, steered, [1], [])
+    after = steering.steer(logits)
+    assert torch.equal(after[[0, 2]], before[[0, 2]])
+    assert (after[1] == 0).sum() == 1

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from rowsmith.checkpoints import Checkpoint
+from rowsmith.checkpoints import Checkpoint, Checkpoints
 from rowsmith.errors import RunDirectoryError
 from rowsmith.interruption import Interrupted
 from rowsmith_backends.fit_plan import Course
@@ -57,10 +57,11 @@ class FitSaver(TrainerCallback):
         """Have the state saved if it is time, or if the run is asked to end."""
         if control.should_training_stop:
             return
-        if self.training.job.stop.requested:
+        due = self.training.job.checkpoints is not None and not 0 <= time.monotonic() - self.saved < self.wait
+        asked, due = self.training.company.told((self.training.job.stop.requested, due))
+        if asked:
             self.stopped = control.should_training_stop = True
-        due = not 0 <= time.monotonic() - self.saved < self.wait
-        control.should_save = self.training.job.checkpoints is not None and (due or self.stopped)
+        control.should_save = self.training.job.checkpoints is not None and (due or asked)
 
     def save(self, step: int, max_steps: int, write: Callable[[Path], None]) -> None:
         """Save a state.
@@ -79,17 +80,35 @@ class FitSaver(TrainerCallback):
         self.keeper.check(step)
         checkpoints, began = self.training.job.checkpoints, time.monotonic()
         assert checkpoints is not None
+        if self.training.company.leads:
+            self._save(checkpoints, step, max_steps, write)
+        else:
+            self._help(self.training.company.told(None), write)
+        self.saved = time.monotonic()
+        self.wait = max(checkpoints.every, (self.saved - began) / _SHARE) if checkpoints.every else 0.0
+
+    def _save(self, checkpoints: Checkpoints, step: int, max_steps: int, write: Callable[[Path], None]) -> None:
+        company, told = self.training.company, False
         try:
             # Both are what libraries make of a file that cannot be written.
             with checkpoints.writing(self._plain(step, max_steps), SafetensorError, RuntimeError) as folder:
-                write(folder)
+                told = bool(company.told(folder))
+                self._help(folder, write)
                 # Not needed to go on, and a pickle.
                 (folder / f"{PREFIX_CHECKPOINT_DIR}-{step}" / _ARGUMENTS).unlink(missing_ok=True)
                 self.keeper.save(folder)
         except RunDirectoryError as error:
+            if not told:
+                company.told(None)
             self.training.job.note(f"the state of the training could not be saved, which goes on. {error}")
-        self.saved = time.monotonic()
-        self.wait = max(checkpoints.every, (self.saved - began) / _SHARE) if checkpoints.every else 0.0
+
+    def _help(self, folder: Path | None, write: Callable[[Path], None]) -> None:
+        """Write this process's share of a state; the others write theirs at the same time."""
+        if folder is not None:
+            try:
+                write(folder)
+            finally:
+                self.training.company.wait()
 
     def _plain(self, step: int, max_steps: int) -> Mapping[str, Any]:
         around = self.training.plain(self.phase, self.course)

@@ -146,12 +146,15 @@ class _Trainer(Trainer):
             return torch.stack(losses).sum()
 
         examples = len(inputs["input_ids"])
-        loss = without_running_out(compute, self.keeper.parts, examples, self._halve)
+        # Processes that train together compute as many parts each.
+        most = examples if self.keeper.company.count == 1 else self.keeper.parts
+        loss = without_running_out(compute, self.keeper.parts, most, self._halve)
         if loss is None:
             raise TrainingError(
                 f"memory ran out at step {self.state.global_step + 1:,}, even with "
-                f"{-(-examples // self.keeper.parts)} of {examples} examples at a time: give a smaller "
-                "model.options.width or layers, or fewer columns."
+                f"{-(-examples // self.keeper.parts)} of {examples} examples at a time: give fewer columns, or a "
+                "smaller model (of the model 'scratch', model.options.width or layers; of 'pretrained', more "
+                "model.options.gradient_accumulation)."
             )
         self.keeper.losses.append(loss)
         return loss
@@ -219,12 +222,12 @@ def fit(
         source = plan.validation if held and plan.validation is not None else plan.train
         return _tensors(source.batch(np.array([-1 - i for i in indices] if held else indices)))
 
-    keeper = Keeper(model, plan, schedule, training.job.progress, phase)
+    keeper = Keeper(model, plan, schedule, training.job.progress, phase, training.company)
     saver = FitSaver(training, keeper, course, phase)
     with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch:
         trainer = _Trainer(
             model=model,
-            args=_arguments(scratch, plan, bf16, seed, pieces or Pieces.of(plan, batch_size)),
+            args=_arguments(scratch, model, plan, bf16, seed, pieces or Pieces.of(plan, batch_size)),
             train_dataset=_Indices(len(plan.train)),
             eval_dataset=None if plan.validation is None else _Held(len(plan.validation)),
             data_collator=collate,
@@ -250,7 +253,7 @@ def fit(
     )
 
 
-def _arguments(folder: str, plan: FitPlan, bf16: bool, seed: int, pieces: Pieces) -> TrainingArguments:
+def _arguments(folder: str, model: Any, plan: FitPlan, bf16: bool, seed: int, pieces: Pieces) -> TrainingArguments:
     course = plan.course
     evaluated = plan.validation is not None and course.evaluate_every > 0
     return TrainingArguments(
@@ -260,6 +263,8 @@ def _arguments(folder: str, plan: FitPlan, bf16: bool, seed: int, pieces: Pieces
         gradient_accumulation_steps=pieces.number,
         per_device_eval_batch_size=pieces.held_out,
         dataloader_pin_memory=False,
+        # Which experts a step uses differs; other models use all of their weights.
+        ddp_find_unused_parameters=any("expert" in name for name in model.config.to_dict()),
         max_grad_norm=1.0,
         use_cpu=not torch.cuda.is_available(),
         bf16=bf16,

@@ -22,6 +22,7 @@ from transformers import TrainerCallback
 
 from rowsmith.errors import TrainingError
 from rowsmith.modelling import TrainingProgress
+from rowsmith_backends.company import Company
 from rowsmith_backends.fit_plan import FitPlan
 from rowsmith_backends.optimizers import CosineSchedule
 
@@ -45,6 +46,7 @@ class Keeper(TrainerCallback):
         schedule: Its learning rate, which is taken down here.
         progress: Called at every report.
         phase: What is being fitted, for reports.
+        company: The processes that train together.
         started: When the fit began, on the monotonic clock.
         average: The averaged weights.
         best: The averaged weights to keep, once there was an evaluation.
@@ -64,6 +66,7 @@ class Keeper(TrainerCallback):
     schedule: CosineSchedule
     progress: Callable[[TrainingProgress], None]
     phase: str
+    company: Company = field(factory=Company)
     started: float = field(factory=time.monotonic)
     average: list[torch.Tensor] = field(factory=list)
     best: list[torch.Tensor] = field(factory=list)
@@ -112,7 +115,7 @@ class Keeper(TrainerCallback):
     def _keep_time(self, state: Any, control: Any, limit: float) -> None:
         """Count on from real steps once a tenth of the time is over, and end in time in any case."""
         # A clock that was set back must not divide by nothing.
-        elapsed, step = max(1e-6, time.monotonic() - self.started), state.global_step
+        elapsed, step = self.company.told(max(1e-6, time.monotonic() - self.started)), state.global_step
         if elapsed > limit and step < state.max_steps:
             self.stop_reason = f"the time was up after {step} of {state.max_steps} steps"
             control.should_training_stop = True

@@ -50,6 +50,8 @@ class PretrainedModel(TableModel):
         windows: Whether an example is a window of a series and not whole records or groups.
     """
 
+    several_processes = True
+
     def __init__(self, options: PretrainedOptions, *, windows: bool = False) -> None:
         self.options = options
         self.windows = windows

@@ -75,13 +75,13 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
     tuning = Tuning.of(prepared, options, seed, state.bf16)
     # The budget is for training; how long a model takes to load is told by its size.
     state.started += time.monotonic() - began
-    size, pieces = _pieces(train, options)
+    size, pieces = _pieces(train, options, state.company.count)
     course = state.course() or budgeted(
         job.training,
         train,
         validation,
         batch_size=size,
-        step_seconds=_step_seconds(tuning, train, size, pieces, job),
+        step_seconds=state.company.told(_step_seconds(tuning, train, pieces, job)),
         spent=state.seconds,
         most_epochs=_MAX_EPOCHS,
     )
@@ -96,7 +96,9 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
         pieces=pieces,
     )
     result.model.config.use_cache = tuning.use_cache
-    _save(result, prepared, job)
+    if state.company.leads:
+        _save(result, prepared, job)
+    state.company.part()
     return _report(result, tuning, size, train, state.seconds)
 
 
@@ -169,17 +171,17 @@ def _adapted(model: Any, options: PretrainedOptions) -> Any:
         raise refused_base(f"target_modules {', '.join(options.target_modules)} cannot be used: {reason}") from error
 
 
-def _pieces(train: Examples, options: PretrainedOptions) -> tuple[int, Pieces]:
-    """Examples a step, and how many of them are computed at once."""
+def _pieces(train: Examples, options: PretrainedOptions, processes: int) -> tuple[int, Pieces]:
+    """Examples a step, and how many of them a process computes at once."""
     mean, longest = float(train.lengths.mean()), int(train.lengths.max())
     wanted = int(np.clip(options.batch_tokens // mean, 1, len(train)))
-    number = min(options.gradient_accumulation, wanted)
+    number = max(1, min(options.gradient_accumulation, wanted // processes))
     held_out = max(1, min(_HELD_OUT_TOKENS, options.batch_tokens) // number // longest)
-    pieces = Pieces(examples=wanted // number, number=number, held_out=held_out)
-    return pieces.examples * number, pieces
+    pieces = Pieces(examples=max(1, wanted // number // processes), number=number, held_out=held_out)
+    return pieces.examples * number * processes, pieces
 
 
-def _step_seconds(tuning: Tuning, train: Examples, size: int, pieces: Pieces, job: TrainingJob) -> float:
+def _step_seconds(tuning: Tuning, train: Examples, pieces: Pieces, job: TrainingJob) -> float:
     """What a step takes, without taking one; not measured where steps are given, since nothing may be timed then."""
     if job.training.max_steps is not None:
         return 0.0

@@ -11,6 +11,7 @@ from attrs import asdict, define, field
 
 from rowsmith.checkpoints import Checkpoint
 from rowsmith.modelling import TrainingJob
+from rowsmith_backends.company import Company
 from rowsmith_backends.fit_plan import Course
 
 __all__ = ["TrainingState"]
@@ -26,6 +27,7 @@ class TrainingState:
         curves: Held-out losses of the folds that are done.
         resumed: The state that is taken up; None in a training that begins.
         started: When the training began, on the monotonic clock, pauses left out.
+        company: The processes that train together.
     """
 
     job: TrainingJob
@@ -33,13 +35,16 @@ class TrainingState:
     curves: list[list[float]] = field(factory=list)
     resumed: Checkpoint | None = None
     started: float = field(factory=time.monotonic)
+    company: Company = field(factory=Company)
 
     @classmethod
     def of(cls, job: TrainingJob) -> TrainingState:
         """The state of a job: that of its newest checkpoint, if it has one."""
-        found = None if job.checkpoints is None else job.checkpoints.latest()
+        company = Company.join(job.ranks)
+        # Other processes read the first one's states, and leave the saving to it.
+        found = company.told(None if job.checkpoints is None else job.checkpoints.latest())
         if found is None:
-            return cls(job)
+            return cls(job, company=company)
         state = found.state
         job.note(f"training goes on from {_where(state)}")
         if state["threads"] != torch.get_num_threads():
@@ -47,7 +52,12 @@ class TrainingState:
                 f"this training began with {state['threads']} threads and goes on with {torch.get_num_threads()}, "
                 "so its weights may differ in the last digits from those of a run without a break"
             )
-        return cls(job, state["bf16"], state["curves"], found, time.monotonic() - state["seconds"])
+        if state["processes"] != company.count:
+            job.note(
+                f"this training began with {state['processes']} processes and goes on with {company.count}: its "
+                "weights will not be those of a run without a break"
+            )
+        return cls(job, state["bf16"], state["curves"], found, time.monotonic() - state["seconds"], company)
 
     @property
     def seconds(self) -> float:
@@ -77,6 +87,7 @@ class TrainingState:
             "curves": self.curves,
             "seconds": self.seconds,
             "threads": torch.get_num_threads(),
+            "processes": self.company.count,
         }
 
 

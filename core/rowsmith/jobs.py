@@ -7,6 +7,7 @@ made before a failure or an interrupt are written all the same.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,18 +23,30 @@ from rowsmith.generation_state import journal_of, journals
 from rowsmith.observers import RunReport
 from rowsmith.plan import Plan
 from rowsmith.planning import after_training, draft_plan, with_data
+from rowsmith.reporting import Reporter
 from rowsmith.result_files import Rejections
 from rowsmith.row_making import Outcome, Output, RowMaking
+from rowsmith.run_directory import RunDirectory
 from rowsmith.splitting import training_part
 from rowsmith.stage_times import StageTimes
 
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
     from rowsmith.pipeline import Run
-    from rowsmith.run_directory import RunDirectory
     from rowsmith.table import Table
 
-__all__ = ["Outcome", "Output", "Trained", "dry_run", "finished", "generate_job", "run_job", "saved_plan", "train_job"]
+__all__ = [
+    "Outcome",
+    "Output",
+    "Trained",
+    "dry_run",
+    "finished",
+    "follow_job",
+    "generate_job",
+    "run_job",
+    "saved_plan",
+    "train_job",
+]
 
 
 @frozen(kw_only=True, eq=False)
@@ -105,6 +118,25 @@ def train_job(run: Run, data: Table | None = None, *, force: bool = False) -> Tr
         return trained
 
 
+def follow_job(run: Run, data: Table | None = None) -> None:
+    """Help the first process of several to learn a table; what this one writes is gone in the end.
+
+    Args:
+        run: The run, as the first process has it.
+        data: The table; None reads the one that the configuration names.
+
+    Raises:
+        RowsmithError: As the stage that fails says.
+    """
+    if run.resume and result_files.has_model(run.directory):
+        return  # The first process has nothing to train.
+    plan = draft_plan(run.config, run.registry)
+    with tempfile.TemporaryDirectory(prefix="rowsmith-") as folder:
+        pipeline.train(
+            evolve(run, config=plan.config, directory=RunDirectory(folder), reporter=Reporter(), resume=False), data
+        )
+
+
 def run_job(
     run: Run,
     data: Table | None = None,
@@ -132,6 +164,7 @@ def run_job(
             is given, or work of another plan.
         RowsmithError: As the stage that fails says; rows made before are in the run directory.
     """
+    run.ranks.check()
     plan = draft_plan(run.config, run.registry)
     _check(output, force or run.resume)
     with claimed(run, force=force) as saved:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.interruption import StopRequest
+from rowsmith.ranks import Ranks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -136,6 +137,8 @@ class TrainingJob:
         checkpoints: Where states of the training are saved and found again; None for nowhere.
         stop: Whether the run was asked to end. A model that can save its state looks at it often inside
             ``stop.awaited()``, saves, and raises ``Interrupted``; others are interrupted where they are.
+        ranks: This process among those that train together. Only the first one has checkpoints, and the right
+            directory.
     """
 
     examples: TrainingExamples
@@ -146,10 +149,17 @@ class TrainingJob:
     note: Callable[[str], None] = lambda _: None
     checkpoints: Checkpoints | None = None
     stop: StopRequest = field(factory=StopRequest)
+    ranks: Ranks = field(factory=Ranks)
 
 
 class TableModel(ABC):
-    """What is trained on a table."""
+    """What is trained on a table.
+
+    Attributes:
+        several_processes: Whether several processes can train it together.
+    """
+
+    several_processes: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, columns: pa.Table, schema: TableSchema) -> PreparedModel:

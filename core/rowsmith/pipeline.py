@@ -31,6 +31,7 @@ from rowsmith.inversion import InverseTransforms
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
 from rowsmith.observers import BatchReport, RunInfo
 from rowsmith.provenance import blaming
+from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
 from rowsmith.seeds import Seeds
 from rowsmith.splitting import training_part
@@ -67,6 +68,7 @@ class Run:
         on_batch: Called with every batch while its texts and errors are still there.
         resume: Whether finished work found in the run directory is taken up.
         stop: Whether it was asked to end.
+        ranks: This process among those that train together.
     """
 
     config: RunConfig
@@ -76,6 +78,7 @@ class Run:
     on_batch: Callable[[BatchFinished], None] | None = None
     resume: bool = False
     stop: StopRequest = field(factory=StopRequest)
+    ranks: Ranks = field(factory=Ranks)
 
     @property
     def seeds(self) -> Seeds:
@@ -131,11 +134,12 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         data: The table; None reads the one that the configuration names.
 
     Returns:
-        The saved bundle.
+        The bundle; saved, unless another process that trains with this one saves it.
 
     Raises:
         RowsmithError: As the stage that fails says.
     """
+    run.ranks.check()
     table = read(run) if data is None else data
     part = training_part(table, run.config, run.seeds)
     run, schema = evolve(run, config=part.config), part.table.schema
@@ -146,6 +150,8 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         fitted, columns = fit_transforms(part.table.columns, schema, _transforms(run.config, context))
         detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
     model = _built(context, Kind.MODEL, run.config.model, TableModel)  # type: ignore[type-abstract]
+    if run.ranks.count > 1 and not model.several_processes:
+        raise ConfigError([f"{run.ranks.count} processes cannot train this model together; start one @ model"])
     with run.stage("tokenizing") as detail:
         with blaming(model):
             prepared = model.prepare(columns, fitted.schema_after).with_groups(part.groups)
@@ -176,7 +182,8 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         base=prepared.base,
         longest_completion=None if ranges is None else ranges.longest_sequence,
     )
-    save_bundle(bundle)
+    if run.ranks.leads:
+        save_bundle(bundle)
     checkpoints.clear()
     run.stop.check()
     return bundle
@@ -318,4 +325,5 @@ def _job(run: Run, examples: TrainingExamples, folder: Path, checkpoints: Checkp
         note=run.reporter.note,
         checkpoints=checkpoints,
         stop=run.stop,
+        ranks=run.ranks,
     )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -83,7 +84,7 @@ def adapter(run: Path) -> bytes:
     return (run / "bundle" / "model" / "adapter_model.safetensors").read_bytes()
 
 
-def report(run: Path) -> dict[str, object]:
+def report(run: Path) -> dict[str, Any]:
     """What the bundle says of the training, but for the time that it took."""
     found = json.loads((run / "bundle" / "bundle.json").read_text())["report"]
     return {name: value for name, value in found.items() if name != "seconds"}

@@ -23,6 +23,7 @@ from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config_file import dump
 from rowsmith.config_values import merge
 from rowsmith.interruption import StopRequest
+from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
 from rowsmith.run_directory import RunDirectory
 from rowsmith.validation import registry_for
@@ -113,13 +114,17 @@ def run(call: Call) -> int:
 def train(call: Call) -> int:
     """Learn; returns the exit code."""
     settle(call.settings)
-    from rowsmith.jobs import train_job
+    from rowsmith.jobs import follow_job, train_job
     from rowsmith.result_files import metrics
 
-    config = call.config()
+    config, ranks = call.config(), Ranks.current()
+    if not ranks.leads:
+        with interruptible() as stop:
+            follow_job(_run(call, config, call.directory(config.data.source), Work(Reporter(), stop), ranks))
+        return ExitCode.DONE
     with data_stream() as stdout:
         with working(call.settings) as work:
-            run_ = _run(call, config, call.directory(config.data.source), work)
+            run_ = _run(call, config, call.directory(config.data.source), work, ranks)
             trained = train_job(run_, force=call.options["force"])
         if call.settings.json:
             figures = metrics(None, trained.bundle.report, trained.seconds)
@@ -214,7 +219,7 @@ def _prepare(call: Call) -> None:
         raise click.UsageError("--json and -o - both want stdout; send the rows to a file")
 
 
-def _run(call: Call, config: RunConfig, directory: RunDirectory, work: Work) -> Run:
+def _run(call: Call, config: RunConfig, directory: RunDirectory, work: Work, ranks: Ranks | None = None) -> Run:
     from rowsmith.pipeline import Run
 
     return Run(
@@ -224,6 +229,7 @@ def _run(call: Call, config: RunConfig, directory: RunDirectory, work: Work) -> 
         reporter=work.reporter,
         resume=call.options["resume"],
         stop=work.stop,
+        ranks=ranks or Ranks(),
     )
 
 

@@ -8,7 +8,8 @@ from rowsmith.components import Kind
 from rowsmith.errors import BundleError
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.generation.processors import processor_for
-from rowsmith.prompts import inference_prefix
+from rowsmith_backends.bundle_prompts import bundle_prompt_ids
+from rowsmith_backends.causal_engine import CausalEngine
 from rowsmith_backends.options import TransformersOptions
 from rowsmith_backends.transformers_engine import TransformersEngine
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
     from rowsmith.config import RunConfig
     from rowsmith.context import BuildContext
+    from rowsmith.generation.requests import Engine
     from rowsmith.model_metadata import ModelMetadata
 
 __all__ = ["TransformersBackend", "build"]
@@ -41,27 +43,24 @@ class TransformersBackend(EngineBackend):
         options: TransformersOptions | None = None,
         **kwargs: Any,
     ) -> None:
-        chosen = options or TransformersOptions()
-        if bundle.vocabulary is None:
-            raise BundleError(
-                f"{bundle.directory}: the backend 'transformers' needs a columnar vocabulary, and this model has none. "
-                "Train the model 'scratch'."
-            )
-        engine = TransformersEngine(
-            bundle.model_directory,
-            bundle.vocabulary,
-            batch_size=chosen.batch_size,
-            dtype=chosen.dtype,
-            device=chosen.device,
-        )
         super().__init__(
             config,
             model_metadata,
-            engine=engine,
-            prompt_ids=inference_prefix("", None, model_metadata),
+            engine=_engine(bundle, options or TransformersOptions()),
+            prompt_ids=bundle_prompt_ids(bundle),
             columns=bundle.table_schema.names,
+            # A columnar engine closes records in time, and learns nothing from how long they were.
+            longest_completion=bundle.longest_completion if bundle.vocabulary is None else None,
             **kwargs,
         )
+
+
+def _engine(bundle: Bundle, options: TransformersOptions) -> Engine:
+    """The engine of a columnar model, or of one that reads text in pieces of its own."""
+    given = {"batch_size": options.batch_size, "dtype": options.dtype, "device": options.device}
+    if bundle.vocabulary is not None:
+        return TransformersEngine(bundle.model_directory, bundle.vocabulary, **given)
+    return CausalEngine.of_bundle(bundle, merge=options.merge_adapter, batch_tokens=options.batch_tokens, **given)
 
 
 def build(context: BuildContext, options: TransformersOptions | None) -> TransformersBackend:

@@ -21,7 +21,8 @@ from rowsmith.token_automaton import TokenAutomaton, build_automaton
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.columnar_decoding import Beginning, Decoded, Sampling, decode_records
 from rowsmith_backends.decoding_steps import Steps, steps_for
-from rowsmith_backends.precision import chosen_device, chosen_dtype
+from rowsmith_backends.placing import placing
+from rowsmith_backends.precision import chosen_dtype
 from rowsmith_backends.scoring import completion_log_probs
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class TransformersEngine(Engine):
         check_checkpoint(self.directory)
         keep_for_reuse()
         loaded, self._tokenizer = self._loaded()
-        self._model = model = self._on_device(loaded).eval()
+        with placing(self.device) as device:
+            self._model = model = loaded.to(device).eval()
         self._longest = model.config.max_position_embeddings
         self._steps = steps_for(model, chosen_dtype(self.dtype, model.device), self._longest)
         self.max_num_prompts = max(1, min(ROWS_AT_ONCE, _IDS_AT_ONCE // self._longest))
@@ -109,17 +111,6 @@ class TransformersEngine(Engine):
                 f"{self.directory} cannot be loaded ({reason}). Train again, or restore the files."
             ) from error
         return model, tokenizer
-
-    def _on_device(self, model: PreTrainedModel) -> PreTrainedModel:
-        try:
-            return model.to(chosen_device(self.device))
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise GenerationError(
-                f"the device {self.device!r} cannot be used ({str(error).splitlines()[0][:200]}); "
-                "set backend.options.device to another one, or to auto"
-            ) from error
 
     def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
         """Complete every request once; requests of prompts of one length are decoded together.

@@ -55,14 +55,15 @@ class CausalBatch:
     @forced.default
     def _count_forced(self) -> npt.NDArray[np.int64]:
         counts = np.array([len(start.forced) for start in self.starts])
-        return np.minimum(counts[self.owners], self.limits)
+        found: npt.NDArray[np.int64] = np.minimum(counts[self.owners], self.limits)
+        return found
 
     def __len__(self) -> int:
         return len(self.owners)
 
     def row_ids(self, row: int) -> tuple[int, ...]:
         """The forced ids of one row, as far as they are within its limit."""
-        return self.starts[self.owners[row]].forced[: self.limits[row]]
+        return self.starts[int(self.owners[row])].forced[: int(self.limits[row])]
 
 
 def batches_of(

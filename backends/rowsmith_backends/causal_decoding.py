@@ -239,7 +239,7 @@ class CausalDecoder:
     ) -> npt.NDArray[np.bool_]:
         """Which of some rows have nothing left to write."""
         assert self.grammar is not None
-        on = np.flatnonzero(~over)
+        on = np.flatnonzero(~over).tolist()
         self.grammar.advance([matchers[row] for row in on], tokens[on].tolist())
         found = np.zeros(len(tokens), dtype=np.bool_)
         found[on] = [matchers[row].is_stopped() for row in on]

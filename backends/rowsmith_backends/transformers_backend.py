@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.components import Kind
-from rowsmith.errors import BundleError
+from rowsmith.errors import BundleError, MissingDependency
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.generation.processors import processor_for
 from rowsmith_backends.bundle_prompts import bundle_prompt_ids
@@ -32,6 +33,9 @@ class TransformersBackend(EngineBackend):
         bundle: The trained model.
         options: Batch size, precision and device.
         **kwargs: As for ``EngineBackend``: processor, policy, seeds, workdir, observers.
+
+    Raises:
+        MissingDependency: The model is a pretrained one, and there is nothing to hold it to the grammar.
     """
 
     def __init__(
@@ -46,7 +50,7 @@ class TransformersBackend(EngineBackend):
         super().__init__(
             config,
             model_metadata,
-            engine=_engine(bundle, options or TransformersOptions()),
+            engine=_engine(bundle, options or TransformersOptions(), constrained=config.generation.constrained),
             prompt_ids=bundle_prompt_ids(bundle),
             columns=bundle.table_schema.names,
             # A columnar engine closes records in time, and learns nothing from how long they were.
@@ -55,11 +59,16 @@ class TransformersBackend(EngineBackend):
         )
 
 
-def _engine(bundle: Bundle, options: TransformersOptions) -> Engine:
+def _engine(bundle: Bundle, options: TransformersOptions, *, constrained: bool) -> Engine:
     """The engine of a columnar model, or of one that reads text in pieces of its own."""
-    given = {"batch_size": options.batch_size, "dtype": options.dtype, "device": options.device}
+    given: dict[str, Any] = {"batch_size": options.batch_size, "dtype": options.dtype, "device": options.device}
     if bundle.vocabulary is not None:
         return TransformersEngine(bundle.model_directory, bundle.vocabulary, **given)
+    if constrained and find_spec("llguidance") is None:
+        raise MissingDependency(
+            "the backend 'transformers' needs llguidance to hold a pretrained model to the grammar of records, and it "
+            'is not installed. Install with: pip install "rowsmith[local]". Or set generation.constrained to false.'
+        )
     return CausalEngine.of_bundle(bundle, merge=options.merge_adapter, batch_tokens=options.batch_tokens, **given)
 
 

@@ -16,7 +16,7 @@ def rowsmith_backends() -> Iterator[Component]:
         factory="rowsmith_backends.transformers_backend:build",
         options="rowsmith_backends.options:TransformersOptions",
         summary="Hugging Face transformers in this process, on CPU or GPU",
-        requires=("torch", "transformers", "tokenizers", "llguidance"),
+        requires=("torch", "transformers", "tokenizers"),
         install='pip install "rowsmith[local]"',
         capabilities=frozenset({"constrained", "seed", "token-ids"}),
     )

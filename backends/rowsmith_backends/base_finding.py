@@ -77,12 +77,13 @@ def _fetched(name: str, revision: str | None) -> Path:
         raise refused_base(f"{wanted} cannot be fetched ({shortened(error)}); try again, or name a folder") from error
 
 
-def base_model(name: str, revision: str | None = None) -> BaseModel:
+def base_model(name: str, revision: str | None = None, folder: Path | None = None) -> BaseModel:
     """What a bundle must know of a pretrained model to find it again.
 
     Args:
         name: A folder, or the id of a model on the Hugging Face hub.
         revision: Branch, tag or commit on the hub.
+        folder: What ``resolve_base`` gave for them; None resolves them.
 
     Returns:
         Its name, commit and digest.
@@ -90,7 +91,7 @@ def base_model(name: str, revision: str | None = None) -> BaseModel:
     Raises:
         ConfigError: As ``resolve_base`` says.
     """
-    folder = resolve_base(name, revision)
+    folder = folder or resolve_base(name, revision)
     if Path(name).expanduser().is_dir():
         return BaseModel(name=str(folder), revision=None, digest=digest_of(folder))
     # The hub's cache names the folder of a snapshot by its commit.

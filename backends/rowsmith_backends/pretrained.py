@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -40,6 +41,8 @@ _BLOCK_ROWS = 1 << 14
 # Longer examples would tell more about each other's records; they cost memory, and records stand alone.
 _ENOUGH_CONTEXT = 2_048
 _ROUND = 64
+# A loss of fewer records says little about when to stop.
+_VALIDATION_ROWS = 200
 
 
 class PretrainedModel(TableModel):
@@ -55,6 +58,7 @@ class PretrainedModel(TableModel):
     def __init__(self, options: PretrainedOptions, *, windows: bool = False) -> None:
         self.options = options
         self.windows = windows
+        self._folder: Path | None = None
 
     def prepare(self, columns: pa.Table, schema: TableSchema) -> PreparedModel:
         """Lay out the prompt as the model wants it, and tokenize the records of a transformed table.
@@ -76,7 +80,7 @@ class PretrainedModel(TableModel):
                 "say what a column is with data.types."
             )
         options = self.options
-        folder = resolve_base(options.base, options.revision)
+        folder = self._folder = resolve_base(options.base, options.revision)
         config, original = load_config(folder, refused_base), load_tokenizer(folder, refused_base)
         tokenizer, model_schema = plain_tokenizer(original), _opened(columns, schema, options.max_values)
         store = _tokenized(columns, model_schema, tokenizer)
@@ -99,7 +103,8 @@ class PretrainedModel(TableModel):
             metadata=evolve(metadata, base_max_seq_length=context),
             tokenizer=tokenizer,
             token_store=evolve(store, groups=groups),
-            base=None if options.full else base_model(options.base, options.revision),
+            validation_rows=_VALIDATION_ROWS,
+            base=None if options.full else base_model(options.base, options.revision, folder),
         )
 
     def train(self, prepared: PreparedModel, job: TrainingJob) -> TrainingReport:
@@ -117,7 +122,9 @@ class PretrainedModel(TableModel):
         """
         from rowsmith_backends.pretrained_training import train_pretrained
 
-        return train_pretrained(prepared, job, self.options)
+        # A branch of the hub may have gone on since.
+        folder = self._folder or resolve_base(self.options.base, self.options.revision)
+        return train_pretrained(prepared, job, self.options, folder)
 
 
 def _opened(columns: pa.Table, schema: TableSchema, max_values: int) -> ModelSchema:

@@ -42,7 +42,7 @@ class PretrainedOptions:
         dropout: Share of an adapter's inputs that a step of training leaves out.
         learning_rate: Peak rate of AdamW; by default chosen from the model's hidden size.
         weight_decay: Decoupled weight decay.
-        batch_tokens: Tokens a step, about.
+        batch_tokens: Tokens a step, about; by default a fortieth of the table's, from 2048 to 16384.
         gradient_accumulation: In how many parts a step is computed; more take less memory.
         gradient_checkpointing: Whether activations are computed again instead of kept, which takes less memory
             and more time.
@@ -68,7 +68,7 @@ class PretrainedOptions:
     dropout: float = field(default=0.0, validator=between(0, 0.95))
     learning_rate: float | None = field(default=None, validator=_rate)
     weight_decay: float = field(default=0.01, validator=between(0, 10))
-    batch_tokens: int = field(default=16_384, validator=between(1, 100_000_000))
+    batch_tokens: int | None = field(default=None, validator=between(1, 100_000_000))
     gradient_accumulation: int = field(default=1, validator=_most)
     gradient_checkpointing: bool = False
     context: int | None = field(default=None, validator=between(8, 10_000_000))

@@ -8,6 +8,7 @@ the adapter's weights alone.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from rowsmith.errors import TrainingError
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.run_directory import flush_tree
 from rowsmith_backends.adapters import Adapter, add_adapter, save_adapter
-from rowsmith_backends.base_models import load_base, refused_base, resolve_base
+from rowsmith_backends.base_models import digest_of, load_base, refused_base
 from rowsmith_backends.budgets import budgeted
 from rowsmith_backends.examples import Examples, examples_of
 from rowsmith_backends.fit_plan import FitPlan
@@ -39,15 +40,20 @@ _MAX_EPOCHS = 20
 _CALIBRATION_SHARE = 0.03
 _CALIBRATION_STEPS = 5
 _HELD_OUT_TOKENS = 16_384
+# Few tokens a step make enough steps of a small table; more would not be learned from faster.
+_BATCHES, _BATCH_TOKENS = 40, (2_048, 16_384)
 
 
-def train_pretrained(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions) -> TrainingReport:
+def train_pretrained(
+    prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions, folder: Path
+) -> TrainingReport:
     """Fine-tune a pretrained model and save its adapter, or the whole model, with the tokenizer.
 
     Args:
         prepared: Tokenizer, metadata and base model.
         job: Examples, budget and target directory.
         options: What is trained, and how.
+        folder: The base model.
 
     Returns:
         What training did.
@@ -57,12 +63,12 @@ def train_pretrained(prepared: PreparedModel, job: TrainingJob, options: Pretrai
         ConfigError: The base model cannot be loaded, or has no layers of the names that are asked for.
     """
     with job.stop.awaited():
-        return _train(prepared, job, options)
+        return _train(prepared, job, options, folder)
 
 
-def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions) -> TrainingReport:
+def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions, folder: Path) -> TrainingReport:
     logging.disable_progress_bar()
-    state = TrainingState.of(job)
+    state = TrainingState.of(job, digest_of(folder) if prepared.base is None else prepared.base.digest)
     pad = prepared.metadata.pad_token_id or 0
     train = examples_of(job.examples.train, pad)
     if len(train) == 0:
@@ -72,7 +78,7 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
         state.bf16 = options.dtype == "bfloat16" or (options.dtype == "auto" and has_fast_bf16(chosen_device()))
     began = time.monotonic()
     seed = job.seeds.integer("training") % 2**31
-    tuning = Tuning.of(prepared, options, seed, state.bf16)
+    tuning = Tuning.of(folder, prepared, options, seed, state.bf16)
     # The budget is for training; how long a model takes to load is told by its size.
     state.started += time.monotonic() - began
     size, pieces = _pieces(train, options, state.company.count)
@@ -121,12 +127,12 @@ class Tuning:
     weight_decay: float
 
     @classmethod
-    def of(cls, prepared: PreparedModel, options: PretrainedOptions, seed: int, bf16: bool) -> Tuning:
+    def of(cls, folder: Path, prepared: PreparedModel, options: PretrainedOptions, seed: int, bf16: bool) -> Tuning:
         """The model that options name, with an adapter unless all of it is trained."""
         # Weights that are trained stay exact; the others only take part.
         frozen_dtype = torch.bfloat16 if bf16 and not options.full else torch.float32
         model = load_base(
-            resolve_base(options.base, options.revision),
+            folder,
             dtype=frozen_dtype,
             rope_scaling=prepared.metadata.rope_scaling,
             error=refused_base,
@@ -174,9 +180,10 @@ def _adapted(model: Any, options: PretrainedOptions) -> Any:
 def _pieces(train: Examples, options: PretrainedOptions, processes: int) -> tuple[int, Pieces]:
     """Examples a step, and how many of them a process computes at once."""
     mean, longest = float(train.lengths.mean()), int(train.lengths.max())
-    wanted = int(np.clip(options.batch_tokens // mean, 1, len(train)))
+    tokens = options.batch_tokens or int(np.clip(train.lengths.sum() // _BATCHES, *_BATCH_TOKENS))
+    wanted = int(np.clip(tokens // mean, 1, len(train)))
     number = max(1, min(options.gradient_accumulation, wanted // processes))
-    held_out = max(1, min(_HELD_OUT_TOKENS, options.batch_tokens) // number // longest)
+    held_out = max(1, min(_HELD_OUT_TOKENS, tokens) // number // longest)
     pieces = Pieces(examples=max(1, wanted // number // processes), number=number, held_out=held_out)
     return pieces.examples * number * processes, pieces
 

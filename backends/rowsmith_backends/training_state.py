@@ -10,6 +10,7 @@ import torch
 from attrs import asdict, define, field
 
 from rowsmith.checkpoints import Checkpoint
+from rowsmith.errors import TrainingError
 from rowsmith.modelling import TrainingJob
 from rowsmith_backends.company import Company
 from rowsmith_backends.fit_plan import Course
@@ -28,6 +29,7 @@ class TrainingState:
         resumed: The state that is taken up; None in a training that begins.
         started: When the training began, on the monotonic clock, pauses left out.
         company: The processes that train together.
+        base: The digest of the model that training begins with; None for random weights.
     """
 
     job: TrainingJob
@@ -36,28 +38,42 @@ class TrainingState:
     resumed: Checkpoint | None = None
     started: float = field(factory=time.monotonic)
     company: Company = field(factory=Company)
+    base: str | None = None
 
     @classmethod
-    def of(cls, job: TrainingJob) -> TrainingState:
-        """The state of a job: that of its newest checkpoint, if it has one."""
+    def of(cls, job: TrainingJob, base: str | None = None) -> TrainingState:
+        """The state of a job: that of its newest checkpoint, if it has one.
+
+        Args:
+            job: What is trained.
+            base: The digest of the model that it begins with; None for random weights.
+
+        Raises:
+            TrainingError: The training that is taken up began with another model.
+        """
         company = Company.join(job.ranks)
         # Other processes read the first one's states, and leave the saving to it.
         found = company.told(None if job.checkpoints is None else job.checkpoints.latest())
         if found is None:
-            return cls(job, company=company)
+            return cls(job, company=company, base=base)
         state = found.state
+        if state.get("base") != base:
+            raise TrainingError(
+                "the base model is no longer the one that this training began with: restore it (of a model of the hub, "
+                "name the commit as model.options.revision), or start anew with --force."
+            )
         job.note(f"training goes on from {_where(state)}")
         if state["threads"] != torch.get_num_threads():
             job.note(
                 f"this training began with {state['threads']} threads and goes on with {torch.get_num_threads()}, "
                 "so its weights may differ in the last digits from those of a run without a break"
             )
-        if state["processes"] != company.count:
+        if state.get("processes", 1) != company.count:
             job.note(
-                f"this training began with {state['processes']} processes and goes on with {company.count}: its "
+                f"this training began with {state.get('processes', 1)} processes and goes on with {company.count}: its "
                 "weights will not be those of a run without a break"
             )
-        return cls(job, state["bf16"], state["curves"], found, time.monotonic() - state["seconds"], company)
+        return cls(job, state["bf16"], state["curves"], found, time.monotonic() - state["seconds"], company, base)
 
     @property
     def seconds(self) -> float:
@@ -88,6 +104,7 @@ class TrainingState:
             "seconds": self.seconds,
             "threads": torch.get_num_threads(),
             "processes": self.company.count,
+            "base": self.base,
         }
 
 

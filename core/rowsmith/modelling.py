@@ -46,6 +46,8 @@ class PreparedModel:
         token_store: The records, tokenized; None when the assembler is to tokenize their text.
         cross_validated: Whether training finds its own length by cross-validation, so that no
             records are to be set apart for validation.
+        validation_rows: How many records tell when to stop, where the table has ten times as many; of smaller tables
+            a tenth does. ``training.validation_ratio`` may ask for more, or for none.
         base: The pretrained model that an adapter is trained for; None when the whole model is saved.
     """
 
@@ -55,6 +57,7 @@ class PreparedModel:
     vocabulary: Vocabulary | None = None
     token_store: TokenStore | None = None
     cross_validated: bool = False
+    validation_rows: int = 0
     base: BaseModel | None = None
 
     def with_groups(self, groups: Ints | None) -> PreparedModel:

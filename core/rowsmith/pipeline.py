@@ -52,6 +52,7 @@ __all__ = ["BUNDLE_FOLDER", "Run", "generate", "train"]
 BUNDLE_FOLDER = "bundle"
 MAX_VALIDATION_ROWS = 1_000
 _FEW_WINDOWS = 256
+_MOST_VALIDATION = 0.1
 
 T = TypeVar("T")
 
@@ -272,6 +273,8 @@ def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Tra
 
 def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, table: Table) -> TrainingExamples:
     test_size = 0.0 if prepared.cross_validated else run.config.training.validation_ratio
+    if test_size > 0:
+        test_size = max(test_size, min(_MOST_VALIDATION, prepared.validation_rows / max(1, columns.num_rows)))
     if columns.num_rows * test_size > MAX_VALIDATION_ROWS:
         test_size = MAX_VALIDATION_ROWS
     assembler = TrainingExampleAssembler.from_data(

@@ -96,6 +96,16 @@ def test_a_training_that_is_asked_to_stop_is_taken_up(
     assert all(torch.equal(weight, weights(whole)[name]) for name, weight in weights(broken).items())
 
 
+def test_a_training_is_not_taken_up_on_another_base(frame: pd.DataFrame, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base")
+    run, reporter = run_of(tmp_path / "run", base), StopAt(2)
+    with pytest.raises(Interrupted):
+        train(evolve(run, reporter=reporter, stop=reporter.request), from_frame(frame))
+    make_base(base, seed=5)
+    with pytest.raises(TrainingError, match="no longer the one"):
+        train(evolve(run, resume=True), from_frame(frame))
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "evil.py", "adapter_config.json", "chat_template.jinja"])
 def test_files_that_no_whole_model_has_are_refused(base: Path, frame: pd.DataFrame, tmp_path: Path, name: str) -> None:
     bundle = tune(frame, tmp_path / "run", base, full=True, training={"max_steps": 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["RecordGrammar"]
 
 _QUIET = 0
+_UNSPELLABLE = "\x00special {}"
 # Beyond what a table needs that fits a model's context; the defaults are for grammars that strangers send to a server.
 _GREATEST = 1 << 40
 
@@ -45,9 +47,9 @@ class RecordGrammar:
 
     @_tokens.default
     def _make_tokens(self) -> Any:
-        from llguidance.hf import from_tokenizer
+        from llguidance import LLTokenizer
 
-        return from_tokenizer(self.tokenizer, n_vocab=self.vocabulary_size, eos_token=self.eos_id)
+        return LLTokenizer(_without_special_texts(self.tokenizer), n_vocab=self.vocabulary_size, eos_token=self.eos_id)
 
     @_executor.default
     def _make_executor(self) -> Any:
@@ -128,3 +130,25 @@ class RecordGrammar:
         if not all(taken):
             wrong = tokens[taken.index(False)]
             raise GenerationError(f"token {wrong} was drawn against the record grammar; the logits may be no numbers")
+
+
+def _without_special_texts(tokenizer: Any) -> str:
+    """The tokenizer as JSON, its special tokens renamed to what no record can hold.
+
+    Where only one text can follow, llguidance allows the tokens that the tokenizer makes of it, and would take
+    a special token for text that spells it.
+    """
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    state["padding"] = state["truncation"] = state["post_processor"] = None
+    names = {token["content"]: _UNSPELLABLE.format(token["id"]) for token in state["added_tokens"] if token["special"]}
+    for token in state["added_tokens"]:
+        token["content"] = names.get(token["content"], token["content"])
+    vocabulary = state["model"]["vocab"]
+    if isinstance(vocabulary, dict):
+        state["model"]["vocab"] = {names.get(text, text): number for text, number in vocabulary.items()}
+    else:
+        state["model"]["vocab"] = [[names.get(text, text), score] for text, score in vocabulary]
+    unknown = state["model"].get("unk_token")
+    if unknown is not None:
+        state["model"]["unk_token"] = names.get(unknown, unknown)
+    return json.dumps(state)

@@ -38,6 +38,7 @@ class FitSaver(TrainerCallback):
         saved: When the last state was saved, on the monotonic clock.
         wait: Seconds until the next one.
         stopped: Whether the fit was ended because the run was asked to end.
+        failing: Whether the last state could not be saved.
     """
 
     training: TrainingState
@@ -47,6 +48,7 @@ class FitSaver(TrainerCallback):
     saved: float = 0.0
     wait: float = 0.0
     stopped: bool = False
+    failing: bool = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Begin to count the time."""
@@ -67,7 +69,7 @@ class FitSaver(TrainerCallback):
         """Save a state.
 
         A disk that is full, or a folder that may no longer be written to, does not end the training: the
-        states before are as they were.
+        newest state before is as it was.
 
         Args:
             step: Steps done.
@@ -100,7 +102,16 @@ class FitSaver(TrainerCallback):
         except RunDirectoryError as error:
             if not told:
                 company.told(None)
-            self.training.job.note(f"the state of the training could not be saved, which goes on. {error}")
+            # Once, and not at every try.
+            if not self.failing:
+                self.training.job.note(
+                    f"the state of the training could not be saved. Training goes on, and tries again. {error}"
+                )
+            self.failing = True
+        else:
+            if self.failing:
+                self.training.job.note("states of the training are saved again")
+            self.failing = False
 
     def _help(self, folder: Path | None, write: Callable[[Path], None]) -> None:
         """Write this process's share of a state; the others write theirs at the same time."""

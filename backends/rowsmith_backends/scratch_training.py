@@ -9,7 +9,7 @@ to all rows for as many. The weights kept are an exponential average, taken wher
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -241,7 +241,16 @@ def _seconds(job: TrainingJob) -> float | None:
 
 
 def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
-    model = result.model
+    def write() -> None:
+        _write(result.model, prepared, job)
+
+    if job.checkpoints is None:
+        write()
+    else:
+        job.checkpoints.give_way(write)
+
+
+def _write(model: Any, prepared: PreparedModel, job: TrainingJob) -> None:
     with explained("write", job.directory, SafetensorError):
         job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         (model.plain() if isinstance(model, PackedLlama) else model).save_pretrained(job.directory)

@@ -16,13 +16,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
-from rowsmith.disk_errors import explained
+from rowsmith.disk_errors import explained, is_full
+from rowsmith.errors import RunDirectoryError
 from rowsmith.run_directory import RunDirectory
 
 __all__ = ["CHECKPOINT_FOLDER", "Checkpoint", "Checkpoints", "hashes"]
@@ -67,9 +68,10 @@ class Checkpoints:
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.every = every
+        self.note = note
         self._directory = directory
         self._taken_up = taken_up
-        self.note = note
+        self._kept = _KEPT
 
     def latest(self) -> Checkpoint | None:
         """The newest state that is whole; a damaged one is told, removed, and the one before it taken.
@@ -88,7 +90,9 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def writing(self, state: Mapping[str, Any], *foreign: type[Exception]) -> Iterator[Path]:
-        """Save a state; the ones before it go once it is whole.
+        """Save a state; the ones before it go once it is whole, but for the newest of them.
+
+        When the disk is full that one is all that is kept, from then on.
 
         Args:
             state: Plain data.
@@ -98,24 +102,53 @@ class Checkpoints:
             An empty folder for what else is to be saved.
 
         Raises:
-            RunDirectoryError: It cannot be written; the states before it are as they were.
+            RunDirectoryError: It cannot be written; the newest state before it is as it was.
         """
         old = self._names()
         number = int(old[-1].rpartition("/")[2]) + 1 if old else 1
         name = f"{CHECKPOINT_FOLDER}/{number:08d}"
-        with (
-            self._directory.writing_folder(name) as folder,
-            explained("write", self._directory.path(name), *foreign, beside=folder),
-        ):
-            yield folder
-            (folder / _STATE).write_text(json.dumps(state, allow_nan=False), encoding="utf-8")
-            (folder / _MANIFEST).write_text(json.dumps(hashes(folder)), encoding="utf-8")
-        for earlier in old[: 1 - _KEPT]:
-            self._directory.discard(earlier)
+        try:
+            with (
+                self._directory.writing_folder(name) as folder,
+                explained("write", self._directory.path(name), *foreign, beside=folder),
+            ):
+                yield folder
+                (folder / _STATE).write_text(json.dumps(state, allow_nan=False), encoding="utf-8")
+                (folder / _MANIFEST).write_text(json.dumps(hashes(folder)), encoding="utf-8")
+        except RunDirectoryError as error:
+            if is_full(error):
+                self._kept = 1
+                self._discard(old[:-1])
+            raise
+        self._discard([*old, name][: -self._kept])
+
+    def give_way(self, write: Callable[[], None]) -> None:
+        """Save what is worth more than the states: they are removed if the disk has no room for both.
+
+        A state holds the weights twice and more, so that a model finds room in the place of one.
+
+        Args:
+            write: Saves the finished model; called again if there was no room.
+
+        Raises:
+            RunDirectoryError: It cannot be saved.
+        """
+        try:
+            write()
+        except RunDirectoryError as error:
+            if not is_full(error) or not self._names():
+                raise
+            self.note("the disk is full: the saved states of the training are removed to make room for the model")
+            self.clear()
+            write()
 
     def clear(self) -> None:
         """Remove all states: training is over."""
         self._directory.discard(CHECKPOINT_FOLDER)
+
+    def _discard(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._directory.discard(name)
 
     def _names(self) -> list[str]:
         folder = self._directory.path(CHECKPOINT_FOLDER)

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from rowsmith.errors import RunDirectoryError
 __all__ = ["explained", "is_full"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PROBE = 1 << 20
 _OS_ERROR = re.compile(r"os error (\d+)")
 
 
-def is_full(error: OSError) -> bool:
-    """Whether a file could not be written for want of room."""
-    return error.errno in _FULL
+def is_full(error: BaseException) -> bool:
+    """Whether a file could not be written for want of room, told by the error or by what it was raised for."""
+    cause = error.__cause__
+    return _number(error) in _FULL or (cause is not None and is_full(cause))
 
 
 @contextlib.contextmanager
@@ -40,7 +43,33 @@ def explained(doing: str, path: Path, *foreign: type[Exception], beside: Path | 
     try:
         yield
     except expected as error:
-        raise RunDirectoryError(_message(doing, path, error, beside or path)) from error
+        partial = beside or path
+        cause = _told(error, partial)
+        raise RunDirectoryError(_message(doing, path, cause, partial)) from cause
+
+
+def _told(error: Exception, partial: Path) -> Exception:
+    """An error of the operating system, where a library tells no more than that it could not write."""
+    if _number(error) is not None:
+        return error
+    found = _refusal(partial if partial.is_dir() else partial.parent)
+    if found is None:
+        return error
+    found.__cause__ = error
+    return found
+
+
+def _refusal(folder: Path) -> OSError | None:
+    """Why nothing can be written to a folder at this time; None where something can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            left = _PROBE
+            while left:
+                left -= file.write(bytes(left))
+            os.fsync(file.fileno())
+    except OSError as error:
+        return OSError(error.errno, error.strerror, str(folder))
+    return None
 
 
 def _message(doing: str, path: Path, error: Exception, partial: Path) -> str:
@@ -56,7 +85,7 @@ def _message(doing: str, path: Path, error: Exception, partial: Path) -> str:
     )
 
 
-def _number(error: Exception) -> int | None:
+def _number(error: BaseException) -> int | None:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     found = _OS_ERROR.search(str(error))

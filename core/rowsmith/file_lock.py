@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rowsmith.disk_errors import explained
 from rowsmith.errors import RunDirectoryError
 
 __all__ = ["hold_lock"]
@@ -85,7 +86,8 @@ def hold_lock(file: Path, directory: Path) -> Iterator[None]:
         directory: What it protects, for messages.
 
     Raises:
-        RunDirectoryError: Another process holds it, or one of another machine left it locked.
+        RunDirectoryError: Another process holds it, or one of another machine left it locked, or there is
+            no room for it.
     """
     try:
         handle = os.open(file, os.O_RDWR | os.O_CREAT | _NO_LINKS, 0o600)
@@ -93,7 +95,8 @@ def hold_lock(file: Path, directory: Path) -> Iterator[None]:
         raise RunDirectoryError(f"Cannot lock {directory}: {exc.strerror or exc}.") from exc
     try:
         _refuse_if_taken(handle, file, directory)
-        _write_holder(handle)
+        with explained("write", file):
+            _write_holder(handle)
         try:
             yield
         finally:

@@ -19,7 +19,7 @@ import attrs
 from rowsmith import __version__
 from rowsmith.bundle import BUNDLE_FILE
 from rowsmith.checkpoints import CHECKPOINT_FOLDER
-from rowsmith.disk_errors import explained
+from rowsmith.disk_errors import explained, is_full
 from rowsmith.errors import DataError, RunDirectoryError
 from rowsmith.generation_state import clear_journals
 from rowsmith.pipeline import BUNDLE_FOLDER
@@ -172,16 +172,31 @@ def write_output(
         csv_safe: As for ``write_table``.
 
     Raises:
-        RunDirectoryError: The file cannot be written.
+        RunDirectoryError: The file or the stream cannot be written to.
+        BrokenPipeError: Whoever reads the stream has closed it.
     """
     if not isinstance(target, Path):
-        write_table(columns, schema, target, format_, csv_safe=csv_safe)
+        _write_stream(target, columns, schema, format_, csv_safe=csv_safe)
         return
     try:
         with _beside(target) as partial:
             write_table(columns, schema, partial, format_, csv_safe=csv_safe)
     except OSError as error:
         raise RunDirectoryError(f"Cannot write {target}: {error.strerror or error}.") from error
+
+
+def _write_stream(
+    stream: IO[bytes], columns: pa.Table, schema: TableSchema, format_: str | None, *, csv_safe: bool
+) -> None:
+    try:
+        write_table(columns, schema, stream, format_, csv_safe=csv_safe)
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        name = getattr(stream, "name", "the given stream")
+        again = " Make room and run the same command with --resume." if is_full(error) else ""
+        raise RunDirectoryError(f"Cannot write the rows to {name}: {error.strerror or error}.{again}") from error
 
 
 @contextlib.contextmanager

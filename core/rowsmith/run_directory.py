@@ -284,7 +284,7 @@ class RunDirectory:
     def _probe(self) -> None:
         """Write something now, so that a folder that cannot be written to is found before any work is done."""
         probe = _beside(self.root / "probe")
-        with explained("write to", self.root):
+        with explained("write to", self.root, beside=probe):
             try:
                 probe.write_bytes(b"\0")
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
+from rowsmith.cli.settings import Settings, settle
 
 pytest.importorskip("torch")
 
@@ -52,6 +55,59 @@ def test_a_reader_that_has_had_enough_is_no_error(environment: dict[str, str], m
         assert running.wait(60) == 0, errors
     assert "BrokenPipe" not in errors
     assert "Traceback" not in errors
+
+
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+
+
+@FULL
+@pytest.mark.parametrize("rows", [5, 5_000])
+def test_rows_that_find_no_room_on_stdout_are_kept(
+    environment: dict[str, str], process: Process, model: Path, rows: int
+) -> None:
+    command = [sys.executable, "-m", "rowsmith.cli", "generate", "--run-dir", str(model), "-n", str(rows), "-o", "-"]
+    with open("/dev/full", "wb") as full:
+        failed = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, timeout=60, check=False)
+    assert failed.returncode == 2
+    assert b"Cannot write the rows to stdout: No space left on device" in failed.stderr
+    assert b"Traceback" not in failed.stderr
+    done = process("generate", "--run-dir", model, "-n", rows, "-o", "-", "--resume")
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(done.stdout.splitlines()) == rows + 1
+
+
+@FULL
+def test_a_log_that_finds_no_room_does_not_end_a_run(environment: dict[str, str], model: Path) -> None:
+    command = [sys.executable, "-m", "rowsmith.cli", "generate", "--run-dir", str(model), "-n", "20", "-o", "-"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, env=environment, timeout=60, check=False)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 21
+
+
+@FULL
+def test_help_that_finds_no_room_is_told(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "rowsmith.cli", "--help"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith("Error: Cannot write stdout or a file: No space left on device.")
+
+
+@pytest.mark.parametrize("tracebacks", [False, True])
+def test_warnings_show_where_an_error_was_raised_only_when_asked(
+    tracebacks: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settle(Settings(traceback=tracebacks))
+    try:
+        raise ValueError("a reason")
+    except ValueError:
+        logging.getLogger("rowsmith.test").warning("an observer failed", exc_info=True)
+    told = capsys.readouterr().err
+    settle(Settings())
+    assert told.startswith("WARNING: an observer failed")
+    assert "ValueError: a reason" in told
+    assert ("Traceback" in told) is tracebacks
 
 
 def _interrupted(

@@ -1,4 +1,4 @@
-"""Runs that are killed outright, or may no longer write, at random times and between any two writes, and resumed."""
+"""Runs that are killed outright, may no longer write or find no room, at any time, and are resumed."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ def test_a_run_that_may_no_longer_write_says_so_and_is_resumed_to_the_same_weigh
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["problems"] == {}
     assert {"preparing", "training", "saving the model"} <= set(found["stages"])
+
+
+def test_a_run_that_finds_no_room_says_so_and_is_resumed_to_the_same_weights_and_rows(
+    root: Path, tmp_path: Path
+) -> None:
+    limits = map(str, (0, 1_000, 20_000, 60_000, 71_500, 100_000, 200_000))
+    done = process(root, "tests/faults/size_points.py", str(tmp_path), *limits)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["problems"] == {}
+    assert {"reading", "saving the model", "generating"} <= set(found["stages"])
 
 
 def process(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import Trainer
+from transformers import PreTrainedModel, Trainer
 
 from rowsmith.checkpoints import Checkpoints
 from rowsmith.errors import TrainingError
@@ -107,9 +108,47 @@ def test_a_full_disk_does_not_end_a_training(whole, tmp_path, monkeypatch):
         training.run(kill=("", 6))
     assert "00000004: No space left on device after " in training.notes[0]
     assert "bytes are free" in training.notes[0]
-    assert [path.name for path in training.states] == ["00000002", "00000003"]
+    assert [path.name for path in training.states] == ["00000003"]
     training.run()
     assert training.notes[-1] == "training goes on from step 3"
+    assert training.weights == whole.weights
+
+
+def test_a_full_disk_is_told_once_and_keeps_no_more_than_one_state(whole, tmp_path, monkeypatch):
+    save, calls = keeper.save_file, itertools.count()
+
+    def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        if next(calls) in (3, 4, 5):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        save(tensors, path)
+
+    monkeypatch.setattr(keeper, "save_file", full)
+    training = Training(tmp_path, max_steps=14)
+    with pytest.raises(Killed):
+        training.run(kill=("", 10))
+    assert [note.partition(".")[0] for note in training.notes] == [
+        "the state of the training could not be saved",
+        "states of the training are saved again",
+    ]
+    assert len(training.states) == 1
+    training.run()
+    assert training.weights == whole.weights
+
+
+def test_states_give_way_to_the_finished_model_when_there_is_no_room_for_both(whole, tmp_path, monkeypatch):
+    save = PreTrainedModel.save_pretrained
+
+    def full(self: PreTrainedModel, folder: Path, *args: Any, **kwargs: Any) -> None:
+        if Path(folder).name == "model" and (tmp_path / "checkpoints").exists():
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        save(self, folder, *args, **kwargs)
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", full)
+    training = Training(tmp_path, max_steps=14)
+    training.run()
+    assert training.notes == [
+        "the disk is full: the saved states of the training are removed to make room for the model"
+    ]
     assert training.weights == whole.weights
 
 
@@ -123,7 +162,7 @@ def test_a_state_that_cannot_even_be_begun_does_not_end_a_training(whole, tmp_pa
     at_steps(happens)
     training = Training(tmp_path, max_steps=14)
     training.run()
-    assert "could not be saved, which goes on. Cannot create" in training.notes[0]
+    assert "could not be saved. Training goes on, and tries again. Cannot create" in training.notes[0]
     assert training.weights == whole.weights
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.parameters import DURATION
 from rowsmith.cli.settings import Settings, settle, shared_options
+from rowsmith.cli.telling import tell
 from rowsmith.demo_tables import DEMO_MODES, DEMO_TABLES
 
 __all__ = ["demo"]
@@ -47,7 +47,7 @@ def demo(settings: Settings, /, mode: str, table: str | None, **options: Any) ->
     codes = []
     for name in names:
         if not settings.quiet:
-            click.echo(f"\n{name}: {DEMO_TABLES[name].about}", file=sys.stderr)
+            tell(f"\n{name}: {DEMO_TABLES[name].about}")
         codes.append(demonstrate(settings, name, **options))
         if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             break

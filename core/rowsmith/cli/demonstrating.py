@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from rowsmith import pipeline
 from rowsmith.cli.parameters import (
@@ -19,6 +16,7 @@ from rowsmith.cli.parameters import (
 from rowsmith.cli.running import finish, working
 from rowsmith.cli.settings import Settings
 from rowsmith.cli.streams import data_stream
+from rowsmith.cli.telling import tell
 from rowsmith.config import load_config
 from rowsmith.config_values import merge
 from rowsmith.demo_tables import DEMO_TABLES, demo_path
@@ -89,7 +87,7 @@ def demonstrate(
     if config.grouped and len(outcome.results.df):
         page = _draw(run, outcome)
         if not settings.quiet:
-            click.echo(f"a few real and synthetic ones side by side: {page}", file=sys.stderr)
+            tell(f"a few real and synthetic ones side by side: {page}")
     return code
 
 

@@ -14,6 +14,8 @@ import click
 
 from rowsmith.cli.interrupts import interrupted_code
 from rowsmith.cli.settings import Settings
+from rowsmith.cli.telling import tell
+from rowsmith.disk_errors import is_full
 from rowsmith.errors import RowsmithError
 
 __all__ = ["ExitCode", "exit_code_of"]
@@ -46,6 +48,10 @@ def exit_code_of(call: Callable[[], Any], settings: Settings) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         _close_stdout()
+    except OSError as error:
+        _close_stdout()
+        _tell_error(f"Cannot write to stdout: {error.strerror or error}.", error, settings)
+        return ExitCode.USAGE
     return code
 
 
@@ -60,7 +66,7 @@ def _guarded(call: Callable[[], Any], settings: Settings) -> int:
         # What click raises says nothing; what it was raised for does.
         cause = error.__cause__ or error
         reason = f"Interrupted: {cause}." if str(cause) else "Interrupted."
-        _tell("\n".join([reason, *(f"  {note}" for note in getattr(cause, "__notes__", ()))]))
+        tell("\n".join([reason, *(f"  {note}" for note in getattr(cause, "__notes__", ()))]))
         return interrupted_code()
     except BrokenPipeError:
         # Whoever reads our output has had enough, which is no fault.
@@ -70,6 +76,9 @@ def _guarded(call: Callable[[], Any], settings: Settings) -> int:
         _tell_error(str(error), error, settings)
         return error.exit_code
     except Exception as error:
+        if isinstance(error, OSError) and is_full(error):
+            _tell_error(_full_message(error), error, settings)
+            return ExitCode.USAGE
         _tell_error(
             f"{type(error).__name__}: {error}\nThis is a fault in Rowsmith or in a plugin, not in your input. "
             "Run again with --traceback and report what it shows.",
@@ -79,15 +88,15 @@ def _guarded(call: Callable[[], Any], settings: Settings) -> int:
         return ExitCode.INTERNAL
 
 
+def _full_message(error: OSError) -> str:
+    where = error.filename or "stdout or a file"
+    return f"Cannot write {where}: {error.strerror}. Make room and run the same command again."
+
+
 def _tell_error(message: str, error: BaseException, settings: Settings) -> None:
     if settings.shows_traceback:
-        _tell("".join(traceback.format_exception(error)).rstrip())
-    _tell("\n".join([f"Error: {message}", *(f"  {note}" for note in getattr(error, "__notes__", ()))]))
-
-
-def _tell(message: str) -> None:
-    with contextlib.suppress(OSError):
-        click.echo(message, err=True)
+        tell("".join(traceback.format_exception(error)).rstrip())
+    tell("\n".join([f"Error: {message}", *(f"  {note}" for note in getattr(error, "__notes__", ()))]))
 
 
 def _close_stdout() -> None:

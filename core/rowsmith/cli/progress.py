@@ -8,9 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import click
-
 from rowsmith.cli.settings import Settings
+from rowsmith.cli.telling import tell
 from rowsmith.cli.wording import Rows, rows_line, stage_line, training_line
 from rowsmith.reporting import Reporter
 
@@ -55,7 +54,7 @@ class PlainReporter(Reporter):
 
     def stage_finished(self, name: str, seconds: float, detail: str = "") -> None:
         """Write what came of the stage."""
-        click.echo(stage_line(name, seconds, detail), err=True)
+        tell(stage_line(name, seconds, detail))
 
     def training(self, progress: TrainingProgress) -> None:
         """Write step and losses, when it is time to."""
@@ -68,13 +67,13 @@ class PlainReporter(Reporter):
 
     def note(self, message: str) -> None:
         """Write the message."""
-        click.echo(f"note: {message}", err=True)
+        tell(f"note: {message}")
 
     def _tell(self, line: str) -> None:
         now = time.monotonic()
         if now - self._told >= self._pause:
             self._told = now
-            click.echo(line, err=True)
+            tell(line)
 
 
 class LiveReporter(Reporter):
@@ -123,7 +122,8 @@ class LiveReporter(Reporter):
             self._task = None
 
     def _print(self, line: str) -> None:
-        self._progress.console.print(line, markup=False, highlight=False)
+        with contextlib.suppress(OSError):
+            self._progress.console.print(line, markup=False, highlight=False)
 
 
 def _progress() -> Progress:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from rowsmith.cli.parameters import check_rows, default_run_directory, run_direc
 from rowsmith.cli.progress import reporting
 from rowsmith.cli.settings import Settings, settle
 from rowsmith.cli.streams import data_stream
+from rowsmith.cli.telling import tell
 from rowsmith.cli.wording import outcome_line
 from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config_file import dump
@@ -250,4 +250,4 @@ def _write_json(stdout: Any, value: Mapping[str, Any]) -> None:
 
 def _tell(settings: Settings, message: str) -> None:
     if not settings.quiet:
-        click.echo(message, file=sys.stderr)
+        tell(message)

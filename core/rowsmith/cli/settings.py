@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 from attrs import define
+
+from rowsmith.cli.telling import tell
 
 __all__ = ["Settings", "json_option", "settle", "shared_options"]
 
@@ -93,16 +96,25 @@ def _limit_threads(context: click.Context, parameter: click.Parameter, value: in
 class _Stderr(logging.Handler):
     """Writes to what is stderr at the time."""
 
+    tracebacks = False
+
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
+        text = f"{record.levelname}: {record.getMessage()}"
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and self.tracebacks:
+            text += "\n" + "".join(traceback.format_exception(error)).rstrip()
+        elif error is not None:
+            text += f" ({type(error).__name__}: {error})"
+        tell(text)
 
 
-def _settle_logging(level: int) -> None:
+def _settle_logging(level: int, tracebacks: bool) -> None:
     root = logging.getLogger()
     if not any(isinstance(handler, _Stderr) for handler in root.handlers):
-        handler = _Stderr()
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-        root.addHandler(handler)
+        root.addHandler(_Stderr())
+    for handler in root.handlers:
+        if isinstance(handler, _Stderr):
+            handler.tracebacks = tracebacks
     logging.getLogger("rowsmith").setLevel(level)
     # How a job ended is told at its end, in other words.
     logging.getLogger("rowsmith.generation.batches").setLevel(
@@ -118,7 +130,8 @@ def settle(settings: Settings) -> None:
     """
     if settings.quiet and settings.verbose:
         raise click.UsageError("--quiet and --verbose contradict each other; give one of them")
-    _settle_logging(logging.ERROR if settings.quiet else logging.INFO if settings.verbose else logging.WARNING)
+    level = logging.ERROR if settings.quiet else logging.INFO if settings.verbose else logging.WARNING
+    _settle_logging(level, settings.shows_traceback)
     if not settings.verbose:
         for name, value in _QUIET_LIBRARIES.items():
             os.environ.setdefault(name, value)

@@ -14,6 +14,8 @@ __all__ = ["data_stream"]
 class _Pipe(io.RawIOBase):
     """A stream that forgives a reader who has had enough, and counts, since a pipe cannot tell."""
 
+    name = "stdout"
+
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream: IO[bytes] | None = stream
         self._position = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
@@ -49,9 +50,10 @@ def print_summary(summary: Sequence[ColumnSummary], *, full: bool = False) -> No
         worst = sorted(shown, key=lambda column: -column.distance)[:_MOST_COLUMNS]
         shown = [column for column in shown if column in worst]
     console = Console(stderr=True, width=None if sys.stderr.isatty() else _PLAIN_WIDTH, highlight=False)
-    console.print(_drawn(shown, len(summary), console.width))
     mean = sum(column.distance for column in summary) / len(summary)
-    console.print(f"mean distance {mean:.3f} over {len(summary)} columns (0 is alike, 1 is different)")
+    with contextlib.suppress(OSError):
+        console.print(_drawn(shown, len(summary), console.width))
+        console.print(f"mean distance {mean:.3f} over {len(summary)} columns (0 is alike, 1 is different)")
 
 
 def _drawn(columns: Sequence[ColumnSummary], total: int, width: int) -> Table:

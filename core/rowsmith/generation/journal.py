@@ -126,9 +126,9 @@ class GenerationJournal:
         """Write what is waiting and close the file; safe to call at any time, any number of times."""
         try:
             self._wait()
-        except OSError:
+        except OSError as error:
             # The rows themselves are not lost by that: they are with whoever made them.
-            _logger.warning("the last batch could not be kept in %s", self.path, exc_info=True)
+            _logger.warning("the last batch could not be kept in %s: %s", self.path, error.strerror or error)
         self._writer.shutdown()
         file, self._file = self._file, None
         if file is not None:

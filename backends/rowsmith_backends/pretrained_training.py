@@ -139,6 +139,8 @@ class Tuning:
         ).to(chosen_device())
         use_cache = getattr(model.config, "use_cache", True)
         rate = options.learning_rate or learning_rate_for(model.config, full=options.full)
+        # A cache is of use to generation alone, and fills the memory.
+        model.config.use_cache = False
         torch.manual_seed(seed)
         if not options.full:
             model = _adapted(model, options)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rowsmith.components import Kind
 from rowsmith.errors import BundleError
+from rowsmith.generation.building import surroundings, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
-from rowsmith.generation.processors import processor_for
 from rowsmith_backends.bundle_prompts import bundle_prompt_ids
 from rowsmith_backends.remote_engine import RemoteEngine
 from rowsmith_backends.remote_options import RemoteOptions
@@ -93,17 +92,7 @@ def remote_engine(bundle: Bundle, options: RemoteOptions | None = None) -> Remot
 
 def build(context: BuildContext, options: RemoteOptions | None) -> RemoteBackend:
     """Build the component, with the processor and the stopping policy that the configuration names."""
-    bundle, metadata = context.bundle, context.metadata
-    if bundle is None or metadata is None:
-        raise BundleError("the backend 'remote' needs a trained model: run 'rowsmith train' first.")
+    bundle = trained_bundle(context, "remote")
     return RemoteBackend(
-        context.config,
-        metadata,
-        bundle=bundle,
-        options=options,
-        processor=context.resolve(Kind.PROCESSOR, processor_for(context.config, bundle.model_schema)),
-        policy=lambda: context.resolve(Kind.STOPPING, context.config.stopping),
-        seeds=context.seeds,
-        workdir=context.run_directory,
-        batch_finished=context.on_batch,
+        context.config, bundle.metadata, bundle=bundle, options=options, **surroundings(context, bundle)
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.errors import BundleError, PluginContractError
+from rowsmith.generation.building import surroundings, trained_bundle
 from rowsmith.generation.requests import Engine
 from rowsmith_backends.options import TimeseriesOptions
 from rowsmith_backends.series_codec import RecordCodec, codec_of_tokenizer, codec_of_vocabulary, load_tokenizer
@@ -26,9 +27,7 @@ def build(context: BuildContext, options: TimeseriesOptions | None) -> Timeserie
         PluginContractError: The named backend has no engine.
     """
     chosen = options or TimeseriesOptions()
-    bundle, metadata = context.bundle, context.metadata
-    if bundle is None or metadata is None:
-        raise BundleError("the backend 'timeseries' needs a trained model: run 'rowsmith train' first.")
+    bundle = trained_bundle(context, "timeseries")
     if bundle.series is None:
         raise BundleError(
             f"{bundle.directory}: the model was not trained on time series; train it with time_series.is_timeseries."
@@ -40,18 +39,14 @@ def build(context: BuildContext, options: TimeseriesOptions | None) -> Timeserie
     ref = ComponentRef(name="tabular") if whole else processor
     return TimeseriesBackend(
         context.config,
-        metadata,
+        bundle.metadata,
         engine=_engine(context, chosen.engine),
-        processor=context.resolve(Kind.PROCESSOR, ref),  # type: ignore[arg-type]
         plan=bundle.series,
         codec=codec,
         table_schema=bundle.table_schema,
         options=chosen,
         tokenizer=tokenizer,
-        policy=lambda: context.resolve(Kind.STOPPING, context.config.stopping),
-        seeds=context.seeds,
-        workdir=context.run_directory,
-        batch_finished=context.on_batch,
+        **surroundings(context, bundle) | {"processor": context.resolve(Kind.PROCESSOR, ref)},
     )
 
 

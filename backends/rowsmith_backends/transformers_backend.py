@@ -5,10 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from rowsmith.components import Kind
-from rowsmith.errors import BundleError, MissingDependency
+from rowsmith.errors import MissingDependency
+from rowsmith.generation.building import surroundings, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
-from rowsmith.generation.processors import processor_for
 from rowsmith_backends.bundle_prompts import bundle_prompt_ids
 from rowsmith_backends.causal_engine import CausalEngine
 from rowsmith_backends.options import TransformersOptions
@@ -74,17 +73,7 @@ def _engine(bundle: Bundle, options: TransformersOptions, *, constrained: bool) 
 
 def build(context: BuildContext, options: TransformersOptions | None) -> TransformersBackend:
     """Build the component, with the processor and the stopping policy that the configuration names."""
-    bundle, metadata = context.bundle, context.metadata
-    if bundle is None or metadata is None:
-        raise BundleError("the backend 'transformers' needs a trained model: run 'rowsmith train' first.")
+    bundle = trained_bundle(context, "transformers")
     return TransformersBackend(
-        context.config,
-        metadata,
-        bundle=bundle,
-        options=options,
-        processor=context.resolve(Kind.PROCESSOR, processor_for(context.config, bundle.model_schema)),
-        policy=lambda: context.resolve(Kind.STOPPING, context.config.stopping),
-        seeds=context.seeds,
-        workdir=context.run_directory,
-        batch_finished=context.on_batch,
+        context.config, bundle.metadata, bundle=bundle, options=options, **surroundings(context, bundle)
     )

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from rowsmith.bundle_safety import ADAPTER_CONFIG, check_adapter, check_checkpoint
-from rowsmith.components import Kind
-from rowsmith.errors import BundleError
+from rowsmith.generation.building import surroundings, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
-from rowsmith.generation.processors import processor_for
 from rowsmith_backends.bundle_prompts import bundle_prompt_ids
 from rowsmith_backends.remote_tokens import BundleTokens
 from rowsmith_backends.vllm_engine import VllmEngine, VllmModel
@@ -110,17 +108,5 @@ def _model(bundle: Bundle) -> VllmModel:
 
 def build(context: BuildContext, options: VllmOptions | None) -> VllmBackend:
     """Build the component, with the processor and the stopping policy that the configuration names."""
-    bundle, metadata = context.bundle, context.metadata
-    if bundle is None or metadata is None:
-        raise BundleError("the backend 'vllm' needs a trained model: run 'rowsmith train' first.")
-    return VllmBackend(
-        context.config,
-        metadata,
-        bundle=bundle,
-        options=options,
-        processor=context.resolve(Kind.PROCESSOR, processor_for(context.config, bundle.model_schema)),
-        policy=lambda: context.resolve(Kind.STOPPING, context.config.stopping),
-        seeds=context.seeds,
-        workdir=context.run_directory,
-        batch_finished=context.on_batch,
-    )
+    bundle = trained_bundle(context, "vllm")
+    return VllmBackend(context.config, bundle.metadata, bundle=bundle, options=options, **surroundings(context, bundle))

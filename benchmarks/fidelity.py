@@ -24,6 +24,8 @@ from benchmarks.reports import Scores, line, markdown, mean_line
 
 MEASURES = ("shape", "trend", "pairs", "triples", "C2ST", "with relations", "TSTR AUC", "DCR share", "copies")
 
+FEWEST = 10
+
 
 @frozen(eq=False)
 class Scorer:
@@ -47,7 +49,13 @@ class Scorer:
     def of(cls, train: pd.DataFrame, holdout: pd.DataFrame, target: str | None = None, repeats: int = 2) -> Scorer:
         """A scorer of two real tables with the same columns."""
         kinds = Kinds.of(train)
-        return cls(kinds, kinds.prepare(train), kinds.prepare(holdout[list(train.columns)]), target, repeats)
+        real, unseen = kinds.prepare(train), kinds.prepare(chosen(holdout, train, "the held-out table"))
+        if judges.copies(real, unseen) == 1:
+            raise SystemExit(
+                "every held-out row is a training row: they tell nothing of rows that no model has seen; "
+                "hold rows out before training"
+            )
+        return cls(kinds, real, unseen, target, repeats)
 
     def ceiling(self) -> Scores:
         """The held-out rows' own scores."""
@@ -57,8 +65,8 @@ class Scorer:
         return scores | {"TSTR AUC": self._tstr(trained), "DCR share": float("nan")}
 
     def score(self, table: pd.DataFrame) -> Scores:
-        """The mean scores of a synthetic table's cuts."""
-        prepared = self.kinds.prepare(table[list(self.train.columns)])
+        """The mean scores of a synthetic table's cuts; columns that the real table does not have are left out."""
+        prepared = self.kinds.prepare(chosen(table, self.train, "the synthetic table"))
         rows = prepared.sample(frac=1, random_state=0).reset_index(drop=True)
         size = len(self.holdout)
         count = max(1, min(self.repeats, len(rows) // size))
@@ -86,6 +94,20 @@ class Scorer:
             return float("nan")
         values = sorted(self.train[self.target].unique())
         return judges.tstr(rows, self.holdout, self.kinds, self.target, values[1]) if len(values) > 1 else float("nan")
+
+
+def chosen(table: pd.DataFrame, train: pd.DataFrame, what: str) -> pd.DataFrame:
+    """The columns of the training table, in its order.
+
+    Raises:
+        SystemExit: Some are missing, or there are too few rows to score.
+    """
+    missing = [name for name in train.columns if name not in table.columns]
+    if missing:
+        raise SystemExit(f"{what} misses the columns {', '.join(missing)} of the training table")
+    if len(table) < FEWEST:
+        raise SystemExit(f"{what} has {len(table)} rows; at least {FEWEST} are needed")
+    return table[list(train.columns)]
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -66,7 +66,9 @@ def tstr(synthetic: pd.DataFrame, holdout: pd.DataFrame, kinds: Kinds, target: s
     labels = synthetic[target] == positive
     if labels.nunique() < 2:
         return float("nan")
-    train, test = synthetic.drop(columns=target), holdout.drop(columns=target)
+    # Boosted trees take no column without a single value.
+    blank = [name for name in synthetic.columns if synthetic[name].isna().all()]
+    train, test = synthetic.drop(columns=[target, *blank]), holdout.drop(columns=[target, *blank])
     names = [name for name in train.columns if name in kinds.categories]
     if names:
         encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1).fit(train[names])

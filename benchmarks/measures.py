@@ -53,8 +53,12 @@ class Kinds:
         return self.numbers + self.categories
 
     def prepare(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The table with floats for numbers and text for categories, null being a category."""
-        columns = {name: pd.to_numeric(table[name], errors="coerce").astype(float) for name in self.numbers}
+        """The table with floats for numbers and text for categories, null being a category.
+
+        What is no finite number in a column of numbers counts as null.
+        """
+        found = {name: pd.to_numeric(table[name], errors="coerce").astype(float) for name in self.numbers}
+        columns = {name: numbers.where(np.isfinite(numbers)) for name, numbers in found.items()}
         for name in self.categories:
             texts = table[name].astype(object)
             columns[name] = texts.where(texts.notna(), NULL).astype(str).astype(object)
@@ -72,7 +76,7 @@ def overlap(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
 
 def shape(real: pd.DataFrame, synthetic: pd.DataFrame, kinds: Kinds) -> float:
     """The mean over columns of 1 less the distance of their distributions."""
-    scores = [1 - _steps_apart(real[name], synthetic[name]) for name in kinds.numbers if synthetic[name].notna().any()]
+    scores = [1 - _steps_apart(real[name], synthetic[name]) for name in kinds.numbers]
     scores += [overlap(*_category_codes(real[name], synthetic[name])) for name in kinds.categories]
     return float(np.mean(scores))
 
@@ -109,7 +113,8 @@ def _chosen(names: list[str], size: int, most: int | None) -> list[tuple[str, ..
 
 
 def _steps_apart(real: pd.Series, synthetic: pd.Series) -> float:
-    return float(ks_2samp(real.dropna(), synthetic.dropna()).statistic)
+    known, found = real.dropna(), synthetic.dropna()
+    return float(ks_2samp(known, found).statistic) if len(found) else 1.0
 
 
 def _category_codes(real: pd.Series, synthetic: pd.Series) -> tuple[Codes, Codes]:

@@ -66,6 +66,53 @@ def test_fidelity(census: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert float(mean[2].strip("*")) == pytest.approx(np.mean([float(line[2]) for line in rest]), abs=1e-4)
 
 
+@pytest.fixture(scope="module")
+def scorer() -> fidelity.Scorer:
+    return fidelity.Scorer.of(tables.made_frame(300), tables.made_frame(100, 1), "income", 1)
+
+
+@pytest.fixture(scope="module")
+def usual(scorer: fidelity.Scorer) -> dict[str, float]:
+    return scorer.score(tables.made_frame(100, 2))
+
+
+ODD_TABLES = {
+    "copies": lambda table: tables.made_frame(300),
+    "one row": lambda table: pd.concat([tables.made_frame(300).iloc[:1]] * 100, ignore_index=True),
+    "further columns": lambda table: table.assign(further=1),
+    "text for numbers": lambda table: table.assign(age="old"),
+    "numbers as text": lambda table: table.astype({"age": str}),
+    "unseen categories": lambda table: table.assign(race="another"),
+    "nothing but nulls": lambda table: table.assign(race=None, age=np.nan),
+    "infinite": lambda table: table.assign(age=np.inf),
+    "one class": lambda table: table.assign(income=table["income"].iloc[0]),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("change", ODD_TABLES)
+def test_odd_synthetic_tables_have_scores(scorer: fidelity.Scorer, usual: dict[str, float], change: str) -> None:
+    found = scorer.score(ODD_TABLES[change](tables.made_frame(100, 2)))
+    assert all(np.isfinite(found[name]) for name in fidelity.MEASURES if name != "TSTR AUC")
+    if change in ("copies", "one row"):
+        assert found["copies"] == found["DCR share"] == 1
+    elif change in ("further columns", "numbers as text"):
+        assert found == usual
+    else:
+        assert found["shape"] < usual["shape"]
+        assert found["C2ST"] > usual["C2ST"]
+
+
+def test_tables_that_cannot_be_scored_are_refused(scorer: fidelity.Scorer) -> None:
+    table = tables.made_frame(100, 2)
+    with pytest.raises(SystemExit, match="misses the columns age, race"):
+        scorer.score(table.drop(columns=["age", "race"]))
+    with pytest.raises(SystemExit, match="0 rows; at least 10"):
+        scorer.score(table.iloc[:0])
+    with pytest.raises(SystemExit, match="every held-out row is a training row"):
+        fidelity.Scorer.of(table, table.iloc[:50])
+
+
 @pytest.fixture
 def sequences(tmp_path: Path) -> list[str]:
     """Training and held-out groups, and the options that name them."""

@@ -129,7 +129,10 @@ def base_folder(base: BaseModel) -> Path:
     try:
         folder = resolve_base(base.name, base.revision)
     except ConfigError as error:
-        raise BundleError(f"the model that this bundle's adapter belongs to is missing: {error}") from error
+        reason = error.problems[0].partition(" @ ")[0]
+        raise BundleError(
+            f"the model that this bundle's adapter was trained on is missing: {reason}. Put it back where it was."
+        ) from error
     if digest_of(folder) != base.digest:
         raise BundleError(
             f"{folder} is no longer the model that this bundle's adapter was trained on. Restore it, or train again."

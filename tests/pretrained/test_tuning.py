@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,15 @@ def test_a_training_is_not_taken_up_on_another_base(frame: pd.DataFrame, tmp_pat
         train(evolve(run, resume=True), from_frame(frame))
 
 
+@pytest.fixture(scope="module")
+def whole(base: Path, frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A model that was trained as a whole, a little."""
+    return tune(frame, tmp_path_factory.mktemp("whole") / "run", base, full=True, training={"max_steps": 1})
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "evil.py", "adapter_config.json", "chat_template.jinja"])
-def test_files_that_no_whole_model_has_are_refused(base: Path, frame: pd.DataFrame, tmp_path: Path, name: str) -> None:
-    bundle = tune(frame, tmp_path / "run", base, full=True, training={"max_steps": 1})
+def test_files_that_no_whole_model_has_are_refused(whole: Bundle, tmp_path: Path, name: str) -> None:
+    bundle = evolve(whole, directory=Path(shutil.copytree(whole.directory, tmp_path / "copied")))
     (bundle.model_directory / name).write_text("x")
     with pytest.raises(BundleError, match="no part of a saved model"):
         load_bundle_model(bundle, dtype=torch.float32)
@@ -166,8 +173,17 @@ def of_kind(folder: Path, kind: str, **more: Any) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("full", [False, True], ids=["lora", "full"])
+ALWAYS = {("gpt2", False), ("gemma2", True), ("mamba", False)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "full"),
+    [
+        pytest.param(kind, full, marks=() if (kind, full) in ALWAYS else pytest.mark.slow)
+        for kind in KINDS
+        for full in (False, True)
+    ],
+)
 def test_models_of_any_kind_are_trained_and_read_back(
     frame: pd.DataFrame, tmp_path: Path, kind: str, full: bool
 ) -> None:

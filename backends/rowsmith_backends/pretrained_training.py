@@ -25,7 +25,7 @@ from rowsmith_backends.adapters import Adapter, add_adapter, save_adapter
 from rowsmith_backends.base_models import digest_of, load_base, refused_base
 from rowsmith_backends.budgets import budgeted
 from rowsmith_backends.examples import Examples, examples_of
-from rowsmith_backends.fit_plan import FitPlan
+from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fitting import Fit, Pieces, batch_loss, fit
 from rowsmith_backends.learning_rates import learning_rate_for
 from rowsmith_backends.precision import chosen_device, has_fast_bf16
@@ -69,35 +69,21 @@ def train_pretrained(
 def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions, folder: Path) -> TrainingReport:
     logging.disable_progress_bar()
     state = TrainingState.of(job, digest_of(folder) if prepared.base is None else prepared.base.digest)
-    pad = prepared.metadata.pad_token_id or 0
-    train = examples_of(job.examples.train, pad)
-    if len(train) == 0:
-        raise TrainingError("there are no training examples: give more rows, or lower training.validation_ratio.")
-    validation = None if job.examples.test is None else examples_of(job.examples.test, pad)
     if state.bf16 is None:
         state.bf16 = options.dtype == "bfloat16" or (options.dtype == "auto" and has_fast_bf16(chosen_device()))
     began = time.monotonic()
-    seed = job.seeds.integer("training") % 2**31
-    tuning = Tuning.of(folder, prepared, options, seed, state.bf16)
+    tuning = Tuning.of(folder, prepared, options, job.seeds.integer("training") % 2**31, state.bf16)
     # The budget is for training; how long a model takes to load is told by its size.
     state.started += time.monotonic() - began
+    train, validation = _examples(prepared, job)
     size, pieces = _pieces(train, options, state.company.count)
-    course = state.course() or budgeted(
-        job.training,
-        train,
-        validation,
-        batch_size=size,
-        step_seconds=state.company.told(_step_seconds(tuning, train, pieces, job)),
-        spent=state.seconds,
-        most_epochs=_MAX_EPOCHS,
-    )
     result = fit(
-        FitPlan(train=train, validation=validation, course=course),
+        FitPlan(train=train, validation=validation, course=_course(tuning, train, validation, size, pieces, state)),
         tuning.model,
         tuning.optimizer,
         batch_size=size,
         bf16=tuning.bf16,
-        seed=seed,
+        seed=tuning.seed,
         training=state,
         pieces=pieces,
     )
@@ -108,12 +94,37 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
     return _report(result, tuning, size, train, state.seconds)
 
 
+def _examples(prepared: PreparedModel, job: TrainingJob) -> tuple[Examples, Examples | None]:
+    """Training examples and held-out ones."""
+    pad = prepared.metadata.pad_token_id or 0
+    train, test = examples_of(job.examples.train, pad), job.examples.test
+    if len(train) == 0:
+        raise TrainingError("there are no training examples: give more rows, or lower training.validation_ratio.")
+    return train, None if test is None else examples_of(test, pad)
+
+
+def _course(
+    tuning: Tuning, train: Examples, validation: Examples | None, size: int, pieces: Pieces, state: TrainingState
+) -> Course:
+    """The course that is under way, or a new one; the first of several processes measures for all."""
+    return state.course() or budgeted(
+        state.job.training,
+        train,
+        validation,
+        batch_size=size,
+        step_seconds=state.company.told(_step_seconds(tuning, train, pieces, state.job)),
+        spent=state.company.told(state.seconds),
+        most_epochs=_MAX_EPOCHS,
+    )
+
+
 @frozen(kw_only=True, eq=False)
 class Tuning:
     """A model that is being fine-tuned.
 
     Attributes:
         model: The model; what is trained of it needs gradients.
+        seed: Of the adapter's weights and of everything random.
         bf16: Whether products are computed in bfloat16.
         use_cache: What the model's configuration said of caching; training has no use for a cache.
         learning_rate: Peak rate.
@@ -121,6 +132,7 @@ class Tuning:
     """
 
     model: Any
+    seed: int
     bf16: bool
     use_cache: bool
     learning_rate: float
@@ -131,12 +143,8 @@ class Tuning:
         """The model that options name, with an adapter unless all of it is trained."""
         # Weights that are trained stay exact; the others only take part.
         frozen_dtype = torch.bfloat16 if bf16 and not options.full else torch.float32
-        model = load_base(
-            folder,
-            dtype=frozen_dtype,
-            rope_scaling=prepared.metadata.rope_scaling,
-            error=refused_base,
-        ).to(chosen_device())
+        scaling = prepared.metadata.rope_scaling
+        model = load_base(folder, dtype=frozen_dtype, rope_scaling=scaling, error=refused_base).to(chosen_device())
         use_cache = getattr(model.config, "use_cache", True)
         rate = options.learning_rate or learning_rate_for(model.config, full=options.full)
         # A cache is of use to generation alone, and fills the memory.
@@ -146,7 +154,14 @@ class Tuning:
             model = _adapted(model, options)
         if options.gradient_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        return cls(model=model, bf16=bf16, use_cache=use_cache, learning_rate=rate, weight_decay=options.weight_decay)
+        return cls(
+            model=model,
+            seed=seed,
+            bf16=bf16,
+            use_cache=use_cache,
+            learning_rate=rate,
+            weight_decay=options.weight_decay,
+        )
 
     @property
     def parameters(self) -> int:

@@ -319,3 +319,8 @@ def test_sampling(census: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line[:2] for line in rest] == [
         [order, dtype] for order in ("table's", "narrow first") for dtype in ("float32", "bfloat16")
     ]
+
+
+def test_pretrained_sampling(capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["pretrained-sampling", "--rows", "3", "--tokens", "5", "--repeats", "1"])
+    assert len(lines(capsys.readouterr().out)) == 5

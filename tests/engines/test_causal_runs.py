@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from tests.pretrained.tuning import settings, tune
 from rowsmith import Synthesizer
 from rowsmith.bundle import Bundle
 from rowsmith.errors import MissingDependency, RowsmithError
-from rowsmith.generation.requests import CompletionRequest, SamplingParams
+from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
+from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
+from rowsmith.testing.backend_conformance import BackendConformance
 from rowsmith_backends.bundle_prompts import bundle_prompt_ids
 from rowsmith_backends.causal_engine import CausalEngine
 
@@ -87,6 +90,30 @@ def test_series_have_every_time(base: Path) -> None:
     for _, part in rows.groupby("sensor"):
         assert [*part["at"]] == [*times]
     assert {*rows["state"]} <= {"on", "off"}
+
+
+class TestAdapterEngine(BackendConformance):
+    max_tokens = 120
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def bundle(cls, base: Path, frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+        return tune(frame, tmp_path_factory.mktemp("tuned") / "run", base)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_engine(cls, bundle: Bundle) -> Callable[[], Engine]:
+        return lambda: CausalEngine.of_bundle(bundle, dtype="float32", merge=False)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def prompt_ids(cls, bundle: Bundle) -> tuple[int, ...]:
+        return tuple(bundle_prompt_ids(bundle))
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def schema(cls, bundle: Bundle) -> ModelSchema:
+        return bundle.model_schema
 
 
 def test_an_adapter_that_is_merged_and_one_that_is_attached_agree(

@@ -116,7 +116,7 @@ class Endpoint:
                 failures = 0 if fault.busy and going_on else failures + 1
                 if failures > self.options.retries or (fault.silent and not going_on):
                     raise GenerationError(self._given_up(failures, fault)) from None
-                _logger.info("%s %s; asking again", self, fault)
+                _logger.debug("%s %s; asking again", self, fault)
                 await self._pause(failures, fault)
 
     async def _held_back(self) -> None:

@@ -75,6 +75,7 @@ class RemoteEngine(Engine):
         self._bos_id, self._eos_id, self._context = bos_id, eos_id, context
         self._most_records = most_records
         self._regex = lru_cache(maxsize=1_024)(self._make_regex)
+        self._told = lru_cache(maxsize=1_024)(self._find_told)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._endpoint: Endpoint | None = None
@@ -178,9 +179,16 @@ class RemoteEngine(Engine):
             )
 
     def _request_regex(self, request: CompletionRequest) -> str:
-        begun = self._tokens.decode(request.forced_ids) if request.forced_ids else ""
+        begun, follows = self._told(request.prompt_ids)
+        forced = self._tokens.decode(request.forced_ids) if request.forced_ids else ""
         most = min(filter(None, (request.max_records, self._most_records)), default=None)
-        return self._regex(begun, request.prompt_ids[-1:] != (self._bos_id,), most)
+        return self._regex(begun + forced, follows, most)
+
+    def _find_told(self, prompt: tuple[int, ...]) -> tuple[str, bool]:
+        """What of a record a prompt ends with, and whether it holds whole records before."""
+        place = len(prompt) - prompt[::-1].index(self._bos_id) if self._bos_id in prompt else len(prompt)
+        _, newline, begun = self._tokens.decode(prompt[place:]).rpartition("\n")
+        return begun, bool(newline)
 
     def _make_regex(self, begun: str, follows: bool, most_records: int | None) -> str:
         return completion_regex(self._schema, begun=begun, follows=follows, most_records=most_records)
@@ -232,6 +240,7 @@ async def _wind_up(endpoint: Endpoint | None) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     if endpoint is not None:
         await endpoint.close()
+    await asyncio.sleep(0)  # in which connections take their leave
 
 
 def _key(name: str) -> str | None:

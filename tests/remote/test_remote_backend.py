@@ -1,6 +1,7 @@
 """The backend ``remote``: rows from a server, whatever it takes and gives."""
 
 import json
+import re
 import socket
 import threading
 
@@ -266,3 +267,11 @@ def test_servers_may_come_up_while_they_are_asked(local, make):
     with serving(local, port):
         asking.join(20)
         assert len(backends[0].generate().df) == 3
+
+
+def test_what_a_prompt_ends_with_is_gone_on_from(local, make):
+    vocabulary, engine = local.bundle.vocabulary, make().engine
+    first = vocabulary.fields[0]
+    asked(engine, [CompletionRequest(1, (vocabulary.bos_id, first.start))])
+    regex = bodies(local)[-1]["structured_outputs"]["regex"]
+    assert re.fullmatch(regex, vocabulary.fields[1].fragments[0] + vocabulary.fields[2].fragments[0])

@@ -1,0 +1,54 @@
+"""A small table, and a small model of it made from scratch."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rowsmith.bundle import Bundle, load_bundle
+from rowsmith.config import RunConfig
+from rowsmith.context import BuildContext
+from rowsmith.hookspecs import GROUP
+from rowsmith.registry import Registry
+from rowsmith.seeds import Seeds
+from rowsmith.synthesizer import Synthesizer
+
+CONFIG = {
+    "model": {"name": "scratch", "options": {"width": 32, "layers": 1, "dtype": "float32"}},
+    "training": {"max_steps": 200},
+}
+
+
+def registry() -> Registry:
+    """The bundled plugins, installed or not."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    points = [EntryPoint(name, value, GROUP) for name, value in project["entry-points"][GROUP].items()]
+    return Registry(entry_points=points, environ={})
+
+
+def people(rows: int = 1_000) -> pd.DataFrame:
+    """Numbers, categories, and text of many values; ``grown`` follows from ``age``."""
+    chance = np.random.default_rng(3)
+    ages = chance.integers(18, 40, rows)
+    return pd.DataFrame(
+        {
+            "age": ages,
+            "grown": np.where(ages > 20, "yes", "no"),
+            "visits": chance.integers(0, 5, rows),
+            "note": [
+                f"{word} {number}" for word, number in zip(chance.choice(["one", "two"], rows), ages, strict=True)
+            ],
+        }
+    )
+
+
+def scratch(frame: pd.DataFrame, directory: Path) -> Bundle:
+    """Learn a table."""
+    found = registry()
+    Synthesizer(config=CONFIG, run_directory=directory, registry=found).fit(frame)
+    context = BuildContext(config=RunConfig(), registry=found, seeds=Seeds(0))
+    return load_bundle(directory / "bundle", context)

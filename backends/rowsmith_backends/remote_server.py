@@ -79,14 +79,14 @@ class Inquiry:
         Raises:
             GenerationError: There is no such model, or the server takes no completions in any way that is known.
         """
-        model, known = await self._model()
+        model = await self._model()
         refused: list[Refused] = []
         for candidate in self._candidates(model):
             try:
                 answer = await self._completed(candidate)
             except Refused as error:
                 if error.status == 404:
-                    raise self._no_model(model, known, error) from None
+                    raise await self._no_model(model, error) from None
                 if error.status not in _UNKNOWN_FIELD:
                     raise
                 refused.append(error)
@@ -94,26 +94,35 @@ class Inquiry:
                 return await self._with_grammar(candidate, gives_ids=answer.ids is not None)
         raise refused[-1]
 
-    async def _model(self) -> tuple[str, list[str]]:
-        """The model's name, and those of all models as far as the server tells."""
-        wanted = self.endpoint.options.model
+    async def _model(self) -> str:
+        """The model's name."""
+        if self.endpoint.options.model is not None:
+            return self.endpoint.options.model
+        known = await self._known()
+        if len(known) != 1:
+            raise GenerationError(
+                f"{self.endpoint} serves {_names(known)}; set backend.options.model to the name of the model there"
+            )
+        return known[0]
+
+    async def _known(self) -> list[str]:
+        """The names of all models, as far as the server tells."""
         try:
             listed = (await self.endpoint.get("/models")).get("data")
         except Refused:
             listed = None
         entries = listed if isinstance(listed, list) else []
-        known = [each["id"] for each in entries if isinstance(each, dict) and isinstance(each.get("id"), str)]
-        if wanted is None and len(known) != 1:
-            raise GenerationError(
-                f"{self.endpoint} serves {_names(known)}; set backend.options.model to the name of the model there"
-            )
-        return wanted if wanted is not None else known[0], known
+        return [each["id"] for each in entries if isinstance(each, dict) and isinstance(each.get("id"), str)]
 
-    def _no_model(self, model: str, known: list[str], error: Refused) -> GenerationError:
+    async def _no_model(self, model: str, error: Refused) -> GenerationError:
+        try:
+            served = f"it serves {_names(await self._known())}; "
+        except GenerationError:
+            served = ""
         return GenerationError(
-            f"{self.endpoint} has no model {model!r}, or no completions at that address (it serves {_names(known)}; it "
-            f"said: {error}). Set backend.options.model to one of its models, and backend.options.url to the address "
-            "that /completions is added to, which mostly ends with /v1"
+            f"{self.endpoint} has no model {model!r}, or no completions there ({served}it said: {error}). "
+            "Set backend.options.model to one of its models, and backend.options.url to the address that /completions is "
+            "added to, which mostly ends with /v1"
         )
 
     def _candidates(self, model: str) -> Iterator[Server]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,6 @@ import pandas as pd
 from rowsmith.bundle import Bundle, load_bundle
 from rowsmith.config import RunConfig
 from rowsmith.context import BuildContext
-from rowsmith.hookspecs import GROUP
 from rowsmith.registry import Registry
 from rowsmith.seeds import Seeds
 from rowsmith.synthesizer import Synthesizer
@@ -21,13 +18,6 @@ CONFIG = {
     "model": {"name": "scratch", "options": {"width": 32, "layers": 1, "dtype": "float32"}},
     "training": {"max_steps": 200},
 }
-
-
-def registry() -> Registry:
-    """The bundled plugins, installed or not."""
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    points = [EntryPoint(name, value, GROUP) for name, value in project["entry-points"][GROUP].items()]
-    return Registry(entry_points=points, environ={})
 
 
 def people(rows: int = 1_000) -> pd.DataFrame:
@@ -46,9 +36,8 @@ def people(rows: int = 1_000) -> pd.DataFrame:
     )
 
 
-def scratch(frame: pd.DataFrame, directory: Path) -> Bundle:
+def scratch(frame: pd.DataFrame, directory: Path, registry: Registry) -> Bundle:
     """Learn a table."""
-    found = registry()
-    Synthesizer(config=CONFIG, run_directory=directory, registry=found).fit(frame)
-    context = BuildContext(config=RunConfig(), registry=found, seeds=Seeds(0))
+    Synthesizer(config=CONFIG, run_directory=directory, registry=registry).fit(frame)
+    context = BuildContext(config=RunConfig(), registry=registry, seeds=Seeds(0))
     return load_bundle(directory / "bundle", context)

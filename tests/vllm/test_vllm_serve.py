@@ -22,6 +22,7 @@ from rowsmith.dialect import RecordDialect
 from rowsmith.errors import GenerationError
 from rowsmith.generation import GenerationFailure, GenerationStatus, SamplingParams
 from rowsmith.generation.requests import CompletionRequest, Engine
+from rowsmith.registry import Registry
 from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
@@ -35,7 +36,6 @@ from rowsmith_plugins.processors.tabular import TabularProcessor
 from .serving import Serving, serve_vllm
 from .tables import people, scratch
 
-pytest.importorskip("vllm")
 pytestmark = pytest.mark.vllm
 
 KEY = "sk-of-these-tests"
@@ -80,8 +80,8 @@ def make(bundle: Bundle, url: str, num_records: int = 300, **options: Any) -> Re
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return scratch(people(), tmp_path_factory.mktemp("scratch") / "run")
+def bundle(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return scratch(people(), tmp_path_factory.mktemp("scratch") / "run", registry)
 
 
 @pytest.fixture(scope="module")

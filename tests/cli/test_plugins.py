@@ -41,7 +41,7 @@ COMPONENT = """
     @hookimpl
     def rowsmith_backends():
         yield Component(
-            name="far", factory="remote_module:build", options="remote_module:Options", summary="Runs elsewhere",
+            name="far", factory="faraway_module:build", options="faraway_module:Options", summary="Runs elsewhere",
             requires=("no_such_package",), install="pip install no-such-package", aliases=("away",),
         )
 """
@@ -72,7 +72,7 @@ def test_list_by_kind(invoke: Callable[..., Result]) -> None:
 
 
 def test_show_tells_options_from_the_docstring(invoke: Callable[..., Result], plugin: Callable[..., None]) -> None:
-    plugin("remote", COMPONENT)
+    plugin("faraway", COMPONENT)
     page = json.loads(invoke("plugins", "show", "far", "--json").stdout)["components"][0]
     host, tries = page["options"]
     assert (host["name"], host["type"], host["required"], host["help"]) == (
@@ -83,7 +83,7 @@ def test_show_tells_options_from_the_docstring(invoke: Callable[..., Result], pl
     )
     assert (tries["default"], tries["help"]) == (3, "How often.")
     assert page["missing"] == ["no_such_package"]
-    text = invoke("plugins", "show", "remote:far").stdout
+    text = invoke("plugins", "show", "faraway:far").stdout
     assert "pip install no-such-package" in text
     assert "backend: far" in text
     assert invoke("plugins", "show", "away").stdout == text

@@ -1,9 +1,7 @@
 """Sampling of columnar models inside an engine that batches requests by itself.
 
-Engines such as vLLM compute the logits of whatever requests are under way, and ask a processor of ours what to make
-of them. It follows each request through the token automaton and the clock of its group, and draws the next token with
-the numbers that belong to request and position: so it chooses as ``columnar_decoding`` does, whatever else is in the
-batch.
+Each request is followed through the token automaton and the clock of its group, and its tokens are drawn as
+``slot_draws`` says: so they are chosen as ``columnar_decoding`` does it.
 """
 
 from __future__ import annotations
@@ -13,44 +11,17 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from attrs import frozen
 
-from rowsmith.draws import Draws
 from rowsmith.group_clock import GroupClock
 from rowsmith.token_automaton import TokenAutomaton, build_automaton
 from rowsmith.vocabulary import Vocabulary
-from rowsmith_backends.choosing import choose
+from rowsmith_backends.slot_draws import SlotDraws, SlotRequest, Slots
 
-__all__ = ["Beginnings", "SteeredRequest", "Steering"]
+__all__ = ["Beginnings", "Steering"]
 
 _UNLIMITED = np.iinfo(np.int64).max
 # A hand of the clock that is about to move may be kept from going too far.
 _NOWHERE = -1
-
-
-@frozen(kw_only=True)
-class SteeredRequest:
-    """What a request wants of the processor.
-
-    Attributes:
-        request_id: Its number; draws are keyed by it.
-        seed: Seed of the draws.
-        forced: How many of the last ids of its prompt are the beginning of the completion.
-        max_tokens: The most tokens of the completion, forced ones counted; a record is closed in time.
-        max_records: The most records of the completion; None leaves it to the model.
-        temperature: Divides the logits; 0 takes the likeliest token.
-        top_p: Keeps the likeliest tokens whose mass reaches this share.
-        constrained: Whether the automaton masks the logits.
-    """
-
-    request_id: int
-    seed: int
-    forced: int
-    max_tokens: int
-    max_records: int | None
-    temperature: float
-    top_p: float
-    constrained: bool
 
 
 class Beginnings:
@@ -88,7 +59,7 @@ class Beginnings:
         return self.automaton.run(self.automaton.end if goes_on else self.automaton.start, records), hands
 
 
-class Steering:
+class Steering(SlotDraws):
     """The requests under way, each in a slot of the engine's batch.
 
     Args:
@@ -98,79 +69,42 @@ class Steering:
     """
 
     def __init__(self, vocabulary: Vocabulary, slots: int, device: torch.device) -> None:
+        super().__init__(slots)
         self._beginnings = Beginnings(vocabulary)
         self._automaton, self._clock = self._beginnings.automaton, self._beginnings.clock
         self._eos = vocabulary.eos_id
         self._refused = torch.from_numpy(~self._automaton.allowed).to(device)
-        self._slowest = np.where(self._automaton.allowed, self._automaton.to_done[self._automaton.next_state], 0).max(
-            axis=1
-        )
-        movers = {} if self._clock is None else self._clock.movers
+        following = self._automaton.to_done[self._automaton.next_state]
+        self._slowest = np.where(self._automaton.allowed, following, 0).max(axis=1)
         self._hand = np.full(len(self._automaton.only), _NOWHERE)
-        for column, hand in movers.items():
+        for column, hand in ({} if self._clock is None else self._clock.movers).items():
             self._hand[self._automaton.entries[column] if column else self._automaton.end] = hand
-        self._requests: list[SteeredRequest | None] = [None] * slots
-        self._written: list[Sequence[int]] = [()] * slots
         self._state = np.zeros(slots, dtype=np.int32)
         self._records, self._read, self._last = (np.zeros(slots, dtype=np.int64) for _ in range(3))
         self._hands = np.empty((slots, 0)) if self._clock is None else self._clock.unset(slots)
 
-    def enter(self, slot: int, request: SteeredRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
-        """Follow a request from now on.
-
-        Args:
-            slot: Where it is in the batch.
-            request: What it wants.
-            prompt: Its prompt, forced ids among them.
-            written: Its completion so far; the engine adds to it.
+    def enter(self, slot: int, request: SlotRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
+        """See the base class.
 
         Raises:
             GenerationError: The prompt breaks the grammar.
         """
-        self._requests[slot], self._written[slot] = request, written
+        super().enter(slot, request, prompt, written)
         self._state[slot], self._hands[slot : slot + 1] = self._beginnings.after(prompt)
-        self._records[slot] = 0
-        self._read[slot] = 0
+        self._records[slot] = self._read[slot] = 0
         self._last[slot] = prompt[-1]
 
-    def leave(self, slot: int) -> None:
-        """Forget the request of a slot."""
-        self._requests[slot], self._written[slot] = None, ()
-
     def swap(self, first: int, second: int) -> None:
-        """Let the requests of two slots change places."""
+        """See the base class."""
+        super().swap(first, second)
         pair, turned = [first, second], [second, first]
         for part in (self._state, self._records, self._read, self._last, self._hands):
             part[pair] = part[turned]
-        self._requests[first], self._requests[second] = self._requests[second], self._requests[first]
-        self._written[first], self._written[second] = self._written[second], self._written[first]
 
-    def steer(self, logits: torch.Tensor) -> torch.Tensor:
-        """Choose the next token of each request.
-
-        Args:
-            logits: ``[slots in use, tokens]`` float32; changed in place.
-
-        Returns:
-            The same, with all but the chosen tokens refused.
-        """
-        slots = np.array([slot for slot in range(len(logits)) if self._requests[slot] is not None], dtype=np.int64)
-        if not len(slots):
-            return logits
-        self._catch_up(slots)
-        width = self._refused.shape[1]
-        mine = logits[torch.from_numpy(slots).to(logits.device), :width]
-        for rows, request in self._alike(slots):
-            tokens = self._chosen(mine[rows], slots[rows], request)
-            places = torch.from_numpy(slots[rows]).to(logits.device)
-            logits[places] = -torch.inf
-            logits[places, tokens] = 0.0
-        return logits
-
-    def _catch_up(self, slots: npt.NDArray[np.int64]) -> None:
+    def _catch_up(self, used: Slots) -> None:
         """Read what the engine has written since the last time."""
         while True:
-            behind = np.array([slot for slot in slots if len(self._written[slot]) > self._read[slot]], dtype=np.int64)
+            behind = np.array([slot for slot in used if len(self._written[slot]) > self._read[slot]], dtype=np.int64)
             if not len(behind):
                 return
             tokens = np.array([self._written[slot][self._read[slot]] for slot in behind], dtype=np.int64)
@@ -184,43 +118,24 @@ class Steering:
             self._last[behind] = tokens
             self._read[behind] += 1
 
-    def _alike(self, slots: npt.NDArray[np.int64]) -> list[tuple[npt.NDArray[np.int64], SteeredRequest]]:
-        """Rows whose tokens are chosen in the same way, and one of their requests."""
-        kinds: dict[tuple[float, float, bool], list[int]] = {}
-        for row, slot in enumerate(slots):
-            request = self._request(slot)
-            kinds.setdefault((request.temperature, request.top_p, request.constrained), []).append(row)
-        return [(np.array(rows), self._request(slots[rows[0]])) for rows in kinds.values()]
-
-    def _request(self, slot: int) -> SteeredRequest:
-        request = self._requests[slot]
-        assert request is not None
-        return request
-
-    def _chosen(self, logits: torch.Tensor, slots: npt.NDArray[np.int64], like: SteeredRequest) -> torch.Tensor:
-        """``[rows]`` the next tokens."""
-        device = logits.device
-        positions = np.array([self._request(slot).forced for slot in slots]) + self._read[slots]
-        if like.constrained:
+    def _masked(self, logits: torch.Tensor, slots: Slots, positions: Slots) -> torch.Tensor:
+        """The logits of tokens, and the end where there are records enough."""
+        width, device = self._refused.shape[1], logits.device
+        logits = logits[:, :width]
+        if self._request(slots[0]).constrained:
             refused = self._refused[torch.from_numpy(self._state[slots]).to(device)]
             logits = logits.masked_fill(self._refined(refused, slots, positions), -torch.inf)
-        ended = self._ended(slots)
+        ended = torch.from_numpy(self._ended(slots)).to(device)
         if ended.any():
-            logits = logits.clone()
-            rows = torch.from_numpy(np.flatnonzero(ended)).to(device)
-            logits[rows] = -torch.inf
-            logits[rows, self._eos] = 0.0
-        uniforms = torch.from_numpy(self._uniforms(slots, positions)).to(device)
-        rows = torch.arange(len(slots), device=device)
-        return choose(logits, rows, uniforms, like.temperature, like.top_p)
+            logits = logits.masked_fill(ended[:, None], -torch.inf)
+            logits[ended, self._eos] = 0.0
+        return logits
 
-    def _ended(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def _ended(self, slots: Slots) -> npt.NDArray[np.bool_]:
         most = np.array([self._request(slot).max_records or _UNLIMITED for slot in slots])
         return np.asarray(self._records[slots] >= most)
 
-    def _refined(
-        self, refused: torch.Tensor, slots: npt.NDArray[np.int64], positions: npt.NDArray[np.int64]
-    ) -> torch.Tensor:
+    def _refined(self, refused: torch.Tensor, slots: Slots, positions: Slots) -> torch.Tensor:
         """What may not come, so that records also end in time and follow from the clock."""
         states = self._state[slots]
         left = np.array([self._request(slot).max_tokens for slot in slots]) - positions
@@ -232,7 +147,7 @@ class Steering:
             refused[torch.from_numpy(rows).to(refused.device)] = torch.from_numpy(exact).to(refused.device)
         return refused
 
-    def _forced(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _forced(self, slots: Slots) -> Slots:
         """``[rows]`` the id that follows from the clock; -1 where none does."""
         forced = np.full(len(slots), -1, dtype=np.int64)
         if self._clock is not None:
@@ -243,9 +158,7 @@ class Steering:
                     forced[here] = self._clock.ids(column, self._hands[at], self._last[at])
         return forced
 
-    def _exactly(
-        self, slots: npt.NDArray[np.int64], left: npt.NDArray[np.int64], forced: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.bool_]:
+    def _exactly(self, slots: Slots, left: Slots, forced: Slots) -> npt.NDArray[np.bool_]:
         following = self._automaton.next_state[self._state[slots]]
         refused = following < 0
         late = refused | (self._automaton.to_done[following] >= left[:, None])
@@ -259,15 +172,3 @@ class Steering:
         fixed = forced >= 0
         refused[fixed] = ids[None, :] != forced[fixed][:, None]
         return np.asarray(refused)
-
-    def _uniforms(self, slots: npt.NDArray[np.int64], positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        requests = [self._request(slot) for slot in slots]
-        ids = np.array([request.request_id for request in requests], dtype=np.int64)
-        seeds = [request.seed for request in requests]
-        found = np.empty(len(slots))
-        for seed in set(seeds):
-            own = np.array([each == seed for each in seeds])
-            for position in np.unique(positions[own]):
-                here = own & (positions == position)
-                found[here] = Draws(seed, ids[here]).uniform(int(position))
-        return found

@@ -27,19 +27,21 @@ class Answers:
         requests: The requests; each says how long its completion may be.
         decode: Turns token ids into text.
         eos_id: The token after the last record.
+        whole: Whether forced ids are in what vLLM gives.
     """
 
-    def __init__(self, requests: Sequence[CompletionRequest], decode: Decode, eos_id: int) -> None:
+    def __init__(self, requests: Sequence[CompletionRequest], decode: Decode, eos_id: int, *, whole: bool) -> None:
         self._requests = requests
         self._decode = decode
         self._eos_id = eos_id
+        self._whole = whole
         self._held: dict[int, _Answer] = {}
         self._next = 0
 
     def cut(self, place: int) -> None:
-        """Answer a request whose forced ids leave no room for more."""
+        """Answer a request whose forced ids are the whole completion."""
         request = self._requests[place]
-        self._held[place] = _Answer(list(request.forced_ids[: request.max_tokens]), FinishReason.LENGTH)
+        self._held[place] = self._answer(place, list(request.forced_ids[: request.max_tokens]), False, None)
 
     def add(self, rows: Rows, places: Sequence[int]) -> None:
         """Take some answers.
@@ -49,16 +51,13 @@ class Answers:
             places: The place among the requests of each prompt that was asked.
         """
         ends = np.cumsum(rows.lengths)
-        scored = 0
         for row, asked in enumerate(rows.places.tolist()):
-            place = places[asked]
-            forced = self._requests[place].forced_ids
-            own = rows.ids[ends[row] - rows.lengths[row] : ends[row]].tolist()
-            ids, log_probs = [*forced, *own], None
-            if rows.log_probs is not None:
-                log_probs = rows.log_probs[scored : scored + len(ids)].tolist()
-                scored += len(ids)
-            self._held[place] = self._answer(place, ids, bool(rows.stopped[row]), log_probs)
+            place, own = places[asked], slice(ends[row] - rows.lengths[row], ends[row])
+            forced = () if self._whole else self._requests[place].forced_ids
+            log_probs = None if rows.log_probs is None else rows.log_probs[own].tolist()
+            self._held[place] = self._answer(
+                place, [*forced, *rows.ids[own].tolist()], bool(rows.stopped[row]), log_probs
+            )
 
     def _answer(self, place: int, ids: list[int], stopped: bool, log_probs: list[float] | None) -> _Answer:
         most = self._requests[place].max_records

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, evolve, frozen
 
 from rowsmith.dialect.completion_grammar import completion_regex
-from rowsmith.errors import GenerationError
+from rowsmith.errors import GenerationError, ParameterError
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
-from rowsmith_backends.columnar_steering import Beginnings, SteeredRequest
+from rowsmith_backends.columnar_steering import Beginnings
 from rowsmith_backends.remote_tokens import BundleTokens
-from rowsmith_backends.request_seeds import request_seed
+from rowsmith_backends.slot_draws import SlotRequest
 from rowsmith_backends.vllm_answers import Answers
+from rowsmith_backends.vllm_grammar import GRAMMAR_PATH, PROCESSOR, WISHES, GrammarFile
 from rowsmith_backends.vllm_messages import Job, Prompt, Setup
 from rowsmith_backends.vllm_options import VllmOptions
 from rowsmith_backends.vllm_process import VllmProcess
-from rowsmith_backends.vllm_vocabulary import PROCESSOR, VOCABULARY_PATH, WISHES, save_vocabulary
 
 if TYPE_CHECKING:
     from rowsmith.table.schema import ModelSchema
+    from rowsmith_backends.record_grammar import RecordGrammar
 
 __all__ = ["VllmEngine", "VllmModel"]
 
@@ -133,19 +134,33 @@ class VllmEngine(Engine):
             "generation_config": "vllm",
             "disable_log_stats": True,
             "hf_overrides": self._model.overrides or {},
-        }
-        if self._model.adapter is not None:
-            arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _room_for(self._model.rank)}
-        if self.vocabulary is None:
-            return arguments | {"structured_outputs_config": {"backend": options.grammar}}
-        save_vocabulary(self.vocabulary, folder / "vocabulary.json")
-        return arguments | {
-            "skip_tokenizer_init": True,
             "logits_processors": [PROCESSOR],
-            "additional_config": {VOCABULARY_PATH: str(folder / "vocabulary.json")},
             # The processor must know the tokens before.
             "async_scheduling": False,
         }
+        if self._model.adapter is not None:
+            arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _room_for(self._model.rank)}
+        if self._own_grammar:
+            arguments["additional_config"] = {GRAMMAR_PATH: str(self._saved_grammar(folder))}
+        else:
+            arguments["structured_outputs_config"] = {"backend": options.grammar}
+        return arguments | ({} if self.vocabulary is None else {"skip_tokenizer_init": True})
+
+    @property
+    def _own_grammar(self) -> bool:
+        """Whether a processor of ours keeps completions to the grammar, and not vLLM's structured outputs."""
+        return self.vocabulary is not None or self.options.grammar == "auto"
+
+    def _saved_grammar(self, folder: Path) -> Path:
+        saved = GrammarFile(
+            schema=self._schema,
+            pieces=None if self.vocabulary is None else self.vocabulary.state(),
+            tokenizer=str(self._model.tokenizer),
+            bos_id=self._bos_id,
+            eos_id=self._eos_id,
+        )
+        saved.save(folder / "grammar.json")
+        return folder / "grammar.json"
 
     def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
         """Complete every request once.
@@ -163,9 +178,14 @@ class VllmEngine(Engine):
         """
         if self._process is None:
             raise GenerationError("the engine has not been started: call initialize() first")
+        if params.log_probs and params.constrained and not self._own_grammar:
+            raise ParameterError(
+                "vLLM weighs the log-probabilities of its structured outputs by the grammar: set "
+                "backend.options.grammar to auto, or do without log_probs"
+            )
         requests = [evolve(each, max_tokens=self._limit(each, params)) for each in requests]
-        answers = Answers(requests, self._tokens.decode, self._eos_id)
-        asked = [place for place, each in enumerate(requests) if len(each.forced_ids) < (each.max_tokens or 0)]
+        answers = Answers(requests, self._tokens.decode, self._eos_id, whole=params.log_probs)
+        asked = [place for place, each in enumerate(requests) if params.log_probs or not self._is_over(each)]
         job = Job(
             prompts=[self._prompt(requests[place], params) for place in asked],
             at_once=_HELD_PER_SEQUENCE * self.max_num_seqs,
@@ -189,37 +209,72 @@ class VllmEngine(Engine):
         return min(request.max_tokens or params.max_new_tokens or room, room)
 
     def _prompt(self, request: CompletionRequest, params: SamplingParams) -> Prompt:
-        forced, limit = request.forced_ids, request.max_tokens or 0
-        ids = [*request.prompt_ids, *forced]
+        # What vLLM tells of prompts leaves adapters out; so it writes what is forced where this matters.
+        given = request.forced_ids if params.log_probs else ()
+        forced = () if params.log_probs else request.forced_ids
+        ids, limit = [*request.prompt_ids, *forced], request.max_tokens or 0
         if not ids:
             raise GenerationError("vLLM completes no empty prompt: give at least one token id")
-        common = {
-            "max_tokens": limit - len(forced),
-            "stop_token_ids": [self._eos_id],
-            "logprobs": 0 if params.log_probs else None,
-        }
-        if self._beginnings is None:
-            drawn = {"temperature": params.temperature, "top_p": params.top_p}
-            seed = request_seed(params.seed, request.request_id)
-            regex = self._request_regex(request) if params.constrained else None
-            return Prompt(ids=ids, params={**common, **drawn, "seed": seed}, regex=regex, forced=len(forced))
-        self._beginnings.after(ids)
-        wishes = SteeredRequest(
+        if params.constrained:
+            self._check_forced(request)
+        wishes = SlotRequest(
             request_id=request.request_id,
             seed=params.seed,
             forced=len(forced),
+            given=given,
             max_tokens=limit,
             max_records=request.max_records,
             temperature=params.temperature,
             top_p=params.top_p,
             constrained=params.constrained,
         )
-        steered = {"temperature": 0.0, "extra_args": {WISHES: asdict(wishes)}}
-        return Prompt(ids=ids, params=common | steered, regex=None, forced=len(forced))
+        arguments = {
+            "temperature": 0.0,
+            "extra_args": {WISHES: asdict(wishes)},
+            "max_tokens": limit - len(forced),
+            "stop_token_ids": [self._eos_id],
+            "logprobs": 0 if params.log_probs else None,
+        }
+        regex = self._request_regex(request) if params.constrained and not self._own_grammar else None
+        return Prompt(ids=ids, params=arguments, regex=regex)
 
     def _request_regex(self, request: CompletionRequest) -> str:
         begun = self._tokens.decode(request.forced_ids) if request.forced_ids else ""
-        return self._regex(begun, request.prompt_ids[-1:] != (self._bos_id,), request.max_records)
+        count, begun = begun.count("\n"), begun.rpartition("\n")[2]
+        most = None if request.max_records is None else request.max_records - count
+        regex = self._regex(begun, count > 0 or request.prompt_ids[-1:] != (self._bos_id,), most)
+        return f"(?:{regex})?" if count and not begun else regex
+
+    def _check_forced(self, request: CompletionRequest) -> None:
+        """Refuse what would end the engine.
+
+        Raises:
+            GenerationError: The forced ids break the grammar.
+        """
+        if self._beginnings is not None:
+            self._beginnings.after([*request.prompt_ids, *request.forced_ids])
+        elif self._own_grammar and request.forced_ids:
+            self._grammar.matcher(request.forced_ids, follows=self._follows(request), most_records=request.max_records)
+
+    def _follows(self, request: CompletionRequest) -> bool:
+        return self._schema.step is not None and request.prompt_ids[-1:] != (self._bos_id,)
+
+    @cached_property
+    def _grammar(self) -> RecordGrammar:
+        from rowsmith_backends.record_grammar import RecordGrammar
+
+        tokenizer = self._tokens.tokenizer
+        return RecordGrammar(
+            schema=self._schema, tokenizer=tokenizer, vocabulary_size=len(tokenizer), eos_id=self._eos_id
+        )
+
+    def _is_over(self, request: CompletionRequest) -> bool:
+        """Whether the forced ids are the whole completion."""
+        if not request.forced_ids:
+            return False
+        records = 0 if request.max_records is None else self._tokens.decode(request.forced_ids).count("\n")
+        over = request.max_records is not None and records >= request.max_records
+        return over or len(request.forced_ids) >= (request.max_tokens or 0)
 
     def _make_regex(self, begun: str, follows: bool, most_records: int | None) -> str:
         return completion_regex(self._schema, begun=begun, follows=follows, most_records=most_records)

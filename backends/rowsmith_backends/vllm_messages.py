@@ -39,13 +39,11 @@ class Prompt:
         ids: Its prompt.
         params: Arguments of vLLM's ``SamplingParams``.
         regex: The regular expression of the completion; None for any.
-        forced: How many of the last ids are the beginning of the completion, whose log-probabilities are wanted.
     """
 
     ids: list[int]
     params: dict[str, Any]
     regex: str | None
-    forced: int
 
 
 @frozen(kw_only=True)
@@ -67,11 +65,10 @@ class Rows:
 
     Attributes:
         places: Their places in the job: int32[n].
-        lengths: Their lengths in tokens, without forced ids: int32[n].
+        lengths: Their lengths in tokens: int32[n].
         ids: Their token ids, one after another: int32.
         stopped: Whether they ended by themselves: bool[n].
-        log_probs: Log-probability of the forced ids and of the tokens of each, one after another: float32; None
-            unless wanted.
+        log_probs: Log-probability of each token, one after another: float32; None unless wanted.
     """
 
     places: npt.NDArray[np.int32]

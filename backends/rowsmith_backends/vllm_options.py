@@ -24,7 +24,8 @@ class VllmOptions:
         max_num_seqs: Completions under way at the same time; by default 256, and 1024 for small models trained from
             scratch.
         enforce_eager: Whether the model runs as it is written; by default it is compiled on a GPU, and not on a CPU.
-        grammar: What keeps a pretrained model to the grammar of records, as vLLM names it.
+        grammar: What keeps a pretrained model to the grammar of records: ``auto`` is llguidance where tokens are drawn,
+            the others are vLLM's structured outputs.
         timeout: Seconds without a step after which the engine is given up for hung.
         start_timeout: Seconds that it may take to start.
     """

@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import Pipe
@@ -124,23 +125,40 @@ class VllmProcess:
     def _send(self, message: tuple[str, Any]) -> None:
         if self._connection is None:
             raise GenerationError("vLLM is not running: call teardown() and initialize()")
+        # A process that hangs reads nothing either, and what is sent has to go somewhere.
+        silence = threading.Timer(self._timeout, self._kill)
+        silence.start()
         try:
             self._connection.send(message)
         except OSError as error:
-            raise self._ended("died") from error
+            hung = not silence.is_alive()
+            raise self._ended(f"failed: {self._silent(self._timeout)}" if hung else "failed") from error
+        finally:
+            silence.cancel()
 
     def _received(self, timeout: float, what: str) -> tuple[str, Any]:
         if self._connection is None:
             raise GenerationError("vLLM is not running: call teardown() and initialize()")
         try:
             if not self._connection.poll(timeout):
-                raise self._ended(f"{what}: it gave no sign of life for {timeout:g} s")
+                raise self._ended(f"{what}: {self._silent(timeout)}")
             kind, body = self._connection.recv()
         except (EOFError, OSError) as error:
             raise self._ended(what) from error
         if kind == "failed":
             raise self._ended(f"{what}: {_short(body)}")
         return kind, body
+
+    @staticmethod
+    def _silent(seconds: float) -> str:
+        return f"it gave no sign of life for {seconds:g} s"
+
+    def _kill(self) -> None:
+        process = self._process
+        # The process is there until it is waited for, and with it its number.
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def _ended(self, what: str) -> GenerationError:
         """End the process; the error that tells of it."""
@@ -156,16 +174,15 @@ class VllmProcess:
             What the process ended with, if it did so by itself: a signal below zero; None otherwise.
         """
         process, connection = self._process, self._connection
-        self._process = self._connection = None
+        self._connection = None
         self._busy = False
         if connection is not None:
             connection.close()
         if process is None:
             return None
         alone = _has_ended(process.pid, _STOP_SECONDS)
-        # The process is there until it is waited for, and with it its number.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        self._kill()
+        self._process = None
         code = process.wait()
         return code if alone else None
 

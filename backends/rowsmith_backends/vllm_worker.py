@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count, islice
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -32,22 +33,18 @@ class _Finished:
     ids: list[int] = field(factory=list)
     stopped: list[bool] = field(factory=list)
     log_probs: list[float] = field(factory=list)
-    wanted: bool = False
+    scored: bool = False
 
-    def add(self, place: int, prompt: Prompt, output: Any) -> None:
-        completion = output.outputs[0]
+    def add(self, place: int, completion: Any) -> None:
         tokens = list(completion.token_ids)
         self.places.append(place)
         self.lengths.append(len(tokens))
         self.ids.extend(tokens)
         self.stopped.append(completion.finish_reason == "stop")
-        if completion.logprobs is None:
-            return
-        self.wanted = True
-        start = len(prompt.ids) - prompt.forced
-        told = [] if not prompt.forced else output.prompt_logprobs[start:]
-        self.log_probs.extend(each[token].logprob for each, token in zip(told, prompt.ids[start:], strict=True))
-        self.log_probs.extend(each[token].logprob for each, token in zip(completion.logprobs, tokens, strict=True))
+        if completion.logprobs is not None:
+            self.scored = True
+            told = zip(completion.logprobs, tokens, strict=True)
+            self.log_probs.extend(each[token].logprob for each, token in told)
 
     def rows(self) -> Rows:
         return Rows(
@@ -55,7 +52,7 @@ class _Finished:
             lengths=np.array(self.lengths, dtype=np.int32),
             ids=np.array(self.ids, dtype=np.int32),
             stopped=np.array(self.stopped, dtype=np.bool_),
-            log_probs=np.array(self.log_probs, dtype=np.float32) if self.wanted else None,
+            log_probs=np.array(self.log_probs, dtype=np.float32) if self.scored else None,
         )
 
 
@@ -72,21 +69,21 @@ class _Worker:
         self._adapter = None if setup.adapter is None else LoRARequest("adapter", 1, setup.adapter)
         if self._adapter is not None:
             self._engine.add_lora(self._adapter)
+        self._names = count()
+        self._under_way: dict[str, int] = {}
 
-    def work(self, number: int, job: Job) -> None:
+    def work(self, job: Job) -> None:
         """Complete the prompts of a job, until it is done or ended by the other side."""
         waiting = iter(enumerate(job.prompts))
-        under_way: set[str] = set()
         finished, told = _Finished(), time.monotonic()
-        while self._fill(number, waiting, under_way, job.at_once):
+        while self._fill(waiting, job.at_once):
             for output in self._engine.step():
                 if output.finished:
-                    under_way.discard(output.request_id)
-                    place = int(output.request_id.rpartition("-")[2])
-                    finished.add(place, job.prompts[place], output)
+                    finished.add(self._under_way.pop(output.request_id), output.outputs[0])
             if self._connection.poll(0):
                 self._connection.recv()
-                self._engine.abort_request(list(under_way))
+                self._engine.abort_request(list(self._under_way))
+                self._under_way.clear()
                 break
             if time.monotonic() - told > (_FLUSH_SECONDS if finished.places else _ALIVE_SECONDS):
                 self._tell(finished)
@@ -95,32 +92,29 @@ class _Worker:
             self._tell(finished)
         self._connection.send(("done", None))
 
-    def _tell(self, finished: _Finished) -> None:
-        self._connection.send(("rows", finished.rows()) if finished.places else ("alive", None))
-
-    def _fill(self, number: int, waiting: Iterator[tuple[int, Prompt]], under_way: set[str], at_once: int) -> bool:
+    def _fill(self, waiting: Iterator[tuple[int, Prompt]], at_once: int) -> bool:
         """Hand over further prompts; whether there is anything to do."""
-        while len(under_way) < at_once and (found := next(waiting, None)) is not None:
-            place, prompt = found
-            name = f"{number}-{place}"
+        for place, prompt in islice(waiting, max(0, at_once - len(self._under_way))):
+            name = str(next(self._names))
             self._engine.add_request(
                 name, {"prompt_token_ids": prompt.ids}, _sampling_params(prompt), lora_request=self._adapter
             )
-            under_way.add(name)
-        return bool(under_way)
+            self._under_way[name] = place
+        return bool(self._under_way)
+
+    def _tell(self, finished: _Finished) -> None:
+        self._connection.send(("rows", finished.rows()) if finished.places else ("alive", None))
 
 
 def _sampling_params(prompt: Prompt) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-    grammar = None if prompt.regex is None else StructuredOutputsParams(regex=prompt.regex)
     return SamplingParams(
         **prompt.params,
-        structured_outputs=grammar,
+        structured_outputs=None if prompt.regex is None else StructuredOutputsParams(regex=prompt.regex),
         detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
-        prompt_logprobs=0 if prompt.forced and prompt.params.get("logprobs") is not None else None,
     )
 
 
@@ -154,10 +148,10 @@ def main() -> None:
         kind, body = connection.recv()
         worker = _Worker(connection, body)
         connection.send(("ready", None))
-        for number in range(sys.maxsize):
+        while True:
             kind, body = connection.recv()
             if kind == "job":
-                worker.work(number, body)
+                worker.work(body)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     except BaseException as error:

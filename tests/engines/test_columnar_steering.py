@@ -15,7 +15,8 @@ from transformers import AutoModelForCausalLM
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.testing.answers import answers
-from rowsmith_backends.columnar_steering import SteeredRequest, Steering
+from rowsmith_backends.columnar_steering import Steering
+from rowsmith_backends.slot_draws import SlotRequest
 from rowsmith_backends.transformers_engine import TransformersEngine
 
 SLOTS = 5
@@ -83,8 +84,8 @@ class Batching:
         under_way.pop()
 
 
-def _steered(request: CompletionRequest, params: SamplingParams, room: int) -> SteeredRequest:
-    return SteeredRequest(
+def _steered(request: CompletionRequest, params: SamplingParams, room: int) -> SlotRequest:
+    return SlotRequest(
         request_id=request.request_id,
         seed=params.seed,
         forced=len(request.forced_ids),

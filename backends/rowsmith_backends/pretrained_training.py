@@ -221,7 +221,16 @@ def _step_seconds(tuning: Tuning, train: Examples, pieces: Pieces, job: Training
 
 
 def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
-    model = result.model
+    def write() -> None:
+        _write(result.model, prepared, job)
+
+    if job.checkpoints is None:
+        write()
+    else:
+        job.checkpoints.give_way(write)
+
+
+def _write(model: Any, prepared: PreparedModel, job: TrainingJob) -> None:
     with explained("write", job.directory, SafetensorError):
         job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if prepared.base is not None:

@@ -121,8 +121,8 @@ class Inquiry:
             served = ""
         return GenerationError(
             f"{self.endpoint} has no model {model!r}, or no completions there ({served}it said: {error}). "
-            "Set backend.options.model to one of its models, and backend.options.url to the address that /completions is "
-            "added to, which mostly ends with /v1"
+            "Set backend.options.model to one of its models, and backend.options.url to the address that "
+            "/completions is added to, which mostly ends with /v1"
         )
 
     def _candidates(self, model: str) -> Iterator[Server]:

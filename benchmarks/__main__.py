@@ -8,6 +8,7 @@ sequences       the same of a grouped table: speed, then how alike the groups an
 time-series     the same of time series: trend, seasons, autocorrelations, steps in time
 training        tokens a second of a training step, beside its bare matrix products
 sampling        rows a second of sampling a table, beside sharing nothing between rows
+engines         the same models through several backends, vLLM among them: speed, then fidelity
 pretrained-sampling
                 tokens and records a second of a pretrained model, beside generate of transformers
 assembly        tokenizing and packing, beside the slow way with one Example at a time
@@ -31,7 +32,7 @@ from importlib import import_module
 WITHOUT_TABLE = ("training", "assembly", "parsing", "completions", "memory", "startup")
 NAMES = (
     *WITHOUT_TABLE, "packing-groups", "fidelity", "plain-table", "sequences", "time-series",
-    "sampling", "pretrained-sampling", "small-tables", "extreme-tables", "kills",
+    "sampling", "engines", "pretrained-sampling", "small-tables", "extreme-tables", "kills",
 )  # fmt: skip
 
 

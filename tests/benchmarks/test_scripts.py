@@ -321,6 +321,14 @@ def test_sampling(census: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_engines(census: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--rows", "40", "--budget", "2steps", "--seeds", "0", "1", "--backends", "transformers"]
+    command.main(["engines", "--table", str(census), *options, "--output", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert printed.count("| transformers |") == 2
+    assert len(pd.read_csv(tmp_path / f"{census.stem}-transformers-seed1.csv")) == 40
+
+
 def test_pretrained_sampling(capsys: pytest.CaptureFixture[str]) -> None:
     command.main(["pretrained-sampling", "--rows", "3", "--tokens", "5", "--repeats", "1"])
     assert len(lines(capsys.readouterr().out)) == 5

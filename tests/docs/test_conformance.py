@@ -18,7 +18,14 @@ NAMES = {
         "SequentialExampleAssembler",
         "PSEUDO_GROUP_COLUMN",
     ],
-    "rowsmith_backends": ["TimeseriesBackend", "GroupState", "GroupProcessingResult", "ProgressSnapshot"],
+    "rowsmith_backends": [
+        "TimeseriesBackend",
+        "TransformersBackend",
+        "VllmBackend",
+        "GroupState",
+        "GroupProcessingResult",
+        "ProgressSnapshot",
+    ],
     "rowsmith.generation": [
         "GeneratorBackend",
         "Batch",

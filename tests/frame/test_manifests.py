@@ -62,7 +62,8 @@ def test_each_component_says_what_it_is_and_how_to_install_what_it_needs(found):
 
 @pytest.mark.parametrize("found", COMPONENTS, ids=lambda found: found.full_name)
 def test_each_builder_is_where_the_manifest_says(found):
-    for module in found.component.requires:
+    # vLLM is imported in a process of its own, and not by the builder.
+    for module in set(found.component.requires) - {"vllm"}:
         pytest.importorskip(module)
     assert callable(import_target(found.component.factory, found.title))
 

@@ -5,13 +5,17 @@
 One model of the usual size, records of one length, a batch of 256. A step is forward, backward, clipping and
 update. The bare loop multiplies matrices of the same shapes, forward and twice backward, and nothing else.
 Each figure is that of the middle one of several steps; the ways take turns, so that a busy machine slows all.
+
+A second table is of groups: examples of many lengths, packed. Every batch has another number of tokens, which is
+what makes it slower than the same batch again; "not rounded" leaves that number as it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,11 +23,13 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.reports import machine, markdown
 from rowsmith.heap import keep_for_reuse
+from rowsmith_backends import packed_llama
 from rowsmith_backends.examples import ListedExamples
 from rowsmith_backends.fitting import batch_loss
 from rowsmith_backends.optimizers import joint_optimizer
 
 WIDTH, LAYERS, HEADS, MLP = 128, 3, 4, 320
+MOST_TOKENS = 400
 
 
 def step_of(tokens: int, vocabulary: int, batch: int, attention: str, bf16: bool, muon: bool) -> Callable[[], None]:
@@ -45,6 +51,59 @@ def step_of(tokens: int, vocabulary: int, batch: int, attention: str, bf16: bool
         optimizer.zero_grad()
 
     return step
+
+
+def packed_of(vocabulary: int, batch: int, again: bool, rounded: bool) -> Callable[[], int]:
+    """One step on a batch of groups, which returns its tokens; ``again``: on the same batch every time."""
+    config = LlamaConfig(
+        vocab_size=vocabulary, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
+        num_key_value_heads=HEADS, intermediate_size=MLP, max_position_embeddings=MOST_TOKENS,
+        tie_word_embeddings=False,
+    )  # fmt: skip
+    model, random = packed_llama.PackedLlama(config), np.random.default_rng(0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    first: list[list[int]] = []
+
+    def step() -> int:
+        if not (first and again):
+            lengths = (12 * random.geometric(0.18, batch) + 2).clip(max=MOST_TOKENS)
+            first[:] = [random.integers(4, vocabulary, length).tolist() for length in lengths]
+        with as_it_is(rounded):
+            batch_loss(model, ListedExamples(first, first, 0), np.arange(batch), True).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return sum(map(len, first)) - batch
+
+    return step
+
+
+@contextlib.contextmanager
+def as_it_is(rounded: bool) -> Iterator[None]:
+    """Numbers of tokens are not rounded in the block, unless they are to be."""
+    usual = packed_llama._rounded
+    packed_llama._rounded = usual if rounded else lambda count: count
+    try:
+        yield
+    finally:
+        packed_llama._rounded = usual
+
+
+def groups_table(vocabulary: int, batch: int, steps: int) -> str:
+    """Tokens a second of packed steps, after as many that are not counted."""
+    ways = {
+        ("the same batch again", "yes"): packed_of(vocabulary, batch, True, True),
+        ("every batch new", "not rounded"): packed_of(vocabulary, batch, False, False),
+        ("every batch new", "yes"): packed_of(vocabulary, batch, False, True),
+    }
+    rates: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
+    for _ in range(2 * steps):
+        for way, step in ways.items():
+            started = time.perf_counter()
+            rates[way].append(step() / (time.perf_counter() - started))
+    found = {way: float(np.median(each[steps:])) for way, each in rates.items()}
+    slowest = min(found.values())
+    lines = [[*way, f"{rate:,.0f}", f"{rate / slowest:.2f}"] for way, rate in found.items()]
+    return markdown(("groups", "tokens rounded", "tokens/s", "times the slowest"), lines)
 
 
 def bare_of(tokens: int, vocabulary: int, batch: int, bf16: bool) -> Callable[[], None]:
@@ -74,6 +133,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--tokens", type=int, default=17, help="tokens of a record")
     parser.add_argument("--vocabulary", type=int, default=700)
     parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--groups", type=int, default=64, help="groups of a batch")
     parser.add_argument("--steps", type=int, default=15)
     args = parser.parse_args(arguments)
     keep_for_reuse()  # as a training does
@@ -94,3 +154,4 @@ def main(arguments: Sequence[str]) -> None:
     print(machine() + "\n")
     lines = [[*way, f"{rate:,.0f}", f"{rate / rates['bare products', way[1], '']:.0%}"] for way, rate in rates.items()]
     print(markdown(("step", "precision", "attention", "tokens/s", "of bare products"), lines))
+    print("\n" + groups_table(args.vocabulary, args.groups, args.steps))

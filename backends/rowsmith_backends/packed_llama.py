@@ -60,18 +60,35 @@ class _Layout:
                 start = stop
         return cls(order, tuple(runs), lengths[order])
 
-    def take(self, tensor: torch.Tensor) -> torch.Tensor:
-        """``[b, t]`` of the examples as they came, packed: ``[tokens]``."""
+    @property
+    def tokens(self) -> int:
+        """Tokens of all runs, and some blank ones, so that few numbers occur."""
+        return _rounded(sum(count * length for count, length in self.runs))
+
+    def take(self, tensor: torch.Tensor, blank: int = 0) -> torch.Tensor:
+        """``[b, t]`` of the examples as they came, packed: ``[tokens]``; blank ones last."""
         sorted_ = tensor[torch.from_numpy(self.examples).to(tensor.device)]
         parts, start = [], 0
         for count, length in self.runs:
             parts.append(sorted_[start : start + count, :length].reshape(-1))
             start += count
-        return torch.cat(parts)
+        packed = torch.cat(parts)
+        return F.pad(packed, (0, self.tokens - len(packed)), value=blank)
 
     def positions(self, device: torch.device) -> torch.Tensor:
         """``[1, tokens]``: the place of each token in its example."""
-        return torch.cat([torch.arange(length, device=device).repeat(count) for count, length in self.runs])[None]
+        places = torch.cat([torch.arange(length, device=device).repeat(count) for count, length in self.runs])
+        return F.pad(places, (0, self.tokens - len(places)))[None]
+
+
+def _rounded(count: int) -> int:
+    """The next of sixteen numbers between two powers of two.
+
+    Matrix products of a shape that was not met before are set up first, which takes a CPU's library longer than
+    to compute a few blank rows.
+    """
+    step = 1 << max(0, count.bit_length() - 5)
+    return -(-count // step) * step
 
 
 def _attend(
@@ -86,13 +103,14 @@ def _attend(
 ) -> tuple[torch.Tensor, None]:
     """Causal attention within each example: ``[1, heads, tokens, width]`` in, ``[1, tokens, heads, width]`` out."""
     sizes = [count * length for count, length in runs]
+    blank = query.shape[2] - sum(sizes)
     # Split and not sliced: the gradients of all runs are then put together once.
-    divided = zip(*(part[0].split(sizes, dim=1) for part in (query, key, value)), strict=True)
+    divided = zip(*(part[0].split([*sizes, blank], dim=1)[:-1] for part in (query, key, value)), strict=True)
     mixed = []
     for run, parts in zip(runs, divided, strict=True):
         one, two, three = (part.unflatten(1, run) for part in parts)
         mixed.append(_causal(one, two, three, scaling).permute(1, 2, 0, 3).flatten(0, 1))
-    return torch.cat(mixed)[None], None
+    return F.pad(torch.cat(mixed), (0, 0, 0, 0, 0, blank))[None], None
 
 
 def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float) -> torch.Tensor:
@@ -145,9 +163,11 @@ class PackedLlama(LlamaForCausalLM):
             runs=layout.runs,
         ).last_hidden_state[0]
         ordered = shift_labels[torch.from_numpy(layout.examples).to(shift_labels.device)]
-        states = hidden[layout.take(shift_labels) != IGNORED]
+        states = hidden[layout.take(shift_labels, IGNORED) != IGNORED]
         if self.parts is None:
-            targets = ordered[ordered != IGNORED]
+            blank = _rounded(len(states)) - len(states)
+            states = F.pad(states, (0, 0, 0, blank))
+            targets = F.pad(ordered[ordered != IGNORED], (0, blank), value=IGNORED)
             total = F.cross_entropy(self.lm_head(states).float(), targets, reduction="sum")
         else:
             total = column_loss(states, self.lm_head.weight, ordered, self.parts)

@@ -307,10 +307,12 @@ def test_training_and_scores(census: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_training(capsys: pytest.CaptureFixture[str]) -> None:
-    command.main(["training", "--tokens", "5", "--vocabulary", "20", "--batch", "4", "--steps", "1"])
+    command.main(["training", "--tokens", "5", "--vocabulary", "20", "--batch", "4", "--steps", "1", "--groups", "3"])
     head, _, *rest = lines(capsys.readouterr().out)
     assert head[0] == "step"
-    assert {line[0] for line in rest} == {"bare products", "AdamW", "Muon"}
+    groups = [line[0] for line in rest].index("groups")
+    assert {line[0] for line in rest[:groups]} == {"bare products", "AdamW", "Muon"}
+    assert [line[1] for line in rest[groups + 2 :]] == ["yes", "not rounded", "yes"]
 
 
 def test_sampling(census: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,6 +86,8 @@ def remote_engine(bundle: Bundle, options: RemoteOptions | None = None) -> Remot
         context=metadata.max_seq_length,
         # Of grouped tables it counts groups, and a completion is one.
         most_records=metadata.max_sequences_per_example if bundle.model_schema.step is None else None,
+        # vLLM fails at the log-probabilities of prompts of an adapter, and takes the server with it.
+        scored=bundle.base is None,
         options=options,
     )
 

@@ -46,6 +46,7 @@ class RemoteEngine(Engine):
         eos_id: The token after the last one.
         context: The most tokens of prompt and completion.
         most_records: The most records of a completion in training; None for any number.
+        scored: Whether the server may be asked for the log-probabilities of a prompt.
         options: The server, and how to ask it.
     """
 
@@ -61,6 +62,7 @@ class RemoteEngine(Engine):
         eos_id: int,
         context: int,
         most_records: int | None = None,
+        scored: bool = True,
         options: RemoteOptions | None = None,
     ) -> None:
         self.options = options or RemoteOptions()
@@ -74,6 +76,7 @@ class RemoteEngine(Engine):
         self._prompt_ids = tuple(prompt_ids)
         self._bos_id, self._eos_id, self._context = bos_id, eos_id, context
         self._most_records = most_records
+        self._scored = scored
         self._regex = lru_cache(maxsize=1_024)(self._make_regex)
         self._told = lru_cache(maxsize=1_024)(self._find_told)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -100,7 +103,7 @@ class RemoteEngine(Engine):
             eos_id=self._eos_id,
         )
         self._server = self._waited(inquiry.server())
-        self.capabilities = self._sure | _found(self._server)
+        self.capabilities = self._sure | _found(self._server, self._scored)
         _logger.info("%s: %s", self._endpoint, self._server)
 
     def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
@@ -173,6 +176,11 @@ class RemoteEngine(Engine):
             _logger.warning(
                 "%s takes no grammar: records are checked when they are read, and some may be invalid", self._endpoint
             )
+        if params.log_probs and not self._scored:
+            raise ParameterError(
+                "log_probs are not asked of a server of an adapter: vllm serve ends when it is. Use the backend "
+                "transformers"
+            )
         if params.log_probs and not (server.gives_ids and server.takes_ids):
             raise ParameterError(
                 "log_probs needs a server that takes and gives token ids, such as vllm serve; this one does not"
@@ -226,10 +234,10 @@ def _in_order(answers: _Answers) -> Iterator[list[tuple[int, Answer]]]:
         yield sorted(held.items())
 
 
-def _found(server: Server) -> frozenset[str]:
+def _found(server: Server, scored: bool) -> frozenset[str]:
     """What an engine can do with a server beyond what it can do with any."""
-    scored = ["log-probs"] if server.takes_ids and server.gives_ids else []
-    return frozenset([*scored, *(["constrained"] if server.grammar is not None else [])])
+    scores = ["log-probs"] if scored and server.takes_ids and server.gives_ids else []
+    return frozenset([*scores, *(["constrained"] if server.grammar is not None else [])])
 
 
 async def _wind_up(endpoint: Endpoint | None) -> None:

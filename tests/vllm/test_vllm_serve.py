@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from tests.pretrained.making import make_base
@@ -19,7 +18,7 @@ from tests.pretrained.tuning import tune
 from rowsmith.bundle import Bundle
 from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.dialect import RecordDialect
-from rowsmith.errors import GenerationError
+from rowsmith.errors import GenerationError, ParameterError
 from rowsmith.generation import GenerationFailure, GenerationStatus, SamplingParams
 from rowsmith.generation.requests import CompletionRequest, Engine
 from rowsmith.registry import Registry
@@ -152,10 +151,9 @@ class TestServedScratch(BackendConformance):
 
 
 def test_the_process_of_the_model_is_killed_midway(remote: Remote, bundle: Bundle, server: Serving) -> None:
-    broken(
-        remote(bundle, server.url, 100_000),
-        lambda: [os.kill(each, signal.SIGKILL) for each in server.engine_processes()],
-    )
+    processes = server.engine_processes()
+    assert processes
+    broken(remote(bundle, server.url, 100_000), lambda: [os.kill(each, signal.SIGKILL) for each in processes])
 
 
 # An adapter over a base model
@@ -183,11 +181,13 @@ def test_an_adapter_writes_valid_rows_and_differs_from_its_base(
     backend = remote(tuned, lora_server.url, 30, model="people")
     results = backend.generate()
     assert len(results.df) == 30
-    request = CompletionRequest(0, tuple(bundle_prompt_ids(tuned)))
-    params = SamplingParams(temperature=0.0, max_new_tokens=40, log_probs=True)
-    own = answers(backend.engine, [request], params)[0]
-    theirs = answers(remote(tuned, lora_server.url, model="base").engine, [request], params)[0]
-    assert own.ids != theirs.ids or np.abs(own.log_probs - theirs.log_probs).max() > 1e-3
+    requests = [CompletionRequest(i, tuple(bundle_prompt_ids(tuned))) for i in range(8)]
+    params = SamplingParams(max_new_tokens=40)
+    own = answers(backend.engine, requests, params)
+    assert own == answers(remote(tuned, lora_server.url, model="people").engine, requests, params)
+    assert own != answers(remote(tuned, lora_server.url, model="base").engine, requests, params)
+    with pytest.raises(ParameterError, match="log_probs are not asked of a server of an adapter"):
+        answers(backend.engine, requests, SamplingParams(log_probs=True))
 
 
 class TestServedAdapter(BackendConformance):

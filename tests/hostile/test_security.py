@@ -38,6 +38,8 @@ BANNED = {
     *("subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_output", "jinja2.Template"),
 }
 BANNED_METHODS = {"query", "to_pickle", "read_pickle", "extractall", "apply_chat_template"}
+# This interpreter, with a program of ours and no shell: vLLM runs in a process of its own.
+ALLOWED = {("backends/rowsmith_backends/vllm_process.py", "subprocess.Popen")}
 
 
 def calls(root: Path) -> Iterator[tuple[Path, ast.Call, str]]:
@@ -55,8 +57,11 @@ def test_calls_that_run_data_are_not_made(root: Path) -> None:
         method = isinstance(node.func, ast.Attribute) and node.func.attr in BANNED_METHODS
         loads = name.endswith("from_pretrained") and words.get("trust_remote_code") != "False"
         risky = words.get("shell") == "True" or words.get("allow_pickle") == "True"
+        where = path.relative_to(root).as_posix()
+        if (where, name) in ALLOWED and not risky:
+            continue
         if name in BANNED or method or loads or risky or (name == "np.load" and words.get("allow_pickle") != "False"):
-            found.append(f"{path.relative_to(root)}:{node.lineno} {name}")
+            found.append(f"{where}:{node.lineno} {name}")
     assert found == []
 
 

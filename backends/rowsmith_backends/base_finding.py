@@ -38,7 +38,7 @@ def resolve_base(name: str, revision: str | None = None) -> Path:
     local = Path(name).expanduser()
     if local.is_dir():
         if revision is not None:
-            raise refused_base(f"{name} is a folder, which has no revisions; leave model.options.revision out")
+            raise refused_base(f"{name} is a folder, which has no revisions; leave it out", "revision")
         folder = local.resolve()
     else:
         folder = _fetched(name, revision)
@@ -67,7 +67,7 @@ def _fetched(name: str, revision: str | None) -> Path:
     except GatedRepoError:
         raise refused_base(f"{name} is given out on request: ask for it on its page of the hub, then log in") from None
     except RevisionNotFoundError:
-        raise refused_base(f"{name} has no revision {revision!r}; give another, or leave it out") from None
+        raise refused_base(f"{name} has no revision {revision!r}; give another, or leave it out", "revision") from None
     except RepositoryNotFoundError:
         raise refused_base(f"there is no folder {name}, and no such model on the hub (or a private one)") from None
     except LocalEntryNotFoundError:
@@ -140,9 +140,14 @@ def base_folder(base: BaseModel) -> Path:
     return folder
 
 
-def refused_base(message: str) -> ConfigError:
-    """The error of a base model that a configuration names and that cannot be used."""
-    return ConfigError([f"{message} @ model.options.base"])
+def refused_base(message: str, option: str = "base") -> ConfigError:
+    """The error of a base model that cannot be used as a configuration wants it.
+
+    Args:
+        message: What is wrong, and what to do.
+        option: The option of the model that says so.
+    """
+    return ConfigError([f"{message} @ model.options.{option}"])
 
 
 def shortened(error: Exception) -> str:

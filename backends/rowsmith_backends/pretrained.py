@@ -175,7 +175,8 @@ def _context(config: PreTrainedConfig, options: PretrainedOptions, wanted: int) 
     if most is not None and options.context > most:
         raise refused_base(
             f"the model reads {most} tokens, and context is {options.context}: lower it, or stretch the context with "
-            "rope_scaling_factor"
+            "rope_scaling_factor",
+            "context",
         )
     return options.context
 

@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from attrs import frozen
-from safetensors import SafetensorError
 from transformers.utils import logging
 
-from rowsmith.disk_errors import explained
 from rowsmith.errors import TrainingError
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
-from rowsmith.run_directory import flush_tree
 from rowsmith_backends.adapters import Adapter, add_adapter, save_adapter
 from rowsmith_backends.base_models import digest_of, load_base, refused_base
 from rowsmith_backends.budgets import budgeted
@@ -28,6 +25,7 @@ from rowsmith_backends.examples import Examples, examples_of
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fitting import Fit, Pieces, batch_loss, fit
 from rowsmith_backends.learning_rates import learning_rate_for
+from rowsmith_backends.model_saving import save_model
 from rowsmith_backends.precision import chosen_device, has_fast_bf16
 from rowsmith_backends.training_state import TrainingState
 
@@ -89,7 +87,7 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
     )
     result.model.config.use_cache = tuning.use_cache
     if state.company.leads:
-        _save(result, prepared, job)
+        save_model(prepared, job, lambda: _write(result.model, prepared, job.directory))
     state.company.part()
     return _report(result, tuning, size, train, state.seconds)
 
@@ -191,7 +189,8 @@ def _adapted(model: Any, options: PretrainedOptions) -> Any:
         return add_adapter(model, adapter)
     except ValueError as error:
         reason = str(error).splitlines()[0][:200]
-        raise refused_base(f"target_modules {', '.join(options.target_modules)} cannot be used: {reason}") from error
+        named = ", ".join(options.target_modules)
+        raise refused_base(f"target_modules {named} cannot be used: {reason}", "target_modules") from error
 
 
 def _pieces(train: Examples, options: PretrainedOptions, processes: int) -> tuple[int, Pieces]:
@@ -220,26 +219,12 @@ def _step_seconds(tuning: Tuning, train: Examples, pieces: Pieces, job: Training
     return float(np.median(times[1:] or times)) * pieces.number
 
 
-def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
-    def write() -> None:
-        _write(result.model, prepared, job)
-
-    if job.checkpoints is None:
-        write()
+def _write(model: Any, prepared: PreparedModel, folder: Path) -> None:
+    if prepared.base is not None:
+        save_adapter(model, folder, prepared.base.name)
     else:
-        job.checkpoints.give_way(write)
-
-
-def _write(model: Any, prepared: PreparedModel, job: TrainingJob) -> None:
-    with explained("write", job.directory, SafetensorError):
-        job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if prepared.base is not None:
-            save_adapter(model, job.directory, prepared.base.name)
-        else:
-            vars(model.config).pop("auto_map", None)
-            model.save_pretrained(job.directory)
-        prepared.tokenizer.save_pretrained(job.directory)
-        flush_tree(job.directory)
+        vars(model.config).pop("auto_map", None)
+        model.save_pretrained(folder)
 
 
 def _report(result: Fit, tuning: Tuning, size: int, train: Examples, seconds: float) -> TrainingReport:

@@ -9,19 +9,17 @@ to all rows for as many. The weights kept are an exponential average, taken wher
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from attrs import evolve
-from safetensors import SafetensorError
 from transformers.utils import logging
 
-from rowsmith.disk_errors import explained
 from rowsmith.errors import TrainingError
 from rowsmith.heap import keep_for_reuse
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
-from rowsmith.run_directory import flush_tree
 from rowsmith_backends.budgets import budgeted
 from rowsmith_backends.column_loss import ColumnParts
 from rowsmith_backends.epochs import best_epochs, has_risen
@@ -29,6 +27,7 @@ from rowsmith_backends.examples import Examples, SomeExamples, examples_of
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fit_setting import LONG, SHORT, SMALL_TABLE, Setting
 from rowsmith_backends.fitting import Fit, batch_loss, fit
+from rowsmith_backends.model_saving import save_model
 from rowsmith_backends.packed_llama import PackedLlama
 from rowsmith_backends.precision import chosen_device, has_fast_bf16
 from rowsmith_backends.training_state import TrainingState
@@ -124,7 +123,7 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         seed=setting.seed,
         training=setting.state,
     )
-    _save(result, prepared, job)
+    save_model(prepared, job, lambda: _write(result.model, job.directory))
     return _report(result, course.reason, setting, train, state.seconds)
 
 
@@ -240,22 +239,8 @@ def _seconds(job: TrainingJob) -> float | None:
     return job.training.max_time if job.training.max_steps is None else None
 
 
-def _save(result: Fit, prepared: PreparedModel, job: TrainingJob) -> None:
-    def write() -> None:
-        _write(result.model, prepared, job)
-
-    if job.checkpoints is None:
-        write()
-    else:
-        job.checkpoints.give_way(write)
-
-
-def _write(model: Any, prepared: PreparedModel, job: TrainingJob) -> None:
-    with explained("write", job.directory, SafetensorError):
-        job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (model.plain() if isinstance(model, PackedLlama) else model).save_pretrained(job.directory)
-        prepared.tokenizer.save_pretrained(job.directory)
-        flush_tree(job.directory)
+def _write(model: Any, folder: Path) -> None:
+    (model.plain() if isinstance(model, PackedLlama) else model).save_pretrained(folder)
 
 
 def _report(result: Fit, reason: str | None, setting: Setting, train: Examples, seconds: float) -> TrainingReport:

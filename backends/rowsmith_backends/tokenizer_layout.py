@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from rowsmith.errors import ConfigError
 from rowsmith.model_metadata import LLMPromptConfig
+from rowsmith_backends.base_finding import refused_base
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -39,7 +39,7 @@ def prompt_config_of(tokenizer: PreTrainedTokenizerBase, template: str) -> LLMPr
     """
     eos, eos_id = tokenizer.eos_token, tokenizer.eos_token_id
     if eos is None or eos_id is None:
-        raise _refused("its tokenizer has no EOS token, so no text could end")
+        raise refused_base("its tokenizer has no EOS token, so no text could end")
     bos, bos_id = tokenizer.bos_token, tokenizer.bos_token_id
     if bos is None or bos_id is None:
         bos, bos_id = eos, eos_id
@@ -103,17 +103,13 @@ def _check(tokenizer: PreTrainedTokenizerFast) -> None:
     for text in _TRIED:
         ids = _ids(tokenizer, text)
         if tokenizer.decode([*ids, *ids]) != text + text:
-            raise _refused("its tokenizer does not give a record back as it was; take a model with a byte-level one")
+            raise refused_base("its tokenizer does not give a record back as it was; take one with byte-level tokens")
     for name in ("bos_token", "eos_token", "pad_token"):
         token = getattr(tokenizer, name)
         if token is not None and getattr(tokenizer, f"{name}_id") in _ids(tokenizer, f'{{"a":"{token}"}}\n'):
-            raise _refused(f"its tokenizer makes a control token of text that spells {token!r}; take another model")
+            raise refused_base(f"its tokenizer makes a control token of text that spells {token!r}; take another model")
 
 
 def _ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
     return list(encoded.input_ids)
-
-
-def _refused(message: str) -> ConfigError:
-    return ConfigError([f"{message} @ model.options.base"])

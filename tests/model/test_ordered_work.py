@@ -45,14 +45,18 @@ def test_pieces_are_done_side_by_side_each_with_one_thread_of_torch() -> None:
         seen.append(torch.get_num_threads())
         return Done(results=[number])
 
-    assert list(walk(0, meet, 2)) == [1, 2]
-    assert seen == [1, 1]
-    assert torch.get_num_threads() == usual
     later: list[int] = []
     thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
-    thread.start()
-    thread.join()
-    assert later == [usual]
+    try:
+        torch.set_num_threads(3)
+        assert list(walk(0, meet, 2)) == [1, 2]
+        assert seen == [1, 1]
+        assert torch.get_num_threads() == 3
+        thread.start()
+        thread.join()
+        assert later == [3]
+    finally:
+        torch.set_num_threads(usual)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -266,7 +266,11 @@ def test_a_time_budget_becomes_steps(base: Path, frame: pd.DataFrame, tmp_path: 
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"target_modules": ["nothing"]}, "target_modules nothing"), ({"context": 5_000}, "reads 1024 tokens")],
+    [
+        ({"target_modules": ["nothing"]}, "target_modules nothing .* @ model.options.target_modules"),
+        ({"context": 5_000}, "reads 1024 tokens, .* @ model.options.context"),
+        ({"revision": "main"}, "has no revisions; .* @ model.options.revision"),
+    ],
 )
 def test_options_that_do_not_fit_the_model_are_told(
     base: Path, frame: pd.DataFrame, tmp_path: Path, options: dict[str, Any], words: str

@@ -1,0 +1,41 @@
+"""Saving a model whose training has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError
+
+from rowsmith.disk_errors import explained
+from rowsmith.run_directory import flush_tree
+
+if TYPE_CHECKING:
+    from rowsmith.modelling import PreparedModel, TrainingJob
+
+__all__ = ["save_model"]
+
+
+def save_model(prepared: PreparedModel, job: TrainingJob, write: Callable[[], None]) -> None:
+    """Save a model with its tokenizer; the states of its training give way where the disk has no room for both.
+
+    Args:
+        prepared: Has the tokenizer.
+        job: Says where the model goes, and where the states are.
+        write: Writes the weights into ``job.directory``, which is there by then.
+
+    Raises:
+        RunDirectoryError: It cannot be written.
+    """
+
+    def save() -> None:
+        with explained("write", job.directory, SafetensorError):
+            job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write()
+            prepared.tokenizer.save_pretrained(job.directory)
+            flush_tree(job.directory)
+
+    if job.checkpoints is None:
+        save()
+    else:
+        job.checkpoints.give_way(save)

@@ -13,7 +13,9 @@ is in its batch nor on where the tree is cut, rounding of the matrix products as
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -99,7 +101,8 @@ class _Tree:
 
     Attributes:
         position: Tokens drawn so far.
-        memory: What the model keeps of earlier tokens; trees that were cut from one share it until they read on.
+        memory: What the model keeps of earlier tokens.
+        shared: Whether trees that were cut from the same one have the same memory; until they read on.
         slots: ``[nodes]`` where in the memory the past of each node is; None where each has its own, in order.
         inputs: ``[nodes, tokens]`` ids that the model has not read.
         states: ``[nodes]`` automaton states.
@@ -111,6 +114,7 @@ class _Tree:
 
     position: int
     memory: Any
+    shared: bool
     slots: npt.NDArray[np.int64] | None
     inputs: npt.NDArray[np.int64]
     states: npt.NDArray[np.int32]
@@ -134,6 +138,8 @@ class _Decoder:
     sampling: Sampling
     eos: int
     workers: int
+    spare: deque[Any] = field(factory=deque, init=False)
+    """Memories of trees that have ended: a new one would be memory that the system has to clear first."""
     moving: Mapping[int, int] = field(init=False)
     """The states in which a hand of the clock is about to move, and which."""
 
@@ -147,9 +153,10 @@ class _Decoder:
     def root(self, beginnings: Sequence[Beginning], nodes: npt.NDArray[np.int64]) -> _Tree:
         """All rows, each in the node of its beginning."""
         places = [self._place(beginning) for beginning in beginnings]
-        return _Tree(
+        tree = _Tree(
             position=len(beginnings[0].forced),
             memory=self.steps.empty(len(beginnings)),
+            shared=False,
             slots=None,
             inputs=np.array([[*beginning.prompt, *beginning.forced] for beginning in beginnings]),
             states=np.array([state for state, _ in places], dtype=np.int32),
@@ -158,6 +165,9 @@ class _Decoder:
             rows=np.arange(len(nodes)),
             nodes=nodes,
         )
+        if self.fits(tree):
+            tree.memory = self.steps.empty(self._room(tree))
+        return tree
 
     def _place(self, beginning: Beginning) -> tuple[int, npt.NDArray[np.float64]]:
         """State and hands after a beginning."""
@@ -177,11 +187,35 @@ class _Decoder:
         room = _CACHE_BYTES // self.workers // max(1, self.steps.size(tree.memory))
         return max(1, min(self.sampling.max_nodes, fair, room))
 
+    def _room(self, tree: _Tree) -> int:
+        """The most nodes that a step of the tree may have in time."""
+        return min(len(self.draws), self._most(tree))
+
+    def ended(self, tree: _Tree) -> None:
+        """Take back the memory of a tree in which nothing is read any more."""
+        if not tree.shared:
+            self.spare.append(tree.memory)
+
+    def _select(self, tree: _Tree, slots: torch.Tensor) -> None:
+        spare = None
+        with suppress(IndexError):
+            spare = self.spare.pop()
+        memory = self.steps.select(tree.memory, slots, self._room(tree), spare)
+        self.ended(tree)
+        tree.memory, tree.shared, tree.slots = memory, False, None
+
     def cut(self, tree: _Tree) -> list[_Tree]:
-        """The tree in parts of as many nodes as one step takes."""
-        count = len(tree.states)
-        parts = -(-count // self._most(tree))
-        bounds = [count * part // parts for part in range(parts + 1)]
+        """The tree in parts that have no more rows than one step takes nodes, or are one node.
+
+        So hardly a part is cut again, and what the model keeps of the whole tree is kept once, not at every depth.
+        """
+        count, rows = len(tree.states), len(tree.rows)
+        share = -(-rows // -(-rows // self._most(tree)))
+        first = np.searchsorted(tree.nodes, np.arange(count + 1))
+        bounds = [0]
+        while bounds[-1] < count:
+            full = int(np.searchsorted(first, first[bounds[-1]] + share, side="right")) - 1
+            bounds.append(max(full, bounds[-1] + 1))
         return [_part(tree, start, stop) for start, stop in pairwise(bounds)]
 
     def step(self, tree: _Tree) -> tuple[npt.NDArray[np.int64], _Tree]:
@@ -191,8 +225,7 @@ class _Decoder:
             tokens = forced[tree.nodes]
             return tokens, self._followed(tree, forced, np.hstack([tree.inputs, forced[:, None]]))
         if tree.slots is not None:
-            slots = torch.from_numpy(tree.slots).to(self.steps.device)
-            tree.memory, tree.slots = self.steps.select(tree.memory, slots), None
+            self._select(tree, torch.from_numpy(tree.slots).to(self.steps.device))
         inputs = torch.from_numpy(tree.inputs).to(self.steps.device)
         tokens = self._draw(self.steps.read(tree.memory, inputs), tree, forced)
         return tokens, self._grown(tree, tokens)
@@ -336,6 +369,7 @@ def _part(tree: _Tree, start: int, stop: int) -> _Tree:
     first, last = np.searchsorted(tree.nodes, [start, stop])
     return evolve(
         tree,
+        shared=True,
         slots=np.arange(start, stop) if tree.slots is None else tree.slots[start:stop],
         inputs=tree.inputs[start:stop],
         states=tree.states[start:stop],
@@ -436,5 +470,6 @@ def _visited(decoder: _Decoder, page: _Page, tree: _Tree) -> Done[_Tree, Decoded
         page.finished[grown.rows[grown.states[grown.nodes] == decoder.automaton.done]] = True
         tree = decoder.living(grown)
     if not len(tree.rows) or tree.position >= limit:
+        decoder.ended(tree)
         return Done(results=page.completions(rows))
     return Done(results=page.completions(np.setdiff1d(rows, tree.rows)), left=decoder.cut(tree))

@@ -21,6 +21,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rowsmith.example_ranges import IGNORED
 from rowsmith_backends.column_loss import ColumnParts, column_loss
+from rowsmith_backends.shapes import rounded
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
@@ -63,7 +64,7 @@ class _Layout:
     @property
     def tokens(self) -> int:
         """Tokens of all runs, and some blank ones, so that few numbers occur."""
-        return _rounded(sum(count * length for count, length in self.runs))
+        return rounded(sum(count * length for count, length in self.runs))
 
     def take(self, tensor: torch.Tensor, blank: int = 0) -> torch.Tensor:
         """``[b, t]`` of the examples as they came, packed: ``[tokens]``; blank ones last."""
@@ -79,16 +80,6 @@ class _Layout:
         """``[1, tokens]``: the place of each token in its example."""
         places = torch.cat([torch.arange(length, device=device).repeat(count) for count, length in self.runs])
         return F.pad(places, (0, self.tokens - len(places)))[None]
-
-
-def _rounded(count: int) -> int:
-    """The next of sixteen numbers between two powers of two.
-
-    Matrix products of a shape that was not met before are set up first, which takes a CPU's library longer than
-    to compute a few blank rows.
-    """
-    step = 1 << max(0, count.bit_length() - 5)
-    return -(-count // step) * step
 
 
 def _attend(
@@ -165,7 +156,7 @@ class PackedLlama(LlamaForCausalLM):
         ordered = shift_labels[torch.from_numpy(layout.examples).to(shift_labels.device)]
         states = hidden[layout.take(shift_labels, IGNORED) != IGNORED]
         if self.parts is None:
-            blank = _rounded(len(states)) - len(states)
+            blank = rounded(len(states)) - len(states)
             states = F.pad(states, (0, 0, 0, blank))
             targets = F.pad(ordered[ordered != IGNORED], (0, blank), value=IGNORED)
             total = F.cross_entropy(self.lm_head(states).float(), targets, reduction="sum")

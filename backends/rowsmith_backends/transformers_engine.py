@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -127,9 +126,9 @@ class TransformersEngine(Engine):
         """
         if self._steps is None or self._automaton is None:
             raise GenerationError("the engine has not been started: call initialize() first")
-        for shape, group in groupby(sorted(requests, key=_shape), key=_shape):
+        for shape, alike in sorted(_by_shape(requests).items()):
             sampling = self._sampling(params, shape)
-            for members in _portions(list(group), self.batch_size):
+            for members in _portions(alike, self.batch_size):
                 beginnings = sorted(members)
                 ids = np.array([request_id for each in beginnings for request_id in members[each]], dtype=np.int64)
                 nodes = np.repeat(np.arange(len(beginnings)), [len(members[each]) for each in beginnings])
@@ -214,6 +213,13 @@ class _Shape(NamedTuple):
     forced: int
     max_tokens: int
     max_records: int
+
+
+def _by_shape(requests: Sequence[CompletionRequest]) -> dict[_Shape, list[CompletionRequest]]:
+    alike: dict[_Shape, list[CompletionRequest]] = {}
+    for request in requests:
+        alike.setdefault(_shape(request), []).append(request)
+    return alike
 
 
 def _shape(request: CompletionRequest) -> _Shape:

@@ -24,6 +24,7 @@ from rowsmith.generation.journal import GenerationJournal, JournalEntry
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.tokens import TokenCounter
+from rowsmith.heap import making_many
 from rowsmith.interruption import Interrupted, StopRequest
 
 __all__ = ["INTERRUPTED", "BatchFinished", "Loop"]
@@ -197,7 +198,8 @@ class Loop:
     def _fill(self, batch: Batch, batches: GenerationBatches, read: list[CompletionBlock]) -> int:
         """Ask for the completions of a batch and read them; how many were asked for."""
         size = batches.get_next_num_prompts()
-        requests = [self.make_request(request_id) for request_id in islice(self.request_ids, size)]
+        with making_many():
+            requests = [self.make_request(request_id) for request_id in islice(self.request_ids, size)]
         asked = frozenset(request.request_id for request in requests)
         waiting = set(asked)
         with contextlib.closing(self._asker.ask(requests, self.params)) as blocks:

@@ -24,7 +24,7 @@ from rowsmith.generation.requests import SamplingParams
 from rowsmith_backends.causal_batches import CausalBatch
 from rowsmith_backends.causal_rows import Page, Rows
 from rowsmith_backends.choosing import choose
-from rowsmith_backends.columnar_decoding import Decoded
+from rowsmith_backends.decoded import Decoded
 from rowsmith_backends.growing_cache import growing_cache
 from rowsmith_backends.record_grammar import RecordGrammar
 

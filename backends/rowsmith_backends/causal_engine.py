@@ -15,7 +15,7 @@ from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Eng
 from rowsmith.heap import keep_for_reuse
 from rowsmith_backends.causal_batches import CausalBatch, batches_of
 from rowsmith_backends.causal_decoding import CausalDecoder
-from rowsmith_backends.columnar_decoding import Decoded
+from rowsmith_backends.decoded import Decoded
 from rowsmith_backends.growing_cache import token_bytes
 from rowsmith_backends.placing import placing
 from rowsmith_backends.precision import chosen_dtype

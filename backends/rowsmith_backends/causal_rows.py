@@ -11,7 +11,7 @@ import torch
 from attrs import define, frozen
 
 from rowsmith.draws import Draws
-from rowsmith_backends.columnar_decoding import Decoded
+from rowsmith_backends.decoded import Decoded
 
 __all__ = ["Page", "Rows"]
 

@@ -16,28 +16,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from rowsmith.draws import Draws
 from rowsmith.group_clock import GroupClock
 from rowsmith.token_automaton import TokenAutomaton
 from rowsmith_backends.choosing import choose
+from rowsmith_backends.decoded import Decoded
 from rowsmith_backends.decoding_steps import Steps
 from rowsmith_backends.ordered_work import Done, walk
+from rowsmith_backends.row_tree import Tree
 
-__all__ = ["Beginning", "Decoded", "Sampling", "decode_records"]
+__all__ = ["Beginning", "Sampling", "decode_records"]
 
 # Cells of a table of cumulative chances that are drawn from at once: 64 MiB in double precision.
 _CELLS_AT_ONCE = 1 << 23
 # Keys and values of the nodes of one step, in bytes.
 _CACHE_BYTES = 1 << 29
-_WORTH_SHARING = 0.5
 # Steps of fewer nodes cost as much as they do.
 _FEWEST_NODES = 256
 
@@ -63,23 +63,6 @@ class Sampling:
     max_nodes: int = 2_048
 
 
-@frozen(kw_only=True, eq=False)
-class Decoded:
-    """Completions of some rows.
-
-    Attributes:
-        rows: ``[rows]`` int64, which rows of ``draws`` these are.
-        ids: ``[rows, tokens]`` int32, right padded with the pad id.
-        lengths: ``[rows]`` int32; EOS is counted.
-        finished: ``[rows]`` whether the end came before the limit of tokens.
-    """
-
-    rows: npt.NDArray[np.int64]
-    ids: npt.NDArray[np.int32]
-    lengths: npt.NDArray[np.int32]
-    finished: npt.NDArray[np.bool_]
-
-
 @frozen(kw_only=True)
 class Beginning:
     """What a completion goes on from.
@@ -93,35 +76,6 @@ class Beginning:
     prompt: tuple[int, ...]
     records: tuple[int, ...] = ()
     forced: tuple[int, ...] = ()
-
-
-@define(eq=False)
-class _Tree:
-    """Rows that go on, and the nodes that they share.
-
-    Attributes:
-        position: Tokens drawn so far.
-        memory: What the model keeps of earlier tokens.
-        shared: Whether trees that were cut from the same one have the same memory; until they read on.
-        slots: ``[nodes]`` where in the memory the past of each node is; None where each has its own, in order.
-        inputs: ``[nodes, tokens]`` ids that the model has not read.
-        states: ``[nodes]`` automaton states.
-        records: ``[nodes]`` whole records so far.
-        hands: ``[nodes, hands]`` what the clock of each group shows; no hands where records stand alone.
-        rows: ``[rows]`` row numbers, in the order of their nodes.
-        nodes: ``[rows]`` the node of each row, ascending.
-    """
-
-    position: int
-    memory: Any
-    shared: bool
-    slots: npt.NDArray[np.int64] | None
-    inputs: npt.NDArray[np.int64]
-    states: npt.NDArray[np.int32]
-    records: npt.NDArray[np.int64]
-    hands: npt.NDArray[np.float64]
-    rows: npt.NDArray[np.int64]
-    nodes: npt.NDArray[np.int64]
 
 
 Choices = slice | npt.NDArray[np.int64]
@@ -150,10 +104,10 @@ class _Decoder:
             self.automaton.entries[column] if column else self.automaton.end: hand for column, hand in movers.items()
         }
 
-    def root(self, beginnings: Sequence[Beginning], nodes: npt.NDArray[np.int64]) -> _Tree:
+    def root(self, beginnings: Sequence[Beginning], nodes: npt.NDArray[np.int64]) -> Tree:
         """All rows, each in the node of its beginning."""
         places = [self._place(beginning) for beginning in beginnings]
-        tree = _Tree(
+        tree = Tree(
             position=len(beginnings[0].forced),
             memory=self.steps.empty(len(beginnings)),
             shared=False,
@@ -178,25 +132,26 @@ class _Decoder:
             hands = self._moved(hands, np.array([token]))
         return automaton.run(automaton.end if goes_on else automaton.start, ids), hands
 
-    def fits(self, tree: _Tree) -> bool:
+    def fits(self, tree: Tree) -> bool:
         """Whether one step can take the tree."""
-        return len(tree.states) <= self._most(tree)
+        return len(tree.states) <= self.most(tree)
 
-    def _most(self, tree: _Tree) -> int:
+    def most(self, tree: Tree) -> int:
+        """The most nodes of one step of the tree."""
         fair = max(_FEWEST_NODES, -(-len(self.draws) // self.workers))
         room = _CACHE_BYTES // self.workers // max(1, self.steps.size(tree.memory))
         return max(1, min(self.sampling.max_nodes, fair, room))
 
-    def _room(self, tree: _Tree) -> int:
+    def _room(self, tree: Tree) -> int:
         """The most nodes that a step of the tree may have in time."""
-        return min(len(self.draws), self._most(tree))
+        return min(len(self.draws), self.most(tree))
 
-    def ended(self, tree: _Tree) -> None:
+    def ended(self, tree: Tree) -> None:
         """Take back the memory of a tree in which nothing is read any more."""
         if not tree.shared:
             self.spare.append(tree.memory)
 
-    def _select(self, tree: _Tree, slots: torch.Tensor) -> None:
+    def _select(self, tree: Tree, slots: torch.Tensor) -> None:
         spare = None
         with suppress(IndexError):
             spare = self.spare.pop()
@@ -204,21 +159,7 @@ class _Decoder:
         self.ended(tree)
         tree.memory, tree.shared, tree.slots = memory, False, None
 
-    def cut(self, tree: _Tree) -> list[_Tree]:
-        """The tree in parts that have no more rows than one step takes nodes, or are one node.
-
-        So hardly a part is cut again, and what the model keeps of the whole tree is kept once, not at every depth.
-        """
-        count, rows = len(tree.states), len(tree.rows)
-        share = -(-rows // -(-rows // self._most(tree)))
-        first = np.searchsorted(tree.nodes, np.arange(count + 1))
-        bounds = [0]
-        while bounds[-1] < count:
-            full = int(np.searchsorted(first, first[bounds[-1]] + share, side="right")) - 1
-            bounds.append(max(full, bounds[-1] + 1))
-        return [_part(tree, start, stop) for start, stop in pairwise(bounds)]
-
-    def step(self, tree: _Tree) -> tuple[npt.NDArray[np.int64], _Tree]:
+    def step(self, tree: Tree) -> tuple[npt.NDArray[np.int64], Tree]:
         """The next token of each row, and the tree after it; rows that ended are still there."""
         forced = self._forced(tree)
         if (forced >= 0).all():
@@ -228,9 +169,10 @@ class _Decoder:
             self._select(tree, torch.from_numpy(tree.slots).to(self.steps.device))
         inputs = torch.from_numpy(tree.inputs).to(self.steps.device)
         tokens = self._draw(self.steps.read(tree.memory, inputs), tree, forced)
-        return tokens, self._grown(tree, tokens)
+        branched, fresh = tree.branched(tokens)
+        return tokens, self._followed(branched, fresh, fresh[:, None])
 
-    def _forced(self, tree: _Tree) -> npt.NDArray[np.int64]:
+    def _forced(self, tree: Tree) -> npt.NDArray[np.int64]:
         """``[nodes]`` the id that must come; -1 where there is a choice."""
         if not self.sampling.constrained:
             return np.full(len(tree.states), -1, dtype=np.int64)
@@ -242,7 +184,7 @@ class _Decoder:
                     forced[here] = self.clock.ids(column, tree.hands[here], tree.inputs[here, -1])
         return forced
 
-    def _draw(self, hidden: torch.Tensor, tree: _Tree, forced: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _draw(self, hidden: torch.Tensor, tree: Tree, forced: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         choices = self._choices(tree)
         ids = choices if isinstance(choices, slice) else torch.from_numpy(choices).to(hidden.device)
         width = choices.stop - choices.start if isinstance(choices, slice) else len(choices)
@@ -262,7 +204,7 @@ class _Decoder:
         tokens: npt.NDArray[np.int64] = torch.cat(chosen).cpu().numpy()
         return tokens + choices.start if isinstance(choices, slice) else choices[tokens]
 
-    def _choices(self, tree: _Tree) -> Choices:
+    def _choices(self, tree: Tree) -> Choices:
         """The ids among which the nodes choose: those of their state when all are in the same one, else all ids."""
         first = tree.states[0]
         if not self.sampling.constrained or not (tree.states == first).all():
@@ -271,7 +213,7 @@ class _Decoder:
         return slice(*found) if found is not None else np.flatnonzero(self.automaton.next_state[first] >= 0)
 
     def _refused(
-        self, tree: _Tree, choices: Choices, forced: npt.NDArray[np.int64], nodes: slice
+        self, tree: Tree, choices: Choices, forced: npt.NDArray[np.int64], nodes: slice
     ) -> npt.NDArray[np.bool_] | None:
         """``[nodes, choices]``: what may not come, so that the record also ends in time; None refuses nothing."""
         if not self.sampling.constrained:
@@ -296,26 +238,7 @@ class _Decoder:
             refused[fixed] = ids[None, :] != forced[nodes][fixed][:, None]
         return refused
 
-    def _grown(self, tree: _Tree, tokens: npt.NDArray[np.int64]) -> _Tree:
-        """The tree with a node for each distinct token after each node."""
-        rows, nodes, parents, slots = tree.rows, tree.nodes, tree.nodes, tree.slots
-        if len(tree.states) < len(rows):
-            order, fresh = _distinct(tree.nodes * self.steps.vocabulary_size + tokens)
-            rows, nodes, tokens = rows[order], np.cumsum(fresh) - 1, tokens[order][fresh]
-            parents = tree.nodes[order][fresh]
-            slots = parents if slots is None else slots[parents]
-        parent = evolve(
-            tree,
-            states=tree.states[parents],
-            records=tree.records[parents],
-            hands=tree.hands[parents],
-            slots=slots,
-            rows=rows,
-            nodes=nodes,
-        )
-        return self._followed(parent, tokens, tokens[:, None])
-
-    def _followed(self, tree: _Tree, tokens: npt.NDArray[np.int64], inputs: npt.NDArray[np.int64]) -> _Tree:
+    def _followed(self, tree: Tree, tokens: npt.NDArray[np.int64], inputs: npt.NDArray[np.int64]) -> Tree:
         """The tree with one token after each node."""
         following = self.automaton.next_state[tree.states, tokens]
         # Without constraints a row may leave the grammar; only EOS ends it then.
@@ -335,49 +258,6 @@ class _Decoder:
 
     def _moved(self, hands: npt.NDArray[np.float64], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         return hands if self.clock is None else self.clock.after(hands, tokens)
-
-    def living(self, tree: _Tree) -> _Tree:
-        """The tree without the nodes in which records have ended."""
-        alive = tree.states != self.automaton.done
-        if alive.all():
-            return tree
-        rows = alive[tree.nodes]
-        return evolve(
-            tree,
-            slots=np.flatnonzero(alive) if tree.slots is None else tree.slots[alive],
-            inputs=tree.inputs[alive],
-            states=tree.states[alive],
-            records=tree.records[alive],
-            hands=tree.hands[alive],
-            rows=tree.rows[rows],
-            nodes=(np.cumsum(alive) - 1)[tree.nodes[rows]],
-        )
-
-
-def _distinct(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """An order that brings equal keys together, and where in it another key begins.
-
-    Once most keys differ, each is taken for a key of its own: what little could be shared is not worth
-    copying the memory of all nodes at every further token.
-    """
-    order = np.argsort(keys, kind="stable")
-    fresh = np.diff(keys[order], prepend=-1) != 0
-    return order, fresh if fresh.mean() < _WORTH_SHARING else np.ones(len(keys), dtype=np.bool_)
-
-
-def _part(tree: _Tree, start: int, stop: int) -> _Tree:
-    first, last = np.searchsorted(tree.nodes, [start, stop])
-    return evolve(
-        tree,
-        shared=True,
-        slots=np.arange(start, stop) if tree.slots is None else tree.slots[start:stop],
-        inputs=tree.inputs[start:stop],
-        states=tree.states[start:stop],
-        records=tree.records[start:stop],
-        hands=tree.hands[start:stop],
-        rows=tree.rows[first:last],
-        nodes=tree.nodes[first:last] - start,
-    )
 
 
 def decode_records(
@@ -413,7 +293,7 @@ def decode_records(
     )
     page = _Page.blank(nodes, beginnings, sampling.max_tokens, pad)
 
-    def visit(tree: _Tree) -> Done[_Tree, Decoded]:
+    def visit(tree: Tree) -> Done[Tree, Decoded]:
         with torch.inference_mode():
             return _visited(decoder, page, tree)
 
@@ -460,7 +340,7 @@ class _Page:
         return [Decoded(rows=rows, ids=ids, lengths=lengths, finished=self.finished[rows])]
 
 
-def _visited(decoder: _Decoder, page: _Page, tree: _Tree) -> Done[_Tree, Decoded]:
+def _visited(decoder: _Decoder, page: _Page, tree: Tree) -> Done[Tree, Decoded]:
     """Go on with a tree until it ends, or is to be cut."""
     rows, limit = tree.rows, page.ids.shape[1]
     while len(tree.rows) and tree.position < limit and decoder.fits(tree):
@@ -468,8 +348,8 @@ def _visited(decoder: _Decoder, page: _Page, tree: _Tree) -> Done[_Tree, Decoded
         page.ids[tree.rows, tree.position] = tokens
         page.lengths[tree.rows] += 1
         page.finished[grown.rows[grown.states[grown.nodes] == decoder.automaton.done]] = True
-        tree = decoder.living(grown)
+        tree = grown.without(grown.states == decoder.automaton.done)
     if not len(tree.rows) or tree.position >= limit:
         decoder.ended(tree)
         return Done(results=page.completions(rows))
-    return Done(results=page.completions(np.setdiff1d(rows, tree.rows)), left=decoder.cut(tree))
+    return Done(results=page.completions(np.setdiff1d(rows, tree.rows)), left=tree.cut(decoder.most(tree)))

@@ -18,7 +18,8 @@ from rowsmith.group_clock import GroupClock
 from rowsmith.heap import keep_for_reuse
 from rowsmith.token_automaton import TokenAutomaton, build_automaton
 from rowsmith.vocabulary import Vocabulary
-from rowsmith_backends.columnar_decoding import Beginning, Decoded, Sampling, decode_records
+from rowsmith_backends.columnar_decoding import Beginning, Sampling, decode_records
+from rowsmith_backends.decoded import Decoded
 from rowsmith_backends.decoding_steps import Steps, steps_for
 from rowsmith_backends.placing import placing
 from rowsmith_backends.precision import chosen_dtype

@@ -1,0 +1,26 @@
+"""Completions as token ids, as every way of decoding in this process gives them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+__all__ = ["Decoded"]
+
+
+@frozen(kw_only=True, eq=False)
+class Decoded:
+    """Completions of some rows.
+
+    Attributes:
+        rows: ``[rows]`` int64, which rows of ``draws`` these are.
+        ids: ``[rows, tokens]`` int32, right padded with the pad id.
+        lengths: ``[rows]`` int32; EOS is counted.
+        finished: ``[rows]`` whether the end came before the limit of tokens.
+    """
+
+    rows: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int32]
+    finished: npt.NDArray[np.bool_]

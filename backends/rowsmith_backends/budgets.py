@@ -44,7 +44,8 @@ def budgeted(
         seconds = training.max_time - spent
         # A validation row costs about a third of a training row: no backward pass.
         held_out = 0.0 if validation is None else step_seconds / 3 * len(validation) / batch_size
-        steps = min(most, max(1, int((seconds - 8 * held_out) / (step_seconds * 1.05))))
+        # One step would be the last before it could tell how many more there is time for.
+        steps = min(most, max(2, int((seconds - 8 * held_out) / (step_seconds * 1.05))))
     else:
         steps = most
     return Course(

@@ -284,7 +284,8 @@ class LlamaSteps:
     def select(self, memory: _Memory, nodes: torch.Tensor, room: int, spare: _Memory | None = None) -> _Memory:
         """The memory of some nodes, for itself."""
         tokens = memory.keys[0].shape[2]
-        if spare is None or len(spare.keys[0]) < room or spare.keys[0].shape[2] < tokens:
+        # Of the same room for tokens: what a node takes decides where trees are cut, which must not vary.
+        if spare is None or len(spare.keys[0]) < room or spare.keys[0].shape[2] != tokens:
             spare = self._blank(room, tokens)
         spare.filled = memory.filled
         for made, old in zip(spare.tensors, memory.tensors, strict=True):

@@ -14,7 +14,8 @@ class Course:
     """How long a fit goes on.
 
     Attributes:
-        total_steps: Optimizer steps planned; with a time limit, until a tenth of it has been measured.
+        total_steps: Optimizer steps planned; with a time limit, until a tenth of it or half of the steps has been
+            measured.
         most_steps: The most optimizer steps, however much time there is.
         warmup: Steps over which the learning rate rises.
         decayed: Whether the rate then falls along a cosine; constant otherwise.

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from rowsmith_backends.options import ScratchOptions
 
-__all__ = ["LONG", "SHORT", "SMALL_TABLE", "Recipe", "Setting"]
+__all__ = ["SMALL_TABLE", "Recipe", "Setting", "recipe_of"]
 
+_FEW_EPOCHS = 5
+# With so many epochs all of a record may be blanked.
+_EPOCHS_ALL_BLANKED = 40
 # Without blanks more decay has to keep rows from being learned by heart.
 _UNBLANKED_DECAY = 0.5
 
@@ -52,10 +55,15 @@ class Recipe:
         )
 
 
-# Muon learns faster, and learns rows by heart sooner.
-SHORT = Recipe(matrix_learning_rate=4e-3, weight_decay=0.05, blanked=0.0)
-LONG = Recipe(matrix_learning_rate=0.0, weight_decay=0.1, blanked=0.2)
 SMALL_TABLE = Recipe(matrix_learning_rate=0.0, weight_decay=0.1, blanked=1.0)
+
+
+def recipe_of(epochs: float) -> Recipe:
+    """The recipe for so many passes over a table: the more there are, the sooner rows would be learned by heart."""
+    if epochs <= _FEW_EPOCHS:
+        # Muon learns faster, and learns rows by heart sooner.
+        return Recipe(matrix_learning_rate=4e-3, weight_decay=0.05, blanked=0.0)
+    return evolve(SMALL_TABLE, blanked=min(1.0, epochs / _EPOCHS_ALL_BLANKED))
 
 
 @frozen(kw_only=True)

@@ -258,7 +258,8 @@ def _arguments(folder: str, model: Any, plan: FitPlan, bf16: bool, seed: int, pi
     evaluated = plan.validation is not None and course.evaluate_every > 0
     return TrainingArguments(
         output_dir=folder,
-        max_steps=course.total_steps,
+        # The Trainer counts epochs from these and ends after them, whatever is planned later.
+        max_steps=course.most_steps,
         per_device_train_batch_size=pieces.examples,
         gradient_accumulation_steps=pieces.number,
         per_device_eval_batch_size=pieces.held_out,

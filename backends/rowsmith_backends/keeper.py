@@ -33,7 +33,7 @@ _COOLING_SHARE = 5
 _AS_GOOD = 1.003
 _FILE = "keeper.safetensors"
 _KINDS = ("average", "best")
-_PLAIN = ("best_step", "best_loss", "curve", "stop_reason", "planned", "loss", "parts")
+_PLAIN = ("best_step", "best_loss", "curve", "stop_reason", "planned", "last", "longest", "loss", "parts")
 
 
 @define(eq=False)
@@ -55,6 +55,8 @@ class Keeper(TrainerCallback):
         curve: Held-out losses by step.
         stop_reason: Why the fit ended.
         planned: Whether the steps have been counted from real ones.
+        last: When the last step ended, in seconds.
+        longest: What the longest step took, in seconds.
         loss: The last training loss, in nats per token.
         losses: The losses of the last steps, not looked at yet.
         parts: In how many parts a batch is computed, for want of memory.
@@ -75,6 +77,8 @@ class Keeper(TrainerCallback):
     curve: list[tuple[int, float]] = field(factory=list)
     stop_reason: str = "all steps done"
     planned: bool = False
+    last: float = 0.0
+    longest: float = 0.0
     loss: float | None = None
     losses: list[torch.Tensor] = field(factory=list)
     parts: int = 1
@@ -82,8 +86,7 @@ class Keeper(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Plan as many steps as were planned before."""
-        if self.max_steps is not None:
-            state.max_steps = self.max_steps
+        state.max_steps = self.plan.course.total_steps if self.max_steps is None else self.max_steps
 
     def weights(self) -> list[torch.Tensor]:
         """The weights that are trained, not copied."""
@@ -113,14 +116,21 @@ class Keeper(TrainerCallback):
             self._keep_time(state, control, self.plan.course.max_seconds)
 
     def _keep_time(self, state: Any, control: Any, limit: float) -> None:
-        """Count on from real steps once a tenth of the time is over, and end in time in any case."""
+        """Count on from real steps, and end in time in any case.
+
+        That is done once a tenth of the time is over, or half of the steps are: those that were planned may be far
+        too few where the machine stood still while a step was measured. The longest step is left out of the count.
+        """
         # A clock that was set back must not divide by nothing.
         elapsed, step = self.company.told(max(1e-6, time.monotonic() - self.started)), state.global_step
         if elapsed > limit and step < state.max_steps:
             self.stop_reason = f"the time was up after {step} of {state.max_steps} steps"
             control.should_training_stop = True
-        possible = int((limit - elapsed) / elapsed * step)
-        if not self.planned and elapsed > limit / 10 and self.schedule.cooled_at is None:
+        self.longest, self.last = max(self.longest, elapsed - self.last), elapsed
+        counted = (elapsed, step) if step < 3 else (max(1e-6, elapsed - self.longest), step - 1)
+        possible = int((limit - elapsed) / counted[0] * counted[1])
+        far = elapsed > limit / 10 or 2 * step >= state.max_steps
+        if not self.planned and far and self.schedule.cooled_at is None:
             self.planned = True
             state.max_steps = self.schedule.total = max(
                 step + 1, min(step + int(0.98 * possible), self.plan.course.most_steps)

@@ -123,24 +123,26 @@ class Checkpoints:
         self._discard([*old, name][: -self._kept])
 
     def give_way(self, write: Callable[[], None]) -> None:
-        """Save what is worth more than the states: they are removed if the disk has no room for both.
+        """Save what is worth more than the states: while the disk has no room for it they are removed, oldest first.
 
         A state holds the weights twice and more, so that a model finds room in the place of one.
 
         Args:
-            write: Saves the finished model; called again if there was no room.
+            write: Saves the finished model; called again after each state that made room.
 
         Raises:
             RunDirectoryError: It cannot be saved.
         """
-        try:
-            write()
-        except RunDirectoryError as error:
-            if not is_full(error) or not self._names():
-                raise
-            self.note("the disk is full: the saved states of the training are removed to make room for the model")
-            self.clear()
-            write()
+        while True:
+            try:
+                write()
+                return
+            except RunDirectoryError as error:
+                names = self._names()
+                if not is_full(error) or not names:
+                    raise
+            self.note("the disk is full: a saved state of the training is removed to make room for the model")
+            self._discard(names[:1])
 
     def clear(self) -> None:
         """Remove all states: training is over."""

@@ -67,6 +67,24 @@ def test_selecting_leaves_the_first_memory_as_it_was() -> None:
 
 
 @torch.inference_mode()
+def test_a_node_takes_as_much_whatever_memory_is_written_over() -> None:
+    steps = LlamaSteps(_model(), torch.float32, room=4)
+    memory, longer, wide = steps.empty(2), steps.empty(2), steps.empty(50)
+    for each, tokens in ((memory, 2), (longer, 9), (wide, 3)):
+        steps.read(each, torch.ones(2, tokens, dtype=torch.int64))
+    for spare in (None, longer, wide):
+        selected = steps.select(memory, torch.tensor([1, 0, 1]), 3, spare)
+        assert steps.size(selected) == steps.size(memory)
+        texts = torch.tensor([[1, 1, 5], [1, 1, 6], [1, 1, 7]])
+        torch.testing.assert_close(
+            steps.logits(steps.read(selected, texts[:, 2:]), slice(50)),
+            _whole(steps.model, texts),
+            atol=1e-5,
+            rtol=1e-5,
+        )
+
+
+@torch.inference_mode()
 def test_other_models_go_through_their_own_forward_pass() -> None:
     model = _model(num_key_value_heads=2)
     steps = steps_for(model, torch.float32, 20)

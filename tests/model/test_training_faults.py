@@ -94,6 +94,25 @@ def test_a_clock_that_jumps_changes_no_weight(whole, tmp_path, monkeypatch):
     assert report.seconds >= 0
 
 
+@pytest.mark.parametrize(("measured", "stalls_at"), [(0.1, 5), (9.0, None), (0.001, None)])
+def test_a_machine_that_stands_still_once_takes_that_time_and_no_more(
+    measured, stalls_at, tmp_path, monkeypatch, at_steps
+):
+    """Steps of 0.1 s in 20 s; before, a step is measured to take longer or less, or one takes 8 s."""
+    clock, measuring = [time.monotonic()], itertools.count(0, measured)
+
+    def happens(call: int, loss: torch.Tensor, model: Any) -> torch.Tensor:
+        clock[0] += 8 if call == stalls_at else 0.1
+        return loss
+
+    at_steps(happens)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(measuring)))
+    report = Training(tmp_path, every=600, max_time=20).run()
+    left = 20 if stalls_at is None else 12
+    assert 0.85 * left / 0.1 < report.steps <= left / 0.1 + 1
+
+
 def test_a_full_disk_does_not_end_a_training(whole, tmp_path, monkeypatch):
     save, calls = keeper.save_file, itertools.count()
 
@@ -135,20 +154,24 @@ def test_a_full_disk_is_told_once_and_keeps_no_more_than_one_state(whole, tmp_pa
     assert training.weights == whole.weights
 
 
-def test_states_give_way_to_the_finished_model_when_there_is_no_room_for_both(whole, tmp_path, monkeypatch):
-    save = PreTrainedModel.save_pretrained
+@pytest.mark.parametrize("room_beside", [0, 1])
+def test_states_give_way_to_the_finished_model_oldest_first_until_there_is_room(
+    room_beside, whole, tmp_path, monkeypatch
+):
+    save, training = PreTrainedModel.save_pretrained, Training(tmp_path, max_steps=14)
 
     def full(self: PreTrainedModel, folder: Path, *args: Any, **kwargs: Any) -> None:
-        if Path(folder).name == "model" and (tmp_path / "checkpoints").exists():
+        if Path(folder).name == "model" and len(training.states) > room_beside:
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        left.append([path.name for path in training.states])
         save(self, folder, *args, **kwargs)
 
+    left: list[list[str]] = []
     monkeypatch.setattr(PreTrainedModel, "save_pretrained", full)
-    training = Training(tmp_path, max_steps=14)
     training.run()
-    assert training.notes == [
-        "the disk is full: the saved states of the training are removed to make room for the model"
-    ]
+    told = "the disk is full: a saved state of the training is removed to make room for the model"
+    assert training.notes == [told] * (2 - room_beside)
+    assert left[-1] == ["00000013"][:room_beside]
     assert training.weights == whole.weights
 
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -116,13 +115,7 @@ def _interrupted(
     """Start a process, send it a signal when it has told something, and return exit code and stderr."""
     command = [sys.executable, "-m", "rowsmith.cli", *arguments]
     with subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        env=environment,
-        text=True,
-        # A shell's background jobs, and so perhaps this test, ignore interrupts; what is started here must not.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, text=True
     ) as running:
         assert running.stderr is not None
         told = ""

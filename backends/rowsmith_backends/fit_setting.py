@@ -10,6 +10,7 @@ from transformers import LlamaForCausalLM
 
 from rowsmith_backends.column_loss import ColumnParts
 from rowsmith_backends.examples import BlankedExamples, Examples
+from rowsmith_backends.neighbours import Neighbours
 from rowsmith_backends.optimizers import joint_optimizer
 from rowsmith_backends.packed_llama import PackedLlama
 from rowsmith_backends.training_state import TrainingState
@@ -80,6 +81,7 @@ class Setting:
         bf16: Whether to compute in bfloat16.
         state: The training that the fits are part of.
         blank_id: What stands in place of a blanked token; None for no blanks.
+        neighbours: The numbers that learn from each other; None for none.
         packed: Whether examples are of very different lengths, and computed without padding; a loss by columns
             always does.
     """
@@ -93,6 +95,7 @@ class Setting:
     bf16: bool
     state: TrainingState
     blank_id: int | None
+    neighbours: Neighbours | None = None
     packed: bool = False
 
     def new_model(self) -> LlamaForCausalLM:
@@ -100,6 +103,8 @@ class Setting:
         torch.manual_seed(self.seed)
         packed = self.packed or self.parts is not None
         made = PackedLlama(self.config, self.parts) if packed else LlamaForCausalLM(self.config)
+        if self.neighbours is not None:
+            self.neighbours.join(made)
         return made.to(self.device)
 
     def shown(self, examples: Examples) -> Examples:

@@ -28,6 +28,7 @@ from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fit_setting import SMALL_TABLE, Setting, recipe_of
 from rowsmith_backends.fitting import Fit, batch_loss, fit
 from rowsmith_backends.model_saving import save_model
+from rowsmith_backends.neighbours import Neighbours
 from rowsmith_backends.packed_llama import PackedLlama
 from rowsmith_backends.precision import chosen_device, has_fast_bf16
 from rowsmith_backends.training_state import TrainingState
@@ -88,6 +89,7 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         bf16=options.dtype == "bfloat16",
         state=state,
         blank_id=None if vocabulary is None else vocabulary.unknown_id,
+        neighbours=None if vocabulary is None else Neighbours.of(vocabulary),
         packed=prepared.model_schema.step is not None,
     )
     setting, step_seconds = _calibrate(setting, train, job)
@@ -240,6 +242,7 @@ def _seconds(job: TrainingJob) -> float | None:
 
 
 def _write(model: Any, folder: Path) -> None:
+    Neighbours.settle(model)
     (model.plain() if isinstance(model, PackedLlama) else model).save_pretrained(folder)
 
 

@@ -73,16 +73,27 @@ def _model_column(columns: pa.Table, column: ColumnSchema, max_values: int) -> M
     chosen = [values[i] for i in kept]
     if OTHER in chosen:
         raise DataError(f"column {column.name!r} holds {OTHER!r}, which is reserved; change that value")
-    order = np.argsort(parse_numbers(chosen), kind="stable") if numeric else np.argsort(np.array(chosen, dtype=object))
+    ranks = {label: rank for rank, label in enumerate(_ascending(column, chosen))}
+    chosen.sort(key=lambda value: (ranks.get(value, len(ranks)), value))
     return ModelColumn(
         name=column.name,
         kind=column.json_kind,
         nullable=nullable,
-        values=tuple(chosen[i] for i in order),
+        values=tuple(chosen),
         spellings=column.spellings,
         other=bool((counts > 0).sum() > max_values),
         timing=column.timing,
+        ascending=sum(value in ranks for value in chosen),
     )
+
+
+def _ascending(column: ColumnSchema, values: Sequence[str]) -> Sequence[str]:
+    """What of a column's values are numbers, or stand for some, by number."""
+    if column.json_kind is JsonKind.NUMBER:
+        return [values[i] for i in np.argsort(parse_numbers(values), kind="stable")]
+    if column.timing is not None and column.timing.amounts:
+        return [label for label, _ in sorted(column.timing.amounts, key=lambda pair: pair[1])]
+    return column.ascending
 
 
 @frozen(kw_only=True)

@@ -14,7 +14,7 @@ from rowsmith.run_directory import RunDirectory
 from rowsmith.seeds import Seeds
 from rowsmith_backends.scratch import ScratchModel
 
-from .tiny import OPTIONS, closed_table, examples
+from .tiny import OPTIONS, examples, number_table
 
 
 class Killed(Exception):
@@ -37,7 +37,7 @@ class Training:
     ) -> None:
         self.root, self.validation, self.every, self.training = root, validation, every, training
         self.model = ScratchModel(OPTIONS)
-        self.prepared = self.model.prepare(*closed_table(rows))
+        self.prepared = self.model.prepare(*number_table(rows))
         self.notes: list[str] = []
         self.seen: list[tuple[str, int]] = []
 

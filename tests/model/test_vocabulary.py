@@ -13,7 +13,7 @@ from rowsmith.columnar_tokenizer import build_tokenizer, learn_vocabulary
 from rowsmith.dialect import OTHER, RecordDialect
 from rowsmith.errors import DataError, GenerationError
 from rowsmith.json_text import STRING
-from rowsmith.table.schema import ColumnType
+from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.token_automaton import build_automaton
 from rowsmith.token_encoding import encode_table
 from rowsmith.vocabulary import Vocabulary, model_schema_of
@@ -91,6 +91,15 @@ def test_closed_columns_have_contiguous_ids_and_a_slice_each():
     assert automaton.slices[automaton.start] == (4, 7)
     assert first.values == ("1", "2", None)
     assert second.fragments == (',"b":"x"}\n', ',"b":"y"}\n')
+
+
+def test_numbers_and_labels_that_stand_for_them_ascend():
+    columns = table(a=["10", "9", None], b=["b0", "=7", "-"], c=["y", "x", "x"])
+    labels = ColumnSchema(name="b", type=ColumnType.CATEGORICAL, ascending=("=7", "b0", "b1"))
+    given = {column.name: column for column in schema(a=ColumnType.INTEGER, c=ColumnType.CATEGORICAL)}
+    vocabulary, _, _ = _model(columns, TableSchema(columns=(given["a"], labels, given["c"])))
+    found = {column.name: (column.values, column.ascending) for column in vocabulary.schema}
+    assert found == {"a": (("9", "10"), 2), "b": (("=7", "b0", "-"), 2), "c": (("x", "y"), 0)}
 
 
 def test_values_beyond_the_limit_become_other_which_is_never_generated():

@@ -42,6 +42,15 @@ def closed_table(rows: int) -> tuple[pa.Table, TableSchema]:
     return columns, schema(a=ColumnType.INTEGER, b=ColumnType.CATEGORICAL, c=ColumnType.INTEGER)
 
 
+def number_table(rows: int, numbers: int = 24) -> tuple[pa.Table, TableSchema]:
+    """``x`` is one of some numbers; the greater, the oftener is ``high`` a yes: never for 0, always for the last."""
+    draw = np.random.default_rng(0)
+    x = draw.integers(0, numbers, size=rows)
+    high = draw.random(rows) < x / (numbers - 1)
+    columns = table(x=[str(n) for n in x], high=["yes" if each else "no" for each in high])
+    return columns, schema(x=ColumnType.INTEGER, high=ColumnType.CATEGORICAL)
+
+
 def open_table(rows: int) -> tuple[pa.Table, TableSchema]:
     """``name`` is open text."""
     draw = np.random.default_rng(1)

@@ -104,6 +104,28 @@ def test_frequent_values_keep_a_label_and_come_back_exactly() -> None:
         assert abs((back == atom).sum() - (np.rint(numbers) == atom).sum()) <= 3
 
 
+@settings(max_examples=30)
+@given(seed=seeds, rows=st.integers(60, 3_000), style=st.sampled_from(STYLES))
+def test_labels_ascend_as_the_numbers_do(seed: int, rows: int, style: ColumnSchema) -> None:
+    random = rng(seed)
+    numbers = random.normal(0, 100, rows)
+    numbers[random.random(rows) < 0.3] = random.choice([-60, 7, 50])
+    fitted = fit(numbers, style)
+    ascending = fitted.schema_after["n"].ascending
+    assert {label for label, *_ in labels(fitted, numbers)} <= set(ascending)
+    read, given_ = parse_numbers(spell_numbers(numbers, style)), np.array(labels(fitted, numbers))[:, 0]
+    reach = [(str(label)[0], read[given_ == label].min(), read[given_ == label].max()) for label in ascending]
+    for kind in "b=":
+        edges = [edge for found, *both in reach if found == kind for edge in both]
+        assert edges == sorted(edges)
+    for place, (kind, value, _) in enumerate(reach):
+        if kind == "=":
+            # It may lie inside one bin, and then stands before or after that.
+            below = [high for found, _, high in reach[:place] if found == "b"][:-1]
+            above = [low for found, low, _ in reach[place:] if found == "b"][1:]
+            assert all(high < value for high in below) and all(value < low for low in above)
+
+
 def test_smooth_numbers_have_no_frequent_values() -> None:
     numbers = rng().integers(0, 500, 50_000)
     assert not [label for label in labels(fit(numbers), np.arange(500)) if str(label[0]).startswith("=")]

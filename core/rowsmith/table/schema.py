@@ -156,6 +156,7 @@ class ColumnSchema:
         spellings: Booleans only: the text of false and of true.
         storage: How values are handed back.
         timing: What it tells of where a record stands in its group; None for ordinary columns.
+        ascending: Labels that stand for numbers, by number; none where values are themselves numbers.
     """
 
     name: str
@@ -169,6 +170,7 @@ class ColumnSchema:
     spellings: tuple[str, str] | None = None
     storage: Storage = field(factory=Storage)
     timing: Timing | None = None
+    ascending: tuple[str, ...] = ()
 
     @property
     def json_kind(self) -> JsonKind:
@@ -220,6 +222,7 @@ class ModelColumn:
         spellings: Booleans only: the text of false and of true in the spelled table; None for
             ``false`` and ``true``, or what ``values`` says.
         timing: What it tells of where a record stands in its group; None for ordinary columns.
+        ascending: How many of ``values``, from the first one on, are numbers or stand for some, by number.
     """
 
     name: str
@@ -231,6 +234,7 @@ class ModelColumn:
     scale: int | None = None
     spellings: tuple[str, str] | None = None
     timing: Timing | None = None
+    ascending: int = 0
 
     @property
     def closed(self) -> bool:

@@ -100,6 +100,13 @@ class Cells:
             drawn[~atom] = self._draw_in(cells, uniform[~atom], line)
         return drawn
 
+    def ascending(self) -> Places:
+        """Bins and atoms as ``find`` gives them, by the numbers that they stand for."""
+        edges = np.array(self.lows, dtype=np.float64)[list(self.firsts)] if self.bins else np.empty(0)
+        # An atom may lie inside a bin.
+        middles = (edges[1:] + edges[:-1]) / 2
+        return np.argsort([*middles, *(atom - rank for rank, atom in enumerate(self.atoms))], kind="stable")
+
     def sizes(self) -> Places:
         """How many cells each bin has."""
         firsts = np.array(self.firsts, dtype=np.int64)

@@ -51,8 +51,10 @@ class Part:
         Only fractions of a second are numbers, so that they may be cut into bins: a part drawn in a
         bin of years or hours could leave the range of the whole.
         """
-        type_ = ColumnType.INTEGER if self.part == "nanosecond" else ColumnType.CATEGORICAL
-        return ColumnSchema(name=self.column, type=type_, nullable=nullable)
+        if self.part == "nanosecond":
+            return ColumnSchema(name=self.column, type=ColumnType.INTEGER, nullable=nullable)
+        seen = tuple(map(str, self.seen)) if self.listed else ()
+        return ColumnSchema(name=self.column, type=ColumnType.CATEGORICAL, nullable=nullable, ascending=seen)
 
     def spell(self, numbers: Numbers, codes: npt.NDArray[np.int32]) -> pa.DictionaryArray:
         """Its column, from the parts of distinct date-times and each row's place among them."""

@@ -44,9 +44,13 @@ class QuantizedColumn:
 
     def columns_after(self) -> tuple[ColumnSchema, ...]:
         """The columns of labels."""
-        names = (self.column.name,) if self.second is None else (self.column.name, self.second)
-        return tuple(
-            ColumnSchema(name=name, type=ColumnType.CATEGORICAL, nullable=self.column.nullable) for name in names
+        labels = self._bin_labels()
+        bins = self._labelled(self.column.name, [labels[place] for place in self.cells.ascending()])
+        return (bins,) if self.second is None else (bins, self._labelled(self.second, self._position_labels()[:-1]))
+
+    def _labelled(self, name: str, ascending: list[str]) -> ColumnSchema:
+        return ColumnSchema(
+            name=name, type=ColumnType.CATEGORICAL, nullable=self.column.nullable, ascending=tuple(ascending)
         )
 
     def label(self, counted: Counted) -> dict[str, pa.DictionaryArray]:

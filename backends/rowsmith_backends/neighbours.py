@@ -12,6 +12,7 @@ learned first.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -33,24 +34,26 @@ class Neighbours:
     """The numbers of a vocabulary, by column.
 
     Attributes:
-        ids: ``[numbers]`` int64, column by column, ascending numbers within each.
-        counts: Numbers of each column, at least as many as there are functions.
+        ids: ``[numbers]`` int64, column by column, ascending numbers within each; columns of as many numbers follow
+            each other.
+        columns: How many columns have so many numbers, at least as many as there are functions.
     """
 
     ids: torch.Tensor
-    counts: tuple[int, ...]
+    columns: dict[int, int]
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> Neighbours:
         """The numbers of all columns that have enough of them for neighbours to be alike."""
         pairs = zip(vocabulary.fields, vocabulary.schema, strict=True)
-        ranges = [(item.start, column.ascending) for item, column in pairs if column.ascending >= _FUNCTIONS]
-        ids = [torch.arange(start, start + count) for start, count in ranges]
-        return cls(ids=torch.cat([torch.empty(0, dtype=torch.int64), *ids]), counts=tuple(n for _, n in ranges))
+        found = sorted((column.ascending, item.start) for item, column in pairs if column.ascending >= _FUNCTIONS)
+        ids = [torch.arange(start, start + count) for count, start in found]
+        columns = dict(Counter(count for count, _ in found))
+        return cls(ids=torch.cat([torch.empty(0, dtype=torch.int64), *ids]), columns=columns)
 
     def join(self, model: Any) -> None:
         """Let the numbers share weights of a model, in what it reads and in what it writes."""
-        for layer in _layers(model) if self.counts else ():
+        for layer in _layers(model) if self.columns else ():
             parametrize.register_parametrization(layer, "weight", _Shared(self, layer.weight.shape[1]))
 
     @staticmethod
@@ -69,19 +72,20 @@ class _Shared(nn.Module):
 
     def __init__(self, neighbours: Neighbours, width: int) -> None:
         super().__init__()
-        self._counts = neighbours.counts
+        self._columns = neighbours.columns
         self.register_buffer("ids", neighbours.ids, persistent=False)
-        functions = torch.cat([_functions(count) for count in neighbours.counts])
+        functions = torch.cat([_functions(count) for count in self._columns])
         self.register_buffer("functions", functions, persistent=False)
-        self.coefficients = nn.Parameter(torch.zeros(len(self._counts), _FUNCTIONS, width))
+        self.coefficients = nn.Parameter(torch.zeros(sum(self._columns.values()), _FUNCTIONS, width))
 
     def forward(self, own: torch.Tensor) -> torch.Tensor:
         """``[ids, width]`` the weights as the model has them."""
-        columns = zip(self.functions.split(self._counts), self.coefficients, strict=True)
+        functions = self.functions.split(list(self._columns))
+        coefficients = self.coefficients.split(list(self._columns.values()))
         # In full precision, as when they are added up in the end.
         with torch.autocast(own.device.type, enabled=False):
-            shared = torch.cat([functions @ coefficients for functions, coefficients in columns])
-            return own.index_add(0, self.ids, shared)
+            shared = [(one @ other).flatten(0, 1) for one, other in zip(functions, coefficients, strict=True)]
+            return own.index_add(0, self.ids, torch.cat(shared))
 
 
 def _functions(count: int) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -23,9 +24,11 @@ def _vocabulary() -> Vocabulary:
         kind=[f"k{row % 20}" for row in range(rows)],
         few=[str(row % 3) for row in range(rows)],
         size=[f"{row % 15}.5" for row in range(rows)],
+        floor=[str(row % 15) for row in range(rows)],
     )
     types = {"age": ColumnType.INTEGER, "kind": ColumnType.CATEGORICAL, "few": ColumnType.INTEGER}
-    found = ScratchModel(OPTIONS).prepare(columns, schema(**types, size=ColumnType.DECIMAL)).vocabulary
+    types |= {"size": ColumnType.DECIMAL, "floor": ColumnType.INTEGER}
+    found = ScratchModel(OPTIONS).prepare(columns, schema(**types)).vocabulary
     assert found is not None
     return found
 
@@ -38,10 +41,27 @@ def _model(vocabulary: Vocabulary) -> LlamaForCausalLM:
 
 def test_only_numbers_of_which_there_are_some_have_neighbours() -> None:
     vocabulary = _vocabulary()
-    age, _, _, size = vocabulary.fields
+    age, _, _, size, floor = vocabulary.fields
     found = Neighbours.of(vocabulary)
-    assert found.counts == (30, 15)
-    assert found.ids.tolist() == [*range(age.start, age.start + 30), *range(size.start, size.start + 15)]
+    assert found.columns == {15: 2, 30: 1}
+    ranges = [(size.start, 15), (floor.start, 15), (age.start, 30)]
+    assert found.ids.tolist() == [number for start, count in ranges for number in range(start, start + count)]
+
+
+def test_what_numbers_share_is_the_formula_column_by_column() -> None:
+    vocabulary = _vocabulary()
+    model = _model(vocabulary)
+    own = model.lm_head.weight.detach().clone()
+    Neighbours.of(vocabulary).join(model)
+    coefficients = model.lm_head.parametrizations.weight[0].coefficients
+    torch.nn.init.normal_(coefficients)
+    age, _, _, size, floor = vocabulary.fields
+    for number, (field, count) in enumerate([(size, 15), (floor, 15), (age, 30)]):
+        for rank in range(count):
+            for order in range(12):
+                weight = 2 * math.cos(math.pi * order * (rank + 0.5) / count) / math.sqrt(1 + order)
+                own[field.start + rank] += weight * coefficients[number, order].detach()
+    assert torch.allclose(model.lm_head.weight, own, atol=1e-5)
 
 
 def test_a_model_is_the_same_before_it_learns_and_after_its_parts_are_added_up() -> None:

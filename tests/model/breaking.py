@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from rowsmith.checkpoints import CHECKPOINT_FOLDER, Checkpoints
 from rowsmith.config import TrainingConfig
@@ -12,6 +14,7 @@ from rowsmith.interruption import StopRequest
 from rowsmith.modelling import TrainingJob, TrainingProgress, TrainingReport
 from rowsmith.run_directory import RunDirectory
 from rowsmith.seeds import Seeds
+from rowsmith.table.schema import TableSchema
 from rowsmith_backends.scratch import ScratchModel
 
 from .tiny import OPTIONS, examples, number_table
@@ -29,15 +32,23 @@ class Training:
         rows: Rows of the table.
         validation: Examples held out; 0 has it cross-validated.
         every: Seconds between saved states.
+        table: Makes the table.
         training: The budget.
     """
 
     def __init__(
-        self, root: Path, *, rows: int = 200, validation: int = 40, every: float = 0, **training: float
+        self,
+        root: Path,
+        *,
+        rows: int = 200,
+        validation: int = 40,
+        every: float = 0,
+        table: Callable[[int], tuple[pa.Table, TableSchema]] = number_table,
+        **training: float,
     ) -> None:
         self.root, self.validation, self.every, self.training = root, validation, every, training
         self.model = ScratchModel(OPTIONS)
-        self.prepared = self.model.prepare(*number_table(rows))
+        self.prepared = self.model.prepare(*table(rows))
         self.notes: list[str] = []
         self.seen: list[tuple[str, int]] = []
 

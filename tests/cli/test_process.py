@@ -44,6 +44,7 @@ def test_stdout_holds_rows_and_nothing_else(process: Process, model: Path) -> No
     assert b"generating: 20 rows" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_had_enough_is_no_error(environment: dict[str, str], model: Path) -> None:
     command = [sys.executable, "-m", "rowsmith.cli", "generate", "--run-dir", str(model), "-n", "5000", "-o", "-"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as running:
@@ -60,6 +61,7 @@ FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device
 
 
 @FULL
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [5, 5_000])
 def test_rows_that_find_no_room_on_stdout_are_kept(
     environment: dict[str, str], process: Process, model: Path, rows: int
@@ -76,6 +78,7 @@ def test_rows_that_find_no_room_on_stdout_are_kept(
 
 
 @FULL
+@pytest.mark.slow
 def test_a_log_that_finds_no_room_does_not_end_a_run(environment: dict[str, str], model: Path) -> None:
     command = [sys.executable, "-m", "rowsmith.cli", "generate", "--run-dir", str(model), "-n", "20", "-o", "-"]
     with open("/dev/full", "wb") as full:
@@ -109,6 +112,12 @@ def test_warnings_show_where_an_error_was_raised_only_when_asked(
     assert ("Traceback" in told) is tracebacks
 
 
+TO_END = pytest.mark.parametrize(
+    ("number", "expected"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
+
+
 def _interrupted(
     environment: dict[str, str], arguments: list[str], sign: str, number: signal.Signals = signal.SIGINT
 ) -> tuple[int, str]:
@@ -128,7 +137,7 @@ def _interrupted(
         return running.wait(60), told
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@TO_END
 def test_a_generation_that_is_to_end_keeps_the_rows_so_far(
     environment: dict[str, str], model: Path, tmp_path: Path, number: signal.Signals, expected: int
 ) -> None:
@@ -188,7 +197,7 @@ def test_ctrl_c_is_left_alone_where_it_is_ignored(environment: dict[str, str]) -
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=environment, timeout=60, check=True)
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@TO_END
 def test_a_training_that_is_to_end_saves_its_state(
     environment: dict[str, str], table: Path, tmp_path: Path, number: signal.Signals, expected: int
 ) -> None:

@@ -24,7 +24,7 @@ __all__ = ["SMALL_TABLE", "Recipe", "Setting", "recipe_of"]
 
 _FEW_EPOCHS = 5
 # With so many epochs all of a record may be blanked.
-_EPOCHS_ALL_BLANKED = 40
+_EPOCHS_ALL_BLANKED = 30
 # Without blanks more decay has to keep rows from being learned by heart.
 _UNBLANKED_DECAY = 0.5
 

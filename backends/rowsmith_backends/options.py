@@ -33,7 +33,7 @@ class ScratchOptions:
             longer ones and small tables, or 0.5 for these where ``blanked`` is set to 0.
         blanked: The largest share of a record's tokens that the model is not shown while it learns to write
             all of them; for each record and step a share is drawn from 0 to it. By default 0 for budgets of
-            up to five epochs, a fortieth of the epochs for longer ones, at most 1, and 1 for tables of fewer
+            up to five epochs, a thirtieth of the epochs for longer ones, at most 1, and 1 for tables of fewer
             than 2,000 rows. It learns how columns go together with less learning of rows by heart.
         context: The most tokens of an example; by default the longest record or group and a quarter more, and a
             window of 1024 for series that are much longer.

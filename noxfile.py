@@ -31,8 +31,9 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The test suite but for slow tests, and how much of the code it reaches."""
     install(session, "-e", ".[local,remote,demo,testing]", *group("test"))
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env={"OMP_NUM_THREADS": "2"})
-    session.run("coverage", "report")
+    # A test is mostly one thread, and many of them start processes: a core each, and no more memory than eight take.
+    at_once = ["-n", "auto", "--maxprocesses", "8"]
+    session.run("pytest", *at_once, "--cov", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session

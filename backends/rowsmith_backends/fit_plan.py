@@ -48,3 +48,8 @@ class FitPlan:
     train: Examples
     validation: Examples | None
     course: Course
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether there are held-out evaluations."""
+        return self.validation is not None and self.course.evaluate_every > 0

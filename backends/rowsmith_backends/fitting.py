@@ -255,7 +255,6 @@ def fit(
 
 def _arguments(folder: str, model: Any, plan: FitPlan, bf16: bool, seed: int, pieces: Pieces) -> TrainingArguments:
     course = plan.course
-    evaluated = plan.validation is not None and course.evaluate_every > 0
     return TrainingArguments(
         output_dir=folder,
         # The Trainer counts epochs from these and ends after them, whatever is planned later.
@@ -269,8 +268,8 @@ def _arguments(folder: str, model: Any, plan: FitPlan, bf16: bool, seed: int, pi
         max_grad_norm=1.0,
         use_cpu=not torch.cuda.is_available(),
         bf16=bf16,
-        eval_strategy="steps" if evaluated else "no",
-        eval_steps=course.evaluate_every if evaluated else None,
+        eval_strategy="steps" if plan.evaluated else "no",
+        eval_steps=course.evaluate_every if plan.evaluated else None,
         save_strategy="no",
         logging_steps=max(1, min(20, course.total_steps // 50)),
         logging_nan_inf_filter=False,

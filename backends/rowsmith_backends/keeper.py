@@ -125,8 +125,11 @@ class Keeper(TrainerCallback):
         # A clock that was set back must not divide by nothing.
         elapsed, step = self.company.told(max(1e-6, time.monotonic() - self.started)), state.global_step
         if elapsed > limit and step < state.max_steps:
-            self.stop_reason = f"the time was up after {step} of {state.max_steps} steps"
+            self.stop_reason = f"the time was up after {step} of {self.schedule.total} steps"
             control.should_training_stop = True
+            # The Trainer does so by itself only after the last step that was planned.
+            control.should_evaluate = self.plan.evaluated
+            return
         self.longest, self.last = max(self.longest, elapsed - self.last), elapsed
         counted = (elapsed, step) if step < 3 else (max(1e-6, elapsed - self.longest), step - 1)
         possible = int((limit - elapsed) / counted[0] * counted[1])
@@ -136,11 +139,12 @@ class Keeper(TrainerCallback):
             state.max_steps = self.schedule.total = max(
                 step + 1, min(step + int(0.98 * possible), self.plan.course.most_steps)
             )
-        slower = step + possible < state.max_steps and possible <= step // _COOLING_SHARE
-        if self.planned and slower and self.schedule.cooled_at is None:
-            self.schedule.cool_down(step, max(1, possible))
-            self.stop_reason = f"the time allowed {step + possible} of {state.max_steps} steps"
-            state.max_steps = step + max(1, possible)
+        last = step + max(1, possible)
+        # A machine may slow down further, so that the rate has to fall in fewer steps than it began to.
+        if self.planned and last < state.max_steps and possible <= step // _COOLING_SHARE:
+            self.schedule.cool_down(step, last - step)
+            self.stop_reason = f"the time allowed {last} of {self.schedule.total} steps"
+            state.max_steps = last
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         """Report the loss, and stop at one that is not finite."""

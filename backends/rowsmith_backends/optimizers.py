@@ -92,13 +92,14 @@ class CosineSchedule:
         self.total = total
         self.floor = floor
         self.cooled_at: int | None = None
+        self.cooled_from = 1.0
         self.cooling = 0
 
     def __call__(self, step: int) -> float:
         """The factor at a step."""
-        if self.cooled_at is not None and step > self.cooled_at:
+        if self.cooled_at is not None and step >= self.cooled_at:
             left = max(0.0, 1 - (step - self.cooled_at) / self.cooling)
-            return self.floor + (self._factor(self.cooled_at) - self.floor) * left
+            return self.floor + (self.cooled_from - self.floor) * left
         return self._factor(step)
 
     def _factor(self, step: int) -> float:
@@ -108,5 +109,5 @@ class CosineSchedule:
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done))
 
     def cool_down(self, step: int, steps: int) -> None:
-        """Fall in a straight line to ``floor`` over ``steps`` steps from ``step`` on."""
-        self.cooled_at, self.cooling = step, steps
+        """Fall in a straight line to ``floor`` over ``steps`` steps from ``step`` on; again, where there are fewer."""
+        self.cooled_at, self.cooled_from, self.cooling = step, self(step), steps

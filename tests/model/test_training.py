@@ -176,6 +176,11 @@ def test_a_schedule_that_is_cut_short_falls_to_its_floor():
     assert schedule(40) == before
     assert schedule(45) == pytest.approx((before + 0.1) / 2)
     assert schedule(50) == schedule(60) == pytest.approx(0.1)
+    half = schedule(45)
+    schedule.cool_down(45, 2)
+    assert schedule(45) == half
+    assert schedule(46) == pytest.approx((half + 0.1) / 2)
+    assert schedule(47) == schedule(60) == pytest.approx(0.1)
 
 
 def test_training_ends_soon_after_the_held_out_loss_stops_falling(tmp_path):

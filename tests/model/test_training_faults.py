@@ -115,6 +115,23 @@ def test_a_machine_that_stands_still_once_takes_that_time_and_no_more(
     assert 0.85 * left / 0.1 < report.steps <= left / 0.1 + 1
 
 
+@pytest.mark.parametrize("slow", [range(150, 1_000), range(185, 186)])
+def test_a_machine_that_slows_down_late_leaves_the_weights_of_the_last_step(slow, tmp_path, monkeypatch, at_steps):
+    """Steps of 0.1 s in 20 s; in the end all take 0.3 s, or one takes 8 s."""
+    clock, measuring = [time.monotonic()], itertools.count(0, 0.1)
+
+    def happens(call: int, loss: torch.Tensor, model: Any) -> torch.Tensor:
+        clock[0] += 0.1 if call not in slow else 8 if len(slow) == 1 else 0.3
+        return loss
+
+    at_steps(happens)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(measuring)))
+    report = Training(tmp_path, every=600, table=closed_table, max_time=20).run()
+    assert report.best_step == report.steps
+    assert "time" in report.stop_reason
+
+
 def test_a_full_disk_does_not_end_a_training(whole, tmp_path, monkeypatch):
     save, calls = keeper.save_file, itertools.count()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,7 @@ from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct, from_codes, replace_column
 from rowsmith.table.files import read_table, write_table
 from rowsmith.table.frames import from_frame, misfits, to_frame
-from rowsmith.table.schema import ColumnType
+from rowsmith.table.schema import ColumnType, TableSchema
 
 from .strategies import COLUMNS, frames, unicode_text
 
@@ -74,8 +76,14 @@ def test_bits_of_zero_and_order_of_rows_survive() -> None:
         (pd.DataFrame({"x": pd.Series([1, "a"], dtype=object)}), ["'x'", "row 2", "str among int"]),
         (pd.DataFrame({"x": pd.Series([True, 1], dtype=object)}), ["'x'", "row 2", "int among bool"]),
         (pd.DataFrame({"x": [1 + 2j]}), ["'x'", "complex", "row 1"]),
-        (pd.DataFrame({"x": pd.to_timedelta(["1h"])}), ["'x'", "timedelta", "row 1"]),
-        (pd.DataFrame({"x": pd.period_range("2020", periods=1, freq="M")}), ["'x'", "period"]),
+        (
+            pd.DataFrame({"x": pd.Series([pd.Period("2020", "M"), pd.Period("2020", "D")], dtype=object)}),
+            ["'x'", "row 2", "frequency D"],
+        ),
+        (
+            pd.DataFrame({"x": pd.Series([dt.time(1), dt.time(1, tzinfo=dt.UTC)], dtype=object)}),
+            ["'x'", "row 2", "time zone"],
+        ),
         (pd.DataFrame({"x": pd.cut([1, 5], 2)}), ["'x'", "interval", "categories"]),
         (pd.DataFrame({"x": pd.arrays.SparseArray([1, 2])}), ["'x'", "Sparse"]),
         (pd.DataFrame({"x": pd.Series([Decimal("NaN")], dtype=object)}), ["'x'", "row 1", "finite"]),
@@ -134,6 +142,11 @@ def test_large_whole_numbers_stay_exact() -> None:
             "arrow timestamp zone",
             "arrow decimal128",
             "arrow dictionary",
+            "arrow duration",
+            "arrow time32",
+            "arrow time64",
+            "period[M]",
+            "period[Q-JAN]",
         )
     )
 )
@@ -152,6 +165,67 @@ def test_parquet_keeps_arrow_types(tmp_path_factory: pytest.TempPathFactory, fra
     first, second = pq.read_table(folder / "x.parquet"), pq.read_table(folder / "y.parquet")
     assert first.schema.types == second.schema.types
     assert first.to_pydict() == second.to_pydict()
+
+
+TIMES = {
+    "took": pd.to_timedelta(["1h", None, "90min"]),
+    "walked": pd.Series([pd.Timedelta(1), pd.NaT, pd.Timedelta(5)], dtype=object),
+    "worked": pd.Series([dt.timedelta(days=-1), None, dt.timedelta(seconds=1)], dtype=object),
+    "at": pd.Series([dt.time(9, 30), None, dt.time(0, 0, 0, 5)], dtype=object),
+    "month": pd.PeriodIndex(["2024-01", None, "2024-12"], freq="M"),
+    "quarter": pd.Series([pd.Period("2024Q1", "Q"), pd.NaT, pd.Period("2024Q2", "Q")], dtype=object),
+    "shift": pd.Categorical(pd.to_timedelta(["8h", None, "12h"])),
+    "id": pd.Series([uuid.UUID(int=7), None, uuid.UUID(int=2**127)], dtype=object),
+    "shop": pd.Categorical([uuid.UUID(int=7), None, uuid.UUID(int=9)]),
+}
+
+
+def test_durations_times_periods_and_uuids_are_written_to_parquet_and_read_again(tmp_path: Path) -> None:
+    table = from_frame(pd.DataFrame(TIMES))
+    write_table(table.columns, table.schema, tmp_path / "x.parquet")
+    again = read_table(tmp_path / "x.parquet")
+    assert [values_of(again, name) for name in TIMES] == [values_of(table, name) for name in TIMES]
+    write_table(again.columns, again.schema, tmp_path / "y.parquet")
+    first, second = (pq.read_schema(tmp_path / name) for name in ("x.parquet", "y.parquet"))
+    assert first.types == second.types
+    assert {str(pa.duration("ns")), str(pa.time64("us"))} <= set(map(str, first.types))
+
+
+def test_text_files_hold_durations_times_and_periods_as_people_write_them(tmp_path: Path) -> None:
+    table = from_frame(pd.DataFrame(TIMES).drop(columns=["id", "shop"]))
+    write_table(table.columns, table.schema, tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text().splitlines()[1:] == [
+        "0 days 01:00:00,0 days 00:00:00.000000001,-1 days 00:00:00,09:30:00,2024-01,2024Q1,0 days 08:00:00",
+        ",,,,,,",
+        "0 days 01:30:00,0 days 00:00:00.000000005,0 days 00:00:01,00:00:00.000005,2024-12,2024Q2,0 days 12:00:00",
+    ]
+    write_table(table.columns, table.schema, tmp_path / "x.jsonl")
+    assert '"took":"0 days 01:00:00"' in (tmp_path / "x.jsonl").read_text()
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [("timedelta64[ns]", "m"), ("timedelta64[s]", "m")])
+def test_a_duration_is_a_number_of_its_coarsest_unit(dtype: str, unit: str) -> None:
+    table = from_frame(pd.DataFrame({"x": pd.Series(pd.to_timedelta([60, 150, -1], unit="min")).astype(dtype)}))
+    assert values_of(table, "x") == ["60", "150", "-1"]
+    assert (table.schema["x"].type, table.schema["x"].storage.unit) == (ColumnType.INTEGER, unit)
+
+
+def test_what_is_no_time_of_the_column_is_found() -> None:
+    frame = pd.DataFrame({"at": pd.Series([dt.time(9), dt.time(10)], dtype=object), "id": [uuid.uuid4(), uuid.uuid4()]})
+    table = from_frame(frame)
+    columns = pa.table({"at": from_codes(["23", "24"], np.array([0, 1])), "id": from_codes(["x"], np.array([-1, 0]))})
+    assert misfits(columns.select(["at"]), TableSchema(columns=(table.schema["at"],))).tolist() == [False, True]
+    assert misfits(columns, table.schema).tolist() == [False, True]
+
+
+@given(st.lists(st.none() | st.uuids(), min_size=1, max_size=6))
+@settings(max_examples=20)
+def test_uuids_of_arrow_come_back(values: list[uuid.UUID | None]) -> None:
+    stored = pa.array([None if value is None else value.bytes for value in values], pa.binary(16)).cast(pa.uuid())
+    frame = pd.DataFrame({"x": pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([stored])))})
+    again = from_frame(frame).to_frame()
+    assert again["x"].dtype == frame["x"].dtype
+    assert pa.array(again["x"].array).to_pylist() == values
 
 
 def values_of(table: object, name: str) -> list[object]:

@@ -8,17 +8,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.table.arrow_encoding import encode_arrow, encode_strings
-from rowsmith.table.columns import codes_of, compact, from_codes
-from rowsmith.table.encoded import Encoded, first_row, spell_floats, spell_instants, spell_integers
+from rowsmith.table.columns import codes_of, compact, from_codes, spelled
+from rowsmith.table.encoded import (
+    Encoded,
+    factorized,
+    first_row,
+    integer_texts,
+    spell_floats,
+    spell_instants,
+    spell_integers,
+)
 from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
 from rowsmith.table.objects import encode_objects
 from rowsmith.table.schema import Source, Storage
+from rowsmith.table.units import in_coarsest, period_starts
 
 __all__ = ["encode_column"]
 
@@ -50,6 +60,10 @@ def encode_column(name: str, series: pd.Series) -> Encoded:
         return _encode_zoned(name, series, storage)
     if isinstance(dtype, np.dtype) and dtype.kind == "M":
         return Encoded(spell_instants(name, series.to_numpy(), ""), storage, TEXTS)
+    if isinstance(dtype, np.dtype) and dtype.kind == "m":
+        return _encode_durations(series.to_numpy(), storage)
+    if isinstance(dtype, pd.PeriodDtype):
+        return Encoded(spell_instants(name, period_starts(series.array), ""), storage, TEXTS)
     if _is_number(dtype):
         return _encode_numbers(name, series, storage)
     if isinstance(dtype, np.dtype) and dtype.kind == "O":
@@ -96,6 +110,12 @@ def _encode_numbers(name: str, series: pd.Series, storage: Storage) -> Encoded:
     if numpy_dtype.kind == "f":
         return Encoded(spell_floats(name, values, missing), storage, NUMBERS)
     return Encoded(spell_integers(values, missing), storage, NUMBERS)
+
+
+def _encode_durations(values: npt.NDArray[np.timedelta64], storage: Storage) -> Encoded:
+    ticks, codes = factorized(values.view("i8"), np.isnat(values))
+    numbers, unit = in_coarsest(ticks, np.datetime_data(values.dtype)[0])
+    return Encoded(spelled(integer_texts(numbers), codes), evolve(storage, unit=unit), NUMBERS)
 
 
 def _encode_zoned(name: str, series: pd.Series, storage: Storage) -> Encoded:

@@ -21,6 +21,7 @@ from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.encoding import encode_column
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import spell_decimal
+from rowsmith.table.units import ticks_of
 
 __all__ = ["spell_frame"]
 
@@ -45,12 +46,17 @@ def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
 
 
 def _spell(series: pd.Series, column: ColumnSchema) -> pa.DictionaryArray:
-    array = compact(encode_column(column.name, series).array)
+    encoded = encode_column(column.name, series)
+    array = compact(encoded.array)
     respell = _RESPELL.get(column.type)
+    counted = encoded.storage.unit != column.storage.unit and column.type in (ColumnType.INTEGER, ColumnType.DECIMAL)
     if respell is None or not len(array.dictionary):
         return array
     try:
-        texts = respell(array.dictionary.to_pylist(), column)
+        texts = array.dictionary.to_pylist()
+        if counted:
+            texts = list(map(str, ticks_of(texts, encoded.storage.unit, column.storage.unit)))
+        texts = respell(texts, column)
     except (ValueError, OverflowError) as error:
         raise DataError(f"column {column.name!r}: a value is no {column.type.value} ({error})") from error
     return compact(spelled_unique(texts, codes_of(array)))

@@ -82,10 +82,13 @@ class Storage:
         categories_dtype: The dtype of those categories.
         ordered: Whether the categories are ordered.
         element: For ``object`` columns, the Python type of the elements (``str``, ``bool``,
-            ``int``, ``float``, ``decimal``, ``date``, ``datetime``, ``timestamp``); for JSON
-            sources ``string``, ``number`` or ``boolean``; empty otherwise.
+            ``int``, ``float``, ``decimal``, ``date``, ``datetime``, ``timestamp``, ``time``,
+            ``timedelta``, ``Timedelta``, ``period``, ``uuid``); for JSON sources ``string``,
+            ``number`` or ``boolean``; empty otherwise.
         null: For ``object`` columns, the null to write: ``None``, ``NaN``, ``NA`` or ``NaT``.
-        zone: For ``object`` columns of date-times with a time zone, that zone.
+        zone: For ``object`` columns of date-times or times of day with a time zone, that zone.
+        unit: For durations and times of day, the unit that their numbers count (``D``, ``h``, ``m``,
+            ``s``, ``ms``, ``us`` or ``ns``); for ``object`` columns of periods, their frequency.
         delimiter: For CSV sources, what stands between fields.
     """
 
@@ -97,6 +100,7 @@ class Storage:
     element: str = ""
     null: str = "None"
     zone: str = ""
+    unit: str = ""
     delimiter: str = ","
 
 

@@ -8,8 +8,9 @@ A column is a key when the schema or the option ``columns`` says so, or when
 * its texts are codes (no white space, at most 64 characters, most with a digit, or all of one
   length), and at least 99 % of those that are not null are different;
 
-in at least 20 rows. Decimals, date-times, booleans, categories of a fixed set and sentences never are, nor are
-the columns by which the run groups and orders its rows.
+in at least 20 rows; or when it comes as UUIDs that do not repeat enough to be categories. Decimals, date-times,
+durations, booleans, categories of a fixed set and sentences never are, nor are the columns by which the run groups
+and orders its rows.
 
 New keys count on where the old ones are numbered; otherwise they follow the old ones' pattern. They
 are distinct over the whole generation and none is a training key. Nulls come back at their share.
@@ -29,6 +30,7 @@ from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.errors import ParameterError
 from rowsmith.table.columns import from_codes
+from rowsmith.table.decoding import is_uuid_typed
 from rowsmith.table.schema import ColumnSchema, ColumnType, Role, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values
@@ -178,9 +180,14 @@ class KeysTransform(Transform):
         if column.name in self.options.columns or column.role is Role.KEY:
             _check_forced(column)
             return True
-        if column.timing is not None or column.storage.categories is not None:
+        # Durations and times of day are measured, however many of them differ.
+        if column.timing is not None or column.storage.categories is not None or column.storage.unit:
             return False
-        if column.name in self.options.exclude or counted.rows < self.options.min_rows:
+        if column.name in self.options.exclude:
+            return False
+        if is_uuid_typed(column):
+            return column.type is ColumnType.TEXT or int(counted.counts.max()) < self.options.k
+        if counted.rows < self.options.min_rows:
             return False
         if column.type is ColumnType.INTEGER:
             return _is_integer_key(column.name, counted)

@@ -13,7 +13,7 @@ from attrs import evolve
 from rowsmith.dialect import RecordDialect
 from rowsmith.draws import Draws
 from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted, ColumnActions, ColumnOutcome
-from rowsmith.table.frames import misfits, to_frame
+from rowsmith.table.frames import misfits, named_frame
 
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
@@ -75,5 +75,5 @@ class InverseTransforms(ColumnActions):
         return ColumnOutcome(valid, dict.fromkeys(np.flatnonzero(wrong).tolist(), _MISFIT))
 
     def to_frame(self, columns: pa.Table) -> pd.DataFrame:
-        """Rows of the table schema in the user's dtypes."""
-        return to_frame(columns, self._bundle.table_schema)
+        """Rows of the table schema in the user's dtypes, each column labelled by its name."""
+        return named_frame(columns, self._bundle.table_schema)

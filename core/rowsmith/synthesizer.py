@@ -9,13 +9,23 @@ import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve
 
-from rowsmith.arguments import PathLike, load_settings, no_rows, sequence_settings, shortfall, table_of, target, whole
+from rowsmith.arguments import (
+    PathLike,
+    load_settings,
+    no_rows,
+    sequence_settings,
+    shortfall,
+    table_of,
+    target,
+    whole,
+    with_labels,
+)
 from rowsmith.config import RunConfig
 from rowsmith.config_values import merge
 from rowsmith.errors import GenerationError, RunDirectoryError
@@ -47,7 +57,8 @@ class Synthesizer:
         synthetic = synthesizer.sample(10_000)
 
     Args:
-        group_by: The column whose equal values make rows a group, or several such columns.
+        group_by: The column whose equal values make rows a group, or several such columns; by the labels of the
+            frame, text or not. A label that is itself a tuple stands in a list.
         order_by: The column that orders the rows of a group: numbers or date-times.
         time_column: The column of times, when the table is a time series, or several told apart by ``group_by``.
         config: A configuration, plain data in its shape, or a YAML file.
@@ -68,9 +79,9 @@ class Synthesizer:
     def __init__(
         self,
         *,
-        group_by: str | Sequence[str] | None = None,
-        order_by: str | None = None,
-        time_column: str | None = None,
+        group_by: Hashable | Sequence[Hashable] | None = None,
+        order_by: Hashable | None = None,
+        time_column: Hashable | None = None,
         config: RunConfig | Mapping[str, Any] | PathLike | None = None,
         seed: int | None = None,
         max_train_time: float | str | None = None,
@@ -165,7 +176,7 @@ class Synthesizer:
             seed: The seed of the draws.
 
         Returns:
-            Rows with the columns, the order and the dtypes of the table that was fitted. They can be
+            Rows with the columns, their labels and order, and the dtypes of the table that was fitted. They can be
             fewer than asked for when many are invalid, which a warning tells.
 
         Raises:
@@ -184,6 +195,7 @@ class Synthesizer:
         run = self._run(config, directory)
         with self._stoppable(run):
             self._results = results = generate(run, bundle)
+        results.df = with_labels(results.df, bundle)
         short = shortfall(results, config.generation)
         if short is not None:
             warnings.warn(short, RuntimeWarning, stacklevel=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ from rowsmith.table.columns import distinct, from_codes, replace_column
 from rowsmith.table.files import read_table, write_table
 from rowsmith.table.frames import from_frame, misfits, to_frame
 from rowsmith.table.schema import ColumnType, TableSchema
+from rowsmith.transforms import schema_from_state, schema_state
 
 from .strategies import COLUMNS, frames, unicode_text
 
@@ -97,7 +99,6 @@ def test_bits_of_zero_and_order_of_rows_survive() -> None:
         ),
         (pd.DataFrame({"x": pd.array([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64())))}), ["'x'", "list"]),
         (pd.DataFrame({"x": pd.array([b"a"], dtype=pd.ArrowDtype(pa.binary()))}), ["'x'", "binary"]),
-        (pd.DataFrame({1: [1]}), ["column 1", "not a string"]),
         (pd.DataFrame([[1, 2]], columns=["x", "x"]), ["'x'", "column 2"]),
         (pd.DataFrame({"": [1]}), ["column 1", "no name"]),
         (pd.DataFrame({"x": []}), ["no rows"]),
@@ -257,3 +258,54 @@ def test_types_by_the_user_win() -> None:
     frame = pd.DataFrame({"x": ["1", "2"], "y": [1, 2]})
     schema = from_frame(frame, types={"x": "integer", "y": "categorical"}).schema
     assert [column.type for column in schema] == [ColumnType.INTEGER, ColumnType.CATEGORICAL]
+
+
+LABELS = (
+    pd.RangeIndex(3),
+    pd.RangeIndex(4, 10, 2),
+    pd.Index([2, 0, 7]),
+    pd.Index([2, 0, 7], dtype="uint8"),
+    pd.Index([0.5, 1.0, np.nan]),
+    pd.Index([True, False, None], dtype=object),
+    pd.Index(["a", 1, pd.Timestamp("2024-01-01")], dtype=object),
+    pd.Index([None, np.nan, ("a", 1)], tupleize_cols=False, dtype=object),
+    pd.Index(["a", "b", "c"], name="kind"),
+    pd.date_range("2024-01-01", periods=3, tz="Europe/Paris", name=7),
+    pd.period_range("2024-01", periods=3, freq="Q"),
+    pd.to_timedelta([1, 2, 3], unit="h"),
+    pd.CategoricalIndex(["b", "a", "c"], categories=["c", "x", "b", "a"], ordered=True),
+    pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("", 1)], names=["kind", None]),
+    pd.MultiIndex.from_product([["x"], pd.date_range("2024-01-01", periods=3)]),
+)
+
+
+@pytest.mark.parametrize("labels", LABELS, ids=str)
+def test_labels_of_any_kind_are_given_back(labels: pd.Index) -> None:
+    frame = pd.DataFrame([[1, "x", 2.5], [2, "y", 3.5]]).set_axis(labels, axis=1)
+    table = from_frame(frame)
+    assert all(isinstance(name, str) for name in table.schema.names)
+    again = table.to_frame()
+    pd.testing.assert_frame_equal(again, frame, check_column_type="equiv")
+    assert list(map(type, again.columns)) == list(map(type, labels))
+    assert schema_from_state(json.loads(json.dumps(schema_state(table.schema)))) == table.schema
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([1, "1"], ["columns 1 and 2", "1 and '1'", "the same as text"]),
+        ([("a", 1), "('a', 1)"], ["columns 1 and 2", "the same as text"]),
+        ([1, 1], ["two columns are named '1'"]),
+        ([pd.Interval(0, 1), pd.Interval(1, 2)], ["column 1", "Interval", "rename"]),
+    ],
+)
+def test_labels_that_cannot_be_told_apart_are_refused(labels: list[object], words: list[str]) -> None:
+    frame = pd.DataFrame([[1, 2]], columns=pd.Index(labels, dtype=object, tupleize_cols=False))
+    with pytest.raises(DataError) as caught:
+        from_frame(frame)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_types_may_be_given_by_label() -> None:
+    table = from_frame(pd.DataFrame({0: [1, 2], ("a", 1): [1, 2]}), types={0: "text", ("a", 1): "decimal"})
+    assert {column.name: column.type for column in table.schema} == {"0": "text", "('a', 1)": "decimal"}

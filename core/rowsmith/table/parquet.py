@@ -22,7 +22,7 @@ from rowsmith.heap import release_freed_memory
 from rowsmith.table.arrow_encoding import encode_arrow, is_text
 from rowsmith.table.encoded import Encoded
 from rowsmith.table.encoding import encode_column
-from rowsmith.table.frames import check_names, to_frame
+from rowsmith.table.frames import check_names, named_frame
 from rowsmith.table.limits import Limits
 from rowsmith.table.schema import ColumnSchema, TableSchema
 
@@ -124,7 +124,7 @@ def write_parquet(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> No
     Raises:
         DataError: A value does not fit its column's dtype.
     """
-    frame = to_frame(columns, schema)
+    frame = named_frame(columns, schema)
     frame = pd.DataFrame({column.name: _storable(frame[column.name], column) for column in schema}, copy=False)
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)

@@ -19,6 +19,7 @@ from rowsmith.table.columns import codes_of, compact
 from rowsmith.table.datetimes import format_fit, spell_datetimes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.encoding import encode_column
+from rowsmith.table.names import name_of
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import spell_decimal
 from rowsmith.table.units import ticks_of
@@ -30,7 +31,8 @@ def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
     """Spell a frame as its table writes it.
 
     Args:
-        frame: Rows in the user's dtypes, as ``to_frame`` gives them; other columns are ignored.
+        frame: Rows in the user's dtypes, as ``to_frame`` gives them, labelled by label or name; other
+            columns are ignored.
         schema: The table's columns.
 
     Returns:
@@ -39,10 +41,11 @@ def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
     Raises:
         DataError: The frame lacks a column, or a value cannot be written as its column writes values.
     """
-    missing = [name for name in schema.names if name not in frame.columns]
+    places = {name_of(label): place for place, label in enumerate(frame.columns)}
+    missing = [name for name in schema.names if name not in places]
     if missing:
         raise DataError(f"the rows lack the columns {missing}; give every column of the table")
-    return pa.table([_spell(frame[column.name], column) for column in schema], names=list(schema.names))
+    return pa.table([_spell(frame.iloc[:, places[column.name]], column) for column in schema], names=list(schema.names))
 
 
 def _spell(series: pd.Series, column: ColumnSchema) -> pa.DictionaryArray:

@@ -1,0 +1,97 @@
+"""Frames of any dtypes and labels through a whole fit."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rowsmith import Synthesizer
+
+
+def _uuids(chance: np.random.Generator, count: int) -> list[uuid.UUID]:
+    return [uuid.UUID(bytes=chance.bytes(16), version=4) for _ in range(count)]
+
+
+def _objects(values: list[Any]) -> pd.Series:
+    return pd.Series(values, dtype=object)
+
+
+@pytest.fixture
+def times() -> pd.DataFrame:
+    chance = np.random.default_rng(5)
+    rows = 150
+    some = chance.random(rows) < 0.2
+    minutes = chance.integers(0, 24 * 60, rows).tolist()
+    seconds = np.where(some, 0, chance.exponential(4_000, rows)).tolist()
+    shops = _uuids(chance, 3)
+    frame = pd.DataFrame(
+        {
+            "took": pd.to_timedelta(chance.integers(0, 500, rows), unit="min"),
+            "idle": _objects(
+                [None if none else dt.timedelta(seconds=int(s)) for none, s in zip(some, seconds, strict=True)]
+            ),
+            "at": _objects([dt.time(minute // 60, minute % 60) for minute in minutes]),
+            "month": pd.PeriodIndex.from_ordinals(chance.integers(600, 640, rows), freq="M"),
+            "id": _objects(_uuids(chance, rows)),
+            "shop": _objects([shops[place] for place in chance.integers(0, 3, rows)]),
+        }
+    )
+    frame.loc[some, "took"] = pd.NaT
+    frame.loc[~some, "month"] = pd.NaT
+    return frame
+
+
+def test_times_and_uuids_are_learned_and_given_back(times: pd.DataFrame, tiny: dict[str, Any], tmp_path: Path) -> None:
+    synthesizer = Synthesizer(**tiny).fit(times)
+    sample = synthesizer.sample(100)
+    pd.testing.assert_series_equal(sample.dtypes, times.dtypes)
+    for name in times:
+        assert {type(value) for value in sample[name].dropna()} == {type(value) for value in times[name].dropna()}
+    assert synthesizer.results is not None and synthesizer.results.valid_record_fraction == 1.0
+    # Whole minutes stay whole minutes, between the least and the greatest that were learned.
+    assert (sample["took"].dropna() % pd.Timedelta("1min") == pd.Timedelta(0)).all()
+    assert sample["took"].nunique() > 50
+    assert times["took"].min() <= sample["took"].min() <= sample["took"].max() <= times["took"].max()
+    assert sample["at"].nunique() > 50
+    assert all(time.second == 0 for time in sample["at"])
+    assert sample["id"].nunique() == 100
+    assert not {*sample["id"]} & {*times["id"]}
+    assert all(each.version == 4 and each.variant == uuid.RFC_4122 for each in sample["id"])
+    assert {*sample["shop"]} <= {*times["shop"]}
+    synthesizer.save(tmp_path / "saved")
+    again = Synthesizer.load(tmp_path / "saved")
+    pd.testing.assert_frame_equal(again.sample(100, seed=3), synthesizer.sample(100, seed=3))
+
+
+def test_a_parquet_file_of_such_types(times: pd.DataFrame, tiny: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "times.parquet"
+    times.drop(columns=["id", "shop"]).to_parquet(path)
+    sample = Synthesizer(**tiny).fit(path).sample(50)
+    assert sample.dtypes.astype(str).to_dict() == {
+        "took": "duration[ns][pyarrow]",
+        "idle": "duration[us][pyarrow]",
+        "at": "time64[us][pyarrow]",
+        "month": "period[M]",
+    }
+
+
+@pytest.mark.parametrize("group", [0, np.int64(0), ("who", 1)], ids=str)
+def test_columns_and_groups_by_labels_that_are_not_text(group: Any, tiny: dict[str, Any], tmp_path: Path) -> None:
+    rows = [[f"u{place // 5}", place % 5, "ab"[place % 2]] for place in range(100)]
+    labels = pd.RangeIndex(3) if group == 0 else pd.MultiIndex.from_tuples([("who", 1), ("when", 1), ("what", 2)])
+    frame = pd.DataFrame(rows, columns=labels)
+    by = group if group == 0 else [group]
+    order, kind = (1, 2) if group == 0 else (("when", 1), ("what", 2))
+    synthesizer = Synthesizer(**tiny, group_by=by, order_by=order, data={"types": {kind: "categorical"}}).fit(frame)
+    sample = synthesizer.sample(groups=2)
+    pd.testing.assert_index_equal(sample.columns, frame.columns)
+    pd.testing.assert_series_equal(sample.dtypes, frame.dtypes)
+    assert synthesizer.results is not None and synthesizer.results.df.columns.equals(frame.columns)
+    synthesizer.save(tmp_path / "saved")
+    pd.testing.assert_index_equal(Synthesizer.load(tmp_path / "saved").sample(groups=1).columns, frame.columns)

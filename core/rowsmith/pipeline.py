@@ -26,11 +26,13 @@ from rowsmith.example_ranges import ranges_of
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.group_names import given_names
+from rowsmith.heap import usual_afterwards
 from rowsmith.interruption import StopRequest
 from rowsmith.inversion import InverseTransforms
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
 from rowsmith.observers import BatchReport, RunInfo
 from rowsmith.provenance import blaming
+from rowsmith.random_state import shared_random_state_kept
 from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
 from rowsmith.seeds import Seeds
@@ -127,6 +129,8 @@ def read(run: Run) -> Table:
     return table
 
 
+@shared_random_state_kept()
+@usual_afterwards()
 def train(run: Run, data: Table | None = None) -> Bundle:
     """Learn a table.
 
@@ -190,6 +194,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     return bundle
 
 
+@usual_afterwards()
 def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal | None = None) -> GenerateJobResults:
     """Sample rows from a trained model.
 
@@ -217,7 +222,8 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
     if isinstance(backend, EngineBackend):
         backend.journal, backend.stop = journal, run.stop
     try:
-        with run.stage("loading"):
+        # Weights that are loaded are drawn first; rows are drawn from streams of the run's own.
+        with run.stage("loading"), shared_random_state_kept():
             backend.initialize()
             backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:

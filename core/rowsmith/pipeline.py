@@ -37,6 +37,7 @@ from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
 from rowsmith.seeds import Seeds
 from rowsmith.splitting import training_part
+from rowsmith.table.categories import with_open_names
 from rowsmith.timeseries.choosing import backend_for
 from rowsmith.transforms import Transform, default_transforms, fit_transforms
 
@@ -145,7 +146,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         RowsmithError: As the stage that fails says.
     """
     run.ranks.check()
-    table = read(run) if data is None else data
+    table = with_open_names(read(run) if data is None else data, run.config.data.group_columns)
     part = training_part(table, run.config, run.seeds)
     run, schema = evolve(run, config=part.config), part.table.schema
     for note in part.notes:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from rowsmith import Synthesizer
+from rowsmith.errors import ConfigError
 
 
 def _uuids(chance: np.random.Generator, count: int) -> list[uuid.UUID]:
@@ -69,6 +70,7 @@ def test_times_and_uuids_are_learned_and_given_back(times: pd.DataFrame, tiny: d
     pd.testing.assert_frame_equal(again.sample(100, seed=3), synthesizer.sample(100, seed=3))
 
 
+@pytest.mark.slow
 def test_a_parquet_file_of_such_types(times: pd.DataFrame, tiny: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "times.parquet"
     times.drop(columns=["id", "shop"]).to_parquet(path)
@@ -81,7 +83,51 @@ def test_a_parquet_file_of_such_types(times: pd.DataFrame, tiny: dict[str, Any],
     }
 
 
-@pytest.mark.parametrize("group", [0, np.int64(0), ("who", 1)], ids=str)
+def test_ids_of_category_dtype_are_made_anew_and_numbers_of_it_are_numbers(tiny: dict[str, Any]) -> None:
+    chance = np.random.default_rng(2)
+    known = [f"P{number:05d}" for number in chance.permutation(9_000)[:150]]
+    frame = pd.DataFrame(
+        {
+            "id": pd.Categorical(known),
+            "age": pd.Categorical(chance.integers(0, 90, 150), ordered=True),
+            "city": pd.Categorical(["Ulm", "Rome"] * 75, categories=["Rome", "Ulm", "Bonn"]),
+        }
+    )
+    sample = Synthesizer(**tiny).fit(frame).sample(60)
+    assert sample["id"].nunique() == 60
+    assert not {*sample["id"]} & {*known}
+    # The categories of made-up values are those that occur; those of a fixed set are the user's.
+    assert sample["id"].cat.categories.tolist() == sorted(sample["id"])
+    assert sample["age"].dtype == pd.CategoricalDtype(sorted({*sample["age"]}), ordered=True)
+    assert sample["age"].nunique() > 20
+    assert sample["city"].dtype == frame["city"].dtype
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "wrong"),
+    [
+        ("text", ["zed", "yan"], None),
+        pytest.param("whole", [70, 71], "x", marks=pytest.mark.slow),
+        ("uuid", [uuid.UUID(int=5), uuid.UUID(int=6)], "x"),
+    ],
+)
+def test_categories_name_groups(kind: str, given: list[Any], wrong: Any, tiny: dict[str, Any]) -> None:
+    ids = {"text": [f"u{n:02d}" for n in range(20)], "whole": list(range(20))}
+    names = ids.get(kind) or _uuids(np.random.default_rng(1), 20)
+    frame = pd.DataFrame({"who": pd.Categorical(np.repeat(names, 5)), "x": list("abcab") * 20})
+    synthesizer = Synthesizer(**tiny, group_by="who", data={"holdout": 0}).fit(frame)
+    made = synthesizer.sample(groups=3)["who"]
+    assert made.nunique() == 3
+    assert not {*made} & {*names}
+    assert {*made.cat.categories} == {*made}
+    assert made.cat.categories.dtype == frame["who"].cat.categories.dtype
+    assert [*synthesizer.sample(groups=given)["who"].unique()] == given
+    if wrong is not None:
+        with pytest.raises(ConfigError, match=r"generation\.group_keys"):
+            synthesizer.sample(groups=[wrong])
+
+
+@pytest.mark.parametrize("group", [0, ("who", 1)], ids=str)
 def test_columns_and_groups_by_labels_that_are_not_text(group: Any, tiny: dict[str, Any], tmp_path: Path) -> None:
     rows = [[f"u{place // 5}", place % 5, "ab"[place % 2]] for place in range(100)]
     labels = pd.RangeIndex(3) if group == 0 else pd.MultiIndex.from_tuples([("who", 1), ("when", 1), ("what", 2)])

@@ -20,6 +20,7 @@ from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct, from_codes, replace_column
 from rowsmith.table.files import read_table, write_table
 from rowsmith.table.frames import from_frame, misfits, to_frame
+from rowsmith.table.respelling import spell_frame
 from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith.transforms import schema_from_state, schema_state
 
@@ -309,3 +310,26 @@ def test_labels_that_cannot_be_told_apart_are_refused(labels: list[object], word
 def test_types_may_be_given_by_label() -> None:
     table = from_frame(pd.DataFrame({0: [1, 2], ("a", 1): [1, 2]}), types={0: "text", ("a", 1): "decimal"})
     assert {column.name: column.type for column in table.schema} == {"0": "text", "('a', 1)": "decimal"}
+
+
+MANY = {
+    "text": [f"v{number:03d}" for number in range(60)],
+    "whole": [*range(-20, 40)],
+    "decimal": [number / 4 for number in range(60)],
+    "day": pd.date_range("2024-01-01", periods=60),
+    "took": pd.to_timedelta(range(60), unit="min"),
+    "month": pd.period_range("2020-01", periods=60, freq="M"),
+    "id": [uuid.UUID(int=number) for number in range(60)],
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+@pytest.mark.parametrize("ordered", [False, True])
+def test_categories_that_hardly_repeat_follow_from_the_values(kind: str, ordered: bool) -> None:
+    dtype = pd.CategoricalDtype(pd.Index(MANY[kind]), ordered)
+    frame = pd.DataFrame({"x": pd.Categorical.from_codes([*range(59, -1, -1), -1], dtype=dtype)})
+    table = from_frame(frame)
+    assert table.schema["x"].storage.categories is None
+    pd.testing.assert_frame_equal(table.to_frame(), frame)
+    assert table.columns.equals(spell_frame(frame, table.schema))
+    assert table.take([0, 3]).to_frame()["x"].cat.categories.tolist() == [MANY[kind][56], MANY[kind][59]]

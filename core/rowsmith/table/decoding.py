@@ -66,7 +66,7 @@ def reader(column: ColumnSchema, *, nulls: bool) -> Reader:
         storage = column.storage
     dtype = storage.dtype
     if dtype == "category":
-        return _category_reader(column)
+        return _open_category_reader(column) if storage.categories is None else _category_reader(column)
     if dtype == "object":
         return _object_reader(storage)
     if dtype.startswith("str["):
@@ -271,6 +271,18 @@ def _category_reader(column: ColumnSchema) -> Reader:
         return np.array([places[value] for value in values], dtype=np.int64)
 
     return Reader(read, lambda unique, codes: pd.Categorical.from_codes(np.append(unique, -1)[codes], dtype=dtype))
+
+
+def _open_category_reader(column: ColumnSchema) -> Reader:
+    storage = column.storage
+    inner = reader(evolve(column, storage=evolve(storage, dtype=storage.categories_dtype)), nulls=False)
+
+    def spread(unique: pd.Index, codes: Codes) -> Any:
+        categories = unique.unique().sort_values()
+        places = np.append(categories.get_indexer(unique), -1)[codes]
+        return pd.Categorical.from_codes(places, dtype=pd.CategoricalDtype(categories, storage.ordered))
+
+    return Reader(lambda values: pd.Index(inner.column(_all_of(values))), spread)
 
 
 def _all_of(texts: Sequence[str]) -> pa.DictionaryArray:

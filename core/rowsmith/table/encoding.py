@@ -25,9 +25,9 @@ from rowsmith.table.encoded import (
     spell_instants,
     spell_integers,
 )
-from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
+from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS, infer_column
 from rowsmith.table.objects import encode_objects
-from rowsmith.table.schema import Source, Storage
+from rowsmith.table.schema import ColumnType, Source, Storage
 from rowsmith.table.units import in_coarsest, period_starts
 
 __all__ = ["encode_column"]
@@ -132,6 +132,7 @@ def _encode_zoned(name: str, series: pd.Series, storage: Storage) -> Encoded:
 
 
 def _encode_category(name: str, series: pd.Series, dtype: pd.CategoricalDtype) -> Encoded:
+    """Spell categories; those that hardly repeat are no fixed set but what happens to be there."""
     codes = series.cat.codes.to_numpy().astype(np.int32)
     inner = _encode_categories(name, dtype)
     texts = [inner.array.dictionary[code].as_py() for code in codes_of(inner.array).tolist()]
@@ -142,7 +143,10 @@ def _encode_category(name: str, series: pd.Series, dtype: pd.CategoricalDtype) -
         categories_dtype=inner.storage.dtype,
         ordered=bool(dtype.ordered),
     )
-    return Encoded(compact(from_codes(texts, codes)), storage, LABELS)
+    array = compact(from_codes(texts, codes))
+    if infer_column(name, array, storage, LABELS).type is ColumnType.TEXT:
+        return Encoded(array, evolve(storage, categories=None), inner.allowed)
+    return Encoded(array, storage, LABELS)
 
 
 def _encode_categories(name: str, dtype: pd.CategoricalDtype) -> Encoded:

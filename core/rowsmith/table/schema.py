@@ -81,7 +81,8 @@ class Storage:
         dtype: The pandas dtype in words, such as ``Int64`` or ``datetime64[us, UTC]``; empty for
             text sources. For categories, ``category``; for pandas strings, ``str[storage, null]``;
             for Arrow types, ``type[pyarrow]``.
-        categories: Spelled categories of a pandas categorical, in order; None for other dtypes.
+        categories: Spelled categories of a pandas categorical, in order; None for other dtypes, and for
+            categories that are no fixed set, which follow from the values.
         categories_dtype: The dtype of those categories.
         ordered: Whether the categories are ordered.
         element: For ``object`` columns, the Python type of the elements (``str``, ``bool``,

@@ -11,6 +11,8 @@ neighbouring order statistics, so none is the value of a single row.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +22,7 @@ from attrs import frozen
 from rowsmith_plugins.transforms.counting import nearest
 from rowsmith_plugins.transforms.number_line import NumberLine
 
-__all__ = ["Cells", "cut_cells", "fit_cells", "peaks", "shape"]
+__all__ = ["Cells", "cut_cells", "peaks", "shape"]
 
 Places = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -123,25 +125,6 @@ class Cells:
         return without + np.searchsorted(atoms - np.arange(len(atoms)), without, side="right")
 
 
-def fit_cells(
-    places: Places, counts: Places, line: NumberLine, *, bins: int, positions: int, k: int, atom_rows: int, most: int
-) -> Cells:
-    """Cut a column into labels.
-
-    Args:
-        places: The places that occur, ascending.
-        counts: The rows of each.
-        line: The column's line.
-        bins: The most bins.
-        positions: The most positions of a bin.
-        k: The fewest rows of a bin, a position, a knot or an atom.
-        atom_rows: The fewest rows of an atom.
-        most: The most atoms.
-    """
-    atom = peaks(places, counts, max(k, atom_rows), most)
-    return cut_cells(places, counts, atom, line, bins=bins, positions=positions, k=k)
-
-
 def cut_cells(
     places: Places,
     counts: Places,
@@ -151,6 +134,8 @@ def cut_cells(
     bins: int,
     positions: int,
     k: int,
+    cuts: Sequence[int] = (),
+    cut_k: int = 1,
 ) -> Cells:
     """Cut what is left of a column when some values have labels of their own.
 
@@ -162,12 +147,15 @@ def cut_cells(
         bins: The most bins.
         positions: The most positions of a bin.
         k: The fewest rows of a bin, a position or a knot.
+        cuts: Places at which a bin begins besides those that equal rows ask for, ascending.
+        cut_k: The fewest rows on either side of such a place.
     """
     if counts[~atom].sum() < k and atom.any():
         return Cells(tuple(places[atom].tolist()), (0,), (), (), (), ())
     rest, rows = places[~atom], counts[~atom]
     atoms = places[atom]
-    firsts, starts = _cut(rows, bins, positions, k)
+    bounds = _with_cuts(rows, _bounds(rows, bins, k), np.searchsorted(rest, np.array(cuts, dtype=np.int64)), cut_k)
+    firsts, starts = _cut(rows, bounds, positions, k)
     without = rest - np.searchsorted(atoms, rest)
     # Half-way between neighbours, so that no edge is a value of the table.
     edges = _middle(without[starts[1:] - 1], without[starts[1:]] - 1) + 1
@@ -198,10 +186,24 @@ def peaks(places: Places, counts: Places, least: int, most: int) -> npt.NDArray[
     return peak
 
 
-def _cut(counts: Places, bins: int, positions: int, k: int) -> tuple[list[int], Places]:
+def _bounds(counts: Places, bins: int, k: int) -> list[int]:
+    """The first value of each bin, and the number of values at the end."""
+    return [*_groups(counts, min(bins, max(1, int(counts.sum()) // k)), k), len(counts)]
+
+
+def _with_cuts(counts: Places, bounds: list[int], cuts: Places, k: int) -> list[int]:
+    """The bounds, and those cuts that leave at least k rows on both sides."""
+    before = np.append(0, np.cumsum(counts))
+    for cut in cuts.tolist():
+        at = bisect_left(bounds, cut)
+        if bounds[at] != cut and min(before[cut] - before[bounds[at - 1]], before[bounds[at]] - before[cut]) >= k:
+            bounds = [*bounds[:at], cut, *bounds[at:]]
+    return bounds
+
+
+def _cut(counts: Places, bounds: list[int], positions: int, k: int) -> tuple[list[int], Places]:
     """The first cell of each bin (and one past the last cell), and the first value of each cell."""
     firsts, starts = [0], []
-    bounds = [*_groups(counts, min(bins, max(1, int(counts.sum()) // k)), k), len(counts)]
     for start, stop in pairwise(bounds):
         inside = counts[start:stop]
         most = min(positions, max(1, int(inside.sum()) // k))

@@ -1,10 +1,13 @@
-"""The ``quantize`` transform: a numeric column with many distinct values becomes labels.
+"""The ``quantize`` transform: a numeric column becomes labels.
 
-``<column>`` becomes one of about 32 bins of equal rows (``b07``), or the label of a value that is
-frequent in itself (``=0``); ``<column>.1`` becomes the position inside the bin (``p12``), ``-`` for
-a frequent value. Null stays null in both. Bins and positions are fewer where a position would have
+``<column>`` becomes the label of a value that is frequent in itself (``=0``), or one of about 32 bins of
+equal rows (``b07``) for all others; ``<column>.1`` becomes the position inside the bin (``p12``), ``-``
+for a frequent value. Null stays null in both. Bins and positions are fewer where a position would have
 fewer than k rows behind it. There is no second column with one position a bin, nor where positions
 go with no other column: they would be noise to the model, so they are drawn on the way back.
+
+A column all of whose values are frequent is left as it is, if they are not very many. Numbers beyond the
+k-th lowest and the k-th highest row never reach the model: they count as those rows' numbers.
 
 Back: a number is drawn inside the position, following the shape of the training values there, and
 written as the column writes its numbers; it always falls into the same position again. A missing
@@ -20,26 +23,30 @@ from typing import Any
 import cattrs
 import numpy as np
 import pyarrow as pa
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, field, frozen
 
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.table.columns import take_rows
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import count_values, is_wide
+from rowsmith_plugins.transforms.context_cuts import context_cuts
+from rowsmith_plugins.transforms.counting import Counted, count_values
 from rowsmith_plugins.transforms.dependence import Groups, depends, groups_of
-from rowsmith_plugins.transforms.layout import arrange, expanded, grouping
+from rowsmith_plugins.transforms.layout import arrange, expanded
 from rowsmith_plugins.transforms.options import QuantizeOptions
-from rowsmith_plugins.transforms.quantized_column import QuantizedColumn, fit_column
+from rowsmith_plugins.transforms.protection import quantize_options
+from rowsmith_plugins.transforms.quantized_column import QuantizedColumn, fit_column, is_cut
 
 __all__ = ["FittedQuantize", "QuantizeTransform", "build"]
 
 _ENOUGH_ROWS = 250_000
 """So many rows tell whether positions go with another column."""
-_NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 _MOST_COMPARED = 100
 """Columns that one is compared with: comparing all with all takes minutes at a thousand columns."""
+_MOST_CONTEXTS, _MOST_PAIRS = 20, 4_000
+"""Columns of labels by which one is cut, and pairs of columns in all."""
+_CUTTING_ROUNDS = 5
 
 
 @frozen
@@ -75,6 +82,10 @@ class FittedQuantize(FittedTransform):
             arrays[each.column.name] = each.number(counted, draws)
         return arrange(columns, self.schema_before, arrays)
 
+    def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
+        """The share of rows whose number is clipped, or moved to a frequent one, by column."""
+        return {each.column.name: each.changed(count_values(columns, each.column.name)) for each in self.quantized}
+
     def state(self) -> dict[str, Any]:
         """The schema and the cuts."""
         columns = [
@@ -104,18 +115,44 @@ class QuantizeTransform(Transform):
     options: QuantizeOptions = field(factory=QuantizeOptions)
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedQuantize:
-        """Cut each numeric column that has too many values for a label each."""
+        """Cut each numeric column that has rare values, or too many for a label each."""
         taken, quantized = set(schema.names), []
         # Every column is grouped once, however many columns it is compared with.
         sample = _sample(columns)
         groups = functools.cache(functools.partial(groups_of, sample, schema))
         for column in schema:
-            if column.type in _NUMERIC and column.name not in self.options.exclude:
-                counted = count_values(columns, column.name)
-                if is_wide(counted.counts, self.options.max_values):
-                    fitted = fit_column(column, counted, self.options, taken)
-                    quantized += [] if fitted is None else [self._spared(fitted, sample, schema.names, groups)]
+            counted = count_values(columns, column.name)
+            if is_cut(column, counted, self.options):
+                fitted = self._cut_by_context(column, counted, sample, schema, groups, taken)
+                quantized.append(self._spared(fitted, sample, schema.names, groups))
+                taken.update(each.name for each in quantized[-1].columns_after())
         return FittedQuantize(schema, tuple(quantized))
+
+    def _cut_by_context(
+        self,
+        column: ColumnSchema,
+        counted: Counted,
+        sample: pa.Table,
+        schema: TableSchema,
+        groups: Callable[[str], Groups],
+        taken: set[str],
+    ) -> QuantizedColumn:
+        """Cut a column, and its bins again where they mix rows of different labels."""
+        fitted, cuts = fit_column(column, counted, self.options, taken), list[int]()
+        labels = _contexts(schema, column.name)
+        seen = count_values(sample, column.name)
+        places = np.append(fitted.line.places(seen.values), 0)[seen.codes]
+        for _ in range(_CUTTING_ROUNDS if labels else 0):
+            bins = np.append(fitted.cells.find(fitted.line.places(seen.values))[0], -1)[seen.codes]
+            rows = (bins >= 0) & (bins < fitted.cells.bins)
+            found = context_cuts(
+                places[rows], bins[rows], (groups(name)[rows] for name in labels), self.options.value_k
+            )
+            if not set(found) - set(cuts):
+                break
+            cuts = sorted({*cuts, *found})
+            fitted = fit_column(column, counted, self.options, taken, cuts)
+        return fitted
 
     def _spared(
         self, fitted: QuantizedColumn, sample: pa.Table, names: Sequence[str], groups: Callable[[str], Groups]
@@ -141,8 +178,7 @@ class QuantizeTransform(Transform):
 
 def build(context: BuildContext, options: QuantizeOptions | None) -> QuantizeTransform:
     """Build the transform from its options; the column that names the run's groups stays."""
-    options = options or QuantizeOptions()
-    return QuantizeTransform(evolve(options, exclude=(*options.exclude, *grouping(context))))
+    return QuantizeTransform(quantize_options(context, options or QuantizeOptions()))
 
 
 def _sample(columns: pa.Table) -> pa.Table:
@@ -155,6 +191,13 @@ def _nearest(names: Sequence[str], name: str) -> list[str]:
     """The columns to compare one with: all others, or in a wide table those beside it."""
     at = names.index(name)
     return [names[i] for i in sorted(range(len(names)), key=lambda i: abs(i - at))[1 : _MOST_COMPARED + 1]]
+
+
+def _contexts(schema: TableSchema, name: str) -> list[str]:
+    """The columns of labels whose values may say where in a bin a number is."""
+    near = _nearest(schema.names, name)
+    labels = [each for each in near if schema[each].type in (ColumnType.CATEGORICAL, ColumnType.BOOLEAN)]
+    return labels[: max(1, min(_MOST_CONTEXTS, _MOST_PAIRS // len(schema)))]
 
 
 def _restored(column: ColumnSchema, state: Mapping[str, Any]) -> QuantizedColumn:

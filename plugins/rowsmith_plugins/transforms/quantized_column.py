@@ -1,8 +1,14 @@
-"""One numeric column as labels: what is known of it, and both directions."""
+"""One numeric column as labels: what is known of it, and both directions.
+
+A value that ``value_k`` rows have is frequent, and has a label of its own; in a column of very many values, only
+one that stands out from those around it. All others lie in bins. The values beyond the k-th lowest and the k-th
+highest row count as those rows' values, but are never taken for a frequent value: the end bins hold them.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +18,23 @@ from attrs import evolve, frozen
 from rowsmith.draws import Draws
 from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType
-from rowsmith_plugins.transforms.cells import Cells, fit_cells
-from rowsmith_plugins.transforms.counting import Counted
+from rowsmith_plugins.transforms.cells import Cells, cut_cells, peaks
+from rowsmith_plugins.transforms.counting import Counted, is_wide
+from rowsmith_plugins.transforms.guards import kth_extremes
 from rowsmith_plugins.transforms.layout import unique_name
-from rowsmith_plugins.transforms.number_line import NumberLine, fit_line
+from rowsmith_plugins.transforms.number_line import NumberLine, kind_of, units_of
 from rowsmith_plugins.transforms.options import QuantizeOptions
 
-__all__ = ["QuantizedColumn", "fit_column"]
+__all__ = ["QuantizedColumn", "fit_column", "is_cut"]
 
 Places = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 
 _NO_POSITION = "-"
+_FILLED = 0.5
+"""The share of the places in the middle of a range that occur, from which on values count as smooth."""
 
 
 @frozen
@@ -126,41 +138,96 @@ class QuantizedColumn:
         positions[plain] = np.clip(np.searchsorted(rows, level, side="right") - 1, first, after - 1) - first
         return positions
 
+    def changed(self, counted: Counted) -> float:
+        """The share of rows whose number lies beyond the ends of the line, or joins the nearest label."""
+        units = units_of(counted.values, self.line.kind, self.line.digits)
+        moved = (units < self.line.low) | (units > self.line.high)
+        if not self.cells.bins:
+            moved |= ~np.isin(self.line.places(counted.values), self.cells.atoms)
+        return float(counted.counts[moved].sum() / len(counted.codes))
+
     def without_positions(self) -> QuantizedColumn:
         """The same labels, with positions drawn on the way back."""
         return evolve(self, second=None)
 
 
-def fit_column(
-    column: ColumnSchema, counted: Counted, options: QuantizeOptions, taken: set[str]
-) -> QuantizedColumn | None:
-    """Learn how a numeric column is cut.
+def is_cut(column: ColumnSchema, counted: Counted, options: QuantizeOptions) -> bool:
+    """Whether a column is turned into labels: a numeric one with a rare value, or with very many values.
 
     Args:
         column: The column.
+        counted: Its values.
+        options: What is rare, and how many are very many.
+    """
+    if column.type not in _NUMERIC or column.name in options.exclude or not counted.values:
+        return False
+    if counted.counts.min() >= options.value_k and not is_wide(counted.counts, options.max_values):
+        return False
+    # Integers that are too large for a line of whole numbers.
+    return kind_of(counted.values, column)[0] is not None
+
+
+def fit_column(
+    column: ColumnSchema, counted: Counted, options: QuantizeOptions, taken: set[str], cuts: Sequence[int] = ()
+) -> QuantizedColumn:
+    """Learn how a numeric column is cut.
+
+    Args:
+        column: A column that ``is_cut``.
         counted: Its values, at least one.
         options: How finely.
-        taken: Names that other columns have; a new one is added.
-
-    Returns:
-        The labels; None when the column's integers are too large.
+        taken: Names that other columns have.
+        cuts: Places at which a bin begins, besides those that equal rows ask for.
     """
-    line = fit_line(counted.values, column)
-    if line is None:
-        return None
+    line, inside = _fit_line(column, counted, options.value_k)
     places, inverse = np.unique(line.places(counted.values), return_inverse=True)
-    cells = fit_cells(
-        places,
-        np.bincount(inverse, weights=counted.counts).astype(np.int64),
-        line,
-        bins=options.bins,
-        positions=options.positions,
-        k=options.k,
-        atom_rows=math.ceil(options.atom_share * counted.rows),
-        most=options.max_values,
+    rows, own = (
+        np.bincount(inverse, weights=weights, minlength=len(places)).astype(np.int64)
+        for weights in (counted.counts, np.where(inside, counted.counts, 0))
     )
-    second = unique_name(f"{column.name}.1", taken) if cells.positions > 1 else None
+    atom = _frequent(places, own, counted, options)
+    rest = int(rows[~atom].sum())
+    # What is left may be fewer rows than a bin has elsewhere; it is not moved to other values for that.
+    k = options.k if rest >= options.k else options.value_k
+    cells = cut_cells(
+        places, rows, atom, line, bins=options.bins, positions=options.positions, k=k, cuts=cuts, cut_k=options.value_k
+    )
+    second = unique_name(f"{column.name}.1", set(taken)) if cells.positions > 1 else None
     return QuantizedColumn(column, second, line, cells)
+
+
+def _fit_line(column: ColumnSchema, counted: Counted, k: int) -> tuple[NumberLine, Mask]:
+    """The line from the k-th lowest to the k-th highest row, and which values lie on it."""
+    kind, digits = kind_of(counted.values, column)
+    assert kind is not None, "a column that is cut has a line"
+    units = units_of(counted.values, kind, digits)
+    low, high = (int(units[each]) for each in kth_extremes(np.argsort(units, kind="stable"), counted.counts, k))
+    inside = (units >= low) & (units <= high)
+    step = 1 if kind == "float" else max(1, int(np.gcd.reduce(units[inside] - low)))
+    return NumberLine(kind, digits, low, high, step), inside
+
+
+def _frequent(places: Places, counts: Places, counted: Counted, options: QuantizeOptions) -> Mask:
+    """Which places have labels of their own.
+
+    Args:
+        places: The places that occur, ascending.
+        counts: The rows whose value each place is, without those that lie beyond the line's ends.
+        counted: The column's values.
+        options: What is frequent.
+    """
+    if not is_wide(counted.counts, options.max_values) and not _is_smooth(places, counts, options.max_values):
+        return counts >= options.value_k
+    least = max(options.k, math.ceil(options.atom_share * counted.rows))
+    return peaks(places, counts, least, options.max_values)
+
+
+def _is_smooth(places: Places, counts: Places, max_values: int) -> bool:
+    """Whether very many values fill their range, as those of a measurement do and those of a price list do not."""
+    if len(places) <= max_values:
+        return False
+    low, high = np.searchsorted(np.cumsum(counts), np.array([0.05, 0.95]) * counts.sum())
+    return bool(high - low >= _FILLED * (places[high] - places[low]))
 
 
 def _coded(labels: list[str], places: Places, codes: npt.NDArray[np.int32]) -> pa.DictionaryArray:

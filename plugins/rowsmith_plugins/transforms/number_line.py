@@ -61,6 +61,11 @@ class NumberLine:
             return units
         return (units - self.low + self.step // 2) // self.step
 
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The first and the last place."""
+        return (self.low, self.high) if self.kind == "float" else (0, (self.high - self.low) // self.step)
+
     def spell(self, places: Places, column: ColumnSchema) -> list[str]:
         """The text of each place, as the column writes it; one text a place."""
         if self.kind == "float":

@@ -23,7 +23,7 @@ from typing import Any
 import cattrs
 import numpy as np
 import pyarrow as pa
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
@@ -33,6 +33,7 @@ from rowsmith.transforms import FittedTransform, Transform, schema_from_state, s
 from rowsmith_plugins.transforms.context_cuts import context_cuts
 from rowsmith_plugins.transforms.counting import Counted, count_values
 from rowsmith_plugins.transforms.dependence import Groups, depends, groups_of
+from rowsmith_plugins.transforms.label_ranges import fit_ranges
 from rowsmith_plugins.transforms.layout import arrange, expanded
 from rowsmith_plugins.transforms.options import QuantizeOptions
 from rowsmith_plugins.transforms.protection import quantize_options
@@ -71,20 +72,17 @@ class FittedQuantize(FittedTransform):
         """Turn numbers into labels."""
         arrays: dict[str, pa.DictionaryArray] = {}
         for each in self.quantized:
-            arrays |= each.label(count_values(columns, each.column.name))
+            arrays |= each.label(columns)
         return arrange(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
         """Draw numbers inside their labels."""
-        arrays = {}
-        for each in self.quantized:
-            counted = [count_values(columns, column.name) for column in each.columns_after()]
-            arrays[each.column.name] = each.number(counted, draws)
+        arrays = {each.column.name: each.number(columns, draws) for each in self.quantized}
         return arrange(columns, self.schema_before, arrays)
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows whose number is clipped, or moved to a frequent one, by column."""
-        return {each.column.name: each.changed(count_values(columns, each.column.name)) for each in self.quantized}
+        return {each.column.name: each.changed(columns) for each in self.quantized}
 
     def state(self) -> dict[str, Any]:
         """The schema and the cuts."""
@@ -94,6 +92,7 @@ class FittedQuantize(FittedTransform):
                 "second": each.second,
                 "line": asdict(each.line),
                 "cells": asdict(each.cells),
+                "ranges": None if each.ranges is None else asdict(each.ranges),
             }
             for each in self.quantized
         ]
@@ -123,7 +122,7 @@ class QuantizeTransform(Transform):
         for column in schema:
             counted = count_values(columns, column.name)
             if is_cut(column, counted, self.options):
-                fitted = self._cut_by_context(column, counted, sample, schema, groups, taken)
+                fitted = self._cut_by_context(column, counted, columns, sample, schema, groups, taken)
                 quantized.append(self._spared(fitted, sample, schema.names, groups))
                 taken.update(each.name for each in quantized[-1].columns_after())
         return FittedQuantize(schema, tuple(quantized))
@@ -132,26 +131,27 @@ class QuantizeTransform(Transform):
         self,
         column: ColumnSchema,
         counted: Counted,
+        columns: pa.Table,
         sample: pa.Table,
         schema: TableSchema,
         groups: Callable[[str], Groups],
         taken: set[str],
     ) -> QuantizedColumn:
         """Cut a column, and its bins again where they mix rows of different labels."""
-        fitted, cuts = fit_column(column, counted, self.options, taken), list[int]()
         labels = _contexts(schema, column.name)
-        seen = count_values(sample, column.name)
-        places = np.append(fitted.line.places(seen.values), 0)[seen.codes]
+        fitted, cuts = fit_column(column, counted, self.options, taken), list[int]()
+        ranges = fit_ranges(*fitted.rows_of(columns), columns, labels, self.options.value_k)
+        fitted = evolve(fitted, ranges=ranges)
+        places, known = fitted.rows_of(sample)
         for _ in range(_CUTTING_ROUNDS if labels else 0):
-            bins = np.append(fitted.cells.find(fitted.line.places(seen.values))[0], -1)[seen.codes]
-            rows = (bins >= 0) & (bins < fitted.cells.bins)
-            found = context_cuts(
-                places[rows], bins[rows], (groups(name)[rows] for name in labels), self.options.value_k
-            )
-            if not set(found) - set(cuts):
+            bins = fitted.cells.find(places)[0]
+            rows = known & (bins < fitted.cells.bins)
+            others = (groups(name)[rows] for name in labels)
+            found = set(context_cuts(places[rows], bins[rows], others, self.options.value_k)) - set(cuts)
+            if not found:
                 break
             cuts = sorted({*cuts, *found})
-            fitted = fit_column(column, counted, self.options, taken, cuts)
+            fitted = evolve(fit_column(column, counted, self.options, taken, cuts), ranges=ranges)
         return fitted
 
     def _spared(
@@ -160,15 +160,13 @@ class QuantizeTransform(Transform):
         """Leave positions to chance where they go with no other column that is looked at."""
         if fitted.second is None or self.options.keep_positions:
             return fitted
-        counted = count_values(sample, fitted.column.name)
-        bins, positions = (
-            np.append(found, -1)[counted.codes] for found in fitted.cells.find(fitted.line.places(counted.values))
-        )
-        rows = positions >= 0
-        places = (positions[rows] + 0.5) / fitted.cells.sizes()[bins[rows]]
+        places, known = fitted.rows_of(sample)
+        bins, positions = fitted.cells.find(places)
+        rows = known & (positions >= 0)
+        inner = (positions[rows] + 0.5) / fitted.cells.sizes()[bins[rows]]
         near = _nearest(names, fitted.column.name)
         others = (groups(name)[rows] for name in near)
-        return fitted if depends(places, bins[rows], others) else fitted.without_positions()
+        return fitted if depends(inner, bins[rows], others) else fitted.without_positions()
 
     def restore(self, state: Mapping[str, Any]) -> FittedQuantize:
         """Make the fitted transform from its state."""
@@ -196,7 +194,8 @@ def _nearest(names: Sequence[str], name: str) -> list[str]:
 def _contexts(schema: TableSchema, name: str) -> list[str]:
     """The columns of labels whose values may say where in a bin a number is."""
     near = _nearest(schema.names, name)
-    labels = [each for each in near if schema[each].type in (ColumnType.CATEGORICAL, ColumnType.BOOLEAN)]
+    kinds = (ColumnType.CATEGORICAL, ColumnType.BOOLEAN)
+    labels = [each for each in near if schema[each].type in kinds and schema[each].timing is None]
     return labels[: max(1, min(_MOST_CONTEXTS, _MOST_PAIRS // len(schema)))]
 
 

@@ -18,9 +18,10 @@ from attrs import evolve, frozen
 from rowsmith.draws import Draws
 from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType
-from rowsmith_plugins.transforms.cells import Cells, cut_cells, peaks
-from rowsmith_plugins.transforms.counting import Counted, is_wide
+from rowsmith_plugins.transforms.cells import Cells, Reach, cut_cells, peaks
+from rowsmith_plugins.transforms.counting import Counted, count_values, is_wide
 from rowsmith_plugins.transforms.guards import kth_extremes
+from rowsmith_plugins.transforms.label_ranges import LabelRanges
 from rowsmith_plugins.transforms.layout import unique_name
 from rowsmith_plugins.transforms.number_line import NumberLine, kind_of, units_of
 from rowsmith_plugins.transforms.options import QuantizeOptions
@@ -47,12 +48,14 @@ class QuantizedColumn:
             positions are drawn because they go with no other column.
         line: Its values as places.
         cells: How the places are cut.
+        ranges: Where the numbers of another column's labels lie; None when that says little.
     """
 
     column: ColumnSchema
     second: str | None
     line: NumberLine
     cells: Cells
+    ranges: LabelRanges | None = None
 
     def columns_after(self) -> tuple[ColumnSchema, ...]:
         """The columns of labels."""
@@ -65,35 +68,53 @@ class QuantizedColumn:
             name=name, type=ColumnType.CATEGORICAL, nullable=self.column.nullable, ascending=tuple(ascending)
         )
 
-    def label(self, counted: Counted) -> dict[str, pa.DictionaryArray]:
-        """The columns of labels of the numbers."""
-        bins, positions = self.cells.find(self.line.places(counted.values))
-        arrays = {self.column.name: _coded(self._bin_labels(), bins, counted.codes)}
+    def label(self, columns: pa.Table) -> dict[str, pa.DictionaryArray]:
+        """The columns of labels of the numbers of a table."""
+        rows, known = self.rows_of(columns)
+        places, codes = np.unique(rows, return_inverse=True)
+        bins, positions = self.cells.find(places)
+        codes = np.where(known, codes, -1)
+        arrays = {self.column.name: _coded(self._bin_labels(), bins, codes)}
         if self.second is not None:
             labels = self._position_labels()
-            arrays[self.second] = _coded(labels, np.where(positions < 0, len(labels) - 1, positions), counted.codes)
+            arrays[self.second] = _coded(labels, np.where(positions < 0, len(labels) - 1, positions), codes)
         return arrays
 
-    def number(self, counted: list[Counted], draws: Draws) -> pa.DictionaryArray:
-        """The numbers of the columns of labels.
+    def number(self, columns: pa.Table, draws: Draws) -> pa.DictionaryArray:
+        """The numbers of the labels of a table.
 
         Args:
-            counted: The columns of ``columns_after()``.
+            columns: A table with ``columns_after()``.
             draws: Random numbers, one stream per row.
         """
+        counted = [count_values(columns, each.name) for each in self.columns_after()]
+        reach = None if self.ranges is None else self.cells.reach(*self._limits(self.ranges, columns))
         bins = _read(counted[0], self._bin_labels())
         missing = (counted[0].codes < 0) & self.column.nullable
-        bins = self._repaired_bins(bins, draws)
-        positions = self._repaired_positions(bins, counted, draws)
-        drawn = self.cells.draw(bins, positions, draws.uniform(f"quantize.{self.column.name}"), self.line)
+        bins = self._repaired_bins(bins, reach, draws)
+        positions = self._repaired_positions(bins, counted, reach, draws)
+        drawn = self.cells.draw(bins, positions, draws.uniform(f"quantize.{self.column.name}"), self.line, reach)
         found, places = np.unique(drawn, return_inverse=True)
         return from_codes(self.line.spell(found, self.column), np.where(missing, -1, places))
+
+    def rows_of(self, columns: pa.Table) -> tuple[Places, Mask]:
+        """The place of each row's number, in the range of its label; and whether it has one."""
+        counted = count_values(columns, self.column.name)
+        places = np.append(self.line.places(counted.values), self.line.ends[0])[counted.codes]
+        if self.ranges is not None:
+            places = places.clip(*self._limits(self.ranges, columns))
+        return places, counted.codes >= 0
+
+    def _limits(self, ranges: LabelRanges, columns: pa.Table) -> tuple[Places, Places]:
+        first, last = self.line.ends
+        return ranges.limits(columns, first, last)
 
     def describe(self) -> str:
         """What it holds of the training data."""
         return (
             f"{len(self.cells.atoms)} frequent values, the edges of {max(0, len(self.cells.rows) - 1)} cells, "
             f"{len(self.cells.knots)} means of neighbouring values, the range"
+            + (f", {self.ranges.describe()}" if self.ranges is not None else "")
         )
 
     def _bin_labels(self) -> list[str]:
@@ -105,46 +126,41 @@ class QuantizedColumn:
         digits = max(2, len(str(self.cells.positions - 1)))
         return [*(f"p{position:0{digits}d}" for position in range(self.cells.positions)), _NO_POSITION]
 
-    def _repaired_bins(self, bins: Places, draws: Draws) -> Places:
+    def _repaired_bins(self, bins: Places, reach: Reach | None, draws: Draws) -> Places:
+        """The bins, with another one where there is none, or none in reach."""
         odd = bins < 0
+        if reach is not None:
+            odd |= ~self.cells.reached(bins, reach)
         if odd.any():
             drawn = draws.take(odd).uniform(f"quantize.{self.column.name}.bin")
-            if not self.cells.bins:
-                bins[odd] = (drawn * len(self.cells.atoms)).astype(np.int64)
-            else:
-                rows = np.array(self.cells.rows, dtype=np.float64)[list(self.cells.firsts)]
-                bins[odd] = np.searchsorted(rows, drawn * rows[-1], side="right") - 1
+            bins[odd] = self.cells.draw_bins(drawn, None if reach is None else reach.take(odd))
         return bins
 
-    def _repaired_positions(self, bins: Places, counted: list[Counted], draws: Draws) -> Places:
+    def _repaired_positions(self, bins: Places, counted: list[Counted], reach: Reach | None, draws: Draws) -> Places:
         sizes = np.append(self.cells.sizes(), np.ones(len(self.cells.atoms), dtype=np.int64))[bins]
         if self.second is None:
             positions = np.full(len(bins), -1, dtype=np.int64)
         else:
             positions = _read(counted[1], self._position_labels())
         odd = (positions < 0) | (positions >= sizes)
+        if reach is not None:
+            odd |= ~self.cells.in_reach(bins, positions, reach)
         if odd.any():
             drawn = draws.take(odd).uniform(f"quantize.{self.column.name}.position")
-            positions[odd] = self._drawn_positions(bins[odd], drawn)
+            positions[odd] = self.cells.draw_positions(bins[odd], drawn, None if reach is None else reach.take(odd))
         return positions
 
-    def _drawn_positions(self, bins: Places, drawn: npt.NDArray[np.float64]) -> Places:
-        """A position inside each bin, by the rows behind it; 0 for frequent values."""
-        rows, firsts = np.array(self.cells.rows, dtype=np.float64), np.array(self.cells.firsts, dtype=np.int64)
-        plain = bins < self.cells.bins
-        first, after = firsts[bins[plain]], firsts[bins[plain] + 1]
-        level = rows[first] + drawn[plain] * (rows[after] - rows[first])
-        positions = np.zeros(len(bins), dtype=np.int64)
-        positions[plain] = np.clip(np.searchsorted(rows, level, side="right") - 1, first, after - 1) - first
-        return positions
-
-    def changed(self, counted: Counted) -> float:
-        """The share of rows whose number lies beyond the ends of the line, or joins the nearest label."""
+    def changed(self, columns: pa.Table) -> float:
+        """The share of rows whose number is clipped, or joins the nearest frequent one."""
+        counted = count_values(columns, self.column.name)
         units = units_of(counted.values, self.line.kind, self.line.digits)
+        own = self.line.places(counted.values)
         moved = (units < self.line.low) | (units > self.line.high)
         if not self.cells.bins:
-            moved |= ~np.isin(self.line.places(counted.values), self.cells.atoms)
-        return float(counted.counts[moved].sum() / len(counted.codes))
+            moved |= ~np.isin(own, self.cells.atoms)
+        places, known = self.rows_of(columns)
+        clipped = places != np.append(own, 0)[counted.codes]
+        return float(((np.append(moved, False)[counted.codes] | clipped) & known).sum() / len(known))
 
     def without_positions(self) -> QuantizedColumn:
         """The same labels, with positions drawn on the way back."""
@@ -230,7 +246,7 @@ def _is_smooth(places: Places, counts: Places, max_values: int) -> bool:
     return bool(high - low >= _FILLED * (places[high] - places[low]))
 
 
-def _coded(labels: list[str], places: Places, codes: npt.NDArray[np.int32]) -> pa.DictionaryArray:
+def _coded(labels: list[str], places: Places, codes: Places) -> pa.DictionaryArray:
     return from_codes(labels, np.append(places, -1)[codes])
 
 

@@ -70,7 +70,8 @@ class InverseTransforms(ColumnActions):
         inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry)
         if self._names is not None:
             inverted = self._names.put(inverted)
-        wrong = misfits(inverted, self._bundle.table_schema)
+        # The time of a series is not yet as the user has it.
+        wrong = misfits(inverted, self._bundle.transforms.schema_before)
         valid = inverted.filter(pa.array(~wrong)) if wrong.any() else inverted
         return ColumnOutcome(valid, dict.fromkeys(np.flatnonzero(wrong).tolist(), _MISFIT))
 

@@ -12,7 +12,10 @@ import pandas as pd
 import pytest
 
 from rowsmith import Synthesizer
+from rowsmith.config import load_config
 from rowsmith.errors import ConfigError
+from rowsmith.table import from_frame
+from rowsmith.timeseries import prepare_series
 
 
 def _uuids(chance: np.random.Generator, count: int) -> list[uuid.UUID]:
@@ -81,6 +84,30 @@ def test_a_parquet_file_of_such_types(times: pd.DataFrame, tiny: dict[str, Any],
         "at": "time64[us][pyarrow]",
         "month": "period[M]",
     }
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(pd.to_timedelta(np.arange(60) * 250, unit="ms"), id="milliseconds"),
+        pytest.param(_objects([dt.time(m // 60, m % 60) for m in range(0, 1200, 20)]), id="times"),
+        pytest.param(pd.period_range("2018-01", periods=60, freq="M"), id="months", marks=pytest.mark.slow),
+        pytest.param(pd.to_timedelta(np.arange(60) * 15, unit="min"), id="minutes", marks=pytest.mark.slow),
+    ],
+)
+def test_a_series_in_steps_of_any_such_time(times: Any, tiny: dict[str, Any]) -> None:
+    frame = pd.DataFrame({"t": times, "y": np.sin(np.arange(60) / 5).round(2)})
+    sample = Synthesizer(**tiny, time_column="t", data={"holdout": 0}).fit(frame).sample(groups=1)
+    pd.testing.assert_series_equal(sample["t"], frame["t"])
+
+
+def test_an_interval_is_in_seconds_whatever_the_unit_of_the_durations() -> None:
+    table = from_frame(pd.DataFrame({"t": pd.to_timedelta([0, 15, 30], unit="min"), "y": [1, 2, 3]}))
+    settings = {"is_timeseries": True, "timestamp_column": "t", "timestamp_interval_seconds": 900}
+    prepared = prepare_series(table, load_config(values={"time_series": settings}))
+    plan = prepared.plan(prepared.table, np.zeros(3, dtype=np.int64))
+    assert [span.interval.seconds for span in plan.spans] == [900]
+    assert prepared.clock.write([0, 900 * 10**6], table.schema["t"]) == ["0", "15"]
 
 
 def test_ids_of_category_dtype_are_made_anew_and_numbers_of_it_are_numbers(tiny: dict[str, Any]) -> None:

@@ -97,11 +97,13 @@ class KeyColumn:
         name: The column.
         nulls: The share of nulls.
         maker: Makes the new keys.
+        repeated: The share of rows whose value an earlier row has, which new keys do not repeat.
     """
 
     name: str
     nulls: float
     maker: KeyMaker
+    repeated: float = 0.0
 
 
 @frozen
@@ -133,8 +135,19 @@ class FittedKeys(FittedTransform):
 
     def state(self) -> dict[str, Any]:
         """The schema and the patterns."""
-        keys = [{"name": key.name, "nulls": key.nulls, "maker": key.maker.state()} for key in self.keys]
+        keys = [
+            {"name": key.name, "nulls": key.nulls, "maker": key.maker.state(), "repeated": key.repeated}
+            for key in self.keys
+        ]
         return {"schema": schema_state(self.schema_before), "keys": keys}
+
+    def notes(self) -> list[str]:
+        """A line for each column whose values repeat in training, and no more in what is made."""
+        return [
+            f"column {key.name!r}: {key.repeated:.1%} of its rows repeat the key of another; new keys are distinct"
+            for key in self.keys
+            if key.repeated
+        ]
 
     def inventory(self) -> list[str]:
         """A line for each key column."""
@@ -173,7 +186,10 @@ class KeysTransform(Transform):
 
     def restore(self, state: Mapping[str, Any]) -> FittedKeys:
         """Make the fitted transform from its state."""
-        keys = [KeyColumn(key["name"], float(key["nulls"]), maker_from_state(key["maker"])) for key in state["keys"]]
+        keys = [
+            KeyColumn(key["name"], float(key["nulls"]), maker_from_state(key["maker"]), float(key.get("repeated", 0)))
+            for key in state["keys"]
+        ]
         return FittedKeys(schema_from_state(state["schema"]), tuple(keys))
 
     def _is_key(self, column: ColumnSchema, counted: Counted) -> bool:
@@ -204,7 +220,8 @@ class KeysTransform(Transform):
 
     def _key(self, column: ColumnSchema, counted: Counted) -> KeyColumn:
         nulls = 1 - counted.rows / len(counted.codes)
-        return KeyColumn(column.name, nulls, fit_maker(column, counted.values, self.options.k, self.seed))
+        maker = fit_maker(column, counted.values, self.options.k, self.seed)
+        return KeyColumn(column.name, nulls, maker, 1 - len(counted.values) / counted.rows)
 
 
 def build(context: BuildContext, options: KeysOptions | None) -> KeysTransform:

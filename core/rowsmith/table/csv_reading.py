@@ -1,6 +1,7 @@
 """Reading delimited text exactly: every field as it is written, every flaw an error.
 
-A field without quotes and without text is null; ``""`` is empty text; ``NA`` is the text NA. Blank
+A field without quotes and without text is null; ``""`` is empty text; ``NA`` is the text NA, unless the
+options say that it stands for null. Blank
 lines are skipped, but in a file of one column they are nulls. The delimiter (comma, semicolon, tab or
 bar) is told from the header.
 """
@@ -9,20 +10,24 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 import pyarrow as pa
+from attrs import frozen
 from pyarrow import csv
 
 from rowsmith.errors import DataError
 from rowsmith.heap import release_freed_memory
 from rowsmith.table.columns import CODED_TEXT, compact, single_array
-from rowsmith.table.encoded import Encoded
+from rowsmith.table.encoded import Encoded, EncodedTable
 from rowsmith.table.frames import check_names
 from rowsmith.table.inference import ANY_TYPE
 from rowsmith.table.limits import Limits
-from rowsmith.table.schema import Source, Storage
+from rowsmith.table.null_marks import take_marks
+from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.row_index import row_index
+from rowsmith.table.schema import Layout, RowIndex, Source, Storage
 from rowsmith.table.text_source import BOM, Look, TextSource, check_text
 
 __all__ = ["DELIMITERS", "read_csv"]
@@ -38,15 +43,35 @@ _GATHERED_ROWS = 1 << 18
 _END = b"rowsmith-end-of-file"
 
 
-def read_csv(source: TextSource, limits: Limits) -> Mapping[str, Encoded]:
+_INDEX = (
+    "the first column has no name and counts the rows from {start}: it is read as the row index, which is not learned; "
+    "rows that are written are counted anew"
+)
+
+
+@frozen(eq=False)
+class _Column:
+    """A column as it was read."""
+
+    name: str
+    array: pa.DictionaryArray
+
+    @property
+    def blank(self) -> bool:
+        """Whether no row has a value."""
+        return bool(self.array.null_count == len(self.array))
+
+
+def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> EncodedTable:
     """Read delimited text, a block at a time.
 
     Args:
         source: The file.
         limits: Bounds on its bytes, rows and columns.
+        options: How it is read.
 
     Returns:
-        Spelled columns by name, at least one row.
+        Spelled columns, at least one row.
 
     Raises:
         DataError: The text is damaged or not a table; the message names row or byte.
@@ -59,13 +84,39 @@ def read_csv(source: TextSource, limits: Limits) -> Mapping[str, Encoded]:
     arrays = _parse(source, look, delimiter, width)
     rows = len(arrays[0])
     limits.check_shape(where, rows, len(arrays))
-    names = check_names([array[0].as_py() or "" for array in arrays])
-    if rows < 2:
+    names = [array[0].as_py() or "" for array in arrays] if options.header else _made_names(len(arrays))
+    if rows == int(options.header):
         raise DataError(f"{where} has a header but no rows; at least one row is needed")
+    found = [_Column(names[place], compact(arrays[place].slice(int(options.header)))) for place in options.kept(names)]
+    index = None if found[0].name or len(found) == 1 else row_index(found[0].array)
+    check_names([each.name for each in found], unnamed=_may_lack_names(found, index))
+    columns = found if index is None else found[1:]
     storage = Storage(source=Source.CSV, delimiter=delimiter)
-    return {
-        name: Encoded(compact(array.slice(1)), storage, ANY_TYPE) for name, array in zip(names, arrays, strict=True)
-    }
+    encoded = {each.name: take_marks(Encoded(each.array, storage, ANY_TYPE), options) for each in columns}
+    notes = [] if index is None else [_INDEX.format(start=index.start)]
+    notes += [_unnamed_note(found, place) for place, each in enumerate(found) if each in columns and not each.name]
+    return EncodedTable(encoded, Layout(header=options.header, index=index), tuple(notes))
+
+
+def _made_names(width: int) -> list[str]:
+    return [f"column_{place}" for place in range(1, width + 1)]
+
+
+def _may_lack_names(found: list[_Column], index: RowIndex | None) -> list[int]:
+    """Which columns, counted from 1, may lack a name: the first, and one that delimiters at line ends make."""
+    if len(found) == 1:
+        return []
+    first_is_column = index is None and not found[0].name
+    return [1, *([len(found)] if found[-1].blank and not first_is_column else [])]
+
+
+def _unnamed_note(found: list[_Column], place: int) -> str:
+    what = (
+        "the last column has neither a name nor a value, as where every line ends with the delimiter"
+        if place
+        else "the first column has no name, and does not count the rows: it is learned like any other"
+    )
+    return f"{what}; it is written back as it was, and data.drop: [''] leaves it out"
 
 
 def _sniff(data: bytes) -> tuple[str, int]:

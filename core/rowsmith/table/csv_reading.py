@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator
-from typing import IO
+from typing import IO, cast
 
 import pyarrow as pa
 from attrs import frozen
@@ -20,6 +20,7 @@ from pyarrow import csv
 from rowsmith.errors import DataError
 from rowsmith.heap import release_freed_memory
 from rowsmith.table.columns import CODED_TEXT, compact, single_array
+from rowsmith.table.csv_causes import DELIMITERS, header_notes, is_number, ragged_cause
 from rowsmith.table.encoded import Encoded, EncodedTable
 from rowsmith.table.frames import check_names
 from rowsmith.table.inference import ANY_TYPE
@@ -28,11 +29,10 @@ from rowsmith.table.null_marks import take_marks
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.row_index import row_index
 from rowsmith.table.schema import Layout, RowIndex, Source, Storage
+from rowsmith.table.text_encoding import guessed_encoding
 from rowsmith.table.text_source import BOM, Look, TextSource, check_text
 
 __all__ = ["DELIMITERS", "read_csv"]
-
-DELIMITERS = (",", ";", "\t", "|")
 
 _HEAD = 1 << 16
 _SAMPLE_ROWS = 20
@@ -78,10 +78,10 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
         OSError: The file cannot be read.
     """
     where, look = str(source), source.look(limits)
-    check_text(look, where)
+    check_text(look, where, skipped=source.skip_rows > 0)
     delimiter, width = _sniff(look.head)
     limits.check_shape(where, 0, width)
-    arrays = _parse(source, look, delimiter, width)
+    arrays = _parse(source, look, delimiter, width, header=options.header)
     rows = len(arrays[0])
     limits.check_shape(where, rows, len(arrays))
     names = [array[0].as_py() or "" for array in arrays] if options.header else _made_names(len(arrays))
@@ -89,12 +89,18 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
         raise DataError(f"{where} has a header but no rows; at least one row is needed")
     found = [_Column(names[place], compact(arrays[place].slice(int(options.header)))) for place in options.kept(names)]
     index = None if found[0].name or len(found) == 1 else row_index(found[0].array)
-    check_names([each.name for each in found], unnamed=_may_lack_names(found, index))
+    try:
+        check_names([each.name for each in found], unnamed=_may_lack_names(found, index))
+    except DataError as error:
+        hint = "; if the first line is a row of values, set data.header: false"
+        raise DataError(f"{error}{hint if options.header and any(map(is_number, names)) else ''}") from None
     columns = found if index is None else found[1:]
     storage = Storage(source=Source.CSV, delimiter=delimiter)
     encoded = {each.name: take_marks(Encoded(each.array, storage, ANY_TYPE), options) for each in columns}
     notes = [] if index is None else [_INDEX.format(start=index.start)]
     notes += [_unnamed_note(found, place) for place, each in enumerate(found) if each in columns and not each.name]
+    if options.header:
+        notes += [*header_notes({each.name: each.array for each in columns}, look.head)]
     return EncodedTable(encoded, Layout(header=options.header, index=index), tuple(notes))
 
 
@@ -150,13 +156,13 @@ def _after(field: re.Pattern[bytes], data: bytes, position: int) -> int:
     return found.end() if found else position
 
 
-def _parse(source: TextSource, look: Look, delimiter: str, width: int) -> list[pa.DictionaryArray]:
+def _parse(source: TextSource, look: Look, delimiter: str, width: int, *, header: bool) -> list[pa.DictionaryArray]:
     """All records, the header first, by column."""
     tail = b"" if look.ended else b"\n"
     if look.quoted:
         # A quote left open swallows this last record; nothing else in Arrow tells of it.
         tail += _END + delimiter.encode() * (width - 1) + b"\n"
-    arrays = _arrow_rows(source, look, tail, delimiter, width)
+    arrays = _arrow_rows(source, look, tail, delimiter, width, header=header)
     if not look.quoted:
         return arrays
     rows = len(arrays[0]) - 1
@@ -165,7 +171,9 @@ def _parse(source: TextSource, look: Look, delimiter: str, width: int) -> list[p
     return [array.slice(0, rows) for array in arrays]
 
 
-def _arrow_rows(source: TextSource, look: Look, tail: bytes, delimiter: str, width: int) -> list[pa.DictionaryArray]:
+def _arrow_rows(
+    source: TextSource, look: Look, tail: bytes, delimiter: str, width: int, *, header: bool
+) -> list[pa.DictionaryArray]:
     block = min(look.size + len(tail) + 1, _LARGEST_BLOCK)
     try:
         return _gathered(_batches(source, look, tail, delimiter, width, block=min(block, _BLOCK), threads=True))
@@ -175,15 +183,17 @@ def _arrow_rows(source: TextSource, look: Look, tail: bytes, delimiter: str, wid
     try:
         return _gathered(_batches(source, look, tail, delimiter, width, block=block, threads=False))
     except pa.ArrowException as error:
-        raise _explained(str(error), source) from error
+        raise _explained(str(error), source, look.head, header=header) from error
 
 
 def _batches(
     source: TextSource, look: Look, tail: bytes, delimiter: str, width: int, *, block: int, threads: bool
 ) -> Iterator[pa.RecordBatch]:
-    with source.open() as stream:
-        yield from csv.open_csv(
-            pa.PythonFile(_Continued(stream, tail), mode="r"),
+    # The reader is closed before the stream, since its threads read ahead.
+    with (
+        source.open() as stream,
+        csv.open_csv(
+            pa.PythonFile(_Continued(cast(IO[bytes], stream), tail), mode="r"),
             read_options=csv.ReadOptions(autogenerate_column_names=True, use_threads=threads, block_size=block),
             parse_options=csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=look.quoted, ignore_empty_lines=width > 1
@@ -194,7 +204,9 @@ def _batches(
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
             ),
-        )
+        ) as reader,
+    ):
+        yield from reader
 
 
 class _Continued(io.RawIOBase):
@@ -239,18 +251,22 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.DictionaryArray]:
     return [single_array(column) for column in pa.Table.from_batches(batches).columns]
 
 
-def _explained(message: str, where: TextSource) -> DataError:
+def _explained(message: str, where: TextSource, head: bytes, *, header: bool) -> DataError:
     try:
         where.read().decode()
     except UnicodeDecodeError as error:
         return DataError(
-            f"{where} is not UTF-8 at byte {error.start} (0x{error.object[error.start]:02x}); "
-            "save it as UTF-8 (such files are often Latin-1 or Windows-1252)"
+            f"{where} is not UTF-8 at byte {error.start} (0x{error.object[error.start]:02x}); set data.encoding to the "
+            f"encoding that it is in, perhaps {guessed_encoding(error.object[error.start : error.start + _HEAD])}"
         )
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         row, expected, got = map(int, found.groups())
+        first = "the header" if header else "the first row"
         return DataError(
-            f"{where}, row {row - 1}: {got} field{'s' if got > 1 else ''}, but the header has {expected}; "
-            "correct the row (a field that holds the delimiter needs quotes, and every quote must be closed)"
+            f"{where}, row {row - header}: {got} field{'s' if got > 1 else ''}, but {first} has {expected}; "
+            + (
+                ragged_cause(head)
+                or "correct the row (a field that holds the delimiter needs quotes, and every quote must be closed)"
+            )
         )
     return DataError(f"{where} cannot be read as delimited text: {message[:200]}")

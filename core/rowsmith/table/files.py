@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
+from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.table.csv_reading import read_csv
@@ -32,6 +33,7 @@ from rowsmith.table.parquet import read_parquet, write_parquet
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import TableSchema
 from rowsmith.table.table import Table
+from rowsmith.table.text_encoding import is_utf8
 from rowsmith.table.text_source import TextSource
 
 __all__ = ["FORMATS", "Limits", "ReadOptions", "read_table", "write_table"]
@@ -78,9 +80,13 @@ def read_table(
     try:
         if format_ == "parquet":
             return build_table(read_parquet(path, limits, options), types or {}, options)
-        source = TextSource(path, compressed)
+        source = TextSource(path, compressed, options.encoding, options.skip_rows)
         read = read_jsonl if format_ == "jsonl" else read_csv
-        return build_table(read(source, limits, options), types or {}, options)
+        found = read(source, limits, options)
+        notes = (
+            [] if is_utf8(options.encoding) else [f"{path} is read as {options.encoding}; rows are written as UTF-8"]
+        )
+        return build_table(evolve(found, notes=(*notes, *found.notes)), types or {}, options)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
 

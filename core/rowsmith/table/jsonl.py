@@ -27,6 +27,7 @@ from rowsmith.table.null_marks import marked_storage, types_left, with_marks
 from rowsmith.table.number_shapes import JSON_NUMBER
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage, TableSchema
+from rowsmith.table.text_encoding import guessed_encoding
 from rowsmith.table.text_source import BOM, TextSource, check_text
 
 __all__ = ["read_jsonl", "write_jsonl"]
@@ -59,7 +60,7 @@ def read_jsonl(source: TextSource, limits: Limits, options: ReadOptions) -> Enco
         OSError: The file cannot be read.
     """
     where = str(source)
-    check_text(source.look(limits), where)
+    check_text(source.look(limits), where, skipped=source.skip_rows > 0)
     reading = _Reading(where, options)
     names: list[str] = []
     with source.open() as stream:
@@ -101,6 +102,11 @@ class _Reading:
         """One line's object."""
         try:
             record = self._parse(line.decode())
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self.where}, line {number} is not UTF-8 (0x{line[error.start]:02x}); set data.encoding to the "
+                f"encoding that the file is in, perhaps {guessed_encoding(line)}"
+            ) from error
         except (ValueError, RecursionError) as error:
             raise DataError(f"{self.where}, line {number}: not a JSON object ({error}); correct the line") from error
         if not isinstance(record, dict):

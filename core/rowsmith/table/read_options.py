@@ -76,6 +76,7 @@ def check_encoding(name: str) -> None:
     try:
         "".encode(name)
         b"".decode(name)
+        codecs.getincrementaldecoder(name)
     except (LookupError, ValueError):
         known = {alias.replace("_", "-") for pair in encodings.aliases.aliases.items() for alias in pair}
         close = [each for each in get_close_matches(name.lower(), known, 3) if _is_text_encoding(each)]

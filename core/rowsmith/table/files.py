@@ -36,7 +36,7 @@ from rowsmith.table.table import Table
 from rowsmith.table.text_encoding import is_utf8
 from rowsmith.table.text_source import TextSource
 
-__all__ = ["FORMATS", "Limits", "ReadOptions", "read_table", "write_table"]
+__all__ = ["FORMATS", "Limits", "ReadOptions", "file_format", "read_table", "write_table"]
 
 FORMATS = {
     ".csv": "csv",
@@ -75,8 +75,7 @@ def read_table(
             the message names row or byte.
     """
     path, limits, options = Path(path), limits or Limits(), options or ReadOptions()
-    _check_file(path)
-    format_, compressed = _format_of(path.name)
+    format_, compressed = file_format(path)
     try:
         if format_ == "parquet":
             return build_table(read_parquet(path, limits, options), types or {}, options)
@@ -89,6 +88,16 @@ def read_table(
         return build_table(evolve(found, notes=(*notes, *found.notes)), types or {}, options)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def file_format(path: Path) -> tuple[str, bool]:
+    """The format of a file that is there, by its suffix, and whether it is compressed.
+
+    Raises:
+        DataError: There is no such file, or its suffix tells no format.
+    """
+    _check_file(path)
+    return _format_of(path.name)
 
 
 def write_table(

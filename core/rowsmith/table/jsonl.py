@@ -172,7 +172,8 @@ class _Builder:
             return
         if kind != self.kind:
             if self.kind:
-                raise ValueError(f"a {kind} among {self.kind}s; a column must hold one kind of value")
+                hint = " (data.null_values names texts that stand for null)" if "string" in (kind, self.kind) else ""
+                raise ValueError(f"a {kind} among {self.kind}s; a column must hold one kind of value{hint}")
             self.kind = kind
         self.codes.append(self.places.setdefault(text, len(self.places)))
 

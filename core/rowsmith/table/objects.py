@@ -137,6 +137,7 @@ def _refusal(name: str, row: int, value: Any, kind: str, element: str) -> DataEr
         return DataError(
             f"column {name!r}, row {row + 1}: {kind} among {element} values; a column must hold one kind of value, "
             "so convert it, for example to text with astype(str)"
+            + ("; data.null_values names texts that stand for null" if "str" in (kind, element) else "")
         )
     return DataError(
         f"column {name!r}, row {row + 1}: values of {kind} are not supported; "

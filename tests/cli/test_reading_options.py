@@ -112,6 +112,18 @@ def test_init_finds_the_encoding_the_index_and_the_marks(
     assert invoke("validate", path).exit_code == 0
 
 
+def test_init_finds_where_the_table_begins(invoke: Callable[..., Result], tmp_path: Path) -> None:
+    path, config = tmp_path / "report.csv", tmp_path / "new.yaml"
+    for preamble, lines in (("Sales\n2024, all shops\n\n", 2), ("Sales\n", 1), ("", 0)):
+        path.write_text(preamble + "shop;sold\n" + "a;1\nb;2\n" * 4)
+        assert invoke("init", path, "-o", config, "--force").exit_code == 0
+        assert load_config(config).data.skip_rows == lines
+    path.write_text("shop,sold\n" + "a,1,\nb,2,\n" * 4)
+    refused = invoke("init", path, "-o", config, "--force")
+    assert refused.exit_code == 2
+    assert "every row ends with a delimiter" in " ".join(refused.stderr.split())
+
+
 def test_init_leaves_marks_among_texts_alone(invoke: Callable[..., Result], tmp_path: Path) -> None:
     path = tmp_path / "words.csv"
     path.write_text("word,n\nNA,1\nyes,2\n-,3\n")

@@ -32,6 +32,8 @@ _TEXT = """\
 data:
   source: {source}
   encoding: {encoding:<12} # of text files, as Python names it; rows are written as UTF-8
+  header: true           # whether the first line of a CSV file names the columns
+  skip_rows: {skip_rows:<11} # lines before the table
   null_values: {null_values:<9} # texts that stand for null beside blank fields; written back as found
   drop: []               # columns to leave out
   holdout: 0.05          # rows never trained on: a share, a number of rows, or a file
@@ -86,6 +88,7 @@ def starting_config(source: str, table: Table, options: ReadOptions) -> str:
     lines += [f"  # {_printable(note)}" for note in table.notes]
     return _TEXT.format(
         encoding=options.encoding,
+        skip_rows=options.skip_rows,
         null_values=_flow(options.null_values),
         rows=f"{len(table):,}",
         columns=len(columns),

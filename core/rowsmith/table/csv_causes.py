@@ -12,7 +12,7 @@ from contextlib import suppress
 import pyarrow as pa
 from attrs import frozen
 
-__all__ = ["DELIMITERS", "header_notes", "is_number", "ragged_cause"]
+__all__ = ["DELIMITERS", "header_notes", "is_number", "preamble_lines", "ragged_cause"]
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -65,17 +65,31 @@ def ragged_cause(head: bytes) -> str:
     if found is None:
         return ""
     width, begins, fields = found.width, found.begins, found.fields
+    instead = f"read the rows without it with data.skip_rows: {found.lines[0]} and data.header: false"
     if begins == 1 and len(fields[0]) == width - 1 > 0:
         if all(record[-1] == "" for record in fields[1:] if len(record) == width):
-            return (
-                "every row ends with a delimiter, and the header does not: put one behind the header, or read the rows "
-                f"without it with data.skip_rows: {found.lines[0]} and data.header: false"
-            )
+            return f"every row ends with a delimiter, and the header does not: put one behind the header, or {instead}"
         return (
             "every row has a field more than the header, as where row names have no name of their own: put a "
             "delimiter before the first name (R: write.csv, or col.names = NA)"
         )
+    if begins == 1 and len(fields[0]) == width + 1 and fields[0][-1] == "":
+        return f"the header ends with a delimiter, and the rows do not: take it away, or {instead}"
     return _preamble(found)
+
+
+def preamble_lines(head: bytes) -> int:
+    """How many lines probably stand before the table.
+
+    Args:
+        head: The first bytes of the text.
+    """
+    found = _read(head)
+    if found is None or not 0 < found.begins < len(found.fields) - 1:
+        return 0
+    # A header alone that has one field more or less than the rows is a slip in the header.
+    slip = found.begins == 1 and 0 < abs(len(found.fields[0]) - found.width) < _LEAST and len(found.fields[0]) > 1
+    return 0 if slip else found.lines[found.begins - 1]
 
 
 def header_notes(columns: Mapping[str, pa.DictionaryArray], head: bytes) -> Iterator[str]:
@@ -110,7 +124,7 @@ def _holds_numbers(array: pa.DictionaryArray) -> bool:
 
 
 def _preamble(found: _Records) -> str:
-    if not 0 < found.begins < len(found.fields) - 1 or found.width < _LEAST:
+    if not 0 < found.begins < len(found.fields) - 1:
         return ""
     lines = found.lines[found.begins - 1]
     what, them = (f"the first {lines} lines have", "them") if lines > 1 else ("the first line has", "it")

@@ -1,16 +1,18 @@
-"""What a file says of how it is to be read: its encoding, and texts among numbers that usually stand for null."""
+"""What a file says of how it is to be read: its encoding, lines before the table, texts that usually mean null."""
 
 from __future__ import annotations
 
 import codecs
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import evolve
 
+from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct
-from rowsmith.table.csv_causes import is_number
+from rowsmith.table.csv_causes import is_number, preamble_lines
 from rowsmith.table.files import file_format, read_table
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.table import Table
@@ -20,6 +22,7 @@ from rowsmith.table.text_source import TextSource
 __all__ = ["found_options", "marks_among_numbers"]
 
 _PIECE = 1 << 22
+_HEAD = 1 << 16
 _USUAL_MARKS = frozenset(
     {"NA", "N/A", "n/a", "na", "<NA>", "#N/A", "NaN", "nan", "NULL", "Null", "null", "None", "none", "nil", "NIL"}
     | {"?", "-", "--", "---", ".", "..", "...", "*", "missing", "Missing", "MISSING"}
@@ -35,13 +38,34 @@ def found_options(path: str | os.PathLike[str]) -> tuple[ReadOptions, Table]:
     Raises:
         DataError: It cannot be read in any way that is known.
     """
-    options = ReadOptions(encoding=_encoding(Path(path)))
-    table = read_table(path, options=options)
+    options, table = _behind_preamble(Path(path), ReadOptions(encoding=_encoding(Path(path))))
     marks = tuple(dict.fromkeys(mark.strip() for _, found in marks_among_numbers(table) for mark in found))
     if not marks:
         return options, table
     options = evolve(options, null_values=marks)
     return options, read_table(path, options=options)
+
+
+def _behind_preamble(path: Path, options: ReadOptions) -> tuple[ReadOptions, Table]:
+    """The table, and whether lines before it were passed over for it."""
+    format_, compressed = file_format(path)
+    error: DataError | None = None
+    try:
+        table = read_table(path, options=options)
+        if len(table.schema) > 1:
+            return options, table
+    except DataError as found:
+        error = found
+    lines = 0
+    if format_ in ("csv", "tsv"):
+        with suppress(OSError, EOFError, DataError), TextSource(path, compressed, options.encoding).open() as stream:
+            lines = preamble_lines(stream.read(_HEAD))
+    if lines:
+        options = evolve(options, skip_rows=lines)
+        return options, read_table(path, options=options)
+    if error is not None:
+        raise error
+    return options, table
 
 
 def marks_among_numbers(table: Table) -> Iterator[tuple[str, list[str]]]:

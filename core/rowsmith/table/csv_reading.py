@@ -167,7 +167,9 @@ def _parse(source: TextSource, look: Look, delimiter: str, width: int, *, header
         return arrays
     rows = len(arrays[0]) - 1
     if arrays[0][rows].as_py() != _END.decode():
-        raise DataError(f"{source}, row {rows}: a quote is opened and never closed; close it or remove it")
+        raise DataError(
+            f"{source}, row {rows + (not header)}: a quote is opened and never closed; close it or remove it"
+        )
     return [array.slice(0, rows) for array in arrays]
 
 

@@ -69,17 +69,18 @@ def fit_ranges(places: Places, known: Mask, columns: pa.Table, others: Iterable[
     Args:
         places: The place of each row's number.
         known: Whether a row has one.
-        columns: The spelled training table.
+        columns: A spelled table.
         others: The columns of labels.
         k: How many rows at either end of a label's range are not told apart.
 
     Returns:
         The ranges of its labels; None when no label has a range of its own.
     """
-    best, most = None, 0.0
+    best, most, places = None, 0.0, places[known]
+    ascending = np.sort(places)
     for name in others:
         values, codes = distinct(columns, name)
-        ranges = _ranges(places[known], codes[known], len(values), k)
+        ranges = _ranges(places, ascending, codes[known], len(values), k)
         told = sum(rows * (1 - share) for _, _, _, rows, share in ranges)
         if told > most:
             labels, lows, highs = zip(*((values[label], low, high) for label, low, high, *_ in ranges), strict=True)
@@ -88,10 +89,9 @@ def fit_ranges(places: Places, known: Mask, columns: pa.Table, others: Iterable[
 
 
 def _ranges(
-    places: Places, codes: npt.NDArray[np.int32], labels: int, k: int
+    places: Places, ascending: Places, codes: npt.NDArray[np.int32], labels: int, k: int
 ) -> list[tuple[int, int, int, int, float]]:
     """Label, least and greatest place, rows, and the share of all rows inside, of each label with a narrow range."""
-    ascending = np.sort(places)
     rows = np.bincount(codes[codes >= 0], minlength=labels)
     found = []
     for label in np.flatnonzero(rows >= _ROWS).tolist():

@@ -122,7 +122,7 @@ class QuantizeTransform(Transform):
         for column in schema:
             counted = count_values(columns, column.name)
             if is_cut(column, counted, self.options):
-                fitted = self._cut_by_context(column, counted, columns, sample, schema, groups, taken)
+                fitted = self._cut_by_context(column, counted, sample, schema, groups, taken)
                 quantized.append(self._spared(fitted, sample, schema.names, groups))
                 taken.update(each.name for each in quantized[-1].columns_after())
         return FittedQuantize(schema, tuple(quantized))
@@ -131,7 +131,6 @@ class QuantizeTransform(Transform):
         self,
         column: ColumnSchema,
         counted: Counted,
-        columns: pa.Table,
         sample: pa.Table,
         schema: TableSchema,
         groups: Callable[[str], Groups],
@@ -140,7 +139,7 @@ class QuantizeTransform(Transform):
         """Cut a column, and its bins again where they mix rows of different labels."""
         labels = _contexts(schema, column.name)
         fitted, cuts = fit_column(column, counted, self.options, taken), list[int]()
-        ranges = fit_ranges(*fitted.rows_of(columns), columns, labels, self.options.value_k)
+        ranges = fit_ranges(*fitted.rows_of(sample), sample, labels, self.options.value_k)
         fitted = evolve(fitted, ranges=ranges)
         places, known = fitted.rows_of(sample)
         for _ in range(_CUTTING_ROUNDS if labels else 0):

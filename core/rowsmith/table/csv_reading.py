@@ -120,7 +120,7 @@ def _unnamed_note(found: list[_Column], place: int) -> str:
     what = (
         "the last column has neither a name nor a value, as where every line ends with the delimiter"
         if place
-        else "the first column has no name, and does not count the rows: it is learned like any other"
+        else "the first column has no name, and does not count the rows: it is a column like any other"
     )
     return f"{what}; it is written back as it was, and data.drop: [''] leaves it out"
 

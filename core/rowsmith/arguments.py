@@ -40,9 +40,12 @@ _COLUMNS = (
     ("data", "group_training_examples_by"),
     ("data", "order_training_examples_by"),
     ("data", "types"),
+    ("data", "drop"),
     ("time_series", "timestamp_column"),
 )
 """Where a configuration names columns."""
+
+_SEVERAL = ("group_training_examples_by", "drop")
 
 
 def load_settings(config: RunConfig | Mapping[str, Any] | PathLike | None, values: Mapping[str, Any]) -> RunConfig:
@@ -61,14 +64,15 @@ def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:
     for section, key in _COLUMNS:
         inner = named.get(section)
         if isinstance(inner, Mapping) and inner.get(key) is not None:
-            named[section] = {**inner, key: _named(inner[key])}
+            named[section] = {**inner, key: _named(inner[key], several=key in _SEVERAL)}
     return named
 
 
-def _named(labels: Any) -> Any:
+def _named(labels: Any, *, several: bool) -> Any:
     if isinstance(labels, Mapping):
         return {name_of(label): value for label, value in labels.items()}
-    return [name_of(label) for label in labels] if isinstance(labels, list) else name_of(labels)
+    # A tuple is the label of a single column where only one can stand.
+    return [name_of(label) for label in labels] if several and isinstance(labels, list | tuple) else name_of(labels)
 
 
 def whole(name: str, value: Any, least: int) -> int:
@@ -145,7 +149,7 @@ def table_of(data: pd.DataFrame | PathLike, config: RunConfig) -> tuple[str | No
         return os.fspath(data), None
     from rowsmith.table import from_frame
 
-    return None, from_frame(data, types=dict(config.data.types))
+    return None, from_frame(data, types=dict(config.data.types), options=config.data.read_options)
 
 
 def no_rows(bundle: Bundle) -> pd.DataFrame:

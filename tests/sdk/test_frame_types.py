@@ -110,6 +110,23 @@ def test_an_interval_is_in_seconds_whatever_the_unit_of_the_durations() -> None:
     assert prepared.clock.write([0, 900 * 10**6], table.schema["t"]) == ["0", "15"]
 
 
+def test_settings_name_columns_by_their_labels() -> None:
+    config = Synthesizer(
+        group_by=[0, ("a", 1)],
+        order_by=("b", 2),
+        data={"types": {0: "text"}, "drop": (3, pd.Timestamp("2024-01-01"))},
+    ).config
+    assert config.data.group_columns == ("0", "('a', 1)")
+    assert config.order_column == "('b', 2)"
+    assert (dict(config.data.types), config.data.drop) == ({"0": "text"}, ("3", "2024-01-01 00:00:00"))
+
+
+def test_labels_of_columns_that_stay(tiny: dict[str, Any]) -> None:
+    frame = pd.DataFrame({0: [1, 2] * 20, 1: ["x", "y"] * 20, "1a": [True] * 40})
+    sample = Synthesizer(**tiny, data={"drop": [0]}).fit(frame).sample(5)
+    assert sample.columns.tolist() == [1, "1a"]
+
+
 def test_ids_of_category_dtype_are_made_anew_and_numbers_of_it_are_numbers(tiny: dict[str, Any]) -> None:
     chance = np.random.default_rng(2)
     known = [f"P{number:05d}" for number in chance.permutation(9_000)[:150]]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from rowsmith.table.columns import distinct
-from rowsmith.table.schema import ColumnSchema, ColumnType, Storage, TableSchema
+from rowsmith.table.schema import ColumnSchema, ColumnType, Storage
 from rowsmith.table.table import Table
 
 __all__ = ["opened", "with_open_names"]
@@ -47,7 +47,7 @@ def with_open_names(table: Table, groups: Sequence[str]) -> Table:
     schema = [
         evolve(column, storage=opened(column.storage)) if column.name == name else column for column in table.schema
     ]
-    return Table(table.columns, TableSchema(columns=tuple(schema), labels=table.schema.labels))
+    return evolve(table, schema=evolve(table.schema, columns=tuple(schema)))
 
 
 def _can_name(column: ColumnSchema) -> bool:

@@ -14,6 +14,7 @@ import pandas as pd
 from rowsmith.errors import DataError
 from rowsmith.table.names import name_of
 from rowsmith.table.objects import NULLS, element_reader, encode_objects
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnLabel, ColumnLabels, LabelPart, Storage, TableSchema
 
 __all__ = ["keep_labels", "labelled", "names_of"]
@@ -94,7 +95,7 @@ def _part(value: Any, column: int) -> LabelPart:
     cell = np.empty(1, dtype=object)
     cell[0] = value
     try:
-        encoded = encode_objects("labels", pd.Series(cell, dtype=object))
+        encoded = encode_objects("labels", pd.Series(cell, dtype=object), ReadOptions())
     except DataError as error:
         where = f"the label of column {column}" if column else "a name or category of the column labels"
         raise DataError(f"{where} is {value!r}, which cannot be kept ({error}); rename it") from error

@@ -20,6 +20,7 @@ from rowsmith.table.datetimes import format_fit, spell_datetimes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.encoding import encode_column
 from rowsmith.table.names import name_of
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import spell_decimal
 from rowsmith.table.units import ticks_of
@@ -49,7 +50,8 @@ def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
 
 
 def _spell(series: pd.Series, column: ColumnSchema) -> pa.DictionaryArray:
-    encoded = encode_column(column.name, series)
+    marks = tuple(mark for mark, _ in column.storage.null_marks if mark is not None)
+    encoded = encode_column(column.name, series, ReadOptions(null_values=marks))
     array = compact(encoded.array)
     respell = _RESPELL.get(column.type)
     counted = encoded.storage.unit != column.storage.unit and column.type in (ColumnType.INTEGER, ColumnType.DECIMAL)

@@ -25,9 +25,11 @@ __all__ = [
     "ColumnType",
     "JsonKind",
     "LabelPart",
+    "Layout",
     "ModelColumn",
     "ModelSchema",
     "Role",
+    "RowIndex",
     "Source",
     "Storage",
     "TableSchema",
@@ -94,6 +96,8 @@ class Storage:
         unit: For durations and times of day, the unit that their numbers count (``D``, ``h``, ``m``,
             ``s``, ``ms``, ``us`` or ``ns``); for ``object`` columns of periods, their frequency.
         delimiter: For CSV sources, what stands between fields.
+        null_marks: Texts that were read as null, and how many rows had each; None stands for a blank field or a
+            null of the container's own. Empty where nothing but that was read as null.
     """
 
     source: Source = Source.CSV
@@ -106,6 +110,7 @@ class Storage:
     zone: str = ""
     unit: str = ""
     delimiter: str = ","
+    null_marks: tuple[tuple[str | None, int], ...] = ()
 
 
 class TimingRole(enum.StrEnum):
@@ -244,16 +249,42 @@ class ColumnLabels:
 
 
 @frozen(kw_only=True)
+class RowIndex:
+    """A first column of delimited text that has no name and only counts the rows.
+
+    Attributes:
+        start: The number of the first row.
+    """
+
+    start: int
+
+
+@frozen(kw_only=True)
+class Layout:
+    """What delimited text has beside its columns.
+
+    Attributes:
+        header: Whether a first record names the columns.
+        index: The row index; None without one.
+    """
+
+    header: bool = True
+    index: RowIndex | None = None
+
+
+@frozen(kw_only=True)
 class TableSchema:
     """The columns of a table as its user sees it (or between two transforms), in order.
 
     Attributes:
         columns: The columns.
         labels: The labels of the user's frame; None where they are the columns' names.
+        layout: What the text that it came in has beside them, and that it goes back to has again.
     """
 
     columns: tuple[ColumnSchema, ...]
     labels: ColumnLabels | None = None
+    layout: Layout = field(factory=Layout)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -137,7 +137,7 @@ def as_text(columns: pa.Table, schema: TableSchema) -> tuple[pa.Table, TableSche
             columns = replace_column(columns, column.name, {column.name: spelled_unique(texts, codes_of(array))})
             column = evolve(column, type=ColumnType.TEXT, datetime_format=None)
         found.append(column)
-    return columns, TableSchema(columns=tuple(found))
+    return columns, evolve(schema, columns=tuple(found))
 
 
 def _words(storage: Storage) -> str:

@@ -135,3 +135,22 @@ def test_a_generator_that_is_loaded_meanwhile_is_as_new() -> None:
         "assert torch.initial_seed() == torch.Generator().initial_seed()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("in_use", [True, False])
+def test_the_state_of_gpus_is_restored_too(in_use: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    restored: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: in_use)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: ["first", "second"])
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", restored.append)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", restored.append)
+    state = torch.get_rng_state()
+    try:
+        torch.manual_seed(21)
+        with shared_random_state_kept():
+            torch.default_generator.manual_seed(22)
+        # Devices that nobody has used yet begin with the seed that was set last.
+        assert restored[-1] == (["first", "second"] if in_use else 21)
+    finally:
+        torch.set_rng_state(state)

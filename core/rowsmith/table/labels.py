@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from rowsmith.errors import DataError
-from rowsmith.table.names import name_of
+from rowsmith.table.names import ColumnLabel, ColumnLabels, LabelPart, name_of
 from rowsmith.table.objects import NULLS, element_reader, encode_objects
 from rowsmith.table.read_options import ReadOptions
-from rowsmith.table.schema import ColumnLabel, ColumnLabels, LabelPart, Storage, TableSchema
+from rowsmith.table.schema import Storage, TableSchema
 
 __all__ = ["keep_labels", "labelled", "names_of"]
 

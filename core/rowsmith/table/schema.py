@@ -18,13 +18,12 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
+from rowsmith.table.names import ColumnLabels
+
 __all__ = [
-    "ColumnLabel",
-    "ColumnLabels",
     "ColumnSchema",
     "ColumnType",
     "JsonKind",
-    "LabelPart",
     "Layout",
     "ModelColumn",
     "ModelSchema",
@@ -193,59 +192,6 @@ class ColumnSchema:
         if self.type is ColumnType.BOOLEAN:
             return JsonKind.BOOLEAN
         return JsonKind.STRING
-
-
-@frozen(kw_only=True)
-class LabelPart:
-    """One value of a column label, spelled as a cell of a column of Python objects.
-
-    Attributes:
-        text: The spelled value; None for null.
-        element: As in ``Storage``.
-        null: As in ``Storage``.
-        zone: As in ``Storage``.
-        unit: As in ``Storage``.
-    """
-
-    text: str | None
-    element: str
-    null: str = "None"
-    zone: str = ""
-    unit: str = ""
-
-
-@frozen(kw_only=True)
-class ColumnLabel:
-    """The label of a column that is not text, or one of several kinds.
-
-    Attributes:
-        parts: Its values; one but for tuples.
-        scalar: Whether it is the value itself, and no tuple.
-    """
-
-    parts: tuple[LabelPart, ...]
-    scalar: bool = True
-
-
-@frozen(kw_only=True)
-class ColumnLabels:
-    """The labels of a frame's columns.
-
-    Attributes:
-        labels: One for each column.
-        names: What the levels of the labels are called.
-        levels: Whether labels have several levels.
-        dtype: The dtype of the labels, or ``range``; empty where they have levels.
-        categories: The categories of labels that are categories; None for others.
-        ordered: Whether these are ordered.
-    """
-
-    labels: tuple[ColumnLabel, ...]
-    names: tuple[ColumnLabel, ...]
-    levels: bool = False
-    dtype: str = ""
-    categories: tuple[ColumnLabel, ...] | None = None
-    ordered: bool = False
 
 
 @frozen(kw_only=True)

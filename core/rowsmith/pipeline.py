@@ -144,7 +144,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     table = read(run) if data is None else data
     part = training_part(table, run.config, run.seeds)
     run, schema = evolve(run, config=part.config), part.table.schema
-    for note in part.notes:
+    for note in (*table.notes, *part.notes):
         run.reporter.note(note)
     context = run.context().evolve(table_schema=schema)
     with run.stage("transforming") as detail:

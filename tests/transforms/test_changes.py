@@ -18,6 +18,7 @@ from rowsmith_plugins.transforms import (
     datetime,
     groups,
     keys,
+    marks,
     narrow_first,
     protect_rare,
     quantize,
@@ -303,7 +304,14 @@ def test_the_default_transforms_of_a_series_work_together() -> None:
     )
     data = DataConfig(group_training_examples_by="id")
     series = TimeSeriesConfig(is_timeseries=True, timestamp_column="day")
-    made: Any = {"keys": keys, "constant": constant, "groups": groups, "changes": changes, "quantize": quantize}
+    made: Any = {
+        "keys": keys,
+        "marks": marks,
+        "constant": constant,
+        "groups": groups,
+        "changes": changes,
+        "quantize": quantize,
+    }
     made |= {"protect-rare": protect_rare, "datetime": datetime, "narrow-first": narrow_first}
     names = (*default_transforms(grouped=True, timeseries=True), "narrow-first")
     steps = [(name, made[name].build(context(data=data, time_series=series), None)) for name in names]

@@ -6,7 +6,7 @@ which a table does not have. NaN counts as null.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from rowsmith.table.encoded import Encoded
 from rowsmith.table.encoding import encode_column
 from rowsmith.table.inference import check_types, infer_column
 from rowsmith.table.limits import Limits
+from rowsmith.table.marks import slips_note
 from rowsmith.table.schema import ColumnSchema, TableSchema
 from rowsmith.table.table import Table
 
@@ -98,7 +99,13 @@ def build_table(encoded: Mapping[str, Encoded], types: Mapping[str, str]) -> Tab
         for name, column in encoded.items()
     ]
     columns = pa.table([column.array for column in encoded.values()], names=list(encoded))
-    return Table(columns, TableSchema(columns=tuple(schemas)))
+    return Table(columns, TableSchema(columns=tuple(schemas)), _notes(encoded, schemas))
+
+
+def _notes(encoded: Mapping[str, Encoded], schemas: Iterable[ColumnSchema]) -> tuple[str, ...]:
+    marked = ((each.name, each.marked) for each in schemas if each.marked is not None)
+    found = (slips_note(name, compact(encoded[name].array), marks) for name, marks in marked)
+    return tuple(note for note in found if note is not None)
 
 
 def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from rowsmith.table.limits import Limits
 from rowsmith.table.marks import slips_note
 from rowsmith.table.schema import ColumnSchema, TableSchema
 from rowsmith.table.table import Table
+from rowsmith.table.whole_dates import DESCRIPTIONS
 
 __all__ = ["build_table", "from_frame", "misfits", "to_frame"]
 
@@ -99,12 +100,21 @@ def build_table(encoded: Mapping[str, Encoded], types: Mapping[str, str]) -> Tab
         for name, column in encoded.items()
     ]
     columns = pa.table([column.array for column in encoded.values()], names=list(encoded))
-    return Table(columns, TableSchema(columns=tuple(schemas)), _notes(encoded, schemas))
+    return Table(columns, TableSchema(columns=tuple(schemas)), _notes(encoded, schemas, types))
 
 
-def _notes(encoded: Mapping[str, Encoded], schemas: Iterable[ColumnSchema]) -> tuple[str, ...]:
-    marked = ((each.name, each.marked) for each in schemas if each.marked is not None)
-    found = (slips_note(name, compact(encoded[name].array), marks) for name, marks in marked)
+def _notes(
+    encoded: Mapping[str, Encoded], schemas: Iterable[ColumnSchema], types: Mapping[str, str]
+) -> tuple[str, ...]:
+    found = []
+    for each in schemas:
+        if each.marked is not None:
+            found.append(slips_note(each.name, compact(encoded[each.name].array), each.marked))
+        if each.name not in types and each.whole_dates:
+            found.append(
+                f"column {each.name!r} is read as {DESCRIPTIONS[each.datetime_format or '']}; "
+                f"if it is a number, say so: data.types: {{{each.name}: integer}}"
+            )
     return tuple(note for note in found if note is not None)
 
 

@@ -1,7 +1,8 @@
 """The type of a column, told from the distinct texts of its values.
 
 A type is given only when it can write every value back exactly as it was: ``007`` is not an integer
-and ``1.50`` beside ``2.5`` is not a decimal. In this order: boolean, integer, decimal, date-time.
+and ``1.50`` beside ``2.5`` is not a decimal. In this order: boolean, integer, decimal, date-time. Integers that
+are all dates, such as ``20240131``, are date-times (see ``rowsmith.table.whole_dates``).
 
 What is left is text, whose schema may say that most of its values are numbers or date-times with marks
 among them (see ``rowsmith.table.marks``). It is CATEGORICAL when its values repeat: when it has at most 30 distinct
@@ -28,6 +29,7 @@ from rowsmith.table.datetimes import candidates, find_format, format_fit
 from rowsmith.table.marks import find_marked
 from rowsmith.table.number_shapes import decimal_fit, decimal_style, integer_fit
 from rowsmith.table.schema import ColumnSchema, ColumnType, Role, Storage
+from rowsmith.table.whole_dates import find_whole_dates
 
 __all__ = ["ANY_TYPE", "BOOLEANS", "BOOLEAN_SPELLINGS", "LABELS", "NUMBERS", "TEXTS", "check_types", "infer_column"]
 
@@ -102,26 +104,36 @@ def infer_column(
     if wanted is not None and role is Role.VALUE:
         shape = _wanted_shape(name, array, ColumnType(wanted))
     else:
-        shape = _shape(array, allowed)
+        shape = _shape(name, array, tuple(allowed))
     return ColumnSchema(name=name, nullable=array.null_count > 0, role=role, storage=storage, **shape)
 
 
-def _shape(array: pa.DictionaryArray, allowed: Iterable[ColumnType]) -> dict[str, Any]:
+def _shape(name: str, array: pa.DictionaryArray, allowed: tuple[ColumnType, ...]) -> dict[str, Any]:
     if not len(array.dictionary):
         return {"type": T.NULL}
     for type_ in allowed:
         found = _fields(type_, array.dictionary, _BOOLEANS)
         if found is not None:
-            return {"type": type_, **found}
-    return _texts(array, allowed)
+            return _whole_dates(name, type_, array.dictionary) or {"type": type_, **found}
+    if T.DATETIME in allowed and T.INTEGER not in allowed and integer_fit(array.dictionary).all():
+        found = _whole_dates(name, T.INTEGER, array.dictionary)
+        if found is not None:
+            return found
+    return _texts(name, array, allowed)
 
 
-def _texts(array: pa.DictionaryArray, allowed: Iterable[ColumnType]) -> dict[str, Any]:
+def _whole_dates(name: str, type_: ColumnType, values: pa.StringArray) -> dict[str, Any] | None:
+    """The shape of whole numbers that are all dates; None for others."""
+    format_ = find_whole_dates(name, values) if type_ is T.INTEGER else None
+    return None if format_ is None else {"type": T.DATETIME, "datetime_format": format_}
+
+
+def _texts(name: str, array: pa.DictionaryArray, allowed: tuple[ColumnType, ...]) -> dict[str, Any]:
     counts = count_codes(codes_of(array), len(array.dictionary))
     type_ = _labels_or_text(counts, len(array))
     if type_ is T.CATEGORICAL and counts.size <= _FEW_VALUES and _repeat(counts, len(array)):
         return {"type": type_}
-    return {"type": type_, "marked": find_marked(array, tuple(allowed))}
+    return {"type": type_, "marked": find_marked(name, array, allowed)}
 
 
 def _fields(type_: ColumnType, values: pa.StringArray, booleans: Iterable[tuple[str, str]]) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from rowsmith.table.datetimes import candidates, format_fit
 from rowsmith.table.number_shapes import JSON_NUMBER, decimal_fit, integer_fit
 from rowsmith.table.schema import ColumnType, Marked
 from rowsmith.table.spelling import spell_numbers
+from rowsmith.table.whole_dates import find_whole_dates
 
 __all__ = ["MARK_ROWS", "find_marked", "fits_marked", "is_null_word", "respelled", "slips_note"]
 
@@ -63,10 +64,11 @@ def is_null_word(text: str) -> bool:
     return len(text) <= _LONGEST_NULL_WORD + 2 and text.strip().casefold() in _NULL_WORDS
 
 
-def find_marked(array: pa.DictionaryArray, allowed: Collection[ColumnType]) -> Marked | None:
+def find_marked(name: str, array: pa.DictionaryArray, allowed: Collection[ColumnType]) -> Marked | None:
     """What most values of a column of texts are, where they are numbers or date-times with a few marks among them.
 
     Args:
+        name: The column's name.
         array: The spelled column, with no values that do not occur.
         allowed: The types that its values may have.
 
@@ -81,6 +83,10 @@ def find_marked(array: pa.DictionaryArray, allowed: Collection[ColumnType]) -> M
     )
     if style is None:
         return None
+    if style.type is ColumnType.INTEGER:
+        format_ = find_whole_dates(name, values.filter(pa.array(style.fits)))
+        if format_ is not None:
+            style = _Style(ColumnType.DATETIME, {"datetime_format": format_}, style.fits)
     marked = Marked(type=style.type, **style.fields)
     other = np.flatnonzero(~style.fits)
     texts, rows = values.take(pa.array(other)).to_pylist(), counts[other]

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
+from rowsmith.table.datetime_formats import DIGIT_DATES, EPOCHS
+
 __all__ = [
     "ColumnSchema",
     "ColumnType",
@@ -187,7 +189,8 @@ class ColumnSchema:
         whole_point: Decimals only, without ``scale``: whether whole numbers keep a point (``1.0``).
         datetime_format: Datetimes only: ``strftime`` format of the spelling. Beyond ``strftime``,
             ``%3f`` and ``%9f`` are fractions of 3 and 9 digits, ``%-m``, ``%-d``, ``%-H`` and
-            ``%-I`` have no leading zero, and a zone stands as literal text such as ``Z``.
+            ``%-I`` have no leading zero, ``%s`` and ``%Q`` are seconds and milliseconds since 1970, and
+            a zone stands as literal text such as ``Z``.
         spellings: Booleans only: the text of false and of true.
         storage: How values are handed back.
         timing: What it tells of where a record stands in its group; None for ordinary columns.
@@ -208,6 +211,11 @@ class ColumnSchema:
     timing: Timing | None = None
     ascending: tuple[str, ...] = ()
     marked: Marked | None = None
+
+    @property
+    def whole_dates(self) -> bool:
+        """Whether its values are date-times that are written as whole numbers, such as 20240131."""
+        return self.type is ColumnType.DATETIME and self.datetime_format in (*DIGIT_DATES, *EPOCHS)
 
     @property
     def json_kind(self) -> JsonKind:

@@ -17,6 +17,7 @@ _BUNDLED = (
     ("groups", "GroupsOptions", "Turns the rows of a group into records that follow each other"),
     ("changes", "ChangesOptions", "Tells values of a series by their changes"),
     ("protect-rare", "ProtectRareOptions", "Keeps values of few people out of the model"),
+    ("texts", "TextsOptions", "Keeps the characters and shapes of free text that enough rows have"),
     ("datetime", "DatetimeOptions", "Splits dates and times into calendar parts"),
     ("quantize", "QuantizeOptions", "Turns numbers of many values into bins and draws within them"),
     ("narrow-first", None, "Puts columns of few values first"),

@@ -34,6 +34,7 @@ BUNDLED = {
         "narrow-first",
         "protect-rare",
         "quantize",
+        "texts",
     ],
     Kind.EVALUATION: [],
 }

@@ -24,6 +24,7 @@ from rowsmith_plugins.transforms.marks import MarksTransform
 from rowsmith_plugins.transforms.narrow_first import NarrowFirstTransform
 from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
 from rowsmith_plugins.transforms.quantize import QuantizeTransform
+from rowsmith_plugins.transforms.texts import TextsTransform
 
 T = ColumnType
 
@@ -40,6 +41,7 @@ def all_transforms() -> dict[str, Transform]:
         "marks": MarksTransform(seed=5),
         "constant": ConstantTransform(),
         "protect-rare": ProtectRareTransform(seed=7),
+        "texts": TextsTransform(seed=9),
         "datetime": DatetimeTransform(),
         "quantize": QuantizeTransform(),
         "narrow-first": NarrowFirstTransform(),

@@ -23,6 +23,7 @@ from rowsmith_plugins.transforms import (
     protect_rare,
     quantize,
 )
+from rowsmith_plugins.transforms import texts as texts_
 from rowsmith_plugins.transforms.changes import ChangesTransform, FittedChanges, build
 from rowsmith_plugins.transforms.options import ChangesOptions
 
@@ -312,7 +313,7 @@ def test_the_default_transforms_of_a_series_work_together() -> None:
         "changes": changes,
         "quantize": quantize,
     }
-    made |= {"protect-rare": protect_rare, "datetime": datetime, "narrow-first": narrow_first}
+    made |= {"protect-rare": protect_rare, "texts": texts_, "datetime": datetime, "narrow-first": narrow_first}
     names = (*default_transforms(grouped=True, timeseries=True), "narrow-first")
     steps = [(name, made[name].build(context(data=data, time_series=series), None)) for name in names]
     fitted, applied = fit_transforms(table(held), found, steps)

@@ -16,6 +16,7 @@ from rowsmith.table.schema import TimingRole
 from rowsmith.table.table import Table
 from rowsmith.transforms import FittedTransforms, Transform, default_transforms, fit_transforms
 from rowsmith_plugins.transforms import constant, datetime, groups, keys, marks, protect_rare, quantize
+from rowsmith_plugins.transforms import texts as texts_
 
 from .tables import MAKERS, T, context, draws, random_table, row_counts, schema, seeds, table, texts
 from .test_contract import check_support
@@ -30,6 +31,7 @@ MODULES: dict[str, Any] = {
     "constant": constant,
     "groups": groups,
     "protect-rare": protect_rare,
+    "texts": texts_,
     "datetime": datetime,
     "quantize": quantize,
 }

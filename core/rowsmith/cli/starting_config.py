@@ -42,7 +42,7 @@ data:
   # ({types})
   types: {{}}
 
-transforms: auto         # reversible steps before training: keys, marks, constant, protect-rare, datetime, quantize
+transforms: auto         # reversible steps: keys, marks, constant, protect-rare, texts, datetime, quantize
 
 model: scratch           # a small language model, trained on this table alone
 

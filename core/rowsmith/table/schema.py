@@ -268,6 +268,9 @@ class ModelColumn:
             ``false`` and ``true``, or what ``values`` says.
         timing: What it tells of where a record stands in its group; None for ordinary columns.
         ascending: How many of ``values``, from the first one on, are numbers or stand for some, by number.
+        alphabet: Open text only: the characters that its values are made of; None for any.
+        shapes: Open text with an alphabet only: the shapes that its values have (see ``rowsmith.text_shapes``); none
+            for any.
     """
 
     name: str
@@ -280,6 +283,8 @@ class ModelColumn:
     spellings: tuple[str, str] | None = None
     timing: Timing | None = None
     ascending: int = 0
+    alphabet: str | None = None
+    shapes: tuple[str, ...] = ()
 
     @property
     def closed(self) -> bool:

@@ -15,6 +15,7 @@ __all__ = [
     "MarksOptions",
     "ProtectRareOptions",
     "QuantizeOptions",
+    "TextsOptions",
 ]
 
 _MOST = 10**9
@@ -129,6 +130,19 @@ class ChangesOptions:
     columns: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     k: int = field(default=5, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
+class TextsOptions:
+    """What of free text is kept.
+
+    Attributes:
+        k: A character, or a shape, is rare when fewer rows have it; in short tables it is smaller, down to 2.
+        exclude: Columns that are left as they are.
+    """
+
+    k: int = field(default=5, validator=_at_least(1))
+    exclude: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)

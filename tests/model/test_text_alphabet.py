@@ -88,4 +88,4 @@ def test_records_of_other_texts_are_rejected(value: str, valid: bool) -> None:
         return
     with pytest.raises(RecordError) as error:
         dialect.decode(line)
-    assert error.value.category == "pattern"
+    assert error.value.summary == "pattern"

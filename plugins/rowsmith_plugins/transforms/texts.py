@@ -1,9 +1,9 @@
 """The ``texts`` transform: free text keeps the characters and shapes that enough rows have.
 
 A character that fewer than k rows of a column have becomes its plain form (``é`` and ``E`` an ``e``), or the most
-frequent character of its kind, or nothing, whichever is the first that enough rows have. Where nine tenths of the values
-look alike (see ``rowsmith.text_shapes``), a value of a shape that fewer than k rows have becomes another row's.
-Tables below 500 rows have a smaller k, down to 2.
+frequent character of its kind, or nothing, whichever is the first that enough rows have. Where nine tenths of the
+values look alike (see ``rowsmith.text_shapes``), a value of a shape that fewer than k rows have becomes another
+row's. Tables below 500 rows have a smaller k, down to 2.
 
 Rows are drawn by (seed, row's place in the table, column): ``apply`` is a pure function of the table it is given,
 and leaves a table of such texts as it is. There is nothing to undo: the model is held to the characters and

@@ -87,6 +87,12 @@ def test_fewer_than_k_rows_make_no_mark() -> None:
     assert fitted.schema_after.names == ("x",)
 
 
+def test_a_smaller_k_makes_more_marks() -> None:
+    columns = table({"x": [*numbers(50), *["closed"] * 2, *["<5"] * 7]})
+    fitted = MarksTransform(MarksOptions(k=2)).fit(columns, marked())
+    assert texts(check_round_trip(fitted, columns)) == texts(columns)
+
+
 def test_a_column_of_few_numbers_and_an_excluded_one_stay() -> None:
     columns = table({"x": [*numbers(4), *["NA"] * 9]})
     assert MarksTransform().fit(columns, marked()).schema_after == marked()

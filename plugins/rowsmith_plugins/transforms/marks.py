@@ -274,9 +274,11 @@ def _fitted(name: str, marked: Marked, counted: Counted, k: int, taken: set[str]
     fits = fits_marked(pa.array(counted.values, pa.string()), marked)
     if counted.counts[fits].sum() < k:
         return None
-    rows = {counted.values[place]: int(counted.counts[place]) for place in np.flatnonzero(~fits).tolist()}
-    marks = [text for text in marked.marks if rows.get(text, 0) >= k]
-    nulls: list[str | None] = [text for text in marked.marks if 0 < rows.get(text, 0) < k and is_null_word(text)]
+    odd = [(counted.values[place], int(counted.counts[place])) for place in np.flatnonzero(~fits).tolist()]
+    read = respelled([text for text, _ in odd], marked)
+    rows = {text: count for (text, count), number in zip(odd, read, strict=True) if number is None}
+    marks = sorted((text for text in rows if rows[text] >= k), key=lambda text: (-rows[text], text))
+    nulls: list[str | None] = [text for text in sorted(rows) if rows[text] < k and is_null_word(text)]
     null_rows = [rows[text] for text in nulls if text is not None]
     missing = len(counted.codes) - counted.rows
     if missing:

@@ -42,6 +42,8 @@ def with_texts(values: list[str], counts: dict[str, int]) -> list[str]:
         (with_texts(DECIMALS, {"1,234.50": 1, "5": 3}), T.DECIMAL, ()),
         (with_texts(DAYS, {"never": 30, "2020-02-30": 1}), T.DATETIME, ("never",)),
         ([*INTEGERS[:20], "-", "NA"], T.INTEGER, ("-", "NA")),
+        (["1", "2", "3", "NA"] * 50, T.INTEGER, ("NA",)),
+        ([*DECIMALS[:50], *["NA"] * 550], T.DECIMAL, ("NA",)),
     ],
 )
 def test_numbers_and_dates_with_marks_are_found(
@@ -57,6 +59,9 @@ def test_numbers_and_dates_with_marks_are_found(
     "values",
     [
         ["0", "1", "2", "3+"] * 100,
+        ["0", "1", "2", "3+", "NA"] * 100,
+        ["NA"] * 90 + ["1", "2"],
+        ["TRUE", "FALSE", "NA"] * 50,
         with_texts([value.zfill(3) for value in INTEGERS], {"A12": 20}),
         with_texts(INTEGERS, {f"{place}A": 1 for place in range(60)}),
         with_texts(INTEGERS, {f"V{place}": 6 for place in range(40)}),

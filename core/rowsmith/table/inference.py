@@ -131,9 +131,8 @@ def _whole_dates(name: str, type_: ColumnType, values: pa.StringArray) -> dict[s
 def _texts(name: str, array: pa.DictionaryArray, allowed: tuple[ColumnType, ...]) -> dict[str, Any]:
     counts = count_codes(codes_of(array), len(array.dictionary))
     type_ = _labels_or_text(counts, len(array))
-    if type_ is T.CATEGORICAL and counts.size <= _FEW_VALUES and _repeat(counts, len(array)):
-        return {"type": type_}
-    return {"type": type_, "marked": find_marked(name, array, allowed)}
+    labels = counts.size <= _FEW_VALUES and _repeat(counts, len(array))
+    return {"type": type_, "marked": find_marked(name, array, allowed, labels=labels)}
 
 
 def _fields(type_: ColumnType, values: pa.StringArray, booleans: Iterable[tuple[str, str]]) -> dict[str, Any] | None:

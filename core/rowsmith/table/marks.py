@@ -1,9 +1,9 @@
 """Columns of numbers, or of date-times, with a few texts among them such as ``NA``, ``?`` or ``<5``.
 
 Such a column stays text to its user. What most of its values are is told from at least half of the rows
-that are not null, in one style; the rest are *marks* when at least five rows have them or when they are
-words for a missing value, and slips otherwise. A column of more than ten marks, or in which slips are more
-than one row in fifty, is text and nothing else; so are codes with leading zeros.
+that have a value, in one style; the rest are *marks* when at least five rows have them or when they are
+words for a missing value, which is no value, and slips otherwise. A column of more than ten marks, or in
+which slips are more than one row in fifty, is text and nothing else; so are codes with leading zeros.
 """
 
 from __future__ import annotations
@@ -35,13 +35,12 @@ _MOST_MARKS = 10
 _SLIPS = 0.02
 _LOOSE_NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _CODE = r"^[+-]?0[0-9]"
-_NULL_WORDS = frozenset(
-    {
+_NULL_WORDS = pa.array(
+    [
         *("", "na", "n/a", "n.a.", "n.a", "#n/a", "<na>", "nan", "nat", "null", "none", "nil", "missing"),
         *("not available", "?", "??", "-", "--", "---", ".", "..", "..."),
-    }
+    ]
 )
-_LONGEST_NULL_WORD = max(map(len, _NULL_WORDS))
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 _MOST_TOLD = 3
 _TRIED_FORMATS = 5
@@ -61,25 +60,36 @@ class _Style:
 
 def is_null_word(text: str) -> bool:
     """Whether a text is one that people write for a missing value."""
-    return len(text) <= _LONGEST_NULL_WORD + 2 and text.strip().casefold() in _NULL_WORDS
+    return bool(_null_words(pa.array([text], pa.string()))[0])
 
 
-def find_marked(name: str, array: pa.DictionaryArray, allowed: Collection[ColumnType]) -> Marked | None:
+def _null_words(values: pa.StringArray) -> Mask:
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(values))
+    return np.array(pc.is_in(words, value_set=_NULL_WORDS).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def find_marked(
+    name: str, array: pa.DictionaryArray, allowed: Collection[ColumnType], *, labels: bool = False
+) -> Marked | None:
     """What most values of a column of texts are, where they are numbers or date-times with a few marks among them.
 
     Args:
         name: The column's name.
         array: The spelled column, with no values that do not occur.
         allowed: The types that its values may have.
+        labels: Whether it could be a column of labels, so that only words for a missing value may stand among the
+            rest.
 
     Returns:
         It; None where the column is plain text.
     """
     values = array.dictionary
     counts = count_codes(codes_of(array), len(values))
+    words = _null_words(values)
+    known = np.where(words, 0, counts)
     numbers = ColumnType.INTEGER in allowed
-    style = (_number_style(values, counts) if numbers or ColumnType.DATETIME in allowed else None) or (
-        _datetime_style(values, counts) if ColumnType.DATETIME in allowed else None
+    style = (_number_style(values, known) if numbers or ColumnType.DATETIME in allowed else None) or (
+        _datetime_style(values, known) if ColumnType.DATETIME in allowed else None
     )
     if style is None:
         return None
@@ -91,13 +101,16 @@ def find_marked(name: str, array: pa.DictionaryArray, allowed: Collection[Column
     other = np.flatnonzero(~style.fits)
     texts, rows = values.take(pa.array(other)).to_pylist(), counts[other]
     read = respelled(texts, marked)
+    missing = set(values.filter(pa.array(words)).to_pylist())
     strange = [(text, int(count)) for text, count, number in zip(texts, rows, read, strict=True) if number is None]
-    slips = [(text, count) for text, count in strange if not is_null_word(text)]
+    slips = [(text, count) for text, count in strange if text not in missing]
+    if labels and slips:
+        return None
     frequent = {text for text, count in slips if count >= MARK_ROWS}
     rare = sum(count for text, count in slips if text not in frequent)
-    if len(frequent) > _MOST_MARKS or rare > max(2.0, _SLIPS * int(counts.sum())):
+    if len(frequent) > _MOST_MARKS or rare > max(2.0, _SLIPS * int(known.sum())):
         return None
-    marks = [pair for pair in strange if pair[0] in frequent or is_null_word(pair[0])]
+    marks = [pair for pair in strange if pair[0] in frequent or pair[0] in missing]
     # A column that came as strings is not one of numbers for a slip alone: its user may mean it so.
     if not numbers and not marks:
         return None

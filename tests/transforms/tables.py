@@ -22,6 +22,7 @@ from rowsmith_plugins.transforms.datetime import DatetimeTransform
 from rowsmith_plugins.transforms.keys import KeysTransform
 from rowsmith_plugins.transforms.marks import MarksTransform
 from rowsmith_plugins.transforms.narrow_first import NarrowFirstTransform
+from rowsmith_plugins.transforms.options import QuantizeOptions
 from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
 from rowsmith_plugins.transforms.quantize import QuantizeTransform
 from rowsmith_plugins.transforms.texts import TextsTransform
@@ -40,7 +41,7 @@ def all_transforms() -> dict[str, Transform]:
         "keys": KeysTransform(),
         "marks": MarksTransform(seed=5),
         "constant": ConstantTransform(),
-        "protect-rare": ProtectRareTransform(seed=7),
+        "protect-rare": ProtectRareTransform(seed=7, quantize=QuantizeOptions()),
         "texts": TextsTransform(seed=9),
         "datetime": DatetimeTransform(),
         "quantize": QuantizeTransform(),

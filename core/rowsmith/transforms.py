@@ -267,7 +267,7 @@ def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple
     """
     # Rare values are replaced row by row, so what is constant in a group must be told once before.
     groups = (("groups",) if grouped else ()) + (("changes",) if timeseries else ())
-    return ("keys", "constant", *groups, "protect-rare", "datetime", "quantize")
+    return ("keys", "marks", "constant", *groups, "protect-rare", "texts", "datetime", "quantize")
 
 
 def fit_transforms(

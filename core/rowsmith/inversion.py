@@ -13,7 +13,7 @@ from attrs import evolve
 from rowsmith.dialect import RecordDialect
 from rowsmith.draws import Draws
 from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted, ColumnActions, ColumnOutcome
-from rowsmith.table.frames import misfits, to_frame
+from rowsmith.table.frames import misfits, named_frame
 
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
@@ -70,10 +70,11 @@ class InverseTransforms(ColumnActions):
         inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry)
         if self._names is not None:
             inverted = self._names.put(inverted)
-        wrong = misfits(inverted, self._bundle.table_schema)
+        # The time of a series is not yet as the user has it.
+        wrong = misfits(inverted, self._bundle.transforms.schema_before)
         valid = inverted.filter(pa.array(~wrong)) if wrong.any() else inverted
         return ColumnOutcome(valid, dict.fromkeys(np.flatnonzero(wrong).tolist(), _MISFIT))
 
     def to_frame(self, columns: pa.Table) -> pd.DataFrame:
-        """Rows of the table schema in the user's dtypes."""
-        return to_frame(columns, self._bundle.table_schema)
+        """Rows of the table schema in the user's dtypes, each column labelled by its name."""
+        return named_frame(columns, self._bundle.table_schema)

@@ -21,9 +21,12 @@ from attrs import field, frozen
 from rowsmith.table.datetime_formats import DIGIT_DATES, EPOCHS
 
 __all__ = [
+    "ColumnLabel",
+    "ColumnLabels",
     "ColumnSchema",
     "ColumnType",
     "JsonKind",
+    "LabelPart",
     "Layout",
     "Marked",
     "ModelColumn",
@@ -83,14 +86,18 @@ class Storage:
         dtype: The pandas dtype in words, such as ``Int64`` or ``datetime64[us, UTC]``; empty for
             text sources. For categories, ``category``; for pandas strings, ``str[storage, null]``;
             for Arrow types, ``type[pyarrow]``.
-        categories: Spelled categories of a pandas categorical, in order; None for other dtypes.
+        categories: Spelled categories of a pandas categorical, in order; None for other dtypes, and for
+            categories that are no fixed set, which follow from the values.
         categories_dtype: The dtype of those categories.
         ordered: Whether the categories are ordered.
         element: For ``object`` columns, the Python type of the elements (``str``, ``bool``,
-            ``int``, ``float``, ``decimal``, ``date``, ``datetime``, ``timestamp``); for JSON
-            sources ``string``, ``number`` or ``boolean``; empty otherwise.
+            ``int``, ``float``, ``decimal``, ``date``, ``datetime``, ``timestamp``, ``time``,
+            ``timedelta``, ``Timedelta``, ``period``, ``uuid``); for JSON sources ``string``,
+            ``number`` or ``boolean``; empty otherwise.
         null: For ``object`` columns, the null to write: ``None``, ``NaN``, ``NA`` or ``NaT``.
-        zone: For ``object`` columns of date-times with a time zone, that zone.
+        zone: For ``object`` columns of date-times or times of day with a time zone, that zone.
+        unit: For durations and times of day, the unit that their numbers count (``D``, ``h``, ``m``,
+            ``s``, ``ms``, ``us`` or ``ns``); for ``object`` columns of periods, their frequency.
         delimiter: For CSV sources, what stands between fields.
         null_marks: Texts that were read as null, and how many rows had each; None stands for a blank field or a
             null of the container's own. Empty where nothing but that was read as null.
@@ -104,6 +111,7 @@ class Storage:
     element: str = ""
     null: str = "None"
     zone: str = ""
+    unit: str = ""
     delimiter: str = ","
     null_marks: tuple[tuple[str | None, int], ...] = ()
 
@@ -233,6 +241,59 @@ class ColumnSchema:
 
 
 @frozen(kw_only=True)
+class LabelPart:
+    """One value of a column label, spelled as a cell of a column of Python objects.
+
+    Attributes:
+        text: The spelled value; None for null.
+        element: As in ``Storage``.
+        null: As in ``Storage``.
+        zone: As in ``Storage``.
+        unit: As in ``Storage``.
+    """
+
+    text: str | None
+    element: str
+    null: str = "None"
+    zone: str = ""
+    unit: str = ""
+
+
+@frozen(kw_only=True)
+class ColumnLabel:
+    """The label of a column that is not text, or one of several kinds.
+
+    Attributes:
+        parts: Its values; one but for tuples.
+        scalar: Whether it is the value itself, and no tuple.
+    """
+
+    parts: tuple[LabelPart, ...]
+    scalar: bool = True
+
+
+@frozen(kw_only=True)
+class ColumnLabels:
+    """The labels of a frame's columns.
+
+    Attributes:
+        labels: One for each column.
+        names: What the levels of the labels are called.
+        levels: Whether labels have several levels.
+        dtype: The dtype of the labels, or ``range``; empty where they have levels.
+        categories: The categories of labels that are categories; None for others.
+        ordered: Whether these are ordered.
+    """
+
+    labels: tuple[ColumnLabel, ...]
+    names: tuple[ColumnLabel, ...]
+    levels: bool = False
+    dtype: str = ""
+    categories: tuple[ColumnLabel, ...] | None = None
+    ordered: bool = False
+
+
+@frozen(kw_only=True)
 class RowIndex:
     """A first column of delimited text that has no name and only counts the rows.
 
@@ -262,10 +323,12 @@ class TableSchema:
 
     Attributes:
         columns: The columns.
+        labels: The labels of the user's frame; None where they are the columns' names.
         layout: What the text that it came in has beside them, and that it goes back to has again.
     """
 
     columns: tuple[ColumnSchema, ...]
+    labels: ColumnLabels | None = None
     layout: Layout = field(factory=Layout)
 
     @property

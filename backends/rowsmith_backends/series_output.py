@@ -24,6 +24,8 @@ __all__ = ["SeriesOutput", "SeriesRows"]
 
 Ints = npt.NDArray[np.int64]
 
+_FAR = np.iinfo(np.int64).max
+
 
 @frozen(kw_only=True, eq=False)
 class SeriesRows:
@@ -103,7 +105,8 @@ class SeriesOutput:
         within = np.delete(_within(places), list(outcome.rejected))
         places = np.delete(places, list(outcome.rejected))
         times = self._times(groups, places, within, outcome.valid)
-        stops = np.array([group.span.stop for group in groups], dtype=np.int64)
+        # Exact times within a learned step are drawn only now, so a last record may come to lie beyond the stop.
+        stops = np.array([_FAR if group.counted else group.span.stop for group in groups], dtype=np.int64)
         whole = ~np.isin(places, list(rejected)) & (times <= stops[places])
         columns = outcome.valid
         if not self.plan.clock.made:

@@ -252,7 +252,9 @@ class TimeseriesBackend(EngineBackend):
             recent_records=[each.values for each in prefill],
             expected_records=span.length,
         )
-        return SeriesGroup(number=number, state=state, span=span, prefill=prefill)
+        # Of regular series the range says how many records there are; of others, only a stop that the user asks for.
+        counted = span.interval is None and self.config.time_series.stop_timestamp is None
+        return SeriesGroup(number=number, state=state, span=span, counted=counted, prefill=prefill)
 
     def _read_prefill(self, text: str) -> tuple[Written, ...]:
         found: list[Written] = []

@@ -100,9 +100,14 @@ class SeriesOutput:
     def _by_columns(
         self, groups: Sequence[SeriesGroup], places: Ints, actions: ColumnActions, first_id: int
     ) -> SeriesRows:
-        outcome = actions.on_columns(self._table(groups), np.arange(len(places)) + first_id)
+        within = _within(places)
+
+        def timed(inverted: pa.Table) -> pa.Table:
+            return self._with_times(inverted, self._times(groups, places, within, inverted))
+
+        outcome = actions.on_series(self._table(groups), np.arange(len(places)) + first_id, timed)
         rejected = {int(places[row]): reason for row, reason in outcome.rejected.items()}
-        within = np.delete(_within(places), list(outcome.rejected))
+        within = np.delete(within, list(outcome.rejected))
         places = np.delete(places, list(outcome.rejected))
         times = self._times(groups, places, within, outcome.valid)
         # Exact times within a learned step are drawn only now, so a last record may come to lie beyond the stop.
@@ -155,6 +160,15 @@ class SeriesOutput:
             return np.where(learned, starts + drawn - first, times)
         months = [months_later(*pair) for pair in zip(starts.tolist(), _months_between(first, drawn), strict=True)]
         return np.where(learned, np.array(months, dtype=np.int64), times)
+
+    def _with_times(self, inverted: pa.Table, times: Ints) -> pa.Table:
+        """A table with these times in the time column, as the transforms know it."""
+        name, inner = self.plan.clock.column, self.plan.inner
+        if name not in inverted.column_names:
+            return inverted
+        column = self.table_schema[name] if name in self.table_schema.names else None
+        spelled = inner.write(times.tolist(), column or ColumnSchema(name=name, type=ColumnType.DECIMAL))
+        return _replaced(inverted, name, spelled)
 
     def _spelled(self, times: Sequence[int]) -> list[str]:
         name = self.plan.clock.column

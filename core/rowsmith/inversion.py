@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,7 +68,21 @@ class InverseTransforms(ColumnActions):
 
     def on_columns(self, columns: pa.Table, record_ids: npt.NDArray[np.int64]) -> ColumnOutcome:
         """The same from and to spelled tables: of the model schema, and of the table schema."""
-        inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry)
+        return self._inverted(columns, record_ids, None)
+
+    def on_series(
+        self, columns: pa.Table, record_ids: npt.NDArray[np.int64], timed: Callable[[pa.Table], pa.Table]
+    ) -> ColumnOutcome:
+        """The same with records whose times are known, so that what depends on them comes back right."""
+        return self._inverted(columns, record_ids, timed)
+
+    def _inverted(
+        self,
+        columns: pa.Table,
+        record_ids: npt.NDArray[np.int64],
+        timed: Callable[[pa.Table], pa.Table] | None,
+    ) -> ColumnOutcome:
+        inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry, timed)
         if self._names is not None:
             inverted = self._names.put(inverted)
         wrong = misfits(inverted, self._bundle.table_schema)

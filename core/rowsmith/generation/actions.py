@@ -122,6 +122,18 @@ class ColumnActions(abc.ABC):
             record_ids: The hidden id of each row: int64[n].
         """
 
+    def on_series(
+        self, columns: pa.Table, record_ids: npt.NDArray[np.int64], timed: Callable[[pa.Table], pa.Table]
+    ) -> ColumnOutcome:
+        """The same with records whose times are known.
+
+        Args:
+            columns: A row for each record, series after series.
+            record_ids: The hidden id of each row: int64[n].
+            timed: Puts the times into a table that has the time column as the transforms give it back.
+        """
+        return self.on_columns(columns, record_ids)
+
     @abc.abstractmethod
     def to_frame(self, columns: pa.Table) -> pd.DataFrame:
         """The frame that a spelled table of valid rows stands for."""

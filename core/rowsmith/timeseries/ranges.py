@@ -24,8 +24,8 @@ def draw_spans(plan: SeriesPlan, config: RunConfig, seeds: Seeds, count: int | N
 
     Each is that of one training series, with what the configuration sets in the place of its own start,
     stop and interval. Where training series are not regular, none has an interval, not even one of two records,
-    which is always regular: their steps are learned together. As many series as in training have the extents of all of them, once each, in
-    another order.
+    which always looks regular: the steps of all are learned together. As many series as in training have the
+    extents of all of them, once each, in another order.
 
     Args:
         plan: What was learned.

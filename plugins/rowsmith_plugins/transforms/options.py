@@ -14,6 +14,7 @@ __all__ = [
     "KeysOptions",
     "ProtectRareOptions",
     "QuantizeOptions",
+    "SeasonalOptions",
 ]
 
 _MOST = 10**9
@@ -100,6 +101,21 @@ class GroupsOptions:
 
     k: int = field(default=5, validator=_at_least(1))
     exclude: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class SeasonalOptions:
+    """From which numeric columns of a time series trend and seasons are taken.
+
+    Attributes:
+        columns: Columns from which they are, however few their values.
+        exclude: Columns that stay as they are.
+        k: The fewest rows behind a coefficient of a curve, and behind the ends of its range.
+    """
+
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    k: int = field(default=5, validator=_at_least(1))
 
 
 @frozen(kw_only=True)

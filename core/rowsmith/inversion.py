@@ -19,6 +19,7 @@ from rowsmith.table.frames import misfits, to_frame
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
     from rowsmith.group_names import GivenNames
+    from rowsmith.table.schema import TableSchema
 
 __all__ = ["InverseTransforms"]
 
@@ -71,7 +72,7 @@ class InverseTransforms(ColumnActions):
         return self._inverted(columns, record_ids, None)
 
     def on_series(
-        self, columns: pa.Table, record_ids: npt.NDArray[np.int64], timed: Callable[[pa.Table], pa.Table]
+        self, columns: pa.Table, record_ids: npt.NDArray[np.int64], timed: Callable[[pa.Table, TableSchema], pa.Table]
     ) -> ColumnOutcome:
         """The same with records whose times are known, so that what depends on them comes back right."""
         return self._inverted(columns, record_ids, timed)
@@ -80,7 +81,7 @@ class InverseTransforms(ColumnActions):
         self,
         columns: pa.Table,
         record_ids: npt.NDArray[np.int64],
-        timed: Callable[[pa.Table], pa.Table] | None,
+        timed: Callable[[pa.Table, TableSchema], pa.Table] | None,
     ) -> ColumnOutcome:
         inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry, timed)
         if self._names is not None:

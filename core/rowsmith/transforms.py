@@ -179,7 +179,7 @@ class FittedTransforms:
         columns: pa.Table,
         draws: Draws,
         carry: dict[str, Any],
-        timed: Callable[[pa.Table], pa.Table] | None = None,
+        timed: Callable[[pa.Table, TableSchema], pa.Table] | None = None,
     ) -> pa.Table:
         """Undo every step, the last one first.
 
@@ -188,7 +188,8 @@ class FittedTransforms:
             draws: Random numbers, one stream per row.
             carry: What is kept from batch to batch of one generation; start with an empty dict.
                 It can be pickled; each step owns the part under its place and name.
-            timed: Puts the times in that are known of records; used once the time column is back.
+            timed: Puts the times in that are known of records, given the table and its schema once the time column is
+                back.
 
         Raises:
             PluginContractError: A step gave another table than its schema says.
@@ -199,7 +200,7 @@ class FittedTransforms:
                 rows, columns = columns.num_rows, step.invert(columns, draws, carry.setdefault(f"{place}.{name}", {}))
             _check_table(f"invert of transform {name!r}", columns, step.schema_before, rows)
             if timed is not None and _is_timed(step.schema_after) and not _is_timed(step.schema_before):
-                columns = timed(columns)
+                columns = timed(columns, step.schema_before)
         return columns
 
     def state(self) -> dict[str, Any]:

@@ -179,6 +179,39 @@ def test_one_series_without_groups_and_longer_than_the_context() -> None:
     assert rows["at"].tolist() == frame["at"].tolist()
 
 
+@pytest.fixture(scope="module")
+def rising() -> Synthesizer:
+    days = pd.date_range("2019-01-01", periods=400)
+    level = 100 + 0.5 * np.arange(400) + 20 * np.sin(2 * np.pi * np.arange(400) / 7)
+    frame = pd.DataFrame({"at": days, "level": (level + np.random.default_rng(0).normal(0, 1, 400)).round(1)})
+    return fitted(frame, group=None)
+
+
+def test_a_long_series_keeps_its_level_and_its_season(rising: Synthesizer) -> None:
+    rows = rising.sample()
+    assert rows["at"].tolist() == pd.date_range("2019-01-01", periods=400).tolist()
+    curve = 100 + 0.5 * np.arange(400) + 20 * np.sin(2 * np.pi * np.arange(400) / 7)
+    assert (rows["level"] - curve).abs().max() < 10
+    assert any("trend" in line for line in rising._fitted().transforms.inventory())
+
+
+def test_the_curve_is_that_of_the_times_that_are_written_also_between_places_and_beyond_training(
+    rising: Synthesizer,
+) -> None:
+    from attrs import evolve
+
+    config = rising.config
+    series_config = evolve(config.time_series, start_timestamp="2019-11-03", stop_timestamp="2020-03-01")
+    rising._config = evolve(config, time_series=series_config)
+    try:
+        rows = rising.sample(groups=2)
+    finally:
+        rising._config = config
+    assert rows["series"].value_counts().to_dict() == {1: 120, 2: 120}
+    day = (rows["at"] - pd.Timestamp("2019-01-01")).dt.days
+    assert (rows["level"] - 100 - 0.5 * day - 20 * np.sin(2 * np.pi * day / 7)).abs().max() < 15
+
+
 def test_series_whose_steps_nothing_tells_are_refused_before_training() -> None:
     frame = series(lambda group, n: pd.date_range("2020-01-01", periods=n))
     config = {**TINY, "data": {"group_training_examples_by": "unit"}, "transforms": []}

@@ -45,6 +45,18 @@ def test_every_series_is_written_from_its_start_to_its_stop(series, tools):
     assert (results.num_valid_groups, results.num_invalid_groups) == (3, 0)
 
 
+def test_several_series_are_numbered_where_no_column_tells_them_apart(series, tools):
+    backend = series.backend(tools.engine(spoil=lambda group, ask, sample, text: "nonsense\n" if group == 1 else text))
+    for expected in ([1, 3], [1, 2, 3]):  # the second one of the first call fails
+        results = backend.generate()
+        assert (results.identifier, results.df.columns[0]) == ("series", "series")
+        assert results.df["series"].unique().tolist() == expected
+        assert all((np.diff(times_of(part)) > np.timedelta64(0)).all() for _, part in results.df.groupby("series"))
+    alone = series.backend(tools.engine(), generation={"num_groups": 1}).generate()
+    assert alone.identifier is None
+    assert "series" not in alone.df
+
+
 def test_rows_depend_on_the_seed_alone(series, tools):
     first = series.backend(tools.engine(), seed=4).generate().df
     again = series.backend(tools.engine(), options={"max_prompts_per_batch": 1}, seed=4).generate().df

@@ -148,7 +148,7 @@ def test_rows_without_a_time_are_numbered_and_come_back_without_one() -> None:
 
 
 @pytest.mark.slow
-def test_learned_steps_keep_order_and_bounds() -> None:
+def test_learned_steps_keep_order_and_the_number_of_records() -> None:
     def times(group: int, n: int) -> pd.DatetimeIndex:
         days = np.cumsum(np.random.default_rng(group).integers(0, 4, n))
         return pd.DatetimeIndex(np.datetime64("2020-01-01") + days)
@@ -156,7 +156,7 @@ def test_learned_steps_keep_order_and_bounds() -> None:
     frame = series(times, groups=8)
     rows = fitted(frame).sample()
     assert frame["at"].min() <= rows["at"].min()
-    assert rows["at"].max() <= frame["at"].max()
+    assert sorted(len(part) for part in parts(rows)) == sorted(len(part) for part in parts(frame))
     assert all(part["at"].is_monotonic_increasing for part in parts(rows))
 
 
@@ -210,6 +210,14 @@ def test_the_curve_is_that_of_the_times_that_are_written_also_between_places_and
     assert rows["series"].value_counts().to_dict() == {1: 120, 2: 120}
     day = (rows["at"] - pd.Timestamp("2019-01-01")).dt.days
     assert (rows["level"] - 100 - 0.5 * day - 20 * np.sin(2 * np.pi * day / 7)).abs().max() < 15
+
+
+def test_one_series_of_learned_steps_has_as_many_rows_whatever_steps_the_model_writes() -> None:
+    days = pd.bdate_range("2020-01-01", periods=90)
+    frame = pd.DataFrame({"at": days, "level": ["abc"[place % 3] for place in range(90)]})
+    rows = fitted(frame, group=None).sample()
+    assert len(rows) == 90
+    assert rows["at"].is_monotonic_increasing
 
 
 def test_series_whose_steps_nothing_tells_are_refused_before_training() -> None:

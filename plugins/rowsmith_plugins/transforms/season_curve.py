@@ -1,7 +1,8 @@
 """A smooth trend and repeating seasons as one curve over time.
 
-The trend is a natural cubic spline, straight beyond its outer knots. A season is a sum of sines and cosines of a cycle:
-the year, the week or the day of the calendar, or any number of seconds. Its size may grow or shrink steadily.
+The trend is a natural cubic spline; beyond its outer knots it goes on as steep as it is on the whole. A season is a sum
+of sines and cosines of a cycle: the year, the week or the day of the calendar, or any number of seconds. Its size may
+grow or shrink steadily.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CALENDAR = {"day": 86_400.0, "week": 604_800.0, "year": 31_556_952.0}
 
 _BLOCK = 1 << 15
 _FARTHEST = 1.0
-"""How far beyond its ends the curve goes on, as a share of its length; from there on it is level."""
+"""How far beyond its ends the trend goes on, as a share of its length; from there on it is level."""
 
 
 @frozen
@@ -80,6 +81,7 @@ class Curve:
         seasons: The seasons.
         coefficients: One for each column of the basis: those of the trend, then those of each season.
         means: What is taken from each column.
+        slope: How much the trend rises over its length, on the whole; so it goes on beyond its ends.
     """
 
     origin: float
@@ -88,16 +90,20 @@ class Curve:
     seasons: tuple[Season, ...]
     coefficients: tuple[float, ...] = field(repr=False)
     means: tuple[float, ...] = field(repr=False)
+    slope: float = 0.0
 
     def at(self, seconds: Floats) -> Floats:
         """The height of the curve at some times; its mean over the rows that it was learned from is 0."""
-        weights, means = np.array(self.coefficients), np.array(self.means)
-        parts = [
-            (basis(seconds[start : start + _BLOCK], self.origin, self.length, self.knots, self.seasons) - means)
-            @ weights
-            for start in range(0, len(seconds), _BLOCK)
-        ]
+        parts = [self._at(seconds[start : start + _BLOCK]) for start in range(0, len(seconds), _BLOCK)]
         return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _at(self, seconds: Floats) -> Floats:
+        columns = basis(seconds, self.origin, self.length, self.knots, self.seasons) - np.array(self.means)
+        scaled = (seconds - self.origin) / self.length
+        beyond = (scaled - scaled.clip(0, 1)).clip(-_FARTHEST, _FARTHEST)
+        # Row by row, so that a row does not depend on how many there are.
+        heights: Floats = (columns * np.array(self.coefficients)).sum(axis=1) + self.slope * beyond
+        return heights
 
     def describe(self) -> str:
         """What it is made of, for people to read."""
@@ -110,8 +116,8 @@ class Curve:
 def basis(
     seconds: Floats, origin: float, length: float, knots: tuple[float, ...], seasons: tuple[Season, ...]
 ) -> Floats:
-    """The columns of a curve, ``[rows, columns]``."""
-    scaled = ((seconds - origin) / length).clip(-_FARTHEST, 1 + _FARTHEST)
+    """The columns of a curve, ``[rows, columns]``; trend and growth are beyond its ends what they are there."""
+    scaled = ((seconds - origin) / length).clip(0, 1)
     parts = [trend_columns(scaled, knots)] if knots else []
     parts += [season.columns(seconds, scaled) for season in seasons]
     return np.hstack(parts) if parts else np.zeros((len(seconds), 0))

@@ -92,8 +92,17 @@ def fit_curve(seconds: Floats, values: Floats, groups: Ints, *, calendar: bool, 
     knots, seasons = search.knots(parts.knots), search.seasons(parts)
     columns = basis(times, origin, length, knots, seasons)
     solution = np.linalg.lstsq(_within(columns, owners), _within(heights[:, None], owners)[:, 0], rcond=None)[0]
-    curve = Curve(origin, length, knots, seasons, tuple(solution.tolist()), tuple(columns.mean(axis=0).tolist()))
-    return Fit(curve, explained)
+    means = columns.mean(axis=0)
+    slope = _slope(knots, solution)
+    return Fit(Curve(origin, length, knots, seasons, tuple(solution.tolist()), tuple(means.tolist()), slope), explained)
+
+
+def _slope(knots: tuple[float, ...], solution: Floats) -> float:
+    """How much a trend rises from end to end, as the straight line that is nearest to it."""
+    if not knots:
+        return 0.0
+    scaled = np.linspace(0, 1, 201)
+    return float(np.polyfit(scaled, trend_columns(scaled, knots) @ solution[: len(knots) - 1], 1)[0])
 
 
 class _Search:

@@ -93,7 +93,7 @@ def fit_curve(seconds: Floats, values: Floats, groups: Ints, *, calendar: bool, 
     columns = basis(times, origin, length, knots, seasons)
     solution = np.linalg.lstsq(_within(columns, owners), _within(heights[:, None], owners)[:, 0], rcond=None)[0]
     means = columns.mean(axis=0)
-    slope = _slope(knots, solution)
+    slope = _slope(knots, np.asarray(solution, dtype=np.float64))
     return Fit(Curve(origin, length, knots, seasons, tuple(solution.tolist()), tuple(means.tolist()), slope), explained)
 
 

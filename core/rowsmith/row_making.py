@@ -160,7 +160,8 @@ class RowMaking:
         seconds = {**self.seconds, **seconds, "writing": time.monotonic() - started}
         table = self.bundle.table_schema
         summary = () if self.real is None else summarize(self.real.columns, columns, table, _keys(self.bundle))
-        figures = result_files.metrics(results, self.bundle.report, seconds, summary)
+        changed = self.bundle.transforms.changed
+        figures = result_files.metrics(results, self.bundle.report, seconds, summary, changed)
         if self.kept:
             self.run.directory.write_json(result_files.METRICS_FILE, figures)
             self.rejections.write(self.run.directory)

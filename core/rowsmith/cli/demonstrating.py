@@ -100,7 +100,7 @@ def _draw(run: pipeline.Run, outcome: Outcome) -> Path:
 
     config = run.config
     assert config.data.source is not None
-    real = read_table(config.data.source, types=config.data.types)
+    real = read_table(config.data.source, types=config.data.types, options=config.data.read_options)
     identifier = outcome.results.identifier
     schema = with_identifier(real.schema, identifier)
     synthetic = Table(spell_frame(outcome.results.df, schema), schema)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from rowsmith.config_sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import ParameterError
 from rowsmith.table.spelling import parse_numbers, spell_numbers
-from rowsmith.transforms import default_transforms
+from rowsmith.transforms import default_transforms, fit_transforms
+from rowsmith_plugins.transforms import changes, groups
 from rowsmith_plugins.transforms.options import SeasonalOptions
 from rowsmith_plugins.transforms.seasonal import FittedSeasonal, SeasonalTransform, build
 
@@ -194,3 +195,14 @@ def test_time_series_have_it_before_groups_and_others_do_not() -> None:
     assert build(context(**given_), None) == SeasonalTransform((), "t")
     with pytest.raises(ParameterError, match="needs a column of times"):
         SeasonalTransform().fit(table({"x": ["1"]}), schema(column("x", T.INTEGER)))
+
+
+def test_what_is_left_of_a_wandering_series_is_still_told_by_its_changes() -> None:
+    values = 100 + np.random.default_rng(0).normal(0, 1, 1200).cumsum() + np.arange(1200) * 0.05
+    series = {"time_series": TimeSeriesConfig(is_timeseries=True, timestamp_column="t")}
+    steps = [("seasonal", build(context(**series), None)), ("groups", groups.build(context(**series), None))]
+    steps.append(("changes", changes.build(context(**series), None)))
+    held = table({"t": times(1200), "x": spell_numbers(values, TENTHS)})
+    fitted, _ = fit_transforms(held, schema(DAYS, column("x", T.DECIMAL, scale=1, max_scale=1)), steps)
+    assert fitted.notes()
+    assert "x~change" in fitted.schema_after.names

@@ -14,6 +14,7 @@ _BUNDLED = (
     ("keys", "KeysOptions", "Replaces identifiers by new ones of the same pattern"),
     ("marks", "MarksOptions", "Takes apart numbers and the texts among them, such as NA"),
     ("constant", "ConstantOptions", "Sets aside columns that hold one value and puts them back"),
+    ("seasonal", "SeasonalOptions", "Takes trend and seasons from values over time and puts them back"),
     ("groups", "GroupsOptions", "Turns the rows of a group into records that follow each other"),
     ("changes", "ChangesOptions", "Tells values of a series by their changes"),
     ("protect-rare", "ProtectRareOptions", "Keeps values of few people out of the model"),

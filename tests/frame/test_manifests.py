@@ -34,6 +34,7 @@ BUNDLED = {
         "narrow-first",
         "protect-rare",
         "quantize",
+        "seasonal",
         "texts",
     ],
     Kind.EVALUATION: [],

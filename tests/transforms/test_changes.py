@@ -22,6 +22,7 @@ from rowsmith_plugins.transforms import (
     narrow_first,
     protect_rare,
     quantize,
+    seasonal,
 )
 from rowsmith_plugins.transforms import texts as texts_
 from rowsmith_plugins.transforms.changes import ChangesTransform, FittedChanges, build
@@ -314,6 +315,7 @@ def test_the_default_transforms_of_a_series_work_together() -> None:
         "quantize": quantize,
     }
     made |= {"protect-rare": protect_rare, "texts": texts_, "datetime": datetime, "narrow-first": narrow_first}
+    made |= {"seasonal": seasonal}
     names = (*default_transforms(grouped=True, timeseries=True), "narrow-first")
     steps = [(name, made[name].build(context(data=data, time_series=series), None)) for name in names]
     fitted, applied = fit_transforms(table(held), found, steps)

@@ -15,6 +15,7 @@ __all__ = [
     "MarksOptions",
     "ProtectRareOptions",
     "QuantizeOptions",
+    "SeasonalOptions",
     "TextsOptions",
 ]
 
@@ -115,6 +116,21 @@ class GroupsOptions:
 
     k: int = field(default=5, validator=_at_least(1))
     exclude: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class SeasonalOptions:
+    """From which numeric columns of a time series trend and seasons are taken.
+
+    Attributes:
+        columns: Columns from which they are, however few their values.
+        exclude: Columns that stay as they are.
+        k: The fewest rows behind a coefficient of a curve, and behind the ends of its range.
+    """
+
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    k: int = field(default=5, validator=_at_least(1))
 
 
 @frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from rowsmith.table.frames import misfits, named_frame
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
     from rowsmith.group_names import GivenNames
+    from rowsmith.table.schema import TableSchema
 
 __all__ = ["InverseTransforms"]
 
@@ -67,7 +69,21 @@ class InverseTransforms(ColumnActions):
 
     def on_columns(self, columns: pa.Table, record_ids: npt.NDArray[np.int64]) -> ColumnOutcome:
         """The same from and to spelled tables: of the model schema, and of the table schema."""
-        inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry)
+        return self._inverted(columns, record_ids, None)
+
+    def on_series(
+        self, columns: pa.Table, record_ids: npt.NDArray[np.int64], timed: Callable[[pa.Table, TableSchema], pa.Table]
+    ) -> ColumnOutcome:
+        """The same with records whose times are known, so that what depends on them comes back right."""
+        return self._inverted(columns, record_ids, timed)
+
+    def _inverted(
+        self,
+        columns: pa.Table,
+        record_ids: npt.NDArray[np.int64],
+        timed: Callable[[pa.Table, TableSchema], pa.Table] | None,
+    ) -> ColumnOutcome:
+        inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry, timed)
         if self._names is not None:
             inverted = self._names.put(inverted)
         # The time of a series is not yet as the user has it.

@@ -86,7 +86,7 @@ def reader(column: ColumnSchema, *, nulls: bool) -> Reader:
 def _plain_dtype(column: ColumnSchema, nulls: bool) -> str:
     """The dtype for a column that came as text."""
     nulls = nulls or column.nullable
-    if column.type is ColumnType.INTEGER:
+    if column.type is ColumnType.INTEGER or (column.whole_dates and column.storage.element != "string"):
         return "Int64" if nulls else "int64"
     if column.type is ColumnType.BOOLEAN:
         return "boolean" if nulls else "bool"
@@ -115,7 +115,7 @@ def takes(column: ColumnSchema, text: str) -> bool:
 def holds_any_text(column: ColumnSchema) -> bool:
     """Whether a column is given back as text, so that every value fits and null does too."""
     numbers = (ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.DECIMAL, ColumnType.NULL)
-    return column.storage.source is not Source.PANDAS and column.type not in numbers
+    return column.storage.source is not Source.PANDAS and column.type not in numbers and not column.whole_dates
 
 
 def _number_reader(column: ColumnSchema, dtype: Any) -> Reader:

@@ -6,7 +6,7 @@ which a table does not have. NaN counts as null.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,18 @@ from attrs import evolve
 from rowsmith.errors import DataError
 from rowsmith.table.columns import codes_of, compact, single_array
 from rowsmith.table.decoding import READ_ERRORS, Reader, holds_any_text, reader
-from rowsmith.table.encoded import EncodedTable
+from rowsmith.table.encoded import Encoded, EncodedTable
 from rowsmith.table.encoding import encode_column
 from rowsmith.table.inference import check_types, infer_column
 from rowsmith.table.labels import keep_labels, labelled, names_of
 from rowsmith.table.limits import Limits
+from rowsmith.table.marks import slips_note
 from rowsmith.table.names import name_of
 from rowsmith.table.null_marks import mark_notes, put_marks
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, Source, TableSchema
 from rowsmith.table.table import Table
+from rowsmith.table.whole_dates import DESCRIPTIONS
 
 __all__ = ["build_table", "from_frame", "misfits", "named_frame", "to_frame"]
 
@@ -110,9 +112,24 @@ def build_table(encoded: EncodedTable, types: Mapping[str, str], options: ReadOp
         infer_column(name, column.array, column.storage, column.allowed, types.get(name))
         for name, column in found.items()
     ]
-    notes = (*encoded.notes, *mark_notes(found, options))
+    notes = (*encoded.notes, *mark_notes(found, options), *_type_notes(found, schemas, types))
     columns = pa.table([column.array for column in found.values()], names=list(found))
     return Table(columns, TableSchema(columns=tuple(schemas), layout=encoded.layout), notes)
+
+
+def _type_notes(
+    encoded: Mapping[str, Encoded], schemas: Iterable[ColumnSchema], types: Mapping[str, str]
+) -> tuple[str, ...]:
+    found = []
+    for each in schemas:
+        if each.marked is not None:
+            found.append(slips_note(each.name, compact(encoded[each.name].array), each.marked))
+        if each.name not in types and each.whole_dates:
+            found.append(
+                f"column {each.name!r} is read as {DESCRIPTIONS[each.datetime_format or '']}; "
+                f"if it is a number, say so: data.types: {{{each.name}: integer}}"
+            )
+    return tuple(note for note in found if note is not None)
 
 
 def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
+from rowsmith.table.datetime_formats import DIGIT_DATES, EPOCHS
 from rowsmith.table.names import ColumnLabels
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "ColumnType",
     "JsonKind",
     "Layout",
+    "Marked",
     "ModelColumn",
     "ModelSchema",
     "Role",
@@ -149,6 +151,40 @@ class Timing:
 
 
 @frozen(kw_only=True)
+class Marked:
+    """What most values of a column of texts are, beside a few that are not: numbers with ``NA`` or ``<5`` among them.
+
+    Attributes:
+        type: The type of most values: integer, decimal or datetime.
+        marks: The other texts that stand for something, the most frequent first: those that enough rows have, and
+            words for a missing value. Others are taken for slips.
+        scale: As for a column of that type.
+        max_scale: As for a column of that type.
+        whole_point: As for a column of that type.
+        datetime_format: As for a column of that type.
+    """
+
+    type: ColumnType
+    marks: tuple[str, ...] = ()
+    scale: int | None = None
+    max_scale: int | None = None
+    whole_point: bool = True
+    datetime_format: str | None = None
+
+    def column(self, name: str, *, nullable: bool = True) -> ColumnSchema:
+        """A column of those values alone."""
+        return ColumnSchema(
+            name=name,
+            type=self.type,
+            nullable=nullable,
+            scale=self.scale,
+            max_scale=self.max_scale,
+            whole_point=self.whole_point,
+            datetime_format=self.datetime_format,
+        )
+
+
+@frozen(kw_only=True)
 class ColumnSchema:
     """One column of a table.
 
@@ -160,15 +196,17 @@ class ColumnSchema:
         scale: Decimals only: digits after the point when every value has that many; None means the
             shortest text that reads back as the same double.
         max_scale: Decimals only, without ``scale``: the most digits after the point of any value;
-            None when some value has an exponent.
+            None when some value has a negative exponent.
         whole_point: Decimals only, without ``scale``: whether whole numbers keep a point (``1.0``).
         datetime_format: Datetimes only: ``strftime`` format of the spelling. Beyond ``strftime``,
             ``%3f`` and ``%9f`` are fractions of 3 and 9 digits, ``%-m``, ``%-d``, ``%-H`` and
-            ``%-I`` have no leading zero, and a zone stands as literal text such as ``Z``.
+            ``%-I`` have no leading zero, ``%s`` and ``%Q`` are seconds and milliseconds since 1970, and
+            a zone stands as literal text such as ``Z``.
         spellings: Booleans only: the text of false and of true.
         storage: How values are handed back.
         timing: What it tells of where a record stands in its group; None for ordinary columns.
         ascending: Labels that stand for numbers, by number; none where values are themselves numbers.
+        marked: Labels and text only: what most values are; None where they are nothing but text.
     """
 
     name: str
@@ -183,6 +221,12 @@ class ColumnSchema:
     storage: Storage = field(factory=Storage)
     timing: Timing | None = None
     ascending: tuple[str, ...] = ()
+    marked: Marked | None = None
+
+    @property
+    def whole_dates(self) -> bool:
+        """Whether its values are date-times that are written as whole numbers, such as 20240131."""
+        return self.type is ColumnType.DATETIME and self.datetime_format in (*DIGIT_DATES, *EPOCHS)
 
     @property
     def json_kind(self) -> JsonKind:
@@ -267,6 +311,9 @@ class ModelColumn:
             ``false`` and ``true``, or what ``values`` says.
         timing: What it tells of where a record stands in its group; None for ordinary columns.
         ascending: How many of ``values``, from the first one on, are numbers or stand for some, by number.
+        alphabet: Open text only: the characters that its values are made of; None for any.
+        shapes: Open text with an alphabet only: the shapes that its values have (see ``rowsmith.text_shapes``); none
+            for any.
     """
 
     name: str
@@ -279,6 +326,8 @@ class ModelColumn:
     spellings: tuple[str, str] | None = None
     timing: Timing | None = None
     ascending: int = 0
+    alphabet: str | None = None
+    shapes: tuple[str, ...] = ()
 
     @property
     def closed(self) -> bool:

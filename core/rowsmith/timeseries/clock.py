@@ -28,7 +28,7 @@ ELAPSED_SECONDS = "elapsed_seconds"
 
 DAY = 86_400 * TICKS
 
-_DATES = frozenset("YymbBdjUWVGuxcD")
+_DATES = frozenset("YymbBdjUWVGuxcDsQ")
 _FOREIGN = re.compile(r"%[^-0-9]|%-[A-Za-z]|%[39]f")
 
 

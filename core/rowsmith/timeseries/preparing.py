@@ -80,8 +80,10 @@ class PreparedSeries:
                 "time_series.timestamp_interval_seconds says; those that are generated will be"
             ]
         uneven = sum(span.interval is None for span in several)
+        if given is None and uneven and plan.regular:
+            return [f"{uneven:,} of {len(several):,} series have no fixed interval; their steps are learned"]
         if given is None and uneven:
-            return [f"{uneven:,} of {len(several):,} series have no fixed interval; it is learned"]
+            return [f"{uneven:,} of {len(several):,} series have no fixed interval; the steps of all are learned"]
         return []
 
 

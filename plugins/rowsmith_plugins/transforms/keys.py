@@ -205,6 +205,8 @@ class KeysTransform(Transform):
             return column.type is ColumnType.TEXT or int(counted.counts.max()) < self.options.k
         if counted.rows < self.options.min_rows:
             return False
+        if column.marked is not None and column.marked.type is not ColumnType.INTEGER:
+            return False
         if column.type is ColumnType.INTEGER:
             return _is_integer_key(column.name, counted)
         return column.type in _TEXTS and self._is_text_key(counted)

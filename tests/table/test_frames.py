@@ -212,6 +212,12 @@ def test_a_duration_is_a_number_of_its_coarsest_unit(dtype: str, unit: str) -> N
     assert (table.schema["x"].type, table.schema["x"].storage.unit) == (ColumnType.INTEGER, unit)
 
 
+def test_a_duration_is_no_date_whatever_its_number_looks_like() -> None:
+    days = pd.date_range("2020-01-01", periods=400).strftime("%Y%m%d").astype(int)
+    table = from_frame(pd.DataFrame({"date": days, "took": pd.to_timedelta(days, unit="s")}))
+    assert [column.type for column in table.schema] == [ColumnType.DATETIME, ColumnType.INTEGER]
+
+
 def test_what_is_no_time_of_the_column_is_found() -> None:
     frame = pd.DataFrame({"at": pd.Series([dt.time(9), dt.time(10)], dtype=object), "id": [uuid.uuid4(), uuid.uuid4()]})
     table = from_frame(frame)

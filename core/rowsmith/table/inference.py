@@ -104,17 +104,20 @@ def infer_column(
     if wanted is not None and role is Role.VALUE:
         shape = _wanted_shape(name, array, ColumnType(wanted))
     else:
-        shape = _shape(name, array, tuple(allowed))
+        # Durations and times of day are no dates, whatever their numbers look like.
+        shape = _shape(name, array, tuple(allowed), dates=not storage.unit)
     return ColumnSchema(name=name, nullable=array.null_count > 0, role=role, storage=storage, **shape)
 
 
-def _shape(name: str, array: pa.DictionaryArray, allowed: tuple[ColumnType, ...]) -> dict[str, Any]:
+def _shape(
+    name: str, array: pa.DictionaryArray, allowed: tuple[ColumnType, ...], *, dates: bool = True
+) -> dict[str, Any]:
     if not len(array.dictionary):
         return {"type": T.NULL}
     for type_ in allowed:
         found = _fields(type_, array.dictionary, _BOOLEANS)
         if found is not None:
-            return _whole_dates(name, type_, array.dictionary) or {"type": type_, **found}
+            return (_whole_dates(name, type_, array.dictionary) if dates else None) or {"type": type_, **found}
     if T.DATETIME in allowed and T.INTEGER not in allowed and integer_fit(array.dictionary).all():
         found = _whole_dates(name, T.INTEGER, array.dictionary)
         if found is not None:

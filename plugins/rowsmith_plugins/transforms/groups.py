@@ -128,6 +128,11 @@ class FittedGroups(FittedTransform):
         ]
         return [*order, *keys, *constants]
 
+    def keeping_clear(self, columns: pa.Table) -> FittedGroups:
+        """Make no name that any group of the table has."""
+        clear = (evolve(key, maker=key.maker.avoiding(distinct(columns, key.name)[0])) for key in self.keys)
+        return evolve(self, keys=tuple(clear))
+
     def notes(self) -> list[str]:
         """Which columns beside those that name the groups are keys."""
         return key_notes("groups", [key.name for key in self.keys if key.name not in self.groups])

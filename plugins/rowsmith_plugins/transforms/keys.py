@@ -28,7 +28,7 @@ from attrs import evolve, field, frozen
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.errors import ParameterError
-from rowsmith.table.columns import from_codes
+from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, Role, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values
@@ -104,6 +104,11 @@ class FittedKeys(FittedTransform):
     def inventory(self) -> list[str]:
         """A line for each key column."""
         return [f"column {key.name!r}: {key.maker.describe()}" for key in self.keys]
+
+    def keeping_clear(self, columns: pa.Table) -> FittedKeys:
+        """Make no key that any row of the table has."""
+        clear = (evolve(key, maker=key.maker.avoiding(distinct(columns, key.name)[0])) for key in self.keys)
+        return evolve(self, keys=tuple(clear))
 
     def notes(self) -> list[str]:
         """Which columns are keys."""

@@ -70,12 +70,16 @@ class _State:
         begun = Generation(self.begun, first)
         return _State(self.begun + 1, first + rows, {**self.unfinished, begun.number: first}), begun
 
-    def without(self, generation: Generation, rows: int, reserved: int) -> _State:
+    def over(self, generation: Generation, rows: int, reserved: int) -> _State:
         """The state once a generation is over, whose numbers beyond its rows are free again if they are the last."""
-        rest = {number: first for number, first in self.unfinished.items() if number != generation.number}
         end = generation.first + rows
         taken = end if self.taken == generation.first + reserved else max(self.taken, end)
-        return evolve(self, taken=taken, unfinished=rest)
+        return evolve(self.closed(generation), taken=taken)
+
+    def closed(self, generation: Generation) -> _State:
+        """The state without a generation that is not finished."""
+        rest = {number: first for number, first in self.unfinished.items() if number != generation.number}
+        return evolve(self, unfinished=rest)
 
     def to_mapping(self) -> dict[str, Any]:
         unfinished = {str(number): first for number, first in self.unfinished.items()}
@@ -145,7 +149,15 @@ class Generations:
         Raises:
             RunDirectoryError: As for ``begin``.
         """
-        self._change(lambda state: (state.without(generation, numbering.rows, _reserved(config)), None))
+        self._change(lambda state: (state.over(generation, numbering.rows, _reserved(config)), None))
+
+    def drop(self, generation: Generation) -> None:
+        """Give up a generation that was broken off; its numbers stay taken, since rows of it may be somewhere.
+
+        Raises:
+            RunDirectoryError: As for ``begin``.
+        """
+        self._change(lambda state: (state.closed(generation), None))
 
     def copy_to(self, directory: RunDirectory) -> None:
         """Let the generations of a copy of the model follow those of this one."""

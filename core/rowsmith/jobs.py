@@ -224,14 +224,15 @@ def generate_job(
     with run.directory.lock():
         bundle = load_bundle(run.bundle_directory, run.context())
         generations = Generations(run.directory)
-        broken_off = _broken_off(run, bundle, generations, own) if further else None
-        coming = broken_off or generations.next()
-        first = Numbering(first_of_seed(run.config.seed, own))
-        run = _following(run, coming, own) if further else evolve(run, numbering=first)
-        claim_rows(run, journal_of(run, bundle).path, kept=output is None, force=force)
         begun = None
         if further:
-            begun = broken_off if broken_off is not None and run.resume else generations.begin(run.config)
+            broken_off = _broken_off(run, bundle, generations, own)
+            run = _following(run, broken_off or generations.next(), own)
+        else:
+            broken_off, run = None, evolve(run, numbering=Numbering(first_of_seed(run.config.seed, own)))
+        claim_rows(run, journal_of(run, bundle).path, kept=output is None, force=force)
+        if further:
+            begun = _begun(run, bundle, generations, broken_off)
             run = _following(run, begun, own)
         run.registry.notify("rowsmith_run_started", run=run.info)
         making = RowMaking(
@@ -259,6 +260,16 @@ def _broken_off(run: Run, bundle: Bundle, generations: Generations, own: int) ->
         return None
     begun = (each for each in generations.unfinished() if journal_of(_following(run, each, own), bundle).path.exists())
     return next(begun, None)
+
+
+def _begun(run: Run, bundle: Bundle, generations: Generations, broken_off: Generation | None) -> Generation:
+    """The generation that was broken off, where it is gone on with, or else a new one in its place."""
+    if broken_off is not None and run.resume:
+        return broken_off
+    if broken_off is not None:
+        run.directory.discard(journal_of(run, bundle).path.name)
+        generations.drop(broken_off)
+    return generations.begin(run.config)
 
 
 @contextmanager

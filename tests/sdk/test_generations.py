@@ -165,3 +165,12 @@ def test_a_generation_that_is_resumed_stays_the_one_it_was(folder: Path, keyed: 
     pd.testing.assert_frame_equal(resumed.head(len(cut)), cut)
     assert pd.concat([keyed["customer"], first["customer"], further["customer"], resumed["customer"]]).is_unique
     assert not list(folder.glob("*.journal"))
+
+
+def test_a_generation_that_was_broken_off_can_be_given_up(folder: Path) -> None:
+    cut = job(folder, 60_000, interrupt=True)
+    assert list(folder.glob("*.journal"))
+    again = job(folder, 60_000, force=True)
+    assert not list(folder.glob("*.journal"))
+    assert not again["visits"].head(len(cut)).equals(cut["visits"])
+    assert not set(again["customer"]) & set(cut["customer"])

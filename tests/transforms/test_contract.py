@@ -24,6 +24,7 @@ from rowsmith.transforms import (
     schema_from_state,
     schema_state,
 )
+from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
 
 from .tables import (
     MAKERS,
@@ -224,7 +225,7 @@ def test_what_a_step_changes_for_good_is_counted_for_the_columns_of_the_user() -
     numbers = [*map(str, [0] * 10), *map(str, [1] * 6), "2", "3", "4", None]
     found = schema(column("a", T.INTEGER, nullable=True), column("b"))
     columns = table({"a": numbers, "b": ["x"] * 10 + ["y"] * 10})
-    fitted, _ = fit_transforms(columns, found, [("protect-rare", all_transforms()["protect-rare"])])
+    fitted, _ = fit_transforms(columns, found, [("protect-rare", ProtectRareTransform())])
     assert fitted.changed == {"a": 3 / 20, "b": 0.0}
     assert fitted.notes() == [
         "transform 'protect-rare' changes values for good, by column and share of rows: a (15.0%)"

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.zoo.drawing import FORMS, Animal, draw, installed_tables, read
-from benchmarks.zoo.learning import Effort
+from benchmarks.zoo.outcomes import Effort
 from benchmarks.zoo.reporting import line, report
 from benchmarks.zoo.running import Guard, Job, run
 from benchmarks.zoo.verdicts import VerdictFile, read_verdicts, settings_of
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--budget", type=float, default=Effort().budget, help="seconds of training for each table")
     parser.add_argument("--steps", type=int, help="steps of training in place of seconds, the same on a busy machine")
     parser.add_argument("--timeout", type=float, help="the longest that a table may take, in seconds")
-    parser.add_argument("--forms", nargs="+", choices=FORMS, default=["csv", "csv", "frame"], help="forms, in turn")
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=["csv", "csv", "frame"], help="forms in turn")
     parser.add_argument("--at-once", type=int, default=2, help="tables at once, each a process of one thread")
     parser.add_argument("--output", type=Path, help="the file of verdicts; an interrupted zoo goes on with it")
     parser.add_argument("--table", nargs="+", help="tables by name, in place of a draw; nothing is kept")

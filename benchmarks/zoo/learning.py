@@ -9,62 +9,15 @@ import json
 import re
 import traceback
 import warnings
-from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from attrs import field, frozen
 
 from benchmarks.zoo.drawing import r_csv
-from benchmarks.zoo.judging import Told
+from benchmarks.zoo.outcomes import Effort, Outcome, told_of
 
 _NOTE = re.compile(r"^note: (.*)$", re.MULTILINE)
 _MESSAGE = 2_000
-
-
-@frozen(kw_only=True)
-class Effort:
-    """How much is done for a table.
-
-    Attributes:
-        budget: Seconds of training.
-        steps: Steps of training in place of seconds: a busy machine trains the same; None for seconds.
-        fewest: The fewest rows that are made; as many as the table has, if that is more.
-        most: The most.
-        seed: The seed of the run.
-    """
-
-    budget: float = 8.0
-    steps: int | None = None
-    fewest: int = 300
-    most: int = 2_000
-    seed: int = 0
-
-    def rows(self, table: pd.DataFrame) -> int:
-        """How many rows are made."""
-        return min(max(len(table), self.fewest), self.most)
-
-
-@frozen(kw_only=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        real: The table as it was given, read as the rows are; None when the run was refused or failed.
-        synthetic: The rows.
-        told: What the run said.
-        refusal: The message of a typed error.
-        crash: The traceback of any other.
-        training: How training ended, in a few words.
-    """
-
-    real: pd.DataFrame | None = None
-    synthetic: pd.DataFrame | None = None
-    told: Told = field(factory=Told)
-    refusal: str | None = None
-    crash: str | None = None
-    training: str = ""
 
 
 def learn(table: pd.DataFrame, form: str, folder: Path, effort: Effort) -> Outcome:
@@ -72,15 +25,21 @@ def learn(table: pd.DataFrame, form: str, folder: Path, effort: Effort) -> Outco
 
     Args:
         table: The table.
-        form: ``csv``, through the command line, or ``frame``, through ``Synthesizer``.
+        form: ``csv``, through the command line; ``frame``, through ``Synthesizer``; or ``encoding``, through the
+            transforms and back without a model.
         folder: An empty folder.
         effort: How much is done.
     """
     from rowsmith.errors import RowsmithError
 
-    work = _learn_csv if form == "csv" else _learn_frame
     try:
-        return work(table, folder, effort)
+        if form == "csv":
+            return _learn_csv(table, folder, effort)
+        if form == "frame":
+            return _learn_frame(table, folder, effort)
+        from benchmarks.zoo.encoding import encode
+
+        return encode(table, effort)
     except RowsmithError as error:
         message = str(error).strip()[:_MESSAGE]
         return Outcome(refusal=message) if message else Outcome(crash=f"{type(error).__name__} without a message")
@@ -142,20 +101,6 @@ def _outcome(real: pd.DataFrame, synthetic: pd.DataFrame, run: Path, notes: tupl
     return Outcome(
         real=real,
         synthetic=synthetic,
-        told=Told(changed=_changed(transforms), notes=notes, keys=_keys(transforms), short=short),
+        told=told_of(transforms, notes, short=short),
         training=f"{report['steps']:,} steps, {report['epochs']:.1f} epochs: {report['stop_reason']}",
     )
-
-
-def _changed(state: Mapping[str, Any]) -> dict[str, float]:
-    """The share of rows that all transforms together say they changed, by column."""
-    total: dict[str, float] = {}
-    for shares in state.get("changes", ()):
-        for name, share in shares.items():
-            total[name] = min(1.0, total.get(name, 0.0) + share)
-    return total
-
-
-def _keys(state: Mapping[str, Any]) -> Collection[str]:
-    steps = [step["state"] for step in state["steps"] if step["name"].rpartition(":")[2] == "keys"]
-    return {key["name"] for step in steps for key in step["keys"]}

@@ -24,7 +24,8 @@ from attrs import frozen
 
 from benchmarks.zoo.drawing import Animal, installed_tables, read
 from benchmarks.zoo.judging import Verdict, faults, verdict
-from benchmarks.zoo.learning import Effort, learn
+from benchmarks.zoo.learning import learn
+from benchmarks.zoo.outcomes import Effort
 from benchmarks.zoo.verdicts import Judged
 
 _GIB = 2**30
@@ -75,7 +76,7 @@ def judge_table(job: Job) -> Judged:
         return judged(Verdict.CRASHED, message=outcome.crash or "no rows and no error")
     found = faults(
         outcome.real, outcome.synthetic, job.effort.rows(table),
-        keys=outcome.told.keys, dtypes=job.animal.form == "frame",
+        keys=outcome.told.keys, dtypes=job.animal.form != "csv",
     )  # fmt: skip
     given, silent, told = verdict(found, outcome.told)
     return judged(given, silent=tuple(silent), told=tuple(told))

@@ -13,7 +13,8 @@ import pytest
 from benchmarks.zoo.drawing import Animal, Limits, draw, r_csv
 from benchmarks.zoo.invariants import Fault
 from benchmarks.zoo.judging import Verdict
-from benchmarks.zoo.learning import Effort, read_csv
+from benchmarks.zoo.learning import read_csv
+from benchmarks.zoo.outcomes import Effort
 from benchmarks.zoo.reporting import line, report
 from benchmarks.zoo.running import Guard, Job, run
 from benchmarks.zoo.verdicts import Judged, VerdictFile, read_verdicts, settings_of

@@ -127,7 +127,7 @@ def digits(name: str, real: Floats, synthetic: Floats) -> Iterator[Fault]:
     """Numbers of few digits after the point have no more of them."""
     found = _digits(real)
     if found is not None:
-        longer = float((np.abs(synthetic - np.round(synthetic, found)) > 1e-9 * np.maximum(1, abs(synthetic))).mean())
+        longer = float((np.round(synthetic, found) != synthetic).mean())
         if longer > 0:
             yield Fault("digits", name, f"{longer:.1%} of rows have more than {found} digits after the point", longer)
 
@@ -208,6 +208,6 @@ def _deviation(values: Floats) -> float:
 def _digits(values: Floats) -> int | None:
     """The digits after the point; None when there are many."""
     for digits_ in range(_MOST_DIGITS + 1):
-        if np.allclose(values, np.round(values, digits_), rtol=1e-12, atol=1e-12):
+        if np.array_equal(values, np.round(values, digits_)):
             return digits_
     return None

@@ -150,6 +150,8 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     with run.stage("transforming") as detail:
         fitted, columns = fit_transforms(part.table.columns, schema, _transforms(run.config, context))
         detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
+    for note in fitted.notes():
+        run.reporter.note(note)
     model = _built(context, Kind.MODEL, run.config.model, TableModel)  # type: ignore[type-abstract]
     if run.ranks.count > 1 and not model.several_processes:
         raise ConfigError([f"{run.ranks.count} processes cannot train this model together; start one @ model"])

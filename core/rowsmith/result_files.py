@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
 import attrs
@@ -247,6 +248,7 @@ def metrics(
     training: TrainingReport | None,
     seconds: Mapping[str, float],
     columns: tuple[ColumnSummary, ...] = (),
+    changed: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The figures of a run as plain data, free of cell text.
 
@@ -255,6 +257,7 @@ def metrics(
         training: How training went; None when it was another run's.
         seconds: Time per stage.
         columns: The real table against the synthetic one.
+        changed: The share of training rows whose value was changed for good before learning, by column.
     """
     generation = None
     if results is not None:
@@ -276,6 +279,7 @@ def metrics(
                 }
                 for each in columns
             ],
+            "changed": {name: round(share, 6) for name, share in changed.items()},
         }
     )
     return figures

@@ -158,7 +158,8 @@ class RowMaking:
             result_files.write_output(self.output.target, columns, schema, chosen, csv_safe=self.csv_safe)
         seconds = {**self.seconds, **seconds, "writing": time.monotonic() - started}
         summary = () if self.real is None else summarize(self.real.columns, columns, schema, _keys(self.bundle))
-        figures = result_files.metrics(results, self.bundle.report, seconds, summary)
+        changed = self.bundle.transforms.changed
+        figures = result_files.metrics(results, self.bundle.report, seconds, summary, changed)
         if self.kept:
             self.run.directory.write_json(result_files.METRICS_FILE, figures)
             self.rejections.write(self.run.directory)

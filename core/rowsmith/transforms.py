@@ -26,9 +26,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import cattrs
+import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
+from rowsmith.changed_values import added, check_shares, columns_traced, compared, describe_changes
 from rowsmith.draws import Draws
 from rowsmith.errors import BundleError, PluginContractError
 from rowsmith.provenance import blaming
@@ -103,6 +105,29 @@ class FittedTransform(ABC):
     def inventory(self) -> list[str]:
         """What it holds of the training data, a line for people per thing."""
 
+    def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
+        """How many values of the training table do not come back as they were, because ``apply`` changed them.
+
+        What a draw of ``invert`` spreads over the values around it as the data has them is not counted. By itself
+        it compares the table with what ``invert`` makes of ``applied`` where the schema stays as it is, and counts
+        nothing where it does not.
+
+        Args:
+            columns: The spelled training table that ``apply`` was given.
+            applied: What ``apply`` gave.
+
+        Returns:
+            The share of rows, from 0 to 1, by column of ``schema_before``; 0 for those that are not there.
+        """
+        if self.schema_after != self.schema_before or not compared(columns, applied):
+            return {}
+        back = self.invert(applied, Draws(0, np.arange(columns.num_rows)), {})
+        return compared(columns, back)
+
+    def notes(self) -> Sequence[str]:
+        """What the user should be told once it is fitted, such as a choice that was made; a line each."""
+        return ()
+
 
 class Transform(ABC):
     """A reversible step, not yet fitted."""
@@ -137,10 +162,12 @@ class FittedTransforms:
     Attributes:
         schema_before: The user's table.
         steps: Name and fitted transform, each taking what the one before it gives.
+        changes: For each step, the share of training rows that it changed for good, by the user's column.
     """
 
     schema_before: TableSchema
     steps: tuple[tuple[str, FittedTransform], ...] = ()
+    changes: tuple[Mapping[str, float], ...] = ()
 
     @property
     def schema_after(self) -> TableSchema:
@@ -151,6 +178,18 @@ class FittedTransforms:
     def scope(self) -> Scope:
         """``GROUP`` when some step is group-scoped."""
         return Scope.GROUP if any(step.scope is Scope.GROUP for _, step in self.steps) else Scope.ROW
+
+    @property
+    def changed(self) -> dict[str, float]:
+        """The share of training rows that were changed for good, for every column of the user's table."""
+        return dict.fromkeys(self.schema_before.names, 0.0) | added(self.changes)
+
+    def notes(self) -> list[str]:
+        """What the user should be told of the steps: their own notes, and what they changed for good."""
+        own = [note for _, step in self.steps for note in step.notes()]
+        pairs = zip(self.steps, self.changes, strict=False)
+        told = [describe_changes(name, shares) for (name, _), shares in pairs]
+        return own + [line for line in told if line is not None]
 
     def apply(self, columns: pa.Table) -> pa.Table:
         """Apply every step.
@@ -188,7 +227,8 @@ class FittedTransforms:
     def state(self) -> dict[str, Any]:
         """All that :meth:`restore` needs, as JSON values."""
         steps = [{"name": name, "state": step.state()} for name, step in self.steps]
-        return {"schema": schema_state(self.schema_before), "steps": steps}
+        changes = [dict(shares) for shares in self.changes]
+        return {"schema": schema_state(self.schema_before), "steps": steps, "changes": changes}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any], resolve: Callable[[str], Transform]) -> FittedTransforms:
@@ -211,7 +251,7 @@ class FittedTransforms:
                     "the model is damaged or another version's: train it again"
                 )
             before = step.schema_after
-        return cls(schema, steps)
+        return cls(schema, steps, tuple(state.get("changes", ())))
 
     def inventory(self) -> list[str]:
         """What the steps hold of the training data, a line for people per thing."""
@@ -247,7 +287,8 @@ def fit_transforms(
         PluginContractError: A transform changed what it was given, or what it gave is no table of
             the schema it announced.
     """
-    before, steps = schema, []
+    before, steps, changes = schema, [], []
+    origins = {column: column for column in schema.names}
     for name, transform in transforms:
         fingerprint = _fingerprint(columns)
         with blaming(transform):
@@ -259,9 +300,13 @@ def fit_transforms(
                 f"transform {name!r} changed the table it was given; it must build new columns and leave that alone"
             )
         _check_table(f"apply of transform {name!r}", result, fitted.schema_after, columns.num_rows)
+        with blaming(transform):
+            shares = check_shares(name, fitted.shares_changed(columns, result), schema)
+        changes.append(added([{origins[column]: share} for column, share in shares.items() if column in origins]))
         steps.append((name, fitted))
         columns, schema = result, fitted.schema_after
-    return FittedTransforms(before, tuple(steps)), columns
+        origins = columns_traced(origins, schema)
+    return FittedTransforms(before, tuple(steps), tuple(changes)), columns
 
 
 def schema_state(schema: TableSchema) -> dict[str, Any]:

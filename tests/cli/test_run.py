@@ -47,6 +47,8 @@ def test_run_leaves_a_private_directory_and_tells_the_outcome(
         + generation["num_non_record_tokens"]
     )
     assert {"reading", "training", "generating", "writing"} <= set(metrics["seconds"])
+    assert list(metrics["changed"]) == [each["name"] for each in metrics["columns"]]
+    assert all(0 <= share <= 1 for share in metrics["changed"].values())
     plan = json.loads((directory / "plan.json").read_text())
     assert plan["rows"] == {"table": 120, "train": 114, "holdout": 6}
     assert plan["plugins"]["model"]["component"] == "scratch:scratch"

@@ -21,6 +21,7 @@ from rowsmith_plugins.transforms.constant import ConstantTransform
 from rowsmith_plugins.transforms.datetime import DatetimeTransform
 from rowsmith_plugins.transforms.keys import KeysTransform
 from rowsmith_plugins.transforms.narrow_first import NarrowFirstTransform
+from rowsmith_plugins.transforms.options import QuantizeOptions
 from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
 from rowsmith_plugins.transforms.quantize import QuantizeTransform
 
@@ -37,7 +38,7 @@ def all_transforms() -> dict[str, Transform]:
     return {
         "keys": KeysTransform(),
         "constant": ConstantTransform(),
-        "protect-rare": ProtectRareTransform(seed=7),
+        "protect-rare": ProtectRareTransform(seed=7, quantize=QuantizeOptions()),
         "datetime": DatetimeTransform(),
         "quantize": QuantizeTransform(),
         "narrow-first": NarrowFirstTransform(),

@@ -127,7 +127,8 @@ def train(call: Call) -> int:
             run_ = _run(call, config, call.directory(config.data.source), work, ranks)
             trained = train_job(run_, force=call.options["force"])
         if call.settings.json:
-            figures = metrics(None, trained.bundle.report, trained.seconds)
+            changed = trained.bundle.transforms.changed
+            figures = metrics(None, trained.bundle.report, trained.seconds, changed=changed)
             _write_json(stdout, {**figures, "run_directory": str(run_.directory.root)})
         place = run_.directory.root
         _tell(call.settings, f"the model is in {place}; for rows: rowsmith generate --run-dir {place}")

@@ -73,11 +73,11 @@ class ProtectRareOptions:
     Attributes:
         k: A value is rare when fewer rows have it.
         replacement: Whether a rare category becomes one of the others (``resample``) or ``label``
-            (``constant``). Numbers always become the nearest one that is not rare.
+            (``constant``).
         label: The text that stands for rare categories.
         exclude: Columns that are left as they are.
-        max_values: Beyond so many distinct values a numeric column counts as continuous, and only
-            its extremes are clipped; give ``quantize`` the same number.
+        max_values: Without ``quantize`` among the run's transforms: beyond so many distinct values a numeric
+            column counts as continuous, and only its extremes are clipped.
     """
 
     k: int = field(default=5, validator=_at_least(1))
@@ -130,14 +130,16 @@ class DatetimeOptions:
 
 @frozen(kw_only=True)
 class QuantizeOptions:
-    """How numeric columns with many distinct values become labels.
+    """How numeric columns become labels.
 
     Attributes:
         bins: The most bins of a column, each with about as many rows.
         positions: The most positions inside a bin, each with about as many rows.
         k: The fewest rows behind a position, and behind a knot of the shape inside it.
-        max_values: A column with more distinct values is quantized.
-        atom_share: The least share of rows that earns a value a label of its own.
+        value_k: The fewest rows that earn a value a label of its own; a column all of whose values have so many is
+            left as it is. A greater ``k`` of ``protect-rare`` in the same run holds here too, and for ``k``.
+        max_values: In a column with more distinct values, only those that stand out have labels of their own.
+        atom_share: The least share of rows that earns a value a label of its own in such a column.
         keep_positions: Whether positions are modelled even where they go with no other column.
         exclude: Columns that are left as they are.
     """
@@ -145,6 +147,7 @@ class QuantizeOptions:
     bins: int = field(default=32, validator=_at_least(1))
     positions: int = field(default=32, validator=_at_least(1))
     k: int = field(default=10, validator=_at_least(2))
+    value_k: int = field(default=5, validator=_at_least(1))
     max_values: int = field(default=300, validator=_at_least(1))
     atom_share: float = field(default=0.001, validator=_share)
     keep_positions: bool = False

@@ -41,7 +41,7 @@ class Fault:
 
     Attributes:
         invariant: Its name.
-        column: The column; empty for the table.
+        column: The column; empty for the table, and for a column without a name.
         detail: What was found, in a few words.
         share: The share of rows that must have been changed for it, from 0 to 1.
     """
@@ -186,7 +186,7 @@ def keys(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
 
 
 def row_numbers(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
-    """A first column without a name that counts rows goes on counting them."""
+    """A first column without a name that numbers the rows goes on doing so: each number once."""
     doubled = float(synthetic.duplicated().mean()) if len(synthetic) else 0.0
     if doubled or synthetic.isna().any():
         yield Fault("keys", name, f"{doubled:.1%} of rows have the number of an earlier one", doubled)

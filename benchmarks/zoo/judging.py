@@ -7,11 +7,20 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import pandas as pd
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from benchmarks.zoo import invariants
 from benchmarks.zoo.invariants import Fault
-from benchmarks.zoo.kinds import Kind, counts_rows, kind_of, marks_of, names_identifiers, numbers_of
+from benchmarks.zoo.kinds import (
+    Kind,
+    counts_rows,
+    kind_of,
+    marks_of,
+    names_identifiers,
+    numbers_of,
+    numbers_rows,
+    read_numbers,
+)
 
 _FEWEST = 20
 """Fewer values than this say nothing of a distribution."""
@@ -87,7 +96,7 @@ def faults(
         wrong = list(_type_faults(name, one, two, dtypes))
         yield from wrong
         if not wrong:
-            number = place == 0 and name == "" and counts_rows(one)
+            number = place == 0 and name == "" and numbers_rows(one)
             yield from _row_number_faults(name, one, two) if number else column_faults(name, one, two, name in keys)
 
 
@@ -101,6 +110,13 @@ def column_faults(name: str, real: pd.Series, synthetic: pd.Series, key: bool = 
         key: Whether it is said to be a key.
     """
     yield from invariants.nulls(name, real, synthetic)
+    known = float(real.notna().mean())
+    for fault in _value_faults(name, real, synthetic, key):
+        yield evolve(fault, share=fault.share * known)
+
+
+def _value_faults(name: str, real: pd.Series, synthetic: pd.Series, key: bool) -> Iterator[Fault]:
+    """Faults of what is not missing, with shares of it."""
     one, two = real.dropna(), synthetic.dropna()
     if not len(one) or not len(two):
         return
@@ -148,7 +164,7 @@ def _number_faults(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator
 
 def _mark_faults(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
     """Of labels among numbers; moments have none."""
-    if pd.to_numeric(real.dropna().astype(str), errors="coerce").isna().mean() > 0.5:
+    if read_numbers(real.dropna()).isna().mean() > 0.5:
         return
     one, two = (marks_of(each).where(each.notna(), None) for each in (real, synthetic))
     known = [each.fillna("a number")[source.notna()] for each, source in ((one, real), (two, synthetic))]
@@ -159,7 +175,7 @@ def _type_faults(name: str, real: pd.Series, synthetic: pd.Series, dtypes: bool)
     if dtypes and real.dtype != synthetic.dtype:
         yield Fault("dtypes", name, f"{real.dtype} became {synthetic.dtype}")
     elif not dtypes and pd.api.types.is_numeric_dtype(real) and real.notna().any():
-        strange = synthetic.dropna()[pd.to_numeric(synthetic.dropna(), errors="coerce").isna()]
+        strange = synthetic.dropna()[read_numbers(synthetic.dropna()).isna()]
         if len(strange):
             share = len(strange) / len(synthetic)
             yield Fault("dtypes", name, f"{strange.iloc[0]!r} among numbers, {share:.1%} of rows", share)

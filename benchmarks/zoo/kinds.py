@@ -13,9 +13,10 @@ FEW_ROWS = 5
 
 _MARKED = 0.9
 _FEW_NUMBERS = 20
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
 _IDENTIFIER_WORDS = frozenset(
-    {"id", "ids", "no", "nr", "num", "number", "index", "key", "code", "case", "subject", "uuid"}
+    {"case", "code", "id", "ids", "index", "key", "no", "nr", "num", "number", "rownames", "subject", "uuid"}
 )
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -55,7 +56,7 @@ def numbers_of(real: pd.Series, column: pd.Series) -> pd.Series | None:
     if pd.api.types.is_numeric_dtype(real):
         return _finite(column)
     texts = known.astype(str)
-    read = pd.to_numeric(texts, errors="coerce")
+    read = read_numbers(texts)
     if read.notna().mean() >= _MARKED and read.nunique() >= _FEW_NUMBERS:
         return _finite(column.astype(object).where(column.isna(), column.astype(str)))
     if _are_moments(real, texts):
@@ -68,7 +69,18 @@ def numbers_of(real: pd.Series, column: pd.Series) -> pd.Series | None:
 def marks_of(column: pd.Series) -> pd.Series:
     """The labels that stand among the numbers of a column, missing where there is a number or nothing."""
     texts = column.astype(object).where(column.isna(), column.astype(str))
-    return texts.where(pd.to_numeric(texts, errors="coerce").isna())
+    return texts.where(read_numbers(texts).isna())
+
+
+def read_numbers(column: pd.Series) -> pd.Series:
+    """The number that each value is, NaN for what is none.
+
+    ``pandas.to_numeric`` ends the process at some texts that a bad model writes.
+    """
+    if pd.api.types.is_numeric_dtype(column):
+        return column.astype(float)
+    known = {text: float(text) if _NUMBER.fullmatch(text) else np.nan for text in column.dropna().astype(str).unique()}
+    return column.map(lambda value: known.get(str(value), np.nan), na_action="ignore").astype(float)
 
 
 def names_identifiers(name: str) -> bool:
@@ -79,13 +91,17 @@ def names_identifiers(name: str) -> bool:
 def counts_rows(real: pd.Series) -> bool:
     """Whether a column holds whole numbers that fill at least half of their range, each once."""
     numbers = _finite(real)
-    if not len(real) or numbers.isna().any() or (numbers % 1 != 0).any() or not numbers.is_unique:
-        return False
-    return bool(numbers.max() - numbers.min() < 2 * len(numbers))
+    return numbers_rows(real) and bool(numbers.max() - numbers.min() < 2 * len(numbers))
+
+
+def numbers_rows(real: pd.Series) -> bool:
+    """Whether a column holds whole numbers, another one in each row."""
+    numbers = _finite(real)
+    return bool(len(real)) and bool(numbers.notna().all() and (numbers % 1 == 0).all() and numbers.is_unique)
 
 
 def _finite(column: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    numbers = read_numbers(column)
     return numbers.where(np.isfinite(numbers))
 
 

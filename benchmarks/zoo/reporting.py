@@ -58,5 +58,6 @@ def _why(judged: Judged) -> str:
 
 
 def _words(fault: Fault) -> str:
-    where = f"`{fault.column}`: " if fault.column else ""
+    of_table = fault.invariant in ("columns", "rows")
+    where = "" if of_table else f"`{fault.column}`: " if fault.column else "row names: "
     return f"{where}{fault.invariant}, {fault.detail}"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from benchmarks.zoo.invariants import Fault
 from benchmarks.zoo.judging import Told, Verdict, column_faults, faults, share_noted, verdict
-from benchmarks.zoo.kinds import Kind, counts_rows, kind_of, names_identifiers, numbers_of
+from benchmarks.zoo.kinds import Kind, counts_rows, kind_of, names_identifiers, numbers_of, read_numbers
 
 ROWS = 500
 
@@ -54,6 +54,16 @@ def test_kinds() -> None:
     moments = numbers_of(real["day"], pd.Series(["2020-01-02", "2020-01-01", None, "never"]))
     assert moments is not None and moments.isna().tolist() == [False, False, True, True]
     assert moments[0] - moments[1] == 86_400
+
+
+def test_numbers_are_read_whatever_stands_among_them() -> None:
+    texts = pd.Series(
+        ["1", "-2.5", "1e+05", ".5", "5.", "1e99999999", "1" * 5_000, "1_0", "nan", "", "槈3", None, 7, 1.5]
+    )
+    found = read_numbers(texts).tolist()
+    assert found[:5] == [1, -2.5, 1e5, 0.5, 5]
+    assert np.isnan(found[5]) and np.isinf(found[6]) and np.isnan(found[7:12]).all()
+    assert found[12:] == [7, 1.5]
 
 
 @pytest.mark.parametrize("name", ["id", "order_id", "userId", "case", "Subject No.", "zip.code", "ID"])
@@ -174,6 +184,13 @@ def test_what_was_told_is_told_apart_from_what_was_not() -> None:
     short = Fault("rows", "", "9 rows in place of 10", 0.1)
     assert verdict([short], Told(short=True))[0] is Verdict.TOLD
     assert verdict([short], Told())[0] is Verdict.SILENT
+
+
+def test_shares_are_of_all_rows_as_runs_count_them() -> None:
+    real = pd.Series([*"abcdefgh", *([None] * 92)])
+    (fault,) = column_faults("notes", real, real.where(real.isna(), "_RARE_"))
+    assert fault.invariant == "constant" and fault.share == pytest.approx(0.08)
+    assert verdict([fault], Told(changed={"notes": 0.08}))[0] is Verdict.TOLD
 
 
 def test_shares_in_notes() -> None:

@@ -130,7 +130,7 @@ FAULTS: dict[str, tuple[str, str, Change]] = {
     "one text for half": ("text", "text", lambda t: t.assign(text=t["text"].where(t.index % 2 > 0, "north gate 1"))),
     "days shifted": ("shape", "day", lambda t: t.assign(day=np.where(t.index % 3 > 0, t["day"], "2020-01-01"))),
     "keys doubled": ("keys", "id", lambda t: t.assign(id=t["id"].where(t.index > 0, t["id"].max()))),
-    "real keys": ("keys", "id", lambda t: t.assign(id=t["id"].where(t.index > 0, 1))),
+    "real keys": ("keys", "id", lambda t: t.assign(id=t["id"].where(t.index % 9 > 0, t.index))),
     "another dtype": ("dtypes", "count", lambda t: t.astype({"count": str})),
     "columns in another order": ("columns", "", lambda t: t[t.columns[::-1]]),
     "a row missing": ("rows", "", lambda t: t.iloc[1:]),
@@ -191,6 +191,14 @@ def test_shares_are_of_all_rows_as_runs_count_them() -> None:
     (fault,) = column_faults("notes", real, real.where(real.isna(), "_RARE_"))
     assert fault.invariant == "constant" and fault.share == pytest.approx(0.08)
     assert verdict([fault], Told(changed={"notes": 0.08}))[0] is Verdict.TOLD
+
+
+def test_keys_of_the_rows_that_a_run_holds_out_are_not_known_to_it() -> None:
+    real = pd.Series(range(100))
+    assert list(column_faults("id", real, pd.Series(range(95, 195)), key=True)) == []
+    assert [fault.detail for fault in column_faults("id", real, pd.Series(range(90, 190)), key=True)] == [
+        "10.0% of rows have the key of a real one"
+    ]
 
 
 def test_shares_in_notes() -> None:

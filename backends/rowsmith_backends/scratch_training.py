@@ -48,6 +48,9 @@ _TESTED_EPOCHS = 10
 _CALIBRATION_STEPS = 7
 _MAX_EPOCHS = 300
 _BATCH_TOKENS = 4_096
+_FEW_STEPS = 100
+_SHORT_SHARE = 0.7
+"""A training of fewer steps that took so much of its time is said to be short."""
 
 
 def train_scratch(
@@ -124,6 +127,13 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         seed=setting.seed,
         training=setting.state,
     )
+    seconds = _seconds(job)
+    if result.steps < _FEW_STEPS and seconds is not None and state.seconds > _SHORT_SHARE * seconds:
+        passes = result.steps * setting.batch_size / len(train)
+        job.note(
+            f"there was time for {result.steps} steps of training, {passes:.1f} passes over the rows: the rows made "
+            "will be like the real ones in outline only. Give it more time (training.max_time)."
+        )
     save_model(prepared, job, lambda: _write(result.model, job.directory))
     return _report(result, course.reason, setting, train, state.seconds)
 
@@ -216,7 +226,7 @@ def _cross_validated(setting: Setting, train: Examples, job: TrainingJob) -> Cou
         if curves and seconds is not None and not has_risen(curve, course.patience):
             break
         curves.append(curve)
-    epochs = best_epochs(curves)
+    epochs = best_epochs(curves, course.patience)
     steps = max(1, round(epochs * len(train) / setting.batch_size))
     left = None if seconds is None else seconds - setting.state.seconds
     return evolve(

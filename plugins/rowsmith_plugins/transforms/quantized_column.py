@@ -70,10 +70,8 @@ class QuantizedColumn:
 
     def label(self, columns: pa.Table) -> dict[str, pa.DictionaryArray]:
         """The columns of labels of the numbers of a table."""
-        rows, known = self.rows_of(columns)
-        places, codes = np.unique(rows, return_inverse=True)
+        places, codes = self._places(columns)
         bins, positions = self.cells.find(places)
-        codes = np.where(known, codes, -1)
         arrays = {self.column.name: _coded(self._bin_labels(), bins, codes)}
         if self.second is not None:
             labels = self._position_labels()
@@ -96,6 +94,15 @@ class QuantizedColumn:
         drawn = self.cells.draw(bins, positions, draws.uniform(f"quantize.{self.column.name}"), self.line, reach)
         found, places = np.unique(drawn, return_inverse=True)
         return from_codes(self.line.spell(found, self.column), np.where(missing, -1, places))
+
+    def _places(self, columns: pa.Table) -> tuple[Places, Places]:
+        """Places of which each row has one, and the number of each row's; -1 for null."""
+        if self.ranges is None:
+            counted = count_values(columns, self.column.name)
+            return self.line.places(counted.values), counted.codes.astype(np.int64)
+        rows, known = self.rows_of(columns)
+        places, codes = np.unique(rows, return_inverse=True)
+        return places, np.where(known, codes, -1)
 
     def rows_of(self, columns: pa.Table) -> tuple[Places, Mask]:
         """The place of each row's number, in the range of its label; and whether it has one."""

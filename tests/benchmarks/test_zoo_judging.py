@@ -130,7 +130,7 @@ FAULTS: dict[str, tuple[str, str, Change]] = {
     "one text for half": ("text", "text", lambda t: t.assign(text=t["text"].where(t.index % 2 > 0, "north gate 1"))),
     "days shifted": ("shape", "day", lambda t: t.assign(day=np.where(t.index % 3 > 0, t["day"], "2020-01-01"))),
     "keys doubled": ("keys", "id", lambda t: t.assign(id=t["id"].where(t.index > 0, t["id"].max()))),
-    "real keys": ("keys", "id", lambda t: t.assign(id=t["id"].where(t.index % 9 > 0, t.index))),
+    "real keys": ("keys", "id", lambda t: t.assign(id=np.where(t.index % 9 > 0, t["id"], t.index + 1))),
     "another dtype": ("dtypes", "count", lambda t: t.astype({"count": str})),
     "columns in another order": ("columns", "", lambda t: t[t.columns[::-1]]),
     "a row missing": ("rows", "", lambda t: t.iloc[1:]),

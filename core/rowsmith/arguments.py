@@ -102,7 +102,7 @@ def table_of(data: pd.DataFrame | PathLike, config: RunConfig) -> tuple[str | No
         return os.fspath(data), None
     from rowsmith.table import from_frame
 
-    return None, from_frame(data, types=dict(config.data.types))
+    return None, from_frame(data, types=dict(config.data.types), options=config.data.read_options)
 
 
 def no_rows(bundle: Bundle) -> pd.DataFrame:

@@ -254,6 +254,8 @@ def _train(run: Run, plan: Plan, data: Table | None, saved: Plan | None) -> Trai
     if saved is not None:
         check_same(run.directory.root, saved, evolve(plan, data_fingerprint=saved.data_fingerprint))
     table = pipeline.read(timed) if data is None else data
+    if data is not None:
+        pipeline.tell_notes(timed, data)
     plan = with_data(plan, table)
     if saved is not None:
         check_same(run.directory.root, saved, plan)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from rowsmith.run_directory import RunDirectory
     from rowsmith.table import Table
 
-__all__ = ["BUNDLE_FOLDER", "Run", "generate", "train"]
+__all__ = ["BUNDLE_FOLDER", "Run", "generate", "read", "tell_notes", "train"]
 
 BUNDLE_FOLDER = "bundle"
 MAX_VALIDATION_ROWS = 1_000
@@ -122,9 +122,16 @@ def read(run: Run) -> Table:
     if source is None:
         raise ConfigError(["data.source: which table? Give a file, or pass a DataFrame to Synthesizer.fit"])
     with run.stage("reading") as detail:
-        table = read_table(Path(source), types=run.config.data.types)
+        table = read_table(Path(source), types=run.config.data.types, options=run.config.data.read_options)
         detail.append(f"{len(table):,} rows, {len(table.schema)} columns")
+    tell_notes(run, table)
     return table
+
+
+def tell_notes(run: Run, table: Table) -> None:
+    """Report what is to be known of how a table was read."""
+    for note in table.notes:
+        run.reporter.note(note)
 
 
 def train(run: Run, data: Table | None = None) -> Bundle:

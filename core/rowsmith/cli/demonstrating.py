@@ -99,6 +99,6 @@ def _draw(run: pipeline.Run, outcome: Outcome) -> Path:
 
     config = run.config
     assert config.data.source is not None
-    real = read_table(config.data.source, types=config.data.types)
+    real = read_table(config.data.source, types=config.data.types, options=config.data.read_options)
     synthetic = Table(spell_frame(outcome.results.df, real.schema), real.schema)
     return run.directory.write_text(PLOT_FILE, series_page(real, synthetic, config))

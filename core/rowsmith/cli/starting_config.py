@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from rowsmith.table.schema import ColumnType
 
 if TYPE_CHECKING:
     from rowsmith.table import Table
+    from rowsmith.table.read_options import ReadOptions
     from rowsmith.table.schema import ColumnSchema
 
 __all__ = ["starting_config", "write_text"]
@@ -28,6 +31,11 @@ _TEXT = """\
 
 data:
   source: {source}
+  encoding: {encoding:<12} # of text files, as Python names it; rows are written as UTF-8
+  header: true           # whether the first line of a CSV file names the columns
+  skip_rows: {skip_rows:<11} # lines before the table
+  null_values: {null_values:<9} # texts that stand for null beside blank fields; written back as found
+  drop: []               # columns to leave out
   holdout: 0.05          # rows never trained on: a share, a number of rows, or a file
   max_holdout: 2000      # the most rows that a share may hold out
   group_training_examples_by: null   # the column whose equal values make rows a group{group}
@@ -60,12 +68,13 @@ seed: 0
 """
 
 
-def starting_config(source: str, table: Table) -> str:
+def starting_config(source: str, table: Table, options: ReadOptions) -> str:
     """The text of the configuration.
 
     Args:
         source: The table's file.
         table: The table.
+        options: How it was read.
 
     Returns:
         YAML that ``load_config`` reads.
@@ -75,7 +84,12 @@ def starting_config(source: str, table: Table) -> str:
     lines = [_profile(column, table, width) for column in columns[:_MOST_COLUMNS]]
     if len(columns) > _MOST_COLUMNS:
         lines.append(f"  #   … and {len(columns) - _MOST_COLUMNS} more")
+    # Each on one line and printable, whatever the table held.
+    lines += [f"  # {_printable(note)}" for note in table.notes]
     return _TEXT.format(
+        encoding=options.encoding,
+        skip_rows=options.skip_rows,
+        null_values=_flow(options.null_values),
         rows=f"{len(table):,}",
         columns=len(columns),
         source=_scalar(source),
@@ -117,7 +131,16 @@ def _profile(column: ColumnSchema, table: Table, width: int) -> str:
 
 def _name(column: ColumnSchema) -> str:
     # On one line and printable, whatever the header held: this stands in a comment.
-    return shortened("".join(each if each.isprintable() else " " for each in column.name), 30)
+    return shortened(_printable(column.name), 30)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+def _flow(texts: Sequence[str]) -> str:
+    """A list of texts as YAML writes it on one line."""
+    return f"[{', '.join(json.dumps(text, ensure_ascii=False) for text in texts)}]"
 
 
 def _scalar(value: Any) -> str:

@@ -17,7 +17,9 @@ from rowsmith.table.arrow_encoding import encode_arrow, encode_strings
 from rowsmith.table.columns import codes_of, compact, from_codes
 from rowsmith.table.encoded import Encoded, first_row, spell_floats, spell_instants, spell_integers
 from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
+from rowsmith.table.null_marks import take_marks
 from rowsmith.table.objects import encode_objects
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import Source, Storage
 
 __all__ = ["encode_column"]
@@ -25,12 +27,13 @@ __all__ = ["encode_column"]
 _WIDEST = 8
 
 
-def encode_column(name: str, series: pd.Series) -> Encoded:
+def encode_column(name: str, series: pd.Series, options: ReadOptions | None = None) -> Encoded:
     """Spell the values of a pandas column.
 
     Args:
         name: The column's name, for messages.
         series: Its values; not changed.
+        options: Which texts stand for null; by default none.
 
     Returns:
         The spelled array, the storage that gives the same dtype back, and the types it may have.
@@ -38,6 +41,13 @@ def encode_column(name: str, series: pd.Series) -> Encoded:
     Raises:
         DataError: A value, or the dtype, is not supported; the message names column and row.
     """
+    options = options or ReadOptions()
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind == "O":
+        return encode_objects(name, series, options)
+    return take_marks(_encode_typed(name, series), options)
+
+
+def _encode_typed(name: str, series: pd.Series) -> Encoded:
     dtype: Any = series.dtype
     storage = Storage(source=Source.PANDAS, dtype=str(dtype))
     if isinstance(dtype, pd.CategoricalDtype):
@@ -52,8 +62,6 @@ def encode_column(name: str, series: pd.Series) -> Encoded:
         return Encoded(spell_instants(name, series.to_numpy(), ""), storage, TEXTS)
     if _is_number(dtype):
         return _encode_numbers(name, series, storage)
-    if isinstance(dtype, np.dtype) and dtype.kind == "O":
-        return encode_objects(name, series)
     raise DataError(
         f"column {name!r} has the dtype {str(dtype)!r}, which is not supported (first value, row 1: "
         f"{str(series.iloc[0])[:60]!r}); convert it to numbers, text or date-times, or leave it out"
@@ -77,7 +85,7 @@ def _encode_strings(name: str, series: pd.Series, dtype: pd.StringDtype) -> Enco
     try:
         return Encoded(encode_strings(_arrow(series).chunks), storage, TEXTS)
     except UnicodeEncodeError:
-        encode_objects(name, series.astype(object))  # names the row
+        encode_objects(name, series.astype(object), ReadOptions())  # names the row
         raise
 
 

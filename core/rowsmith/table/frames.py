@@ -6,7 +6,7 @@ which a table does not have. NaN counts as null.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,21 @@ import pyarrow as pa
 from rowsmith.errors import DataError
 from rowsmith.table.columns import codes_of, compact, single_array
 from rowsmith.table.decoding import READ_ERRORS, Reader, holds_any_text, reader
-from rowsmith.table.encoded import Encoded
+from rowsmith.table.encoded import EncodedTable
 from rowsmith.table.encoding import encode_column
 from rowsmith.table.inference import check_types, infer_column
 from rowsmith.table.limits import Limits
-from rowsmith.table.schema import ColumnSchema, TableSchema
+from rowsmith.table.null_marks import mark_notes, put_marks
+from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.schema import ColumnSchema, Source, TableSchema
 from rowsmith.table.table import Table
 
 __all__ = ["build_table", "from_frame", "misfits", "to_frame"]
 
 
-def from_frame(frame: pd.DataFrame, *, types: Mapping[str, str] | None = None) -> Table:
+def from_frame(
+    frame: pd.DataFrame, *, types: Mapping[str, str] | None = None, options: ReadOptions | None = None
+) -> Table:
     """Make a table of a DataFrame.
 
     Args:
@@ -35,6 +39,7 @@ def from_frame(frame: pd.DataFrame, *, types: Mapping[str, str] | None = None) -
             ignored.
         types: A type by column name, where the one found is not wanted: a ``ColumnType`` value,
             ``key`` or ``constant``.
+        options: Columns to leave out, and texts that stand for null.
 
     Returns:
         The table.
@@ -48,15 +53,17 @@ def from_frame(frame: pd.DataFrame, *, types: Mapping[str, str] | None = None) -
     names = check_names(list(frame.columns))
     if not len(frame):
         raise DataError("the table has no rows; at least one is needed")
-    encoded = {name: encode_column(name, frame.iloc[:, place]) for place, name in enumerate(names)}
-    return build_table(encoded, types or {})
+    options = options or ReadOptions()
+    encoded = {names[at]: encode_column(names[at], frame.iloc[:, at], options) for at in options.kept(names)}
+    return build_table(EncodedTable(encoded), types or {}, options)
 
 
-def check_names(labels: list[Any]) -> list[str]:
+def check_names(labels: list[Any], *, unnamed: Collection[int] = ()) -> list[str]:
     """Check column labels.
 
     Args:
         labels: Labels of any kind.
+        unnamed: Columns, counted from 1, that may go without a name.
 
     Returns:
         The same, known to be unique, non-empty strings.
@@ -70,11 +77,9 @@ def check_names(labels: list[Any]) -> list[str]:
     for place, label in enumerate(labels, start=1):
         if not isinstance(label, str):
             raise DataError(f"the label of column {place} is {label!r}, not a string; rename the column")
-        if not label:
-            raise DataError(
-                f"column {place} has no name; name it, or leave it out (for an index written by pandas: index=False)"
-            )
-        if label in seen:
+        if not label and place not in unnamed:
+            raise DataError(f"column {place} has no name; name it, or leave it out with data.drop: ['']")
+        if label and label in seen:
             raise DataError(f"two columns are named {label!r} (the second is column {place}); rename one")
         if any("\ud800" <= character <= "\udfff" for character in label):
             raise DataError(f"the label of column {place} is not valid Unicode (a lone surrogate); rename the column")
@@ -82,23 +87,26 @@ def check_names(labels: list[Any]) -> list[str]:
     return labels
 
 
-def build_table(encoded: Mapping[str, Encoded], types: Mapping[str, str]) -> Table:
+def build_table(encoded: EncodedTable, types: Mapping[str, str], options: ReadOptions) -> Table:
     """Make a table of spelled columns, finding each column's type.
 
     Args:
-        encoded: Spelled columns by name, of one length.
+        encoded: The spelled columns.
         types: The user's types by column name.
+        options: How they were read.
 
     Raises:
         DataError: ``types`` names an unknown column or type, or a value does not fit its type.
     """
-    check_types(list(encoded), types)
+    found = encoded.columns
+    check_types(list(found), types)
     schemas = [
         infer_column(name, column.array, column.storage, column.allowed, types.get(name))
-        for name, column in encoded.items()
+        for name, column in found.items()
     ]
-    columns = pa.table([column.array for column in encoded.values()], names=list(encoded))
-    return Table(columns, TableSchema(columns=tuple(schemas)))
+    notes = (*encoded.notes, *mark_notes(found, options))
+    columns = pa.table([column.array for column in found.values()], names=list(found))
+    return Table(columns, TableSchema(columns=tuple(schemas), layout=encoded.layout), notes)
 
 
 def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
@@ -131,8 +139,11 @@ def _pandas_array(array: pa.DictionaryArray, column: ColumnSchema) -> Any:
     array = compact(array)
     read = reader(column, nulls=array.null_count > 0)
     try:
-        if not array.null_count or read.nullable:
+        if not array.null_count:
             return read.column(array)
+        if read.nullable:
+            found = read.column(array)
+            return put_marks(found, codes_of(array), column) if column.storage.source is Source.PANDAS else found
     except READ_ERRORS as error:
         raise _misfit_error(array, column, read) from error
     raise _misfit_error(array, column, read)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -25,6 +26,8 @@ from rowsmith.errors import DataError
 from rowsmith.table.columns import from_codes
 from rowsmith.table.encoded import Encoded, factorized, spell_floats, spell_instants
 from rowsmith.table.inference import BOOLEANS, NUMBERS, TEXTS
+from rowsmith.table.null_marks import marked_storage, types_left
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import Source, Storage
 
 __all__ = ["NULLS", "element_reader", "encode_objects"]
@@ -50,16 +53,21 @@ _ALLOWED = {"bool": BOOLEANS, "int": NUMBERS, "float": NUMBERS, "decimal": NUMBE
 _SUPPORTED = "text, booleans, integers, floats, decimals, dates or date-times"
 _OFFSET = re.compile(r"UTC([+-])(\d\d):(\d\d)")
 
+# A text that stands for null.
+_MARK = "mark"
+_MISSING = frozenset({*NULLS, _MARK})
+
 Mask = npt.NDArray[np.bool_]
 Objects = npt.NDArray[np.object_]
 
 
-def encode_objects(name: str, series: pd.Series) -> Encoded:
+def encode_objects(name: str, series: pd.Series, options: ReadOptions) -> Encoded:
     """Spell a column of Python objects.
 
     Args:
         name: The column's name, for messages.
         series: The column, of dtype ``object``.
+        options: Which texts stand for null.
 
     Returns:
         The spelled array, its storage, and the types it may have.
@@ -69,17 +77,28 @@ def encode_objects(name: str, series: pd.Series) -> Encoded:
             column and row.
     """
     values = series.to_numpy(dtype=object)
-    kinds = [_kind(value) for value in values]
-    missing = np.array([kind in NULLS for kind in kinds], dtype=bool)
+    kinds = [_MARK if _is_mark(value, options) else _kind(value) for value in values]
+    missing = np.array([kind in _MISSING for kind in kinds], dtype=bool)
     null = next((kind for kind in kinds if kind in NULLS), "None")
-    element = next((kind for kind in kinds if kind not in NULLS), "")
+    element = next((kind for kind in kinds if kind not in _MISSING), "")
     for row, kind in enumerate(kinds):
-        if kind not in NULLS and (kind != element or kind.startswith("type ")):
+        if kind not in _MISSING and (kind != element or kind.startswith("type ")):
             raise _refusal(name, row, values[row], kind, element)
+    marks = Counter(str(value) for value, kind in zip(values, kinds, strict=True) if kind == _MARK)
     storage = Storage(source=Source.PANDAS, dtype="object", element=element, null=null)
+    storage = marked_storage(storage, marks, int(missing.sum()) - marks.total())
     if element in ("datetime", "timestamp"):
         return _encode_moments(name, values, missing, storage)
-    return Encoded(_spelled(name, element, values, missing), storage, _ALLOWED.get(element, TEXTS))
+    allowed = _ALLOWED.get(element, TEXTS)
+    return Encoded(
+        _spelled(name, element, values, missing),
+        storage,
+        types_left(allowed) if marks and element == "str" else allowed,
+    )
+
+
+def _is_mark(value: Any, options: ReadOptions) -> bool:
+    return bool(options.null_values) and isinstance(value, str) and options.is_null(value)
 
 
 def element_reader(storage: Storage) -> Callable[[str], Any]:
@@ -118,6 +137,7 @@ def _refusal(name: str, row: int, value: Any, kind: str, element: str) -> DataEr
         return DataError(
             f"column {name!r}, row {row + 1}: {kind} among {element} values; a column must hold one kind of value, "
             "so convert it, for example to text with astype(str)"
+            + ("; data.null_values names texts that stand for null" if "str" in (kind, element) else "")
         )
     return DataError(
         f"column {name!r}, row {row + 1}: values of {kind} are not supported; "

@@ -13,14 +13,17 @@ from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.heap import release_freed_memory
 from rowsmith.table.arrow_encoding import encode_arrow, is_text
-from rowsmith.table.encoded import Encoded
+from rowsmith.table.encoded import Encoded, EncodedTable
 from rowsmith.table.frames import check_names, to_frame
 from rowsmith.table.limits import Limits
-from rowsmith.table.schema import TableSchema
+from rowsmith.table.null_marks import take_marks
+from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.schema import ColumnSchema, TableSchema
 
 __all__ = ["read_parquet", "write_parquet"]
 
@@ -29,15 +32,16 @@ _BUFFER = 1 << 20
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
-def read_parquet(path: Path, limits: Limits) -> Mapping[str, Encoded]:
+def read_parquet(path: Path, limits: Limits, options: ReadOptions) -> EncodedTable:
     """Read a Parquet file.
 
     Args:
         path: The file.
         limits: Bounds on what its footer may claim.
+        options: Columns to leave out, and texts that stand for null.
 
     Returns:
-        Spelled columns by name, at least one row; an index that pandas stored is left out.
+        Spelled columns, at least one row; an index that pandas stored is left out.
 
     Raises:
         DataError: The file is damaged, too large, or holds types that are not supported.
@@ -52,8 +56,9 @@ def read_parquet(path: Path, limits: Limits) -> Mapping[str, Encoded]:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{where} cannot be read as Parquet: {str(error)[:200]}") from error
+    names = [names[place] for place in options.kept(names)]
     _check_types(schema, names)
-    return _encode(path, schema, names)
+    return EncodedTable({name: take_marks(each, options) for name, each in _encode(path, schema, names).items()})
 
 
 def _check_footer(metadata: pq.FileMetaData, where: str, limits: Limits) -> None:
@@ -99,9 +104,17 @@ def write_parquet(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> No
     Raises:
         DataError: A value does not fit its column's dtype.
     """
-    frame = to_frame(columns, schema)
+    frame = to_frame(columns, evolve(schema, columns=tuple(_without_mixed_marks(each) for each in schema)))
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except pa.ArrowException as error:
         raise DataError(f"the table cannot be written as Parquet: {error}") from error
     pq.write_table(table, file)
+
+
+def _without_mixed_marks(column: ColumnSchema) -> ColumnSchema:
+    """A column whose nulls have marks only where its values are text as well: a Parquet column has one type."""
+    storage = column.storage
+    if not storage.null_marks or storage.element in ("", "str"):
+        return column
+    return evolve(column, storage=evolve(storage, null_marks=()))

@@ -19,6 +19,7 @@ from rowsmith.table.columns import codes_of, compact
 from rowsmith.table.datetimes import format_fit, spell_datetimes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.encoding import encode_column
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import spell_decimal
 
@@ -45,7 +46,8 @@ def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
 
 
 def _spell(series: pd.Series, column: ColumnSchema) -> pa.DictionaryArray:
-    array = compact(encode_column(column.name, series).array)
+    marks = tuple(mark for mark, _ in column.storage.null_marks if mark is not None)
+    array = compact(encode_column(column.name, series, ReadOptions(null_values=marks)).array)
     respell = _RESPELL.get(column.type)
     if respell is None or not len(array.dictionary):
         return array

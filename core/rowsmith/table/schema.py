@@ -22,9 +22,11 @@ __all__ = [
     "ColumnSchema",
     "ColumnType",
     "JsonKind",
+    "Layout",
     "ModelColumn",
     "ModelSchema",
     "Role",
+    "RowIndex",
     "Source",
     "Storage",
     "TableSchema",
@@ -87,6 +89,8 @@ class Storage:
         null: For ``object`` columns, the null to write: ``None``, ``NaN``, ``NA`` or ``NaT``.
         zone: For ``object`` columns of date-times with a time zone, that zone.
         delimiter: For CSV sources, what stands between fields.
+        null_marks: Texts that were read as null, and how many rows had each; None stands for a blank field or a
+            null of the container's own. Empty where nothing but that was read as null.
     """
 
     source: Source = Source.CSV
@@ -98,6 +102,7 @@ class Storage:
     null: str = "None"
     zone: str = ""
     delimiter: str = ","
+    null_marks: tuple[tuple[str | None, int], ...] = ()
 
 
 class TimingRole(enum.StrEnum):
@@ -183,10 +188,40 @@ class ColumnSchema:
 
 
 @frozen(kw_only=True)
+class RowIndex:
+    """A first column of delimited text that has no name and only counts the rows.
+
+    Attributes:
+        start: The number of the first row.
+    """
+
+    start: int
+
+
+@frozen(kw_only=True)
+class Layout:
+    """What delimited text has beside its columns.
+
+    Attributes:
+        header: Whether a first record names the columns.
+        index: The row index; None without one.
+    """
+
+    header: bool = True
+    index: RowIndex | None = None
+
+
+@frozen(kw_only=True)
 class TableSchema:
-    """The columns of a table as its user sees it (or between two transforms), in order."""
+    """The columns of a table as its user sees it (or between two transforms), in order.
+
+    Attributes:
+        columns: The columns.
+        layout: What the text that it came in has beside them, and that it goes back to has again.
+    """
 
     columns: tuple[ColumnSchema, ...]
+    layout: Layout = field(factory=Layout)
 
     @property
     def names(self) -> tuple[str, ...]:

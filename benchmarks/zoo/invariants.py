@@ -34,6 +34,9 @@ SPREAD = 2.0
 _MOST_DIGITS = 6
 _ENDS = (0.05, 0.95)
 
+OF_OUTLINE = frozenset({"nulls", "shape", "spread", "ends", "labels", "lost labels", "lengths", "repeated text"})
+"""What a model of too few steps gets wrong without any fault of what surrounds it."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -149,11 +152,11 @@ def labels(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
     lost = [(label, share) for label, share in lost if share > least]
     if lost:
         label, share = max(lost, key=lambda each: each[1])
-        yield Fault("labels", name, f"{label!r}, {share:.1%} of rows, is lost", sum(share for _, share in lost))
+        yield Fault("lost labels", name, f"{label!r}, {share:.1%} of rows, is lost", sum(share for _, share in lost))
     new = theirs[mine == 0].sum() / len(synthetic)
     if new:
         example = next(label for label in second.index if label not in first.index)
-        yield Fault("labels", name, f"{example!r} is new, {new:.1%} of rows are", float(new))
+        yield Fault("new labels", name, f"{example!r} is new, {new:.1%} of rows are", float(new))
 
 
 def text(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
@@ -163,18 +166,20 @@ def text(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
     strange = second[[not seen.issuperset(each) for each in second]]
     if len(strange) > END_TOLERANCE * len(second):
         example = strange.iloc[0][:40]
-        yield Fault("text", name, f"characters never seen: {example!r}", len(strange) / len(second))
+        yield Fault("characters", name, f"characters never seen: {example!r}", len(strange) / len(second))
     one, two = (each.str.len().to_numpy(dtype=float) for each in (first, second))
     grid = np.union1d(one, two)
     counts = _counts(one, grid)
     band = noise.steps_band(counts[counts > 0], min(len(one), len(two)))
     distance = float(noise.steps_apart(counts / len(one), _counts(two, grid) / len(two)))
     if distance > band + LENGTH_TOLERANCE:
-        yield Fault("text", name, f"KS of lengths {distance:.3f}, a resample {band:.3f}", distance - band)
+        yield Fault("lengths", name, f"KS of lengths {distance:.3f}, a resample {band:.3f}", distance - band)
     most, found = (float(each.value_counts(normalize=True).iloc[0]) for each in (first, second))
     if found > most + noise.share_band(most, len(first), len(second)) + SHARE_TOLERANCE:
         value = second.value_counts().index[0][:40]
-        yield Fault("text", name, f"{value!r} is {found:.1%} of rows, none was more than {most:.1%}", found - most)
+        yield Fault(
+            "repeated text", name, f"{value!r} is {found:.1%} of rows, none was more than {most:.1%}", found - most
+        )
 
 
 def keys(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:

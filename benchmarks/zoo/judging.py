@@ -22,6 +22,7 @@ from benchmarks.zoo.kinds import (
     read_numbers,
 )
 
+_OUTLINE = "in outline only"
 _FEWEST = 20
 """Fewer values than this say nothing of a distribution."""
 
@@ -58,10 +59,17 @@ class Told:
     keys: Collection[str] = ()
     short: bool = False
 
+    @property
+    def in_outline(self) -> bool:
+        """Whether it said that there was no time for more than an outline."""
+        return any(_OUTLINE in note for note in self.notes)
+
     def covers(self, fault: Fault) -> bool:
         """Whether what was said explains a fault: the share of rows that was named is as large."""
         if fault.invariant == "rows":
             return self.short
+        if self.in_outline and fault.invariant in invariants.OF_OUTLINE:
+            return True
         share = max([self.changed.get(fault.column, 0.0), *(share_noted(fault.column, note) for note in self.notes)])
         return share > 0 and share >= fault.share - invariants.SHARE_TOLERANCE
 

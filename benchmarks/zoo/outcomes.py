@@ -23,7 +23,7 @@ class Effort:
         seed: The seed of the run.
     """
 
-    budget: float = 8.0
+    budget: float = 12.0
     steps: int | None = None
     fewest: int = 300
     most: int = 2_000

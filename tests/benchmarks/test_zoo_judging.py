@@ -120,14 +120,18 @@ FAULTS: dict[str, tuple[str, str, Change]] = {
     "nulls gone": ("nulls", "gaps", lambda t: t.assign(gaps=t["gaps"].fillna(0))),
     "nulls where none were": ("nulls", "normal", lambda t: t.assign(normal=t["normal"].where(t.index > 0))),
     "more nulls": ("nulls", "gaps", lambda t: t.assign(gaps=t["gaps"].where(t.index % 3 > 0))),
-    "a label lost": ("labels", "label", lambda t: t.assign(label=t["label"].replace("d", "a"))),
-    "a label new": ("labels", "label", lambda t: t.assign(label=t["label"].where(t.index > 0, "_RARE_"))),
+    "a label lost": ("lost labels", "label", lambda t: t.assign(label=t["label"].replace("d", "a"))),
+    "a label new": ("new labels", "label", lambda t: t.assign(label=t["label"].where(t.index > 0, "_RARE_"))),
     "shares of labels": ("labels", "label", lambda t: t.assign(label=t["label"].where(t.index % 3 > 0, "b"))),
     "a flag turned": ("labels", "flag", lambda t: t.assign(flag=~t["flag"])),
-    "a mark gone": ("labels", "marked", lambda t: t.assign(marked=t["marked"].replace("<5", 21.0))),
-    "garbled texts": ("text", "text", lambda t: t.assign(text=t["text"].where(t.index % 9 > 0, "qx¤7"))),
-    "short texts": ("text", "text", lambda t: t.assign(text=t["text"].str[:5])),
-    "one text for half": ("text", "text", lambda t: t.assign(text=t["text"].where(t.index % 2 > 0, "north gate 1"))),
+    "a mark gone": ("lost labels", "marked", lambda t: t.assign(marked=t["marked"].replace("<5", 21.0))),
+    "garbled texts": ("characters", "text", lambda t: t.assign(text=t["text"].where(t.index % 9 > 0, "qx¤7"))),
+    "short texts": ("lengths", "text", lambda t: t.assign(text=t["text"].str[:5])),
+    "one text for half": (
+        "repeated text",
+        "text",
+        lambda t: t.assign(text=t["text"].where(t.index % 2 > 0, "north gate 1")),
+    ),
     "days shifted": ("shape", "day", lambda t: t.assign(day=np.where(t.index % 3 > 0, t["day"], "2020-01-01"))),
     "keys doubled": ("keys", "id", lambda t: t.assign(id=t["id"].where(t.index > 0, t["id"].max()))),
     "real keys": ("keys", "id", lambda t: t.assign(id=np.where(t.index % 9 > 0, t["id"], t.index + 1))),
@@ -181,6 +185,9 @@ def test_what_was_told_is_told_apart_from_what_was_not() -> None:
     assert verdict([lost], noted) == (Verdict.TOLD, [], [lost])
     other = Fault("shape", "age", "KS", 0.4)
     assert verdict([lost, other], noted) == (Verdict.SILENT, [other], [lost])
+    outline = Told(notes=("there was time for 9 steps: the rows made will be like the real ones in outline only.",))
+    assert verdict([lost, other], outline)[0] is Verdict.TOLD
+    assert verdict([Fault("constant", "age", "one value", 0.9)], outline)[0] is Verdict.SILENT
     short = Fault("rows", "", "9 rows in place of 10", 0.1)
     assert verdict([short], Told(short=True))[0] is Verdict.TOLD
     assert verdict([short], Told())[0] is Verdict.SILENT

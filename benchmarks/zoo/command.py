@@ -9,7 +9,6 @@ python -m benchmarks zoo --table AER/CPS1985     one table by name
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(line(judged), flush=True)
         return
     tables = installed_tables()
-    load = functools.cache(lambda name: read(tables[name]))
-    animals = list(draw(list(tables), load, args.count, args.seed, forms=args.forms))
-    load.cache_clear()
+    animals = list(draw(list(tables), lambda name: read(tables[name]), args.count, args.seed, forms=args.forms))
     path = args.output or Path("benchmark-output") / f"zoo-{args.seed}.jsonl"
     file = VerdictFile(path, {"seed": args.seed, "budget": args.budget, "steps": args.steps, "forms": list(args.forms)})
     known = file.judged()

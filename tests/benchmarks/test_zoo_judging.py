@@ -193,6 +193,13 @@ def test_what_was_told_is_told_apart_from_what_was_not() -> None:
     assert verdict([short], Told())[0] is Verdict.SILENT
 
 
+def test_a_few_labels_among_very_many_may_be_new() -> None:
+    real = pd.Series([f"place {number % 60}" for number in range(600)])
+    assert list(column_faults("place", real, real.where(real.index >= 12, "place 99"))) == []
+    (fault,) = column_faults("place", real, real.where(real.index >= 30, "place 99"))
+    assert (fault.invariant, fault.share) == ("new labels", 0.05)
+
+
 def test_shares_are_of_all_rows_as_runs_count_them() -> None:
     real = pd.Series([*"abcdefgh", *([None] * 92)])
     (fault,) = column_faults("notes", real, real.where(real.isna(), "_RARE_"))

@@ -14,6 +14,7 @@ from attrs import evolve
 from rowsmith.dialect import RecordDialect
 from rowsmith.draws import Draws
 from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted, ColumnActions, ColumnOutcome
+from rowsmith.numbering import Numbering
 from rowsmith.table.frames import misfits, named_frame
 
 if TYPE_CHECKING:
@@ -35,18 +36,24 @@ class InverseTransforms(ColumnActions):
         bundle: The trained model.
         seed: Seed of the draws.
         names: Names the groups, in the place of new names; None for these.
+        numbering: Where new keys begin to be counted; told how far they have come.
     """
 
-    def __init__(self, bundle: Bundle, seed: int, names: GivenNames | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, seed: int, names: GivenNames | None = None, numbering: Numbering | None = None
+    ) -> None:
         self._bundle = bundle
         self._seed = seed
         self._names = names
         self._dialect = RecordDialect(bundle.model_schema)
         self._carry: dict[str, Any] = {}
+        self._numbering = numbering or Numbering()
+        self._rows = 0
 
     def anew(self) -> InverseTransforms:
         """The same, without what it remembers of earlier batches."""
-        return InverseTransforms(self._bundle, self._seed, self._names and evolve(self._names, used=0))
+        names = self._names and evolve(self._names, used=0)
+        return InverseTransforms(self._bundle, self._seed, names, self._numbering)
 
     def __call__(self, rows: pd.DataFrame, accepted: Accepted) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Give the rows of the user's table.
@@ -83,7 +90,10 @@ class InverseTransforms(ColumnActions):
         record_ids: npt.NDArray[np.int64],
         timed: Callable[[pa.Table, TableSchema], pa.Table] | None,
     ) -> ColumnOutcome:
-        inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry, timed)
+        draws = Draws(self._seed, record_ids, self._numbering.first)
+        inverted = self._bundle.transforms.invert(columns, draws, self._carry, timed)
+        self._rows += len(draws)
+        self._numbering.rows = max(self._numbering.rows, self._rows)
         if self._names is not None:
             inverted = self._names.put(inverted)
         # The time of a series is not yet as the user has it.

@@ -30,6 +30,7 @@ from rowsmith.heap import usual_afterwards
 from rowsmith.interruption import StopRequest
 from rowsmith.inversion import InverseTransforms
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
+from rowsmith.numbering import Numbering
 from rowsmith.observers import BatchReport, RunInfo
 from rowsmith.provenance import blaming
 from rowsmith.random_state import shared_random_state_kept
@@ -73,6 +74,7 @@ class Run:
         resume: Whether finished work found in the run directory is taken up.
         stop: Whether it was asked to end.
         ranks: This process among those that train together.
+        numbering: Where the new keys of a generation begin to be counted, and how far they have come.
     """
 
     config: RunConfig
@@ -83,6 +85,7 @@ class Run:
     resume: bool = False
     stop: StopRequest = field(factory=StopRequest)
     ranks: Ranks = field(factory=Ranks)
+    numbering: Numbering = field(factory=Numbering)
 
     @property
     def seeds(self) -> Seeds:
@@ -161,6 +164,8 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     context = run.context().evolve(table_schema=schema)
     with run.stage("transforming") as detail:
         fitted, columns = fit_transforms(part.table.columns, schema, _transforms(run.config, context))
+        if len(part.table) < len(part.whole):
+            fitted = fitted.keeping_clear(part.whole.columns)
         detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
     for note in fitted.notes():
         run.reporter.note(note)
@@ -238,7 +243,7 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
             backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:
             names = given_names(run.config.generation.group_keys, run.config.data.group_columns, model.table_schema)
-            results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion"), names))
+            results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering))
             detail.append(f"{len(results.df):,} rows, {results.valid_record_fraction:.2%} of records valid")
         if results.identifier is not None:
             run.reporter.note(f"column {results.identifier!r} numbers the series; the table has none that does")

@@ -23,6 +23,7 @@ from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.disk_errors import explained, is_full
 from rowsmith.errors import DataError, RunDirectoryError
 from rowsmith.generation_state import clear_journals
+from rowsmith.generations import GENERATIONS_FILE
 from rowsmith.pipeline import BUNDLE_FOLDER
 from rowsmith.plan import PLAN_FILE
 from rowsmith.table.files import FORMATS, write_table
@@ -53,6 +54,7 @@ __all__ = [
 METRICS_FILE = "metrics.json"
 REJECTED_FILE = "rejected.jsonl"
 _RESULT = "synthetic"
+_OF_MODEL = (CHECKPOINT_FOLDER, BUNDLE_FOLDER, GENERATIONS_FILE, PLAN_FILE)
 _SUFFIXES = {"csv": ".csv", "tsv": ".tsv", "jsonl": ".jsonl", "parquet": ".parquet"}
 _MOST_REJECTIONS = 100_000
 
@@ -104,7 +106,7 @@ def clear(directory: RunDirectory, *, model: bool) -> None:
         directory.discard(found.name)
         found = existing_result(directory)
     # The plan goes last: it tells what the rest was.
-    for name in (METRICS_FILE, REJECTED_FILE, *((CHECKPOINT_FOLDER, BUNDLE_FOLDER, PLAN_FILE) if model else ())):
+    for name in (METRICS_FILE, REJECTED_FILE, *(_OF_MODEL if model else ())):
         directory.discard(name)
 
 

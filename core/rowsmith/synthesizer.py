@@ -33,10 +33,11 @@ from rowsmith.arguments import (
 from rowsmith.config import RunConfig
 from rowsmith.config_values import merge
 from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
+from rowsmith.generations import Generations
+from rowsmith.numbering import Numbering, first_of_seed
 from rowsmith.portable import pack, unpack
 from rowsmith.reporting import Reporter
 from rowsmith.run_directory import RunDirectory
-from rowsmith.seeds import Seeds
 from rowsmith.validation import registry_for
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 __all__ = ["Synthesizer"]
 
 _MODEL = "model"
-_MADE_ANEW = frozenset({"_registry", "_directory", "_bundle", "_plan", "_stop"})
+_MADE_ANEW = frozenset({"_registry", "_directory", "_bundle", "_plan", "_generations", "_stop"})
 _INSTEAD = "save what it has learned with save(path), and load it with Synthesizer.load(path"
 
 
@@ -117,7 +118,7 @@ class Synthesizer:
         self._bundle: Bundle | None = None
         self._plan: Plan | None = None
         self._results: GenerateJobResults | None = None
-        self._samples = 0
+        self._generations: Generations | None = None
         self._stop: StopRequest | None = None
 
     def __repr__(self) -> str:
@@ -166,8 +167,8 @@ class Synthesizer:
         run = evolve(self._run(config, directory), resume=self._resume)
         with self._stoppable(run):
             trained = train_job(run, table, force=self._overwrite or self._has_written)
-        self._directory, self._bundle, self._plan = directory, trained.bundle, trained.plan
-        self._config, self._samples, self._results = config, 0, None
+        self._learned(directory, trained.bundle, trained.plan)
+        self._config, self._results = config, None
         # What this object has written it may write again.
         self._has_written, self._resume = True, False
         return self
@@ -177,8 +178,10 @@ class Synthesizer:
     ) -> pd.DataFrame:
         """Draw rows; of grouped tables and time series, whole groups.
 
-        Each call without a seed draws further rows; the first of them are those of the run's seed. Calls
-        with the same seed draw the same rows.
+        Each call without a seed draws further rows, with keys of their own; the first of them are those of the run's
+        seed. Such calls are counted in the run directory, or the folder that was loaded, together with those of
+        other processes and of ``rowsmith generate``; where that may only be read, they are counted by this object.
+        Calls with the same seed draw the same rows.
 
         Args:
             n: How many rows; by default ``generation.num_groups`` groups when that is set, and else
@@ -201,12 +204,12 @@ class Synthesizer:
 
         bundle, directory = self._fitted(), self._directory
         assert directory is not None
-        config = self._sampling_config(n, groups, seed)
-        if seed is None:
-            self._samples += 1
-        run = self._run(config, directory)
-        with self._stoppable(run):
-            self._results = results = generate(run, bundle)
+        config = evolve(self._config, generation=target(self._config, n, groups))
+        chosen = None if seed is None else whole("seed", seed, 0)
+        with self._generation(config, chosen) as (seed_, numbering):
+            run = evolve(self._run(evolve(config, seed=seed_), directory), numbering=numbering)
+            with self._stoppable(run):
+                self._results = results = generate(run, bundle)
         results.df = with_labels(results.df, bundle)
         short = shortfall(results, config.generation)
         if short is not None:
@@ -247,6 +250,8 @@ class Synthesizer:
             clear(target, model=True)
             shutil.copytree(bundle.directory, target.path(BUNDLE_FOLDER))
             self._plan.save(target)
+            assert self._generations is not None
+            self._generations.copy_to(target)
 
     @classmethod
     def load(cls, path: PathLike, *, reporter: Reporter | None = None, registry: Registry | None = None) -> Self:
@@ -287,7 +292,7 @@ class Synthesizer:
         files = state.pop(_MODEL)
         vars(self).update(state)
         self._registry = self._given_registry or registry_for(self._config)
-        self._stop = self._directory = self._bundle = self._plan = None
+        self._stop = self._directory = self._bundle = self._plan = self._generations = None
         # What the other one has written is not this one's to replace.
         self._has_written = False
         if files is not None:
@@ -314,6 +319,25 @@ class Synthesizer:
             self.save(folder)
             return {**state, _MODEL: pack(Path(folder))}
 
+    def _learned(self, directory: RunDirectory, bundle: Bundle, plan: Plan) -> None:
+        self._directory, self._bundle, self._plan = directory, bundle, plan
+        self._generations = Generations(directory, in_memory=True, note=self._reporter.note)
+
+    @contextmanager
+    def _generation(self, config: RunConfig, seed: int | None) -> Iterator[tuple[int, Numbering]]:
+        """The seed of some rows and where their keys begin to be counted; counted as over at the end."""
+        own, generations = self._config.seed, self._generations
+        assert generations is not None
+        if seed is not None:
+            yield seed, Numbering(first_of_seed(seed, own))
+            return
+        begun = generations.begin(config)
+        numbering = Numbering(begun.first)
+        try:
+            yield begun.seed(own), numbering
+        finally:
+            generations.finish(begun, numbering, config)
+
     def _fitted(self) -> Bundle:
         if self._bundle is None:
             raise GenerationError("this Synthesizer has learned nothing yet; call fit first")
@@ -326,8 +350,7 @@ class Synthesizer:
 
         plan = saved_plan(directory)
         run = self._run(plan.config, directory)
-        self._bundle = load_bundle(run.bundle_directory, run.context())
-        self._directory, self._plan = directory, plan
+        self._learned(directory, load_bundle(run.bundle_directory, run.context()), plan)
 
     @contextmanager
     def _stoppable(self, run: Run) -> Iterator[None]:
@@ -352,13 +375,3 @@ class Synthesizer:
         path = tempfile.mkdtemp(prefix="rowsmith-")
         weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
         return path
-
-    def _sampling_config(self, n: int | None, groups: int | Sequence[str] | None, seed: int | None) -> RunConfig:
-        generation = target(self._config, n, groups)
-        chosen = self._next_seed() if seed is None else whole("seed", seed, 0)
-        return evolve(self._config, generation=generation, seed=chosen)
-
-    def _next_seed(self) -> int:
-        if self._samples == 0:
-            return self._config.seed
-        return Seeds(self._config.seed).integer(f"sample.{self._samples}")

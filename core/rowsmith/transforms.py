@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 import cattrs
 import numpy as np
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rowsmith.changed_values import added, check_shares, columns_traced, compared, describe_changes
 from rowsmith.draws import Draws
@@ -124,6 +124,16 @@ class FittedTransform(ABC):
         back = self.invert(applied, Draws(0, np.arange(columns.num_rows)), {})
         return compared(columns, back)
 
+    def keeping_clear(self, columns: pa.Table) -> FittedTransform:
+        """The same transform, which also never makes anew what rows hold that are not trained on.
+
+        By itself it is the transform as it is: only what makes new values need care.
+
+        Args:
+            columns: All rows of the spelled table of ``schema_before``, in any order.
+        """
+        return self
+
     def notes(self) -> Sequence[str]:
         """What the user should be told once it is fitted, such as a choice that was made; a line each."""
         return ()
@@ -190,6 +200,22 @@ class FittedTransforms:
         pairs = zip(self.steps, self.changes, strict=False)
         told = [describe_changes(name, shares) for (name, _), shares in pairs]
         return own + [line for line in told if line is not None]
+
+    def keeping_clear(self, columns: pa.Table) -> FittedTransforms:
+        """The same steps, which also never make anew what rows hold that are not trained on.
+
+        Steps after the first one that needs whole groups stay as they are.
+
+        Args:
+            columns: All rows of the spelled table of ``schema_before``, in any order.
+        """
+        steps = list(self.steps)
+        for place, (name, step) in enumerate(steps):
+            steps[place] = (name, step.keeping_clear(columns))
+            if step.scope is Scope.GROUP:
+                break
+            columns = step.apply(columns)
+        return evolve(self, steps=tuple(steps))
 
     def apply(self, columns: pa.Table) -> pa.Table:
         """Apply every step.

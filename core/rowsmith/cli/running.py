@@ -141,7 +141,8 @@ def generate(call: Call) -> int:
     from rowsmith.jobs import generate_job, saved_plan
 
     directory = call.directory()
-    config = call.config(saved_plan(directory).config)
+    saved = saved_plan(directory).config
+    config = call.config(saved)
     with data_stream() as stdout:
         with working(call.settings) as work:
             outcome = generate_job(
@@ -150,6 +151,7 @@ def generate(call: Call) -> int:
                 force=call.options["force"],
                 rejected_text=call.options["rejected_text"],
                 csv_safe=call.options["csv_safe"],
+                further=call.options["seed"] is None and config.seed == saved.seed,
             )
         return finish(call.settings, outcome, directory, call.options["output"], stdout)
 

@@ -71,3 +71,10 @@ def bench(session: nox.Session) -> None:
     """A benchmark, as Markdown: ``nox -s bench -- NAME [OPTIONS]``; without a name, what there is."""
     install(session, "-e", ".[local]", *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def zoo(session: nox.Session) -> None:
+    """Real tables that nobody tuned for, judged by invariants: ``nox -s zoo -- COUNT SEED``."""
+    install(session, ".[local]", *group("zoo"))
+    session.run("python", "-m", "benchmarks", "zoo", *session.posargs, env={"OMP_NUM_THREADS": "1"})

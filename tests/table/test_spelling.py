@@ -67,7 +67,8 @@ def test_shortest_texts_are_decimals(values: list[float]) -> None:
         (["1.50", "2.25"], 2, 2, True),
         (["1.5", "2.25", "3.0"], None, 2, True),
         (["1.5", "2.25", "3"], None, 2, False),
-        (["1.5", "2.25", "1e-07"], None, None, True),
+        (["1.5", "2.25", "1e-07"], None, 7, True),
+        (["1.81295", "8e-05", "-1.25e-05"], None, 7, True),
     ],
 )
 def test_styles_of_decimals(values: list[str], scale: int | None, most: int | None, whole_point: bool) -> None:
@@ -76,6 +77,7 @@ def test_styles_of_decimals(values: list[str], scale: int | None, most: int | No
 
 
 def test_new_numbers_are_rounded_to_the_columns_digits() -> None:
+    assert spell_numbers([0.123456789], inferred(["1.81295", "8e-05"])) == ["0.12346"]
     assert spell_numbers([2.6, -0.4], inferred(["1", "2"])) == ["3", "0"]
     assert spell_numbers([2.345678, -0.001], inferred(["1.50", "2.25"])) == ["2.35", "0.00"]
     assert spell_numbers([2.345678, -0.001, 4.0], inferred(["1.5", "2.25"])) == ["2.35", "0.0", "4.0"]

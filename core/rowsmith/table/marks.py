@@ -20,7 +20,7 @@ from attrs import evolve, frozen
 
 from rowsmith.table.columns import codes_of, count_codes
 from rowsmith.table.datetimes import candidates, format_fit
-from rowsmith.table.number_shapes import JSON_NUMBER, decimal_fit, integer_fit
+from rowsmith.table.number_shapes import JSON_NUMBER, decimal_fit, integer_fit, most_digits
 from rowsmith.table.schema import ColumnType, Marked
 from rowsmith.table.spelling import spell_numbers
 from rowsmith.table.whole_dates import find_whole_dates
@@ -145,7 +145,7 @@ def _decimal_styles(values: pa.StringArray, counts: Counts) -> list[dict[str, An
     for length in np.unique(lengths).tolist():
         rows[int(length)] = int(counts[lengths == length].sum())
     digits = max(rows, key=lambda length: rows[length])
-    most = None if pc.any(pc.match_substring_regex(values, "[eE]-")).as_py() else int(lengths.max(initial=0))
+    most = most_digits(values)
     styles: list[dict[str, Any]] = [{"scale": digits, "max_scale": digits, "whole_point": True}] if digits else []
     return [*styles, *({"scale": None, "max_scale": most, "whole_point": point} for point in (True, False))]
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith.table.spelling import DECIMAL_LIMIT, spell_decimal
 
-__all__ = ["JSON_NUMBER", "decimal_fit", "decimal_style", "integer_fit"]
+__all__ = ["JSON_NUMBER", "decimal_fit", "decimal_style", "integer_fit", "most_digits"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -73,17 +73,24 @@ def decimal_fit(values: pa.StringArray, style: dict[str, Any] | None = None) -> 
 def _styles(values: pa.StringArray) -> list[dict[str, Any]]:
     found = re.search(r"\.([0-9]+)$", values[0].as_py())
     digits = len(found.group(1)) if found else 0
-    most = None
-    # The shortest text of a double has a positive exponent only where there is no fraction.
-    if not pc.any(_search(values, "[eE]-")).as_py():
-        fractions = pc.extract_regex(values, r"\.(?P<digits>[0-9]*[1-9])0*$")
-        most = pc.max(pc.utf8_length(pc.struct_field(fractions, "digits"))).as_py() or 0
+    most = most_digits(values)
     styles: list[dict[str, Any]] = []
     if 0 < digits <= _MOST_DIGITS:
         styles.append({"scale": digits, "max_scale": digits, "whole_point": True})
     styles.append({"scale": None, "max_scale": most, "whole_point": True})
     styles.append({"scale": None, "max_scale": most, "whole_point": False})
     return styles
+
+
+def most_digits(values: pa.StringArray) -> int:
+    """The most digits after the point of any number, trailing zeros left out; ``8e-05`` has five."""
+    # The shortest text of a double has a positive exponent only where there is no fraction.
+    fractions = pc.extract_regex(values, r"\.(?P<digits>[0-9]*[1-9])0*$")
+    most: int = pc.max(pc.utf8_length(pc.struct_field(fractions, "digits"))).as_py() or 0
+    for text in values.filter(_search(values, "[eE]-")).to_pylist():
+        mantissa, _, exponent = text.lower().partition("e-")
+        most = max(most, len(mantissa.partition(".")[2].rstrip("0")) + int(exponent))
+    return most
 
 
 def _written_so(values: pa.StringArray, among: Mask, easy: str, column: ColumnSchema) -> Mask:

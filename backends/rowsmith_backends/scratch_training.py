@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from attrs import evolve
-from transformers.utils import logging
 
 from rowsmith.errors import TrainingError
 from rowsmith.heap import keep_for_reuse
@@ -31,6 +30,7 @@ from rowsmith_backends.model_saving import save_model
 from rowsmith_backends.neighbours import Neighbours
 from rowsmith_backends.packed_llama import PackedLlama
 from rowsmith_backends.precision import chosen_device, has_fast_bf16
+from rowsmith_backends.progress_bars import no_progress_bars
 from rowsmith_backends.training_state import TrainingState
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def train_scratch(
         return _train(config, prepared, job, options)
 
 
+@no_progress_bars()
 def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, options: ScratchOptions) -> TrainingReport:
-    logging.disable_progress_bar()
     keep_for_reuse()
     state = TrainingState.of(job)
     train = examples_of(job.examples.train, prepared.metadata.pad_token_id or 0)

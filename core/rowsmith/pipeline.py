@@ -26,16 +26,19 @@ from rowsmith.example_ranges import ranges_of
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.group_names import given_names
+from rowsmith.heap import usual_afterwards
 from rowsmith.interruption import StopRequest
 from rowsmith.inversion import InverseTransforms
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
 from rowsmith.numbering import Numbering
 from rowsmith.observers import BatchReport, RunInfo
 from rowsmith.provenance import blaming
+from rowsmith.random_state import shared_random_state_kept
 from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
 from rowsmith.seeds import Seeds
 from rowsmith.splitting import training_part
+from rowsmith.table.categories import with_open_names
 from rowsmith.timeseries.choosing import backend_for
 from rowsmith.transforms import Transform, default_transforms, fit_transforms
 
@@ -137,6 +140,8 @@ def tell_notes(run: Run, table: Table) -> None:
         run.reporter.note(note)
 
 
+@shared_random_state_kept()
+@usual_afterwards()
 def train(run: Run, data: Table | None = None) -> Bundle:
     """Learn a table.
 
@@ -151,7 +156,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         RowsmithError: As the stage that fails says.
     """
     run.ranks.check()
-    table = read(run) if data is None else data
+    table = with_open_names(read(run) if data is None else data, run.config.data.group_columns)
     part = training_part(table, run.config, run.seeds)
     run, schema = evolve(run, config=part.config), part.table.schema
     for note in part.notes:
@@ -204,6 +209,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     return bundle
 
 
+@usual_afterwards()
 def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal | None = None) -> GenerateJobResults:
     """Sample rows from a trained model.
 
@@ -231,13 +237,16 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
     if isinstance(backend, EngineBackend):
         backend.journal, backend.stop = journal, run.stop
     try:
-        with run.stage("loading"):
+        # Weights that are loaded are drawn first; rows are drawn from streams of the run's own.
+        with run.stage("loading"), shared_random_state_kept():
             backend.initialize()
             backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:
             names = given_names(run.config.generation.group_keys, run.config.data.group_columns, model.table_schema)
             results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering))
             detail.append(f"{len(results.df):,} rows, {results.valid_record_fraction:.2%} of records valid")
+        if results.identifier is not None:
+            run.reporter.note(f"column {results.identifier!r} numbers the series; the table has none that does")
     finally:
         backend.teardown()
     return results

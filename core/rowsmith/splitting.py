@@ -72,7 +72,9 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     part, groups = arranged.take(kept), arranged.num_groups
     told = f"the table has {groups:,} group{'s' if groups != 1 else ''}"
     where = f" in {groups - part.num_groups:,} whole groups" if groups > 1 else ", the end of the series,"
-    plan = None if prepared is None else prepared.plan(part.table, part.groups)
+    # Where a single series ends is told by its times alone, so a new one may cover the same range.
+    whole = arranged if groups == 1 else part
+    plan = None if prepared is None else prepared.plan(whole.table, whole.groups)
     notes = (told, *_notes(len(held), where, config.data), *(prepared.notes(plan) if prepared and plan else ()))
     return TrainingPart(part.table, part.groups, notes, config, arranged.table, plan)
 

@@ -231,7 +231,13 @@ class FittedTransforms:
             _check_table(f"apply of transform {name!r}", columns, step.schema_after, rows)
         return columns
 
-    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+    def invert(
+        self,
+        columns: pa.Table,
+        draws: Draws,
+        carry: dict[str, Any],
+        timed: Callable[[pa.Table, TableSchema], pa.Table] | None = None,
+    ) -> pa.Table:
         """Undo every step, the last one first.
 
         Args:
@@ -239,6 +245,8 @@ class FittedTransforms:
             draws: Random numbers, one stream per row.
             carry: What is kept from batch to batch of one generation; start with an empty dict.
                 It can be pickled; each step owns the part under its place and name.
+            timed: Puts the times in that are known of records, given the table and its schema once the time column is
+                back.
 
         Raises:
             PluginContractError: A step gave another table than its schema says.
@@ -248,6 +256,8 @@ class FittedTransforms:
             with blaming(step):
                 rows, columns = columns.num_rows, step.invert(columns, draws, carry.setdefault(f"{place}.{name}", {}))
             _check_table(f"invert of transform {name!r}", columns, step.schema_before, rows)
+            if timed is not None and _is_timed(step.schema_after) and not _is_timed(step.schema_before):
+                columns = timed(columns, step.schema_before)
         return columns
 
     def state(self) -> dict[str, Any]:
@@ -292,8 +302,10 @@ def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple
         timeseries: Whether they are readings at points in time.
     """
     # Rare values are replaced row by row, so what is constant in a group must be told once before.
-    groups = (("groups",) if grouped else ()) + (("changes",) if timeseries else ())
-    return ("keys", "constant", *groups, "protect-rare", "datetime", "quantize")
+    # The way back needs to know times when it puts trend and seasons back, so these go before groups.
+    seasons, changes = (("seasonal",), ("changes",)) if timeseries else ((), ())
+    groups = (*seasons, *(("groups",) if grouped else ()), *changes)
+    return ("keys", "marks", "constant", *groups, "protect-rare", "texts", "datetime", "quantize")
 
 
 def fit_transforms(
@@ -343,6 +355,11 @@ def schema_state(schema: TableSchema) -> dict[str, Any]:
 def schema_from_state(state: Mapping[str, Any]) -> TableSchema:
     """The table schema that :func:`schema_state` wrote."""
     return cattrs.structure(state, TableSchema)
+
+
+def _is_timed(schema: TableSchema) -> bool:
+    """Whether its rows are records that tell where they stand."""
+    return any(column.timing is not None for column in schema)
 
 
 def _check_fitted(name: str, fitted: object, schema: TableSchema) -> None:

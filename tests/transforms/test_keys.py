@@ -296,3 +296,34 @@ def test_categories_of_a_fixed_set_are_no_keys() -> None:
     assert not is_key(values, column("id", storage=fixed))
     with pytest.raises(ParameterError, match="fixed set of categories"):
         fit(values, column("id", storage=fixed), columns=("id",))
+
+
+UUIDS = Storage(source=Source.PANDAS, dtype="object", element="uuid")
+
+
+@pytest.mark.parametrize("rows", [3, 25, 200])
+@pytest.mark.parametrize("version", [1, 4, 7])
+def test_new_uuids_keep_version_and_variant(rows: int, version: int) -> None:
+    rng = np.random.default_rng(rows)
+    known = [uuid.UUID(bytes=rng.bytes(16), version=4 if version == 7 else version) for _ in range(rows)]
+    values = [f"{str(each)[:14]}{version}{str(each)[15:]}" for each in known]
+    fitted, _ = fit(list(values), column("id", T.CATEGORICAL, storage=UUIDS))
+    made = [uuid.UUID(value) for value in generate(fitted, 100)]
+    assert len({*made, *map(uuid.UUID, values)}) == 100 + rows
+    assert {(each.version, each.variant) for each in made} == {(version, uuid.RFC_4122)}
+
+
+def test_uuids_that_repeat_enough_are_categories() -> None:
+    few = [str(uuid.UUID(int=number % 5)) for number in range(100)]
+    assert not is_key(list(few), column("shop", T.CATEGORICAL, storage=UUIDS))
+    many = [str(uuid.UUID(int=number % 60)) for number in range(100)]
+    fitted, _ = fit(list(many), column("shop", T.TEXT, storage=UUIDS))
+    assert fitted.schema_after.names == ("other",)
+    taken_as_keys, repeated = fitted.notes()
+    assert "taken as keys, made anew and not learned: shop" in taken_as_keys
+    assert repeated == "column 'shop': 40.0% of its rows repeat the key of another; new keys are distinct"
+
+
+def test_durations_and_times_of_day_are_no_keys() -> None:
+    storage = Storage(source=Source.PANDAS, dtype="timedelta64[ns]", unit="h")
+    assert not is_key(codes("{n}"), column("run_number", T.INTEGER, storage=storage))

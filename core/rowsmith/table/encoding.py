@@ -8,19 +8,29 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.table.arrow_encoding import encode_arrow, encode_strings
-from rowsmith.table.columns import codes_of, compact, from_codes
-from rowsmith.table.encoded import Encoded, first_row, spell_floats, spell_instants, spell_integers
-from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
+from rowsmith.table.columns import codes_of, compact, from_codes, spelled
+from rowsmith.table.encoded import (
+    Encoded,
+    factorized,
+    first_row,
+    integer_texts,
+    spell_floats,
+    spell_instants,
+    spell_integers,
+)
+from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS, infer_column
 from rowsmith.table.null_marks import take_marks
 from rowsmith.table.objects import encode_objects
 from rowsmith.table.read_options import ReadOptions
-from rowsmith.table.schema import Source, Storage
+from rowsmith.table.schema import ColumnType, Source, Storage
+from rowsmith.table.units import in_coarsest, period_starts
 
 __all__ = ["encode_column"]
 
@@ -60,6 +70,10 @@ def _encode_typed(name: str, series: pd.Series) -> Encoded:
         return _encode_zoned(name, series, storage)
     if isinstance(dtype, np.dtype) and dtype.kind == "M":
         return Encoded(spell_instants(name, series.to_numpy(), ""), storage, TEXTS)
+    if isinstance(dtype, np.dtype) and dtype.kind == "m":
+        return _encode_durations(series.to_numpy(), storage)
+    if isinstance(dtype, pd.PeriodDtype):
+        return Encoded(spell_instants(name, period_starts(series.array), ""), storage, TEXTS)
     if _is_number(dtype):
         return _encode_numbers(name, series, storage)
     raise DataError(
@@ -106,6 +120,12 @@ def _encode_numbers(name: str, series: pd.Series, storage: Storage) -> Encoded:
     return Encoded(spell_integers(values, missing), storage, NUMBERS)
 
 
+def _encode_durations(values: npt.NDArray[np.timedelta64], storage: Storage) -> Encoded:
+    ticks, codes = factorized(values.view("i8"), np.isnat(values))
+    numbers, unit = in_coarsest(ticks, np.datetime_data(values.dtype)[0])
+    return Encoded(spelled(integer_texts(numbers), codes), evolve(storage, unit=unit), NUMBERS)
+
+
 def _encode_zoned(name: str, series: pd.Series, storage: Storage) -> Encoded:
     try:
         same = pd.api.types.pandas_dtype(storage.dtype) == series.dtype
@@ -120,6 +140,7 @@ def _encode_zoned(name: str, series: pd.Series, storage: Storage) -> Encoded:
 
 
 def _encode_category(name: str, series: pd.Series, dtype: pd.CategoricalDtype) -> Encoded:
+    """Spell categories; those that hardly repeat are no fixed set but what happens to be there."""
     codes = series.cat.codes.to_numpy().astype(np.int32)
     inner = _encode_categories(name, dtype)
     texts = [inner.array.dictionary[code].as_py() for code in codes_of(inner.array).tolist()]
@@ -130,7 +151,10 @@ def _encode_category(name: str, series: pd.Series, dtype: pd.CategoricalDtype) -
         categories_dtype=inner.storage.dtype,
         ordered=bool(dtype.ordered),
     )
-    return Encoded(compact(from_codes(texts, codes)), storage, LABELS)
+    array = compact(from_codes(texts, codes))
+    if infer_column(name, array, storage, LABELS).type is ColumnType.TEXT:
+        return Encoded(array, evolve(storage, categories=None), inner.allowed)
+    return Encoded(array, storage, LABELS)
 
 
 def _encode_categories(name: str, dtype: pd.CategoricalDtype) -> Encoded:

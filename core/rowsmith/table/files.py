@@ -35,6 +35,7 @@ from rowsmith.table.schema import TableSchema
 from rowsmith.table.table import Table
 from rowsmith.table.text_encoding import is_utf8
 from rowsmith.table.text_source import TextSource
+from rowsmith.table.units import as_text
 
 __all__ = ["FORMATS", "Limits", "ReadOptions", "file_format", "read_table", "write_table"]
 
@@ -110,7 +111,8 @@ def write_table(
 ) -> None:
     """Write a spelled table to a file.
 
-    Delimited text is written as the table spells it, with the delimiter that it came with.
+    Delimited text is written as the table spells it, with the delimiter that it came with; durations, times of day
+    and periods of a frame or a Parquet file as text that people read.
 
     Args:
         columns: The table.
@@ -132,7 +134,9 @@ def write_table(
     with _opened(file, compressed) as stream:
         if format_ == "parquet":
             write_parquet(columns, schema, stream)
-        elif format_ == "jsonl":
+            return
+        columns, schema = as_text(columns, schema)
+        if format_ == "jsonl":
             write_jsonl(columns, schema, stream)
         else:
             delimiter = "\t" if format_ == "tsv" else schema.columns[0].storage.delimiter

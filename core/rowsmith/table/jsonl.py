@@ -252,6 +252,6 @@ def _is_number(column: ColumnSchema) -> bool:
     if storage.source is Source.JSON:
         return storage.element == "number"
     if storage.source is Source.CSV:
-        return column.type in (ColumnType.INTEGER, ColumnType.DECIMAL)
+        return column.whole_dates or column.type in (ColumnType.INTEGER, ColumnType.DECIMAL)
     dtype = storage.categories_dtype if storage.categories is not None else storage.dtype
     return bool(_NUMERIC_DTYPE.match(dtype)) or storage.element in ("int", "float", "decimal")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
@@ -25,10 +26,11 @@ from attrs import evolve
 from rowsmith.errors import DataError
 from rowsmith.table.columns import from_codes
 from rowsmith.table.encoded import Encoded, factorized, spell_floats, spell_instants
-from rowsmith.table.inference import BOOLEANS, NUMBERS, TEXTS
+from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
 from rowsmith.table.null_marks import marked_storage, types_left
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import Source, Storage
+from rowsmith.table.units import NANOSECONDS, in_coarsest, period_starts, ticks_of
 
 __all__ = ["NULLS", "element_reader", "encode_objects"]
 
@@ -48,9 +50,14 @@ _KINDS: dict[type, str] = {
     dt.date: "date",
     dt.datetime: "datetime",
     pd.Timestamp: "timestamp",
+    dt.time: "time",
+    dt.timedelta: "timedelta",
+    pd.Timedelta: "Timedelta",
+    pd.Period: "period",
+    uuid.UUID: "uuid",
 }
-_ALLOWED = {"bool": BOOLEANS, "int": NUMBERS, "float": NUMBERS, "decimal": NUMBERS}
-_SUPPORTED = "text, booleans, integers, floats, decimals, dates or date-times"
+_ALLOWED = {"bool": BOOLEANS, "int": NUMBERS, "float": NUMBERS, "decimal": NUMBERS, "uuid": LABELS}
+_SUPPORTED = "text, booleans, numbers, dates, times, date-times, durations, periods or UUIDs"
 _OFFSET = re.compile(r"UTC([+-])(\d\d):(\d\d)")
 
 # A text that stands for null.
@@ -89,6 +96,10 @@ def encode_objects(name: str, series: pd.Series, options: ReadOptions) -> Encode
     storage = marked_storage(storage, marks, int(missing.sum()) - marks.total())
     if element in ("datetime", "timestamp"):
         return _encode_moments(name, values, missing, storage)
+    if element == "period":
+        return _encode_periods(name, values, missing, storage)
+    if element in _TICKS:
+        return _encode_ticks(name, values, missing, storage)
     allowed = _ALLOWED.get(element, TEXTS)
     return Encoded(
         _spelled(name, element, values, missing),
@@ -112,6 +123,11 @@ def element_reader(storage: Storage) -> Callable[[str], Any]:
         "date": dt.date.fromisoformat,
         "datetime": lambda text: dt.datetime.fromisoformat(text).astimezone(zone) if zone else _naive(text),
         "timestamp": lambda text: pd.Timestamp(text).tz_convert(zone) if zone else pd.Timestamp(text),
+        "time": lambda text: _time(ticks_of([text], storage.unit, "us", within_a_day=True)[0]).replace(tzinfo=zone),
+        "timedelta": lambda text: dt.timedelta(microseconds=ticks_of([text], storage.unit, "us")[0]),
+        "Timedelta": lambda text: pd.Timedelta(ticks_of([text], storage.unit, "ns")[0], "ns"),
+        "period": lambda text: pd.Period(text, freq=storage.unit),
+        "uuid": uuid.UUID,
     }
     return readers.get(storage.element, str)
 
@@ -177,7 +193,7 @@ def _decimal_texts(name: str, values: Objects, missing: Mask) -> list[str]:
     return [str(value) for value in values[~missing]]
 
 
-def _encode_moments(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
+def _one_zone(name: str, values: Objects, missing: Mask) -> str:
     zones = {row: _zone_name(name, row, values[row].tzinfo) for row in np.flatnonzero(~missing).tolist()}
     zone = next(iter(zones.values()))
     for row, other in zones.items():
@@ -186,6 +202,59 @@ def _encode_moments(name: str, values: Objects, missing: Mask, storage: Storage)
                 f"column {name!r}, row {row + 1}: the time zone is {other or 'missing'}, before {zone or 'missing'}; "
                 "convert the column to one time zone"
             )
+    return zone
+
+
+def _encode_ticks(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
+    """Spell durations and times of day as whole numbers."""
+    zone = _one_zone(name, values, missing) if storage.element == "time" else ""
+    unique, codes = factorized(values, missing)
+    unit, ticks = _TICKS[storage.element]
+    # Python's integers, since a duration may be too long for 64 bits.
+    counted = np.array([0, *map(ticks, unique)], dtype=object)[1:]
+    numbers, coarsest = in_coarsest(counted, unit)
+    array = from_codes([str(number) for number in numbers], codes)
+    return Encoded(array, evolve(storage, zone=zone, unit=coarsest), NUMBERS)
+
+
+def _encode_periods(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
+    freqs = {row: values[row].freqstr for row in np.flatnonzero(~missing).tolist()}
+    freq = next(iter(freqs.values()))
+    for row, other in freqs.items():
+        if other != freq:
+            raise DataError(
+                f"column {name!r}, row {row + 1}: a period of the frequency {other}, before {freq}; "
+                "convert the column to one frequency"
+            )
+    values = values.copy()
+    values[missing] = pd.NaT
+    periods = pd.PeriodIndex(values, freq=freq).array
+    return Encoded(spell_instants(name, period_starts(periods), ""), evolve(storage, unit=freq), TEXTS)
+
+
+def _since_midnight(value: dt.time) -> int:
+    return ((value.hour * 60 + value.minute) * 60 + value.second) * 1_000_000 + value.microsecond
+
+
+def _time(ticks: int) -> dt.time:
+    return (dt.datetime.min + dt.timedelta(microseconds=ticks)).time()
+
+
+def _nanoseconds(value: pd.Timedelta) -> int:
+    amount = value.to_timedelta64()
+    return int(amount.astype(np.int64)) * NANOSECONDS[np.datetime_data(amount)[0]]
+
+
+_TICKS: dict[str, tuple[str, Callable[[Any], int]]] = {
+    "time": ("us", _since_midnight),
+    "timedelta": ("us", lambda value: value // dt.timedelta(microseconds=1)),
+    "Timedelta": ("ns", _nanoseconds),
+}
+"""The unit in which the elements of a kind are counted, and how."""
+
+
+def _encode_moments(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
+    zone = _one_zone(name, values, missing)
     instants = np.full(len(values), np.datetime64("NaT"), dtype=_unit(storage.element))
     instants[~missing] = [_instant(value) for value in values[~missing]]
     array = spell_instants(name, instants, "Z" if zone else "")

@@ -6,11 +6,14 @@ strings are read as dictionaries, so that a value repeated a million times is he
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from attrs import evolve
@@ -19,7 +22,8 @@ from rowsmith.errors import DataError
 from rowsmith.heap import release_freed_memory
 from rowsmith.table.arrow_encoding import encode_arrow, is_text
 from rowsmith.table.encoded import Encoded, EncodedTable
-from rowsmith.table.frames import check_names, to_frame
+from rowsmith.table.encoding import encode_column
+from rowsmith.table.frames import check_names, named_frame
 from rowsmith.table.limits import Limits
 from rowsmith.table.null_marks import take_marks
 from rowsmith.table.read_options import ReadOptions
@@ -81,7 +85,11 @@ def _encode(path: Path, schema: pa.Schema, names: list[str]) -> Mapping[str, Enc
     try:
         with pq.ParquetFile(path, read_dictionary=strings, buffer_size=_BUFFER, pre_buffer=False) as file:
             for name in names:
-                encoded[name] = encode_arrow(name, _blocks(file, name), schema.field(name).type)
+                freq = _frequency(schema.field(name))
+                if freq:
+                    encoded[name] = encode_column(name, _periods(_blocks(file, name), freq))
+                else:
+                    encoded[name] = encode_arrow(name, _blocks(file, name), schema.field(name).type)
                 release_freed_memory()
     except (pa.ArrowException, OSError, KeyError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {str(error)[:200]}") from error
@@ -91,6 +99,23 @@ def _encode(path: Path, schema: pa.Schema, names: list[str]) -> Mapping[str, Enc
 def _blocks(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
     for batch in file.iter_batches(batch_size=_BLOCK_ROWS, columns=[name], use_threads=False):
         yield batch.column(name)
+
+
+def _frequency(field: pa.Field) -> str:
+    """The frequency of a column that pandas wrote of periods; empty for other columns."""
+    if isinstance(field.type, pa.BaseExtensionType):
+        # pandas makes its type known to Arrow when it first needs it.
+        return str(field.type.freq) if field.type.extension_name == "pandas.period" else ""
+    told = field.metadata or {}
+    if told.get(b"ARROW:extension:name") != b"pandas.period":
+        return ""
+    return str(json.loads(told[b"ARROW:extension:metadata"])["freq"])
+
+
+def _periods(blocks: Iterator[pa.Array], freq: str) -> pd.Series:
+    plain = [block.storage if isinstance(block, pa.ExtensionArray) else block for block in blocks]
+    ticks = np.concatenate([block.fill_null(np.iinfo(np.int64).min).to_numpy() for block in plain])
+    return pd.Series(pd.arrays.PeriodArray(ticks.astype(np.int64), dtype=pd.PeriodDtype(freq)))
 
 
 def write_parquet(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> None:
@@ -104,12 +129,25 @@ def write_parquet(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> No
     Raises:
         DataError: A value does not fit its column's dtype.
     """
-    frame = to_frame(columns, evolve(schema, columns=tuple(_without_mixed_marks(each) for each in schema)))
+    schema = evolve(schema, columns=tuple(_without_mixed_marks(each) for each in schema))
+    frame = named_frame(columns, schema)
+    frame = pd.DataFrame({column.name: _storable(frame[column.name], column) for column in schema}, copy=False)
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except pa.ArrowException as error:
         raise DataError(f"the table cannot be written as Parquet: {error}") from error
     pq.write_table(table, file)
+
+
+def _storable(series: pd.Series, column: ColumnSchema) -> pd.Series:
+    """A column of time as a dtype that Arrow takes without loss; other columns as they are."""
+    storage = column.storage
+    plain = storage.unit or storage.element == "uuid" or storage.categories_dtype.startswith("period[")
+    if plain and isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(series.cat.categories.dtype)
+    if storage.element == "Timedelta":
+        return series.astype("timedelta64[ns]")
+    return series.astype(pd.PeriodDtype(storage.unit)) if storage.element == "period" else series
 
 
 def _without_mixed_marks(column: ColumnSchema) -> ColumnSchema:

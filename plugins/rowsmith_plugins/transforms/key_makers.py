@@ -33,6 +33,7 @@ from rowsmith_plugins.transforms.key_patterns import (
     lengthened,
     widened,
 )
+from rowsmith_plugins.transforms.key_uuids import uuid_layouts
 
 __all__ = ["Counting", "KeyMaker", "Pattern", "fit_maker", "fit_pattern", "fit_sequence", "maker_from_state"]
 
@@ -310,7 +311,7 @@ def fit_pattern(values: Sequence[str], k: int, salt: str, bounds: tuple[int, int
         salt: What their hashes are salted with.
         bounds: The numbers that the column can hold; None for text.
     """
-    layouts = fit_layouts([value for value in values if value] or ["0"], k)
+    layouts = uuid_layouts(values) or fit_layouts([value for value in values if value] or ["0"], k)
     taken = base64.b64encode(np.sort(_hashes(values, salt)).astype("<u8").tobytes()).decode()
     low, high = bounds or (None, None)
     return Pattern(layouts, salt, taken, low, high)

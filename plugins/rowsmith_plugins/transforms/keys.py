@@ -8,8 +8,9 @@ null are different (option ``unique_share``), and
   ``invoice_number``);
 * its texts are codes (no white space, at most 64 characters, most with a digit, or all of one length);
 
-in at least 20 rows. Decimals, date-times, booleans, categories of a fixed set and sentences never are, nor are
-the columns by which the run groups and orders its rows.
+in at least 20 rows; or when it comes as UUIDs that do not repeat enough to be categories. Decimals, date-times,
+durations, booleans, categories of a fixed set and sentences never are, nor are the columns by which the run groups
+and orders its rows.
 
 New keys count on where the old ones are numbered; otherwise they follow the old ones' pattern. They
 are distinct over the whole generation and none is a training key. Nulls come back at their share.
@@ -29,6 +30,7 @@ from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.errors import ParameterError
 from rowsmith.table.columns import distinct, from_codes
+from rowsmith.table.decoding import is_uuid_typed
 from rowsmith.table.schema import ColumnSchema, ColumnType, Role, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values
@@ -62,11 +64,13 @@ class KeyColumn:
         name: The column.
         nulls: The share of nulls.
         maker: Makes the new keys.
+        repeated: The share of rows whose value an earlier row has, which new keys do not repeat.
     """
 
     name: str
     nulls: float
     maker: KeyMaker
+    repeated: float = 0.0
 
 
 @frozen
@@ -98,7 +102,10 @@ class FittedKeys(FittedTransform):
 
     def state(self) -> dict[str, Any]:
         """The schema and the patterns."""
-        keys = [{"name": key.name, "nulls": key.nulls, "maker": key.maker.state()} for key in self.keys]
+        keys = [
+            {"name": key.name, "nulls": key.nulls, "maker": key.maker.state(), "repeated": key.repeated}
+            for key in self.keys
+        ]
         return {"schema": schema_state(self.schema_before), "keys": keys}
 
     def inventory(self) -> list[str]:
@@ -111,8 +118,13 @@ class FittedKeys(FittedTransform):
         return evolve(self, keys=tuple(clear))
 
     def notes(self) -> list[str]:
-        """Which columns are keys."""
-        return key_notes("keys", [key.name for key in self.keys])
+        """Which columns are keys, and those whose values repeat in training, and no more in what is made."""
+        repeated = [
+            f"column {key.name!r}: {key.repeated:.1%} of its rows repeat the key of another; new keys are distinct"
+            for key in self.keys
+            if key.repeated
+        ]
+        return [*key_notes("keys", [key.name for key in self.keys]), *repeated]
 
 
 @frozen
@@ -147,16 +159,26 @@ class KeysTransform(Transform):
 
     def restore(self, state: Mapping[str, Any]) -> FittedKeys:
         """Make the fitted transform from its state."""
-        keys = [KeyColumn(key["name"], float(key["nulls"]), maker_from_state(key["maker"])) for key in state["keys"]]
+        keys = [
+            KeyColumn(key["name"], float(key["nulls"]), maker_from_state(key["maker"]), float(key.get("repeated", 0)))
+            for key in state["keys"]
+        ]
         return FittedKeys(schema_from_state(state["schema"]), tuple(keys))
 
     def _is_key(self, column: ColumnSchema, counted: Counted, columns: pa.Table, schema: TableSchema) -> bool:
         if column.name in self.options.columns or column.role is Role.KEY:
             _check_forced(column)
             return True
-        if column.timing is not None or column.storage.categories is not None:
+        # Durations and times of day are measured, however many of them differ.
+        if column.timing is not None or column.storage.categories is not None or column.storage.unit:
             return False
-        if column.name in self.options.exclude or counted.rows < self.options.min_rows:
+        if column.name in self.options.exclude:
+            return False
+        if is_uuid_typed(column):
+            return column.type is ColumnType.TEXT or int(counted.counts.max()) < self.options.k
+        if counted.rows < self.options.min_rows:
+            return False
+        if column.marked is not None and column.marked.type is not ColumnType.INTEGER:
             return False
         if len(counted.values) < self.options.unique_share * counted.rows:
             return False
@@ -173,7 +195,8 @@ class KeysTransform(Transform):
 
     def _key(self, column: ColumnSchema, counted: Counted) -> KeyColumn:
         nulls = 1 - counted.rows / len(counted.codes)
-        return KeyColumn(column.name, nulls, fit_maker(column, counted.values, self.options.k, self.seed))
+        maker = fit_maker(column, counted.values, self.options.k, self.seed)
+        return KeyColumn(column.name, nulls, maker, 1 - len(counted.values) / counted.rows)
 
 
 def build(context: BuildContext, options: KeysOptions | None) -> KeysTransform:

@@ -107,7 +107,8 @@ def units_of(values: list[str], kind: str, digits: int) -> Places:
         return _ranks(parse_numbers(values))
     if kind == "whole":
         return _read_whole(pa.array(values, type=pa.string()))
-    scaled = parse_numbers(values) * 10.0**digits
+    with np.errstate(over="ignore"):
+        scaled = parse_numbers(values) * 10.0**digits
     rounded: Places = np.rint(scaled.clip(-_HUGE, _HUGE)).astype(np.int64)
     if kind == "grid":
         return rounded

@@ -12,8 +12,11 @@ __all__ = [
     "DatetimeOptions",
     "GroupsOptions",
     "KeysOptions",
+    "MarksOptions",
     "ProtectRareOptions",
     "QuantizeOptions",
+    "SeasonalOptions",
+    "TextsOptions",
 ]
 
 _MOST = 10**9
@@ -53,6 +56,19 @@ class KeysOptions:
     unique_share: float = field(default=0.99, validator=_share)
     max_length: int = field(default=64, validator=_at_least(1))
     k: int = field(default=5, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
+class MarksOptions:
+    """Which texts among numbers or date-times are labels of their own.
+
+    Attributes:
+        k: A text that fewer rows have is a rare value, and a value is drawn for it.
+        exclude: Columns that are left as they are.
+    """
+
+    k: int = field(default=5, validator=_at_least(1))
+    exclude: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -103,6 +119,21 @@ class GroupsOptions:
 
 
 @frozen(kw_only=True)
+class SeasonalOptions:
+    """From which numeric columns of a time series trend and seasons are taken.
+
+    Attributes:
+        columns: Columns from which they are, however few their values.
+        exclude: Columns that stay as they are.
+        k: The fewest rows behind a coefficient of a curve, and behind the ends of its range.
+    """
+
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    k: int = field(default=5, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
 class ChangesOptions:
     """Which numeric columns are told by their changes from record to record.
 
@@ -115,6 +146,19 @@ class ChangesOptions:
     columns: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     k: int = field(default=5, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
+class TextsOptions:
+    """What of free text is kept.
+
+    Attributes:
+        k: A character, or a shape, is rare when fewer rows have it; in short tables it is smaller, down to 2.
+        exclude: Columns that are left as they are.
+    """
+
+    k: int = field(default=5, validator=_at_least(1))
+    exclude: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)

@@ -29,6 +29,7 @@ from attrs import evolve, field, frozen
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.table.datetimes import parse_datetimes
+from rowsmith.table.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
@@ -156,9 +157,7 @@ def _categories(column: ColumnSchema, counted: Counted, options: ProtectRareOpti
 
 def _takes_label(column: ColumnSchema, label: str) -> bool:
     """Whether the user's column can hold the label at all."""
-    if column.type is ColumnType.BOOLEAN:
-        return False
-    return column.storage.categories is None or label in column.storage.categories
+    return column.type is not ColumnType.BOOLEAN and takes(column, label)
 
 
 def _numbers(counted: Counted, options: ProtectRareOptions) -> Guard:

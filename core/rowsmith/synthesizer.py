@@ -273,25 +273,6 @@ class Synthesizer:
         loaded._open(directory)
         return loaded
 
-    def _learned(self, directory: RunDirectory, bundle: Bundle, plan: Plan) -> None:
-        self._directory, self._bundle, self._plan = directory, bundle, plan
-        self._generations = Generations(directory, in_memory=True, note=self._reporter.note)
-
-    @contextmanager
-    def _generation(self, config: RunConfig, seed: int | None) -> Iterator[tuple[int, Numbering]]:
-        """The seed of some rows and where their keys begin to be counted; counted as over at the end."""
-        own, generations = self._config.seed, self._generations
-        assert generations is not None
-        if seed is not None:
-            yield seed, Numbering(first_of_seed(seed, own))
-            return
-        begun = generations.begin(config)
-        numbering = Numbering(begun.first)
-        try:
-            yield begun.seed(own), numbering
-        finally:
-            generations.finish(begun, numbering, config)
-
     def __getstate__(self) -> dict[str, Any]:
         """What ``pickle`` stores.
 
@@ -337,6 +318,25 @@ class Synthesizer:
         with tempfile.TemporaryDirectory(prefix="rowsmith-") as folder:
             self.save(folder)
             return {**state, _MODEL: pack(Path(folder))}
+
+    def _learned(self, directory: RunDirectory, bundle: Bundle, plan: Plan) -> None:
+        self._directory, self._bundle, self._plan = directory, bundle, plan
+        self._generations = Generations(directory, in_memory=True, note=self._reporter.note)
+
+    @contextmanager
+    def _generation(self, config: RunConfig, seed: int | None) -> Iterator[tuple[int, Numbering]]:
+        """The seed of some rows and where their keys begin to be counted; counted as over at the end."""
+        own, generations = self._config.seed, self._generations
+        assert generations is not None
+        if seed is not None:
+            yield seed, Numbering(first_of_seed(seed, own))
+            return
+        begun = generations.begin(config)
+        numbering = Numbering(begun.first)
+        try:
+            yield begun.seed(own), numbering
+        finally:
+            generations.finish(begun, numbering, config)
 
     def _fitted(self) -> Bundle:
         if self._bundle is None:

@@ -118,7 +118,7 @@ class FittedKeys(FittedTransform):
         return evolve(self, keys=tuple(clear))
 
     def notes(self) -> list[str]:
-        """Which columns are keys, and those whose values repeat in training, and no more in what is made."""
+        """Which columns are keys, and those whose values repeat in training and no more in what is made."""
         repeated = [
             f"column {key.name!r}: {key.repeated:.1%} of its rows repeat the key of another; new keys are distinct"
             for key in self.keys

@@ -174,3 +174,19 @@ def test_a_generation_that_was_broken_off_can_be_given_up(folder: Path) -> None:
     assert not list(folder.glob("*.journal"))
     assert not again["visits"].head(len(cut)).equals(cut["visits"])
     assert not set(again["customer"]) & set(cut["customer"])
+
+
+def test_names_of_groups_differ_from_call_to_call(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    chance = np.random.default_rng(7)
+    names = np.repeat(chance.choice(np.arange(10_000, 99_999), 60, replace=False), 3)
+    frame = pd.DataFrame({"case": names, "visit": np.tile([1, 2, 3], 60), "score": chance.integers(0, 5, 180)})
+    options = {"width": 32, "layers": 1, "dtype": "float32"}
+    synthesizer = Synthesizer(
+        group_by="case", order_by="visit", training={"max_steps": 3}, model={"name": "scratch", "options": options}
+    ).fit(frame)
+    samples = [synthesizer.sample(groups=15), synthesizer.sample(groups=15), synthesizer.sample(groups=15, seed=3)]
+    made = [set(sample["case"]) for sample in samples]
+    assert len(set.union(set(names.tolist()), *made)) == 60 + sum(map(len, made))
+    assert all(len(each) == 15 for each in made)

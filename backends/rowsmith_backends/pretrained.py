@@ -137,8 +137,9 @@ def _opened(columns: pa.Table, schema: TableSchema, max_values: int) -> ModelSch
 def _open(columns: pa.Table, column: ModelColumn) -> ModelColumn:
     if not column.other or column.timing is not None or column.kind is not JsonKind.STRING:
         return column
-    alphabet = "".join(sorted(set().union(*distinct(columns, column.name)[0])))
-    return evolve(column, values=None, other=False, alphabet=alphabet)
+    values = distinct(columns, column.name)[0]
+    alphabet = "".join(sorted(set().union(*values)))
+    return evolve(column, values=None, other=False, alphabet=alphabet, shortest=int("" not in values))
 
 
 def _tokenized(columns: pa.Table, schema: ModelSchema, tokenizer: PreTrainedTokenizerFast) -> TokenStore:

@@ -93,17 +93,23 @@ def _number(fraction: bool) -> ByteAutomaton:
     return ByteAutomaton(moves, frozenset({zero, digits, decimals, power}))
 
 
-def text_automaton(alphabet: str, shapes: Sequence[str] = ()) -> ByteAutomaton:
+def text_automaton(alphabet: str, shapes: Sequence[str] = (), shortest: int = 0) -> ByteAutomaton:
     """The automaton of string content of some characters alone, perhaps in some shapes.
 
     Args:
         alphabet: The characters.
         shapes: The shapes that the text may have; without any, all.
+        shortest: The fewest characters of text of any shape.
     """
     builder = _Builder()
     if not shapes:
-        builder.lead(0, 0, alphabet)
-        return ByteAutomaton(tuple(builder.moves), frozenset({0}))
+        state = 0
+        for _ in range(shortest):
+            longer = builder.new_state()
+            builder.lead(state, longer, alphabet)
+            state = longer
+        builder.lead(state, state, alphabet)
+        return ByteAutomaton(tuple(builder.moves), frozenset({state}))
     ends, following = set(), dict[tuple[int, str], int]()
     for shape in shapes:
         state = 0

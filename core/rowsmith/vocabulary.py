@@ -37,6 +37,8 @@ PAD, BOS, EOS, UNKNOWN = "<\x00pad>", "<\x02record>", "<\x03end>", "<\x1aunknown
 _SPECIALS = (PAD, BOS, EOS, UNKNOWN)
 
 MAX_CLOSED_VALUES = 2_000
+# Beyond so many characters nobody minds a text that is shorter than any of training; each costs a state.
+_MOST_SHORTEST = 16
 
 
 def model_schema_of(columns: pa.Table, schema: TableSchema, max_values: int = MAX_CLOSED_VALUES) -> ModelSchema:
@@ -74,6 +76,7 @@ def _model_column(columns: pa.Table, column: ColumnSchema, max_values: int) -> M
             scale=column.scale,
             alphabet="".join(sorted(set().union(*values))) if text else None,
             shapes=whole_shapes(values, count_codes(codes, len(values))) if text else (),
+            shortest=min(_MOST_SHORTEST, *map(len, values)) if text and values else 0,
         )
     counts = count_codes(codes, len(values))
     kept = np.argsort(-counts, kind="stable")[:max_values]
@@ -214,7 +217,7 @@ def _open(column: ModelColumn, start: int, first: bool, last: bool) -> OpenField
 def _automaton(column: ModelColumn) -> ByteAutomaton:
     if column.kind is not JsonKind.STRING:
         return INTEGER if column.integral else NUMBER
-    return STRING if column.alphabet is None else text_automaton(column.alphabet, column.shapes)
+    return STRING if column.alphabet is None else text_automaton(column.alphabet, column.shapes, column.shortest)
 
 
 @define(frozen=True, kw_only=True, slots=False)

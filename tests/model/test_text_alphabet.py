@@ -31,13 +31,21 @@ def accepts(automaton: ByteAutomaton, text: str) -> bool:
     return automaton.run(0, json_string(text)[1:-1].encode()) in automaton.accepting
 
 
-@given(alphabet=st.text(CHARACTERS, max_size=12), text=st.text(CHARACTERS, max_size=6), data=st.data())
-def test_an_alphabets_automaton_takes_its_characters_alone(alphabet: str, text: str, data: st.DataObject) -> None:
+@given(
+    alphabet=st.text(CHARACTERS, max_size=12),
+    text=st.text(CHARACTERS, max_size=6),
+    shortest=st.integers(0, 4),
+    data=st.data(),
+)
+def test_an_alphabets_automaton_takes_its_characters_alone(
+    alphabet: str, text: str, shortest: int, data: st.DataObject
+) -> None:
     inside = data.draw(st.text(st.sampled_from(alphabet), max_size=8)) if alphabet else ""
-    automaton = text_automaton(alphabet)
-    column = ModelColumn(name="x", kind=JsonKind.STRING, nullable=False, alphabet=alphabet)
+    shortest = shortest if alphabet else 0
+    automaton = text_automaton(alphabet, shortest=shortest)
+    column = ModelColumn(name="x", kind=JsonKind.STRING, nullable=False, alphabet=alphabet, shortest=shortest)
     for each in (text, inside, inside + text):
-        fits = set(each) <= set(alphabet)
+        fits = set(each) <= set(alphabet) and len(each) >= shortest
         assert accepts(automaton, each) is fits
         assert (re.fullmatch(value_regex(column), json_string(each)) is not None) is fits
 
@@ -67,6 +75,7 @@ def test_random_tokens_make_texts_of_the_column(values: list[str], seed: int) ->
     text = b"".join(vocabulary.texts[token] for token in ids).decode("utf-8", "ignore")
     found = text.removeprefix('{"x":"').removesuffix('"}\n')
     assert set(found) <= set("".join(values))
+    assert found or len(ids) == 200
     if values is CODES:
         assert shape_of(found) == "AA9 9é"
 

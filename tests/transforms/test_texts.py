@@ -6,7 +6,7 @@ import pytest
 from rowsmith_plugins.transforms.options import TextsOptions
 from rowsmith_plugins.transforms.texts import FittedTexts, TextsTransform
 
-from .tables import T, check_round_trip, check_state, column, schema, table, texts
+from .tables import T, check_round_trip, check_state, column, draws, schema, table, texts
 
 SCHEMA = schema(column("x", T.TEXT, nullable=True))
 
@@ -95,3 +95,33 @@ def test_labels_numbers_and_excluded_columns_stay() -> None:
     columns = table({"x": ["é", *["a"] * 600]})
     assert TextsTransform().fit(columns, schema(column("x"))).columns == ()
     assert TextsTransform(TextsOptions(exclude=("x",))).fit(columns, SCHEMA).columns == ()
+
+
+CITIES: list[str | None] = [*["London"] * 30, *["Paris"] * 20, *(f"town {place:03d}x" for place in range(200)), None]
+
+
+def test_frequent_values_become_labels_and_the_rest_is_spelled() -> None:
+    fitted = fit(CITIES)
+    result = texts(fitted.apply(table({"x": CITIES})))
+    assert result["x"] == [*["=London"] * 30, *["=Paris"] * 20, *["~"] * 200, None]
+    assert result["x.text"] == [*[None] * 50, *CITIES[50:]]
+    assert texts(fitted.invert(fitted.apply(table({"x": CITIES})), draws(251), {}))["x"] == CITIES
+
+
+def test_texts_that_all_differ_or_all_repeat_stay_as_they_are() -> None:
+    for values in (CITIES[50:], [*CITIES[:50], "town 1"]):
+        assert fit(values).schema_after.names == ("x",)
+
+
+def test_a_text_that_is_missing_becomes_a_frequent_value() -> None:
+    fitted = fit(CITIES)
+    odd = table({"x": ["~"] * 500 + ["?"] * 500, "x.text": [None] * 1000})
+    made = texts(fitted.invert(odd, draws(1000), {}))["x"]
+    assert set(made) == {"London", "Paris"}
+    assert 540 < made.count("London") < 660
+
+
+def test_what_is_changed_of_a_text_is_counted_and_what_is_taken_apart_is_not() -> None:
+    fitted = fit([*CITIES, "™"])
+    columns = table({"x": [*CITIES, "™"]})
+    assert fitted.shares_changed(columns, fitted.apply(columns)) == {"x": 1 / 252}

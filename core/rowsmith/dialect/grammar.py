@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -58,7 +57,7 @@ def value_regex(column: ModelColumn) -> str:
     if column.values is not None:
         choices = [*map(literal, closed_texts(column)), *choices]
     elif column.kind is JsonKind.STRING:
-        choices.insert(0, STRING if column.alphabet is None else _text_regex(column.alphabet, column.shapes))
+        choices.insert(0, STRING if column.alphabet is None else _text_regex(column))
     elif column.kind is JsonKind.BOOLEAN:
         choices = ["false", "true", *choices]
     else:
@@ -66,11 +65,13 @@ def value_regex(column: ModelColumn) -> str:
     return f"(?:{'|'.join(choices)})"
 
 
-def _text_regex(alphabet: str, shapes: Sequence[str]) -> str:
-    """A regular expression of the strings of some characters, perhaps in some shapes."""
-    if not shapes:
-        return f'"{_any_of(alphabet)}*"' if alphabet else '""'
-    return f'"(?:{"|".join(_shape_regex(shape, alphabet) for shape in shapes)})"'
+def _text_regex(column: ModelColumn) -> str:
+    """A regular expression of the strings of a column's characters, perhaps in its shapes."""
+    alphabet = column.alphabet or ""
+    if column.shapes:
+        return f'"(?:{"|".join(_shape_regex(shape, alphabet) for shape in column.shapes)})"'
+    times = "*" if not column.shortest else "+" if column.shortest == 1 else f"{{{column.shortest},}}"
+    return f'"{_any_of(alphabet)}{times}"' if alphabet else '""'
 
 
 def _shape_regex(shape: str, alphabet: str) -> str:

@@ -95,7 +95,7 @@ def _check(column: ModelColumn) -> _Check:
     if column.values is not None:
         check = _closed_check(column, column.values)
     elif column.kind is JsonKind.STRING:
-        check = _open_string if column.alphabet is None else _text(column.alphabet, column.shapes)
+        check = _open_string if column.alphabet is None else _text(column.alphabet, column.shapes, column.shortest)
     elif column.kind is JsonKind.BOOLEAN:
         check = _open_boolean
     else:
@@ -155,8 +155,8 @@ def _open_string(value: Any) -> Value:
     return value
 
 
-def _text(alphabet: str, shapes: Sequence[str]) -> _Check:
-    """Text of some characters, perhaps in some shapes."""
+def _text(alphabet: str, shapes: Sequence[str], shortest: int) -> _Check:
+    """Text of some characters, perhaps in some shapes, and of at least so many."""
     known, allowed = frozenset(alphabet), frozenset(shapes)
 
     def check(value: Any) -> Value:
@@ -165,6 +165,8 @@ def _text(alphabet: str, shapes: Sequence[str]) -> _Check:
         if not known.issuperset(text):
             strange = next(char for char in text if char not in known)
             raise RecordError(f"{_shown(value)} holds {strange!r}, which no value of the column does", "pattern")
+        if len(text) < shortest:
+            raise RecordError(f"{_shown(value)} is shorter than the column's values", "pattern")
         if allowed and shape_of(text) not in allowed:
             raise RecordError(f"{_shown(value)} has another shape than the column's values", "pattern")
         return text

@@ -314,6 +314,7 @@ class ModelColumn:
         alphabet: Open text only: the characters that its values are made of; None for any.
         shapes: Open text with an alphabet only: the shapes that its values have (see ``rowsmith.text_shapes``); none
             for any.
+        shortest: Open text with an alphabet only: the fewest characters of a value, up to a few.
     """
 
     name: str
@@ -328,6 +329,7 @@ class ModelColumn:
     ascending: int = 0
     alphabet: str | None = None
     shapes: tuple[str, ...] = ()
+    shortest: int = 0
 
     @property
     def closed(self) -> bool:

@@ -1,13 +1,17 @@
-"""The ``texts`` transform: free text keeps the characters and shapes that enough rows have.
+"""The ``texts`` transform: free text keeps the values, characters and shapes that enough rows have.
 
 A character that fewer than k rows of a column have becomes its plain form (``é`` and ``E`` an ``e``), or the most
 frequent character of its kind, or nothing, whichever is the first that enough rows have. Where nine tenths of the
 values look alike (see ``rowsmith.text_shapes``), a value of a shape that fewer than k rows have becomes another
 row's. Tables below 500 rows have a smaller k, down to 2.
 
-Rows are drawn by (seed, row's place in the table, column): ``apply`` is a pure function of the table it is given,
-and leaves a table of such texts as it is. There is nothing to undo: the model is held to the characters and
-shapes that it was shown.
+Where values that k rows have make up a tenth of the rows, ``<column>`` becomes a column of labels: such a value
+(``=London``), or ``~`` for all others, which are spelled in ``<column>.text``. A model then need not spell what it
+has seen often.
+
+Rows are drawn by (seed, row's place in the table, column): ``apply`` is a pure function of the table it is given.
+Back: labels and texts are put together; a text that is missing beside ``~`` becomes a frequent value, as often as
+each occurred. Characters and shapes need no undoing: the model is held to those that it was shown.
 """
 
 from __future__ import annotations
@@ -22,15 +26,16 @@ import numpy as np
 import pyarrow as pa
 from attrs import asdict, evolve, field, frozen
 
+from rowsmith.changed_values import compared
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
-from rowsmith.table.columns import compact
+from rowsmith.table.columns import compact, from_codes
 from rowsmith.table.encoded import spelled_unique
-from rowsmith.table.schema import ColumnType, TableSchema
+from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.text_shapes import characters_of, frequent_shapes, shape_of
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values
-from rowsmith_plugins.transforms.layout import grouping
+from rowsmith_plugins.transforms.layout import arrange, expanded, grouping, unique_name
 from rowsmith_plugins.transforms.options import TextsOptions
 
 __all__ = ["FittedTexts", "TextColumn", "TextsTransform", "build"]
@@ -38,6 +43,9 @@ __all__ = ["FittedTexts", "TextColumn", "TextsTransform", "build"]
 _LEAST_K = 2
 _ROWS_PER_K = 100
 _ALIKE = 0.9
+_COVERED = 0.1
+_MOST_LABELS = 1_000
+_OTHER = "~"
 
 
 @frozen(kw_only=True)
@@ -48,11 +56,52 @@ class TextColumn:
         name: The column.
         characters: The characters that enough rows have, the most frequent first.
         shapes: The shapes that enough rows have; none for text of any shape.
+        rest: The column of texts that are no labels; None where no value is a label.
+        frequent: The values that are labels.
+        rows: The rows of each.
     """
 
     name: str
     characters: str
     shapes: tuple[str, ...]
+    rest: str | None = None
+    frequent: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
+
+    def columns_after(self, column: ColumnSchema) -> tuple[ColumnSchema, ...]:
+        """The column, or the columns of labels and of other texts."""
+        if self.rest is None:
+            return (column,)
+        labels = ColumnSchema(name=self.name, type=ColumnType.CATEGORICAL, nullable=column.nullable)
+        return labels, ColumnSchema(name=self.rest, type=ColumnType.TEXT, nullable=True)
+
+    def split(self, counted: Counted, seed: int) -> dict[str, pa.DictionaryArray]:
+        """The column in its characters and shapes, as labels and other texts."""
+        texts = self.apply(counted, seed)
+        if self.rest is None:
+            return {self.name: texts}
+        places = {value: place for place, value in enumerate(self.frequent, 1)}
+        codes = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        labels = np.array([*(places.get(value, 0) for value in texts.dictionary.to_pylist()), -1])[codes]
+        rest = compact(from_codes(texts.dictionary.to_pylist(), np.where(labels == 0, codes, -1)))
+        return {self.name: from_codes(self._labels(), labels), self.rest: rest}
+
+    def join(self, columns: Mapping[str, Counted], nullable: bool, draws: Draws) -> pa.DictionaryArray:
+        """Labels and other texts as one column."""
+        assert self.rest is not None, "only what was split is joined"
+        labels, rest = columns[self.name], columns[self.rest]
+        known = {label: place for place, label in enumerate(self._labels())}
+        kinds = np.array([*(known.get(label, 0) for label in labels.values), -1 if nullable else 0])[labels.codes]
+        codes = np.where(kinds > 0, kinds - 1, len(self.frequent) + rest.codes)
+        lost = np.flatnonzero((kinds == 0) & (rest.codes < 0))
+        bounds = np.cumsum(self.rows)
+        drawn = draws.take(lost).uniform(f"texts.{self.name}.lost") * bounds[-1]
+        codes[lost] = np.searchsorted(bounds, drawn, side="right")
+        texts = [*self.frequent, *rest.values]
+        return compact(spelled_unique(texts, np.where(kinds < 0, -1, codes).astype(np.int32)))
+
+    def _labels(self) -> list[str]:
+        return [_OTHER, *(f"={value}" for value in self.frequent)]
 
     def apply(self, counted: Counted, seed: int) -> pa.DictionaryArray:
         """The column in its characters and shapes."""
@@ -74,7 +123,8 @@ class TextColumn:
     def describe(self) -> str:
         """What it holds of the training data."""
         shapes = f" and {len(self.shapes)} shapes" if self.shapes else ""
-        return f"{len(self.characters)} characters{shapes}"
+        values = f", {len(self.frequent)} frequent values and how often each occurs" if self.frequent else ""
+        return f"{len(self.characters)} characters{shapes}{values}"
 
     def _usual(self) -> str:
         """A text of the first shape and the most frequent characters."""
@@ -99,33 +149,45 @@ class _Replacements(dict[int, str]):
 
 @frozen
 class FittedTexts(FittedTransform):
-    """Knows the characters and shapes of each text column.
+    """Knows the values, characters and shapes of each text column.
 
     Attributes:
         schema_before: The table.
         seed: What the draws for rare shapes depend on.
         columns: What is known of each text column.
+        schema_after: The table with frequent values and other texts apart.
     """
 
     schema_before: TableSchema
     seed: int
     columns: tuple[TextColumn, ...]
+    schema_after: TableSchema = field(init=False)
 
-    @property
-    def schema_after(self) -> TableSchema:  # type: ignore[override]
-        """The same table: only values change."""
-        return self.schema_before
+    @schema_after.default
+    def _apart(self) -> TableSchema:
+        return expanded(
+            self.schema_before, {each.name: each.columns_after(self.schema_before[each.name]) for each in self.columns}
+        )
 
     def apply(self, columns: pa.Table) -> pa.Table:
-        """Replace rare characters, and values of rare shapes."""
+        """Replace rare characters, and values of rare shapes; take frequent values and other texts apart."""
+        arrays: dict[str, pa.DictionaryArray] = {}
         for each in self.columns:
-            array = each.apply(count_values(columns, each.name), self.seed)
-            columns = columns.set_column(columns.schema.get_field_index(each.name), each.name, array)
-        return columns
+            arrays |= each.split(count_values(columns, each.name), self.seed)
+        return arrange(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Give the table back as it is."""
-        return columns
+        """Put frequent values and other texts together."""
+        arrays = {}
+        for each in self.columns:
+            if each.rest is not None:
+                counted = {name: count_values(columns, name) for name in (each.name, each.rest)}
+                arrays[each.name] = each.join(counted, self.schema_before[each.name].nullable, draws)
+        return arrange(columns, self.schema_before, arrays)
+
+    def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
+        """The share of rows with other characters, or another value, by column."""
+        return compared(columns, self.invert(applied, Draws(0, np.arange(columns.num_rows)), {}))
 
     def state(self) -> dict[str, Any]:
         """The schema, the seed, the characters and shapes."""
@@ -139,7 +201,7 @@ class FittedTexts(FittedTransform):
 
 @frozen
 class TextsTransform(Transform):
-    """Finds the characters and shapes of free text.
+    """Finds the values, characters and shapes of free text.
 
     Attributes:
         options: Which columns, and what is rare.
@@ -151,11 +213,12 @@ class TextsTransform(Transform):
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedTexts:
         """Count characters and shapes of each text column."""
-        found = []
+        taken, found = set(schema.names), []
         for column in schema:
             if column.type is ColumnType.TEXT and column.name not in self.options.exclude:
-                fitted = _fitted(column.name, count_values(columns, column.name), self.options.k)
-                found += [] if fitted is None else [fitted]
+                counted = count_values(columns, column.name)
+                fitted = _fitted(column.name, counted, self.options.k)
+                found += [] if fitted is None else [_labelled(fitted, counted, self.seed, self.options.k, taken)]
         return FittedTexts(schema, self.seed, tuple(found))
 
     def restore(self, state: Mapping[str, Any]) -> FittedTexts:
@@ -185,6 +248,25 @@ def _fitted(name: str, counted: Counted, k: int) -> TextColumn | None:
     table = _Replacements(plain.characters)
     texts = [value.translate(table) for value in counted.values]
     return evolve(plain, shapes=frequent_shapes(texts, counted.counts, k=k, share=_ALIKE) or ())
+
+
+def _labelled(column: TextColumn, counted: Counted, seed: int, k: int, taken: set[str]) -> TextColumn:
+    """The column with its frequent values as labels, where these make up enough of the rows."""
+    texts = column.apply(counted, seed)
+    codes = texts.indices.drop_null().to_numpy()
+    rows = np.bincount(codes, minlength=len(texts.dictionary))
+    frequent = np.flatnonzero(rows >= k)
+    covered = int(rows[frequent].sum())
+    if covered < _COVERED * counted.rows or counted.rows - covered < k or len(frequent) > _MOST_LABELS:
+        return column
+    frequent = frequent[np.argsort(-rows[frequent], kind="stable")]
+    values = texts.dictionary.to_pylist()
+    return evolve(
+        column,
+        rest=unique_name(f"{column.name}.text", taken),
+        frequent=tuple(values[place] for place in frequent.tolist()),
+        rows=tuple(rows[frequent].tolist()),
+    )
 
 
 def _kind(char: str) -> str:

@@ -84,6 +84,7 @@ class Setting:
         neighbours: The numbers that learn from each other; None for none.
         packed: Whether examples are of very different lengths, and computed without padding; a loss by columns
             always does.
+        buckets: Lengths that packed examples are filled up to, ascending, so that few shapes occur.
     """
 
     config: LlamaConfig
@@ -97,12 +98,13 @@ class Setting:
     blank_id: int | None
     neighbours: Neighbours | None = None
     packed: bool = False
+    buckets: tuple[int, ...] = ()
 
     def new_model(self) -> LlamaForCausalLM:
         """A model of random weights, the same each time."""
         torch.manual_seed(self.seed)
         packed = self.packed or self.parts is not None
-        made = PackedLlama(self.config, self.parts) if packed else LlamaForCausalLM(self.config)
+        made = PackedLlama(self.config, self.parts, self.buckets) if packed else LlamaForCausalLM(self.config)
         if self.neighbours is not None:
             self.neighbours.join(made)
         return made.to(self.device)

@@ -31,6 +31,7 @@ from rowsmith_backends.model_saving import save_model
 from rowsmith_backends.neighbours import Neighbours
 from rowsmith_backends.packed_llama import PackedLlama
 from rowsmith_backends.precision import chosen_device, has_fast_bf16
+from rowsmith_backends.shapes import bucket_lengths
 from rowsmith_backends.training_state import TrainingState
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         blank_id=None if vocabulary is None else vocabulary.unknown_id,
         neighbours=None if vocabulary is None else Neighbours.of(vocabulary),
         packed=prepared.model_schema.step is not None,
+        # The last token predicts nothing, so it is no input.
+        buckets=bucket_lengths(train.lengths - 1),
     )
     setting, step_seconds = _calibrate(setting, train, job)
     state.bf16 = setting.bf16

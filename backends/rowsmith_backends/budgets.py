@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rowsmith_backends.fit_plan import Course
+from rowsmith_backends.fit_plan import Course, evaluation_steps
 
 if TYPE_CHECKING:
     from rowsmith.config import TrainingConfig
@@ -53,7 +53,8 @@ def budgeted(
         most_steps=most,
         warmup=min(100, max(1, steps // 5)),
         decayed=True,
-        evaluate_every=max(min(20, steps), min(steps // 8, epoch)),
+        evaluate_every=evaluation_steps(steps, epoch),
+        epoch=epoch,
         patience=2,
         max_seconds=seconds,
     )

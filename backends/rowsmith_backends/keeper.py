@@ -33,7 +33,7 @@ _COOLING_SHARE = 5
 _AS_GOOD = 1.003
 _FILE = "keeper.safetensors"
 _KINDS = ("average", "best")
-_PLAIN = ("best_step", "best_loss", "curve", "stop_reason", "planned", "last", "longest", "loss", "parts")
+_PLAIN = ("best_step", "best_loss", "curve", "stop_reason", "planned", "last", "longest", "loss", "parts", "every")
 
 
 @define(eq=False)
@@ -59,6 +59,7 @@ class Keeper(TrainerCallback):
         longest: What the longest step took, in seconds.
         loss: The last training loss, in nats per token.
         losses: The losses of the last steps, not looked at yet.
+        every: Steps between evaluations, once they were planned anew; None before.
         parts: In how many parts a batch is computed, for want of memory.
         max_steps: The steps planned when the state that is taken up was saved; None at a beginning.
     """
@@ -82,12 +83,14 @@ class Keeper(TrainerCallback):
     longest: float = 0.0
     loss: float | None = None
     losses: list[torch.Tensor] = field(factory=list)
+    every: int | None = None
     parts: int = 1
     max_steps: int | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Plan as many steps as were planned before."""
         state.max_steps = self.plan.course.total_steps if self.max_steps is None else self.max_steps
+        state.eval_steps = self.every or self.plan.course.evaluate_every or state.eval_steps
 
     def weights(self) -> list[torch.Tensor]:
         """The weights that are trained, not copied."""
@@ -139,6 +142,8 @@ class Keeper(TrainerCallback):
             state.max_steps = self.schedule.total = max(
                 step + 1, min(step + int(0.98 * possible), self.plan.course.most_steps)
             )
+            self.every = self.plan.course.every(state.max_steps)
+            state.eval_steps = self.every or state.eval_steps
         last = step + max(1, possible)
         # A machine may slow down further, so that the rate has to fall in fewer steps than it began to.
         if self.planned and last < state.max_steps and possible <= step // _COOLING_SHARE:
@@ -242,7 +247,8 @@ class Keeper(TrainerCallback):
             count = sum(name.startswith(f"{kind}.") for name in found)
             setattr(self, kind, [found[f"{kind}.{place}"].to(device) for place in range(count)])
         for name in _PLAIN:
-            setattr(self, name, plain[name])
+            # A state of a version before may lack one.
+            setattr(self, name, plain.get(name, getattr(self, name)))
         self.curve = [(step, loss) for step, loss in self.curve]
         self.max_steps, self.started = plain["max_steps"], time.monotonic() - plain["seconds"]
 

@@ -27,13 +27,13 @@ from rowsmith_backends.shapes import bucket_lengths, rounded
 if TYPE_CHECKING:
     from transformers import LlamaConfig
 
-__all__ = ["PackedLlama"]
+__all__ = ["LONGEST_PLAIN", "PackedLlama"]
 
 _ATTENTION = "rowsmith_runs"
 # Examples of a run are filled up with blank ones, for attention alone, to one of so many numbers between two powers.
 _EXAMPLES_BETWEEN = 4
-# Up to this many tokens the plain products of attention are faster than the fused kernel of a CPU.
-_SHORT = 160
+LONGEST_PLAIN = 160
+"""Up to so many tokens the plain products of attention may be faster than the fused kernel of a CPU."""
 
 
 @frozen(eq=False)
@@ -96,6 +96,7 @@ def _attend(
     attention_mask: torch.Tensor | None,
     scaling: float,
     runs: tuple[tuple[int, int], ...] = (),
+    fused: bool = False,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention within each example: ``[1, heads, tokens, width]`` in, ``[1, tokens, heads, width]`` out."""
@@ -107,13 +108,13 @@ def _attend(
     for run, parts in zip(runs, divided, strict=True):
         filling = (0, 0, 0, 0, 0, rounded(run[0], _EXAMPLES_BETWEEN) - run[0])
         one, two, three = (F.pad(part.unflatten(1, run), filling) for part in parts)
-        mixed.append(_causal(one, two, three, scaling)[:, : run[0]].permute(1, 2, 0, 3).flatten(0, 1))
+        mixed.append(_causal(one, two, three, scaling, fused)[:, : run[0]].permute(1, 2, 0, 3).flatten(0, 1))
     return F.pad(torch.cat(mixed), (0, 0, 0, 0, 0, blank))[None], None
 
 
-def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float) -> torch.Tensor:
+def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float, fused: bool) -> torch.Tensor:
     length = query.shape[-2]
-    if length > _SHORT or query.device.type != "cpu":
+    if fused or length > LONGEST_PLAIN or query.device.type != "cpu":
         return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
     scores = torch.matmul(query, key.transpose(-1, -2)) * scaling
     later = torch.full((length, length), -torch.inf, dtype=scores.dtype).triu(1)
@@ -136,13 +137,22 @@ class PackedLlama(LlamaForCausalLM):
         config: The model's shape.
         parts: How its ids are divided, where the loss is to go by columns; None for a loss over all ids.
         buckets: Lengths, ascending, that examples are filled up to; without them the lengths of a batch decide.
+        fused: Whether attention is always computed by the fused kernel.
     """
 
-    def __init__(self, config: LlamaConfig, parts: ColumnParts | None = None, buckets: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        config: LlamaConfig,
+        parts: ColumnParts | None = None,
+        buckets: Sequence[int] = (),
+        *,
+        fused: bool = False,
+    ) -> None:
         packed = type(config)(**{**config.to_dict(), "attn_implementation": _ATTENTION})
         super().__init__(packed)
         self.parts = parts
         self.buckets = tuple(buckets)
+        self.fused = fused
 
     def forward(
         self,
@@ -162,6 +172,7 @@ class PackedLlama(LlamaForCausalLM):
             position_ids=layout.positions(input_ids.device),
             use_cache=False,
             runs=layout.runs,
+            fused=self.fused,
         ).last_hidden_state[0]
         ordered = shift_labels[torch.from_numpy(layout.examples).to(shift_labels.device)]
         states = hidden[layout.take(shift_labels, IGNORED) != IGNORED]

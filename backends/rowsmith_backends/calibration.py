@@ -16,21 +16,19 @@ from attrs import evolve, frozen
 
 from rowsmith.modelling import TrainingJob
 from rowsmith_backends.example_windows import shortest_window, windows_of
-from rowsmith_backends.examples import Examples, SomeExamples
+from rowsmith_backends.examples import Examples
 from rowsmith_backends.fit_setting import Setting
 from rowsmith_backends.fitting import batch_loss
 from rowsmith_backends.memory import is_out_of_memory
 from rowsmith_backends.precision import has_fast_bf16
 from rowsmith_backends.shapes import bucket_lengths
 
-__all__ = ["Calibration", "StepSize", "calibrated", "held_out_in_time", "largest_step"]
+__all__ = ["Calibration", "StepSize", "calibrated", "largest_step"]
 
 # The steps that a budget should hold at least; fewer learn nothing worth having.
 _FEW_STEPS = 40
 _SHARE = 0.03
 _ROUNDS = 8
-# Of the time for training, what one held-out evaluation may take; there are about eight.
-_EVALUATION_SHARE = 0.03
 _FIRST_TOKENS = 128
 # Measured once more before it is believed to take too long: a machine may stand still for a moment.
 _TRIES = 2
@@ -291,32 +289,3 @@ def _wait(device: torch.device) -> None:
     """Have a GPU finish what it was given: it works on while the clock is read."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def held_out_in_time(validation: Examples, calibration: Calibration, job: TrainingJob) -> Examples:
-    """As many held-out examples as an evaluation has time for.
-
-    Args:
-        validation: All held-out examples.
-        calibration: What a step is like.
-        job: The budget.
-    """
-    setting, seconds = calibration.setting, job.training.max_time
-    examples = validation if calibration.window is None else windows_of(validation, calibration.window)
-    most = setting.state.calibration.get("held_out")
-    if most is None and (seconds is None or not calibration.step_seconds):
-        return examples
-    if most is None:
-        # Without a backward pass, a third of a training step.
-        share = float(examples.lengths.mean() / calibration.train.lengths.mean()) / setting.batch_size
-        most = max(1, int(_EVALUATION_SHARE * (seconds or 0) / (calibration.step_seconds / 3 * share)))
-        setting.state.calibration["held_out"] = most
-        if most < len(examples):
-            job.note(
-                f"the held-out loss is that of {most:,} of {len(examples):,} held-out examples: there is no time "
-                "for more"
-            )
-    if most >= len(examples):
-        return examples
-    order = np.random.default_rng(setting.seed).permutation(len(examples))
-    return SomeExamples(examples, order[:most])

@@ -18,10 +18,11 @@ from transformers.utils import logging
 from rowsmith.errors import TrainingError
 from rowsmith.heap import keep_for_reuse
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
-from rowsmith_backends.budgets import budgeted
-from rowsmith_backends.calibration import calibrated, held_out_in_time
+from rowsmith_backends.budgets import budgeted, held_out_in_time
+from rowsmith_backends.calibration import calibrated
 from rowsmith_backends.column_loss import ColumnParts
 from rowsmith_backends.epochs import best_epochs, has_risen
+from rowsmith_backends.example_windows import windows_of
 from rowsmith_backends.examples import Examples, SomeExamples, examples_of
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fit_setting import SMALL_TABLE, Setting, recipe_of
@@ -97,7 +98,11 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     validation = None
     if job.examples.test is not None:
         held_out = examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
-        validation = held_out_in_time(held_out, calibration, job)
+        if calibration.window is not None:
+            held_out = windows_of(held_out, calibration.window)
+        validation = held_out_in_time(
+            held_out, train, batch_size=setting.batch_size, step_seconds=step_seconds, seed=setting.seed, state=state
+        )
     # A training that is taken up goes on as it had begun.
     begun = bool(state.curves) or state.course() is None
     if several and validation is None and begun and _has_time(setting, train, job, step_seconds):

@@ -30,6 +30,7 @@ __all__ = ["Keeper"]
 
 _EMA_DECAY = 0.99
 _COOLING_SHARE = 5
+_MANY_MORE = 1.2
 _AS_GOOD = 1.003
 _FILE = "keeper.safetensors"
 _KINDS = ("average", "best")
@@ -124,6 +125,7 @@ class Keeper(TrainerCallback):
 
         That is done once a tenth of the time is over, or half of the steps are: those that were planned may be far
         too few where the machine stood still while a step was measured. The longest step is left out of the count.
+        Around the middle they are counted again where there is time for many more: first steps are slower ones.
         """
         # A clock that was set back must not divide by nothing.
         elapsed, step = self.company.told(max(1e-6, time.monotonic() - self.started)), state.global_step
@@ -137,7 +139,9 @@ class Keeper(TrainerCallback):
         counted = (elapsed, step) if step < 3 else (max(1e-6, elapsed - self.longest), step - 1)
         possible = int((limit - elapsed) / counted[0] * counted[1])
         far = elapsed > limit / 10 or 2 * step >= state.max_steps
-        if not self.planned and far and self.schedule.cooled_at is None:
+        middle = 2 * step >= state.max_steps and 4 * step <= 3 * state.max_steps
+        more = middle and possible > _MANY_MORE * (state.max_steps - step)
+        if ((far and not self.planned) or more) and self.schedule.cooled_at is None:
             self.planned = True
             state.max_steps = self.schedule.total = max(
                 step + 1, min(step + int(0.98 * possible), self.plan.course.most_steps)

@@ -166,7 +166,7 @@ def _encode_moments(name: str, values: Objects, missing: Mask, storage: Storage)
                 f"column {name!r}, row {row + 1}: the time zone is {other or 'missing'}, before {zone or 'missing'}; "
                 "convert the column to one time zone"
             )
-    instants = np.full(len(values), np.datetime64("NaT"), dtype=_unit(storage.element))
+    instants = np.full(len(values), "NaT", dtype=_unit(storage.element))
     instants[~missing] = [_instant(value) for value in values[~missing]]
     array = spell_instants(name, instants, "Z" if zone else "")
     return Encoded(array, evolve(storage, zone=zone), TEXTS)

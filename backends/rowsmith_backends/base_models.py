@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
 
 from rowsmith.bundle_safety import check_adapter, check_checkpoint
 from rowsmith.errors import BundleError, RowsmithError
 from rowsmith_backends.adapters import with_adapter
 from rowsmith_backends.base_finding import base_folder, base_model, digest_of, refused_base, resolve_base, shortened
+from rowsmith_backends.progress_bars import no_progress_bars
 from rowsmith_backends.rope import stretch
 
 if TYPE_CHECKING:
@@ -163,8 +163,8 @@ def _load_model(
     return model
 
 
+@no_progress_bars()
 def _load(load: Callable[[], T], folder: Path, refuse: Refusal) -> T:
-    logging.disable_progress_bar()
     try:
         return load()
     except (RowsmithError, torch.OutOfMemoryError, MemoryError):

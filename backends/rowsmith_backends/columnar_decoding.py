@@ -24,7 +24,7 @@ import torch
 from attrs import evolve, field, frozen
 
 from rowsmith.draws import Draws
-from rowsmith.group_clock import GroupClock
+from rowsmith.group_clock import TIME, GroupClock
 from rowsmith.token_automaton import TokenAutomaton
 from rowsmith_backends.choosing import choose
 from rowsmith_backends.decoded import Decoded
@@ -229,8 +229,10 @@ class _Decoder:
         left = self.sampling.max_tokens - tree.position
         late = refused | (self.automaton.to_done[following] >= left)
         for state, hand in self.moving.items():
+            # Whoever asks for so many records says himself how far time goes.
+            bounded = hand != TIME or self.sampling.max_records is None
             here = states == state
-            if here.any() and self.clock is not None:
+            if bounded and here.any() and self.clock is not None:
                 late[here] |= self.clock.out_of_range(hand, hands[here], ids)
         # A limit below the shortest record cannot be kept: such rows are cut off instead.
         refused = np.where(late.all(axis=1, keepdims=True), refused, late)

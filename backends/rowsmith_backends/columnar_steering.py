@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rowsmith.group_clock import GroupClock
+from rowsmith.group_clock import TIME, GroupClock
 from rowsmith.token_automaton import TokenAutomaton, build_automaton
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.slot_draws import SlotDraws, SlotRequest, Slots
@@ -166,6 +166,8 @@ class Steering(SlotDraws):
         for hand in np.unique(self._hand[self._state[slots]]):
             if hand != _NOWHERE and self._clock is not None:
                 here = self._hand[self._state[slots]] == hand
+                if hand == TIME:  # Whoever asks for so many records says himself how far time goes.
+                    here &= np.array([self._request(slot).max_records is None for slot in slots])
                 late[here] |= self._clock.out_of_range(int(hand), self._hands[slots[here]], ids)
         # A limit below the shortest record cannot be kept: such completions are cut off instead.
         refused = np.where(late.all(axis=1, keepdims=True), refused, late)

@@ -9,18 +9,22 @@ import numpy as np
 __all__ = ["best_epochs", "has_risen"]
 
 
-def best_epochs(curves: Sequence[Sequence[float]]) -> int:
+def best_epochs(curves: Sequence[Sequence[float]], patience: int) -> int:
     """The number of epochs with the lowest mean loss.
 
     Args:
         curves: For each fold the held-out loss after each epoch, in nats per token.
+        patience: For how many epochs a loss must have been above its lowest, so that the lowest is known.
 
     Returns:
-        At least 1; epochs that not all folds reached do not count.
+        At least 1; epochs that not all folds reached do not count. Where no loss has risen, more epochs would have
+        been better, and all that were reached are.
     """
     shared = min(len(curve) for curve in curves)
     if shared == 0:
         return 1
+    if not any(has_risen(curve, patience) for curve in curves):
+        return shared
     return int(np.mean([curve[:shared] for curve in curves], axis=0).argmin()) + 1
 
 

@@ -30,11 +30,26 @@ __all__ = ["Keeper"]
 
 _EMA_DECAY = 0.99
 _COOLING_SHARE = 5
-_MANY_MORE = 1.2
 _AS_GOOD = 1.003
+_KNOWN_STEPS = 8
+"""After so many steps it is known what one takes."""
+_MORE = 1.25
+"""How many times more steps there must be time for to plan once more."""
 _FILE = "keeper.safetensors"
 _KINDS = ("average", "best")
-_PLAIN = ("best_step", "best_loss", "curve", "stop_reason", "planned", "last", "longest", "loss", "parts", "every")
+_PLAIN = (
+    "best_step",
+    "best_loss",
+    "curve",
+    "stop_reason",
+    "planned",
+    "last",
+    "longest",
+    "paced_from",
+    "loss",
+    "parts",
+    "every",
+)
 
 
 @define(eq=False)
@@ -58,6 +73,7 @@ class Keeper(TrainerCallback):
         planned: Whether the steps have been counted from real ones.
         last: When the last step ended, in seconds.
         longest: What the longest step took, in seconds.
+        paced_from: Seconds and steps at the end of the first step, from where on steps are timed; None before.
         loss: The last training loss, in nats per token.
         losses: The losses of the last steps, not looked at yet.
         every: Steps between evaluations, once they were planned anew; None before.
@@ -82,6 +98,7 @@ class Keeper(TrainerCallback):
     planned: bool = False
     last: float = 0.0
     longest: float = 0.0
+    paced_from: Sequence[float] | None = None
     loss: float | None = None
     losses: list[torch.Tensor] = field(factory=list)
     every: int | None = None
@@ -124,8 +141,9 @@ class Keeper(TrainerCallback):
         """Count on from real steps, and end in time in any case.
 
         That is done once a tenth of the time is over, or half of the steps are: those that were planned may be far
-        too few where the machine stood still while a step was measured. The longest step is left out of the count.
-        Around the middle they are counted again where there is time for many more: first steps are slower ones.
+        too few where the machine stood still while a step was measured. What comes before the second step (imports,
+        first shapes) and the longest step are left out of the count. It is done again at half of the steps as long as
+        there is time for far more.
         """
         # A clock that was set back must not divide by nothing.
         elapsed, step = self.company.told(max(1e-6, time.monotonic() - self.started)), state.global_step
@@ -135,18 +153,18 @@ class Keeper(TrainerCallback):
             # The Trainer does so by itself only after the last step that was planned.
             control.should_evaluate = self.plan.evaluated
             return
-        self.longest, self.last = max(self.longest, elapsed - self.last), elapsed
-        counted = (elapsed, step) if step < 3 else (max(1e-6, elapsed - self.longest), step - 1)
-        possible = int((limit - elapsed) / counted[0] * counted[1])
-        far = elapsed > limit / 10 or 2 * step >= state.max_steps
-        middle = 2 * step >= state.max_steps and 4 * step <= 3 * state.max_steps
-        more = middle and possible > _MANY_MORE * (state.max_steps - step)
-        if ((far and not self.planned) or more) and self.schedule.cooled_at is None:
-            self.planned = True
-            state.max_steps = self.schedule.total = max(
-                step + 1, min(step + int(0.98 * possible), self.plan.course.most_steps)
-            )
-            self.every = self.plan.course.every(state.max_steps)
+        if self.paced_from is None:
+            self.paced_from = (elapsed, step)
+        self.longest, self.last = max(self.longest, elapsed - self.last if step > self.paced_from[1] else 0), elapsed
+        possible = int((limit - elapsed) / self._step_seconds(elapsed, step))
+        known = step - self.paced_from[1] >= _KNOWN_STEPS or elapsed > limit / 2
+        half = 2 * step >= state.max_steps
+        total = max(step + 1, min(step + int(0.98 * possible), self.plan.course.most_steps))
+        due = (elapsed > limit / 10 and known) or half if not self.planned else half and total > _MORE * state.max_steps
+        if due and self.schedule.cooled_at is None:
+            self.planned = self.planned or known
+            state.max_steps = self.schedule.total = total
+            self.every = self.plan.course.every(total)
             state.eval_steps = self.every or state.eval_steps
         last = step + max(1, possible)
         # A machine may slow down further, so that the rate has to fall in fewer steps than it began to.
@@ -154,6 +172,14 @@ class Keeper(TrainerCallback):
             self.schedule.cool_down(step, last - step)
             self.stop_reason = f"the time allowed {last} of {self.schedule.total} steps"
             state.max_steps = last
+
+    def _step_seconds(self, elapsed: float, step: int) -> float:
+        """What a step takes: the mean of those after the first, without the longest; of all where there are few."""
+        began, first = self.paced_from or (0.0, 0)
+        seconds, steps = elapsed - began, step - first
+        if steps >= 2:
+            seconds, steps = seconds - self.longest, steps - 1
+        return max(1e-6, seconds) / steps if steps else elapsed / max(1, step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         """Report the loss, and stop at one that is not finite."""

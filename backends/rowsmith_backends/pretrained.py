@@ -21,6 +21,7 @@ from rowsmith.errors import DataError
 from rowsmith.model_metadata import ModelMetadata, RopeScaling
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob, TrainingReport
 from rowsmith.prompts import prompt_ids, schema_prompt
+from rowsmith.table.columns import distinct
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema, TableSchema
 from rowsmith.token_store import TokenStore, tokenize_text
 from rowsmith.vocabulary import model_schema_of
@@ -130,12 +131,14 @@ class PretrainedModel(TableModel):
 def _opened(columns: pa.Table, schema: TableSchema, max_values: int) -> ModelSchema:
     """The model schema; text of more values than are kept is written freely, since the model can spell."""
     found = model_schema_of(columns, schema, max_values)
-    return ModelSchema(columns=tuple(_open(column) for column in found))
+    return ModelSchema(columns=tuple(_open(columns, column) for column in found))
 
 
-def _open(column: ModelColumn) -> ModelColumn:
-    wide = column.other and column.timing is None and column.kind is JsonKind.STRING
-    return evolve(column, values=None, other=False) if wide else column
+def _open(columns: pa.Table, column: ModelColumn) -> ModelColumn:
+    if not column.other or column.timing is not None or column.kind is not JsonKind.STRING:
+        return column
+    alphabet = "".join(sorted(set().union(*distinct(columns, column.name)[0])))
+    return evolve(column, values=None, other=False, alphabet=alphabet)
 
 
 def _tokenized(columns: pa.Table, schema: ModelSchema, tokenizer: PreTrainedTokenizerFast) -> TokenStore:

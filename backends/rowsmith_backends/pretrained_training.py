@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from attrs import frozen
-from transformers.utils import logging
 
 from rowsmith.errors import TrainingError
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
@@ -27,6 +26,7 @@ from rowsmith_backends.fitting import Fit, Pieces, batch_loss, fit
 from rowsmith_backends.learning_rates import learning_rate_for
 from rowsmith_backends.model_saving import save_model
 from rowsmith_backends.precision import chosen_device, has_fast_bf16
+from rowsmith_backends.progress_bars import no_progress_bars
 from rowsmith_backends.training_state import TrainingState
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def train_pretrained(
         return _train(prepared, job, options, folder)
 
 
+@no_progress_bars()
 def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions, folder: Path) -> TrainingReport:
-    logging.disable_progress_bar()
     state = TrainingState.of(job, digest_of(folder) if prepared.base is None else prepared.base.digest)
     if state.bf16 is None:
         state.bf16 = options.dtype == "bfloat16" or (options.dtype == "auto" and has_fast_bf16(chosen_device()))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import evolve
-from transformers.utils import logging
 
 from rowsmith.errors import TrainingError
 from rowsmith.heap import keep_for_reuse
@@ -31,6 +30,7 @@ from rowsmith_backends.model_saving import save_model
 from rowsmith_backends.neighbours import Neighbours
 from rowsmith_backends.packed_llama import PackedLlama
 from rowsmith_backends.precision import chosen_device
+from rowsmith_backends.progress_bars import no_progress_bars
 from rowsmith_backends.training_state import TrainingState
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ _FOLDS_SHARE = 0.6
 _TESTED_EPOCHS = 10
 _MAX_EPOCHS = 300
 _BATCH_TOKENS = 4_096
+_FEW_STEPS = 100
+_SHORT_SHARE = 0.7
+"""A training of fewer steps that took so much of its time is said to be short."""
 
 
 def train_scratch(
@@ -69,8 +72,8 @@ def train_scratch(
         return _train(config, prepared, job, options)
 
 
+@no_progress_bars()
 def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, options: ScratchOptions) -> TrainingReport:
-    logging.disable_progress_bar()
     keep_for_reuse()
     state = TrainingState.of(job)
     train = examples_of(job.examples.train, prepared.metadata.pad_token_id or 0)
@@ -129,6 +132,13 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         seed=setting.seed,
         training=setting.state,
     )
+    seconds = _seconds(job)
+    if result.steps < _FEW_STEPS and seconds is not None and state.seconds > _SHORT_SHARE * seconds:
+        passes = result.steps * setting.batch_size / len(train)
+        job.note(
+            f"there was time for {result.steps} steps of training, {passes:.1f} passes over the rows: the rows made "
+            "will be like the real ones in outline only. Give it more time (training.max_time)."
+        )
     save_model(prepared, job, lambda: _write(result.model, job.directory))
     return _report(result, course.reason, setting, train, state.seconds)
 
@@ -185,7 +195,7 @@ def _cross_validated(setting: Setting, train: Examples, job: TrainingJob) -> Cou
         if curves and seconds is not None and not has_risen(curve, course.patience):
             break
         curves.append(curve)
-    epochs = best_epochs(curves)
+    epochs = best_epochs(curves, course.patience)
     steps = max(1, round(epochs * len(train) / setting.batch_size))
     left = None if seconds is None else seconds - setting.state.seconds
     return evolve(

@@ -31,6 +31,7 @@ class SeriesGroup:
         number: Keys its draws; unique while a backend lives.
         state: Where it stands, for whoever watches.
         span: Where it begins and ends.
+        counted: Whether its number of records is planned, and not its stop.
         prefill: Records before the first one, that are read and not written.
         records: Its records so far.
         asks: Prompts so far.
@@ -39,11 +40,13 @@ class SeriesGroup:
         totals: What the batches before came to.
         fractions: Share of valid records of each of them.
         kept: Its completions, for the journal.
+        early_ends: How often in a row the model has ended it too early.
     """
 
     number: int
     state: GroupState
     span: SeriesSpan
+    counted: bool = False
     prefill: tuple[Written, ...] = ()
     records: list[Written] = field(factory=list)
     asks: int = 0
@@ -52,6 +55,7 @@ class SeriesGroup:
     totals: Totals = field(factory=Totals)
     fractions: list[float] = field(factory=list)
     kept: list[CompletionBlock] = field(factory=list)
+    early_ends: int = 0
 
     @property
     def finished(self) -> bool:
@@ -63,6 +67,17 @@ class SeriesGroup:
         if count and self.span.interval is None:
             return None
         return self.span.start if self.span.interval is None else self.span.interval.after(self.span.start, count)
+
+    def ends_before(self, time: int) -> bool:
+        """Whether a record at some time lies beyond the stop."""
+        return not self.counted and time > self.span.stop
+
+    def ends_after(self, count: int) -> bool:
+        """Whether it is whole with ``count`` records."""
+        if self.counted:
+            return count >= self.span.length
+        following = self.due(count)
+        return following is not None and self.ends_before(following)
 
     @property
     def longest(self) -> int:
@@ -88,7 +103,7 @@ class SeriesGroup:
     def begin_again(self) -> None:
         """Forget what was written."""
         state = self.state
-        self.records, self.kept, self.asks, self.reason = [], [], 0, ""
+        self.records, self.kept, self.asks, self.reason, self.early_ends = [], [], 0, "", 0
         self.batch, self.totals, self.fractions = None, Totals(), []
         self.state = GroupState(
             group_id=state.group_id,

@@ -32,6 +32,9 @@ __all__ = ["SeriesJob"]
 _BATCH = 100
 """Prompts of one group after which they are counted, told of and let go."""
 
+_SURE = 20
+"""Prompts in a row to which a model answers with the end of the series before it is believed."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -154,7 +157,11 @@ class SeriesJob:
             group.extend(going[draw].records, self.reading.windows)
             if going[draw].reached:
                 return GroupProcessingResult.COMPLETED
-        bad = not going or invalid / max(1, valid + invalid) >= self.threshold
+        early = not going and any(verdict.ended for verdict in verdicts)
+        group.early_ends = group.early_ends + 1 if early else 0
+        if group.early_ends >= _SURE:
+            return GroupProcessingResult.COMPLETED
+        bad = not (going or early) or invalid / max(1, valid + invalid) >= self.threshold
         group.state.low_valid_fraction_count = group.state.low_valid_fraction_count + 1 if bad else 0
         if group.state.low_valid_fraction_count >= self.patience:
             group.reason = f"too many invalid records in {self.patience} batches in a row"

@@ -23,12 +23,14 @@ class Verdict:
     Attributes:
         records: The records that go on from where the series stands, in order.
         reached: Whether the series has reached its stop with them.
+        ended: Whether the model has ended the series before that.
         valid: Records of the completion that stand.
         invalid: Records of the completion that were refused.
     """
 
     records: tuple[Written, ...] = ()
     reached: bool = False
+    ended: bool = False
     valid: int = 0
     invalid: int = 0
 
@@ -93,7 +95,7 @@ class _Judging:
         if error is not None:
             self.failed = True
             return error, "TimeSeries"
-        if time > self.group.span.stop:
+        if self.group.ends_before(time):
             self.reached = True
             return None
         labels = self.clock.labels(time, step)
@@ -105,8 +107,7 @@ class _Judging:
         untold = (self.clock.step.name, *self.clock.changes())
         self.records.append(written if self._count else _first(written, self.group.prefill, untold))
         self.took = True
-        following = self.group.due(self._count)
-        self.reached = following is not None and following > self.group.span.stop
+        self.reached = self.group.ends_after(self._count)
         return None
 
     @property

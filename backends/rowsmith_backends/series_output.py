@@ -16,13 +16,15 @@ from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn, 
 from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.csv_writing import write_csv
 from rowsmith.table.schema import ColumnSchema, ColumnType, ModelSchema, TableSchema
-from rowsmith.timeseries import SeriesPlan
+from rowsmith.timeseries import SeriesPlan, with_identifier
 from rowsmith.timeseries.labels import RecordClock, months_between, months_later
 from rowsmith_backends.series_group import SeriesGroup
 
 __all__ = ["SeriesOutput", "SeriesRows"]
 
 Ints = npt.NDArray[np.int64]
+
+_FAR = np.iinfo(np.int64).max
 
 
 @frozen(kw_only=True, eq=False)
@@ -49,12 +51,16 @@ class SeriesOutput:
         table_schema: The user's columns.
         plan: Gives the clock.
         group_column: The column that names the groups, where generated ones have names of training.
+        identifier: The name of a column that numbers the series; None where the table tells them apart.
+        first: The number of the first series.
     """
 
     model_schema: ModelSchema
     table_schema: TableSchema
     plan: SeriesPlan
     group_column: str | None = None
+    identifier: str | None = None
+    first: int = 0
 
     def rows(self, groups: Sequence[SeriesGroup], actions: DataActionsFn | None, first_id: int = 0) -> SeriesRows:
         """The rows of whole series; a series that loses a row to the data actions is rejected whole.
@@ -71,13 +77,14 @@ class SeriesOutput:
         frame = self._frame(groups)
         within = _within(places)
         if actions is None or not len(frame):
-            return SeriesRows(df=self._timed(frame, groups, places, within), columns=None, rejected={})
+            frame = self._timed(frame, groups, places, within)
+            return SeriesRows(df=self._identified(frame, groups, places), columns=None, rejected={})
         outcome = run_actions(actions, frame, Accepted(lambda: ()), first_id)
         rejected = {int(places[row]): error[0] for row, error in outcome.rejected.items()}
         within, places = (np.delete(each, list(outcome.rejected)) for each in (within, places))
         whole = ~np.isin(places, list(rejected))
         df = self._timed(outcome.valid[whole].reset_index(drop=True), groups, places[whole], within[whole])
-        return SeriesRows(df=df, columns=None, rejected=rejected)
+        return SeriesRows(df=self._identified(df, groups, places[whole]), columns=None, rejected=rejected)
 
     def save(self, path: Path, groups: Sequence[SeriesGroup], actions: DataActionsFn | None) -> None:
         """Write what there is of some series as CSV, whole or not."""
@@ -89,7 +96,7 @@ class SeriesOutput:
                 if rows.columns is None:
                     rows.df.to_csv(file, index=False)
                 else:
-                    write_csv(rows.columns, self.table_schema, file, ",")
+                    write_csv(rows.columns, with_identifier(self.table_schema, self.identifier), file, ",")
             partial.replace(path)
         except BaseException:
             partial.unlink(missing_ok=True)
@@ -98,12 +105,18 @@ class SeriesOutput:
     def _by_columns(
         self, groups: Sequence[SeriesGroup], places: Ints, actions: ColumnActions, first_id: int
     ) -> SeriesRows:
-        outcome = actions.on_columns(self._table(groups), np.arange(len(places)) + first_id)
+        within = _within(places)
+
+        def timed(inverted: pa.Table, schema: TableSchema) -> pa.Table:
+            return self._with_times(inverted, schema, self._times(groups, places, within, inverted))
+
+        outcome = actions.on_series(self._table(groups), np.arange(len(places)) + first_id, timed)
         rejected = {int(places[row]): reason for row, reason in outcome.rejected.items()}
-        within = np.delete(_within(places), list(outcome.rejected))
+        within = np.delete(within, list(outcome.rejected))
         places = np.delete(places, list(outcome.rejected))
         times = self._times(groups, places, within, outcome.valid)
-        stops = np.array([group.span.stop for group in groups], dtype=np.int64)
+        # Exact times within a learned step are drawn only now, so a last record may come to lie beyond the stop.
+        stops = np.array([_FAR if group.counted else group.span.stop for group in groups], dtype=np.int64)
         whole = ~np.isin(places, list(rejected)) & (times <= stops[places])
         columns = outcome.valid
         if not self.plan.clock.made:
@@ -111,7 +124,23 @@ class SeriesOutput:
         if self.group_column is not None:
             columns = _replaced(columns, self.group_column, [groups[place].state.group_id for place in places.tolist()])
         columns = columns.select(list(self.table_schema.names)).filter(pa.array(whole))
-        return SeriesRows(df=actions.to_frame(columns), columns=columns, rejected=rejected)
+        df = self._identified(actions.to_frame(columns), groups, places[whole])
+        if self.identifier is not None:
+            numbers = self._numbers(groups, places[whole])
+            found, codes = np.unique(numbers, return_inverse=True)
+            columns = columns.add_column(0, self.identifier, from_codes([str(each) for each in found], codes))
+        return SeriesRows(df=df, columns=columns, rejected=rejected)
+
+    def _identified(self, frame: pd.DataFrame, groups: Sequence[SeriesGroup], places: Ints) -> pd.DataFrame:
+        """A frame with the number of each row's series, where the table does not tell them apart."""
+        if self.identifier is None:
+            return frame
+        numbers = pd.Series(self._numbers(groups, places), name=self.identifier, index=frame.index)
+        return pd.concat([numbers, frame], axis=1)
+
+    def _numbers(self, groups: Sequence[SeriesGroup], places: Ints) -> Ints:
+        """The number of each row's series, from 1."""
+        return np.array([group.number - self.first + 1 for group in groups], dtype=np.int64)[places]
 
     def _table(self, groups: Sequence[SeriesGroup]) -> pa.Table:
         arrays = {}
@@ -152,6 +181,13 @@ class SeriesOutput:
             return np.where(learned, starts + drawn - first, times)
         months = [months_later(*pair) for pair in zip(starts.tolist(), _months_between(first, drawn), strict=True)]
         return np.where(learned, np.array(months, dtype=np.int64), times)
+
+    def _with_times(self, inverted: pa.Table, schema: TableSchema, times: Ints) -> pa.Table:
+        """A table with these times in the time column, as the transforms know it."""
+        name = self.plan.clock.column
+        if name not in schema.names:
+            return inverted
+        return _replaced(inverted, name, self.plan.inner.write(times.tolist(), schema[name]))
 
     def _spelled(self, times: Sequence[int]) -> list[str]:
         name = self.plan.clock.column

@@ -156,7 +156,7 @@ class SeriesReading:
                 group.batch = Batch(self._judge, count_tokens=self.counter)
             group.batch.process_completion(request_id, completion)
             if _ended(group, completion):
-                self._judge.verdicts[request_id] = Verdict(reached=True)
+                self._judge.verdicts[request_id] = Verdict(ended=True)
             if self.keeps:
                 group.kept.append(only_row(block, row))
 

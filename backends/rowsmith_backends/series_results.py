@@ -56,6 +56,7 @@ def results_of(
         num_invalid_groups=len(job.groups) - len(whole) + len(rows.rejected),
         failed_groups=failed,
         all_groups_succeeded=job.all_groups_succeeded and not failed,
+        identifier=output.identifier,
     )
 
 

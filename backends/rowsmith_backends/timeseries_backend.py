@@ -22,7 +22,7 @@ from rowsmith.generation.tokens import TokenCounter
 from rowsmith.interruption import Interrupted
 from rowsmith.prompts import prompt_ids, schema_prompt
 from rowsmith.seeds import Seeds
-from rowsmith.timeseries import SeriesPlan, SeriesSpan, draw_spans
+from rowsmith.timeseries import SeriesPlan, SeriesSpan, draw_spans, identifier_name
 from rowsmith.timeseries.labels import RecordClock
 from rowsmith_backends.options import TimeseriesOptions
 from rowsmith_backends.series_codec import (
@@ -150,8 +150,9 @@ class TimeseriesBackend(EngineBackend):
             raise GenerationError(f"generate was called too early; call {missing} first")
         self._cancelled.clear()
         started = self._clock()
-        output = self._output()
-        job = self._job(output, data_actions_fn)
+        groups = self._new_groups()
+        output = self._output(groups)
+        job = self._job(groups, output, data_actions_fn)
         failure: Exception | None = None
         try:
             job.run()
@@ -169,17 +170,19 @@ class TimeseriesBackend(EngineBackend):
             raise failure_of(failure, self.gen_results) from failure
         return self.gen_results
 
-    def _output(self) -> SeriesOutput:
+    def _output(self, groups: list[SeriesGroup]) -> SeriesOutput:
+        apart = len(groups) < 2 or self.config.data.group_columns
         return SeriesOutput(
             model_schema=self.codec.schema,
             table_schema=self._table_schema,
             plan=self.plan,
             group_column=self._group_column if self._group_prefills else None,
+            identifier=None if apart else identifier_name(self._table_schema),
+            first=groups[0].number if groups else 0,
         )
 
-    def _job(self, output: SeriesOutput, actions: DataActionsFn | None) -> SeriesJob:
+    def _job(self, groups: list[SeriesGroup], output: SeriesOutput, actions: DataActionsFn | None) -> SeriesJob:
         journal, self.journal = self.journal, None
-        groups = self._new_groups()
         self.snapshots = self._new_snapshots(groups)
         return SeriesJob(
             reading=self._reading(journal is not None),
@@ -252,7 +255,9 @@ class TimeseriesBackend(EngineBackend):
             recent_records=[each.values for each in prefill],
             expected_records=span.length,
         )
-        return SeriesGroup(number=number, state=state, span=span, prefill=prefill)
+        # Of regular series the range says how many records there are; of others, only a stop that the user asks for.
+        counted = span.interval is None and self.config.time_series.stop_timestamp is None
+        return SeriesGroup(number=number, state=state, span=span, counted=counted, prefill=prefill)
 
     def _read_prefill(self, text: str) -> tuple[Written, ...]:
         found: list[Written] = []

@@ -23,6 +23,7 @@ from rowsmith_backends.decoded import Decoded
 from rowsmith_backends.decoding_steps import Steps, steps_for
 from rowsmith_backends.placing import placing
 from rowsmith_backends.precision import chosen_dtype
+from rowsmith_backends.progress_bars import no_progress_bars
 from rowsmith_backends.scoring import completion_log_probs
 
 if TYPE_CHECKING:
@@ -89,11 +90,10 @@ class TransformersEngine(Engine):
         self._automaton = build_automaton(self.vocabulary)
         self._clock = GroupClock.of(self.vocabulary)
 
+    @no_progress_bars()
     def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()
         try:
             model = AutoModelForCausalLM.from_pretrained(
                 self.directory,

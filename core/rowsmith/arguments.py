@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from attrs import evolve
 from rowsmith.config import GenerationConfig, RunConfig, load_config, to_mapping
 from rowsmith.config_values import merge
 from rowsmith.errors import ConfigError, ParameterError
+from rowsmith.table.names import name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,18 +22,57 @@ if TYPE_CHECKING:
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.table import Table
 
-__all__ = ["PathLike", "load_settings", "no_rows", "sequence_settings", "shortfall", "table_of", "target", "whole"]
+__all__ = [
+    "PathLike",
+    "load_settings",
+    "no_rows",
+    "sequence_settings",
+    "shortfall",
+    "table_of",
+    "target",
+    "whole",
+    "with_labels",
+]
 
 PathLike = str | os.PathLike[str]
 
+_COLUMNS = (
+    ("data", "group_training_examples_by"),
+    ("data", "order_training_examples_by"),
+    ("data", "types"),
+    ("data", "drop"),
+    ("time_series", "timestamp_column"),
+)
+"""Where a configuration names columns."""
+
+_SEVERAL = ("group_training_examples_by", "drop")
+
 
 def load_settings(config: RunConfig | Mapping[str, Any] | PathLike | None, values: Mapping[str, Any]) -> RunConfig:
-    """The configuration: what was given, with single settings laid over it."""
+    """The configuration: what was given, with single settings laid over it; columns may be named by their labels."""
+    values = _by_name(values)
     if isinstance(config, RunConfig):
         return load_config(values=merge(to_mapping(config), values))
     if config is None or isinstance(config, Mapping):
-        return load_config(values=merge(config or {}, values))
+        return load_config(values=merge(_by_name(config or {}), values))
     return load_config(Path(config), values=values)
+
+
+def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings with the names of columns in the place of labels that are not text."""
+    named = dict(values)
+    for section, key in _COLUMNS:
+        inner = named.get(section)
+        if isinstance(inner, Mapping) and inner.get(key) is not None:
+            named[section] = {**inner, key: _named(inner[key], several=key in _SEVERAL)}
+    return named
+
+
+def _named(labels: Any, *, several: bool) -> Any:
+    if isinstance(labels, Mapping):
+        return {name_of(label): value for label, value in labels.items()}
+    # A tuple is the label of a single column where only one can stand.
+    return [name_of(label) for label in labels] if several and isinstance(labels, list | tuple) else name_of(labels)
 
 
 def whole(name: str, value: Any, least: int) -> int:
@@ -51,10 +91,17 @@ def whole(name: str, value: Any, least: int) -> int:
 
 
 def sequence_settings(
-    group_by: str | Sequence[str] | None, order_by: str | None, time_column: str | None
+    group_by: Hashable | Sequence[Hashable] | None, order_by: Hashable | None, time_column: Hashable | None
 ) -> dict[str, dict[str, Any]]:
-    """Settings of what groups and orders rows; only what is given."""
-    by = group_by if group_by is None or isinstance(group_by, str) else [*group_by]
+    """Settings of what groups and orders rows; only what is given.
+
+    Args:
+        group_by: A column's label, or a sequence of labels.
+        order_by: A column's label.
+        time_column: A column's label.
+    """
+    several = isinstance(group_by, Sequence) and not isinstance(group_by, str)
+    by = [*group_by] if several else group_by  # type: ignore[misc]
     data = {"group_training_examples_by": by, "order_training_examples_by": order_by}
     given = {name: value for name, value in data.items() if value is not None}
     series = {} if time_column is None else {"is_timeseries": True, "timestamp_column": time_column}
@@ -102,7 +149,7 @@ def table_of(data: pd.DataFrame | PathLike, config: RunConfig) -> tuple[str | No
         return os.fspath(data), None
     from rowsmith.table import from_frame
 
-    return None, from_frame(data, types=dict(config.data.types))
+    return None, from_frame(data, types=dict(config.data.types), options=config.data.read_options)
 
 
 def no_rows(bundle: Bundle) -> pd.DataFrame:
@@ -114,3 +161,10 @@ def no_rows(bundle: Bundle) -> pd.DataFrame:
 
     schema = bundle.table_schema
     return to_frame(spell_frame(pd.DataFrame(columns=list(schema.names)), schema), schema)
+
+
+def with_labels(frame: pd.DataFrame, bundle: Bundle) -> pd.DataFrame:
+    """Rows with the labels of the frame that was fitted."""
+    from rowsmith.table.labels import labelled
+
+    return labelled(frame, bundle.table_schema)

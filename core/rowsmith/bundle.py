@@ -90,6 +90,10 @@ class Bundle:
         for column in self.model_schema:
             if column.values is not None:
                 lines.append(f"{column.name}: {len(column.values)} values")
+        for each in self.table_schema:
+            marks = [repr(mark) for mark, _ in each.storage.null_marks if mark is not None]
+            if marks:
+                lines.append(f"{each.name}: null is written {', '.join(marks)}, and how many rows had each")
         if self.vocabulary is not None and self.vocabulary.pieces:
             lines.append(f"{len(self.vocabulary.pieces) - 256} learned pieces of text")
         if self.series is not None:

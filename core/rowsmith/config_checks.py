@@ -16,6 +16,8 @@ _TIME = ("time_series", "timestamp_column")
 _INTERVAL = ("time_series", "timestamp_interval_seconds")
 _GROUPS = ("generation", "num_groups")
 _KEYS = ("generation", "group_keys")
+_DROP = ("data", "drop")
+_TYPES = ("data", "types")
 
 
 def cross_problems(values: Mapping[str, Any]) -> list[Problem]:
@@ -27,7 +29,17 @@ def cross_problems(values: Mapping[str, Any]) -> list[Problem]:
     groups, series = _names(_at(values, _GROUP)), _at(values, _SERIES) is True
     found = _series_problems(values, groups) if series else _table_problems(values, groups)
     more = _assembler_problems(values) if groups or series else ()
-    return [*found, *_key_problems(values, groups), *more]
+    return [*found, *_key_problems(values, groups), *more, *_drop_problems(values, groups)]
+
+
+def _drop_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Problem]:
+    types = _at(values, _TYPES)
+    uses = [(_GROUP, groups), *((path, _names(_at(values, path))) for path in (_ORDER, _TIME))]
+    uses.append((_TYPES, [*types] if isinstance(types, Mapping) else []))
+    for path, names in uses:
+        for name in dict.fromkeys(_names(_at(values, _DROP))):
+            if name in names:
+                yield Problem(f"{name!r} is left out, but {'.'.join(path)} names it; take it out of one of them", _DROP)
 
 
 def _table_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from rowsmith.plugin_requirements import check_requirement
 from rowsmith.problems import show
+from rowsmith.table.read_options import ReadOptions, check_encoding
 
 __all__ = [
     "COLUMN_TYPES",
@@ -108,6 +109,10 @@ def _check_types(instance: object, attribute: Any, value: Mapping[str, str]) -> 
         raise ValueError(f"unknown column type for {', '.join(wrong)}; the types are {', '.join(COLUMN_TYPES)}")
 
 
+def _check_encoding(instance: object, attribute: Any, value: str) -> None:
+    check_encoding(value)
+
+
 def _check_keys(instance: object, attribute: Any, value: Sequence[str]) -> None:
     twice = next((name for name in value if value.count(name) > 1), None)
     if twice is not None:
@@ -149,6 +154,11 @@ class DataConfig:
         holdout: Rows kept away for evaluation: a share below 1, a number of rows, or a file of rows.
         max_holdout: The most rows a share may hold out.
         types: Column name to type, where the inferred type is not wanted.
+        drop: Columns that are left out: neither learned nor written.
+        null_values: Texts that stand for null beside a blank field, and are written back as found.
+        encoding: The encoding of text files, as Python names it.
+        header: Whether the first line of delimited text names the columns.
+        skip_rows: Lines of text files before the table begins.
     """
 
     source: str | None = field(default=None, validator=_not_empty)
@@ -157,12 +167,28 @@ class DataConfig:
     holdout: float | int | str = field(default=0.05, validator=_check_holdout)
     max_holdout: int = field(default=2000, validator=between(0, _MOST))
     types: Mapping[str, str] = field(factory=dict, validator=_check_types)
+    drop: tuple[str, ...] = ()
+    null_values: tuple[str, ...] = ()
+    encoding: str = field(default="utf-8", validator=_check_encoding)
+    header: bool = True
+    skip_rows: int = field(default=0, validator=between(0, _MOST))
 
     @property
     def group_columns(self) -> tuple[str, ...]:
         """The columns whose equal values make rows a group; empty when rows stand alone."""
         named = self.group_training_examples_by
         return (named,) if isinstance(named, str) else named or ()
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """How the table is read."""
+        return ReadOptions(
+            encoding=self.encoding,
+            header=self.header,
+            skip_rows=self.skip_rows,
+            drop=self.drop,
+            null_values=self.null_values,
+        )
 
 
 @frozen(kw_only=True)

@@ -53,10 +53,13 @@ class Draws:
     Attributes:
         seed: The seed of the stage, at least 0.
         rows: ``int64[n]``, the number of each row; repeats give repeated draws.
+        first: The first number of the generation (see ``numbering``): what is counted on from generation to
+            generation begins there.
     """
 
     seed: int = field(validator=_check_seed)
     rows: npt.NDArray[np.int64] = field(converter=_as_rows)
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -97,7 +100,7 @@ class Draws:
         chosen = np.asarray(selection)
         if chosen.size == 0 and chosen.dtype != np.bool_:
             chosen = chosen.astype(np.int64)
-        return Draws(self.seed, self.rows[chosen])
+        return Draws(self.seed, self.rows[chosen], self.first)
 
     def _bits(self, label: str | int) -> npt.NDArray[np.uint64]:
         # The type is part of the name, so that 1 and "1" differ.

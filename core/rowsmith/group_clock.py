@@ -19,13 +19,16 @@ from rowsmith.group_clock_parts import part_of
 from rowsmith.table.schema import Timing, TimingRole
 from rowsmith.vocabulary import ClosedField, Vocabulary
 
-__all__ = ["GroupClock"]
+__all__ = ["TIME", "GroupClock"]
 
 Amounts = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
 # Sums of fractions are not exact.
 _ROUNDING = 1e-12
+
+TIME = 0
+"""The hand that tells the time."""
 
 _MOVES = (TimingRole.STEP, TimingRole.CHANGE)
 _MARKS = (TimingRole.PLACE, TimingRole.LEVEL)
@@ -124,7 +127,7 @@ class GroupClock:
         low, high = np.nanmin(marks), np.nanmax(marks)
         near = _ROUNDING * (1 + max(abs(low), abs(high)))
         reached = hands[:, hand, None] + self.moves[hand, ids]
-        return np.asarray((reached > high + near) | ((reached < low - near) & (hand > 0)))
+        return np.asarray((reached > high + near) | ((reached < low - near) & (hand != TIME)))
 
 
 @frozen(kw_only=True, eq=False)

@@ -8,6 +8,7 @@ from attrs import define
 
 from rowsmith.errors import ConfigError
 from rowsmith.table.columns import distinct, from_codes, replace_column
+from rowsmith.table.decoding import takes
 from rowsmith.table.schema import ColumnType, TableSchema
 
 __all__ = ["GivenNames", "given_names"]
@@ -64,4 +65,8 @@ def given_names(names: tuple[str, ...], columns: tuple[str, ...], schema: TableS
             raise ConfigError(
                 [f"column {column!r} holds whole numbers, and {wrong[0]!r} is none @ generation.group_keys"]
             )
+    unfit = [name for name in names if not takes(schema[column], name)]
+    if unfit:
+        kept = schema[column].storage.dtype or schema[column].type.value
+        raise ConfigError([f"column {column!r} is kept as {kept} and cannot hold {unfit[0]!r} @ generation.group_keys"])
     return GivenNames(column, names)

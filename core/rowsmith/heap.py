@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 import pyarrow as pa
 
-__all__ = ["give_back", "keep_for_reuse", "making_many", "release_freed_memory"]
+__all__ = ["give_back", "keep_for_reuse", "making_many", "release_freed_memory", "usual_afterwards"]
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 # The most that the library allows for the latter.
@@ -31,6 +31,16 @@ def keep_for_reuse() -> None:
     """Have freed blocks kept and used again."""
     _set(_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
     _set(_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+@contextmanager
+def usual_afterwards() -> Iterator[None]:
+    """Have what is freed later given back as usual again, whatever is kept for reuse meanwhile."""
+    try:
+        yield
+    finally:
+        # What the library itself arrives at in a process that frees large blocks.
+        _set(_TRIM_THRESHOLD, 2 * _LARGEST_THRESHOLD)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from attrs import evolve
 from rowsmith.dialect import RecordDialect
 from rowsmith.draws import Draws
 from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted, ColumnActions, ColumnOutcome
-from rowsmith.table.frames import misfits, to_frame
+from rowsmith.numbering import Numbering
+from rowsmith.table.frames import misfits, named_frame
 
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
     from rowsmith.group_names import GivenNames
+    from rowsmith.table.schema import TableSchema
 
 __all__ = ["InverseTransforms"]
 
@@ -33,18 +36,24 @@ class InverseTransforms(ColumnActions):
         bundle: The trained model.
         seed: Seed of the draws.
         names: Names the groups, in the place of new names; None for these.
+        numbering: Where new keys begin to be counted; told how far they have come.
     """
 
-    def __init__(self, bundle: Bundle, seed: int, names: GivenNames | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, seed: int, names: GivenNames | None = None, numbering: Numbering | None = None
+    ) -> None:
         self._bundle = bundle
         self._seed = seed
         self._names = names
         self._dialect = RecordDialect(bundle.model_schema)
         self._carry: dict[str, Any] = {}
+        self._numbering = numbering or Numbering()
+        self._rows = 0
 
     def anew(self) -> InverseTransforms:
         """The same, without what it remembers of earlier batches."""
-        return InverseTransforms(self._bundle, self._seed, self._names and evolve(self._names, used=0))
+        names = self._names and evolve(self._names, used=0)
+        return InverseTransforms(self._bundle, self._seed, names, self._numbering)
 
     def __call__(self, rows: pd.DataFrame, accepted: Accepted) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Give the rows of the user's table.
@@ -67,13 +76,31 @@ class InverseTransforms(ColumnActions):
 
     def on_columns(self, columns: pa.Table, record_ids: npt.NDArray[np.int64]) -> ColumnOutcome:
         """The same from and to spelled tables: of the model schema, and of the table schema."""
-        inverted = self._bundle.transforms.invert(columns, Draws(self._seed, record_ids), self._carry)
+        return self._inverted(columns, record_ids, None)
+
+    def on_series(
+        self, columns: pa.Table, record_ids: npt.NDArray[np.int64], timed: Callable[[pa.Table, TableSchema], pa.Table]
+    ) -> ColumnOutcome:
+        """The same with records whose times are known, so that what depends on them comes back right."""
+        return self._inverted(columns, record_ids, timed)
+
+    def _inverted(
+        self,
+        columns: pa.Table,
+        record_ids: npt.NDArray[np.int64],
+        timed: Callable[[pa.Table, TableSchema], pa.Table] | None,
+    ) -> ColumnOutcome:
+        draws = Draws(self._seed, record_ids, self._numbering.first)
+        inverted = self._bundle.transforms.invert(columns, draws, self._carry, timed)
+        self._rows += len(draws)
+        self._numbering.rows = max(self._numbering.rows, self._rows)
         if self._names is not None:
             inverted = self._names.put(inverted)
-        wrong = misfits(inverted, self._bundle.table_schema)
+        # The time of a series is not yet as the user has it.
+        wrong = misfits(inverted, self._bundle.transforms.schema_before)
         valid = inverted.filter(pa.array(~wrong)) if wrong.any() else inverted
         return ColumnOutcome(valid, dict.fromkeys(np.flatnonzero(wrong).tolist(), _MISFIT))
 
     def to_frame(self, columns: pa.Table) -> pd.DataFrame:
-        """Rows of the table schema in the user's dtypes."""
-        return to_frame(columns, self._bundle.table_schema)
+        """Rows of the table schema in the user's dtypes, each column labelled by its name."""
+        return named_frame(columns, self._bundle.table_schema)

@@ -8,7 +8,8 @@ made before a failure or an interrupt are written all the same.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.claiming import check_same, claim_rows, claimed
 from rowsmith.errors import RunDirectoryError
 from rowsmith.generation_state import journal_of, journals
+from rowsmith.generations import Generation, Generations
+from rowsmith.numbering import Numbering, first_of_seed
 from rowsmith.observers import RunReport
 from rowsmith.plan import Plan
 from rowsmith.planning import after_training, draft_plan, with_data
@@ -170,7 +173,9 @@ def run_job(
     with claimed(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)
         trained = _train(run, plan, data, saved)
-        generation = RowMaking(
+        generations = Generations(run.directory)
+        begun = generations.begin_first(run.config)
+        making = RowMaking(
             run=run,
             bundle=trained.bundle,
             plan=trained.plan,
@@ -180,7 +185,8 @@ def run_job(
             real=trained.table,
             output=output,
         )
-        return generation.make()
+        with _counted(run, trained.bundle, generations, begun):
+            return making.make()
 
 
 def generate_job(
@@ -190,10 +196,14 @@ def generate_job(
     force: bool = False,
     rejected_text: bool = False,
     csv_safe: bool = False,
+    further: bool = False,
 ) -> Outcome:
     """Make rows with the model of a run directory.
 
     With an output the rows go there alone, and what the run directory holds stays as it is.
+
+    The rows are those of the configuration's seed. Or they are further ones: those of the run's generations are
+    counted, and each one's seed and keys are its own.
 
     Args:
         run: The run; its configuration says how many rows, and with which seed.
@@ -201,27 +211,75 @@ def generate_job(
         force: Whether a result that is there may be overwritten.
         rejected_text: Whether the text of rejected records is kept.
         csv_safe: Whether text in CSV files that a spreadsheet would take for a formula is made harmless.
+        further: Whether the rows follow those of the generations before; a generation of this kind that was broken
+            off is the one that is resumed.
 
     Raises:
         RunDirectoryError: There is no model, or there is a result and ``force`` is not given.
         RowsmithError: As the stage that fails says.
     """
-    plan = evolve(saved_plan(run.directory), config=run.config)
+    saved = saved_plan(run.directory)
+    own = saved.config.seed
     _check(output, force or run.resume)
     with run.directory.lock():
         bundle = load_bundle(run.bundle_directory, run.context())
+        generations = Generations(run.directory)
+        begun = None
+        if further:
+            broken_off = _broken_off(run, bundle, generations, own)
+            run = _following(run, broken_off or generations.next(), own)
+        else:
+            broken_off, run = None, evolve(run, numbering=Numbering(first_of_seed(run.config.seed, own)))
         claim_rows(run, journal_of(run, bundle).path, kept=output is None, force=force)
+        if further:
+            begun = _begun(run, bundle, generations, broken_off)
+            run = _following(run, begun, own)
         run.registry.notify("rowsmith_run_started", run=run.info)
-        generation = RowMaking(
+        making = RowMaking(
             run=run,
             bundle=bundle,
-            plan=plan,
+            plan=evolve(saved, config=run.config),
             rejections=Rejections(with_text=rejected_text),
             csv_safe=csv_safe,
             output=output,
             kept=output is None,
         )
-        return generation.make()
+        with _counted(run, bundle, generations, begun):
+            return making.make()
+
+
+def _following(run: Run, generation: Generation, own: int) -> Run:
+    """The run with the seed and the numbers of one of the generations of its model."""
+    config = evolve(run.config, seed=generation.seed(own))
+    return evolve(run, config=config, numbering=Numbering(generation.first))
+
+
+def _broken_off(run: Run, bundle: Bundle, generations: Generations, own: int) -> Generation | None:
+    """The last generation like this one that was broken off."""
+    if not any(journals(run.directory)):
+        return None
+    begun = (each for each in generations.unfinished() if journal_of(_following(run, each, own), bundle).path.exists())
+    return next(begun, None)
+
+
+def _begun(run: Run, bundle: Bundle, generations: Generations, broken_off: Generation | None) -> Generation:
+    """The generation that was broken off, where it is gone on with, or else a new one in its place."""
+    if broken_off is not None and run.resume:
+        return broken_off
+    if broken_off is not None:
+        run.directory.discard(journal_of(run, bundle).path.name)
+        generations.drop(broken_off)
+    return generations.begin(run.config)
+
+
+@contextmanager
+def _counted(run: Run, bundle: Bundle, generations: Generations, begun: Generation | None) -> Iterator[None]:
+    """Count a generation as finished when it ends, unless it can be gone on with."""
+    try:
+        yield
+    finally:
+        if begun is not None and not journal_of(run, bundle).path.exists():
+            generations.finish(begun, run.numbering, run.config)
 
 
 def finished(directory: RunDirectory, output: Path | None = None) -> Mapping[str, Any] | None:
@@ -254,6 +312,8 @@ def _train(run: Run, plan: Plan, data: Table | None, saved: Plan | None) -> Trai
     if saved is not None:
         check_same(run.directory.root, saved, evolve(plan, data_fingerprint=saved.data_fingerprint))
     table = pipeline.read(timed) if data is None else data
+    if data is not None:
+        pipeline.tell_notes(timed, data)
     plan = with_data(plan, table)
     if saved is not None:
         check_same(run.directory.root, saved, plan)

@@ -2,16 +2,20 @@
 
 Both are deterministic and small; ``vocabulary`` runs every learned piece through them once, so that
 generation only looks states up. String content is canonical: control characters are the only escaped
-ones besides the quote and the backslash, everything else is raw UTF-8 and always well formed.
+ones besides the quote and the backslash, everything else is raw UTF-8 and always well formed. Content of the
+characters and shapes of one column has an automaton of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-__all__ = ["INTEGER", "NUMBER", "STRING", "ByteAutomaton"]
+from rowsmith.dialect.text import json_string
+from rowsmith.text_shapes import characters_of
+
+__all__ = ["INTEGER", "NUMBER", "STRING", "ByteAutomaton", "text_automaton"]
 
 
 @frozen
@@ -87,6 +91,51 @@ def _number(fraction: bool) -> ByteAutomaton:
         _to(power, nine),
     )
     return ByteAutomaton(moves, frozenset({zero, digits, decimals, power}))
+
+
+def text_automaton(alphabet: str, shapes: Sequence[str] = ()) -> ByteAutomaton:
+    """The automaton of string content of some characters alone, perhaps in some shapes.
+
+    Args:
+        alphabet: The characters.
+        shapes: The shapes that the text may have; without any, all.
+    """
+    builder = _Builder()
+    if not shapes:
+        builder.lead(0, 0, alphabet)
+        return ByteAutomaton(tuple(builder.moves), frozenset({0}))
+    ends, following = set(), dict[tuple[int, str], int]()
+    for shape in shapes:
+        state = 0
+        for place in shape:
+            if (state, place) not in following:
+                following[state, place] = builder.new_state()
+                builder.lead(state, following[state, place], characters_of(place, alphabet))
+            state = following[state, place]
+        ends.add(state)
+    return ByteAutomaton(tuple(builder.moves), frozenset(ends))
+
+
+class _Builder:
+    """The moves of an automaton, character by character."""
+
+    def __init__(self) -> None:
+        self.moves: list[dict[int, int]] = [{}]
+
+    def new_state(self) -> int:
+        self.moves.append({})
+        return len(self.moves) - 1
+
+    def lead(self, state: int, target: int, characters: str) -> None:
+        """Lead from one state to another by each of some characters, as JSON writes them."""
+        for character in characters:
+            *before, last = json_string(character)[1:-1].encode()
+            here = state
+            for byte in before:
+                if byte not in self.moves[here]:
+                    self.moves[here][byte] = self.new_state()
+                here = self.moves[here][byte]
+            self.moves[here][last] = target
 
 
 STRING = _string()

@@ -26,15 +26,19 @@ from rowsmith.example_ranges import ranges_of
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.group_names import given_names
+from rowsmith.heap import usual_afterwards
 from rowsmith.interruption import StopRequest
 from rowsmith.inversion import InverseTransforms
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
+from rowsmith.numbering import Numbering
 from rowsmith.observers import BatchReport, RunInfo
 from rowsmith.provenance import blaming
+from rowsmith.random_state import shared_random_state_kept
 from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
 from rowsmith.seeds import Seeds
 from rowsmith.splitting import training_part
+from rowsmith.table.categories import with_open_names
 from rowsmith.timeseries.choosing import backend_for
 from rowsmith.transforms import Transform, default_transforms, fit_transforms
 
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
     from rowsmith.run_directory import RunDirectory
     from rowsmith.table import Table
 
-__all__ = ["BUNDLE_FOLDER", "Run", "generate", "train"]
+__all__ = ["BUNDLE_FOLDER", "Run", "generate", "read", "tell_notes", "train"]
 
 BUNDLE_FOLDER = "bundle"
 MAX_VALIDATION_ROWS = 1_000
@@ -70,6 +74,7 @@ class Run:
         resume: Whether finished work found in the run directory is taken up.
         stop: Whether it was asked to end.
         ranks: This process among those that train together.
+        numbering: Where the new keys of a generation begin to be counted, and how far they have come.
     """
 
     config: RunConfig
@@ -80,6 +85,7 @@ class Run:
     resume: bool = False
     stop: StopRequest = field(factory=StopRequest)
     ranks: Ranks = field(factory=Ranks)
+    numbering: Numbering = field(factory=Numbering)
 
     @property
     def seeds(self) -> Seeds:
@@ -122,11 +128,20 @@ def read(run: Run) -> Table:
     if source is None:
         raise ConfigError(["data.source: which table? Give a file, or pass a DataFrame to Synthesizer.fit"])
     with run.stage("reading") as detail:
-        table = read_table(Path(source), types=run.config.data.types)
+        table = read_table(Path(source), types=run.config.data.types, options=run.config.data.read_options)
         detail.append(f"{len(table):,} rows, {len(table.schema)} columns")
+    tell_notes(run, table)
     return table
 
 
+def tell_notes(run: Run, table: Table) -> None:
+    """Report what is to be known of how a table was read."""
+    for note in table.notes:
+        run.reporter.note(note)
+
+
+@shared_random_state_kept()
+@usual_afterwards()
 def train(run: Run, data: Table | None = None) -> Bundle:
     """Learn a table.
 
@@ -141,7 +156,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         RowsmithError: As the stage that fails says.
     """
     run.ranks.check()
-    table = read(run) if data is None else data
+    table = with_open_names(read(run) if data is None else data, run.config.data.group_columns)
     part = training_part(table, run.config, run.seeds)
     run, schema = evolve(run, config=part.config), part.table.schema
     for note in part.notes:
@@ -149,7 +164,11 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     context = run.context().evolve(table_schema=schema)
     with run.stage("transforming") as detail:
         fitted, columns = fit_transforms(part.table.columns, schema, _transforms(run.config, context))
+        if len(part.table) < len(part.whole):
+            fitted = fitted.keeping_clear(part.whole.columns)
         detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
+    for note in fitted.notes():
+        run.reporter.note(note)
     model = _built(context, Kind.MODEL, run.config.model, TableModel)  # type: ignore[type-abstract]
     if run.ranks.count > 1 and not model.several_processes:
         raise ConfigError([f"{run.ranks.count} processes cannot train this model together; start one @ model"])
@@ -190,6 +209,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     return bundle
 
 
+@usual_afterwards()
 def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal | None = None) -> GenerateJobResults:
     """Sample rows from a trained model.
 
@@ -217,13 +237,16 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
     if isinstance(backend, EngineBackend):
         backend.journal, backend.stop = journal, run.stop
     try:
-        with run.stage("loading"):
+        # Weights that are loaded are drawn first; rows are drawn from streams of the run's own.
+        with run.stage("loading"), shared_random_state_kept():
             backend.initialize()
             backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:
             names = given_names(run.config.generation.group_keys, run.config.data.group_columns, model.table_schema)
-            results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion"), names))
+            results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering))
             detail.append(f"{len(results.df):,} rows, {results.valid_record_fraction:.2%} of records valid")
+        if results.identifier is not None:
+            run.reporter.note(f"column {results.identifier!r} numbers the series; the table has none that does")
     finally:
         backend.teardown()
     return results

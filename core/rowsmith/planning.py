@@ -18,6 +18,7 @@ from rowsmith.generation.processors import processor_for
 from rowsmith.plan import Plan, PluginVersion
 from rowsmith.seeds import Seeds
 from rowsmith.table.columns import distinct
+from rowsmith.table.schema import Layout
 from rowsmith.transforms import default_transforms
 from rowsmith.validation import check_components, missing_files
 
@@ -98,7 +99,7 @@ def after_training(plan: Plan, bundle: Bundle) -> Plan:
 
 
 def fingerprint(table: Table) -> str:
-    """A hash of a table's names and cells, the same for the same rows in the same order.
+    """A hash of a table's names, cells and marks of null, the same for the same rows in the same order.
 
     Args:
         table: The table.
@@ -107,6 +108,8 @@ def fingerprint(table: Table) -> str:
         A SHA-256 in hexadecimal.
     """
     digest = hashlib.sha256()
+    if table.schema.layout != Layout():
+        digest.update(repr(table.schema.layout).encode())
     for name in table.columns.column_names:
         values, codes = distinct(table.columns, name)
         order = sorted(range(len(values)), key=values.__getitem__)
@@ -117,4 +120,6 @@ def fingerprint(table: Table) -> str:
             encoded = text.encode()
             digest.update(len(encoded).to_bytes(8, "little") + encoded)
         digest.update(ranks[codes].astype("<i4").tobytes())
+        if table.schema[name].storage.null_marks:
+            digest.update(repr(sorted(table.schema[name].storage.null_marks, key=str)).encode())
     return digest.hexdigest()

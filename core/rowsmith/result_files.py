@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
 import attrs
@@ -22,6 +23,7 @@ from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.disk_errors import explained, is_full
 from rowsmith.errors import DataError, RunDirectoryError
 from rowsmith.generation_state import clear_journals
+from rowsmith.generations import GENERATIONS_FILE
 from rowsmith.pipeline import BUNDLE_FOLDER
 from rowsmith.plan import PLAN_FILE
 from rowsmith.table.files import FORMATS, write_table
@@ -52,6 +54,7 @@ __all__ = [
 METRICS_FILE = "metrics.json"
 REJECTED_FILE = "rejected.jsonl"
 _RESULT = "synthetic"
+_OF_MODEL = (CHECKPOINT_FOLDER, BUNDLE_FOLDER, GENERATIONS_FILE, PLAN_FILE)
 _SUFFIXES = {"csv": ".csv", "tsv": ".tsv", "jsonl": ".jsonl", "parquet": ".parquet"}
 _MOST_REJECTIONS = 100_000
 
@@ -103,7 +106,7 @@ def clear(directory: RunDirectory, *, model: bool) -> None:
         directory.discard(found.name)
         found = existing_result(directory)
     # The plan goes last: it tells what the rest was.
-    for name in (METRICS_FILE, REJECTED_FILE, *((CHECKPOINT_FOLDER, BUNDLE_FOLDER, PLAN_FILE) if model else ())):
+    for name in (METRICS_FILE, REJECTED_FILE, *(_OF_MODEL if model else ())):
         directory.discard(name)
 
 
@@ -247,6 +250,7 @@ def metrics(
     training: TrainingReport | None,
     seconds: Mapping[str, float],
     columns: tuple[ColumnSummary, ...] = (),
+    changed: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The figures of a run as plain data, free of cell text.
 
@@ -255,6 +259,7 @@ def metrics(
         training: How training went; None when it was another run's.
         seconds: Time per stage.
         columns: The real table against the synthetic one.
+        changed: The share of training rows whose value was changed for good before learning, by column.
     """
     generation = None
     if results is not None:
@@ -276,6 +281,7 @@ def metrics(
                 }
                 for each in columns
             ],
+            "changed": {name: round(share, 6) for name, share in changed.items()},
         }
     )
     return figures

@@ -18,6 +18,7 @@ from rowsmith.observers import RunReport
 from rowsmith.stage_times import StageTimes
 from rowsmith.summary import ColumnSummary, summarize
 from rowsmith.table.respelling import spell_frame
+from rowsmith.timeseries import with_identifier
 
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
@@ -146,7 +147,7 @@ class RowMaking:
 
     def _written(self, results: GenerateJobResults, seconds: Mapping[str, float]) -> Outcome:
         started = time.monotonic()
-        schema = self.bundle.table_schema
+        schema = with_identifier(self.bundle.table_schema, results.identifier)
         spelled = results.columns
         columns = spell_frame(results.df, schema) if spelled is None else spelled.select(schema.names)
         format_ = result_files.output_format(self.plan.config.data.source, schema)
@@ -157,8 +158,10 @@ class RowMaking:
             chosen = self.output.format or (None if isinstance(self.output.target, Path) else format_)
             result_files.write_output(self.output.target, columns, schema, chosen, csv_safe=self.csv_safe)
         seconds = {**self.seconds, **seconds, "writing": time.monotonic() - started}
-        summary = () if self.real is None else summarize(self.real.columns, columns, schema, _keys(self.bundle))
-        figures = result_files.metrics(results, self.bundle.report, seconds, summary)
+        table = self.bundle.table_schema
+        summary = () if self.real is None else summarize(self.real.columns, columns, table, _keys(self.bundle))
+        changed = self.bundle.transforms.changed
+        figures = result_files.metrics(results, self.bundle.report, seconds, summary, changed)
         if self.kept:
             self.run.directory.write_json(result_files.METRICS_FILE, figures)
             self.rejections.write(self.run.directory)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from attrs import evolve
 
 from rowsmith.errors import DataError, MissingDependency
 from rowsmith.sequences import Arranged, arrange, group_bounds
@@ -17,7 +18,7 @@ from rowsmith.table.spelling import parse_numbers
 from rowsmith.targets import missing_modules
 
 if TYPE_CHECKING:
-    from rowsmith.config import RunConfig
+    from rowsmith.config import DataConfig, RunConfig
     from rowsmith.table.table import Table
 
 __all__ = ["PLOT_FILE", "require_plotting", "series_page"]
@@ -27,7 +28,11 @@ _NUMBERS = (ColumnType.INTEGER, ColumnType.DECIMAL)
 _MOST_COLUMNS = 4
 _MOST_GROUPS = 5
 _HEIGHT = 300
-_SIDES = (("real", "#3b6ea5"), ("synthetic", "#d1702f"))
+_SIDES = (
+    ("real", ("#3b6ea5", "#1d3f66", "#6fa3d8", "#27708a", "#5b5ea6")),
+    ("synthetic", ("#d1702f", "#8f3b12", "#e8a33d", "#b8324b", "#a2762a")),
+)
+"""Each side, and a shade for each of its lines."""
 
 
 def require_plotting() -> None:
@@ -40,13 +45,14 @@ def require_plotting() -> None:
         raise MissingDependency('Drawing groups needs plotly, which is not installed: pip install "rowsmith[demo]"')
 
 
-def series_page(real: Table, synthetic: Table, config: RunConfig) -> str:
+def series_page(real: Table, synthetic: Table, config: RunConfig, identifier: str | None = None) -> str:
     """Draw numeric columns of a few groups of both tables, over the column that orders them.
 
     Args:
         real: The real table.
         synthetic: The synthetic one, of the same columns.
         config: Names what groups and orders the rows.
+        identifier: A further column of the synthetic table that tells its series apart.
 
     Returns:
         An HTML page that needs nothing besides.
@@ -59,7 +65,8 @@ def series_page(real: Table, synthetic: Table, config: RunConfig) -> str:
     from plotly.graph_objects import Scatter
     from plotly.subplots import make_subplots
 
-    sides = [arrange(table, config) for table in (real, synthetic)]
+    told = config if identifier is None else evolve(config, data=_by(config.data, identifier))
+    sides = [arrange(table, each) for table, each in ((real, config), (synthetic, told))]
     columns = _drawn_columns(sides[0], config)
     figure = make_subplots(
         rows=len(columns),
@@ -70,15 +77,19 @@ def series_page(real: Table, synthetic: Table, config: RunConfig) -> str:
         row_titles=columns,
         vertical_spacing=0.06 / len(columns),
     )
-    for place, (side, (_, colour)) in enumerate(zip(sides, _SIDES, strict=True), start=1):
+    for place, (side, each, (_, colours)) in enumerate(zip(sides, (config, told), _SIDES, strict=True), start=1):
         for row, name in enumerate(columns, start=1):
-            for group, x, y in _curves(side, name, config):
+            for (group, x, y), colour in zip(_curves(side, name, each), colours, strict=False):
                 line = {"color": colour, "width": 1}
                 trace = Scatter(x=x, y=y, name=group, mode="lines", line=line, opacity=0.7, showlegend=False)
                 figure.add_trace(trace, row=row, col=place)
     figure.update_layout(template="plotly_white", height=_HEIGHT * len(columns) + 100, title=config.order_column)
     page: str = figure.to_html(include_plotlyjs=True)
     return page
+
+
+def _by(data: DataConfig, identifier: str) -> DataConfig:
+    return evolve(data, group_training_examples_by=(*data.group_columns, identifier))
 
 
 def _drawn_columns(real: Arranged, config: RunConfig) -> list[str]:

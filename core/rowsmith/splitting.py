@@ -35,6 +35,7 @@ class TrainingPart:
         groups: The number of each row's group, from 0; int64 ``[rows]``, or None for plain tables.
         notes: What the user should know, a line each.
         config: The configuration, with the time column named where one was made.
+        whole: All rows, those that are held out included, in any order.
         series: The clock and the extents of time series; None for other tables.
     """
 
@@ -42,6 +43,7 @@ class TrainingPart:
     groups: Ints | None
     notes: tuple[str, ...]
     config: RunConfig
+    whole: Table
     series: SeriesPlan | None = None
 
 
@@ -59,7 +61,7 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     """
     if not config.grouped:
         kept, held = split_holdout(len(table), config.data, seeds)
-        return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data), config)
+        return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data), config, table)
     check_columns(table.schema, config)
     prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
     if prepared is not None:
@@ -70,9 +72,11 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     part, groups = arranged.take(kept), arranged.num_groups
     told = f"the table has {groups:,} group{'s' if groups != 1 else ''}"
     where = f" in {groups - part.num_groups:,} whole groups" if groups > 1 else ", the end of the series,"
-    plan = None if prepared is None else prepared.plan(part.table, part.groups)
+    # Where a single series ends is told by its times alone, so a new one may cover the same range.
+    whole = arranged if groups == 1 else part
+    plan = None if prepared is None else prepared.plan(whole.table, whole.groups)
     notes = (told, *_notes(len(held), where, config.data), *(prepared.notes(plan) if prepared and plan else ()))
-    return TrainingPart(part.table, part.groups, notes, config, plan)
+    return TrainingPart(part.table, part.groups, notes, config, arranged.table, plan)
 
 
 def _notes(held: int, where: str, data: DataConfig) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ from attrs import field, frozen
 from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct
 from rowsmith.table.datetimes import parse_datetimes
-from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
+from rowsmith.table.marks import fits_marked
+from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
 from rowsmith.table.spelling import parse_numbers
 
 __all__ = ["ColumnSide", "ColumnSummary", "summarize"]
@@ -110,7 +111,14 @@ def _values(columns: pa.Table, column: ColumnSchema) -> _Values:
     return _Values(texts, counts, len(codes), _places(texts, column))
 
 
+def _type(column: ColumnSchema) -> ColumnType:
+    """What most of the values are."""
+    return column.type if column.marked is None else column.marked.type
+
+
 def _places(texts: list[str], column: ColumnSchema) -> Floats | None:
+    if column.marked is not None:
+        return _marked_places(texts, column.marked)
     if column.type is ColumnType.TEXT:
         return np.array([len(text) for text in texts], dtype=np.float64)
     try:
@@ -125,17 +133,27 @@ def _places(texts: list[str], column: ColumnSchema) -> Floats | None:
     return None
 
 
+def _marked_places(texts: list[str], marked: Marked) -> Floats:
+    """Where values lie; marks lie below all of them."""
+    places = np.full(len(texts), -np.inf)
+    fits = np.flatnonzero(fits_marked(pa.array(texts, pa.string()), marked))
+    found = _places([texts[place] for place in fits.tolist()], marked.column(""))
+    assert found is not None
+    places[fits] = found
+    return places
+
+
 def _compare(real: _Values, synthetic: _Values, column: ColumnSchema, key: bool) -> ColumnSummary:
     if key:
         measure, distance = "not new", _not_new(real, synthetic)
     elif real.places is None or synthetic.places is None:
         measure, distance = "TV", _total_variation(real, synthetic)
     else:
-        measure = "KS of length" if column.type is ColumnType.TEXT else "KS"
+        measure = "KS of length" if _type(column) is ColumnType.TEXT else "KS"
         distance = _kolmogorov_smirnov(real, synthetic)
     return ColumnSummary(
         name=column.name,
-        type=column.type,
+        type=_type(column),
         real=_side(real, column),
         synthetic=_side(synthetic, column),
         measure=measure,
@@ -177,16 +195,31 @@ def _cumulative(values: _Values, grid: Floats) -> Floats:
 
 def _side(values: _Values, column: ColumnSchema) -> ColumnSide:
     top = int(values.counts.argmax()) if len(values.texts) else None
-    on_line = values.places is not None and len(values.texts) > 0 and column.type is not ColumnType.TEXT
-    numeric = on_line and column.type in _NUMERIC
+    line = _on_line(values) if _type(column) is not ColumnType.TEXT else None
+    numeric = _type(column) in _NUMERIC
     return ColumnSide(
         nulls=values.nulls,
         distinct=len(values.texts),
         top=None if top is None else values.texts[top],
         top_share=0.0 if top is None else int(values.counts[top]) / values.rows,
-        mean=float(np.average(values.places, weights=values.counts)) if numeric and values.places is not None else None,
-        quantiles=_quantiles(values) if on_line else (),
+        mean=_mean(line) if line is not None and numeric else None,
+        quantiles=() if line is None else _quantiles(line),
     )
+
+
+def _on_line(values: _Values) -> _Values | None:
+    """The values that lie on a line, without marks; None where there are none."""
+    if values.places is None:
+        return None
+    kept = np.flatnonzero(np.isfinite(values.places))
+    texts = [values.texts[place] for place in kept.tolist()]
+    return _Values(texts, values.counts[kept], values.rows, values.places[kept]) if texts else None
+
+
+def _mean(values: _Values) -> float:
+    assert values.places is not None
+    # By shares, since the sum of numbers near the greatest double is none.
+    return float(np.sum(values.places * (values.counts / values.counts.sum())))
 
 
 def _quantiles(values: _Values) -> tuple[str, ...]:

@@ -1,27 +1,43 @@
 """The library in one object: learn a table, draw rows like it, save and load what was learned.
 
-Nothing is printed and no signal is handled; progress goes to the reporter that is given.
+Nothing is printed, no signal is handled, and the random state of the process stays as it is; progress goes to the
+reporter that is given.
 """
 
 from __future__ import annotations
 
+import copy
+import pickle
 import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve
 
-from rowsmith.arguments import PathLike, load_settings, no_rows, sequence_settings, shortfall, table_of, target, whole
+from rowsmith.arguments import (
+    PathLike,
+    load_settings,
+    no_rows,
+    sequence_settings,
+    shortfall,
+    table_of,
+    target,
+    whole,
+    with_labels,
+)
 from rowsmith.config import RunConfig
 from rowsmith.config_values import merge
-from rowsmith.errors import GenerationError, RunDirectoryError
+from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
+from rowsmith.generations import Generations
+from rowsmith.numbering import Numbering, first_of_seed
+from rowsmith.portable import pack, unpack
 from rowsmith.reporting import Reporter
 from rowsmith.run_directory import RunDirectory
-from rowsmith.seeds import Seeds
 from rowsmith.validation import registry_for
 
 if TYPE_CHECKING:
@@ -37,9 +53,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Synthesizer"]
 
+_MODEL = "model"
+_MADE_ANEW = frozenset({"_registry", "_directory", "_bundle", "_plan", "_generations", "_stop"})
+_INSTEAD = "save what it has learned with save(path), and load it with Synthesizer.load(path"
+
 
 class Synthesizer:
     """Learns a table and draws rows like it.
+
+    It can be pickled and copied; one that has learned something takes its model with it, in memory.
 
     Example::
 
@@ -47,7 +69,8 @@ class Synthesizer:
         synthetic = synthesizer.sample(10_000)
 
     Args:
-        group_by: The column whose equal values make rows a group, or several such columns.
+        group_by: The column whose equal values make rows a group, or several such columns; by the labels of the
+            frame, text or not. A label that is itself a tuple stands in a list.
         order_by: The column that orders the rows of a group: numbers or date-times.
         time_column: The column of times, when the table is a time series, or several told apart by ``group_by``.
         config: A configuration, plain data in its shape, or a YAML file.
@@ -68,9 +91,9 @@ class Synthesizer:
     def __init__(
         self,
         *,
-        group_by: str | Sequence[str] | None = None,
-        order_by: str | None = None,
-        time_column: str | None = None,
+        group_by: Hashable | Sequence[Hashable] | None = None,
+        order_by: Hashable | None = None,
+        time_column: Hashable | None = None,
         config: RunConfig | Mapping[str, Any] | PathLike | None = None,
         seed: int | None = None,
         max_train_time: float | str | None = None,
@@ -85,16 +108,17 @@ class Synthesizer:
         training = {} if max_train_time is None else {"training": {"max_time": max_train_time}}
         sequences = sequence_settings(group_by, order_by, time_column)
         self._config = load_settings(config, merge(sections, {**sequences, **training, **given}))
+        self._given_registry = registry
         self._registry = registry or registry_for(self._config)
         self._reporter = reporter or Reporter()
         self._given_directory = run_directory
-        self._overwrite = overwrite
+        self._overwrite, self._has_written = overwrite, False
         self._resume = resume
         self._directory: RunDirectory | None = None
         self._bundle: Bundle | None = None
         self._plan: Plan | None = None
         self._results: GenerateJobResults | None = None
-        self._samples = 0
+        self._generations: Generations | None = None
         self._stop: StopRequest | None = None
 
     def __repr__(self) -> str:
@@ -142,11 +166,11 @@ class Synthesizer:
         directory = self._new_directory()
         run = evolve(self._run(config, directory), resume=self._resume)
         with self._stoppable(run):
-            trained = train_job(run, table, force=self._overwrite)
-        self._directory, self._bundle, self._plan = directory, trained.bundle, trained.plan
-        self._config, self._samples, self._results = config, 0, None
+            trained = train_job(run, table, force=self._overwrite or self._has_written)
+        self._learned(directory, trained.bundle, trained.plan)
+        self._config, self._results = config, None
         # What this object has written it may write again.
-        self._overwrite, self._resume = True, False
+        self._has_written, self._resume = True, False
         return self
 
     def sample(
@@ -154,8 +178,10 @@ class Synthesizer:
     ) -> pd.DataFrame:
         """Draw rows; of grouped tables and time series, whole groups.
 
-        Each call without a seed draws further rows; the first of them are those of the run's seed. Calls
-        with the same seed draw the same rows.
+        Each call without a seed draws further rows, with keys of their own; the first of them are those of the run's
+        seed. Such calls are counted in the run directory, or the folder that was loaded, together with those of
+        other processes and of ``rowsmith generate``; where that may only be read, they are counted by this object.
+        Calls with the same seed draw the same rows.
 
         Args:
             n: How many rows; by default ``generation.num_groups`` groups when that is set, and else
@@ -165,7 +191,7 @@ class Synthesizer:
             seed: The seed of the draws.
 
         Returns:
-            Rows with the columns, the order and the dtypes of the table that was fitted. They can be
+            Rows with the columns, their labels and order, and the dtypes of the table that was fitted. They can be
             fewer than asked for when many are invalid, which a warning tells.
 
         Raises:
@@ -178,12 +204,13 @@ class Synthesizer:
 
         bundle, directory = self._fitted(), self._directory
         assert directory is not None
-        config = self._sampling_config(n, groups, seed)
-        if seed is None:
-            self._samples += 1
-        run = self._run(config, directory)
-        with self._stoppable(run):
-            self._results = results = generate(run, bundle)
+        config = evolve(self._config, generation=target(self._config, n, groups))
+        chosen = None if seed is None else whole("seed", seed, 0)
+        with self._generation(config, chosen) as (seed_, numbering):
+            run = evolve(self._run(evolve(config, seed=seed_), directory), numbering=numbering)
+            with self._stoppable(run):
+                self._results = results = generate(run, bundle)
+        results.df = with_labels(results.df, bundle)
         short = shortfall(results, config.generation)
         if short is not None:
             warnings.warn(short, RuntimeWarning, stacklevel=2)
@@ -223,6 +250,8 @@ class Synthesizer:
             clear(target, model=True)
             shutil.copytree(bundle.directory, target.path(BUNDLE_FOLDER))
             self._plan.save(target)
+            assert self._generations is not None
+            self._generations.copy_to(target)
 
     @classmethod
     def load(cls, path: PathLike, *, reporter: Reporter | None = None, registry: Registry | None = None) -> Self:
@@ -237,21 +266,91 @@ class Synthesizer:
             RunDirectoryError: There is no model.
             BundleError: The model is damaged or of another version.
         """
-        from rowsmith.bundle import load_bundle
         from rowsmith.jobs import saved_plan
 
         directory = RunDirectory(path)
-        plan = saved_plan(directory)
-        loaded = cls(config=plan.config, reporter=reporter, registry=registry)
-        run = loaded._run(plan.config, directory)
-        loaded._bundle = load_bundle(run.bundle_directory, run.context())
-        loaded._directory, loaded._plan = directory, plan
+        loaded = cls(config=saved_plan(directory).config, reporter=reporter, registry=registry)
+        loaded._open(directory)
         return loaded
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What ``pickle`` stores.
+
+        Raises:
+            ParameterError: The registry or the reporter that was given cannot be pickled.
+        """
+        if self._given_registry is not None:
+            raise ParameterError(f"a Synthesizer with a registry of its own cannot be pickled; {_INSTEAD}, registry=…)")
+        try:
+            pickle.dumps(self._reporter)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise ParameterError(f"the reporter cannot be pickled ({error}); {_INSTEAD}, reporter=…)") from error
+        return self._state()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        files = state.pop(_MODEL)
+        vars(self).update(state)
+        self._registry = self._given_registry or registry_for(self._config)
+        self._stop = self._directory = self._bundle = self._plan = self._generations = None
+        # What the other one has written is not this one's to replace.
+        self._has_written = False
+        if files is not None:
+            path = self._temporary_folder()
+            unpack(files, Path(path))
+            self._open(RunDirectory(path))
+
+    def __copy__(self) -> Self:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        shared = {id(each): each for each in (self._given_registry, self._reporter)}
+        made = type(self).__new__(type(self))
+        memo[id(self)] = made
+        made.__setstate__(copy.deepcopy(self._state(), {**memo, **shared}))
+        return made
+
+    def _state(self) -> dict[str, Any]:
+        """All but what is made anew, with the files of the model."""
+        state = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
+        if self._bundle is None:
+            return {**state, _MODEL: None}
+        with tempfile.TemporaryDirectory(prefix="rowsmith-") as folder:
+            self.save(folder)
+            return {**state, _MODEL: pack(Path(folder))}
+
+    def _learned(self, directory: RunDirectory, bundle: Bundle, plan: Plan) -> None:
+        self._directory, self._bundle, self._plan = directory, bundle, plan
+        self._generations = Generations(directory, in_memory=True, note=self._reporter.note)
+
+    @contextmanager
+    def _generation(self, config: RunConfig, seed: int | None) -> Iterator[tuple[int, Numbering]]:
+        """The seed of some rows and where their keys begin to be counted; counted as over at the end."""
+        own, generations = self._config.seed, self._generations
+        assert generations is not None
+        if seed is not None:
+            yield seed, Numbering(first_of_seed(seed, own))
+            return
+        begun = generations.begin(config)
+        numbering = Numbering(begun.first)
+        try:
+            yield begun.seed(own), numbering
+        finally:
+            generations.finish(begun, numbering, config)
 
     def _fitted(self) -> Bundle:
         if self._bundle is None:
             raise GenerationError("this Synthesizer has learned nothing yet; call fit first")
         return self._bundle
+
+    def _open(self, directory: RunDirectory) -> None:
+        """Take over the model of a run directory."""
+        from rowsmith.bundle import load_bundle
+        from rowsmith.jobs import saved_plan
+
+        plan = saved_plan(directory)
+        run = self._run(plan.config, directory)
+        self._learned(directory, load_bundle(run.bundle_directory, run.context()), plan)
 
     @contextmanager
     def _stoppable(self, run: Run) -> Iterator[None]:
@@ -269,16 +368,10 @@ class Synthesizer:
     def _new_directory(self) -> RunDirectory:
         if self._given_directory is not None:
             return RunDirectory(self._given_directory)
+        return RunDirectory(self._temporary_folder())
+
+    def _temporary_folder(self) -> str:
+        """A folder that goes with the object."""
         path = tempfile.mkdtemp(prefix="rowsmith-")
         weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
-        return RunDirectory(path)
-
-    def _sampling_config(self, n: int | None, groups: int | Sequence[str] | None, seed: int | None) -> RunConfig:
-        generation = target(self._config, n, groups)
-        chosen = self._next_seed() if seed is None else whole("seed", seed, 0)
-        return evolve(self._config, generation=generation, seed=chosen)
-
-    def _next_seed(self) -> int:
-        if self._samples == 0:
-            return self._config.seed
-        return Seeds(self._config.seed).integer(f"sample.{self._samples}")
+        return path

@@ -108,9 +108,12 @@ def _fill_open(
     table[entry, item.start] = inside
     if item.null_id is not None:
         table[entry, item.null_id] = following
-    for state in range(len(item.automaton.moves)):
-        for offset, piece in enumerate(vocabulary.pieces):
-            reached = item.automaton.run(state, piece)
+    beginning: dict[int, list[int]] = {}
+    for offset, piece in enumerate(vocabulary.pieces):
+        beginning.setdefault(piece[0], []).append(offset)
+    for state, moves in enumerate(item.automaton.moves):
+        for offset in (offset for byte in moves for offset in beginning.get(byte, ())):
+            reached = item.automaton.run(state, vocabulary.pieces[offset])
             if reached is not None:
                 table[inside + state, vocabulary.pieces_start + offset] = inside + reached
         if state not in item.automaton.accepting:

@@ -26,9 +26,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import cattrs
+import numpy as np
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
+from rowsmith.changed_values import added, check_shares, columns_traced, compared, describe_changes
 from rowsmith.draws import Draws
 from rowsmith.errors import BundleError, PluginContractError
 from rowsmith.provenance import blaming
@@ -103,6 +105,39 @@ class FittedTransform(ABC):
     def inventory(self) -> list[str]:
         """What it holds of the training data, a line for people per thing."""
 
+    def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
+        """How many values of the training table do not come back as they were, because ``apply`` changed them.
+
+        What a draw of ``invert`` spreads over the values around it as the data has them is not counted. By itself
+        it compares the table with what ``invert`` makes of ``applied`` where the schema stays as it is, and counts
+        nothing where it does not.
+
+        Args:
+            columns: The spelled training table that ``apply`` was given.
+            applied: What ``apply`` gave.
+
+        Returns:
+            The share of rows, from 0 to 1, by column of ``schema_before``; 0 for those that are not there.
+        """
+        if self.schema_after != self.schema_before or not compared(columns, applied):
+            return {}
+        back = self.invert(applied, Draws(0, np.arange(columns.num_rows)), {})
+        return compared(columns, back)
+
+    def keeping_clear(self, columns: pa.Table) -> FittedTransform:
+        """The same transform, which also never makes anew what rows hold that are not trained on.
+
+        By itself it is the transform as it is: only what makes new values need care.
+
+        Args:
+            columns: All rows of the spelled table of ``schema_before``, in any order.
+        """
+        return self
+
+    def notes(self) -> Sequence[str]:
+        """What the user should be told once it is fitted, such as a choice that was made; a line each."""
+        return ()
+
 
 class Transform(ABC):
     """A reversible step, not yet fitted."""
@@ -137,10 +172,12 @@ class FittedTransforms:
     Attributes:
         schema_before: The user's table.
         steps: Name and fitted transform, each taking what the one before it gives.
+        changes: For each step, the share of training rows that it changed for good, by the user's column.
     """
 
     schema_before: TableSchema
     steps: tuple[tuple[str, FittedTransform], ...] = ()
+    changes: tuple[Mapping[str, float], ...] = ()
 
     @property
     def schema_after(self) -> TableSchema:
@@ -151,6 +188,34 @@ class FittedTransforms:
     def scope(self) -> Scope:
         """``GROUP`` when some step is group-scoped."""
         return Scope.GROUP if any(step.scope is Scope.GROUP for _, step in self.steps) else Scope.ROW
+
+    @property
+    def changed(self) -> dict[str, float]:
+        """The share of training rows that were changed for good, for every column of the user's table."""
+        return dict.fromkeys(self.schema_before.names, 0.0) | added(self.changes)
+
+    def notes(self) -> list[str]:
+        """What the user should be told of the steps: their own notes, and what they changed for good."""
+        own = [note for _, step in self.steps for note in step.notes()]
+        pairs = zip(self.steps, self.changes, strict=False)
+        told = [describe_changes(name, shares) for (name, _), shares in pairs]
+        return own + [line for line in told if line is not None]
+
+    def keeping_clear(self, columns: pa.Table) -> FittedTransforms:
+        """The same steps, which also never make anew what rows hold that are not trained on.
+
+        Steps after the first one that needs whole groups stay as they are.
+
+        Args:
+            columns: All rows of the spelled table of ``schema_before``, in any order.
+        """
+        steps = list(self.steps)
+        for place, (name, step) in enumerate(steps):
+            steps[place] = (name, step.keeping_clear(columns))
+            if step.scope is Scope.GROUP:
+                break
+            columns = step.apply(columns)
+        return evolve(self, steps=tuple(steps))
 
     def apply(self, columns: pa.Table) -> pa.Table:
         """Apply every step.
@@ -166,7 +231,13 @@ class FittedTransforms:
             _check_table(f"apply of transform {name!r}", columns, step.schema_after, rows)
         return columns
 
-    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+    def invert(
+        self,
+        columns: pa.Table,
+        draws: Draws,
+        carry: dict[str, Any],
+        timed: Callable[[pa.Table, TableSchema], pa.Table] | None = None,
+    ) -> pa.Table:
         """Undo every step, the last one first.
 
         Args:
@@ -174,6 +245,8 @@ class FittedTransforms:
             draws: Random numbers, one stream per row.
             carry: What is kept from batch to batch of one generation; start with an empty dict.
                 It can be pickled; each step owns the part under its place and name.
+            timed: Puts the times in that are known of records, given the table and its schema once the time column is
+                back.
 
         Raises:
             PluginContractError: A step gave another table than its schema says.
@@ -183,12 +256,15 @@ class FittedTransforms:
             with blaming(step):
                 rows, columns = columns.num_rows, step.invert(columns, draws, carry.setdefault(f"{place}.{name}", {}))
             _check_table(f"invert of transform {name!r}", columns, step.schema_before, rows)
+            if timed is not None and _is_timed(step.schema_after) and not _is_timed(step.schema_before):
+                columns = timed(columns, step.schema_before)
         return columns
 
     def state(self) -> dict[str, Any]:
         """All that :meth:`restore` needs, as JSON values."""
         steps = [{"name": name, "state": step.state()} for name, step in self.steps]
-        return {"schema": schema_state(self.schema_before), "steps": steps}
+        changes = [dict(shares) for shares in self.changes]
+        return {"schema": schema_state(self.schema_before), "steps": steps, "changes": changes}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any], resolve: Callable[[str], Transform]) -> FittedTransforms:
@@ -211,7 +287,7 @@ class FittedTransforms:
                     "the model is damaged or another version's: train it again"
                 )
             before = step.schema_after
-        return cls(schema, steps)
+        return cls(schema, steps, tuple(state.get("changes", ())))
 
     def inventory(self) -> list[str]:
         """What the steps hold of the training data, a line for people per thing."""
@@ -226,8 +302,10 @@ def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple
         timeseries: Whether they are readings at points in time.
     """
     # Rare values are replaced row by row, so what is constant in a group must be told once before.
-    groups = (("groups",) if grouped else ()) + (("changes",) if timeseries else ())
-    return ("keys", "constant", *groups, "protect-rare", "datetime", "quantize")
+    # The way back needs to know times when it puts trend and seasons back, so these go before groups.
+    seasons, changes = (("seasonal",), ("changes",)) if timeseries else ((), ())
+    groups = (*seasons, *(("groups",) if grouped else ()), *changes)
+    return ("keys", "marks", "constant", *groups, "protect-rare", "texts", "datetime", "quantize")
 
 
 def fit_transforms(
@@ -247,7 +325,8 @@ def fit_transforms(
         PluginContractError: A transform changed what it was given, or what it gave is no table of
             the schema it announced.
     """
-    before, steps = schema, []
+    before, steps, changes = schema, [], []
+    origins = {column: column for column in schema.names}
     for name, transform in transforms:
         fingerprint = _fingerprint(columns)
         with blaming(transform):
@@ -259,9 +338,13 @@ def fit_transforms(
                 f"transform {name!r} changed the table it was given; it must build new columns and leave that alone"
             )
         _check_table(f"apply of transform {name!r}", result, fitted.schema_after, columns.num_rows)
+        with blaming(transform):
+            shares = check_shares(name, fitted.shares_changed(columns, result), schema)
+        changes.append(added([{origins[column]: share} for column, share in shares.items() if column in origins]))
         steps.append((name, fitted))
         columns, schema = result, fitted.schema_after
-    return FittedTransforms(before, tuple(steps)), columns
+        origins = columns_traced(origins, schema)
+    return FittedTransforms(before, tuple(steps), tuple(changes)), columns
 
 
 def schema_state(schema: TableSchema) -> dict[str, Any]:
@@ -272,6 +355,11 @@ def schema_state(schema: TableSchema) -> dict[str, Any]:
 def schema_from_state(state: Mapping[str, Any]) -> TableSchema:
     """The table schema that :func:`schema_state` wrote."""
     return cattrs.structure(state, TableSchema)
+
+
+def _is_timed(schema: TableSchema) -> bool:
+    """Whether its rows are records that tell where they stand."""
+    return any(column.timing is not None for column in schema)
 
 
 def _check_fitted(name: str, fitted: object, schema: TableSchema) -> None:

@@ -24,10 +24,11 @@ from attrs import define, field, frozen
 from rowsmith.dialect import OTHER, json_string
 from rowsmith.dialect.writing import CellWriter
 from rowsmith.errors import DataError
-from rowsmith.json_text import INTEGER, NUMBER, STRING, ByteAutomaton
+from rowsmith.json_text import INTEGER, NUMBER, STRING, ByteAutomaton, text_automaton
 from rowsmith.table.columns import count_codes, distinct
 from rowsmith.table.schema import ColumnSchema, ColumnType, JsonKind, ModelColumn, ModelSchema, TableSchema
 from rowsmith.table.spelling import parse_numbers
+from rowsmith.text_shapes import whole_shapes
 
 __all__ = ["BOS", "EOS", "PAD", "UNKNOWN", "ClosedField", "OpenField", "Vocabulary", "model_schema_of"]
 
@@ -42,7 +43,8 @@ def model_schema_of(columns: pa.Table, schema: TableSchema, max_values: int = MA
     """Decide what the model reads and writes for each column of a transformed table.
 
     Text is open; so are numbers with more than ``max_values`` distinct values. Every other column is
-    closed; beyond ``max_values`` its rarest values share the "other" token, which is never generated.
+    closed; beyond ``max_values`` its rarest values share the "other" token, which is never generated. Text is made
+    of the characters that occur, and of the shapes where it has few.
 
     Args:
         columns: The spelled training table after all transforms.
@@ -63,9 +65,15 @@ def _model_column(columns: pa.Table, column: ColumnSchema, max_values: int) -> M
     nullable = bool((codes < 0).any())
     numeric = column.json_kind is JsonKind.NUMBER
     if column.type is ColumnType.TEXT or (numeric and len(values) > max_values):
-        integral = column.type is ColumnType.INTEGER
+        text = column.type is ColumnType.TEXT
         return ModelColumn(
-            name=column.name, kind=column.json_kind, nullable=nullable, integral=integral, scale=column.scale
+            name=column.name,
+            kind=column.json_kind,
+            nullable=nullable,
+            integral=column.type is ColumnType.INTEGER,
+            scale=column.scale,
+            alphabet="".join(sorted(set().union(*values))) if text else None,
+            shapes=whole_shapes(values, count_codes(codes, len(values))) if text else (),
         )
     counts = count_codes(codes, len(values))
     kept = np.argsort(-counts, kind="stable")[:max_values]
@@ -199,8 +207,14 @@ def _open(column: ModelColumn, start: int, first: bool, last: bool) -> OpenField
         null=before + "null" + after if column.nullable else None,
         closing=('"' if text else "") + after if after else None,
         quote=len(_SPECIALS) + ord('"') if text and not after else None,
-        automaton=STRING if text else INTEGER if column.integral else NUMBER,
+        automaton=_automaton(column),
     )
+
+
+def _automaton(column: ModelColumn) -> ByteAutomaton:
+    if column.kind is not JsonKind.STRING:
+        return INTEGER if column.integral else NUMBER
+    return STRING if column.alphabet is None else text_automaton(column.alphabet, column.shapes)
 
 
 @define(frozen=True, kw_only=True, slots=False)

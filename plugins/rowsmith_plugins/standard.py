@@ -12,10 +12,13 @@ _STOPPING = "rowsmith_plugins.stopping"
 _TRANSFORMS = "rowsmith_plugins.transforms"
 _BUNDLED = (
     ("keys", "KeysOptions", "Replaces identifiers by new ones of the same pattern"),
+    ("marks", "MarksOptions", "Takes apart numbers and the texts among them, such as NA"),
     ("constant", "ConstantOptions", "Sets aside columns that hold one value and puts them back"),
+    ("seasonal", "SeasonalOptions", "Takes trend and seasons from values over time and puts them back"),
     ("groups", "GroupsOptions", "Turns the rows of a group into records that follow each other"),
     ("changes", "ChangesOptions", "Tells values of a series by their changes"),
     ("protect-rare", "ProtectRareOptions", "Keeps values of few people out of the model"),
+    ("texts", "TextsOptions", "Keeps the characters and shapes of free text that enough rows have"),
     ("datetime", "DatetimeOptions", "Splits dates and times into calendar parts"),
     ("quantize", "QuantizeOptions", "Turns numbers of many values into bins and draws within them"),
     ("narrow-first", None, "Puts columns of few values first"),

@@ -47,6 +47,8 @@ def test_run_leaves_a_private_directory_and_tells_the_outcome(
         + generation["num_non_record_tokens"]
     )
     assert {"reading", "training", "generating", "writing"} <= set(metrics["seconds"])
+    assert list(metrics["changed"]) == [each["name"] for each in metrics["columns"]]
+    assert all(0 <= share <= 1 for share in metrics["changed"].values())
     plan = json.loads((directory / "plan.json").read_text())
     assert plan["rows"] == {"table": 120, "train": 114, "holdout": 6}
     assert plan["plugins"]["model"]["component"] == "scratch:scratch"
@@ -96,10 +98,14 @@ def test_train_then_generate(
     assert len(to_stdout.stdout.splitlines()) == 41
     assert not (directory / "synthetic.csv").exists()
     assert invoke("generate", "--run-dir", directory, "-n", "40").exit_code == 0
-    assert (directory / "synthetic.csv").read_text() == to_stdout.stdout
+    assert (directory / "synthetic.csv").read_text() != to_stdout.stdout, "a second call makes further rows"
+    exact = invoke("generate", "--run-dir", directory, "-n", "40", "-o", "-", "-q", "--seed", "0")
+    assert exact.stdout == to_stdout.stdout
     assert invoke("generate", "--run-dir", directory, "-n", "40").exit_code == 2
     assert run("--quiet").exit_code == 0
     assert (tmp_path / "run" / "synthetic.csv").read_text() == to_stdout.stdout, "run is train and generate"
+    for command in (("generate", "--run-dir", tmp_path / "run", "-n", "40", "-o", "-", "-q"),) * 2:
+        assert invoke(*command).stdout != to_stdout.stdout
     reseeded = invoke("generate", "--run-dir", directory, "-n", "40", "-o", "-", "-q", "--seed", "5")
     assert reseeded.stdout != to_stdout.stdout
     other = tmp_path / "other.parquet"

@@ -28,7 +28,7 @@ HOSTILE = (
 texts = st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 integers = st.integers(-(2**63), 2**64 - 1).map(str)
 numbers = st.one_of(
-    st.floats(-1e199, 1e199).map(repr),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.decimals(-(10**9), 10**9, places=3).map(str),
     st.integers(-(10**15), 10**15).map(str),
     st.sampled_from(["-0.0", "0.0", "1e-05", "1E5", "12", "5e-324", "1.50"]),

@@ -50,3 +50,23 @@ def test_freed_memory_is_kept_or_given_back_as_asked():
 @pytest.mark.parametrize("call", ["keep_for_reuse()", "give_back(1 << 20)", "release_freed_memory()"])
 def test_nothing_happens_where_the_library_has_no_such_setting(call):
     assert printed(f"import types; ctypes.CDLL = lambda name: types.SimpleNamespace(); {call}; print(1)") == [1]
+
+
+MANY = """
+def many():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [library.malloc(SIZE) for _ in range(6)]
+    for block in blocks:
+        library.memset(block, 1, SIZE)
+    for block in blocks:
+        library.free(block)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not Path("/proc/self/statm").exists(), reason="the C library of Linux")
+def test_afterwards_freed_memory_is_given_back_as_usual():
+    within = "from rowsmith.heap import usual_afterwards\nwith usual_afterwards():\n    keep_for_reuse()\n"
+    inside, after = (printed(f"{MANY}\n{within}{spaces}many(); print(many())") for spaces in ("    ", "many()\n"))
+    assert max(inside) < 1_000
+    assert min(after) > 10_000

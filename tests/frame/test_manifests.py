@@ -24,7 +24,19 @@ BUNDLED = {
     Kind.PROCESSOR: ["grouped", "tabular"],
     Kind.STOPPING: ["all-of", "any-of", "patience", "time-limit"],
     Kind.MODEL: ["pretrained", "scratch"],
-    Kind.TRANSFORM: ["changes", "constant", "datetime", "groups", "keys", "narrow-first", "protect-rare", "quantize"],
+    Kind.TRANSFORM: [
+        "changes",
+        "constant",
+        "datetime",
+        "groups",
+        "keys",
+        "marks",
+        "narrow-first",
+        "protect-rare",
+        "quantize",
+        "seasonal",
+        "texts",
+    ],
     Kind.EVALUATION: [],
 }
 

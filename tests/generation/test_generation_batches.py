@@ -25,6 +25,7 @@ from rowsmith.generation import (
     Stop,
     StoppingPolicy,
 )
+from rowsmith.generation.frames import join_frames
 
 PATIENT = {"invalid_fraction_threshold": 0.5, "patience": 2}
 
@@ -450,3 +451,11 @@ def test_fractions_are_listed_in_batch_order(tools):
     batches = add(GenerationBatches(), tools.batch(1), tools.batch(1, 1), tools.batch(1, 3))
     made = GenerateJobResults.from_batches(batches, None, ["a"], 1.0)
     assert made.batch_valid_record_fractions == [1.0, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_categories_of_several_frames_are_joined(ordered: bool) -> None:
+    frames = [pd.DataFrame({"x": pd.Categorical(list(part), ordered=ordered), "y": 1}) for part in ("ba", "cb")]
+    joined = join_frames(frames, ["x", "y"], None, typed=True)
+    assert joined["x"].tolist() == ["b", "a", "c", "b"]
+    assert joined["x"].dtype == pd.CategoricalDtype(["a", "b", "c"], ordered)

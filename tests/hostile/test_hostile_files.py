@@ -112,5 +112,4 @@ def test_frames_come_back_or_are_refused(frame: pd.DataFrame) -> None:
         return
     event("read")
     expected = before.reset_index(drop=True)
-    expected.columns = pd.Index(list(expected.columns))
     pd.testing.assert_frame_equal(table.to_frame(), expected, check_exact=True)

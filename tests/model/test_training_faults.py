@@ -95,7 +95,7 @@ def test_a_clock_that_jumps_changes_no_weight(whole, tmp_path, monkeypatch):
     assert report.seconds >= 0
 
 
-@pytest.mark.parametrize(("measured", "stalls_at"), [(0.1, 5), (9.0, None), (0.001, None)])
+@pytest.mark.parametrize(("measured", "stalls_at"), [(0.1, 1), (0.1, 5), (9.0, None), (0.001, None)])
 def test_a_machine_that_stands_still_once_takes_that_time_and_no_more(
     measured, stalls_at, tmp_path, monkeypatch, at_steps
 ):

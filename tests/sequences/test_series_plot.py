@@ -39,6 +39,17 @@ def test_a_few_groups_of_both_tables_are_drawn():
     assert "https://cdn" not in page.split("Plotly.newPlot")[1]
 
 
+def test_each_series_is_a_line_of_its_own_where_a_further_column_numbers_them():
+    pytest.importorskip("plotly")
+    days = pd.date_range("2024-01-01", periods=30)
+    one = pd.DataFrame({"day": days, "sold": np.arange(30) % 7})
+    three = pd.concat([one.assign(series=number) for number in (1, 2, 3)], ignore_index=True)
+    config = load_config(values={"time_series": {"is_timeseries": True, "timestamp_column": "day"}})
+    found = traces(series_page(from_frame(one), from_frame(three), config, "series"))
+    assert [trace["name"] for trace in found] == ["", "1", "2", "3"]
+    assert len({trace["line"]["color"] for trace in found}) == 4
+
+
 def test_rows_without_an_order_are_drawn_one_after_the_other():
     pytest.importorskip("plotly")
     data = {"group_training_examples_by": "shop"}

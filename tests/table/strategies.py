@@ -117,6 +117,20 @@ def _arrow(type_: pa.DataType) -> Callable[[list[Any]], Any]:
     return make
 
 
+def _durations(unit: str) -> Callable[[list[Any]], Any]:
+    def make(values: list[Any]) -> pd.Series:
+        ticks = [np.timedelta64("NaT", unit) if value is None else np.timedelta64(value, unit) for value in values]
+        return pd.Series(np.array(ticks, dtype=f"timedelta64[{unit}]"))
+
+    return make
+
+
+def _periods(freq: str) -> Callable[[list[Any]], Any]:
+    return lambda values: pd.Series(
+        pd.PeriodIndex([pd.NaT if value is None else pd.Period(value, freq) for value in values], freq=freq)
+    )
+
+
 def _single(values: list[Any]) -> pd.Series:
     return pd.Series(np.array([np.nan if value is None else value for value in values], dtype=np.float32))
 
@@ -135,6 +149,15 @@ def _category(elements: st.SearchStrategy[Any], dtype: Any) -> Any:
 def _zoned(zone: Any) -> st.SearchStrategy[dt.datetime]:
     return recent.map(lambda moment: moment.replace(tzinfo=dt.UTC).astimezone(zone))
 
+
+durations = st.one_of(
+    st.timedeltas(),
+    st.timedeltas(dt.timedelta(-99), dt.timedelta(99)).map(lambda each: dt.timedelta(each.days)),
+    st.integers(-(10**6), 10**6).map(lambda minutes: dt.timedelta(minutes=minutes)),
+)
+short_durations = st.timedeltas(dt.timedelta(-90_000), dt.timedelta(90_000))
+times = st.times() | st.times().map(lambda time: time.replace(second=0, microsecond=0))
+FREQUENCIES = ("Y", "Y-MAR", "Q", "Q-JAN", "M", "3M", "W", "W-TUE", "D", "2D", "h", "2h", "min", "s", "ms", "us", "ns")
 
 COLUMNS: dict[str, Callable[[int], st.SearchStrategy[pd.Series]]] = {
     **{dtype: _made(_plain(dtype), _integers(dtype), nulls=False) for dtype in INTEGERS},
@@ -158,6 +181,17 @@ COLUMNS: dict[str, Callable[[int], st.SearchStrategy[pd.Series]]] = {
     "object datetime zone": _made(_objects(pd.NaT), _zoned(ZoneInfo("Europe/Paris"))),
     "object datetime offset": _made(_objects(), _zoned(dt.timezone(-dt.timedelta(hours=3, minutes=30)))),
     "object Timestamp": _made(_objects(pd.NaT), recent.map(pd.Timestamp)),
+    "object time": _made(_objects(), times),
+    "object time zone": _made(_objects(), times.map(lambda time: time.replace(tzinfo=ZoneInfo("Europe/Paris")))),
+    "object timedelta": _made(_objects(), durations),
+    "object Timedelta": _made(_objects(pd.NaT), short_durations.map(pd.Timedelta)),
+    "object Period": _made(_objects(pd.NaT), recent.map(lambda moment: pd.Period(moment, "M"))),
+    "object UUID": _made(_objects(), st.uuids()),
+    **{
+        f"timedelta64[{unit}]": _made(_durations(unit), st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(-99, 99))
+        for unit in ("s", "ms", "us", "ns")
+    },
+    **{f"period[{freq}]": _made(_periods(freq), recent) for freq in FREQUENCIES},
     "str": _made(_array("str"), unicode_text),
     "string[python]": _made(_array("string[python]"), unicode_text),
     "string[pyarrow]": _made(_array("string[pyarrow]"), unicode_text),
@@ -166,6 +200,10 @@ COLUMNS: dict[str, Callable[[int], st.SearchStrategy[pd.Series]]] = {
     "category int": _category(st.integers(-(2**62), 2**62), "int64"),
     "category float": _category(st.floats(-1e9, 1e9).map(lambda number: number + 0.0), "float64"),
     "category datetime": _category(recent, None),
+    "category Timedelta": _category(short_durations.map(pd.Timedelta), None),
+    "category Period": _category(recent.map(lambda moment: pd.Period(moment, "D")), None),
+    "category time": _category(times, None),
+    "category UUID": _category(st.uuids(), None),
     **{
         f"datetime64[{unit}] {zone}": _made(_instants(unit, zone), recent if unit == "ns" or zone else moments)
         for unit in ("s", "ms", "us", "ns")
@@ -182,6 +220,10 @@ COLUMNS: dict[str, Callable[[int], st.SearchStrategy[pd.Series]]] = {
     "arrow date32": _made(_arrow(pa.date32()), st.dates()),
     "arrow timestamp": _made(_arrow(pa.timestamp("us")), moments),
     "arrow timestamp zone": _made(_arrow(pa.timestamp("ns", "Europe/Paris")), _zoned(dt.UTC)),
+    "arrow duration": _made(_arrow(pa.duration("us")), short_durations),
+    "arrow time32": _made(_arrow(pa.time32("ms")), times.map(lambda time: time.replace(microsecond=0))),
+    "arrow time64": _made(_arrow(pa.time64("ns")), times),
+    "arrow date64": _made(_arrow(pa.date64()), st.dates()),
     "arrow dictionary": _made(_arrow(pa.dictionary(pa.int32(), pa.string())), unicode_text),
 }
 """A strategy of columns for each supported dtype, by number of rows."""

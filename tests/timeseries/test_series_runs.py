@@ -148,7 +148,7 @@ def test_rows_without_a_time_are_numbered_and_come_back_without_one() -> None:
 
 
 @pytest.mark.slow
-def test_learned_steps_keep_order_and_bounds() -> None:
+def test_learned_steps_keep_order_and_the_number_of_records() -> None:
     def times(group: int, n: int) -> pd.DatetimeIndex:
         days = np.cumsum(np.random.default_rng(group).integers(0, 4, n))
         return pd.DatetimeIndex(np.datetime64("2020-01-01") + days)
@@ -156,7 +156,7 @@ def test_learned_steps_keep_order_and_bounds() -> None:
     frame = series(times, groups=8)
     rows = fitted(frame).sample()
     assert frame["at"].min() <= rows["at"].min()
-    assert rows["at"].max() <= frame["at"].max()
+    assert sorted(len(part) for part in parts(rows)) == sorted(len(part) for part in parts(frame))
     assert all(part["at"].is_monotonic_increasing for part in parts(rows))
 
 
@@ -177,6 +177,47 @@ def test_one_series_without_groups_and_longer_than_the_context() -> None:
     rows = fitted(frame, group=None).sample()
     assert list(rows.columns) == ["at", "level"]
     assert rows["at"].tolist() == frame["at"].tolist()
+
+
+@pytest.fixture(scope="module")
+def rising() -> Synthesizer:
+    days = pd.date_range("2019-01-01", periods=400)
+    level = 100 + 0.5 * np.arange(400) + 20 * np.sin(2 * np.pi * np.arange(400) / 7)
+    frame = pd.DataFrame({"at": days, "level": (level + np.random.default_rng(0).normal(0, 1, 400)).round(1)})
+    return fitted(frame, group=None)
+
+
+def test_a_long_series_keeps_its_level_and_its_season(rising: Synthesizer) -> None:
+    rows = rising.sample()
+    assert rows["at"].tolist() == pd.date_range("2019-01-01", periods=400).tolist()
+    curve = 100 + 0.5 * np.arange(400) + 20 * np.sin(2 * np.pi * np.arange(400) / 7)
+    assert (rows["level"] - curve).abs().max() < 10
+    assert any("trend" in line for line in rising._fitted().transforms.inventory())
+
+
+def test_the_curve_is_that_of_the_times_that_are_written_also_between_places_and_beyond_training(
+    rising: Synthesizer,
+) -> None:
+    from attrs import evolve
+
+    config = rising.config
+    series_config = evolve(config.time_series, start_timestamp="2019-11-03", stop_timestamp="2020-03-01")
+    rising._config = evolve(config, time_series=series_config)
+    try:
+        rows = rising.sample(groups=2)
+    finally:
+        rising._config = config
+    assert rows["series"].value_counts().to_dict() == {1: 120, 2: 120}
+    day = (rows["at"] - pd.Timestamp("2019-01-01")).dt.days
+    assert (rows["level"] - 100 - 0.5 * day - 20 * np.sin(2 * np.pi * day / 7)).abs().max() < 15
+
+
+def test_one_series_of_learned_steps_has_as_many_rows_whatever_steps_the_model_writes() -> None:
+    days = pd.bdate_range("2020-01-01", periods=90)
+    frame = pd.DataFrame({"at": days, "level": ["abc"[place % 3] for place in range(90)]})
+    rows = fitted(frame, group=None).sample()
+    assert len(rows) == 90
+    assert rows["at"].is_monotonic_increasing
 
 
 def test_series_whose_steps_nothing_tells_are_refused_before_training() -> None:

@@ -45,6 +45,18 @@ def test_every_series_is_written_from_its_start_to_its_stop(series, tools):
     assert (results.num_valid_groups, results.num_invalid_groups) == (3, 0)
 
 
+def test_several_series_are_numbered_where_no_column_tells_them_apart(series, tools):
+    backend = series.backend(tools.engine(spoil=lambda group, ask, sample, text: "nonsense\n" if group == 1 else text))
+    for expected in ([1, 3], [1, 2, 3]):  # the second one of the first call fails
+        results = backend.generate()
+        assert (results.identifier, results.df.columns[0]) == ("series", "series")
+        assert results.df["series"].unique().tolist() == expected
+        assert all((np.diff(times_of(part)) > np.timedelta64(0)).all() for _, part in results.df.groupby("series"))
+    alone = series.backend(tools.engine(), generation={"num_groups": 1}).generate()
+    assert alone.identifier is None
+    assert "series" not in alone.df
+
+
 def test_rows_depend_on_the_seed_alone(series, tools):
     first = series.backend(tools.engine(), seed=4).generate().df
     again = series.backend(tools.engine(), options={"max_prompts_per_batch": 1}, seed=4).generate().df
@@ -136,23 +148,39 @@ def test_an_engine_that_forces_nothing_gets_the_beginning_as_prompt(series, tool
     pd.testing.assert_frame_equal(results.df, series.backend(forcing).generate().df)
 
 
-def test_steps_that_are_learned_are_written_by_the_model_and_end_at_the_stop(series, tools):
+def uneven(group, ask, sample, text):
+    return text if not ask else text.replace("1 day", ["1 day", "2 days", "0 days"][(ask + group) % 3])
+
+
+def test_series_of_learned_steps_have_as_many_records_as_those_of_training(series, tools):
+    lengths = {"2020-01-01": 12, "2020-01-05": 9, "2020-01-09": 2, "2020-01-12": 1}
+    series.spans = tuple(tools.span(start, count, regular=count == 2) for start, count in lengths.items())
+
+    def early(group, ask, sample, text):
+        return "" if ask % 4 == 3 else uneven(group, ask, sample, text)
+
+    backend, groups = series.backend(tools.engine(spoil=early)), []
+    make = backend._new_groups
+    backend._new_groups = lambda: groups.extend(make()) or groups
+    assert backend.generate().all_groups_succeeded
+    found = [[each.spelled["t"] for each in group.records] for group in groups]
+    assert {times[0]: len(times) for times in found} == lengths
+    assert all(times == sorted(times) for times in found)
+
+
+def test_series_of_learned_steps_go_on_to_the_stop_that_the_user_gives(series, tools):
     series.spans = (tools.span("2020-01-01", 12, regular=False), tools.span("2020-01-05", 9, regular=False))
-
-    def steps(group, ask, sample, text):
-        return text if not ask else text.replace("1 day", ["1 day", "2 days", "0 days"][(ask + group) % 3])
-
-    results = series.backend(tools.engine(spoil=steps)).generate()
+    given = {"stop_timestamp": "2020-01-20"}
+    results = series.backend(tools.engine(spoil=uneven), time_series=given).generate()
     assert results.all_groups_succeeded
     times = times_of(results.df)
     (begin,) = np.flatnonzero(times.diff() < pd.Timedelta(0))
-    stops = {pd.Timestamp("2020-01-01"): "2020-01-12", pd.Timestamp("2020-01-05"): "2020-01-13"}
     for part in (times[:begin], times[begin:]):
         assert part.is_monotonic_increasing
-        assert part.iloc[-1] <= pd.Timestamp(stops[part.iloc[0]]) < part.iloc[-1] + pd.Timedelta(days=2)
+        assert part.iloc[-1] <= pd.Timestamp("2020-01-20") < part.iloc[-1] + pd.Timedelta(days=2)
 
 
-def test_a_model_may_end_a_series_whose_steps_it_writes(series, tools):
+def test_a_model_that_is_sure_of_the_end_ends_a_series_whose_steps_it_writes(series, tools):
     series.spans = (tools.span("2020-01-01", 12, regular=False),)
     engine = tools.engine(spoil=lambda group, ask, sample, text: text if ask < 4 else "")
     results = series.backend(engine).generate()
@@ -200,7 +228,7 @@ def test_a_good_enough_last_batch_ends_the_group_even_if_most_of_it_is_bad(serie
 def test_a_series_that_never_reaches_its_stop_is_given_up(series, tools):
     series.spans = (tools.span("2020-01-01", 5, regular=False),)
     engine = tools.engine(spoil=lambda group, ask, sample, text: text.replace("1 day", "0 days"))
-    results = series.backend(engine).generate()
+    results = series.backend(engine, time_series={"stop_timestamp": "2020-01-05"}).generate()
     assert "no end in sight" in results.failed_groups["1"]
     assert not len(results.df)
 

@@ -14,15 +14,18 @@ from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.seeds import Seeds
 from rowsmith.table.columns import CODED_TEXT
-from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
+from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
 from rowsmith.table.spelling import spell_numbers
 from rowsmith.transforms import FittedTransform, FittedTransforms, Transform
 from rowsmith_plugins.transforms.constant import ConstantTransform
 from rowsmith_plugins.transforms.datetime import DatetimeTransform
 from rowsmith_plugins.transforms.keys import KeysTransform
+from rowsmith_plugins.transforms.marks import MarksTransform
 from rowsmith_plugins.transforms.narrow_first import NarrowFirstTransform
+from rowsmith_plugins.transforms.options import QuantizeOptions
 from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
 from rowsmith_plugins.transforms.quantize import QuantizeTransform
+from rowsmith_plugins.transforms.texts import TextsTransform
 
 T = ColumnType
 
@@ -36,8 +39,10 @@ def context(**sections: Any) -> BuildContext:
 def all_transforms() -> dict[str, Transform]:
     return {
         "keys": KeysTransform(),
+        "marks": MarksTransform(seed=5),
         "constant": ConstantTransform(),
-        "protect-rare": ProtectRareTransform(seed=7),
+        "protect-rare": ProtectRareTransform(seed=7, quantize=QuantizeOptions()),
+        "texts": TextsTransform(seed=9),
         "datetime": DatetimeTransform(),
         "quantize": QuantizeTransform(),
         "narrow-first": NarrowFirstTransform(),
@@ -152,6 +157,16 @@ def _constants(rng: np.random.Generator, rows: int, name: str) -> tuple[ColumnSc
     return column(name, T.TEXT), [f"same {rng.integers(9)}"] * rows
 
 
+def _marked(rng: np.random.Generator, rows: int, name: str) -> tuple[ColumnSchema, list[str]]:
+    """Numbers or dates with marks among them, words for null, slips, and numbers of another style."""
+    inner, values = [_integers, _decimals, _moments][rng.integers(3)](rng, rows, name)
+    pool = np.array(["NA", "<5", "?", "12..5", "+7", "unknown"])[: int(rng.integers(1, 7))]
+    odd = rng.random(rows) < rng.choice([0.02, 0.2, 0.9])
+    texts_ = np.where(odd, rng.choice(pool, rows), np.array(values, dtype=object)).tolist()
+    fields = {each: getattr(inner, each) for each in ("type", "scale", "max_scale", "whole_point", "datetime_format")}
+    return column(name, T.TEXT, marked=Marked(marks=("NA", "<5", "?"), **fields)), texts_
+
+
 MAKERS = {
     T.INTEGER: _integers,
     T.DECIMAL: _decimals,
@@ -160,6 +175,7 @@ MAKERS = {
     T.BOOLEAN: _booleans,
     "key": _codes,
     "constant": _constants,
+    "marked": _marked,
 }
 
 

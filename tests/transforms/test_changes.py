@@ -18,10 +18,13 @@ from rowsmith_plugins.transforms import (
     datetime,
     groups,
     keys,
+    marks,
     narrow_first,
     protect_rare,
     quantize,
+    seasonal,
 )
+from rowsmith_plugins.transforms import texts as texts_
 from rowsmith_plugins.transforms.changes import ChangesTransform, FittedChanges, build
 from rowsmith_plugins.transforms.options import ChangesOptions
 
@@ -303,8 +306,16 @@ def test_the_default_transforms_of_a_series_work_together() -> None:
     )
     data = DataConfig(group_training_examples_by="id")
     series = TimeSeriesConfig(is_timeseries=True, timestamp_column="day")
-    made: Any = {"keys": keys, "constant": constant, "groups": groups, "changes": changes, "quantize": quantize}
-    made |= {"protect-rare": protect_rare, "datetime": datetime, "narrow-first": narrow_first}
+    made: Any = {
+        "keys": keys,
+        "marks": marks,
+        "constant": constant,
+        "groups": groups,
+        "changes": changes,
+        "quantize": quantize,
+    }
+    made |= {"protect-rare": protect_rare, "texts": texts_, "datetime": datetime, "narrow-first": narrow_first}
+    made |= {"seasonal": seasonal}
     names = (*default_transforms(grouped=True, timeseries=True), "narrow-first")
     steps = [(name, made[name].build(context(data=data, time_series=series), None)) for name in names]
     fitted, applied = fit_transforms(table(held), found, steps)

@@ -24,6 +24,7 @@ from rowsmith.transforms import (
     schema_from_state,
     schema_state,
 )
+from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
 
 from .tables import (
     MAKERS,
@@ -218,3 +219,59 @@ def test_a_group_scoped_step_makes_the_whole_group_scoped() -> None:
 
     fitted, _ = fit_transforms(GOOD, BEFORE, [("plain", Odd(BEFORE)), ("grouped", Grouped(BEFORE))])
     assert fitted.scope is Scope.GROUP
+
+
+def test_what_a_step_changes_for_good_is_counted_for_the_columns_of_the_user() -> None:
+    numbers = [*map(str, [0] * 10), *map(str, [1] * 6), "2", "3", "4", None]
+    found = schema(column("a", T.INTEGER, nullable=True), column("b"))
+    columns = table({"a": numbers, "b": ["x"] * 10 + ["y"] * 10})
+    fitted, _ = fit_transforms(columns, found, [("protect-rare", ProtectRareTransform())])
+    assert fitted.changed == {"a": 3 / 20, "b": 0.0}
+    assert fitted.notes() == [
+        "transform 'protect-rare' changes values for good, by column and share of rows: a (15.0%)"
+    ]
+    again = FittedTransforms.restore(json.loads(json.dumps(fitted.state())), all_transforms().__getitem__)
+    assert again.changed == fitted.changed
+
+
+def test_a_step_that_can_be_undone_changes_nothing() -> None:
+    class Swapped(Odd):
+        def apply(self, columns: pa.Table) -> pa.Table:
+            return table({"a": [{"x": "y", "y": "x"}[str(value)] for value in columns.column("a").to_pylist()]})
+
+        invert = lambda self, columns, draws, carry: self.apply(columns)  # noqa: E731
+
+    fitted, applied = fit_transforms(GOOD, BEFORE, [("swapped", Swapped(BEFORE))])
+    assert texts(applied) == {"a": ["y", "x"]}
+    assert fitted.changed == {"a": 0.0}
+    assert not fitted.notes()
+
+
+def test_shares_of_columns_that_a_step_has_made_count_for_what_they_were_made_of() -> None:
+    class Halves(Odd):
+        def apply(self, columns: pa.Table) -> pa.Table:
+            return table({"a": ["x", "y"], "a.1": ["x", "y"]})
+
+    class Changing(Odd):
+        def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Any:
+            return self.wrong["shares"]
+
+    made = schema(column("a"), column("a.1"))
+    steps: list[tuple[str, Transform]] = [("halves", Halves(BEFORE, after=made))]
+    fitted, _ = fit_transforms(GOOD, BEFORE, [*steps, ("changing", Changing(made, shares={"a": 0.25, "a.1": 0.5}))])
+    assert fitted.changes == ({}, {"a": 0.75})
+    for shares, message in (({"c": 0.5}, "'c'"), ({"a": 2.0}, "2.0"), (3, "int")):
+        with pytest.raises(PluginContractError, match=message):
+            fit_transforms(GOOD, BEFORE, [("changing", Changing(BEFORE, shares=shares))])
+
+
+def test_a_note_on_changes_names_ten_columns_at_most() -> None:
+    class Changing(Odd):
+        def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Any:
+            return {name: 0.01 * (place + 1) for place, name in enumerate(columns.column_names)} | {"c0": 0.001}
+
+    wide = schema(*(column(f"c{place}") for place in range(14)))
+    fitted, _ = fit_transforms(table({name: ["x"] for name in wide.names}), wide, [("changing", Changing(wide))])
+    (note,) = fitted.notes()
+    assert "c13 (14.0%), c12 (13.0%)" in note
+    assert note.endswith("c4 (5.0%) and 3 more")

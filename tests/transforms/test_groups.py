@@ -15,7 +15,8 @@ from rowsmith.errors import DataError, ParameterError
 from rowsmith.group_clock_parts import part_of
 from rowsmith.table.schema import ColumnSchema, Source, Storage, TimingRole
 from rowsmith.transforms import Scope, default_transforms, fit_transforms
-from rowsmith_plugins.transforms import constant, datetime, keys, protect_rare, quantize
+from rowsmith_plugins.transforms import constant, datetime, keys, marks, protect_rare, quantize
+from rowsmith_plugins.transforms import texts as texts_
 from rowsmith_plugins.transforms.groups import FittedGroups, GroupsTransform, build
 from rowsmith_plugins.transforms.options import GroupsOptions
 
@@ -185,7 +186,7 @@ def test_without_groups_it_can_be_restored_but_not_fitted() -> None:
         alone.fit(table({"id": ["1", "1", "2"]}), fitted.schema_before)
 
 
-@pytest.mark.parametrize("module", [constant, datetime, keys, protect_rare, quantize])
+@pytest.mark.parametrize("module", [constant, datetime, keys, marks, protect_rare, quantize, texts_])
 def test_other_transforms_leave_what_groups_and_orders_rows_alone(module: Any) -> None:
     """Before the transform they see the user's columns, after it those that tell a record's time."""
     rows = 60
@@ -238,8 +239,14 @@ def test_rare_values_told_once_stay_the_same_in_their_group() -> None:
         schema(column("id", T.INTEGER), column("town"), column("visit")),
         DataConfig(group_training_examples_by="id"),
     )
-    made = {"groups": build, "protect-rare": protect_rare.build, "keys": keys.build, "constant": constant.build}
-    made |= {"datetime": datetime.build, "quantize": quantize.build}
+    made = {
+        "groups": build,
+        "protect-rare": protect_rare.build,
+        "keys": keys.build,
+        "marks": marks.build,
+        "constant": constant.build,
+    }
+    made |= {"texts": texts_.build, "datetime": datetime.build, "quantize": quantize.build}
     steps = [(name, made[name](context(data=data), None)) for name in default_transforms(grouped=True)]
     fitted, applied = fit_transforms(table(columns), found, steps)
     assert set(texts(applied)["town"]) == {None, "city", "village"}

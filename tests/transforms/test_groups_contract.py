@@ -15,20 +15,23 @@ from rowsmith.table.columns import distinct
 from rowsmith.table.schema import TimingRole
 from rowsmith.table.table import Table
 from rowsmith.transforms import FittedTransforms, Transform, default_transforms, fit_transforms
-from rowsmith_plugins.transforms import constant, datetime, groups, keys, protect_rare, quantize
+from rowsmith_plugins.transforms import constant, datetime, groups, keys, marks, protect_rare, quantize
+from rowsmith_plugins.transforms import texts as texts_
 
 from .tables import MAKERS, T, context, draws, random_table, row_counts, schema, seeds, table, texts
 from .test_contract import check_support
 
 NAMES, ORDER = ("c0",), "c1"
 ORDERS = [T.INTEGER, T.DECIMAL, T.DATETIME]
-OTHERS = [T.INTEGER, T.DECIMAL, T.DATETIME, T.CATEGORICAL, T.BOOLEAN, "key", "constant"]
+OTHERS = [T.INTEGER, T.DECIMAL, T.DATETIME, T.CATEGORICAL, T.BOOLEAN, "key", "constant", "marked"]
 DATA = DataConfig(group_training_examples_by=NAMES, order_training_examples_by=ORDER)
 MODULES: dict[str, Any] = {
     "keys": keys,
+    "marks": marks,
     "constant": constant,
     "groups": groups,
     "protect-rare": protect_rare,
+    "texts": texts_,
     "datetime": datetime,
     "quantize": quantize,
 }

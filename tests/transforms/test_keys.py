@@ -59,7 +59,10 @@ def codes(pattern: str, rows: int = 40) -> list[str | None]:
         (codes("{r}"), column("paid", T.INTEGER), False),
         (codes("{n}"), column("year", T.INTEGER), False),
         (codes("{n}", 19), column("id", T.INTEGER), False),
-        ([*codes("{n}")[:-1], None], column("id", T.INTEGER, nullable=True), False),
+        ([*codes("{n}")[:-1], None], column("id", T.INTEGER, nullable=True), True),
+        (codes("{n}"), column("n_rooms", T.INTEGER), False),
+        (codes("{n}"), column("Total Prices", T.INTEGER), False),
+        (codes("19{n:02d}"), column("begun", T.INTEGER), False),
         ([*codes("{n}"), "0"], column("id", T.INTEGER), False),
         (codes("{n}.5"), column("id", T.DECIMAL), False),
         (codes("{r}-{n}"), column("code", T.TEXT), True),
@@ -73,6 +76,78 @@ def codes(pattern: str, rows: int = 40) -> list[str | None]:
 )
 def test_which_columns_are_keys(values: list[str | None], column_: ColumnSchema, expected: bool) -> None:
     assert is_key(values, column_) is expected
+
+
+def taken(**columns: np.ndarray[Any, Any]) -> set[str]:
+    """The keys among columns of whole numbers and labels."""
+    types = {name: T.INTEGER if values.dtype.kind == "i" else T.CATEGORICAL for name, values in columns.items()}
+    spelled = table({name: [str(value) for value in values.tolist()] for name, values in columns.items()})
+    fitted = KeysTransform().fit(spelled, schema(*(column(name, type_) for name, type_ in types.items())))
+    assert (", ".join(key.name for key in fitted.keys) in "".join(fitted.notes())) and bool(fitted.keys) == bool(
+        fitted.notes()
+    )
+    return {key.name for key in fitted.keys}
+
+
+LABELS = np.random.default_rng(0).choice(np.array(["x", "y", "z"]), 1000)
+
+
+@pytest.mark.parametrize("digits", range(4, 16))
+def test_numbers_drawn_evenly_are_keys_whatever_their_spacing(digits: int) -> None:
+    rng = np.random.default_rng(digits)
+    numbers = np.unique(10**digits + (rng.random(1000) * 9 * 10**digits).astype(np.int64))
+    assert taken(customer=rng.permutation(numbers), store=LABELS[: len(numbers)]) == {"customer"}
+    assert taken(customer=numbers, store=LABELS[: len(numbers)]) == {"customer"}
+
+
+@settings(max_examples=10)
+@given(seed=seeds, sites=st.integers(2, 30))
+def test_numbers_in_blocks_are_keys(seed: int, sites: int) -> None:
+    rng = np.random.default_rng(seed)
+    starts = rng.choice(10**4, sites, replace=False) * 1000
+    numbers = np.unique(np.concatenate([start + np.flatnonzero(rng.random(200) < 0.6) for start in starts]))
+    assert taken(pupil=numbers, x=LABELS[np.arange(len(numbers)) % 1000]) == {"pupil"}
+
+
+@settings(max_examples=20)
+@given(seed=seeds, kind=st.sampled_from(["lognormal", "normal", "pareto", "time series", "balances", "a mixture"]))
+def test_quantities_are_no_keys_though_all_are_different(seed: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    numbers = {
+        "lognormal": lambda: rng.lognormal(12, 1.0, 1000),
+        "normal": lambda: rng.normal(10**7, 10**6, 1000),
+        "pareto": lambda: 10**6 * (1 + rng.pareto(1.2, 1000)),
+        "time series": lambda: 10**8 + np.cumsum(rng.normal(0, 10**5, 1000)),
+        "balances": lambda: rng.uniform(-(10**8), 10**8, 1000),
+        "a mixture": lambda: np.where(
+            rng.random(1000) < 0.3, rng.uniform(0, 10**8, 1000), rng.normal(7e7, 10**7, 1000)
+        ),
+    }[kind]()
+    assert not taken(x=numbers.astype(np.int64), label=LABELS)
+
+
+def test_even_numbers_that_go_with_another_column_are_no_keys() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.choice(np.arange(10**5, 10**7), 1000, replace=False)
+    noisy = x + rng.normal(0, 4 * x.std(), 1000).astype(np.int64)
+    assert taken(x=x, label=LABELS) == {"x"}
+    assert not taken(x=x, other=noisy // 10**6)
+    assert not taken(x=x, label=np.where(x + rng.normal(0, x.std(), 1000) > x.mean(), "high", "low"))
+
+
+def test_ranks_are_no_keys_but_numbered_rows_in_any_order_are() -> None:
+    rng = np.random.default_rng(2)
+    wealth = rng.lognormal(10, 1, 200)
+    ranks = np.argsort(np.argsort(wealth)) + 1
+    assert not taken(lottery=ranks, money=wealth.astype(np.int64))
+    assert taken(lottery=rng.permutation(200) + 1, label=LABELS[:200]) == {"lottery"}
+    assert taken(lottery=np.arange(200) + 1, label=np.array(["a", "b"])[np.arange(200) // 100]) == {"lottery"}
+
+
+def test_a_few_rows_that_are_there_twice_do_not_make_keys_quantities() -> None:
+    numbers = np.arange(10**6, 10**6 + 1000)
+    assert taken(x=np.append(numbers, numbers[:5]), label=np.append(LABELS, LABELS[:5])) == {"x"}
+    assert not taken(x=np.append(numbers, numbers[:20]), label=np.append(LABELS, LABELS[:20]))
 
 
 def test_the_user_decides() -> None:
@@ -221,3 +296,32 @@ def test_categories_of_a_fixed_set_are_no_keys() -> None:
     assert not is_key(values, column("id", storage=fixed))
     with pytest.raises(ParameterError, match="fixed set of categories"):
         fit(values, column("id", storage=fixed), columns=("id",))
+
+
+UUIDS = Storage(source=Source.PANDAS, dtype="object", element="uuid")
+
+
+@pytest.mark.parametrize("rows", [3, 25, 200])
+@pytest.mark.parametrize("version", [1, 4, 7])
+def test_new_uuids_keep_version_and_variant(rows: int, version: int) -> None:
+    rng = np.random.default_rng(rows)
+    known = [uuid.UUID(bytes=rng.bytes(16), version=4 if version == 7 else version) for _ in range(rows)]
+    values = [f"{str(each)[:14]}{version}{str(each)[15:]}" for each in known]
+    fitted, _ = fit(list(values), column("id", T.CATEGORICAL, storage=UUIDS))
+    made = [uuid.UUID(value) for value in generate(fitted, 100)]
+    assert len({*made, *map(uuid.UUID, values)}) == 100 + rows
+    assert {(each.version, each.variant) for each in made} == {(version, uuid.RFC_4122)}
+
+
+def test_uuids_that_repeat_enough_are_categories() -> None:
+    few = [str(uuid.UUID(int=number % 5)) for number in range(100)]
+    assert not is_key(list(few), column("shop", T.CATEGORICAL, storage=UUIDS))
+    many = [str(uuid.UUID(int=number % 60)) for number in range(100)]
+    fitted, _ = fit(list(many), column("shop", T.TEXT, storage=UUIDS))
+    assert fitted.schema_after.names == ("other",)
+    assert fitted.notes()[1:] == ["column 'shop': 40.0% of its rows repeat the key of another; new keys are distinct"]
+
+
+def test_durations_and_times_of_day_are_no_keys() -> None:
+    storage = Storage(source=Source.PANDAS, dtype="timedelta64[ns]", unit="h")
+    assert not is_key(codes("{n}"), column("run_number", T.INTEGER, storage=storage))

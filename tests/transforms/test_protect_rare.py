@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.table.datetimes import parse_datetimes
-from rowsmith.table.schema import ColumnSchema, Storage
+from rowsmith.table.schema import ColumnSchema, Source, Storage
 from rowsmith.table.spelling import parse_numbers
 from rowsmith_plugins.transforms.options import ProtectRareOptions
 from rowsmith_plugins.transforms.protect_rare import FittedProtectRare, ProtectRareTransform
@@ -167,3 +167,10 @@ def test_the_pipeline_stays_within_the_protected_range(seed: int, rows: int) -> 
 def test_options_are_checked(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         ProtectRareOptions(**wrong)
+
+
+def test_a_column_of_uuids_gets_no_label() -> None:
+    storage = Storage(source=Source.PANDAS, dtype="object", element="uuid")
+    values = [f"00000000-0000-4000-8000-00000000000{number % 9}" for number in range(12)]
+    _, protected = protect(list(values), column("x", storage=storage))
+    assert set(protected) <= set(values)

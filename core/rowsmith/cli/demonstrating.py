@@ -96,9 +96,12 @@ def _draw(run: pipeline.Run, outcome: Outcome) -> Path:
     from rowsmith.series_plot import series_page
     from rowsmith.table import Table, read_table
     from rowsmith.table.respelling import spell_frame
+    from rowsmith.timeseries import with_identifier
 
     config = run.config
     assert config.data.source is not None
-    real = read_table(config.data.source, types=config.data.types)
-    synthetic = Table(spell_frame(outcome.results.df, real.schema), real.schema)
-    return run.directory.write_text(PLOT_FILE, series_page(real, synthetic, config))
+    real = read_table(config.data.source, types=config.data.types, options=config.data.read_options)
+    identifier = outcome.results.identifier
+    schema = with_identifier(real.schema, identifier)
+    synthetic = Table(spell_frame(outcome.results.df, schema), schema)
+    return run.directory.write_text(PLOT_FILE, series_page(real, synthetic, config, identifier))

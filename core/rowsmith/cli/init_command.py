@@ -22,10 +22,10 @@ def init(settings: Settings, /, data: str, output: str, force: bool) -> int:
     """Look at the table DATA and write a configuration to start from."""
     settle(settings)
     from rowsmith.cli.starting_config import starting_config, write_text
-    from rowsmith.table import read_table
+    from rowsmith.table.found_options import found_options
 
-    table = read_table(data)
-    text = starting_config(data, table)
+    options, table = found_options(data)
+    text = starting_config(data, table, options)
     if output == "-":
         click.echo(text, nl=False)
         return ExitCode.DONE

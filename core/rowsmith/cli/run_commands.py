@@ -28,6 +28,9 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 _set = click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Set any value of the configuration.")
 _seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
+_draws_seed = click.option(
+    "--seed", type=click.IntRange(min=0), help="Seed of the rows; without it, every call makes further rows."
+)
 _force = click.option("--force", is_flag=True, help="Overwrite an earlier result.")
 _resume = click.option("--resume", is_flag=True, help="Go on with a run that was broken off.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Check everything, show the plan, write nothing.")
@@ -91,7 +94,7 @@ def train(settings: Settings, /, data: str | None, dry_run: bool, **options: Any
 @click.option("--run-dir", required=True, help="The run directory of a trained model.")
 @_rows
 @_writing
-@_options(_seed, _resume, _force, _set)
+@_options(_draws_seed, _resume, _force, _set)
 @shared_options
 @click.pass_obj
 def generate(settings: Settings, /, **options: Any) -> int:

@@ -127,7 +127,8 @@ def train(call: Call) -> int:
             run_ = _run(call, config, call.directory(config.data.source), work, ranks)
             trained = train_job(run_, force=call.options["force"])
         if call.settings.json:
-            figures = metrics(None, trained.bundle.report, trained.seconds)
+            changed = trained.bundle.transforms.changed
+            figures = metrics(None, trained.bundle.report, trained.seconds, changed=changed)
             _write_json(stdout, {**figures, "run_directory": str(run_.directory.root)})
         place = run_.directory.root
         _tell(call.settings, f"the model is in {place}; for rows: rowsmith generate --run-dir {place}")
@@ -140,7 +141,8 @@ def generate(call: Call) -> int:
     from rowsmith.jobs import generate_job, saved_plan
 
     directory = call.directory()
-    config = call.config(saved_plan(directory).config)
+    saved = saved_plan(directory).config
+    config = call.config(saved)
     with data_stream() as stdout:
         with working(call.settings) as work:
             outcome = generate_job(
@@ -149,6 +151,7 @@ def generate(call: Call) -> int:
                 force=call.options["force"],
                 rejected_text=call.options["rejected_text"],
                 csv_safe=call.options["csv_safe"],
+                further=call.options["seed"] is None and config.seed == saved.seed,
             )
         return finish(call.settings, outcome, directory, call.options["output"], stdout)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +16,17 @@ from rowsmith.table.columns import distinct
 from rowsmith.table.schema import ColumnType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rowsmith.table import Table
+    from rowsmith.table.columns import Codes
+    from rowsmith.table.read_options import ReadOptions
     from rowsmith.table.schema import ColumnSchema
 
 __all__ = ["starting_config", "write_text"]
 
 _MOST_COLUMNS = 200
+_MOST_MARKS = 4
 _KEY_NAME = re.compile(r"(^|[^A-Za-z])(id|ID|Id|key|Key)$|[a-z](Id|ID|Key)$")
 
 _TEXT = """\
@@ -28,6 +35,11 @@ _TEXT = """\
 
 data:
   source: {source}
+  encoding: {encoding:<12} # of text files, as Python names it; rows are written as UTF-8
+  header: true           # whether the first line of a CSV file names the columns
+  skip_rows: {skip_rows:<11} # lines before the table
+  null_values: {null_values:<9} # texts that stand for null beside blank fields; written back as found
+  drop: []               # columns to leave out
   holdout: 0.05          # rows never trained on: a share, a number of rows, or a file
   max_holdout: 2000      # the most rows that a share may hold out
   group_training_examples_by: null   # the column whose equal values make rows a group{group}
@@ -38,7 +50,7 @@ data:
   # ({types})
   types: {{}}
 
-transforms: auto         # reversible steps before training: keys, constant, protect-rare, datetime, quantize
+transforms: auto         # reversible steps: keys, marks, constant, protect-rare, texts, datetime, quantize
 
 model: scratch           # a small language model, trained on this table alone
 
@@ -60,12 +72,13 @@ seed: 0
 """
 
 
-def starting_config(source: str, table: Table) -> str:
+def starting_config(source: str, table: Table, options: ReadOptions) -> str:
     """The text of the configuration.
 
     Args:
         source: The table's file.
         table: The table.
+        options: How it was read.
 
     Returns:
         YAML that ``load_config`` reads.
@@ -73,9 +86,13 @@ def starting_config(source: str, table: Table) -> str:
     columns = list(table.schema)
     width = min(30, max(len(_name(column)) for column in columns))
     lines = [_profile(column, table, width) for column in columns[:_MOST_COLUMNS]]
+    lines += [f"  # {_printable(note, 400)}" for note in table.notes[:_MOST_COLUMNS]]
     if len(columns) > _MOST_COLUMNS:
         lines.append(f"  #   … and {len(columns) - _MOST_COLUMNS} more")
     return _TEXT.format(
+        encoding=options.encoding,
+        skip_rows=options.skip_rows,
+        null_values=_flow(options.null_values),
         rows=f"{len(table):,}",
         columns=len(columns),
         source=_scalar(source),
@@ -112,12 +129,32 @@ def _profile(column: ColumnSchema, table: Table, width: int) -> str:
     nulls = int((codes < 0).sum()) / len(codes)
     counted = f"{len(values):,} value{'' if len(values) == 1 else 's'}"
     empty = f", {percent(nulls)} missing" if nulls else ""
-    return f"  #   {_name(column):<{width}}  {column.type.value:<11}  {counted}{empty}"
+    type_ = column.type if column.marked is None else column.marked.type
+    marks = "" if column.marked is None else _marks(column.marked.marks, values, codes)
+    return f"  #   {_name(column):<{width}}  {type_.value:<11}  {counted}{empty}{marks}"
+
+
+def _marks(marks: Sequence[str], values: Sequence[str], codes: Codes) -> str:
+    """Which texts stand among the values of a column, and how often."""
+    places = {value: place for place, value in enumerate(values)}
+    shares = [(mark, float((codes == places[mark]).mean())) for mark in marks[:_MOST_MARKS] if mark in places]
+    listed = ", ".join(f"{_printable(repr(mark), 20)} {percent(share)}" for mark, share in shares)
+    more = ", …" if len(marks) > _MOST_MARKS else ""
+    return f"; marks: {listed}{more}" if listed else ""
 
 
 def _name(column: ColumnSchema) -> str:
-    # On one line and printable, whatever the header held: this stands in a comment.
-    return shortened("".join(each if each.isprintable() else " " for each in column.name), 30)
+    return _printable(column.name, 30)
+
+
+def _printable(text: str, most: int) -> str:
+    # On one line, whatever the table held: this stands in a comment.
+    return shortened("".join(each if each.isprintable() else " " for each in text), most)
+
+
+def _flow(texts: Sequence[str]) -> str:
+    """A list of texts as YAML writes it on one line."""
+    return f"[{', '.join(json.dumps(text, ensure_ascii=False) for text in texts)}]"
 
 
 def _scalar(value: Any) -> str:

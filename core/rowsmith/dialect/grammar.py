@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from rowsmith.dialect.booleans import boolean_spellings
 from rowsmith.dialect.numbers import GREATEST, LEAST, number_regex
 from rowsmith.dialect.text import json_string
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
+from rowsmith.text_shapes import characters_of
 
 __all__ = ["STRING", "closed_texts", "columns_regex", "json_schema", "leads", "literal", "record_regex", "value_regex"]
 
@@ -22,6 +25,7 @@ STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u000[0-7bef]|\\u001[0-9a-f])*"'
 """A regular expression of a JSON string as the dialect writes it."""
 
 _END = r"\}\n"
+_IN_CLASS = re.compile(r"[\\\]\[^-]")
 _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
 
 
@@ -54,12 +58,33 @@ def value_regex(column: ModelColumn) -> str:
     if column.values is not None:
         choices = [*map(literal, closed_texts(column)), *choices]
     elif column.kind is JsonKind.STRING:
-        choices.insert(0, STRING)
+        choices.insert(0, STRING if column.alphabet is None else _text_regex(column.alphabet, column.shapes))
     elif column.kind is JsonKind.BOOLEAN:
         choices = ["false", "true", *choices]
     else:
         choices.insert(0, number_regex(column))
     return f"(?:{'|'.join(choices)})"
+
+
+def _text_regex(alphabet: str, shapes: Sequence[str]) -> str:
+    """A regular expression of the strings of some characters, perhaps in some shapes."""
+    if not shapes:
+        return f'"{_any_of(alphabet)}*"' if alphabet else '""'
+    return f'"(?:{"|".join(_shape_regex(shape, alphabet) for shape in shapes)})"'
+
+
+def _shape_regex(shape: str, alphabet: str) -> str:
+    runs = ((place, len(list(run))) for place, run in groupby(shape))
+    return "".join(_any_of(characters_of(place, alphabet)) + (f"{{{n}}}" if n > 1 else "") for place, n in runs)
+
+
+def _any_of(characters: str) -> str:
+    """A regular expression of each of some characters, as JSON writes them."""
+    texts = [json_string(character)[1:-1] for character in characters]
+    plain = "".join(_IN_CLASS.sub(r"\\\g<0>", text) for text in texts if len(text) == 1)
+    escaped = [literal(text) for text in texts if len(text) > 1]
+    choices = [*([f"[{plain}]"] if plain else []), *escaped]
+    return choices[0] if len(choices) == 1 and plain else f"(?:{'|'.join(choices)})"
 
 
 def closed_texts(column: ModelColumn) -> list[str]:

@@ -1,12 +1,14 @@
 """Numbers of the dialect: which ones it writes, and how their spelling survives reading.
 
 Numbers are JSON's: no leading zeros, no plus sign, no bare point. Integers lie between the least
-signed and the greatest unsigned 64-bit integer; other numbers are below 1e200 and of at most 40 digits
-on either side of the point, so that every one of them is a finite double.
+signed and the greatest unsigned 64-bit integer; other numbers have at most 40 digits on either side of the
+point, or one and 16 where the exponent is 200 or more, so that every one of them is a finite double.
 """
 
 from __future__ import annotations
 
+import re
+import sys
 from decimal import Decimal
 
 from rowsmith.table.schema import ModelColumn
@@ -14,7 +16,9 @@ from rowsmith.table.schema import ModelColumn
 __all__ = ["GREATEST", "LEAST", "SpelledDecimal", "decimal_of", "fits_double", "number_regex"]
 
 LEAST, GREATEST = -(2**63), 2**64 - 1
-_LARGEST = Decimal("1e240")
+_LARGEST = Decimal(sys.float_info.max)
+_MOST_FRACTION = 16
+"""Digits after the point that the greatest doubles may have: their shortest text has no more."""
 
 
 class SpelledDecimal(Decimal):
@@ -42,7 +46,7 @@ def decimal_of(text: str) -> Decimal:
 
 def fits_double(number: int | Decimal) -> bool:
     """Whether a number of any spelling is small enough to be a finite double."""
-    return -_LARGEST < number < _LARGEST
+    return -_LARGEST <= number <= _LARGEST
 
 
 def number_regex(column: ModelColumn) -> str:
@@ -52,7 +56,21 @@ def number_regex(column: ModelColumn) -> str:
     whole = "-?(?:0|[1-9][0-9]{0,39})"
     if column.scale is not None:
         return f"{whole}\\.[0-9]{{{column.scale}}}" if column.scale else whole
-    return whole + r"(?:\.[0-9]{1,40})?(?:[eE](?:-[0-9]{1,3}|\+?[0-9]{1,2}|\+?1[0-9]{2}))?"
+    usual = whole + r"(?:\.[0-9]{1,40})?(?:[eE](?:-[0-9]{1,3}|\+?[0-9]{1,2}|\+?1[0-9]{2}))?"
+    return f"(?:{usual}|{_huge()})"
+
+
+def _huge() -> str:
+    """A regular expression of the numbers from 1e200 to the greatest double, one digit before the point."""
+    most = re.sub(r"e.*|^1\.", "", repr(sys.float_info.max))
+    below = [
+        f"{most[:place]}[0-{int(digit) - 1}][0-9]{{0,{_MOST_FRACTION - place - 1}}}"
+        for place, digit in enumerate(most)
+        if digit != "0"
+    ]
+    prefixes = [most[:place] for place in range(1, len(most) + 1)]
+    usual = rf"[1-9](?:\.[0-9]{{1,{_MOST_FRACTION}}})?[eE]\+?(?:2[0-9]{{2}}|30[0-7])"
+    return rf"-?(?:{usual}|1(?:\.(?:{'|'.join([*below, *prefixes])}))?[eE]\+?308)"
 
 
 def _up_to(bound: int) -> str:

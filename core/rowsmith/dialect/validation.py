@@ -1,8 +1,8 @@
 """Reading a record: a validator compiled once for a schema.
 
 The categories of errors are those of JSON Schema (``type``, ``enum``, ``required``,
-``additionalProperties``, ``minimum``, ``maximum``, ``multipleOf``), ``Invalid JSON``, and ``Float
-Conversion`` for numbers that no double can hold. A record's first error is the one reported.
+``additionalProperties``, ``minimum``, ``maximum``, ``multipleOf``, ``pattern``), ``Invalid JSON``, and
+``Float Conversion`` for numbers that no double can hold. A record's first error is the one reported.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rowsmith.dialect.booleans import boolean_spellings
 from rowsmith.dialect.numbers import GREATEST, LEAST, decimal_of, fits_double
 from rowsmith.errors import RecordError
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
+from rowsmith.text_shapes import shape_of
 
 __all__ = ["Record", "Value", "compile_validator"]
 
@@ -94,7 +95,7 @@ def _check(column: ModelColumn) -> _Check:
     if column.values is not None:
         check = _closed_check(column, column.values)
     elif column.kind is JsonKind.STRING:
-        check = _open_string
+        check = _open_string if column.alphabet is None else _text(column.alphabet, column.shapes)
     elif column.kind is JsonKind.BOOLEAN:
         check = _open_boolean
     else:
@@ -152,6 +153,23 @@ def _open_string(value: Any) -> Value:
     if not value.isascii():
         _check_unicode(value)
     return value
+
+
+def _text(alphabet: str, shapes: Sequence[str]) -> _Check:
+    """Text of some characters, perhaps in some shapes."""
+    known, allowed = frozenset(alphabet), frozenset(shapes)
+
+    def check(value: Any) -> Value:
+        text = _open_string(value)
+        assert isinstance(text, str)
+        if not known.issuperset(text):
+            strange = next(char for char in text if char not in known)
+            raise RecordError(f"{_shown(value)} holds {strange!r}, which no value of the column does", "pattern")
+        if allowed and shape_of(text) not in allowed:
+            raise RecordError(f"{_shown(value)} has another shape than the column's values", "pattern")
+        return text
+
+    return check
 
 
 def _check_unicode(value: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import abc
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.errors import DataError, PluginContractError
+
+if TYPE_CHECKING:
+    from rowsmith.table.schema import TableSchema
 
 __all__ = [
     "RECORD_ID",
@@ -121,6 +124,19 @@ class ColumnActions(abc.ABC):
             columns: A row for each record.
             record_ids: The hidden id of each row: int64[n].
         """
+
+    def on_series(
+        self, columns: pa.Table, record_ids: npt.NDArray[np.int64], timed: Callable[[pa.Table, TableSchema], pa.Table]
+    ) -> ColumnOutcome:
+        """The same with records whose times are known.
+
+        Args:
+            columns: A row for each record, series after series.
+            record_ids: The hidden id of each row: int64[n].
+            timed: Puts the times into a table that has the time column as the transforms give it back, given its
+                schema.
+        """
+        return self.on_columns(columns, record_ids)
 
     @abc.abstractmethod
     def to_frame(self, columns: pa.Table) -> pd.DataFrame:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from rowsmith.errors import GenerationError, PluginContractError
 
@@ -53,8 +55,17 @@ def join_frames(frames: Iterable[pd.DataFrame], columns: Sequence[str], most: in
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise GenerationError(f"generated records have no column {missing}; they have {list(table.columns)}")
+    for name in columns:
+        if isinstance(needed[0][name].dtype, pd.CategoricalDtype) and table[name].dtype != needed[0][name].dtype:
+            table[name] = _categories_of_all([frame[name] for frame in needed])
     table = table[list(columns)].head(len(table) if most is None else most)
     return table if typed else table.infer_objects()
+
+
+def _categories_of_all(parts: Sequence[pd.Series]) -> Any:
+    """Categories that differ from frame to frame, which would become plain objects."""
+    joined: Any = union_categoricals([*parts], sort_categories=True, ignore_order=True)
+    return joined.as_ordered() if parts[0].cat.ordered else joined
 
 
 def _first(frames: Iterable[pd.DataFrame], most: int | None) -> Iterator[pd.DataFrame]:

@@ -55,6 +55,8 @@ class GenerateJobResults:
         num_length_truncated_completions: Completions that were cut at their longest length; None when not counted.
         failed_groups: Why each time series that was given up failed, by its name; it has no row in ``df``.
         all_groups_succeeded: Whether every time series reached its stop; None where there are none.
+        identifier: The column before all others that numbers the series, where there are several and the table has
+            no column that tells them apart; None elsewhere.
     """
 
     df: pd.DataFrame
@@ -80,6 +82,7 @@ class GenerateJobResults:
     num_length_truncated_completions: int | None = field(default=None, kw_only=True)
     failed_groups: Mapping[str, str] = field(factory=dict, kw_only=True)
     all_groups_succeeded: bool | None = field(default=None, kw_only=True)
+    identifier: str | None = field(default=None, kw_only=True)
 
     def groups_made(self, wanted: int | None) -> tuple[int, int] | None:
         """Groups made and groups wanted; None where rows are counted.

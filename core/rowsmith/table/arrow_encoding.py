@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.heap import release_freed_memory
-from rowsmith.table.arrow_types import arrow_type
+from rowsmith.table.arrow_types import arrow_type, is_uuid
 from rowsmith.table.columns import Codes, codes_of, compact, renumbered, single_array, spelled
 from rowsmith.table.encoded import Encoded, float_texts, instant_texts, integer_texts
-from rowsmith.table.inference import BOOLEANS, NUMBERS, TEXTS
+from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
 from rowsmith.table.schema import ColumnType, Source, Storage
+from rowsmith.table.units import in_coarsest
 
 __all__ = ["encode_arrow", "encode_strings", "is_text"]
 
@@ -39,26 +42,23 @@ def encode_arrow(name: str, chunks: Iterable[pa.Array], declared: pa.DataType) -
     storage = Storage(source=Source.PANDAS, dtype=f"{declared}[pyarrow]")
     try:
         arrow_type(str(declared))
-        array, allowed = _spell(name, chunks, declared.value_type if _is.is_dictionary(declared) else declared)
+        type_ = declared.value_type if _is.is_dictionary(declared) else declared
+        coded = _joined(chunks)
+        if _is.is_duration(type_) or _is.is_time(type_):
+            numbers, unit = in_coarsest(_ticks(coded.dictionary), type_.unit)
+            return Encoded(spelled(integer_texts(numbers), codes_of(coded)), evolve(storage, unit=unit), NUMBERS)
+        codes = codes_of(coded)
+        texts, allowed = _texts(name, coded.dictionary, codes, type_)
     except DataError as error:
         raise DataError(f"column {name!r}: {error}") from error
     except (pa.ArrowException, OverflowError, ValueError) as error:
         raise DataError(f"column {name!r}: the values cannot be read ({error})") from error
-    return Encoded(array, storage, allowed)
+    return Encoded(spelled(texts, codes), storage, allowed)
 
 
 def encode_strings(chunks: Iterable[pa.Array]) -> pa.DictionaryArray:
     """Spell a column of Arrow strings of any width."""
     return _joined(chunks)
-
-
-def _spell(
-    name: str, chunks: Iterable[pa.Array], type_: pa.DataType
-) -> tuple[pa.DictionaryArray, tuple[ColumnType, ...]]:
-    coded = _joined(chunks)
-    codes = codes_of(coded)
-    texts, allowed = _texts(name, coded.dictionary, codes, type_)
-    return spelled(texts, codes), allowed
 
 
 def _joined(chunks: Iterable[pa.Array]) -> pa.DictionaryArray:
@@ -81,6 +81,8 @@ def _coded(chunk: pa.Array) -> pa.DictionaryArray:
         chunk = chunk.view(f"int{type_.bit_width}")
     elif _is.is_null(type_):
         chunk = chunk.cast(pa.string())
+    elif is_uuid(type_):
+        chunk = chunk.storage
     coded = chunk.dictionary_encode()
     values, codes = coded.dictionary, codes_of(coded)
     if _is.is_floating(type_) or _is.is_timestamp(type_):
@@ -88,6 +90,11 @@ def _coded(chunk: pa.Array) -> pa.DictionaryArray:
         # NaN and NaT, which are nulls, are not equal to themselves.
         codes = renumbered(codes, np.where(plain == plain, np.arange(len(plain)), -1).astype(np.int32))
     return spelled(values.cast(pa.string()) if is_text(type_) else values, codes)
+
+
+def _ticks(values: pa.Array) -> npt.NDArray[np.int64]:
+    """Durations or times of day without nulls as numbers of their unit."""
+    return np.asarray(values.view(f"int{values.type.bit_width}").to_numpy(), dtype=np.int64)
 
 
 def _plain(values: pa.Array, type_: pa.DataType) -> npt.NDArray[Any]:
@@ -123,6 +130,8 @@ def _object_texts(values: pa.Array, type_: pa.DataType) -> tuple[pa.StringArray,
         return pa.array([f"{value:f}" for value in objects], pa.string()), NUMBERS
     if _is.is_date(type_):
         return pa.array([value.isoformat() for value in objects], pa.string()), TEXTS
+    if is_uuid(type_):
+        return pa.array([str(uuid.UUID(bytes=value)) for value in objects], pa.string()), LABELS
     raise DataError(f"the Arrow type {str(type_)!r} is not supported")
 
 

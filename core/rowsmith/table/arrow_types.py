@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from rowsmith.errors import DataError
 
-__all__ = ["arrow_type"]
+__all__ = ["arrow_type", "is_uuid"]
 
 _SIMPLE = {
     str(type_): type_
@@ -16,6 +16,10 @@ _SIMPLE = {
         *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
         *(pa.float16(), pa.float32(), pa.float64(), pa.bool_(), pa.date32(), pa.date64(), pa.null()),
         *(pa.string(), pa.large_string(), pa.string_view()),
+        *(pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns")),
+        *(pa.duration(unit) for unit in ("s", "ms", "us", "ns")),
+        # Older releases of Arrow have no type for UUIDs.
+        *([pa.uuid()] if hasattr(pa, "uuid") else []),
     )
 }
 _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
@@ -43,3 +47,8 @@ def arrow_type(words: str) -> pa.DataType:
         inner, index, ordered = found.groups()
         return pa.dictionary(arrow_type(index), arrow_type(inner), ordered=ordered == "1")
     raise DataError(f"the Arrow type {words!r} is not supported; convert the column to numbers, text or date-times")
+
+
+def is_uuid(type_: pa.DataType) -> bool:
+    """Whether an Arrow type is that of UUIDs."""
+    return isinstance(type_, pa.BaseExtensionType) and type_.extension_name == "arrow.uuid"

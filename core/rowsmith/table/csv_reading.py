@@ -1,6 +1,7 @@
 """Reading delimited text exactly: every field as it is written, every flaw an error.
 
-A field without quotes and without text is null; ``""`` is empty text; ``NA`` is the text NA. Blank
+A field without quotes and without text is null; ``""`` is empty text; ``NA`` is the text NA, unless the
+options say that it stands for null. Blank
 lines are skipped, but in a file of one column they are nulls. The delimiter (comma, semicolon, tab or
 bar) is told from the header.
 """
@@ -9,25 +10,29 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import IO
+from collections.abc import Iterable, Iterator
+from typing import IO, cast
 
 import pyarrow as pa
+from attrs import frozen
 from pyarrow import csv
 
 from rowsmith.errors import DataError
 from rowsmith.heap import release_freed_memory
 from rowsmith.table.columns import CODED_TEXT, compact, single_array
-from rowsmith.table.encoded import Encoded
+from rowsmith.table.csv_causes import DELIMITERS, header_notes, is_number, ragged_cause
+from rowsmith.table.encoded import Encoded, EncodedTable
 from rowsmith.table.frames import check_names
 from rowsmith.table.inference import ANY_TYPE
 from rowsmith.table.limits import Limits
-from rowsmith.table.schema import Source, Storage
+from rowsmith.table.null_marks import take_marks
+from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.row_index import row_index
+from rowsmith.table.schema import Layout, RowIndex, Source, Storage
+from rowsmith.table.text_encoding import guessed_encoding
 from rowsmith.table.text_source import BOM, Look, TextSource, check_text
 
 __all__ = ["DELIMITERS", "read_csv"]
-
-DELIMITERS = (",", ";", "\t", "|")
 
 _HEAD = 1 << 16
 _SAMPLE_ROWS = 20
@@ -38,34 +43,86 @@ _GATHERED_ROWS = 1 << 18
 _END = b"rowsmith-end-of-file"
 
 
-def read_csv(source: TextSource, limits: Limits) -> Mapping[str, Encoded]:
+_INDEX = (
+    "the first column has no name and counts the rows from {start}: it is read as the row index, which is not learned; "
+    "rows that are written are counted anew"
+)
+
+
+@frozen(eq=False)
+class _Column:
+    """A column as it was read."""
+
+    name: str
+    array: pa.DictionaryArray
+
+    @property
+    def blank(self) -> bool:
+        """Whether no row has a value."""
+        return bool(self.array.null_count == len(self.array))
+
+
+def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> EncodedTable:
     """Read delimited text, a block at a time.
 
     Args:
         source: The file.
         limits: Bounds on its bytes, rows and columns.
+        options: How it is read.
 
     Returns:
-        Spelled columns by name, at least one row.
+        Spelled columns, at least one row.
 
     Raises:
         DataError: The text is damaged or not a table; the message names row or byte.
         OSError: The file cannot be read.
     """
     where, look = str(source), source.look(limits)
-    check_text(look, where)
+    check_text(look, where, skipped=source.skip_rows > 0)
     delimiter, width = _sniff(look.head)
     limits.check_shape(where, 0, width)
-    arrays = _parse(source, look, delimiter, width)
+    arrays = _parse(source, look, delimiter, width, header=options.header)
     rows = len(arrays[0])
     limits.check_shape(where, rows, len(arrays))
-    names = check_names([array[0].as_py() or "" for array in arrays])
-    if rows < 2:
+    names = [array[0].as_py() or "" for array in arrays] if options.header else _made_names(len(arrays))
+    if rows == int(options.header):
         raise DataError(f"{where} has a header but no rows; at least one row is needed")
+    found = [_Column(names[place], compact(arrays[place].slice(int(options.header)))) for place in options.kept(names)]
+    index = None if found[0].name or len(found) == 1 else row_index(found[0].array)
+    try:
+        check_names([each.name for each in found], unnamed=_may_lack_names(found, index))
+    except DataError as error:
+        hint = "; if the first line is a row of values, set data.header: false"
+        raise DataError(f"{error}{hint if options.header and any(map(is_number, names)) else ''}") from None
+    columns = found if index is None else found[1:]
     storage = Storage(source=Source.CSV, delimiter=delimiter)
-    return {
-        name: Encoded(compact(array.slice(1)), storage, ANY_TYPE) for name, array in zip(names, arrays, strict=True)
-    }
+    encoded = {each.name: take_marks(Encoded(each.array, storage, ANY_TYPE), options) for each in columns}
+    notes = [] if index is None else [_INDEX.format(start=index.start)]
+    notes += [_unnamed_note(found, place) for place, each in enumerate(found) if each in columns and not each.name]
+    if options.header:
+        notes += [*header_notes({each.name: each.array for each in columns}, look.head)]
+    return EncodedTable(encoded, Layout(header=options.header, index=index), tuple(notes))
+
+
+def _made_names(width: int) -> list[str]:
+    return [f"column_{place}" for place in range(1, width + 1)]
+
+
+def _may_lack_names(found: list[_Column], index: RowIndex | None) -> list[int]:
+    """Which columns, counted from 1, may lack a name: the first, and one that delimiters at line ends make."""
+    if len(found) == 1:
+        return []
+    first_is_column = index is None and not found[0].name
+    return [1, *([len(found)] if found[-1].blank and not first_is_column else [])]
+
+
+def _unnamed_note(found: list[_Column], place: int) -> str:
+    what = (
+        "the last column has neither a name nor a value, as where every line ends with the delimiter"
+        if place
+        else "the first column has no name, and does not count the rows: it is a column like any other"
+    )
+    return f"{what}; it is written back as it was, and data.drop: [''] leaves it out"
 
 
 def _sniff(data: bytes) -> tuple[str, int]:
@@ -99,22 +156,26 @@ def _after(field: re.Pattern[bytes], data: bytes, position: int) -> int:
     return found.end() if found else position
 
 
-def _parse(source: TextSource, look: Look, delimiter: str, width: int) -> list[pa.DictionaryArray]:
+def _parse(source: TextSource, look: Look, delimiter: str, width: int, *, header: bool) -> list[pa.DictionaryArray]:
     """All records, the header first, by column."""
     tail = b"" if look.ended else b"\n"
     if look.quoted:
         # A quote left open swallows this last record; nothing else in Arrow tells of it.
         tail += _END + delimiter.encode() * (width - 1) + b"\n"
-    arrays = _arrow_rows(source, look, tail, delimiter, width)
+    arrays = _arrow_rows(source, look, tail, delimiter, width, header=header)
     if not look.quoted:
         return arrays
     rows = len(arrays[0]) - 1
     if arrays[0][rows].as_py() != _END.decode():
-        raise DataError(f"{source}, row {rows}: a quote is opened and never closed; close it or remove it")
+        raise DataError(
+            f"{source}, row {rows + (not header)}: a quote is opened and never closed; close it or remove it"
+        )
     return [array.slice(0, rows) for array in arrays]
 
 
-def _arrow_rows(source: TextSource, look: Look, tail: bytes, delimiter: str, width: int) -> list[pa.DictionaryArray]:
+def _arrow_rows(
+    source: TextSource, look: Look, tail: bytes, delimiter: str, width: int, *, header: bool
+) -> list[pa.DictionaryArray]:
     block = min(look.size + len(tail) + 1, _LARGEST_BLOCK)
     try:
         return _gathered(_batches(source, look, tail, delimiter, width, block=min(block, _BLOCK), threads=True))
@@ -124,15 +185,17 @@ def _arrow_rows(source: TextSource, look: Look, tail: bytes, delimiter: str, wid
     try:
         return _gathered(_batches(source, look, tail, delimiter, width, block=block, threads=False))
     except pa.ArrowException as error:
-        raise _explained(str(error), source) from error
+        raise _explained(str(error), source, look.head, header=header) from error
 
 
 def _batches(
     source: TextSource, look: Look, tail: bytes, delimiter: str, width: int, *, block: int, threads: bool
 ) -> Iterator[pa.RecordBatch]:
-    with source.open() as stream:
-        yield from csv.open_csv(
-            pa.PythonFile(_Continued(stream, tail), mode="r"),
+    # The reader is closed before the stream, since its threads read ahead.
+    with (
+        source.open() as stream,
+        csv.open_csv(
+            pa.PythonFile(_Continued(cast(IO[bytes], stream), tail), mode="r"),
             read_options=csv.ReadOptions(autogenerate_column_names=True, use_threads=threads, block_size=block),
             parse_options=csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=look.quoted, ignore_empty_lines=width > 1
@@ -143,7 +206,9 @@ def _batches(
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
             ),
-        )
+        ) as reader,
+    ):
+        yield from reader
 
 
 class _Continued(io.RawIOBase):
@@ -188,18 +253,22 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.DictionaryArray]:
     return [single_array(column) for column in pa.Table.from_batches(batches).columns]
 
 
-def _explained(message: str, where: TextSource) -> DataError:
+def _explained(message: str, where: TextSource, head: bytes, *, header: bool) -> DataError:
     try:
         where.read().decode()
     except UnicodeDecodeError as error:
         return DataError(
-            f"{where} is not UTF-8 at byte {error.start} (0x{error.object[error.start]:02x}); "
-            "save it as UTF-8 (such files are often Latin-1 or Windows-1252)"
+            f"{where} is not UTF-8 at byte {error.start} (0x{error.object[error.start]:02x}); set data.encoding to the "
+            f"encoding that it is in, perhaps {guessed_encoding(error.object[error.start : error.start + _HEAD])}"
         )
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         row, expected, got = map(int, found.groups())
+        first = "the header" if header else "the first row"
         return DataError(
-            f"{where}, row {row - 1}: {got} field{'s' if got > 1 else ''}, but the header has {expected}; "
-            "correct the row (a field that holds the delimiter needs quotes, and every quote must be closed)"
+            f"{where}, row {row - header}: {got} field{'s' if got > 1 else ''}, but {first} has {expected}; "
+            + (
+                ragged_cause(head)
+                or "correct the row (a field that holds the delimiter needs quotes, and every quote must be closed)"
+            )
         )
     return DataError(f"{where} cannot be read as delimited text: {message[:200]}")

@@ -1,7 +1,8 @@
 """Writing delimited text in the table's own spelling.
 
-Null is an empty field, empty text is ``""``; fields are quoted only where they must be; lines end in a
-line feed. What ``read_csv`` reads of it is the same table.
+Null is an empty field, or a mark that was read as null; empty text is ``""``; fields are quoted only where
+they must be; lines end in a line feed. A row index is counted anew, and a table that came without a header
+goes without one. What ``read_csv`` reads of it is the same table.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import IO
 import pyarrow as pa
 
 from rowsmith.table.columns import distinct
-from rowsmith.table.fragments import Fragments, joined_rows, write_rows
+from rowsmith.table.fragments import CountedFragments, Fragments, joined_rows, write_rows
+from rowsmith.table.null_marks import with_marks
 from rowsmith.table.schema import JsonKind, TableSchema
 
 __all__ = ["write_csv"]
@@ -35,14 +37,19 @@ def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter
             too, but never a column of numbers.
     """
     names = [_field(_defused(name) if safe else name, _QUOTED_IN_NAMES) for name in schema.names]
-    file.write((delimiter.join(names) + "\n").encode())
+    index = schema.layout.index
+    if schema.layout.header:
+        file.write((delimiter.join([*([] if index is None else [""]), *names]) + "\n").encode())
     # In one column any delimiter must be quoted, since the header does not tell which one is meant.
-    special = _ALWAYS_QUOTED | {delimiter} if len(names) > 1 else _QUOTED_IN_NAMES
-    parts: list[Fragments] = []
+    special = _ALWAYS_QUOTED | {delimiter} if len(names) > 1 or index is not None else _QUOTED_IN_NAMES
+    parts: list[Fragments | CountedFragments] = []
+    if index is not None:
+        parts.append(CountedFragments(index.start, columns.num_rows, delimiter))
     for place, column in enumerate(schema):
         values, codes = distinct(columns, column.name)
         if safe and column.json_kind is JsonKind.STRING:
             values = [_defused(value) for value in values]
+        values, codes = with_marks(values, codes, column)
         end = "\n" if place == len(names) - 1 else delimiter
         parts.append(Fragments([*(_field(value, special) + end for value in values), end], codes))
     write_rows(joined_rows(parts), file)

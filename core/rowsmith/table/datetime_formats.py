@@ -8,7 +8,19 @@ from functools import lru_cache
 
 from attrs import Factory, field, frozen
 
-__all__ = ["CODES", "DATES", "MONTHS", "OVERRIDE_DATES", "TIMES", "ZONE", "Code", "Piece", "pieces"]
+__all__ = [
+    "CODES",
+    "DATES",
+    "DIGIT_DATES",
+    "EPOCHS",
+    "MONTHS",
+    "OVERRIDE_DATES",
+    "TIMES",
+    "ZONE",
+    "Code",
+    "Piece",
+    "pieces",
+]
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -58,6 +70,8 @@ CODES = {
     "%3f": Code("nanosecond", "[0-9]{3}", lambda part: f"{part // 1_000_000:03d}", 1_000_000),
     "%f": Code("nanosecond", "[0-9]{6}", lambda part: f"{part // 1_000:06d}", 1_000),
     "%9f": Code("nanosecond", "[0-9]{9}", "{:09d}".format),
+    "%s": Code("epoch", "0|-?[1-9][0-9]{0,11}", lambda part: str(part // 1_000_000), 1_000_000),
+    "%Q": Code("epoch", "0|-?[1-9][0-9]{0,14}", lambda part: str(part // 1_000), 1_000),
 }
 
 
@@ -80,7 +94,13 @@ DATES = (
 )
 """Date parts, the likelier first."""
 
-OVERRIDE_DATES = ("%Y%m%d", "%Y-%m")
+DIGIT_DATES = ("%Y%m%d", "%Y%m", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H")
+"""Date-times written as whole numbers."""
+
+EPOCHS = ("%s", "%Q")
+"""Seconds and milliseconds since 1970, as whole numbers."""
+
+OVERRIDE_DATES = (*DIGIT_DATES, "%Y-%m")
 """Date parts that are only tried when the user says that a column holds dates."""
 
 TIMES = (

@@ -17,11 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowsmith.errors import DataError
-from rowsmith.table.datetime_formats import CODES, DATES, MONTHS, OVERRIDE_DATES, TIMES, ZONE, Piece, pieces
+from rowsmith.table.datetime_formats import CODES, DATES, EPOCHS, MONTHS, OVERRIDE_DATES, TIMES, ZONE, Piece, pieces
 
 __all__ = ["candidates", "find_format", "format_fit", "parse_datetimes", "resolution_format", "spell_datetimes"]
 
 Instants = npt.NDArray[np.datetime64]
+
+_EPOCH_DIGITS, _MILLISECOND_DIGITS = 9, 12
 
 
 @lru_cache(maxsize=512)
@@ -84,6 +86,8 @@ def candidates(text: str, *, wide: bool = False) -> Iterator[str]:
         found = re.match(_pattern(date), text)
         if found is not None:
             yield from (date + time for time in _time_formats(text[found.end() :]))
+    if wide and re.fullmatch(_pattern("%Q"), text) and len(text) >= _EPOCH_DIGITS:
+        yield EPOCHS[len(text) >= _MILLISECOND_DIGITS]
 
 
 def _time_formats(rest: str) -> Iterator[str]:
@@ -166,6 +170,7 @@ def _fields(values: Instants, years: npt.NDArray[np.int64]) -> dict[str, npt.NDA
         "minute": clock // 60_000_000_000 % 60,
         "second": clock // 1_000_000_000 % 60,
         "nanosecond": clock % 1_000_000_000,
+        "epoch": values.astype("datetime64[us]").astype(np.int64),
     }
 
 
@@ -185,12 +190,19 @@ def _parse(array: pa.Array, format_: str) -> tuple[Instants, npt.NDArray[np.bool
     seconds = parts["hour"] * 3600 + parts["minute"] * 60 + parts["second"]
     micros = (seconds * 1_000_000 + parts["nanosecond"] // 1000).astype("timedelta64[us]")
     instants = days.astype("datetime64[us]") + micros
+    instants, real = (instants, real) if "epoch" not in parts else _since_epoch(parts["epoch"])
     if "%9f" in format_:
         real &= (parts["year"] > 1677) & (parts["year"] < 2262)
         instants = np.where(real, instants, np.datetime64("NaT", "us")).astype("datetime64[ns]")
         instants = instants + (parts["nanosecond"] % 1000).astype("timedelta64[ns]")
     fits = fits & real
     return np.where(fits, instants, np.array("NaT", dtype=instants.dtype)), fits | missing
+
+
+def _since_epoch(micros: npt.NDArray[np.int64]) -> tuple[Instants, npt.NDArray[np.bool_]]:
+    instants = micros.astype("datetime64[us]")
+    years = instants.astype("datetime64[Y]").astype(np.int64) + 1970
+    return instants, (years >= 1) & (years <= 9999)
 
 
 def _read_parts(texts: pa.StructArray, format_: str) -> dict[str, npt.NDArray[np.int64]]:

@@ -5,6 +5,7 @@ Distinct values are read once and then spread over the rows.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import evolve
 
-from rowsmith.table.arrow_types import arrow_type
+from rowsmith.table.arrow_types import arrow_type, is_uuid
 from rowsmith.table.columns import Codes, codes_of
 from rowsmith.table.datetimes import find_format, parse_datetimes
 from rowsmith.table.objects import NULLS, element_reader
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage
+from rowsmith.table.units import periods_of, ticks_of
 
-__all__ = ["READ_ERRORS", "Reader", "holds_any_text", "reader"]
+__all__ = ["READ_ERRORS", "Reader", "holds_any_text", "is_uuid_typed", "reader", "takes"]
 
 READ_ERRORS = (ValueError, OverflowError, ArithmeticError, pa.ArrowException)
 """What reading a spelled value that does not fit its dtype may raise; ``DataError`` is a ``ValueError``."""
@@ -64,7 +66,7 @@ def reader(column: ColumnSchema, *, nulls: bool) -> Reader:
         storage = column.storage
     dtype = storage.dtype
     if dtype == "category":
-        return _category_reader(column)
+        return _open_category_reader(column) if storage.categories is None else _category_reader(column)
     if dtype == "object":
         return _object_reader(storage)
     if dtype.startswith("str["):
@@ -74,13 +76,17 @@ def reader(column: ColumnSchema, *, nulls: bool) -> Reader:
     parsed: Any = pd.api.types.pandas_dtype(dtype)
     if parsed.kind == "M":
         return _datetime_reader(column, parsed)
+    if isinstance(parsed, pd.PeriodDtype):
+        return _period_reader(column, parsed)
+    if parsed.kind == "m":
+        return _duration_reader(storage, parsed)
     return _number_reader(column, parsed)
 
 
 def _plain_dtype(column: ColumnSchema, nulls: bool) -> str:
     """The dtype for a column that came as text."""
     nulls = nulls or column.nullable
-    if column.type is ColumnType.INTEGER:
+    if column.type is ColumnType.INTEGER or (column.whole_dates and column.storage.element != "string"):
         return "Int64" if nulls else "int64"
     if column.type is ColumnType.BOOLEAN:
         return "boolean" if nulls else "bool"
@@ -90,10 +96,26 @@ def _plain_dtype(column: ColumnSchema, nulls: bool) -> str:
     return f"str[{usual.storage}, NaN]" if isinstance(usual, pd.StringDtype) else "object"
 
 
+def is_uuid_typed(column: ColumnSchema) -> bool:
+    """Whether a column is given back as UUIDs."""
+    return column.storage.element == "uuid" or column.storage.dtype == "extension<arrow.uuid>[pyarrow]"
+
+
+def takes(column: ColumnSchema, text: str) -> bool:
+    """Whether a column can be given back with a text among its values."""
+    if column.storage.categories is not None:
+        return text in column.storage.categories
+    try:
+        reader(column, nulls=False).read([text])
+    except READ_ERRORS:
+        return False
+    return True
+
+
 def holds_any_text(column: ColumnSchema) -> bool:
     """Whether a column is given back as text, so that every value fits and null does too."""
     numbers = (ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.DECIMAL, ColumnType.NULL)
-    return column.storage.source is not Source.PANDAS and column.type not in numbers
+    return column.storage.source is not Source.PANDAS and column.type not in numbers and not column.whole_dates
 
 
 def _number_reader(column: ColumnSchema, dtype: Any) -> Reader:
@@ -220,6 +242,20 @@ def _datetime_reader(column: ColumnSchema, dtype: Any) -> Reader:
     return Reader(lambda values: _to_unit(_instants(values, column), unit), spread)
 
 
+def _period_reader(column: ColumnSchema, dtype: pd.PeriodDtype) -> Reader:
+    def spread(unique: npt.NDArray[np.datetime64], codes: Codes) -> Any:
+        return periods_of(np.append(unique, np.array(["NaT"], dtype=unique.dtype))[codes], dtype)
+
+    return Reader(lambda values: _instants(values, column), spread)
+
+
+def _duration_reader(storage: Storage, dtype: np.dtype[Any]) -> Reader:
+    def read(values: Values) -> npt.NDArray[np.timedelta64]:
+        return np.array(ticks_of(values, storage.unit, np.datetime_data(dtype)[0]), dtype=np.int64).view(dtype)
+
+    return Reader(read, lambda unique, codes: np.append(unique, np.array(["NaT"], dtype=dtype))[codes])
+
+
 def _category_reader(column: ColumnSchema) -> Reader:
     storage = column.storage
     texts = storage.categories or ()
@@ -235,6 +271,18 @@ def _category_reader(column: ColumnSchema) -> Reader:
         return np.array([places[value] for value in values], dtype=np.int64)
 
     return Reader(read, lambda unique, codes: pd.Categorical.from_codes(np.append(unique, -1)[codes], dtype=dtype))
+
+
+def _open_category_reader(column: ColumnSchema) -> Reader:
+    storage = column.storage
+    inner = reader(evolve(column, storage=evolve(storage, dtype=storage.categories_dtype)), nulls=False)
+
+    def spread(unique: pd.Index, codes: Codes) -> Any:
+        categories = unique.unique().sort_values()
+        places = np.append(categories.get_indexer(unique), -1)[codes]
+        return pd.Categorical.from_codes(places, dtype=pd.CategoricalDtype(categories, storage.ordered))
+
+    return Reader(lambda values: pd.Index(inner.column(_all_of(values))), spread)
 
 
 def _all_of(texts: Sequence[str]) -> pa.DictionaryArray:
@@ -266,6 +314,11 @@ def _arrow_values(values: Values, column: ColumnSchema, type_: pa.DataType) -> p
         return pa.array(_floats(values, type_.to_pandas_dtype()), type_)
     if is_.is_integer(type_):
         return pa.array([_integer(value) for value in values], type_)
+    if is_.is_duration(type_) or is_.is_time(type_):
+        ticks = ticks_of(values, column.storage.unit, type_.unit, within_a_day=is_.is_time(type_))
+        return pa.array(ticks, pa.int64()).cast(f"int{type_.bit_width}").cast(type_)
+    if is_uuid(type_):
+        return pa.array([uuid.UUID(value).bytes for value in values], pa.binary(16)).cast(type_)
     element = "decimal" if is_.is_decimal(type_) else "date" if is_.is_date(type_) else "str"
     read = element_reader(Storage(element=element))
     return pa.array([read(value) for value in values], type_)

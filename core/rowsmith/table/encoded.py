@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from attrs import frozen
+from attrs import field, frozen
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import Codes, from_codes, spelled
 from rowsmith.table.datetimes import resolution_format, spell_datetimes
-from rowsmith.table.schema import ColumnType, Storage
+from rowsmith.table.schema import ColumnType, Layout, Storage
 from rowsmith.table.spelling import DECIMAL_LIMIT, EXACT_LIMIT
 
 __all__ = [
     "Encoded",
+    "EncodedTable",
     "factorized",
     "first_row",
     "float_texts",
@@ -46,6 +47,21 @@ class Encoded:
     array: pa.DictionaryArray
     storage: Storage
     allowed: tuple[ColumnType, ...]
+
+
+@frozen(eq=False)
+class EncodedTable:
+    """Spelled columns of a table that have no type yet.
+
+    Attributes:
+        columns: The columns by name, of one length.
+        layout: What the text that they came in has beside them.
+        notes: What the user should know of how they were read, a line each.
+    """
+
+    columns: Mapping[str, Encoded]
+    layout: Layout = field(factory=Layout)
+    notes: tuple[str, ...] = ()
 
 
 def factorized(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[Any], Codes]:

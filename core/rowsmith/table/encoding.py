@@ -8,29 +8,42 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.table.arrow_encoding import encode_arrow, encode_strings
-from rowsmith.table.columns import codes_of, compact, from_codes
-from rowsmith.table.encoded import Encoded, first_row, spell_floats, spell_instants, spell_integers
-from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
+from rowsmith.table.columns import codes_of, compact, from_codes, spelled
+from rowsmith.table.encoded import (
+    Encoded,
+    factorized,
+    first_row,
+    integer_texts,
+    spell_floats,
+    spell_instants,
+    spell_integers,
+)
+from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS, infer_column
+from rowsmith.table.null_marks import take_marks
 from rowsmith.table.objects import encode_objects
-from rowsmith.table.schema import Source, Storage
+from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.schema import ColumnType, Source, Storage
+from rowsmith.table.units import in_coarsest, period_starts
 
 __all__ = ["encode_column"]
 
 _WIDEST = 8
 
 
-def encode_column(name: str, series: pd.Series) -> Encoded:
+def encode_column(name: str, series: pd.Series, options: ReadOptions | None = None) -> Encoded:
     """Spell the values of a pandas column.
 
     Args:
         name: The column's name, for messages.
         series: Its values; not changed.
+        options: Which texts stand for null; by default none.
 
     Returns:
         The spelled array, the storage that gives the same dtype back, and the types it may have.
@@ -38,6 +51,13 @@ def encode_column(name: str, series: pd.Series) -> Encoded:
     Raises:
         DataError: A value, or the dtype, is not supported; the message names column and row.
     """
+    options = options or ReadOptions()
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind == "O":
+        return encode_objects(name, series, options)
+    return take_marks(_encode_typed(name, series), options)
+
+
+def _encode_typed(name: str, series: pd.Series) -> Encoded:
     dtype: Any = series.dtype
     storage = Storage(source=Source.PANDAS, dtype=str(dtype))
     if isinstance(dtype, pd.CategoricalDtype):
@@ -50,10 +70,12 @@ def encode_column(name: str, series: pd.Series) -> Encoded:
         return _encode_zoned(name, series, storage)
     if isinstance(dtype, np.dtype) and dtype.kind == "M":
         return Encoded(spell_instants(name, series.to_numpy(), ""), storage, TEXTS)
+    if isinstance(dtype, np.dtype) and dtype.kind == "m":
+        return _encode_durations(series.to_numpy(), storage)
+    if isinstance(dtype, pd.PeriodDtype):
+        return Encoded(spell_instants(name, period_starts(series.array), ""), storage, TEXTS)
     if _is_number(dtype):
         return _encode_numbers(name, series, storage)
-    if isinstance(dtype, np.dtype) and dtype.kind == "O":
-        return encode_objects(name, series)
     raise DataError(
         f"column {name!r} has the dtype {str(dtype)!r}, which is not supported (first value, row 1: "
         f"{str(series.iloc[0])[:60]!r}); convert it to numbers, text or date-times, or leave it out"
@@ -77,7 +99,7 @@ def _encode_strings(name: str, series: pd.Series, dtype: pd.StringDtype) -> Enco
     try:
         return Encoded(encode_strings(_arrow(series).chunks), storage, TEXTS)
     except UnicodeEncodeError:
-        encode_objects(name, series.astype(object))  # names the row
+        encode_objects(name, series.astype(object), ReadOptions())  # names the row
         raise
 
 
@@ -98,6 +120,12 @@ def _encode_numbers(name: str, series: pd.Series, storage: Storage) -> Encoded:
     return Encoded(spell_integers(values, missing), storage, NUMBERS)
 
 
+def _encode_durations(values: npt.NDArray[np.timedelta64], storage: Storage) -> Encoded:
+    ticks, codes = factorized(values.view("i8"), np.isnat(values))
+    numbers, unit = in_coarsest(ticks, np.datetime_data(values.dtype)[0])
+    return Encoded(spelled(integer_texts(numbers), codes), evolve(storage, unit=unit), NUMBERS)
+
+
 def _encode_zoned(name: str, series: pd.Series, storage: Storage) -> Encoded:
     try:
         same = pd.api.types.pandas_dtype(storage.dtype) == series.dtype
@@ -112,6 +140,7 @@ def _encode_zoned(name: str, series: pd.Series, storage: Storage) -> Encoded:
 
 
 def _encode_category(name: str, series: pd.Series, dtype: pd.CategoricalDtype) -> Encoded:
+    """Spell categories; those that hardly repeat are no fixed set but what happens to be there."""
     codes = series.cat.codes.to_numpy().astype(np.int32)
     inner = _encode_categories(name, dtype)
     texts = [inner.array.dictionary[code].as_py() for code in codes_of(inner.array).tolist()]
@@ -122,7 +151,10 @@ def _encode_category(name: str, series: pd.Series, dtype: pd.CategoricalDtype) -
         categories_dtype=inner.storage.dtype,
         ordered=bool(dtype.ordered),
     )
-    return Encoded(compact(from_codes(texts, codes)), storage, LABELS)
+    array = compact(from_codes(texts, codes))
+    if infer_column(name, array, storage, LABELS).type is ColumnType.TEXT:
+        return Encoded(array, evolve(storage, categories=None), inner.allowed)
+    return Encoded(array, storage, LABELS)
 
 
 def _encode_categories(name: str, dtype: pd.CategoricalDtype) -> Encoded:

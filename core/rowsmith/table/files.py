@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
+from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.table.csv_reading import read_csv
@@ -29,11 +30,14 @@ from rowsmith.table.frames import build_table
 from rowsmith.table.jsonl import read_jsonl, write_jsonl
 from rowsmith.table.limits import Limits
 from rowsmith.table.parquet import read_parquet, write_parquet
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import TableSchema
 from rowsmith.table.table import Table
+from rowsmith.table.text_encoding import is_utf8
 from rowsmith.table.text_source import TextSource
+from rowsmith.table.units import as_text
 
-__all__ = ["FORMATS", "Limits", "read_table", "write_table"]
+__all__ = ["FORMATS", "Limits", "ReadOptions", "file_format", "read_table", "write_table"]
 
 FORMATS = {
     ".csv": "csv",
@@ -49,7 +53,11 @@ FORMATS = {
 
 
 def read_table(
-    path: str | os.PathLike[str], *, types: Mapping[str, str] | None = None, limits: Limits | None = None
+    path: str | os.PathLike[str],
+    *,
+    types: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    options: ReadOptions | None = None,
 ) -> Table:
     """Read a table from a file.
 
@@ -58,6 +66,7 @@ def read_table(
         types: A type by column name, where the one found is not wanted: a ``ColumnType`` value,
             ``key`` or ``constant``.
         limits: Bounds on its size; the usual ones by default.
+        options: How it is read, where the usual way is not wanted.
 
     Returns:
         The table, at least one row and one column.
@@ -66,17 +75,30 @@ def read_table(
         DataError: The file cannot be read, is damaged or too large, or a value does not fit ``types``;
             the message names row or byte.
     """
-    path, limits = Path(path), limits or Limits()
-    _check_file(path)
-    format_, compressed = _format_of(path.name)
+    path, limits, options = Path(path), limits or Limits(), options or ReadOptions()
+    format_, compressed = file_format(path)
     try:
         if format_ == "parquet":
-            return build_table(read_parquet(path, limits), types or {})
-        source = TextSource(path, compressed)
+            return build_table(read_parquet(path, limits, options), types or {}, options)
+        source = TextSource(path, compressed, options.encoding, options.skip_rows)
         read = read_jsonl if format_ == "jsonl" else read_csv
-        return build_table(read(source, limits), types or {})
+        found = read(source, limits, options)
+        notes = (
+            [] if is_utf8(options.encoding) else [f"{path} is read as {options.encoding}; rows are written as UTF-8"]
+        )
+        return build_table(evolve(found, notes=(*notes, *found.notes)), types or {}, options)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def file_format(path: Path) -> tuple[str, bool]:
+    """The format of a file that is there, by its suffix, and whether it is compressed.
+
+    Raises:
+        DataError: There is no such file, or its suffix tells no format.
+    """
+    _check_file(path)
+    return _format_of(path.name)
 
 
 def write_table(
@@ -89,7 +111,8 @@ def write_table(
 ) -> None:
     """Write a spelled table to a file.
 
-    Delimited text is written as the table spells it, with the delimiter that it came with.
+    Delimited text is written as the table spells it, with the delimiter that it came with; durations, times of day
+    and periods of a frame or a Parquet file as text that people read.
 
     Args:
         columns: The table.
@@ -111,7 +134,9 @@ def write_table(
     with _opened(file, compressed) as stream:
         if format_ == "parquet":
             write_parquet(columns, schema, stream)
-        elif format_ == "jsonl":
+            return
+        columns, schema = as_text(columns, schema)
+        if format_ == "jsonl":
             write_jsonl(columns, schema, stream)
         else:
             delimiter = "\t" if format_ == "tsv" else schema.columns[0].storage.delimiter

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from rowsmith.table.columns import Codes
 
-__all__ = ["Fragments", "joined_rows", "write_rows"]
+__all__ = ["CountedFragments", "Fragments", "joined_rows", "write_rows"]
 
 _BLOCK_ROWS = 65_536
 
@@ -34,13 +34,40 @@ class Fragments:
     def _make_array(self) -> pa.StringArray:
         return pa.array(self.texts, type=pa.large_string())
 
+    def __len__(self) -> int:
+        return len(self.codes)
+
     def rows(self, start: int, stop: int) -> pa.StringArray:
         """The fragments of some rows."""
         codes = self.codes[start:stop]
         return self.array.take(pa.array(np.where(codes < 0, len(self.texts) - 1, codes)))
 
 
-def joined_rows(columns: Sequence[Fragments]) -> Iterator[pa.Array]:
+@frozen
+class CountedFragments:
+    """The number of each row, in place of a column.
+
+    Attributes:
+        first: The number of the first row.
+        count: How many rows there are.
+        end: What stands behind each number.
+    """
+
+    first: int
+    count: int
+    end: str
+
+    def __len__(self) -> int:
+        return self.count
+
+    def rows(self, start: int, stop: int) -> pa.StringArray:
+        """The fragments of some rows."""
+        numbers = pa.array(np.arange(start, stop, dtype=np.int64) + self.first).cast(pa.large_string())
+        end, nothing = (pa.scalar(text, type=pa.large_string()) for text in (self.end, ""))
+        return pc.binary_join_element_wise(numbers, end, nothing)
+
+
+def joined_rows(columns: Sequence[Fragments | CountedFragments]) -> Iterator[pa.Array]:
     """Join the columns' fragments row by row.
 
     Args:
@@ -49,7 +76,7 @@ def joined_rows(columns: Sequence[Fragments]) -> Iterator[pa.Array]:
     Yields:
         Arrays of ``large_string``, one text for each row, in order, a block of rows at a time.
     """
-    rows = len(columns[0].codes)
+    rows = len(columns[0])
     for start in range(0, rows, _BLOCK_ROWS):
         parts = [column.rows(start, min(start + _BLOCK_ROWS, rows)) for column in columns]
         yield pc.binary_join_element_wise(*parts, pa.scalar("", type=pa.large_string()))

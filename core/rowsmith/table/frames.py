@@ -6,35 +6,45 @@ which a table does not have. NaN counts as null.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import codes_of, compact, single_array
 from rowsmith.table.decoding import READ_ERRORS, Reader, holds_any_text, reader
-from rowsmith.table.encoded import Encoded
+from rowsmith.table.encoded import Encoded, EncodedTable
 from rowsmith.table.encoding import encode_column
 from rowsmith.table.inference import check_types, infer_column
+from rowsmith.table.labels import keep_labels, labelled, names_of
 from rowsmith.table.limits import Limits
-from rowsmith.table.schema import ColumnSchema, TableSchema
+from rowsmith.table.marks import slips_note
+from rowsmith.table.names import name_of
+from rowsmith.table.null_marks import mark_notes, put_marks
+from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.schema import ColumnSchema, Source, TableSchema
 from rowsmith.table.table import Table
+from rowsmith.table.whole_dates import DESCRIPTIONS
 
-__all__ = ["build_table", "from_frame", "misfits", "to_frame"]
+__all__ = ["build_table", "from_frame", "misfits", "named_frame", "to_frame"]
 
 
-def from_frame(frame: pd.DataFrame, *, types: Mapping[str, str] | None = None) -> Table:
+def from_frame(
+    frame: pd.DataFrame, *, types: Mapping[Any, str] | None = None, options: ReadOptions | None = None
+) -> Table:
     """Make a table of a DataFrame.
 
     Args:
-        frame: At least one row and one column, labels unique strings. It is not changed; its index is
+        frame: At least one row and one column, labels unique as text. It is not changed; its index is
             ignored.
-        types: A type by column name, where the one found is not wanted: a ``ColumnType`` value,
+        types: A type by column label or name, where the one found is not wanted: a ``ColumnType`` value,
             ``key`` or ``constant``.
+        options: Columns to leave out, and texts that stand for null.
 
     Returns:
         The table.
@@ -45,18 +55,23 @@ def from_frame(frame: pd.DataFrame, *, types: Mapping[str, str] | None = None) -
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"expected a pandas DataFrame, not {type(frame).__name__}")
     Limits().check_shape("the table", len(frame), len(frame.columns))
-    names = check_names(list(frame.columns))
+    names = check_names(names_of(frame.columns))
     if not len(frame):
         raise DataError("the table has no rows; at least one is needed")
-    encoded = {name: encode_column(name, frame.iloc[:, place]) for place, name in enumerate(names)}
-    return build_table(encoded, types or {})
+    options = options or ReadOptions()
+    kept = options.kept(names)
+    encoded = {names[at]: encode_column(names[at], frame.iloc[:, at], options) for at in kept}
+    named = {name_of(label): type_ for label, type_ in (types or {}).items()}
+    table = build_table(EncodedTable(encoded), named, options)
+    return evolve(table, schema=evolve(table.schema, labels=keep_labels(frame.columns[kept])))
 
 
-def check_names(labels: list[Any]) -> list[str]:
+def check_names(labels: list[Any], *, unnamed: Collection[int] = ()) -> list[str]:
     """Check column labels.
 
     Args:
         labels: Labels of any kind.
+        unnamed: Columns, counted from 1, that may go without a name.
 
     Returns:
         The same, known to be unique, non-empty strings.
@@ -70,11 +85,9 @@ def check_names(labels: list[Any]) -> list[str]:
     for place, label in enumerate(labels, start=1):
         if not isinstance(label, str):
             raise DataError(f"the label of column {place} is {label!r}, not a string; rename the column")
-        if not label:
-            raise DataError(
-                f"column {place} has no name; name it, or leave it out (for an index written by pandas: index=False)"
-            )
-        if label in seen:
+        if not label and place not in unnamed:
+            raise DataError(f"column {place} has no name; name it, or leave it out with data.drop: ['']")
+        if label and label in seen:
             raise DataError(f"two columns are named {label!r} (the second is column {place}); rename one")
         if any("\ud800" <= character <= "\udfff" for character in label):
             raise DataError(f"the label of column {place} is not valid Unicode (a lone surrogate); rename the column")
@@ -82,23 +95,41 @@ def check_names(labels: list[Any]) -> list[str]:
     return labels
 
 
-def build_table(encoded: Mapping[str, Encoded], types: Mapping[str, str]) -> Table:
+def build_table(encoded: EncodedTable, types: Mapping[str, str], options: ReadOptions) -> Table:
     """Make a table of spelled columns, finding each column's type.
 
     Args:
-        encoded: Spelled columns by name, of one length.
+        encoded: The spelled columns.
         types: The user's types by column name.
+        options: How they were read.
 
     Raises:
         DataError: ``types`` names an unknown column or type, or a value does not fit its type.
     """
-    check_types(list(encoded), types)
+    found = encoded.columns
+    check_types(list(found), types)
     schemas = [
         infer_column(name, column.array, column.storage, column.allowed, types.get(name))
-        for name, column in encoded.items()
+        for name, column in found.items()
     ]
-    columns = pa.table([column.array for column in encoded.values()], names=list(encoded))
-    return Table(columns, TableSchema(columns=tuple(schemas)))
+    notes = (*encoded.notes, *mark_notes(found, options), *_type_notes(found, schemas, types))
+    columns = pa.table([column.array for column in found.values()], names=list(found))
+    return Table(columns, TableSchema(columns=tuple(schemas), layout=encoded.layout), notes)
+
+
+def _type_notes(
+    encoded: Mapping[str, Encoded], schemas: Iterable[ColumnSchema], types: Mapping[str, str]
+) -> tuple[str, ...]:
+    found = []
+    for each in schemas:
+        if each.marked is not None:
+            found.append(slips_note(each.name, compact(encoded[each.name].array), each.marked))
+        if each.name not in types and each.whole_dates:
+            found.append(
+                f"column {each.name!r} is read as {DESCRIPTIONS[each.datetime_format or '']}; "
+                f"if it is a number, say so: data.types: {{{each.name}: integer}}"
+            )
+    return tuple(note for note in found if note is not None)
 
 
 def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
@@ -112,12 +143,17 @@ def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
         schema: Its columns; the frame has them in this order.
 
     Returns:
-        A frame with a new range index.
+        A frame with a new range index, and the labels of the user's frame.
 
     Raises:
         DataError: A value does not fit its column's dtype; the message names column and row.
             ``misfits`` finds such rows beforehand.
     """
+    return labelled(named_frame(columns, schema), schema)
+
+
+def named_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
+    """The same, its columns labelled by their names, whatever labels the user's frame has."""
     arrays = {column.name: _pandas_array(single_array(columns.column(column.name)), column) for column in schema}
     series = {name: pd.Series(array, copy=False, dtype=_kept_dtype(array)) for name, array in arrays.items()}
     return pd.DataFrame(series, index=pd.RangeIndex(columns.num_rows), columns=pd.Index(list(series)), copy=False)
@@ -131,8 +167,11 @@ def _pandas_array(array: pa.DictionaryArray, column: ColumnSchema) -> Any:
     array = compact(array)
     read = reader(column, nulls=array.null_count > 0)
     try:
-        if not array.null_count or read.nullable:
+        if not array.null_count:
             return read.column(array)
+        if read.nullable:
+            found = read.column(array)
+            return put_marks(found, codes_of(array), column) if column.storage.source is Source.PANDAS else found
     except READ_ERRORS as error:
         raise _misfit_error(array, column, read) from error
     raise _misfit_error(array, column, read)

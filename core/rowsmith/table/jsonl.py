@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -19,13 +18,16 @@ from rowsmith.dialect.text import json_string
 from rowsmith.errors import DataError
 from rowsmith.heap import release_freed_memory
 from rowsmith.table.columns import distinct, from_codes, single_array
-from rowsmith.table.encoded import Encoded
+from rowsmith.table.encoded import Encoded, EncodedTable
 from rowsmith.table.fragments import Fragments, joined_rows, write_rows
 from rowsmith.table.frames import check_names
 from rowsmith.table.inference import BOOLEANS, NUMBERS, TEXTS
 from rowsmith.table.limits import Limits
+from rowsmith.table.null_marks import marked_storage, types_left, with_marks
 from rowsmith.table.number_shapes import JSON_NUMBER
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage, TableSchema
+from rowsmith.table.text_encoding import guessed_encoding
 from rowsmith.table.text_source import BOM, TextSource, check_text
 
 __all__ = ["read_jsonl", "write_jsonl"]
@@ -42,23 +44,24 @@ class _Number(str):
     __slots__ = ()
 
 
-def read_jsonl(source: TextSource, limits: Limits) -> Mapping[str, Encoded]:
+def read_jsonl(source: TextSource, limits: Limits, options: ReadOptions) -> EncodedTable:
     """Read JSON lines, a line at a time.
 
     Args:
         source: The file, UTF-8.
         limits: Bounds on its bytes, rows and columns.
+        options: Columns to leave out, and texts that stand for null.
 
     Returns:
-        Spelled columns by name, in the order of the first line, at least one row.
+        Spelled columns, in the order of the first line, at least one row.
 
     Raises:
         DataError: A line is damaged or unlike the first; the message names line and column.
         OSError: The file cannot be read.
     """
     where = str(source)
-    check_text(source.look(limits), where)
-    reading = _Reading(where)
+    check_text(source.look(limits), where, skipped=source.skip_rows > 0)
+    reading = _Reading(where, options)
     names: list[str] = []
     with source.open() as stream:
         for number, line in enumerate(stream, start=1):
@@ -68,7 +71,7 @@ def read_jsonl(source: TextSource, limits: Limits) -> Mapping[str, Encoded]:
             record = reading.parse(text, number)
             if not names:
                 names = check_names(list(record))
-                reading.start(names)
+                reading.start([names[place] for place in options.kept(names)])
             reading.add(record, number)
             if reading.rows % _BLOCK_ROWS == 0:
                 limits.check_shape(where, reading.rows, len(names))
@@ -76,14 +79,15 @@ def read_jsonl(source: TextSource, limits: Limits) -> Mapping[str, Encoded]:
     if not names:
         raise DataError(f"{where} is empty; at least one line with a JSON object is needed")
     limits.check_shape(where, reading.rows, len(names))
-    return reading.encoded()
+    return EncodedTable(reading.encoded())
 
 
 class _Reading:
     """The columns built so far."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, options: ReadOptions) -> None:
         self.where = where
+        self.options = options
         self.rows = 0
         self.builders: dict[str, _Builder] = {}
         self._parse = json.JSONDecoder(
@@ -92,12 +96,17 @@ class _Reading:
 
     def start(self, names: list[str]) -> None:
         """Begin with the columns of the first line."""
-        self.builders = {name: _Builder(name) for name in names}
+        self.builders = {name: _Builder(name, self.options) for name in names}
 
     def parse(self, line: bytes, number: int) -> dict[str, Any]:
         """One line's object."""
         try:
             record = self._parse(line.decode())
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self.where}, line {number} is not UTF-8 (0x{line[error.start]:02x}); set data.encoding to the "
+                f"encoding that the file is in, perhaps {guessed_encoding(line)}"
+            ) from error
         except (ValueError, RecursionError) as error:
             raise DataError(f"{self.where}, line {number}: not a JSON object ({error}); correct the line") from error
         if not isinstance(record, dict):
@@ -106,6 +115,8 @@ class _Reading:
 
     def add(self, record: dict[str, Any], number: int) -> None:
         """Append one row."""
+        for name in self.options.drop:
+            record.pop(name, None)
         if record.keys() != self.builders.keys():
             raise self._keys_error(record, number)
         for name, value in record.items():
@@ -140,8 +151,10 @@ class _Reading:
 class _Builder:
     """The values of one column: their kind, and the distinct texts and codes of the block under way."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, options: ReadOptions) -> None:
         self.name = name
+        self.options = options
+        self.marks: dict[str, int] = {}
         self.kind = ""
         self.places: dict[str, int] = {}
         self.codes = array("i")
@@ -153,9 +166,14 @@ class _Builder:
             self.codes.append(-1)
             return
         kind, text = _kind_and_text(value)
+        if kind == "string" and self.options.null_values and self.options.is_null(text):
+            self.marks[text] = self.marks.get(text, 0) + 1
+            self.codes.append(-1)
+            return
         if kind != self.kind:
             if self.kind:
-                raise ValueError(f"a {kind} among {self.kind}s; a column must hold one kind of value")
+                hint = " (data.null_values names texts that stand for null)" if "string" in (kind, self.kind) else ""
+                raise ValueError(f"a {kind} among {self.kind}s; a column must hold one kind of value{hint}")
             self.kind = kind
         self.codes.append(self.places.setdefault(text, len(self.places)))
 
@@ -171,7 +189,11 @@ class _Builder:
         """The spelled column."""
         self.close_block()
         spelled = single_array(pa.chunked_array(self.blocks))
-        return Encoded(spelled, Storage(source=Source.JSON, element=self.kind), _ALLOWED[self.kind])
+        storage = Storage(source=Source.JSON, element=self.kind)
+        allowed = types_left(_ALLOWED[self.kind]) if self.marks and self.kind == "string" else _ALLOWED[self.kind]
+        return Encoded(
+            spelled, marked_storage(storage, self.marks, spelled.null_count - sum(self.marks.values())), allowed
+        )
 
 
 def _kind_and_text(value: Any) -> tuple[str, str]:
@@ -210,7 +232,9 @@ def write_jsonl(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> None
         values, codes = distinct(columns, column.name)
         start = ("," if place else "{") + json_string(column.name) + ":"
         end = "}\n" if place == len(schema) - 1 else ""
-        parts.append(Fragments([start + text + end for text in (*_json_texts(values, column), "null")], codes))
+        marked, codes = with_marks(values, codes, column)
+        texts = [*_json_texts(values, column), *map(json_string, marked[len(values) :]), "null"]
+        parts.append(Fragments([start + text + end for text in texts], codes))
     write_rows(joined_rows(parts), file)
 
 
@@ -228,6 +252,6 @@ def _is_number(column: ColumnSchema) -> bool:
     if storage.source is Source.JSON:
         return storage.element == "number"
     if storage.source is Source.CSV:
-        return column.type in (ColumnType.INTEGER, ColumnType.DECIMAL)
+        return column.whole_dates or column.type in (ColumnType.INTEGER, ColumnType.DECIMAL)
     dtype = storage.categories_dtype if storage.categories is not None else storage.dtype
     return bool(_NUMERIC_DTYPE.match(dtype)) or storage.element in ("int", "float", "decimal")

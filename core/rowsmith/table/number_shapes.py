@@ -6,6 +6,7 @@ Work is on Arrow arrays of distinct values. Only values that could differ betwee
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -28,7 +29,6 @@ _EASY_FIXED = r"^-?(?:0|[1-9][0-9]{0,7})\.[0-9]{1,7}$"
 _EASY_SHORTEST = r"^-?(?:[1-9][0-9]{0,7}\.(?:0|[0-9]{0,6}[1-9])|0\.(?:0|0{0,3}[1-9]|0{0,3}[1-9][0-9]{0,9}[1-9]))$"
 _EASY_BARE = r"^-?(?:[1-9][0-9]{0,7}(?:\.[0-9]{0,6}[1-9])?|0\.(?:0{0,3}[1-9]|0{0,3}[1-9][0-9]{0,9}[1-9]))$|^0$"
 _MOST_DIGITS = 17
-_HUGE = 1e200  # the dialect writes no larger numbers
 
 
 def integer_fit(values: pa.StringArray) -> Mask:
@@ -74,7 +74,8 @@ def _styles(values: pa.StringArray) -> list[dict[str, Any]]:
     found = re.search(r"\.([0-9]+)$", values[0].as_py())
     digits = len(found.group(1)) if found else 0
     most = None
-    if not pc.any(_search(values, "e")).as_py():
+    # The shortest text of a double has a positive exponent only where there is no fraction.
+    if not pc.any(_search(values, "[eE]-")).as_py():
         fractions = pc.extract_regex(values, r"\.(?P<digits>[0-9]*[1-9])0*$")
         most = pc.max(pc.utf8_length(pc.struct_field(fractions, "digits"))).as_py() or 0
     styles: list[dict[str, Any]] = []
@@ -90,9 +91,8 @@ def _written_so(values: pa.StringArray, among: Mask, easy: str, column: ColumnSc
     for place in np.flatnonzero(among & ~fits).tolist():
         text = values[place].as_py()
         number = float(text)
-        limit = DECIMAL_LIMIT if column.scale is not None or not column.whole_point else _HUGE
-        exponent = "e" in text and column.scale is None
-        fits[place] = abs(number) < (_HUGE if exponent else limit) and spell_decimal(number, column) == text
+        fixed = column.scale is not None or not (column.whole_point or "e" in text)
+        fits[place] = abs(number) < (DECIMAL_LIMIT if fixed else math.inf) and spell_decimal(number, column) == text
     return fits
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import uuid
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -24,8 +26,11 @@ from attrs import evolve
 from rowsmith.errors import DataError
 from rowsmith.table.columns import from_codes
 from rowsmith.table.encoded import Encoded, factorized, spell_floats, spell_instants
-from rowsmith.table.inference import BOOLEANS, NUMBERS, TEXTS
+from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
+from rowsmith.table.null_marks import marked_storage, types_left
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import Source, Storage
+from rowsmith.table.units import NANOSECONDS, in_coarsest, period_starts, ticks_of
 
 __all__ = ["NULLS", "element_reader", "encode_objects"]
 
@@ -45,21 +50,31 @@ _KINDS: dict[type, str] = {
     dt.date: "date",
     dt.datetime: "datetime",
     pd.Timestamp: "timestamp",
+    dt.time: "time",
+    dt.timedelta: "timedelta",
+    pd.Timedelta: "Timedelta",
+    pd.Period: "period",
+    uuid.UUID: "uuid",
 }
-_ALLOWED = {"bool": BOOLEANS, "int": NUMBERS, "float": NUMBERS, "decimal": NUMBERS}
-_SUPPORTED = "text, booleans, integers, floats, decimals, dates or date-times"
+_ALLOWED = {"bool": BOOLEANS, "int": NUMBERS, "float": NUMBERS, "decimal": NUMBERS, "uuid": LABELS}
+_SUPPORTED = "text, booleans, numbers, dates, times, date-times, durations, periods or UUIDs"
 _OFFSET = re.compile(r"UTC([+-])(\d\d):(\d\d)")
+
+# A text that stands for null.
+_MARK = "mark"
+_MISSING = frozenset({*NULLS, _MARK})
 
 Mask = npt.NDArray[np.bool_]
 Objects = npt.NDArray[np.object_]
 
 
-def encode_objects(name: str, series: pd.Series) -> Encoded:
+def encode_objects(name: str, series: pd.Series, options: ReadOptions) -> Encoded:
     """Spell a column of Python objects.
 
     Args:
         name: The column's name, for messages.
         series: The column, of dtype ``object``.
+        options: Which texts stand for null.
 
     Returns:
         The spelled array, its storage, and the types it may have.
@@ -69,17 +84,32 @@ def encode_objects(name: str, series: pd.Series) -> Encoded:
             column and row.
     """
     values = series.to_numpy(dtype=object)
-    kinds = [_kind(value) for value in values]
-    missing = np.array([kind in NULLS for kind in kinds], dtype=bool)
+    kinds = [_MARK if _is_mark(value, options) else _kind(value) for value in values]
+    missing = np.array([kind in _MISSING for kind in kinds], dtype=bool)
     null = next((kind for kind in kinds if kind in NULLS), "None")
-    element = next((kind for kind in kinds if kind not in NULLS), "")
+    element = next((kind for kind in kinds if kind not in _MISSING), "")
     for row, kind in enumerate(kinds):
-        if kind not in NULLS and (kind != element or kind.startswith("type ")):
+        if kind not in _MISSING and (kind != element or kind.startswith("type ")):
             raise _refusal(name, row, values[row], kind, element)
+    marks = Counter(str(value) for value, kind in zip(values, kinds, strict=True) if kind == _MARK)
     storage = Storage(source=Source.PANDAS, dtype="object", element=element, null=null)
+    storage = marked_storage(storage, marks, int(missing.sum()) - marks.total())
     if element in ("datetime", "timestamp"):
         return _encode_moments(name, values, missing, storage)
-    return Encoded(_spelled(name, element, values, missing), storage, _ALLOWED.get(element, TEXTS))
+    if element == "period":
+        return _encode_periods(name, values, missing, storage)
+    if element in _TICKS:
+        return _encode_ticks(name, values, missing, storage)
+    allowed = _ALLOWED.get(element, TEXTS)
+    return Encoded(
+        _spelled(name, element, values, missing),
+        storage,
+        types_left(allowed) if marks and element == "str" else allowed,
+    )
+
+
+def _is_mark(value: Any, options: ReadOptions) -> bool:
+    return bool(options.null_values) and isinstance(value, str) and options.is_null(value)
 
 
 def element_reader(storage: Storage) -> Callable[[str], Any]:
@@ -93,6 +123,11 @@ def element_reader(storage: Storage) -> Callable[[str], Any]:
         "date": dt.date.fromisoformat,
         "datetime": lambda text: dt.datetime.fromisoformat(text).astimezone(zone) if zone else _naive(text),
         "timestamp": lambda text: pd.Timestamp(text).tz_convert(zone) if zone else pd.Timestamp(text),
+        "time": lambda text: _time(ticks_of([text], storage.unit, "us", within_a_day=True)[0]).replace(tzinfo=zone),
+        "timedelta": lambda text: dt.timedelta(microseconds=ticks_of([text], storage.unit, "us")[0]),
+        "Timedelta": lambda text: pd.Timedelta(ticks_of([text], storage.unit, "ns")[0], "ns"),
+        "period": lambda text: pd.Period(text, freq=storage.unit),
+        "uuid": uuid.UUID,
     }
     return readers.get(storage.element, str)
 
@@ -118,6 +153,7 @@ def _refusal(name: str, row: int, value: Any, kind: str, element: str) -> DataEr
         return DataError(
             f"column {name!r}, row {row + 1}: {kind} among {element} values; a column must hold one kind of value, "
             "so convert it, for example to text with astype(str)"
+            + ("; data.null_values names texts that stand for null" if "str" in (kind, element) else "")
         )
     return DataError(
         f"column {name!r}, row {row + 1}: values of {kind} are not supported; "
@@ -157,7 +193,7 @@ def _decimal_texts(name: str, values: Objects, missing: Mask) -> list[str]:
     return [str(value) for value in values[~missing]]
 
 
-def _encode_moments(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
+def _one_zone(name: str, values: Objects, missing: Mask) -> str:
     zones = {row: _zone_name(name, row, values[row].tzinfo) for row in np.flatnonzero(~missing).tolist()}
     zone = next(iter(zones.values()))
     for row, other in zones.items():
@@ -166,6 +202,59 @@ def _encode_moments(name: str, values: Objects, missing: Mask, storage: Storage)
                 f"column {name!r}, row {row + 1}: the time zone is {other or 'missing'}, before {zone or 'missing'}; "
                 "convert the column to one time zone"
             )
+    return zone
+
+
+def _encode_ticks(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
+    """Spell durations and times of day as whole numbers."""
+    zone = _one_zone(name, values, missing) if storage.element == "time" else ""
+    unique, codes = factorized(values, missing)
+    unit, ticks = _TICKS[storage.element]
+    # Python's integers, since a duration may be too long for 64 bits.
+    counted = np.array([0, *map(ticks, unique)], dtype=object)[1:]
+    numbers, coarsest = in_coarsest(counted, unit)
+    array = from_codes([str(number) for number in numbers], codes)
+    return Encoded(array, evolve(storage, zone=zone, unit=coarsest), NUMBERS)
+
+
+def _encode_periods(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
+    freqs = {row: values[row].freqstr for row in np.flatnonzero(~missing).tolist()}
+    freq = next(iter(freqs.values()))
+    for row, other in freqs.items():
+        if other != freq:
+            raise DataError(
+                f"column {name!r}, row {row + 1}: a period of the frequency {other}, before {freq}; "
+                "convert the column to one frequency"
+            )
+    values = values.copy()
+    values[missing] = pd.NaT
+    periods = pd.PeriodIndex(values, freq=freq).array
+    return Encoded(spell_instants(name, period_starts(periods), ""), evolve(storage, unit=freq), TEXTS)
+
+
+def _since_midnight(value: dt.time) -> int:
+    return ((value.hour * 60 + value.minute) * 60 + value.second) * 1_000_000 + value.microsecond
+
+
+def _time(ticks: int) -> dt.time:
+    return (dt.datetime.min + dt.timedelta(microseconds=ticks)).time()
+
+
+def _nanoseconds(value: pd.Timedelta) -> int:
+    amount = value.to_timedelta64()
+    return int(amount.astype(np.int64)) * NANOSECONDS[np.datetime_data(amount)[0]]
+
+
+_TICKS: dict[str, tuple[str, Callable[[Any], int]]] = {
+    "time": ("us", _since_midnight),
+    "timedelta": ("us", lambda value: value // dt.timedelta(microseconds=1)),
+    "Timedelta": ("ns", _nanoseconds),
+}
+"""The unit in which the elements of a kind are counted, and how."""
+
+
+def _encode_moments(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
+    zone = _one_zone(name, values, missing)
     instants = np.full(len(values), "NaT", dtype=_unit(storage.element))
     instants[~missing] = [_instant(value) for value in values[~missing]]
     array = spell_instants(name, instants, "Z" if zone else "")

@@ -19,8 +19,11 @@ from rowsmith.table.columns import codes_of, compact
 from rowsmith.table.datetimes import format_fit, spell_datetimes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.encoding import encode_column
+from rowsmith.table.names import name_of
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import spell_decimal
+from rowsmith.table.units import ticks_of
 
 __all__ = ["spell_frame"]
 
@@ -29,7 +32,8 @@ def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
     """Spell a frame as its table writes it.
 
     Args:
-        frame: Rows in the user's dtypes, as ``to_frame`` gives them; other columns are ignored.
+        frame: Rows in the user's dtypes, as ``to_frame`` gives them, labelled by label or name; other
+            columns are ignored.
         schema: The table's columns.
 
     Returns:
@@ -38,19 +42,26 @@ def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
     Raises:
         DataError: The frame lacks a column, or a value cannot be written as its column writes values.
     """
-    missing = [name for name in schema.names if name not in frame.columns]
+    places = {name_of(label): place for place, label in enumerate(frame.columns)}
+    missing = [name for name in schema.names if name not in places]
     if missing:
         raise DataError(f"the rows lack the columns {missing}; give every column of the table")
-    return pa.table([_spell(frame[column.name], column) for column in schema], names=list(schema.names))
+    return pa.table([_spell(frame.iloc[:, places[column.name]], column) for column in schema], names=list(schema.names))
 
 
 def _spell(series: pd.Series, column: ColumnSchema) -> pa.DictionaryArray:
-    array = compact(encode_column(column.name, series).array)
+    marks = tuple(mark for mark, _ in column.storage.null_marks if mark is not None)
+    encoded = encode_column(column.name, series, ReadOptions(null_values=marks))
+    array = compact(encoded.array)
     respell = _RESPELL.get(column.type)
+    counted = encoded.storage.unit != column.storage.unit and column.type in (ColumnType.INTEGER, ColumnType.DECIMAL)
     if respell is None or not len(array.dictionary):
         return array
     try:
-        texts = respell(array.dictionary.to_pylist(), column)
+        texts = array.dictionary.to_pylist()
+        if counted:
+            texts = list(map(str, ticks_of(texts, encoded.storage.unit, column.storage.unit)))
+        texts = respell(texts, column)
     except (ValueError, OverflowError) as error:
         raise DataError(f"column {column.name!r}: a value is no {column.type.value} ({error})") from error
     return compact(spelled_unique(texts, codes_of(array)))

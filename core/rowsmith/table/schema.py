@@ -18,13 +18,21 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
+from rowsmith.table.datetime_formats import DIGIT_DATES, EPOCHS
+
 __all__ = [
+    "ColumnLabel",
+    "ColumnLabels",
     "ColumnSchema",
     "ColumnType",
     "JsonKind",
+    "LabelPart",
+    "Layout",
+    "Marked",
     "ModelColumn",
     "ModelSchema",
     "Role",
+    "RowIndex",
     "Source",
     "Storage",
     "TableSchema",
@@ -78,15 +86,21 @@ class Storage:
         dtype: The pandas dtype in words, such as ``Int64`` or ``datetime64[us, UTC]``; empty for
             text sources. For categories, ``category``; for pandas strings, ``str[storage, null]``;
             for Arrow types, ``type[pyarrow]``.
-        categories: Spelled categories of a pandas categorical, in order; None for other dtypes.
+        categories: Spelled categories of a pandas categorical, in order; None for other dtypes, and for
+            categories that are no fixed set, which follow from the values.
         categories_dtype: The dtype of those categories.
         ordered: Whether the categories are ordered.
         element: For ``object`` columns, the Python type of the elements (``str``, ``bool``,
-            ``int``, ``float``, ``decimal``, ``date``, ``datetime``, ``timestamp``); for JSON
-            sources ``string``, ``number`` or ``boolean``; empty otherwise.
+            ``int``, ``float``, ``decimal``, ``date``, ``datetime``, ``timestamp``, ``time``,
+            ``timedelta``, ``Timedelta``, ``period``, ``uuid``); for JSON sources ``string``,
+            ``number`` or ``boolean``; empty otherwise.
         null: For ``object`` columns, the null to write: ``None``, ``NaN``, ``NA`` or ``NaT``.
-        zone: For ``object`` columns of date-times with a time zone, that zone.
+        zone: For ``object`` columns of date-times or times of day with a time zone, that zone.
+        unit: For durations and times of day, the unit that their numbers count (``D``, ``h``, ``m``,
+            ``s``, ``ms``, ``us`` or ``ns``); for ``object`` columns of periods, their frequency.
         delimiter: For CSV sources, what stands between fields.
+        null_marks: Texts that were read as null, and how many rows had each; None stands for a blank field or a
+            null of the container's own. Empty where nothing but that was read as null.
     """
 
     source: Source = Source.CSV
@@ -97,7 +111,9 @@ class Storage:
     element: str = ""
     null: str = "None"
     zone: str = ""
+    unit: str = ""
     delimiter: str = ","
+    null_marks: tuple[tuple[str | None, int], ...] = ()
 
 
 class TimingRole(enum.StrEnum):
@@ -137,6 +153,40 @@ class Timing:
 
 
 @frozen(kw_only=True)
+class Marked:
+    """What most values of a column of texts are, beside a few that are not: numbers with ``NA`` or ``<5`` among them.
+
+    Attributes:
+        type: The type of most values: integer, decimal or datetime.
+        marks: The other texts that stand for something, the most frequent first: those that enough rows have, and
+            words for a missing value. Others are taken for slips.
+        scale: As for a column of that type.
+        max_scale: As for a column of that type.
+        whole_point: As for a column of that type.
+        datetime_format: As for a column of that type.
+    """
+
+    type: ColumnType
+    marks: tuple[str, ...] = ()
+    scale: int | None = None
+    max_scale: int | None = None
+    whole_point: bool = True
+    datetime_format: str | None = None
+
+    def column(self, name: str, *, nullable: bool = True) -> ColumnSchema:
+        """A column of those values alone."""
+        return ColumnSchema(
+            name=name,
+            type=self.type,
+            nullable=nullable,
+            scale=self.scale,
+            max_scale=self.max_scale,
+            whole_point=self.whole_point,
+            datetime_format=self.datetime_format,
+        )
+
+
+@frozen(kw_only=True)
 class ColumnSchema:
     """One column of a table.
 
@@ -148,15 +198,17 @@ class ColumnSchema:
         scale: Decimals only: digits after the point when every value has that many; None means the
             shortest text that reads back as the same double.
         max_scale: Decimals only, without ``scale``: the most digits after the point of any value;
-            None when some value has an exponent.
+            None when some value has a negative exponent.
         whole_point: Decimals only, without ``scale``: whether whole numbers keep a point (``1.0``).
         datetime_format: Datetimes only: ``strftime`` format of the spelling. Beyond ``strftime``,
             ``%3f`` and ``%9f`` are fractions of 3 and 9 digits, ``%-m``, ``%-d``, ``%-H`` and
-            ``%-I`` have no leading zero, and a zone stands as literal text such as ``Z``.
+            ``%-I`` have no leading zero, ``%s`` and ``%Q`` are seconds and milliseconds since 1970, and
+            a zone stands as literal text such as ``Z``.
         spellings: Booleans only: the text of false and of true.
         storage: How values are handed back.
         timing: What it tells of where a record stands in its group; None for ordinary columns.
         ascending: Labels that stand for numbers, by number; none where values are themselves numbers.
+        marked: Labels and text only: what most values are; None where they are nothing but text.
     """
 
     name: str
@@ -171,6 +223,12 @@ class ColumnSchema:
     storage: Storage = field(factory=Storage)
     timing: Timing | None = None
     ascending: tuple[str, ...] = ()
+    marked: Marked | None = None
+
+    @property
+    def whole_dates(self) -> bool:
+        """Whether its values are date-times that are written as whole numbers, such as 20240131."""
+        return self.type is ColumnType.DATETIME and self.datetime_format in (*DIGIT_DATES, *EPOCHS)
 
     @property
     def json_kind(self) -> JsonKind:
@@ -183,10 +241,95 @@ class ColumnSchema:
 
 
 @frozen(kw_only=True)
+class LabelPart:
+    """One value of a column label, spelled as a cell of a column of Python objects.
+
+    Attributes:
+        text: The spelled value; None for null.
+        element: As in ``Storage``.
+        null: As in ``Storage``.
+        zone: As in ``Storage``.
+        unit: As in ``Storage``.
+    """
+
+    text: str | None
+    element: str
+    null: str = "None"
+    zone: str = ""
+    unit: str = ""
+
+
+@frozen(kw_only=True)
+class ColumnLabel:
+    """The label of a column that is not text, or one of several kinds.
+
+    Attributes:
+        parts: Its values; one but for tuples.
+        scalar: Whether it is the value itself, and no tuple.
+    """
+
+    parts: tuple[LabelPart, ...]
+    scalar: bool = True
+
+
+@frozen(kw_only=True)
+class ColumnLabels:
+    """The labels of a frame's columns.
+
+    Attributes:
+        labels: One for each column.
+        names: What the levels of the labels are called.
+        levels: Whether labels have several levels.
+        dtype: The dtype of the labels, or ``range``; empty where they have levels.
+        categories: The categories of labels that are categories; None for others.
+        ordered: Whether these are ordered.
+    """
+
+    labels: tuple[ColumnLabel, ...]
+    names: tuple[ColumnLabel, ...]
+    levels: bool = False
+    dtype: str = ""
+    categories: tuple[ColumnLabel, ...] | None = None
+    ordered: bool = False
+
+
+@frozen(kw_only=True)
+class RowIndex:
+    """A first column of delimited text that has no name and only counts the rows.
+
+    Attributes:
+        start: The number of the first row.
+    """
+
+    start: int
+
+
+@frozen(kw_only=True)
+class Layout:
+    """What delimited text has beside its columns.
+
+    Attributes:
+        header: Whether a first record names the columns.
+        index: The row index; None without one.
+    """
+
+    header: bool = True
+    index: RowIndex | None = None
+
+
+@frozen(kw_only=True)
 class TableSchema:
-    """The columns of a table as its user sees it (or between two transforms), in order."""
+    """The columns of a table as its user sees it (or between two transforms), in order.
+
+    Attributes:
+        columns: The columns.
+        labels: The labels of the user's frame; None where they are the columns' names.
+        layout: What the text that it came in has beside them, and that it goes back to has again.
+    """
 
     columns: tuple[ColumnSchema, ...]
+    labels: ColumnLabels | None = None
+    layout: Layout = field(factory=Layout)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -223,6 +366,9 @@ class ModelColumn:
             ``false`` and ``true``, or what ``values`` says.
         timing: What it tells of where a record stands in its group; None for ordinary columns.
         ascending: How many of ``values``, from the first one on, are numbers or stand for some, by number.
+        alphabet: Open text only: the characters that its values are made of; None for any.
+        shapes: Open text with an alphabet only: the shapes that its values have (see ``rowsmith.text_shapes``); none
+            for any.
     """
 
     name: str
@@ -235,6 +381,8 @@ class ModelColumn:
     spellings: tuple[str, str] | None = None
     timing: Timing | None = None
     ascending: int = 0
+    alphabet: str | None = None
+    shapes: tuple[str, ...] = ()
 
     @property
     def closed(self) -> bool:

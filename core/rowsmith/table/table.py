@@ -24,10 +24,12 @@ class Table:
     Attributes:
         columns: The spelled table; its columns are in the schema's order.
         schema: The columns' types and how they are handed back.
+        notes: What the user should know of how it was read, such as cells unlike the others; a line each.
     """
 
     columns: pa.Table
     schema: TableSchema
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.columns.num_rows)

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from attrs import frozen
 
 from rowsmith.errors import DataError
 from rowsmith.table.limits import Limits
+from rowsmith.table.text_encoding import decoded, guessed_encoding, is_utf8
 
 __all__ = ["BOM", "Look", "TextSource", "check_text"]
 
 BOM = b"\xef\xbb\xbf"
 
 _PIECE = 1 << 22
-_BYTE_ORDER_MARKS = {
-    b"\xff\xfe\x00\x00": "UTF-32",
-    b"\x00\x00\xfe\xff": "UTF-32",
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-}
 _NOT_BREAK = re.compile(rb"[^\r\n]")
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=.)", re.DOTALL)
+
+_Stream = io.BufferedReader | gzip.GzipFile
 
 
 @frozen
@@ -55,21 +54,39 @@ class TextSource:
     Attributes:
         path: The file.
         compressed: Whether it is compressed by gzip.
+        encoding: The encoding that it is in; it is read as UTF-8 all the same.
+        skip_rows: Lines before the table, which are passed over.
     """
 
     path: Path
     compressed: bool = False
+    encoding: str = "utf-8"
+    skip_rows: int = 0
 
     def __str__(self) -> str:
         return str(self.path)
 
-    def open(self) -> IO[bytes]:
-        """The text from its beginning.
+    def open(self) -> _Stream:
+        """The text from the beginning of the table, as UTF-8.
+
+        Raises:
+            DataError: The lines before the table do not fit the encoding.
+            OSError: The file cannot be opened.
+        """
+        stream = self.raw()
+        if not is_utf8(self.encoding):
+            stream = decoded(cast(IO[bytes], stream), self.encoding, str(self))
+        if self.skip_rows:
+            _skip_lines(stream, self.skip_rows)
+        return stream
+
+    def raw(self) -> _Stream:
+        """The bytes of the file, decompressed.
 
         Raises:
             OSError: The file cannot be opened.
         """
-        return gzip.open(self.path) if self.compressed else self.path.open("rb")  # type: ignore[return-value]
+        return gzip.open(self.path) if self.compressed else self.path.open("rb")
 
     def look(self, limits: Limits) -> Look:
         """Go through the file once.
@@ -99,7 +116,15 @@ class TextSource:
             return stream.read()
 
 
-def _look(stream: IO[bytes], where: str, limits: Limits) -> Look:
+def _skip_lines(stream: _Stream, count: int) -> None:
+    while count and (piece := stream.peek(1)):
+        end = _LINE_END.search(piece)
+        # A carriage return that ends what is there may be the first half of a line end.
+        stream.read(end.end() if end else max(1, len(piece) - 1))
+        count -= end is not None
+
+
+def _look(stream: _Stream, where: str, limits: Limits) -> Look:
     head, last = b"", b""
     size, nul, quoted, blank = 0, -1, False, True
     while piece := stream.read(_PIECE):
@@ -113,20 +138,29 @@ def _look(stream: IO[bytes], where: str, limits: Limits) -> Look:
     return Look(head, size, nul, quoted, last in (b"\r", b"\n"), blank)
 
 
-def check_text(look: Look, where: str) -> None:
+def check_text(look: Look, where: str, *, skipped: bool = False) -> None:
     """Refuse what is not text in UTF-8 at the first look.
 
     Args:
         look: The look.
         where: The file, for messages.
+        skipped: Whether lines before the table were passed over.
 
     Raises:
         DataError: The file is empty, holds NUL, or starts like UTF-16 or UTF-32.
     """
-    for mark, encoding in _BYTE_ORDER_MARKS.items():
-        if look.head.startswith(mark):
-            raise DataError(f"{where} is written in {encoding}; save it as UTF-8")
+    guess = guessed_encoding(look.head)
+    wide = guess.startswith(("utf-16", "utf-32"))
+    if wide and look.nul < 0:
+        raise DataError(f"{where} is written in {guess.upper()}; set data.encoding: {guess}, or save it as UTF-8")
     if look.nul >= 0:
-        raise DataError(f"{where} holds a NUL at byte {look.nul}; it is damaged, compressed or not text in UTF-8")
+        why = (
+            f"it looks like {guess.upper()}: set data.encoding: {guess}"
+            if wide
+            else ("it is damaged, compressed or not text in UTF-8 (data.encoding says what text is in)")
+        )
+        raise DataError(f"{where} holds a NUL at byte {look.nul}; {why}")
     if look.blank:
-        raise DataError(f"{where} is empty; at least a header and one row are needed")
+        raise DataError(
+            f"{where} is empty{' behind data.skip_rows' if skipped else ''}; at least a header and one row are needed"
+        )

@@ -1,6 +1,7 @@
 """Time series: their time column, their extents, and where generated ones begin and end."""
 
 from rowsmith.timeseries.clock import ELAPSED_SECONDS, SeriesClock
+from rowsmith.timeseries.identifiers import identifier_name, with_identifier
 from rowsmith.timeseries.intervals import TICKS, Interval, learn_interval
 from rowsmith.timeseries.plan import SeriesPlan, SeriesSpan, make_plan
 from rowsmith.timeseries.preparing import PreparedSeries, given_interval, prepare_series
@@ -17,7 +18,9 @@ __all__ = [
     "bounds_of",
     "draw_spans",
     "given_interval",
+    "identifier_name",
     "learn_interval",
     "make_plan",
     "prepare_series",
+    "with_identifier",
 ]

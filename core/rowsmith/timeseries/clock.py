@@ -16,6 +16,7 @@ from rowsmith.table.datetime_formats import pieces
 from rowsmith.table.datetimes import find_format, format_fit, parse_datetimes, spell_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith.table.spelling import parse_numbers, spell_numbers
+from rowsmith.table.units import NANOSECONDS
 from rowsmith.timeseries.intervals import TICKS
 
 __all__ = ["ELAPSED_SECONDS", "SeriesClock"]
@@ -27,7 +28,7 @@ ELAPSED_SECONDS = "elapsed_seconds"
 
 DAY = 86_400 * TICKS
 
-_DATES = frozenset("YymbBdjUWVGuxcD")
+_DATES = frozenset("YymbBdjUWVGuxcDsQ")
 _FOREIGN = re.compile(r"%[^-0-9]|%-[A-Za-z]|%[39]f")
 
 
@@ -39,11 +40,13 @@ class SeriesClock:
         column: The time column.
         format: How its text is written, in ``strftime`` terms, or ``elapsed_seconds`` for numbers.
         made: Whether the user's table has no such column, so that rows are numbered.
+        unit: The unit of the numbers of a column of durations or times of day; empty for seconds.
     """
 
     column: str
     format: str
     made: bool = False
+    unit: str = ""
 
     @property
     def elapsed(self) -> bool:
@@ -73,7 +76,7 @@ class SeriesClock:
         if not len(values):
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
         if self.elapsed:
-            return _read_numbers(values)
+            return _read_numbers(values, self._ticks_of_one)
         if self.foreign:
             return _ticks(pd.to_datetime(pd.Series(list(values)), format=self.format, errors="coerce").to_numpy())
         fits = format_fit(pa.array(values, type=pa.string()), self.format)
@@ -96,11 +99,17 @@ class SeriesClock:
         if not len(times):
             return []
         if self.elapsed:
+            if self.unit:
+                return [str(round(time / self._ticks_of_one)) for time in times]
             return _write_numbers(times, column)
         instants = np.array(times, dtype=np.int64).astype("datetime64[us]")
         if self.foreign:
             return [str(text) for text in pd.Series(instants).dt.strftime(self.format)]
         return spell_datetimes(instants, self.format)
+
+    @property
+    def _ticks_of_one(self) -> float:
+        return NANOSECONDS[self.unit] * TICKS / NANOSECONDS["s"] if self.unit else TICKS
 
     def bound(self, value: str | int | float, knob: str) -> int:
         """Read a time of the configuration, written as the column is, or in a well-known way.
@@ -125,13 +134,13 @@ def _well_known(text: str) -> str | None:
     return find_format([text])
 
 
-def _read_numbers(values: Sequence[str]) -> tuple[Ticks, npt.NDArray[np.bool_]]:
+def _read_numbers(values: Sequence[str], ticks_of_one: float) -> tuple[Ticks, npt.NDArray[np.bool_]]:
     fits = np.array([_is_number(value) for value in values])
     numbers = np.zeros(len(values))
     if fits.any():
         numbers[fits] = parse_numbers([value for value, fit in zip(values, fits.tolist(), strict=True) if fit])
-    fits &= np.abs(numbers) < np.iinfo(np.int64).max / TICKS / 2
-    return np.rint(np.where(fits, numbers, 0) * TICKS).astype(np.int64), fits
+    fits &= np.abs(numbers) < np.iinfo(np.int64).max / ticks_of_one / 2
+    return np.rint(np.where(fits, numbers, 0) * ticks_of_one).astype(np.int64), fits
 
 
 def _is_number(value: str) -> bool:

@@ -52,6 +52,19 @@ class SeriesPlan:
     spans: tuple[SeriesSpan, ...]
 
     @property
+    def regular(self) -> bool:
+        """Whether most records belong to series with an interval; series of one or two records tell nothing of it.
+
+        Where no series has a third record, all that have a second one must be the same step apart.
+        """
+        telling = [span for span in self.spans if span.length > 2]
+        if not telling:
+            found = {span.interval for span in self.spans if span.length > 1}
+            return not found or self.interval is not None
+        even = sum(span.length for span in telling if span.interval is not None)
+        return 2 * even >= sum(span.length for span in telling)
+
+    @property
     def interval(self) -> Interval | None:
         """The interval that all series of more than one record share; None when there is none."""
         found = {span.interval for span in self.spans if span.length > 1}

@@ -80,8 +80,10 @@ class PreparedSeries:
                 "time_series.timestamp_interval_seconds says; those that are generated will be"
             ]
         uneven = sum(span.interval is None for span in several)
+        if given is None and uneven and plan.regular:
+            return [f"{uneven:,} of {len(several):,} series have no fixed interval; their steps are learned"]
         if given is None and uneven:
-            return [f"{uneven:,} of {len(several):,} series have no fixed interval; it is learned"]
+            return [f"{uneven:,} of {len(several):,} series have no fixed interval; the steps of all are learned"]
         return []
 
 
@@ -114,7 +116,9 @@ def prepare_series(table: Table, config: RunConfig) -> PreparedSeries:
     if name not in table.schema.names:
         raise ConfigError([f"the table has no column {name!r}{did_you_mean(name, table.schema.names)} @ {_KNOB}"])
     _check_present(table, config, name)
-    clock = SeriesClock(column=name, format=_format(table, config, name))
+    format_ = _format(table, config, name)
+    unit = table.schema[name].storage.unit if format_ == ELAPSED_SECONDS else ""
+    clock = SeriesClock(column=name, format=format_, unit=unit)
     values, codes = distinct(table.columns, name)
     times, fits = clock.read(values)
     if not fits.all():
@@ -142,6 +146,8 @@ def _check_interval(clock: SeriesClock, column: ColumnSchema, config: RunConfig)
 
 def _fitted(table: Table, config: RunConfig, clock: SeriesClock, values: Sequence[str], times: Ticks) -> PreparedSeries:
     column = table.schema[clock.column]
+    if clock.unit:
+        return _in_seconds(table, config, clock, times)
     if clock.elapsed:
         inner = evolve(column, role=Role.VALUE)
         if column.type not in _NUMBERS:
@@ -160,6 +166,17 @@ def _fitted(table: Table, config: RunConfig, clock: SeriesClock, values: Sequenc
     inner = ColumnSchema(name=clock.column, type=ColumnType.DATETIME, datetime_format=format_)
     columns = replace_column(table.columns, clock.column, {clock.column: array})
     inside = SeriesClock(column=clock.column, format=format_)
+    return _prepared(Table(columns, table.schema), config, clock, inner, inside)
+
+
+def _in_seconds(table: Table, config: RunConfig, clock: SeriesClock, times: Ticks) -> PreparedSeries:
+    """Durations and times of day are learned as seconds, in which the model's clock counts."""
+    kind = ColumnType.DECIMAL if (times % TICKS).any() else ColumnType.INTEGER
+    inner = ColumnSchema(name=clock.column, type=kind, max_scale=6 if kind is ColumnType.DECIMAL else None)
+    inside = SeriesClock(column=clock.column, format=ELAPSED_SECONDS)
+    found, codes = np.unique(times, return_inverse=True)
+    array = from_codes(inside.write(found.tolist(), inner), codes)
+    columns = replace_column(table.columns, clock.column, {clock.column: array})
     return _prepared(Table(columns, table.schema), config, clock, inner, inside)
 
 

@@ -23,8 +23,9 @@ def draw_spans(plan: SeriesPlan, config: RunConfig, seeds: Seeds, count: int | N
     """The extents of the series to generate.
 
     Each is that of one training series, with what the configuration sets in the place of its own start,
-    stop and interval. As many series as in training have the extents of all of them, once each, in
-    another order.
+    stop and interval. Where training series are not regular, none has an interval, not even one of two records,
+    which always looks regular: the steps of all are learned together. As many series as in training have the
+    extents of all of them, once each, in another order.
 
     Args:
         plan: What was learned.
@@ -71,7 +72,8 @@ def bounds_of(clock: SeriesClock, config: TimeSeriesConfig) -> tuple[int | None,
 def _adjusted(
     span: SeriesSpan, plan: SeriesPlan, start: int | None, stop: int | None, interval: Interval | None
 ) -> SeriesSpan:
-    interval = interval or span.interval or plan.interval
+    if interval is None and plan.regular:
+        interval = span.interval or plan.interval
     lasting = span.stop - span.start
     begin = span.start if start is None else start
     end = span.stop if stop is None else stop

@@ -11,16 +11,18 @@ neighbouring order statistics, so none is the value of a single row.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import asdict, frozen
 
 from rowsmith_plugins.transforms.counting import nearest
 from rowsmith_plugins.transforms.number_line import NumberLine
 
-__all__ = ["Cells", "cut_cells", "fit_cells", "peaks", "shape"]
+__all__ = ["Cells", "Reach", "cut_cells", "peaks", "shape"]
 
 Places = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -29,6 +31,31 @@ _MOST_KNOTS = 8_192
 _AT_ONCE = 512
 _NEIGHBOURS = 8
 _PEAK = 3.0
+
+
+@frozen(eq=False)
+class Reach:
+    """How far the number of each row may lie; all arrays are as long as there are rows.
+
+    Attributes:
+        low: The least place.
+        high: The greatest.
+        low_between: The least place on the line without atoms.
+        high_between: The greatest; below ``low_between`` where only atoms are in reach.
+        first: The first cell in reach.
+        last: The last one; before ``first`` where there is none.
+    """
+
+    low: Places
+    high: Places
+    low_between: Places
+    high_between: Places
+    first: Places
+    last: Places
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Reach:
+        """The reach of some of the rows."""
+        return Reach(**{name: each[rows] for name, each in asdict(self, recurse=False).items()})
 
 
 @frozen
@@ -83,7 +110,70 @@ class Cells:
         bin_ = np.searchsorted(firsts, cell, side="right") - 1
         return np.where(is_atom, self.bins + rank, bin_), np.where(is_atom, -1, cell - firsts[bin_])
 
-    def draw(self, bins: Places, positions: Places, uniform: Floats, line: NumberLine) -> Places:
+    def reach(self, low: Places, high: Places) -> Reach:
+        """What is in reach between two places, ends included, for each row."""
+        atoms, inner = np.array(self.atoms, dtype=np.int64), np.array(self.lows[1:-1], dtype=np.int64)
+        below = low - np.searchsorted(atoms, low, side="left")
+        above = high - np.searchsorted(atoms, high, side="right")
+        first, last = (np.searchsorted(inner, each, side="right") for each in (below, above))
+        some = (above >= below) & bool(self.bins)
+        return Reach(low, high, below, above, first, np.where(some, last, first - 1))
+
+    def reached(self, bins: Places, reach: Reach) -> npt.NDArray[np.bool_]:
+        """Whether some number of each bin or atom is in reach."""
+        atoms = np.append(np.array(self.atoms, dtype=np.int64), np.int64(0))
+        exact = atoms[np.where(bins >= self.bins, bins - self.bins, -1)]
+        firsts = np.append(np.array(self.firsts, dtype=np.int64), np.int64(0))
+        plain = np.minimum(bins, self.bins)
+        overlap = np.maximum(firsts[plain], reach.first) <= np.minimum(firsts[plain + 1] - 1, reach.last)
+        return np.where(bins >= self.bins, (exact >= reach.low) & (exact <= reach.high), overlap)
+
+    def in_reach(self, bins: Places, positions: Places, reach: Reach) -> npt.NDArray[np.bool_]:
+        """Whether the cell of each position is in reach; an atom that is a label is."""
+        firsts = np.append(np.array(self.firsts, dtype=np.int64), np.int64(0))
+        cells = firsts[np.minimum(bins, self.bins)] + positions
+        return (bins >= self.bins) | ((cells >= reach.first) & (cells <= reach.last))
+
+    def draw_bins(self, uniform: Floats, reach: Reach | None) -> Places:
+        """A bin for each row by the rows behind it; where there is none in reach, an atom."""
+        if not self.bins:
+            return self._draw_atoms(uniform, reach)
+        rows, cells = np.array(self.rows, dtype=np.float64), len(self.rows) - 1
+        first, last = (0, cells - 1) if reach is None else (reach.first.clip(0, cells - 1), reach.last)
+        cell = self._draw_cells(rows, first, np.maximum(last, first), uniform)
+        bins = np.searchsorted(np.array(self.firsts), cell, side="right") - 1
+        if reach is None:
+            return bins
+        none = reach.last < reach.first
+        bins[none] = self.bins + self._draw_atoms(uniform[none], reach.take(none))
+        return bins
+
+    def draw_positions(self, bins: Places, uniform: Floats, reach: Reach | None) -> Places:
+        """A position inside each bin, by the rows behind it; 0 for atoms."""
+        rows, firsts = np.array(self.rows, dtype=np.float64), np.array(self.firsts, dtype=np.int64)
+        plain = bins < self.bins
+        first, last = firsts[bins[plain]], firsts[bins[plain] + 1] - 1
+        low, high = first, last
+        if reach is not None:
+            low, high = np.maximum(low, reach.first[plain]), np.minimum(high, reach.last[plain])
+        positions = np.zeros(len(bins), dtype=np.int64)
+        positions[plain] = self._draw_cells(rows, low, high, uniform[plain]) - first
+        return positions
+
+    def _draw_cells(self, rows: Floats, first: Places | int, last: Places | int, uniform: Floats) -> Places:
+        level = rows[first] + uniform * (rows[np.asarray(last) + 1] - rows[first])
+        return np.asarray(np.clip(np.searchsorted(rows, level, side="right") - 1, first, last), dtype=np.int64)
+
+    def _draw_atoms(self, uniform: Floats, reach: Reach | None) -> Places:
+        atoms = np.array(self.atoms, dtype=np.int64)
+        low, high = (atoms[:1], atoms[-1:]) if reach is None else (reach.low, reach.high)
+        first = np.searchsorted(atoms, low, side="left").clip(0, len(atoms) - 1)
+        last = np.maximum(np.searchsorted(atoms, high, side="right") - 1, first)
+        return np.asarray(first + np.floor(uniform * (last - first + 1)), dtype=np.int64)
+
+    def draw(
+        self, bins: Places, positions: Places, uniform: Floats, line: NumberLine, reach: Reach | None = None
+    ) -> Places:
         """Draw a place for each pair of labels; ascending in ``uniform``.
 
         Args:
@@ -91,13 +181,14 @@ class Cells:
             positions: Positions of the bins; not used for atoms.
             uniform: In [0, 1).
             line: The column's line.
+            reach: Where the numbers must lie; none of the cells is out of reach. None for anywhere.
         """
         drawn = np.zeros(len(bins), dtype=np.int64)
         atom = bins >= self.bins
         drawn[atom] = np.array(self.atoms, dtype=np.int64)[bins[atom] - self.bins]
         if not atom.all():
             cells = np.array(self.firsts, dtype=np.int64)[bins[~atom]] + positions[~atom]
-            drawn[~atom] = self._draw_in(cells, uniform[~atom], line)
+            drawn[~atom] = self._draw_in(cells, uniform[~atom], line, None if reach is None else reach.take(~atom))
         return drawn
 
     def ascending(self) -> Places:
@@ -112,34 +203,19 @@ class Cells:
         firsts = np.array(self.firsts, dtype=np.int64)
         return firsts[1:] - firsts[:-1]
 
-    def _draw_in(self, cells: Places, uniform: Floats, line: NumberLine) -> Places:
+    def _draw_in(self, cells: Places, uniform: Floats, line: NumberLine, reach: Reach | None) -> Places:
         rows, atoms = np.array(self.rows, dtype=np.float64), np.array(self.atoms, dtype=np.int64)
-        at = rows[cells] + uniform * (rows[cells + 1] - rows[cells])
-        place = line.nearest(np.interp(at, self.knot_rows, self.knots))
         lows = np.array(self.lows, dtype=np.int64)
-        last = np.append(lows[1:-1] - 1, lows[-1])
-        without = (place - np.searchsorted(atoms, place)).clip(lows[cells], last[cells])
+        low, high = lows[cells], np.append(lows[1:-1] - 1, lows[-1])[cells]
+        start, stop = rows[cells], rows[cells + 1]
+        if reach is not None:
+            low, high = np.maximum(low, reach.low_between), np.minimum(high, reach.high_between)
+            begun, ended = (np.interp(line.axis(end), self.knots, self.knot_rows) for end in (reach.low, reach.high))
+            start, stop = np.clip(begun, start, stop), np.clip(ended, start, stop)
+        place = line.nearest(np.interp(start + uniform * (stop - start), self.knot_rows, self.knots))
+        without = (place - np.searchsorted(atoms, place)).clip(low, high)
         # The atoms below a place: those whose own place without atoms is not above it.
         return without + np.searchsorted(atoms - np.arange(len(atoms)), without, side="right")
-
-
-def fit_cells(
-    places: Places, counts: Places, line: NumberLine, *, bins: int, positions: int, k: int, atom_rows: int, most: int
-) -> Cells:
-    """Cut a column into labels.
-
-    Args:
-        places: The places that occur, ascending.
-        counts: The rows of each.
-        line: The column's line.
-        bins: The most bins.
-        positions: The most positions of a bin.
-        k: The fewest rows of a bin, a position, a knot or an atom.
-        atom_rows: The fewest rows of an atom.
-        most: The most atoms.
-    """
-    atom = peaks(places, counts, max(k, atom_rows), most)
-    return cut_cells(places, counts, atom, line, bins=bins, positions=positions, k=k)
 
 
 def cut_cells(
@@ -151,6 +227,8 @@ def cut_cells(
     bins: int,
     positions: int,
     k: int,
+    cuts: Sequence[int] = (),
+    cut_k: int = 1,
 ) -> Cells:
     """Cut what is left of a column when some values have labels of their own.
 
@@ -162,12 +240,15 @@ def cut_cells(
         bins: The most bins.
         positions: The most positions of a bin.
         k: The fewest rows of a bin, a position or a knot.
+        cuts: Places at which a bin begins besides those that equal rows ask for, ascending.
+        cut_k: The fewest rows on either side of such a place.
     """
     if counts[~atom].sum() < k and atom.any():
         return Cells(tuple(places[atom].tolist()), (0,), (), (), (), ())
     rest, rows = places[~atom], counts[~atom]
     atoms = places[atom]
-    firsts, starts = _cut(rows, bins, positions, k)
+    bounds = _with_cuts(rows, _bounds(rows, bins, k), np.searchsorted(rest, np.array(cuts, dtype=np.int64)), cut_k)
+    firsts, starts = _cut(rows, bounds, positions, k)
     without = rest - np.searchsorted(atoms, rest)
     # Half-way between neighbours, so that no edge is a value of the table.
     edges = _middle(without[starts[1:] - 1], without[starts[1:]] - 1) + 1
@@ -198,10 +279,24 @@ def peaks(places: Places, counts: Places, least: int, most: int) -> npt.NDArray[
     return peak
 
 
-def _cut(counts: Places, bins: int, positions: int, k: int) -> tuple[list[int], Places]:
+def _bounds(counts: Places, bins: int, k: int) -> list[int]:
+    """The first value of each bin, and the number of values at the end."""
+    return [*_groups(counts, min(bins, max(1, int(counts.sum()) // k)), k), len(counts)]
+
+
+def _with_cuts(counts: Places, bounds: list[int], cuts: Places, k: int) -> list[int]:
+    """The bounds, and those cuts that leave at least k rows on both sides."""
+    before = np.append(0, np.cumsum(counts))
+    for cut in cuts.tolist():
+        at = bisect_left(bounds, cut)
+        if bounds[at] != cut and min(before[cut] - before[bounds[at - 1]], before[bounds[at]] - before[cut]) >= k:
+            bounds = [*bounds[:at], cut, *bounds[at:]]
+    return bounds
+
+
+def _cut(counts: Places, bounds: list[int], positions: int, k: int) -> tuple[list[int], Places]:
     """The first cell of each bin (and one past the last cell), and the first value of each cell."""
     firsts, starts = [0], []
-    bounds = [*_groups(counts, min(bins, max(1, int(counts.sum()) // k)), k), len(counts)]
     for start, stop in pairwise(bounds):
         inside = counts[start:stop]
         most = min(positions, max(1, int(inside.sum()) // k))

@@ -39,7 +39,7 @@ _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 _FEWEST_CHANGES = 50
 _MANY_VALUES = 32
 """A column of fewer values has a token for each, and needs no changes to be exact."""
-_SMOOTH = 0.1
+_SMOOTH = 0.25
 """The variance of changes, as a share of the variance of values, below which a column is told by its changes."""
 
 

@@ -12,6 +12,7 @@ from attrs import frozen
 from rowsmith.draws import Draws
 from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.datetimes import parse_datetimes
+from rowsmith.table.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith.table.spelling import parse_numbers
 from rowsmith_plugins.transforms.counting import Counted
@@ -99,4 +100,6 @@ def _middle(column: ColumnSchema, counted: Counted) -> str:
         return values[int(np.argsort(moments, kind="stable")[len(values) // 2])]
     if column.type is ColumnType.BOOLEAN:
         return values[int(np.argmax(counted.counts))]
-    return column.storage.categories[0] if column.storage.categories else _RARE
+    if takes(column, _RARE):
+        return _RARE
+    return (column.storage.categories or (values[int(np.argmax(counted.counts))],))[0]

@@ -37,6 +37,7 @@ from rowsmith_plugins.transforms.group_bounds import Bounds, bounds_of_columns, 
 from rowsmith_plugins.transforms.group_constants import GroupConstant, constant_names, fit_constant
 from rowsmith_plugins.transforms.group_keys import GroupKey, fit_name, fit_others, key_from_state
 from rowsmith_plugins.transforms.group_order import GroupOrder, fit_order
+from rowsmith_plugins.transforms.keys import key_notes
 from rowsmith_plugins.transforms.layout import arrange, unique_name
 from rowsmith_plugins.transforms.options import GroupsOptions, KeysOptions
 
@@ -126,6 +127,15 @@ class FittedGroups(FittedTransform):
             for each in self.constants
         ]
         return [*order, *keys, *constants]
+
+    def keeping_clear(self, columns: pa.Table) -> FittedGroups:
+        """Make no name that any group of the table has."""
+        clear = (evolve(key, maker=key.maker.avoiding(distinct(columns, key.name)[0])) for key in self.keys)
+        return evolve(self, keys=tuple(clear))
+
+    def notes(self) -> list[str]:
+        """Which columns beside those that name the groups are keys."""
+        return key_notes("groups", [key.name for key in self.keys if key.name not in self.groups])
 
     def _amounts(self) -> tuple[tuple[str, float], ...]:
         return ((_NEXT, 1.0),) if self.order is None else self.order.step_amounts()

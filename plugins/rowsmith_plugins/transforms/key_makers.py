@@ -10,31 +10,40 @@ import hashlib
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import cattrs
 import numpy as np
 import numpy.typing as npt
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from rowsmith.draws import Draws
 from rowsmith.errors import GenerationError
+from rowsmith.numbering import place_of
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith_plugins.transforms.integer_bounds import integer_bounds, is_integer_typed
+from rowsmith_plugins.transforms.key_order import LARGEST, size_of, texts_at
 from rowsmith_plugins.transforms.key_patterns import (
     Layout,
     capacity,
+    choose_layouts,
     draw_texts,
     fit_layouts,
     lengthened,
     widened,
 )
+from rowsmith_plugins.transforms.key_uuids import uuid_layouts
 
 __all__ = ["Counting", "KeyMaker", "Pattern", "fit_maker", "fit_pattern", "fit_sequence", "maker_from_state"]
 
 _TRIES = 8
 _LONGEST = 16
+_AT_ONCE = 256
+_MOST_FAILED = 4_096
+_STRIDE = 2
+"""Texts that are set aside for a row, since some of a pattern's are taken."""
+Hashes = npt.NDArray[np.uint64]
 _NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
 
 
@@ -55,6 +64,14 @@ class KeyMaker(ABC):
 
         Raises:
             GenerationError: No key is left; the message names the column.
+        """
+
+    @abstractmethod
+    def avoiding(self, values: Sequence[str]) -> KeyMaker:
+        """The same, which makes none of these keys either.
+
+        Args:
+            values: Distinct keys.
         """
 
     @abstractmethod
@@ -93,37 +110,44 @@ class Counting(KeyMaker):
 
     def make(self, draws: Draws, carry: dict[str, Any], column: str) -> list[str]:
         """Count on."""
-        made = int(carry.get("made", 0))
-        carry["made"] = made + len(draws)
-        above = len(draws) if self.high is None else (self.high - self.greatest) // self.step - made
-        above = min(max(above, 0), len(draws))
-        numbers = [self.greatest + self.step * (made + place + 1) for place in range(above)]
-        if above < len(draws):
-            numbers += self._below(made + above, len(draws) - above, column)
+        made, count = int(carry.get("made", 0)), len(draws)
+        above = None if self.high is None else max(0, (self.high - self.greatest) // self.step)
+        below = None if self.low is None else max(0, (self.least - self.low) // self.step)
+        room = None if above is None or below is None else above + below
+        if room is not None and made + count > room:
+            raise GenerationError(
+                f"column {column!r}: no new key is left between {self.low} and {self.high}; generate fewer rows, "
+                "give the column a wider type, or list it in the `exclude` option of transform 'keys'"
+            )
+        carry["made"] = made + count
+        first = place_of(draws.first, room) + made
+        places = range(first, first + count) if room is None else ((first + each) % room for each in range(count))
+        numbers = (
+            self.greatest + self.step * (place + 1)
+            if above is None or place < above
+            else self.least - self.step * (place - above + 1)
+            for place in places
+        )
         return [f"{self.prefix}{number:0{self.width}d}{self.suffix}" for number in numbers]
+
+    def avoiding(self, values: Sequence[str]) -> Counting:
+        """Count on from the greatest of these as well."""
+        digits = _digits(values, self.prefix, self.suffix, signed=self.high is not None)
+        numbers = [int(each) for each in digits]
+        return evolve(self, least=min([self.least, *numbers]), greatest=max([self.greatest, *numbers]))
 
     def describe(self) -> str:
         """The least and the greatest key."""
         return f"keys are numbered; the least number {self.least} and the greatest {self.greatest}"
 
-    def _below(self, made: int, count: int, column: str) -> list[int]:
-        high = self.greatest if self.high is None else self.high
-        first = made - (high - self.greatest) // self.step
-        lowest = self.least - self.step * (first + count)
-        if self.low is not None and lowest < self.low:
-            raise GenerationError(
-                f"column {column!r}: no new key is left between {self.low} and {self.high}; generate fewer rows, "
-                "give the column a wider type, or list it in the `exclude` option of transform 'keys'"
-            )
-        return [self.least - self.step * (first + place + 1) for place in range(count)]
-
 
 @frozen
 class Pattern(KeyMaker):
-    """Draws keys by pattern, and draws again what is taken already.
+    """Makes keys by pattern, and others in the place of those that are taken already.
 
-    A row's key depends on its own draws alone, unless that key is taken. After some tries the
-    pattern is widened, then lengthened.
+    A layout's texts stand in an order that looks like chance, and are given out in that order, from a place that the
+    generation's first number tells; of layouts with more texts than ever collide, each row draws its own. Where a
+    pattern is used up, it is widened, then lengthened.
 
     Attributes:
         layouts: The shapes of keys.
@@ -141,23 +165,39 @@ class Pattern(KeyMaker):
     high: int | None
 
     def make(self, draws: Draws, carry: dict[str, Any], column: str) -> list[str]:
-        """Draw keys that are not taken."""
+        """Find keys that are not taken."""
         taken = np.frombuffer(base64.b64decode(self.taken), dtype="<u8")
         used: set[int] = carry.setdefault("used", set())
+        made: dict[str, int] = carry.setdefault("made", {})
         keys: list[str] = [""] * len(draws)
-        waiting = list(range(len(draws)))
-        for attempt, layouts in enumerate(self._layouts()):
-            if not waiting:
+        waiting = np.arange(len(draws))
+        for attempt, layouts in enumerate(self._stages()):
+            if not len(waiting):
                 return keys
-            if capacity(layouts) > len(used) + len(taken):
-                texts = draw_texts(layouts, draws.take(np.array(waiting)), f"keys.{column}.{attempt}")
-                waiting = self._accept(texts, waiting, keys, taken, used)
-        if waiting:
+            if capacity(layouts) <= len(used) + len(taken):
+                continue
+            label = f"keys.{column}.{attempt}"
+            which = choose_layouts(layouts, draws.take(waiting), label)
+            left = []
+            for place, layout in enumerate(layouts):
+                rows = waiting[which == place]
+                texts = self._texts(layout, draws.take(rows), label, made, taken, used)
+                for row, text in zip(rows.tolist(), texts, strict=True):
+                    keys[row] = text or ""
+                left += [row for row, text in zip(rows.tolist(), texts, strict=True) if text is None]
+            waiting = np.array(sorted(left), dtype=np.int64)
+        if len(waiting):
             raise GenerationError(
                 f"column {column!r}: no new key was found for {len(waiting)} rows; generate fewer rows, or list the "
                 "column in the `exclude` option of transform 'keys'"
             )
         return keys
+
+    def avoiding(self, values: Sequence[str]) -> Pattern:
+        """Take these for taken as well."""
+        taken = np.frombuffer(base64.b64decode(self.taken), dtype="<u8")
+        both = np.union1d(taken, _hashes(values, self.salt)).astype("<u8")
+        return evolve(self, taken=base64.b64encode(both.tobytes()).decode())
 
     def describe(self) -> str:
         """The layouts and how many hashes there are."""
@@ -166,24 +206,46 @@ class Pattern(KeyMaker):
             f"{len(base64.b64decode(self.taken)) // 8} training keys, so that none is made again"
         )
 
-    def _layouts(self) -> list[tuple[Layout, ...]]:
-        wider = [widened(self.layouts)] * _TRIES
-        longer = [lengthened(self.layouts, extra) for extra in range(1, _LONGEST + 1) for _ in range(_TRIES)]
-        return [self.layouts] * _TRIES + wider + longer
+    def _stages(self) -> Iterator[tuple[Layout, ...]]:
+        """The layouts to try, one after the other; several times where keys are drawn, which may meet taken ones."""
+        longer = (lengthened(self.layouts, extra) for extra in range(1, _LONGEST + 1))
+        for layouts in (self.layouts, widened(self.layouts), *longer):
+            drawn = any(size_of(layout) > LARGEST for layout in layouts)
+            yield from [layouts] * (_TRIES if drawn else 1)
 
-    def _accept(
-        self, texts: list[str], waiting: list[int], keys: list[str], taken: npt.NDArray[np.uint64], used: set[int]
-    ) -> list[int]:
+    def _texts(
+        self, layout: Layout, draws: Draws, label: str, made: dict[str, int], taken: Hashes, used: set[int]
+    ) -> list[str | None]:
+        """A new text of a layout for each row; None where none was found."""
+        size = size_of(layout)
+        if size > LARGEST:
+            drawn = draw_texts(layout, draws, label)
+            return [text if new else None for text, new in zip(drawn, self._new(drawn, taken, used), strict=True)]
+        name = "/".join(layout.alphabets)
+        first, found, failed = place_of(draws.first, size, _STRIDE), list[str | None](), 0
+        # In order, and no further than needed, so that a row's key does not depend on its batch.
+        while len(found) < len(draws) and made.get(name, 0) < size and failed < _MOST_FAILED:
+            at = made.get(name, 0)
+            count = min(max(len(draws) - len(found), _AT_ONCE), size - at)
+            places = (np.uint64(first) + np.arange(at, at + count, dtype=np.uint64)) % np.uint64(size)
+            texts = texts_at(layout, places, self.salt)
+            for text, new in zip(texts, self._new(texts, taken, used), strict=False):
+                at, failed = at + 1, 0 if new else failed + 1
+                found += [text] if new else []
+                if len(found) == len(draws):
+                    break
+            made[name] = at
+        return found + [None] * (len(draws) - len(found))
+
+    def _new(self, texts: list[str], taken: Hashes, used: set[int]) -> Iterator[bool]:
+        """Whether each text is neither taken nor used and fits the column; such a text is used from then on."""
         hashes = _hashes(texts, self.salt)
-        stale = np.isin(hashes, taken).tolist()
-        left = []
-        for row, text, hash_, old in zip(waiting, texts, hashes.tolist(), stale, strict=True):
-            if old or hash_ in used or not self._fits(text):
-                left.append(row)
-            else:
+        old = np.isin(hashes, taken).tolist()
+        for text, hash_, stale in zip(texts, hashes.tolist(), old, strict=True):
+            new = not stale and hash_ not in used and self._fits(text)
+            if new:
                 used.add(hash_)
-                keys[row] = text
-        return left
+            yield new
 
     def _fits(self, text: str) -> bool:
         if self.low is None or self.high is None:
@@ -227,13 +289,7 @@ def fit_sequence(values: list[str], bounds: tuple[int, int] | None) -> Counting 
         bounds: The numbers that the column can hold; None for text.
     """
     prefix, suffix = _frame(values)
-    cut = slice(len(prefix), -len(suffix) or None)
-    digits = [
-        value[cut]
-        for value in values
-        if value.startswith(prefix) and value.endswith(suffix) and len(value) > len(prefix) + len(suffix)
-    ]
-    digits = [each for each in digits if each.removeprefix("-" if bounds else "").isdecimal() and each.isascii()]
+    digits = _digits(values, prefix, suffix, signed=bounds is not None)
     if len(digits) < 0.99 * len(values):
         return None
     numbers = [int(each) for each in digits]
@@ -255,10 +311,21 @@ def fit_pattern(values: Sequence[str], k: int, salt: str, bounds: tuple[int, int
         salt: What their hashes are salted with.
         bounds: The numbers that the column can hold; None for text.
     """
-    layouts = fit_layouts([value for value in values if value] or ["0"], k)
+    layouts = uuid_layouts(values) or fit_layouts([value for value in values if value] or ["0"], k)
     taken = base64.b64encode(np.sort(_hashes(values, salt)).astype("<u8").tobytes()).decode()
     low, high = bounds or (None, None)
     return Pattern(layouts, salt, taken, low, high)
+
+
+def _digits(values: Sequence[str], prefix: str, suffix: str, *, signed: bool) -> list[str]:
+    """The numbers between two texts, as they are written; without the values that are none."""
+    cut = slice(len(prefix), -len(suffix) or None)
+    inner = (
+        value[cut]
+        for value in values
+        if value.startswith(prefix) and value.endswith(suffix) and len(value) > len(prefix) + len(suffix)
+    )
+    return [each for each in inner if each.removeprefix("-" if signed else "").isdecimal() and each.isascii()]
 
 
 def _frame(values: list[str]) -> tuple[str, str]:
@@ -270,7 +337,7 @@ def _frame(values: list[str]) -> tuple[str, str]:
     return ("" if prefix == "-" else prefix), suffix
 
 
-def _hashes(values: Sequence[str], salt: str) -> npt.NDArray[np.uint64]:
+def _hashes(values: Sequence[str], salt: str) -> Hashes:
     key = salt.encode()
     texts = (value.encode("utf-8", "surrogatepass") for value in values)
     digests = (hashlib.blake2b(text, digest_size=8, key=key).digest() for text in texts)

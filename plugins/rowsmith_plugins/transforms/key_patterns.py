@@ -20,7 +20,16 @@ from attrs import frozen
 
 from rowsmith.draws import Draws
 
-__all__ = ["Layout", "capacity", "draw_texts", "fit_layouts", "lengthened", "widened"]
+__all__ = [
+    "Layout",
+    "capacity",
+    "choose_layouts",
+    "draw_texts",
+    "fit_layouts",
+    "lengthened",
+    "texts_of",
+    "widened",
+]
 
 Characters = npt.NDArray[np.uint32]
 
@@ -90,8 +99,8 @@ def capacity(layouts: tuple[Layout, ...]) -> float:
     return float(sum(np.prod([float(len(alphabet)) for alphabet in layout.alphabets]) for layout in layouts))
 
 
-def draw_texts(layouts: tuple[Layout, ...], draws: Draws, label: str) -> list[str]:
-    """Draw a text for each row.
+def choose_layouts(layouts: tuple[Layout, ...], draws: Draws, label: str) -> npt.NDArray[np.int64]:
+    """Draw the place of a layout for each row, by weight.
 
     Args:
         layouts: At least one.
@@ -100,22 +109,35 @@ def draw_texts(layouts: tuple[Layout, ...], draws: Draws, label: str) -> list[st
     """
     bounds = np.cumsum([layout.weight for layout in layouts])
     which = np.searchsorted(bounds, draws.uniform(f"{label}.layout") * bounds[-1], side="right")
-    texts = np.empty(len(draws), dtype=object)
-    for place, layout in enumerate(layouts):
-        rows = np.flatnonzero(which.clip(0, len(layouts) - 1) == place)
-        if rows.size:
-            texts[rows] = _drawn(layout, draws.take(rows), label)
-    drawn: list[str] = texts.tolist()
-    return drawn
+    return np.asarray(which.clip(0, len(layouts) - 1), dtype=np.int64)
 
 
-def _drawn(layout: Layout, draws: Draws, label: str) -> list[str]:
-    length = len(layout.alphabets)
-    matrix = np.empty((len(draws), length), dtype=np.uint32)
+def draw_texts(layout: Layout, draws: Draws, label: str) -> list[str]:
+    """Draw a text of a layout for each row.
+
+    Args:
+        layout: The layout.
+        draws: Random numbers, one stream per row.
+        label: What the draws are for.
+    """
+    codes = np.zeros((len(draws), len(layout.alphabets)), dtype=np.int64)
     for place, alphabet in enumerate(layout.alphabets):
-        codes = _codes(alphabet)
-        matrix[:, place] = codes[draws.integers(f"{label}.{place}", len(codes))] if len(codes) > 1 else codes[0]
-    texts: list[str] = matrix.view(f"U{length}").ravel().tolist()
+        if len(alphabet) > 1:
+            codes[:, place] = draws.integers(f"{label}.{place}", len(alphabet))
+    return texts_of(layout, codes)
+
+
+def texts_of(layout: Layout, codes: npt.NDArray[np.int64]) -> list[str]:
+    """The texts that have these characters.
+
+    Args:
+        layout: The layout.
+        codes: Which character of its alphabet each place has ``[rows, places]``.
+    """
+    matrix = np.empty(codes.shape, dtype=np.uint32)
+    for place, alphabet in enumerate(layout.alphabets):
+        matrix[:, place] = _codes(alphabet)[codes[:, place]]
+    texts: list[str] = matrix.view(f"U{codes.shape[1]}").ravel().tolist()
     return texts
 
 

@@ -22,7 +22,7 @@ from attrs import evolve, frozen
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers, spell_numbers
 
-__all__ = ["NumberLine", "fit_line", "kind_of", "units_of"]
+__all__ = ["NumberLine", "kind_of", "units_of"]
 
 Places = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -61,6 +61,11 @@ class NumberLine:
             return units
         return (units - self.low + self.step // 2) // self.step
 
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The first and the last place."""
+        return (self.low, self.high) if self.kind == "float" else (0, (self.high - self.low) // self.step)
+
     def spell(self, places: Places, column: ColumnSchema) -> list[str]:
         """The text of each place, as the column writes it; one text a place."""
         if self.kind == "float":
@@ -83,25 +88,6 @@ class NumberLine:
         return np.rint(axis).clip(0, (self.high - self.low) // self.step).astype(np.int64)
 
 
-def fit_line(values: list[str], column: ColumnSchema) -> NumberLine | None:
-    """The line of a numeric column.
-
-    Args:
-        values: Its distinct spelled values, at least one.
-        column: Its schema, an integer or a decimal.
-
-    Returns:
-        The line; None for integers too large for it.
-    """
-    kind, digits = kind_of(values, column)
-    if kind is None:
-        return None
-    units = units_of(values, kind, digits)
-    low, high = int(units.min()), int(units.max())
-    step = 1 if kind == "float" else max(1, int(np.gcd.reduce(units - low)))
-    return NumberLine(kind, digits, low, high, step)
-
-
 def kind_of(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
     """The kind of a numeric column's line, None for integers too large for it; and the digits after the point."""
     greatest = float(np.abs(parse_numbers(values)).max())
@@ -121,7 +107,8 @@ def units_of(values: list[str], kind: str, digits: int) -> Places:
         return _ranks(parse_numbers(values))
     if kind == "whole":
         return _read_whole(pa.array(values, type=pa.string()))
-    scaled = parse_numbers(values) * 10.0**digits
+    with np.errstate(over="ignore"):
+        scaled = parse_numbers(values) * 10.0**digits
     rounded: Places = np.rint(scaled.clip(-_HUGE, _HUGE)).astype(np.int64)
     if kind == "grid":
         return rounded

@@ -12,8 +12,11 @@ __all__ = [
     "DatetimeOptions",
     "GroupsOptions",
     "KeysOptions",
+    "MarksOptions",
     "ProtectRareOptions",
     "QuantizeOptions",
+    "SeasonalOptions",
+    "TextsOptions",
 ]
 
 _MOST = 10**9
@@ -56,6 +59,19 @@ class KeysOptions:
 
 
 @frozen(kw_only=True)
+class MarksOptions:
+    """Which texts among numbers or date-times are labels of their own.
+
+    Attributes:
+        k: A text that fewer rows have is a rare value, and a value is drawn for it.
+        exclude: Columns that are left as they are.
+    """
+
+    k: int = field(default=5, validator=_at_least(1))
+    exclude: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
 class ConstantOptions:
     """Which constant columns are left out of the model.
 
@@ -73,11 +89,11 @@ class ProtectRareOptions:
     Attributes:
         k: A value is rare when fewer rows have it.
         replacement: Whether a rare category becomes one of the others (``resample``) or ``label``
-            (``constant``). Numbers always become the nearest one that is not rare.
+            (``constant``).
         label: The text that stands for rare categories.
         exclude: Columns that are left as they are.
-        max_values: Beyond so many distinct values a numeric column counts as continuous, and only
-            its extremes are clipped; give ``quantize`` the same number.
+        max_values: Without ``quantize`` among the run's transforms: beyond so many distinct values a numeric
+            column counts as continuous, and only its extremes are clipped.
     """
 
     k: int = field(default=5, validator=_at_least(1))
@@ -103,6 +119,21 @@ class GroupsOptions:
 
 
 @frozen(kw_only=True)
+class SeasonalOptions:
+    """From which numeric columns of a time series trend and seasons are taken.
+
+    Attributes:
+        columns: Columns from which they are, however few their values.
+        exclude: Columns that stay as they are.
+        k: The fewest rows behind a coefficient of a curve, and behind the ends of its range.
+    """
+
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    k: int = field(default=5, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
 class ChangesOptions:
     """Which numeric columns are told by their changes from record to record.
 
@@ -118,6 +149,19 @@ class ChangesOptions:
 
 
 @frozen(kw_only=True)
+class TextsOptions:
+    """What of free text is kept.
+
+    Attributes:
+        k: A character, or a shape, is rare when fewer rows have it; in short tables it is smaller, down to 2.
+        exclude: Columns that are left as they are.
+    """
+
+    k: int = field(default=5, validator=_at_least(1))
+    exclude: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
 class DatetimeOptions:
     """Which date-time columns become calendar parts.
 
@@ -130,14 +174,16 @@ class DatetimeOptions:
 
 @frozen(kw_only=True)
 class QuantizeOptions:
-    """How numeric columns with many distinct values become labels.
+    """How numeric columns become labels.
 
     Attributes:
         bins: The most bins of a column, each with about as many rows.
         positions: The most positions inside a bin, each with about as many rows.
         k: The fewest rows behind a position, and behind a knot of the shape inside it.
-        max_values: A column with more distinct values is quantized.
-        atom_share: The least share of rows that earns a value a label of its own.
+        value_k: The fewest rows that earn a value a label of its own; a column all of whose values have so many is
+            left as it is. A greater ``k`` of ``protect-rare`` in the same run holds here too, and for ``k``.
+        max_values: In a column with more distinct values, only those that stand out have labels of their own.
+        atom_share: The least share of rows that earns a value a label of its own in such a column.
         keep_positions: Whether positions are modelled even where they go with no other column.
         exclude: Columns that are left as they are.
     """
@@ -145,6 +191,7 @@ class QuantizeOptions:
     bins: int = field(default=32, validator=_at_least(1))
     positions: int = field(default=32, validator=_at_least(1))
     k: int = field(default=10, validator=_at_least(2))
+    value_k: int = field(default=5, validator=_at_least(1))
     max_values: int = field(default=300, validator=_at_least(1))
     atom_share: float = field(default=0.001, validator=_share)
     keep_positions: bool = False

@@ -4,13 +4,14 @@ A value is rare when fewer than ``k`` training rows have it. What happens, by th
 
 * categories and booleans: a rare one is drawn anew among those that are not rare, as often as each
   occurs; or it becomes a label (option ``replacement: constant``);
-* numbers with few distinct values: a rare one becomes the nearest that is not rare;
-* numbers with many (those that ``quantize`` takes) and date-times: values beyond the k-th lowest or
-  k-th highest row become that row's value;
+* numbers that ``quantize`` turns into labels are left to it: its bins hold rare ones;
+* other numbers with few distinct values: a rare one becomes the nearest that is not rare;
+* other numbers with many, and date-times: values beyond the k-th lowest or k-th highest row become that
+  row's value;
 * free text is left alone.
 
-Values not seen in training are rare. Where all are rare, categories become the label, and numbers
-the median; booleans, and categories of a fixed set, become the commonest one.
+Values not seen in training are rare. Where all are rare, categories become the label, and numbers that
+are not left to ``quantize`` the median; booleans, and categories of a fixed set, become the commonest one.
 
 Categories are drawn by (seed, row's place in the table, column): ``apply`` is a pure function of
 the table it is given, and leaves a protected table as it is. There is nothing to undo.
@@ -28,6 +29,7 @@ from attrs import evolve, field, frozen
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.table.datetimes import parse_datetimes
+from rowsmith.table.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
@@ -42,7 +44,9 @@ from rowsmith_plugins.transforms.guards import (
     kth_extremes,
 )
 from rowsmith_plugins.transforms.layout import grouping
-from rowsmith_plugins.transforms.options import ProtectRareOptions
+from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
+from rowsmith_plugins.transforms.protection import quantize_of_run
+from rowsmith_plugins.transforms.quantized_column import is_cut
 
 __all__ = ["FittedProtectRare", "ProtectRareTransform", "build"]
 
@@ -94,10 +98,12 @@ class ProtectRareTransform(Transform):
     Attributes:
         options: What is rare and what becomes of it.
         seed: What the draws for rare categories depend on, at least 0.
+        quantize: With what options ``quantize`` comes after it; None when it does not.
     """
 
     options: ProtectRareOptions = field(factory=ProtectRareOptions)
     seed: int = 0
+    quantize: QuantizeOptions | None = None
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedProtectRare:
         """Decide for each column which values stay."""
@@ -105,7 +111,9 @@ class ProtectRareTransform(Transform):
         for column in schema:
             if column.timing is None and column.name not in self.options.exclude:
                 counted = count_values(columns, column.name)
-                guard = _guard(column, counted, self.options) if counted.values else None
+                if not counted.values or (self.quantize is not None and is_cut(column, counted, self.quantize)):
+                    continue
+                guard = _guard(column, counted, self.options)
                 if guard is not None:
                     guards[column.name] = guard
         return FittedProtectRare(schema, self.seed, guards)
@@ -120,7 +128,8 @@ def build(context: BuildContext, options: ProtectRareOptions | None) -> ProtectR
     """Build the transform from its options and the run's seed; the run's groups keep their names."""
     options = options or ProtectRareOptions()
     options = evolve(options, exclude=(*options.exclude, *grouping(context)))
-    return ProtectRareTransform(options, context.seeds.integer("transforms.protect-rare"))
+    seed = context.seeds.integer("transforms.protect-rare")
+    return ProtectRareTransform(options, seed, quantize_of_run(context))
 
 
 def _guard(column: ColumnSchema, counted: Counted, options: ProtectRareOptions) -> Guard | None:
@@ -148,9 +157,7 @@ def _categories(column: ColumnSchema, counted: Counted, options: ProtectRareOpti
 
 def _takes_label(column: ColumnSchema, label: str) -> bool:
     """Whether the user's column can hold the label at all."""
-    if column.type is ColumnType.BOOLEAN:
-        return False
-    return column.storage.categories is None or label in column.storage.categories
+    return column.type is not ColumnType.BOOLEAN and takes(column, label)
 
 
 def _numbers(counted: Counted, options: ProtectRareOptions) -> Guard:

@@ -1,0 +1,22 @@
+"""Progress bars of the libraries underneath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["no_progress_bars"]
+
+
+@contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Have no progress bars drawn meanwhile; whether they are is a setting of the whole process."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

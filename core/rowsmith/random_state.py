@@ -1,0 +1,55 @@
+"""The random state of the process, which belongs to whoever runs this library.
+
+Every draw of the library's own comes from streams of its own (see ``rowsmith.seeds``); but a deep learning library
+seeds the generators that the whole process shares.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["shared_random_state_kept"]
+
+
+@contextmanager
+def shared_random_state_kept() -> Iterator[None]:
+    """Leave the generators of ``random``, NumPy and torch as they were, whatever happens in between."""
+    import numpy as np
+
+    python, numpy, torch = random.getstate(), np.random.get_state(), _torch_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        _restore_torch(torch)
+
+
+def _torch_state() -> tuple[Any, int, list[Any] | None] | None:
+    """The state of the CPU, its seed and the state of each GPU in use; None where torch is not loaded."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    return torch.get_rng_state(), torch.initial_seed(), devices
+
+
+def _restore_torch(before: tuple[Any, int, list[Any] | None] | None) -> None:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    if before is None:
+        # Loaded meanwhile: a new generator is as the shared one is at first.
+        fresh = torch.Generator()
+        before = fresh.get_state(), fresh.initial_seed(), None
+    cpu, seed, devices = before
+    torch.set_rng_state(cpu)
+    if devices is None:
+        # Devices that were not in use yet would have begun with this seed.
+        torch.cuda.manual_seed_all(seed)
+    else:
+        torch.cuda.set_rng_state_all(devices)

@@ -1,0 +1,42 @@
+"""How ``protect-rare`` and ``quantize`` share the work of keeping rare numbers out of a run's model."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from rowsmith.components import ComponentRef
+from rowsmith.context import BuildContext
+from rowsmith.conversion import structure
+from rowsmith_plugins.transforms.layout import grouping
+from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
+
+__all__ = ["quantize_of_run", "quantize_options"]
+
+_AUTO = (ComponentRef(name="protect-rare"), ComponentRef(name="quantize"))
+
+
+def quantize_of_run(context: BuildContext) -> QuantizeOptions | None:
+    """The options with which the run turns numbers into labels; None when it does not."""
+    ref = _chosen(context, "quantize")
+    return None if ref is None else quantize_options(context, structure(ref.options, QuantizeOptions))
+
+
+def quantize_options(context: BuildContext, options: QuantizeOptions) -> QuantizeOptions:
+    """The options of ``quantize`` in a run: group columns stay, and ``k`` is at least that of ``protect-rare``.
+
+    Args:
+        context: The run.
+        options: The options as the user gave them.
+    """
+    options = evolve(options, exclude=(*options.exclude, *grouping(context)))
+    ref = _chosen(context, "protect-rare")
+    if ref is None:
+        return options
+    k = structure(ref.options, ProtectRareOptions).k
+    return evolve(options, k=max(options.k, k), value_k=max(options.value_k, k))
+
+
+def _chosen(context: BuildContext, name: str) -> ComponentRef | None:
+    chosen = context.config.transforms
+    refs = chosen if isinstance(chosen, tuple) else _AUTO
+    return next((ref for ref in refs if ref.name is not None and ref.name.rpartition(":")[2] == name), None)

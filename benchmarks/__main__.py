@@ -7,6 +7,7 @@ plain-table     training and sampling a table, for several budgets and seeds: sp
 sequences       the same of a grouped table: speed, then how alike the groups and their order are
 time-series     the same of time series: trend, seasons, autocorrelations, steps in time
 training        tokens a second of a training step, beside its bare matrix products
+device          a scratch model, a LoRA adapter, and vLLM if installed, on the GPU or CPU at hand (benchmarks/gpu.sh)
 sampling        rows a second of sampling a table, beside sharing nothing between rows
 engines         the same models through several backends, vLLM among them: speed, then fidelity
 pretrained-sampling
@@ -33,7 +34,7 @@ from importlib import import_module
 WITHOUT_TABLE = ("training", "assembly", "parsing", "completions", "memory", "startup")
 NAMES = (
     *WITHOUT_TABLE, "packing-groups", "fidelity", "plain-table", "sequences", "time-series",
-    "sampling", "engines", "pretrained-sampling", "small-tables", "extreme-tables", "kills", "zoo",
+    "device", "sampling", "engines", "pretrained-sampling", "small-tables", "extreme-tables", "kills", "zoo",
 )  # fmt: skip
 
 

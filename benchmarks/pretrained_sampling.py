@@ -10,6 +10,7 @@ record does. Without a base a Llama of random weights is made, which writes reco
 from __future__ import annotations
 
 import argparse
+import runpy
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -43,7 +44,8 @@ SCHEMA = ModelSchema(
 
 def made_base(folder: Path) -> Path:
     """A Llama of a few million random weights with a tokenizer of its own."""
-    from tests.pretrained.making import make_base
+    # By its path: some packages bring a top-level "tests" of their own.
+    make_base = runpy.run_path(str(Path(__file__).parent.parent / "tests/pretrained/making.py"))["make_base"]
 
     return make_base(folder, width=256, layers=4, vocab_size=4096)
 

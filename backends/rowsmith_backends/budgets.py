@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rowsmith_backends.fit_plan import Course
+import numpy as np
+
+from rowsmith_backends.examples import SomeExamples
+from rowsmith_backends.fit_plan import Course, evaluation_steps
 
 if TYPE_CHECKING:
     from rowsmith.config import TrainingConfig
     from rowsmith_backends.examples import Examples
+    from rowsmith_backends.training_state import TrainingState
 
-__all__ = ["budgeted"]
+__all__ = ["budgeted", "held_out_in_time"]
 
 _LEAST_STEPS = 1_000
+# Of the time for training, what one held-out evaluation may take; there are about eight.
+_EVALUATION_SHARE = 0.03
 
 
 def budgeted(
@@ -53,7 +59,42 @@ def budgeted(
         most_steps=most,
         warmup=min(100, max(1, steps // 5)),
         decayed=True,
-        evaluate_every=max(min(20, steps), min(steps // 8, epoch)),
+        evaluate_every=evaluation_steps(steps, epoch),
+        epoch=epoch,
         patience=2,
         max_seconds=seconds,
     )
+
+
+def held_out_in_time(
+    validation: Examples,
+    train: Examples,
+    *,
+    batch_size: int,
+    step_seconds: float,
+    seed: int,
+    state: TrainingState,
+) -> Examples:
+    """As many held-out examples as an evaluation has time for, the same in a training that is taken up.
+
+    Args:
+        validation: All held-out examples.
+        train: Training examples.
+        batch_size: Training examples a step.
+        step_seconds: What a step takes; 0 if unknown.
+        seed: Of the choice.
+        state: The training, with its budget; how many there are is kept in it.
+    """
+    most, seconds = state.calibration.get("held_out"), state.job.training.max_time
+    if most is None and seconds is not None and step_seconds:
+        # Without a backward pass, a third of a training step.
+        each = step_seconds / 3 / batch_size * float(validation.lengths.mean() / train.lengths.mean())
+        most = state.calibration["held_out"] = max(1, int(_EVALUATION_SHARE * seconds / each))
+        if most < len(validation):
+            state.job.note(
+                f"the held-out loss is that of {most:,} of {len(validation):,} held-out examples: there is no time for "
+                "more"
+            )
+    if most is None or most >= len(validation):
+        return validation
+    return SomeExamples(validation, np.random.default_rng(seed).permutation(len(validation))[:most])

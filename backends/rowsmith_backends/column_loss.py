@@ -15,9 +15,13 @@ from attrs import frozen
 
 from rowsmith.example_ranges import IGNORED
 from rowsmith.vocabulary import OpenField, Vocabulary
+from rowsmith_backends.shapes import rounded
 from rowsmith_backends.vocabulary_width import is_wide
 
 __all__ = ["ColumnParts", "column_loss"]
+
+# Every column has products of its own, so that few numbers of rows may occur.
+_ROWS_BETWEEN = 8
 
 
 @frozen(kw_only=True, eq=False)
@@ -88,8 +92,10 @@ def column_loss(states: torch.Tensor, weight: torch.Tensor, targets: torch.Tenso
     for column, (state, goal) in enumerate(divided, -1):
         allowed = parts.after(column)
         if len(state) and allowed:
-            logits = F.linear(state, torch.cat([pieces[part] for part in allowed]))
-            losses.append(F.cross_entropy(logits.float(), _offsets(goal, allowed, starts, parts), reduction="sum"))
+            blank = rounded(len(state), _ROWS_BETWEEN) - len(state)
+            logits = F.linear(F.pad(state, (0, 0, 0, blank)), torch.cat([pieces[part] for part in allowed]))
+            wanted_ids = F.pad(_offsets(goal, allowed, starts, parts), (0, blank), value=IGNORED)
+            losses.append(F.cross_entropy(logits.float(), wanted_ids, reduction="sum"))
     return torch.stack(losses).sum()
 
 

@@ -12,7 +12,7 @@ from rowsmith_backends.column_loss import ColumnParts
 from rowsmith_backends.examples import BlankedExamples, Examples
 from rowsmith_backends.neighbours import Neighbours
 from rowsmith_backends.optimizers import joint_optimizer
-from rowsmith_backends.packed_llama import PackedLlama
+from rowsmith_backends.packed_llama import LONGEST_PLAIN, PackedLlama
 from rowsmith_backends.training_state import TrainingState
 
 if TYPE_CHECKING:
@@ -84,6 +84,9 @@ class Setting:
         neighbours: The numbers that learn from each other; None for none.
         packed: Whether examples are of very different lengths, and computed without padding; a loss by columns
             always does.
+        buckets: Lengths that packed examples are filled up to, ascending, so that few shapes occur.
+        attention: ``eager`` for plain products, of packed examples up to some length only, or ``sdpa`` for fused ones;
+            None for the usual one.
     """
 
     config: LlamaConfig
@@ -97,15 +100,38 @@ class Setting:
     blank_id: int | None
     neighbours: Neighbours | None = None
     packed: bool = False
+    buckets: tuple[int, ...] = ()
+    attention: str | None = None
+
+    @property
+    def attentions(self) -> tuple[str, ...]:
+        """The ways to compute attention that may be the faster one, the usual one first."""
+        if not self._is_packed:
+            # Memory of plain products grows with the square of the length.
+            usual: str = self.config._attn_implementation
+            return (usual, "sdpa") if usual == "eager" else (usual,)
+        if self.device.type != "cpu" or min(self.buckets, default=0) > LONGEST_PLAIN:
+            return ("sdpa",)
+        return ("eager", "sdpa")
+
+    @property
+    def _is_packed(self) -> bool:
+        return self.packed or self.parts is not None
 
     def new_model(self) -> LlamaForCausalLM:
         """A model of random weights, the same each time."""
         torch.manual_seed(self.seed)
-        packed = self.packed or self.parts is not None
-        made = PackedLlama(self.config, self.parts) if packed else LlamaForCausalLM(self.config)
+        made = self._new_packed() if self._is_packed else LlamaForCausalLM(self._plain_config())
         if self.neighbours is not None:
             self.neighbours.join(made)
         return made.to(self.device)
+
+    def _new_packed(self) -> PackedLlama:
+        return PackedLlama(self.config, self.parts, self.buckets, fused=self.attention == "sdpa")
+
+    def _plain_config(self) -> LlamaConfig:
+        attention = self.attention or self.config._attn_implementation
+        return type(self.config)(**{**self.config.to_dict(), "attn_implementation": attention})
 
     def shown(self, examples: Examples) -> Examples:
         """Examples as the model is shown them."""

@@ -37,7 +37,19 @@ _MORE = 1.25
 """How many times more steps there must be time for to plan once more."""
 _FILE = "keeper.safetensors"
 _KINDS = ("average", "best")
-_PLAIN = ("best_step", "best_loss", "curve", "stop_reason", "planned", "last", "longest", "paced_from", "loss", "parts")
+_PLAIN = (
+    "best_step",
+    "best_loss",
+    "curve",
+    "stop_reason",
+    "planned",
+    "last",
+    "longest",
+    "paced_from",
+    "loss",
+    "parts",
+    "every",
+)
 
 
 @define(eq=False)
@@ -64,6 +76,7 @@ class Keeper(TrainerCallback):
         paced_from: Seconds and steps at the end of the first step, from where on steps are timed; None before.
         loss: The last training loss, in nats per token.
         losses: The losses of the last steps, not looked at yet.
+        every: Steps between evaluations, once they were planned anew; None before.
         parts: In how many parts a batch is computed, for want of memory.
         max_steps: The steps planned when the state that is taken up was saved; None at a beginning.
     """
@@ -88,12 +101,14 @@ class Keeper(TrainerCallback):
     paced_from: Sequence[float] | None = None
     loss: float | None = None
     losses: list[torch.Tensor] = field(factory=list)
+    every: int | None = None
     parts: int = 1
     max_steps: int | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Plan as many steps as were planned before."""
         state.max_steps = self.plan.course.total_steps if self.max_steps is None else self.max_steps
+        state.eval_steps = self.every or self.plan.course.evaluate_every or state.eval_steps
 
     def weights(self) -> list[torch.Tensor]:
         """The weights that are trained, not copied."""
@@ -149,6 +164,8 @@ class Keeper(TrainerCallback):
         if due and self.schedule.cooled_at is None:
             self.planned = self.planned or known
             state.max_steps = self.schedule.total = total
+            self.every = self.plan.course.every(total)
+            state.eval_steps = self.every or state.eval_steps
         last = step + max(1, possible)
         # A machine may slow down further, so that the rate has to fall in fewer steps than it began to.
         if self.planned and last < state.max_steps and possible <= step // _COOLING_SHARE:
@@ -260,7 +277,8 @@ class Keeper(TrainerCallback):
             count = sum(name.startswith(f"{kind}.") for name in found)
             setattr(self, kind, [found[f"{kind}.{place}"].to(device) for place in range(count)])
         for name in _PLAIN:
-            setattr(self, name, plain[name])
+            # A state of a version before may lack one.
+            setattr(self, name, plain.get(name, getattr(self, name)))
         self.curve = [(step, loss) for step, loss in self.curve]
         self.max_steps, self.started = plain["max_steps"], time.monotonic() - plain["seconds"]
 

@@ -7,6 +7,7 @@ are an ordinary Llama's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,18 +22,18 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rowsmith.example_ranges import IGNORED
 from rowsmith_backends.column_loss import ColumnParts, column_loss
-from rowsmith_backends.shapes import rounded
+from rowsmith_backends.shapes import bucket_lengths, rounded
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
 
-__all__ = ["PackedLlama"]
+__all__ = ["LONGEST_PLAIN", "PackedLlama"]
 
 _ATTENTION = "rowsmith_runs"
-# A run ends where examples are shorter than this share of its longest one.
-_LEAST_FILLED = 0.8
-# Up to this many tokens the plain products of attention are faster than the fused kernel of a CPU.
-_SHORT = 160
+# Examples of a run are filled up with blank ones, for attention alone, to one of so many numbers between two powers.
+_EXAMPLES_BETWEEN = 4
+LONGEST_PLAIN = 160
+"""Up to so many tokens the plain products of attention may be faster than the fused kernel of a CPU."""
 
 
 @frozen(eq=False)
@@ -50,16 +51,20 @@ class _Layout:
     lengths: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, lengths: npt.NDArray[np.int64]) -> _Layout:
-        """The layout of examples of some lengths."""
+    def of(cls, lengths: npt.NDArray[np.int64], buckets: Sequence[int]) -> _Layout:
+        """The layout of examples of some lengths.
+
+        Args:
+            lengths: Tokens of each example.
+            buckets: Lengths to fill up to, ascending; an example that is longer than all of them has its own.
+        """
         order = np.argsort(-lengths, kind="stable")
         ordered = lengths[order].clip(min=1)
-        runs, start = [], 0
-        for stop in range(1, len(ordered) + 1):
-            if stop == len(ordered) or ordered[stop] < _LEAST_FILLED * ordered[start]:
-                runs.append((stop - start, int(ordered[start])))
-                start = stop
-        return cls(order, tuple(runs), lengths[order])
+        at = np.searchsorted(buckets, ordered)
+        filled = np.where(at < len(buckets), np.append(buckets, 0)[at], ordered)
+        runs, counts = np.unique(filled, return_counts=True)
+        pairs = [(int(count), int(length)) for count, length in zip(counts, runs, strict=True)]
+        return cls(order, tuple(pairs[::-1]), lengths[order])
 
     @property
     def tokens(self) -> int:
@@ -69,6 +74,7 @@ class _Layout:
     def take(self, tensor: torch.Tensor, blank: int = 0) -> torch.Tensor:
         """``[b, t]`` of the examples as they came, packed: ``[tokens]``; blank ones last."""
         sorted_ = tensor[torch.from_numpy(self.examples).to(tensor.device)]
+        sorted_ = F.pad(sorted_, (0, max(0, self.runs[0][1] - tensor.shape[1])), value=blank)
         parts, start = [], 0
         for count, length in self.runs:
             parts.append(sorted_[start : start + count, :length].reshape(-1))
@@ -90,6 +96,7 @@ def _attend(
     attention_mask: torch.Tensor | None,
     scaling: float,
     runs: tuple[tuple[int, int], ...] = (),
+    fused: bool = False,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention within each example: ``[1, heads, tokens, width]`` in, ``[1, tokens, heads, width]`` out."""
@@ -99,14 +106,15 @@ def _attend(
     divided = zip(*(part[0].split([*sizes, blank], dim=1)[:-1] for part in (query, key, value)), strict=True)
     mixed = []
     for run, parts in zip(runs, divided, strict=True):
-        one, two, three = (part.unflatten(1, run) for part in parts)
-        mixed.append(_causal(one, two, three, scaling).permute(1, 2, 0, 3).flatten(0, 1))
+        filling = (0, 0, 0, 0, 0, rounded(run[0], _EXAMPLES_BETWEEN) - run[0])
+        one, two, three = (F.pad(part.unflatten(1, run), filling) for part in parts)
+        mixed.append(_causal(one, two, three, scaling, fused)[:, : run[0]].permute(1, 2, 0, 3).flatten(0, 1))
     return F.pad(torch.cat(mixed), (0, 0, 0, 0, 0, blank))[None], None
 
 
-def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float) -> torch.Tensor:
+def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float, fused: bool) -> torch.Tensor:
     length = query.shape[-2]
-    if length > _SHORT or query.device.type != "cpu":
+    if fused or length > LONGEST_PLAIN or query.device.type != "cpu":
         return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
     scores = torch.matmul(query, key.transpose(-1, -2)) * scaling
     later = torch.full((length, length), -torch.inf, dtype=scores.dtype).triu(1)
@@ -128,12 +136,23 @@ class PackedLlama(LlamaForCausalLM):
     Args:
         config: The model's shape.
         parts: How its ids are divided, where the loss is to go by columns; None for a loss over all ids.
+        buckets: Lengths, ascending, that examples are filled up to; without them the lengths of a batch decide.
+        fused: Whether attention is always computed by the fused kernel.
     """
 
-    def __init__(self, config: LlamaConfig, parts: ColumnParts | None = None) -> None:
+    def __init__(
+        self,
+        config: LlamaConfig,
+        parts: ColumnParts | None = None,
+        buckets: Sequence[int] = (),
+        *,
+        fused: bool = False,
+    ) -> None:
         packed = type(config)(**{**config.to_dict(), "attn_implementation": _ATTENTION})
         super().__init__(packed)
         self.parts = parts
+        self.buckets = tuple(buckets)
+        self.fused = fused
 
     def forward(
         self,
@@ -146,12 +165,14 @@ class PackedLlama(LlamaForCausalLM):
         if shift_labels is None:
             raise ValueError("packed examples are told apart by shift_labels, which are missing")
         wanted = (shift_labels != IGNORED).cpu().numpy()
-        layout = _Layout.of(wanted.shape[1] - wanted[:, ::-1].argmax(axis=1) * wanted.any(axis=1))
+        lengths = wanted.shape[1] - wanted[:, ::-1].argmax(axis=1) * wanted.any(axis=1)
+        layout = _Layout.of(lengths, self.buckets or bucket_lengths(lengths.clip(min=1)))
         hidden = self.model(
             input_ids=layout.take(input_ids)[None],
             position_ids=layout.positions(input_ids.device),
             use_cache=False,
             runs=layout.runs,
+            fused=self.fused,
         ).last_hidden_state[0]
         ordered = shift_labels[torch.from_numpy(layout.examples).to(shift_labels.device)]
         states = hidden[layout.take(shift_labels, IGNORED) != IGNORED]

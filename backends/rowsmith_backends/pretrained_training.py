@@ -19,7 +19,7 @@ from rowsmith.errors import TrainingError
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
 from rowsmith_backends.adapters import Adapter, add_adapter, save_adapter
 from rowsmith_backends.base_models import digest_of, load_base, refused_base
-from rowsmith_backends.budgets import budgeted
+from rowsmith_backends.budgets import budgeted, held_out_in_time
 from rowsmith_backends.examples import Examples, examples_of
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fitting import Fit, Pieces, batch_loss, fit
@@ -75,8 +75,13 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
     state.started += time.monotonic() - began
     train, validation = _examples(prepared, job)
     size, pieces = _pieces(train, options, state.company.count)
+    step_seconds = 0.0 if state.course() else state.company.told(_step_seconds(tuning, train, pieces, job))
+    if validation is not None:
+        validation = held_out_in_time(
+            validation, train, batch_size=size, step_seconds=step_seconds, seed=tuning.seed, state=state
+        )
     result = fit(
-        FitPlan(train=train, validation=validation, course=_course(tuning, train, validation, size, pieces, state)),
+        FitPlan(train=train, validation=validation, course=_course(train, validation, size, step_seconds, state)),
         tuning.model,
         tuning.optimizer,
         batch_size=size,
@@ -102,15 +107,15 @@ def _examples(prepared: PreparedModel, job: TrainingJob) -> tuple[Examples, Exam
 
 
 def _course(
-    tuning: Tuning, train: Examples, validation: Examples | None, size: int, pieces: Pieces, state: TrainingState
+    train: Examples, validation: Examples | None, size: int, step_seconds: float, state: TrainingState
 ) -> Course:
-    """The course that is under way, or a new one; the first of several processes measures for all."""
+    """The course that is under way, or a new one; the first of several processes says it for all."""
     return state.course() or budgeted(
         state.job.training,
         train,
         validation,
         batch_size=size,
-        step_seconds=state.company.told(_step_seconds(tuning, train, pieces, state.job)),
+        step_seconds=step_seconds,
         spent=state.company.told(state.seconds),
         most_epochs=_MAX_EPOCHS,
     )
@@ -208,11 +213,13 @@ def _step_seconds(tuning: Tuning, train: Examples, pieces: Pieces, job: Training
     """What a step takes, without taking one; not measured where steps are given, since nothing may be timed then."""
     if job.training.max_steps is not None:
         return 0.0
-    indices = np.arange(pieces.examples) % len(train)
+    # Other examples every time, for lengths differ; no examples are drawn from a generator of the training.
+    random = np.random.default_rng(tuning.seed)
     times: list[float] = []
     with torch.random.fork_rng():
         while len(times) <= _CALIBRATION_STEPS and sum(times) < _CALIBRATION_SHARE * (job.training.max_time or 120):
             start = time.perf_counter()
+            indices = random.choice(len(train), pieces.examples, replace=False)
             batch_loss(tuning.model, train, indices, tuning.bf16).backward()
             tuning.model.zero_grad()
             times.append(time.perf_counter() - start)

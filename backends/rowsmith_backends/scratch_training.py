@@ -8,28 +8,28 @@ to all rows for as many. The weights kept are an exponential average, taken wher
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from attrs import evolve
 
 from rowsmith.errors import TrainingError
 from rowsmith.heap import keep_for_reuse
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
-from rowsmith_backends.budgets import budgeted
+from rowsmith_backends.budgets import budgeted, held_out_in_time
+from rowsmith_backends.calibration import calibrated
 from rowsmith_backends.column_loss import ColumnParts
 from rowsmith_backends.epochs import best_epochs, has_risen
+from rowsmith_backends.example_windows import windows_of
 from rowsmith_backends.examples import Examples, SomeExamples, examples_of
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fit_setting import SMALL_TABLE, Setting, recipe_of
-from rowsmith_backends.fitting import Fit, batch_loss, fit
+from rowsmith_backends.fitting import Fit, fit
 from rowsmith_backends.model_saving import save_model
 from rowsmith_backends.neighbours import Neighbours
 from rowsmith_backends.packed_llama import PackedLlama
-from rowsmith_backends.precision import chosen_device, has_fast_bf16
+from rowsmith_backends.precision import chosen_device
 from rowsmith_backends.progress_bars import no_progress_bars
 from rowsmith_backends.training_state import TrainingState
 
@@ -43,9 +43,7 @@ __all__ = ["train_scratch"]
 _FOLDS = 4
 _HELD_OUT_ROWS = 500
 _FOLDS_SHARE = 0.6
-_CALIBRATION_SHARE = 0.03
 _TESTED_EPOCHS = 10
-_CALIBRATION_STEPS = 7
 _MAX_EPOCHS = 300
 _BATCH_TOKENS = 4_096
 _FEW_STEPS = 100
@@ -95,14 +93,21 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         neighbours=None if vocabulary is None else Neighbours.of(vocabulary),
         packed=prepared.model_schema.step is not None,
     )
-    setting, step_seconds = _calibrate(setting, train, job)
+    # The windows of one example are no examples of their own.
+    several = prepared.cross_validated and len(train) > 1
+    calibration = calibrated(setting, train, job)
+    setting, train, step_seconds = calibration.setting, calibration.train, calibration.step_seconds
     state.bf16 = setting.bf16
-    validation = (
-        None if job.examples.test is None else examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
-    )
+    validation = None
+    if job.examples.test is not None:
+        held_out = examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
+        if calibration.window is not None:
+            held_out = windows_of(held_out, calibration.window)
+        validation = held_out_in_time(
+            held_out, train, batch_size=setting.batch_size, step_seconds=step_seconds, seed=setting.seed, state=state
+        )
     # A training that is taken up goes on as it had begun.
     begun = bool(state.curves) or state.course() is None
-    several = prepared.cross_validated and len(train) > 1
     if several and validation is None and begun and _has_time(setting, train, job, step_seconds):
         setting = setting.following(SMALL_TABLE)
         course = state.course() or _cross_validated(setting, train, job)
@@ -144,42 +149,6 @@ def _batch_size(train: Examples, prepared: PreparedModel) -> int:
     if prepared.model_schema.step is None:
         return records
     return min(records, max(8, int(_BATCH_TOKENS // train.lengths.mean())))
-
-
-def _calibrate(setting: Setting, train: Examples, job: TrainingJob) -> tuple[Setting, float]:
-    """Choose the precision and measure a step, on throwaway weights.
-
-    A fixed number of steps must train the same on a busy machine: nothing is timed then.
-    """
-    if setting.state.bf16 is not None:
-        return evolve(setting, bf16=setting.state.bf16), 0.0
-    automatic = setting.options.dtype == "auto"
-    if job.training.max_steps is not None:
-        return (evolve(setting, bf16=has_fast_bf16(setting.device)) if automatic else setting), 0.0
-    choices = [True, False] if automatic else [setting.bf16]
-    limit = _CALIBRATION_SHARE * (job.training.max_time or 120)
-    measured = {bf16: _step_seconds(evolve(setting, bf16=bf16), train, limit) for bf16 in choices}
-    # The shortest step tells precisions apart on a busy machine, the middle one what a step will take.
-    fastest = min(measured, key=lambda bf16: min(measured[bf16]))
-    return evolve(setting, bf16=fastest), float(np.median(measured[fastest]))
-
-
-def _step_seconds(setting: Setting, train: Examples, limit: float) -> list[float]:
-    model = setting.new_model()
-    optimizer = setting.optimizer(model)
-    indices = np.arange(setting.batch_size) % len(train)
-    times = []
-    for _ in range(_CALIBRATION_STEPS + 1):
-        start = time.perf_counter()
-        batch_loss(model, train, indices, setting.bf16).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        times.append(time.perf_counter() - start)
-        # A machine that once stands still does not keep the other steps from being measured.
-        if len(times) > 1 and sum(times) - max(times) > limit:
-            break
-    return times[1:]
 
 
 def _cross_validated(setting: Setting, train: Examples, job: TrainingJob) -> Course:

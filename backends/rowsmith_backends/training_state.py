@@ -25,6 +25,7 @@ class TrainingState:
     Attributes:
         job: What is trained.
         bf16: The precision that was chosen; None before.
+        calibration: What else was chosen before the first step, as plain data.
         curves: Held-out losses of the folds that are done.
         resumed: The state that is taken up; None in a training that begins.
         started: When the training began, on the monotonic clock, pauses left out.
@@ -34,6 +35,7 @@ class TrainingState:
 
     job: TrainingJob
     bf16: bool | None = None
+    calibration: dict[str, Any] = field(factory=dict)
     curves: list[list[float]] = field(factory=list)
     resumed: Checkpoint | None = None
     # Looked up when it begins: a test may have put another clock in its place.
@@ -74,7 +76,16 @@ class TrainingState:
                 f"this training began with {state.get('processes', 1)} processes and goes on with {company.count}: its "
                 "weights will not be those of a run without a break"
             )
-        return cls(job, state["bf16"], state["curves"], found, time.monotonic() - state["seconds"], company, base)
+        return cls(
+            job,
+            bf16=state["bf16"],
+            calibration=dict(state.get("calibration", {})),
+            curves=state["curves"],
+            resumed=found,
+            started=time.monotonic() - state["seconds"],
+            company=company,
+            base=base,
+        )
 
     @property
     def seconds(self) -> float:
@@ -101,6 +112,7 @@ class TrainingState:
             "phase": phase,
             "course": asdict(course),
             "bf16": self.bf16,
+            "calibration": self.calibration,
             "curves": self.curves,
             "seconds": self.seconds,
             "threads": torch.get_num_threads(),

@@ -118,6 +118,19 @@ class ExampleRanges:
         records, _ = self._sequences(self.starts, self.stops)
         return int(run_sums(self.store.lengths[rows], records).max(initial=0))
 
+    def record_ends(self, index: int) -> Ints:
+        """Where the records of one example end in it, in tokens, exclusive; int64 ``[records]``.
+
+        Args:
+            index: The example's number.
+        """
+        start, stop = int(self.starts[index]), int(self.stops[index])
+        breaks = np.empty(0, dtype=np.int64) if self.breaks is None else self.breaks
+        before = np.searchsorted(breaks, np.arange(start, stop), side="right") - np.searchsorted(breaks, start, "right")
+        # Each sequence that begins after the first has an end and a beginning before it.
+        ends: Ints = len(self.prefix) + np.cumsum(self.store.lengths[self.order[start:stop]]) + 2 * before
+        return ends
+
     def example(self, index: int) -> dict[str, list[int]]:
         """One example as lists, without padding.
 

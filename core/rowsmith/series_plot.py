@@ -131,5 +131,5 @@ def _values(table: Table, name: str) -> npt.NDArray[Any]:
     values, codes = distinct(table.columns, name)
     if column.type is ColumnType.DATETIME and column.datetime_format is not None:
         instants = parse_datetimes(values, column.datetime_format)
-        return np.append(instants, np.datetime64("NaT"))[codes]
+        return np.append(instants, np.array("NaT", dtype=instants.dtype))[codes]
     return np.append(parse_numbers(values), np.nan)[codes]

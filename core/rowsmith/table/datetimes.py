@@ -185,17 +185,18 @@ def _parse(array: pa.Array, format_: str) -> tuple[Instants, npt.NDArray[np.bool
     fits = np.asarray(pc.is_valid(texts).to_numpy(zero_copy_only=False))
     parts = _read_parts(texts, format_)
     start = (parts["year"] - 1970) * 12 + parts["month"] - 1
-    days = start.astype("datetime64[M]").astype("datetime64[D]") + (parts["day"] - 1)
+    days = start.astype("datetime64[M]").astype("datetime64[D]") + (parts["day"] - 1).astype("timedelta64[D]")
     real = (days.astype("datetime64[M]").astype(np.int64) == start) & (parts["year"] >= 1)
     seconds = parts["hour"] * 3600 + parts["minute"] * 60 + parts["second"]
-    instants = days.astype("datetime64[us]") + seconds * 1_000_000 + parts["nanosecond"] // 1000
+    micros = (seconds * 1_000_000 + parts["nanosecond"] // 1000).astype("timedelta64[us]")
+    instants = days.astype("datetime64[us]") + micros
     instants, real = (instants, real) if "epoch" not in parts else _since_epoch(parts["epoch"])
     if "%9f" in format_:
         real &= (parts["year"] > 1677) & (parts["year"] < 2262)
         instants = np.where(real, instants, np.datetime64("NaT", "us")).astype("datetime64[ns]")
-        instants = instants + parts["nanosecond"] % 1000
+        instants = instants + (parts["nanosecond"] % 1000).astype("timedelta64[ns]")
     fits = fits & real
-    return np.where(fits, instants, np.datetime64("NaT")), fits | missing
+    return np.where(fits, instants, np.array("NaT", dtype=instants.dtype)), fits | missing
 
 
 def _since_epoch(micros: npt.NDArray[np.int64]) -> tuple[Instants, npt.NDArray[np.bool_]]:

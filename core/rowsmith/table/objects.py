@@ -255,7 +255,7 @@ _TICKS: dict[str, tuple[str, Callable[[Any], int]]] = {
 
 def _encode_moments(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
     zone = _one_zone(name, values, missing)
-    instants = np.full(len(values), np.datetime64("NaT"), dtype=_unit(storage.element))
+    instants = np.full(len(values), "NaT", dtype=_unit(storage.element))
     instants[~missing] = [_instant(value) for value in values[~missing]]
     array = spell_instants(name, instants, "Z" if zone else "")
     return Encoded(array, evolve(storage, zone=zone), TEXTS)

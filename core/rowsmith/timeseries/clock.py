@@ -81,7 +81,7 @@ class SeriesClock:
             return _ticks(pd.to_datetime(pd.Series(list(values)), format=self.format, errors="coerce").to_numpy())
         fits = format_fit(pa.array(values, type=pa.string()), self.format)
         known = [value for value, fit in zip(values, fits.tolist(), strict=True) if fit]
-        instants = np.full(len(values), np.datetime64("NaT"), dtype="datetime64[us]")
+        instants = np.full(len(values), "NaT", dtype="datetime64[us]")
         if known:
             instants[fits] = parse_datetimes(known, self.format).astype("datetime64[us]")
         return _ticks(instants)

@@ -27,6 +27,8 @@ __all__ = ["Calibration", "StepSize", "calibrated", "largest_step"]
 
 # The steps that a budget should hold at least; fewer learn nothing worth having.
 _FEW_STEPS = 40
+# So many are better than larger ones, down to steps of so few examples.
+_ENOUGH_STEPS, _SMALL_STEP = 150, 32
 _SHARE = 0.03
 _ROUNDS = 8
 _FIRST_TOKENS = 128
@@ -191,12 +193,19 @@ def _sized(setting: Setting, train: Examples, job: TrainingJob, seconds: float) 
             f"at most as many, so that {seconds:,.0f} s hold {_FEW_STEPS} steps: what lies further apart is not "
             "learned. With more time (training.max_time) they are learned whole."
         )
-    elif found.examples < setting.batch_size:
+    examples = found.examples if window is not None else _enough_steps(found, seconds)
+    if examples < setting.batch_size and window is None and likely <= seconds:
         job.note(
-            f"a step has {found.examples:,} examples instead of {setting.batch_size:,}, so that {seconds:,.0f} s of "
-            f"training hold {_FEW_STEPS} steps"
+            f"a step has {examples:,} examples instead of {setting.batch_size:,}, so that {seconds:,.0f} s of training "
+            "hold more steps"
         )
-    return evolve(setting, batch_size=max(1, found.examples)), window, found.seconds
+    return evolve(setting, batch_size=max(1, examples)), window, found.seconds * examples / max(1, found.examples)
+
+
+def _enough_steps(found: StepSize, seconds: float) -> int:
+    """The examples of a step of which a budget holds enough, but for steps that are small already."""
+    share = seconds / _ENOUGH_STEPS / max(found.seconds, 1e-9)
+    return min(found.examples, max(_SMALL_STEP, int(found.examples * share)))
 
 
 class _Stepper:

@@ -207,14 +207,6 @@ def test_shares_are_of_all_rows_as_runs_count_them() -> None:
     assert verdict([fault], Told(changed={"notes": 0.08}))[0] is Verdict.TOLD
 
 
-def test_keys_of_the_rows_that_a_run_holds_out_are_not_known_to_it() -> None:
-    real = pd.Series(range(100))
-    assert list(column_faults("id", real, pd.Series(range(95, 195)), key=True)) == []
-    assert [fault.detail for fault in column_faults("id", real, pd.Series(range(90, 190)), key=True)] == [
-        "10.0% of rows have the key of a real one"
-    ]
-
-
 def test_shares_in_notes() -> None:
     assert share_noted("state", "column 'state': 12.5 % of rows have values that are rare") == 0.125
     assert share_noted("state", "statement (12.5%)") == 0

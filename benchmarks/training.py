@@ -81,7 +81,7 @@ def packed_of(vocabulary: int, batch: int, again: bool, rounded: bool) -> Callab
 def as_it_is(rounded: bool) -> Iterator[None]:
     """Numbers of tokens are not rounded in the block, unless they are to be."""
     usual = packed_llama.rounded
-    packed_llama.rounded = usual if rounded else lambda count: count
+    packed_llama.rounded = usual if rounded else lambda count, between=0: count
     try:
         yield
     finally:

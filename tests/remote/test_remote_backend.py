@@ -10,6 +10,7 @@ import pytest
 
 from rowsmith.errors import BundleError, ConfigError, GenerationError, ParameterError
 from rowsmith.generation import CompletionRequest, FinishReason, GenerationStatus, SamplingParams
+from rowsmith.inversion import InverseTransforms
 from rowsmith_backends.remote_options import RemoteOptions
 from rowsmith_backends.request_seeds import request_seed
 
@@ -35,10 +36,10 @@ def asked(engine, requests, **params):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_come_from_servers_of_every_kind(kind, local, make, people):
+def test_rows_come_from_servers_of_every_kind(kind, local, make, people, bundle):
     for name, value in KINDS[kind].items():
         setattr(local, name, value)
-    results = make().generate()
+    results = make().generate(InverseTransforms(bundle, 0))
     assert results.status is GenerationStatus.COMPLETE
     assert len(results.df) == 30
     assert set(results.df["grown"]) <= {"yes", "no"}

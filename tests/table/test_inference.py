@@ -106,7 +106,8 @@ def many(counts: dict[str, int], singles: int) -> ColumnType:
     [
         ({}, 30, T.CATEGORICAL),
         ({}, 31, T.TEXT),
-        ({f"twice {i}": 2 for i in range(40)}, 5, T.CATEGORICAL),
+        ({f"twice {i}": 2 for i in range(40)}, 5, T.TEXT),
+        ({"often": 90, **{f"twice {i}": 2 for i in range(40)}}, 5, T.CATEGORICAL),
         ({f"twice {i}": 2 for i in range(40)}, 20, T.TEXT),
         ({f"four {i}": 4 for i in range(200)}, 0, T.TEXT),
         ({f"five {i}": 5 for i in range(200)}, 0, T.CATEGORICAL),

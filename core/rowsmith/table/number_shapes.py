@@ -73,7 +73,10 @@ def decimal_fit(values: pa.StringArray, style: dict[str, Any] | None = None) -> 
 def _styles(values: pa.StringArray) -> list[dict[str, Any]]:
     found = re.search(r"\.([0-9]+)$", values[0].as_py())
     digits = len(found.group(1)) if found else 0
-    most = most_digits(values)
+    most: int | None = most_digits(values)
+    if most is not None and most > _MOST_DIGITS and pc.any(_search(values, "[eE]-")).as_py():
+        # Rounding to so many digits would change the last one of some doubles.
+        most = None
     styles: list[dict[str, Any]] = []
     if 0 < digits <= _MOST_DIGITS:
         styles.append({"scale": digits, "max_scale": digits, "whole_point": True})

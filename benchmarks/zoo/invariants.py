@@ -37,6 +37,9 @@ _ENDS = (0.05, 0.95)
 OF_OUTLINE = frozenset({"nulls", "shape", "spread", "ends", "labels", "lost labels", "lengths", "repeated text"})
 """What a model of too few steps gets wrong without any fault of what surrounds it."""
 
+OF_QUANTITY = frozenset({"shape", "spread", "ends"})
+"""What keys that are made anew do not keep, nor are said to."""
+
 Floats = npt.NDArray[np.float64]
 
 

@@ -68,6 +68,9 @@ class Told:
         """Whether what was said explains a fault: the share of rows that was named is as large."""
         if fault.invariant == "rows":
             return self.short
+        if fault.column in self.keys and fault.invariant in invariants.OF_QUANTITY:
+            # A note names the column, says that it is not learned, and how it would be.
+            return True
         if self.in_outline and fault.invariant in invariants.OF_OUTLINE:
             return True
         share = max([self.changed.get(fault.column, 0.0), *(share_noted(fault.column, note) for note in self.notes)])

@@ -207,6 +207,14 @@ def test_shares_are_of_all_rows_as_runs_count_them() -> None:
     assert verdict([fault], Told(changed={"notes": 0.08}))[0] is Verdict.TOLD
 
 
+def test_numbers_that_are_said_to_be_keys_are_told() -> None:
+    real = pd.Series(np.arange(100) * 7)
+    faults = list(column_faults("area", real, real + 10_000, key=True))
+    assert {fault.invariant for fault in faults} >= {"shape", "ends"}
+    assert verdict(faults, Told())[0] is Verdict.SILENT
+    assert verdict(faults, Told(keys=("area",)))[0] is Verdict.TOLD
+
+
 def test_shares_in_notes() -> None:
     assert share_noted("state", "column 'state': 12.5 % of rows have values that are rare") == 0.125
     assert share_noted("state", "statement (12.5%)") == 0

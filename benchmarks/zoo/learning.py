@@ -91,7 +91,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         header = next(csv.reader(file))
     return pd.read_csv(
         path, header=None, skiprows=1, names=range(len(header)), index_col=False, keep_default_na=False,
-        na_values=["", "NA"], low_memory=False, float_precision="round_trip", encoding="utf-8",
+        na_values=["", "NA"], low_memory=False, encoding="utf-8",
     ).set_axis(header, axis=1)  # fmt: skip
 
 

@@ -277,12 +277,12 @@ LABELS = (
     pd.Index(["a", 1, pd.Timestamp("2024-01-01")], dtype=object),
     pd.Index([None, np.nan, ("a", 1)], tupleize_cols=False, dtype=object),
     pd.Index(["a", "b", "c"], name="kind"),
-    pd.date_range("2024-01-01", periods=3, tz="Europe/Paris", name=7),
+    pd.Index([*pd.date_range("2024-01-01", periods=3, tz="Europe/Paris")], name=7),
     pd.period_range("2024-01", periods=3, freq="Q"),
     pd.to_timedelta([1, 2, 3], unit="h"),
     pd.CategoricalIndex(["b", "a", "c"], categories=["c", "x", "b", "a"], ordered=True),
     pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("", 1)], names=["kind", None]),
-    pd.MultiIndex.from_product([["x"], pd.date_range("2024-01-01", periods=3)]),
+    pd.MultiIndex.from_product([["x"], [*pd.date_range("2024-01-01", periods=3)]]),
 )
 
 
@@ -322,7 +322,7 @@ MANY = {
     "text": [f"v{number:03d}" for number in range(60)],
     "whole": [*range(-20, 40)],
     "decimal": [number / 4 for number in range(60)],
-    "day": pd.date_range("2024-01-01", periods=60),
+    "day": [*pd.date_range("2024-01-01", periods=60)],
     "took": pd.to_timedelta(range(60), unit="min"),
     "month": pd.period_range("2020-01", periods=60, freq="M"),
     "id": [uuid.UUID(int=number) for number in range(60)],

@@ -150,7 +150,7 @@ def test_hostile_cells_and_names_survive_the_files_of_a_run(tmp_path: Path, suff
     cells = [text for text in MARKERS if "\x00" not in text or suffix == ".jsonl"]
     names = [name for name in NAMES if "\x00" not in name or suffix == ".jsonl"]
     frame = pd.DataFrame(
-        {name: pd.Series(cells * 3).sample(frac=1, random_state=place) for place, name in enumerate(names)}
+        {name: pd.Series(cells * 6).sample(frac=1, random_state=place) for place, name in enumerate(names)}
     )
     table = from_frame(frame.reset_index(drop=True))
     source = tmp_path / f"source{suffix}"

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from rowsmith.cli.wording import Rows, duration, outcome_line, percent, rows_line, shortened, stage_line, training_line
+from rowsmith.cli.wording import (
+    Rows,
+    duration,
+    outcome_line,
+    percent,
+    printable,
+    rows_line,
+    shortened,
+    stage_line,
+    training_line,
+)
 from rowsmith.modelling import TrainingProgress
 from rowsmith.observers import BatchReport
 
@@ -80,3 +90,8 @@ def test_groups_are_counted_where_groups_are_wanted():
     rows = Rows().plus(report, None)
     assert rows.counted == "20 of 60 groups"
     assert rows_line(rows) == "45 rows/s, 90.0% valid, 4.0 s left"
+
+
+@pytest.mark.parametrize(("text", "shown"), [("a b", "a b"), ("\x1b[2J", "\\x1b[2J"), ("\u202eabc", "\\u202eabc")])
+def test_names_and_cells_cannot_steer_a_terminal(text: str, shown: str) -> None:
+    assert printable(text) == shortened(text, 30) == shown

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rowsmith.cli.settings import Settings
 from rowsmith.cli.telling import tell
-from rowsmith.cli.wording import Rows, rows_line, stage_line, training_line
+from rowsmith.cli.wording import Rows, printable, rows_line, stage_line, training_line
 from rowsmith.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class PlainReporter(Reporter):
 
     def note(self, message: str) -> None:
         """Write the message."""
-        tell(f"note: {message}")
+        tell(f"note: {printable(message)}")
 
     def _tell(self, line: str) -> None:
         now = time.monotonic()
@@ -110,7 +110,7 @@ class LiveReporter(Reporter):
 
     def note(self, message: str) -> None:
         """Print the message above the line."""
-        self._print(f"note: {message}")
+        self._print(f"note: {printable(message)}")
 
     def _move(self, completed: int, total: int | None, words: str) -> None:
         if self._task is not None:

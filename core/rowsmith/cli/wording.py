@@ -10,7 +10,17 @@ if TYPE_CHECKING:
     from rowsmith.modelling import TrainingProgress
     from rowsmith.observers import BatchReport
 
-__all__ = ["Rows", "duration", "outcome_line", "percent", "rows_line", "shortened", "stage_line", "training_line"]
+__all__ = [
+    "Rows",
+    "duration",
+    "outcome_line",
+    "percent",
+    "printable",
+    "rows_line",
+    "shortened",
+    "stage_line",
+    "training_line",
+]
 
 
 def duration(seconds: float) -> str:
@@ -128,7 +138,12 @@ def percent(share: float) -> str:
     return f"{share:.0%}" if share in (0.0, 1.0) else f"{share:.1%}"
 
 
+def printable(text: str) -> str:
+    """A text in which control characters are escaped, so that a name or a cell cannot steer a terminal."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def shortened(text: str, most: int) -> str:
     """A text on one line, cut to a length."""
-    line = " ".join(text.split()) if text.strip() else repr(text)
+    line = printable(" ".join(text.split())) if text.strip() else repr(text)
     return line if len(line) <= most else line[: most - 1] + "…"

@@ -79,7 +79,7 @@ def test_a_parquet_file_of_such_types(times: pd.DataFrame, tiny: dict[str, Any],
     times.drop(columns=["id", "shop"]).to_parquet(path)
     sample = Synthesizer(**tiny).fit(path).sample(50)
     assert sample.dtypes.astype(str).to_dict() == {
-        "took": "duration[ns][pyarrow]",
+        "took": f"duration[{np.datetime_data(times['took'].dtype)[0]}][pyarrow]",
         "idle": "duration[us][pyarrow]",
         "at": "time64[us][pyarrow]",
         "month": "period[M]",

@@ -136,3 +136,17 @@ def test_a_huge_number_is_a_number(tmp_path: Path, huge: str) -> None:
     assert table.schema["a"].type is T.DECIMAL
     (compared,) = summarize(table.columns, table.columns, table.schema)
     assert compared.real.mean == pytest.approx(float(huge) / 604 * 4)
+
+
+def test_a_number_of_another_style_is_never_rounded(tmp_path: Path) -> None:
+    table = read(tmp_path, [*(str(number % 211) for number in range(600)), *[".12982"] * 40])
+    column = table.schema["a"]
+    assert column.marked is not None and column.marked.type is ColumnType.DECIMAL
+    assert "'.12982' is read as 0.12982" in table.notes[0]
+
+
+def test_labels_that_are_numbers_of_several_styles_stay_as_they_are_written(tmp_path: Path) -> None:
+    table = read(tmp_path, [*["0"] * 400, *["1"] * 150, *[".12982"] * 40])
+    column = table.schema["a"]
+    assert column.type is ColumnType.CATEGORICAL and column.marked is None
+    assert table.notes == ()

@@ -104,7 +104,8 @@ def find_marked(
     missing = set(values.filter(pa.array(words)).to_pylist())
     strange = [(text, int(count)) for text, count, number in zip(texts, rows, read, strict=True) if number is None]
     slips = [(text, count) for text, count in strange if text not in missing]
-    if labels and slips:
+    # Labels come back as they are written, numbers of another style do not.
+    if labels and (slips or any(number is not None for number in read)):
         return None
     frequent = {text for text, count in slips if count >= MARK_ROWS}
     rare = sum(count for text, count in slips if text not in frequent)
@@ -128,8 +129,22 @@ def _number_style(values: pa.StringArray, counts: Counts) -> _Style | None:
     places = np.flatnonzero(numbers)
     subset, weights = values.take(pa.array(places)), counts[places]
     styles: list[tuple[ColumnType, dict[str, Any], Mask]] = [(ColumnType.INTEGER, {}, integer_fit(subset))]
-    styles += [(ColumnType.DECIMAL, fields, decimal_fit(subset, fields)) for fields in _decimal_styles(subset, weights)]
-    type_, fields, fits = max(styles, key=lambda each: int(weights[each[2]].sum()))
+    loose = values.filter(pa.array(_matches(values, _LOOSE_NUMBER)))
+    styles += [
+        (ColumnType.DECIMAL, fields, decimal_fit(subset, fields))
+        for fields in _decimal_styles(subset, weights, most_digits(loose))
+    ]
+    texts = values.to_pylist()
+
+    def kept(type_: ColumnType, fields: dict[str, Any], fits: Mask) -> tuple[int, int]:
+        """The rows whose number the style can write without rounding it, and those that are written so."""
+        fitting = set(places[fits].tolist())
+        other = [place for place in range(len(texts)) if place not in fitting]
+        read = respelled([texts[place] for place in other], Marked(type=type_, **fields))
+        exact = sum(int(counts[place]) for place, number in zip(other, read, strict=True) if number is not None)
+        return exact + int(weights[fits].sum()), int(weights[fits].sum())
+
+    type_, fields, fits = max(styles, key=lambda each: kept(*each))
     if weights[fits].sum() < max(_FEWEST, counts.sum() / 2):
         return None
     found = np.zeros(len(values), dtype=bool)
@@ -137,7 +152,7 @@ def _number_style(values: pa.StringArray, counts: Counts) -> _Style | None:
     return _Style(type_, fields, found)
 
 
-def _decimal_styles(values: pa.StringArray, counts: Counts) -> list[dict[str, Any]]:
+def _decimal_styles(values: pa.StringArray, counts: Counts, most: int) -> list[dict[str, Any]]:
     """Ways to write decimals: with the digits that most of them have, and as short as each can be."""
     parts = pc.extract_regex(values, r"\.(?P<digits>[0-9]+)$")
     lengths = pc.fill_null(pc.utf8_length(pc.struct_field(parts, "digits")), 0).to_numpy(zero_copy_only=False)
@@ -145,7 +160,6 @@ def _decimal_styles(values: pa.StringArray, counts: Counts) -> list[dict[str, An
     for length in np.unique(lengths).tolist():
         rows[int(length)] = int(counts[lengths == length].sum())
     digits = max(rows, key=lambda length: rows[length])
-    most = most_digits(values)
     styles: list[dict[str, Any]] = [{"scale": digits, "max_scale": digits, "whole_point": True}] if digits else []
     return [*styles, *({"scale": None, "max_scale": most, "whole_point": point} for point in (True, False))]
 
@@ -172,7 +186,10 @@ def fits_marked(values: pa.StringArray, marked: Marked) -> Mask:
 
 
 def respelled(texts: Sequence[str], marked: Marked) -> list[str | None]:
-    """Numbers of another style as the column writes its numbers; None for a text that is no such number."""
+    """Numbers of another style as the column writes its numbers; None for a text that is no such number.
+
+    A number that the column's style would round is none: nothing is lost for the sake of a style.
+    """
     found: list[str | None] = [None] * len(texts)
     if marked.type not in _NUMERIC or not texts:
         return found
@@ -182,8 +199,8 @@ def respelled(texts: Sequence[str], marked: Marked) -> list[str | None]:
     spelled = spell_numbers([number for _, number in finite], marked.column(""))
     if spelled:
         fits = fits_marked(pa.array(spelled, pa.string()), marked).tolist()
-        for (place, _), text, fit in zip(finite, spelled, fits, strict=True):
-            found[place] = text if fit else None
+        for (place, number), text, fit in zip(finite, spelled, fits, strict=True):
+            found[place] = text if fit and float(text) == number else None
     return found
 
 

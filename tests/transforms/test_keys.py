@@ -325,3 +325,9 @@ def test_uuids_that_repeat_enough_are_categories() -> None:
 def test_durations_and_times_of_day_are_no_keys() -> None:
     storage = Storage(source=Source.PANDAS, dtype="timedelta64[ns]", unit="h")
     assert not is_key(codes("{n}"), column("run_number", T.INTEGER, storage=storage))
+
+
+def test_distinct_numbers_without_a_name_are_keys() -> None:
+    years: list[str | None] = [str(1610 + 3 * number + number % 2) for number in range(60)]
+    assert is_key(years, column("", T.INTEGER))
+    assert not is_key(years, column("year", T.INTEGER))

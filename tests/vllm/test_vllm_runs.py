@@ -37,7 +37,8 @@ def _generated(run: Path, backend: str, output: Path, *arguments: object) -> pd.
     if backend == "vllm":
         chosen += ["--set", "backend.options.cpu_cache_gib=0.5"]
     before = children()
-    told = _run("generate", "--run-dir", run, "-o", output, "--force", *chosen, *arguments)
+    # Without a seed, every call makes further rows.
+    told = _run("generate", "--run-dir", run, "-o", output, "--force", "--seed", 0, *chosen, *arguments)
     assert children() == before
     assert told["status"] == "complete"
     return pd.read_csv(output, dtype=str, keep_default_na=False)

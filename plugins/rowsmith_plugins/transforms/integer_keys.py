@@ -105,7 +105,9 @@ def names_of(name: str) -> Names:
     words = [word.lower() for word in _WORDS.findall(name)]
     several = len(words) > 1
     key = (
-        bool(_KEY_WORDS.intersection(words))
+        # What stands before the rows without a name tells them apart.
+        not name
+        or bool(_KEY_WORDS.intersection(words))
         or (several and words[-1] in _LAST_WORDS)
         or name.lower().endswith(_KEY_ENDINGS)
     )

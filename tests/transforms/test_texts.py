@@ -36,7 +36,7 @@ WORDS: list[str | None] = [f"mean {'abcdefgh'[: place % 8]} time" for place in r
         ("bad zoo", "bad aaa"),
         ("TIME", "time"),
         ("日", "a"),
-        ("5", ""),
+        ("5mean", "mean"),
     ],
 )
 def test_rare_characters_become_others_or_nothing(rare: str, kept: str) -> None:
@@ -44,6 +44,10 @@ def test_rare_characters_become_others_or_nothing(rare: str, kept: str) -> None:
     assert result[:600] == WORDS
     assert result[601] is None
     assert result[600] == kept
+
+
+def test_a_text_of_which_nothing_is_left_becomes_another_one() -> None:
+    assert set(applied([*WORDS, "5", "17"])) <= set(WORDS)
 
 
 def test_characters_that_enough_rows_have_stay() -> None:

@@ -1,9 +1,9 @@
 """The ``texts`` transform: free text keeps the values, characters and shapes that enough rows have.
 
 A character that fewer than k rows of a column have becomes its plain form (``é`` and ``E`` an ``e``), or the most
-frequent character of its kind, or nothing, whichever is the first that enough rows have. Where nine tenths of the
-values look alike (see ``rowsmith.text_shapes``), a value of a shape that fewer than k rows have becomes another
-row's. Tables below 500 rows have a smaller k, down to 2.
+frequent character of its kind, or nothing, whichever is the first that enough rows have. A value of which nothing is
+left becomes another row's; so does, where nine tenths of the values look alike (see ``rowsmith.text_shapes``), a
+value of a shape that fewer than k rows have. Tables below 500 rows have a smaller k, down to 2.
 
 Where values that k rows have make up a tenth of the rows, ``<column>`` becomes a column of labels: such a value
 (``=London``), or ``~`` for all others, which are spelled in ``<column>.text``. A model then need not spell what it
@@ -108,9 +108,8 @@ class TextColumn:
         table = _Replacements(self.characters)
         texts = [value.translate(table) for value in counted.values]
         codes = counted.codes.astype(np.int64)
-        if self.shapes:
-            kept = set(self.shapes)
-            fits = np.array([shape_of(text) in kept for text in texts] + [True])
+        fits = np.array([self._fits(value, text) for value, text in zip(counted.values, texts, strict=True)] + [True])
+        if not fits.all():
             rare = np.flatnonzero(~fits[codes])
             others = codes[fits[codes] & (codes >= 0)]
             if rare.size and not others.size:
@@ -126,8 +125,14 @@ class TextColumn:
         values = f", {len(self.frequent)} frequent values and how often each occurs" if self.frequent else ""
         return f"{len(self.characters)} characters{shapes}{values}"
 
+    def _fits(self, value: str, text: str) -> bool:
+        """Whether something is left of a value, in one of the shapes."""
+        return (bool(text) or not value) and (not self.shapes or shape_of(text) in self.shapes)
+
     def _usual(self) -> str:
-        """A text of the first shape and the most frequent characters."""
+        """A text of the first shape, if there is one, and the most frequent characters."""
+        if not self.shapes:
+            return self.characters[0]
         return "".join(characters_of(place, self.characters)[0] for place in self.shapes[0])
 
 

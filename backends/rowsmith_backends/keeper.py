@@ -33,6 +33,8 @@ _COOLING_SHARE = 5
 _AS_GOOD = 1.003
 _KNOWN_STEPS = 8
 """After so many steps it is known what one takes."""
+_PACED_STEPS = 2
+"""So many have to do where half of the time is over."""
 _MORE = 1.25
 """How many times more steps there must be time for to plan once more."""
 _FILE = "keeper.safetensors"
@@ -157,9 +159,12 @@ class Keeper(TrainerCallback):
             self.paced_from = (elapsed, step)
         self.longest, self.last = max(self.longest, elapsed - self.last if step > self.paced_from[1] else 0), elapsed
         possible = int((limit - elapsed) / self._step_seconds(elapsed, step))
-        known = step - self.paced_from[1] >= _KNOWN_STEPS or elapsed > limit / 2
+        paced = step - self.paced_from[1]
+        # The first step tells nothing: what it took is mostly what was set up for it.
+        known = paced >= _KNOWN_STEPS or (paced >= _PACED_STEPS and elapsed > limit / 2)
         half = 2 * step >= state.max_steps
-        total = max(step + 1, min(step + int(0.98 * possible), self.plan.course.most_steps))
+        least = step + 1 + max(0, _PACED_STEPS - paced)
+        total = max(least, min(step + int(0.98 * possible), self.plan.course.most_steps))
         due = (elapsed > limit / 10 and known) or half if not self.planned else half and total > _MORE * state.max_steps
         if due and self.schedule.cooled_at is None:
             self.planned = self.planned or known

@@ -42,7 +42,10 @@ __all__ = ["train_scratch"]
 
 _FOLDS = 4
 _HELD_OUT_ROWS = 500
+_FIRST_FOLD_SHARE = 0.5
+"""Of the time, what the first fold may take: the fit to all rows can then go as far as it did."""
 _FOLDS_SHARE = 0.6
+"""The same of all folds."""
 _TESTED_EPOCHS = 10
 _MAX_EPOCHS = 300
 _BATCH_TOKENS = 4_096
@@ -173,7 +176,8 @@ def _cross_validated(setting: Setting, train: Examples, job: TrainingJob) -> Cou
         if number < len(curves):
             continue
         kept = np.setdiff1d(order, held_out)
-        left = None if seconds is None else _FOLDS_SHARE * seconds - setting.state.seconds
+        share = _FOLDS_SHARE if curves else _FIRST_FOLD_SHARE
+        left = None if seconds is None else share * seconds - setting.state.seconds
         if curves and seconds is not None and left is not None and left < seconds / 10:
             break
         result = fit(

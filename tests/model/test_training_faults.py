@@ -95,15 +95,18 @@ def test_a_clock_that_jumps_changes_no_weight(whole, tmp_path, monkeypatch):
     assert report.seconds >= 0
 
 
-@pytest.mark.parametrize(("measured", "stalls_at"), [(0.1, 1), (0.1, 5), (9.0, None), (0.001, None)])
+@pytest.mark.parametrize(
+    ("measured", "stalls_at", "stall"),
+    [(0.1, 1, 8), (0.1, 1, 12), (15.0, 1, 12), (0.1, 5, 8), (9.0, None, 0), (0.001, None, 0)],
+)
 def test_a_machine_that_stands_still_once_takes_that_time_and_no_more(
-    measured, stalls_at, tmp_path, monkeypatch, at_steps
+    measured, stalls_at, stall, tmp_path, monkeypatch, at_steps
 ):
-    """Steps of 0.1 s in 20 s; before, a step is measured to take longer or less, or one takes 8 s."""
+    """Steps of 0.1 s in 20 s; before, a step is measured to take longer or less, or one takes far longer."""
     clock, measuring = [time.monotonic()], itertools.count(0, measured)
 
     def happens(call: int, loss: torch.Tensor, model: Any) -> torch.Tensor:
-        clock[0] += 8 if call == stalls_at else 0.1
+        clock[0] += stall if call == stalls_at else 0.1
         return loss
 
     at_steps(happens)
@@ -111,7 +114,7 @@ def test_a_machine_that_stands_still_once_takes_that_time_and_no_more(
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(measuring)))
     # A table of which there is little to learn by heart, so that nothing else ends the training.
     report = Training(tmp_path, every=600, table=closed_table, max_time=20).run()
-    left = 20 if stalls_at is None else 12
+    left = 20 - stall
     assert 0.85 * left / 0.1 < report.steps <= left / 0.1 + 1
 
 

@@ -18,6 +18,8 @@ _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
 _IDENTIFIER_WORDS = frozenset(
     {"case", "code", "id", "ids", "index", "key", "no", "nr", "num", "number", "rownames", "subject", "uuid"}
 )
+_IDENTIFIER = re.compile(r"(p|s|h|hh|sch|stud|study|subj|pers|firm|cust)id|(id|doc|case|ref)no|[a-z]+code")
+"""What is written in one word: ``pid``, ``schid``, ``idno``, ``docno``, ``zipcode``."""
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -84,8 +86,9 @@ def read_numbers(column: pd.Series) -> pd.Series:
 
 
 def names_identifiers(name: str) -> bool:
-    """Whether a column is called like one of identifiers."""
-    return not _IDENTIFIER_WORDS.isdisjoint(word.lower() for word in _WORDS.findall(name))
+    """Whether a column is called like one of identifiers: by a word of theirs, or two written in one."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return not _IDENTIFIER_WORDS.isdisjoint(words) or any(map(_IDENTIFIER.fullmatch, words))
 
 
 def counts_rows(real: pd.Series) -> bool:

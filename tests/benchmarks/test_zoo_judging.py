@@ -66,12 +66,12 @@ def test_numbers_are_read_whatever_stands_among_them() -> None:
     assert found[12:] == [7, 1.5]
 
 
-@pytest.mark.parametrize("name", ["id", "order_id", "userId", "case", "Subject No.", "zip.code", "ID"])
+@pytest.mark.parametrize("name", ["id", "order_id", "userId", "case", "Subject No.", "zip.code", "ID", "pid", "schid", "idno", "bcode"])
 def test_names_of_identifiers(name: str) -> None:
     assert names_identifiers(name)
 
 
-@pytest.mark.parametrize("name", ["idea", "population", "width", "income", "notes", "paid"])
+@pytest.mark.parametrize("name", ["idea", "population", "width", "income", "notes", "paid", "piano"])
 def test_other_names(name: str) -> None:
     assert not names_identifiers(name)
 

@@ -66,7 +66,9 @@ def test_numbers_are_read_whatever_stands_among_them() -> None:
     assert found[12:] == [7, 1.5]
 
 
-@pytest.mark.parametrize("name", ["id", "order_id", "userId", "case", "Subject No.", "zip.code", "ID", "pid", "schid", "idno", "bcode"])
+@pytest.mark.parametrize(
+    "name", ["id", "order_id", "userId", "case", "Subject No.", "zip.code", "ID", "pid", "schid", "idno", "bcode"]
+)
 def test_names_of_identifiers(name: str) -> None:
     assert names_identifiers(name)
 

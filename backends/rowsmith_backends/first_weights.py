@@ -97,7 +97,7 @@ class FirstWeights:
             # As large as a token's own part.
             embeddings += shared[self.kinds] * embeddings.std()
             states = model.model(input_ids=self.shown, use_cache=False).last_hidden_state[self.followed].float()
-            output += _regression(states, self.scores[self.kinds[self.shown[self.followed]]])
+            output += _regression(states, self.kinds[self.shown[self.followed]], self.scores)
 
 
 def _read(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,8 +119,10 @@ def _scores(counts: np.ndarray, least: float) -> np.ndarray:
     return np.log(shares.clip(min=least)) - math.log(least)
 
 
-def _regression(states: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-    """``[ids, width]``: the weights that lead from states to scores."""
-    products = states.T @ states
-    ridge = _RIDGE * len(states) * torch.eye(states.shape[1])
-    return torch.linalg.solve(products + ridge, states.T @ scores).T
+def _regression(states: torch.Tensor, kinds: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """``[ids, width]``: the weights that lead from states to the scores of their kinds."""
+    width = states.shape[1]
+    # Summed by kind first: a score for each state and id would take gigabytes where there are many ids.
+    sums = torch.zeros(len(scores), width).index_add(0, kinds, states)
+    ridge = _RIDGE * max(1, len(states)) * torch.eye(width)
+    return torch.linalg.solve(states.T @ states + ridge, sums.T @ scores).T

@@ -8,8 +8,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from rowsmith.example_ranges import IGNORED
+from rowsmith.modelling import PreparedModel
 from rowsmith.table.schema import ColumnType
-from rowsmith_backends.examples import examples_of
+from rowsmith.vocabulary import Vocabulary
+from rowsmith_backends.examples import Examples, ListedExamples, examples_of
 from rowsmith_backends.first_weights import FirstWeights
 from rowsmith_backends.scratch import ScratchModel
 
@@ -19,7 +21,7 @@ from .tiny import OPTIONS, examples
 _KINDS = ["w", *["x"] * 3, *["y"] * 12, *["z"] * 34]
 
 
-def _made(by_column: bool):
+def _prepared() -> PreparedModel:
     draw = np.random.default_rng(0)
     rows = 1_000
     columns = table(
@@ -28,15 +30,23 @@ def _made(by_column: bool):
         flag=["yes" if each else "no" for each in draw.random(rows) < 0.02],
     )
     types = {"age": ColumnType.INTEGER, "kind": ColumnType.CATEGORICAL, "flag": ColumnType.CATEGORICAL}
-    prepared = ScratchModel(OPTIONS).prepare(columns, schema(**types))
-    train = examples_of(examples(prepared).train, 0)
-    vocabulary = prepared.vocabulary
-    assert vocabulary is not None
+    return ScratchModel(OPTIONS).prepare(columns, schema(**types))
+
+
+def _given(vocabulary: Vocabulary, train: Examples, *, by_column: bool) -> LlamaForCausalLM:
     torch.manual_seed(0)
     shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 160}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=len(vocabulary), **shape, tie_word_embeddings=False))
     FirstWeights.of(vocabulary, train, by_column=by_column, seed=0).give(model)
-    return model, vocabulary, train.batch(np.arange(len(train)))
+    return model
+
+
+def _made(by_column: bool) -> tuple[LlamaForCausalLM, Vocabulary, dict[str, np.ndarray]]:
+    prepared = _prepared()
+    train = examples_of(examples(prepared).train, 0)
+    assert prepared.vocabulary is not None
+    model = _given(prepared.vocabulary, train, by_column=by_column)
+    return model, prepared.vocabulary, train.batch(np.arange(len(train)))
 
 
 @pytest.mark.parametrize("by_column", [True, False])
@@ -54,9 +64,17 @@ def test_a_model_that_has_learned_nothing_knows_how_frequent_each_value_is(by_co
 
 def test_a_model_that_has_learned_nothing_knows_which_column_comes_next() -> None:
     model, vocabulary, batch = _made(True)
-    ids, labels = torch.from_numpy(batch["input_ids"]), torch.from_numpy(batch["labels"])
+    ids = torch.from_numpy(batch["input_ids"])
     with torch.no_grad():
         chances = model(ids[:200]).logits.softmax(-1)
     for place, field in enumerate(vocabulary.fields):
         assert float(chances[:, place, field.start : field.stop].sum(-1).mean()) > 0.95
-    assert (labels[:, len(vocabulary.fields) + 1] == vocabulary.eos_id).all() or (labels[:, -1] == IGNORED).all()
+
+
+def test_examples_that_begin_with_a_long_prompt_leave_weights_finite() -> None:
+    vocabulary = _prepared().vocabulary
+    assert vocabulary is not None
+    ids = [vocabulary.bos_id] * 3_000 + [item.start for item in vocabulary.fields]
+    train = ListedExamples([ids], [[IGNORED] * 3_000 + ids[3_000:]], pad_id=0)
+    model = _given(vocabulary, train, by_column=True)
+    assert all(bool(torch.isfinite(weight).all()) for weight in model.parameters())

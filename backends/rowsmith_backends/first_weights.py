@@ -73,8 +73,8 @@ class FirstWeights:
             ids, wanted = _read(train, order[start : start + size])
             counted = wanted != IGNORED
             counts += np.bincount(kinds[ids[counted]] * shape[1] + wanted[counted], minlength=len(counts))
-        # Over all places, a column has only its part of the tokens.
-        least = _LEAST_SHARE if by_column else _LEAST_SHARE / len(vocabulary.fields)
+        # Over all places a column has only its part of the tokens; one that no example has is like one that one has.
+        least = _LEAST_SHARE if by_column else 1 / max(1, int(counts.sum()))
         shown, wanted = _read(train, order[: max(1, min(_EXAMPLES, _TOKENS // int(lengths[order].max())))])
         return cls(
             kinds=torch.from_numpy(kinds),
@@ -116,7 +116,8 @@ def _kinds(vocabulary: Vocabulary) -> np.ndarray:
 def _scores(counts: np.ndarray, least: float) -> np.ndarray:
     """``[kinds, ids]``: logarithms of shares, 0 for the least."""
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    return np.log(shares.clip(min=least)) - math.log(least)
+    scores: np.ndarray = np.log(shares.clip(min=least)) - math.log(least)
+    return scores
 
 
 def _regression(states: torch.Tensor, kinds: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

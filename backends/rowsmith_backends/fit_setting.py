@@ -10,6 +10,7 @@ from transformers import LlamaForCausalLM
 
 from rowsmith_backends.column_loss import ColumnParts
 from rowsmith_backends.examples import BlankedExamples, Examples
+from rowsmith_backends.first_weights import FirstWeights
 from rowsmith_backends.neighbours import Neighbours
 from rowsmith_backends.optimizers import joint_optimizer
 from rowsmith_backends.packed_llama import LONGEST_PLAIN, PackedLlama
@@ -85,6 +86,7 @@ class Setting:
         packed: Whether examples are of very different lengths, and computed without padding; a loss by columns
             always does.
         buckets: Lengths that packed examples are filled up to, ascending, so that few shapes occur.
+        first: What weights begin with; None for random ones.
         attention: ``eager`` for plain products, of packed examples up to some length only, or ``sdpa`` for fused ones;
             None for the usual one.
     """
@@ -102,6 +104,7 @@ class Setting:
     packed: bool = False
     buckets: tuple[int, ...] = ()
     attention: str | None = None
+    first: FirstWeights | None = None
 
     @property
     def attentions(self) -> tuple[str, ...]:
@@ -119,15 +122,20 @@ class Setting:
         return self.packed or self.parts is not None
 
     def new_model(self) -> LlamaForCausalLM:
-        """A model of random weights, the same each time."""
+        """A model that has learned nothing, the same each time."""
         torch.manual_seed(self.seed)
-        made = self._new_packed() if self._is_packed else LlamaForCausalLM(self._plain_config())
+        plain = LlamaForCausalLM(self._plain_config())
+        if self.first is not None:
+            self.first.give(plain)
+        made = self._new_packed(plain) if self._is_packed else plain
         if self.neighbours is not None:
             self.neighbours.join(made)
         return made.to(self.device)
 
-    def _new_packed(self) -> PackedLlama:
-        return PackedLlama(self.config, self.parts, self.buckets, fused=self.attention == "sdpa")
+    def _new_packed(self, plain: LlamaForCausalLM) -> PackedLlama:
+        packed = PackedLlama(self.config, self.parts, self.buckets, fused=self.attention == "sdpa")
+        packed.load_state_dict(plain.state_dict())
+        return packed
 
     def _plain_config(self) -> LlamaConfig:
         attention = self.attention or self.config._attn_implementation

@@ -23,6 +23,7 @@ from rowsmith_backends.column_loss import ColumnParts
 from rowsmith_backends.epochs import best_epochs, has_risen
 from rowsmith_backends.example_windows import windows_of
 from rowsmith_backends.examples import Examples, SomeExamples, examples_of
+from rowsmith_backends.first_weights import FirstWeights
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fit_setting import SMALL_TABLE, Setting, recipe_of
 from rowsmith_backends.fitting import Fit, fit
@@ -101,6 +102,9 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     calibration = calibrated(setting, train, job)
     setting, train, step_seconds = calibration.setting, calibration.train, calibration.step_seconds
     state.bf16 = setting.bf16
+    if vocabulary is not None:
+        first = FirstWeights.of(vocabulary, train, by_column=setting.parts is None, seed=setting.seed)
+        setting = evolve(setting, first=first)
     validation = None
     if job.examples.test is not None:
         held_out = examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)

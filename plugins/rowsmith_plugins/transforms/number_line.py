@@ -138,8 +138,10 @@ class NumberLine:
 
 
 def kind_of(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
-    """The kind of a numeric column's line in units, ``float`` where there are too many of them, None for integers too
-    large for it; and the digits after the point."""
+    """How a numeric column's values are units, and the digits after the point.
+
+    The kind is ``float`` where there would be too many units, and None for integers too large for a line.
+    """
     greatest = float(np.abs(parse_numbers(values)).max())
     if column.type is ColumnType.INTEGER:
         return ("whole" if greatest < _WHOLE_LIMIT else None), 0

@@ -135,7 +135,7 @@ def digits(name: str, real: Floats, synthetic: Floats) -> Iterator[Fault]:
     """Numbers of few digits after the point have no more of them."""
     found = _digits(real)
     if found is not None:
-        longer = float((np.round(synthetic, found) != synthetic).mean())
+        longer = float((_rounded(synthetic, found) != synthetic).mean())
         if longer > 0:
             yield Fault("digits", name, f"{longer:.1%} of rows have more than {found} digits after the point", longer)
 
@@ -219,6 +219,11 @@ def _deviation(values: Floats) -> float:
 def _digits(values: Floats) -> int | None:
     """The digits after the point; None when there are many."""
     for digits_ in range(_MOST_DIGITS + 1):
-        if np.array_equal(values, np.round(values, digits_)):
+        if np.array_equal(values, _rounded(values, digits_)):
             return digits_
     return None
+
+
+def _rounded(values: Floats, digits_: int) -> Floats:
+    """Each number rounded exactly: NumPy multiplies and divides, which changes 21121041271589.25."""
+    return np.array([round(value, digits_) for value in values.tolist()], dtype=np.float64)

@@ -305,7 +305,7 @@ def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple
     # The way back needs to know times when it puts trend and seasons back, so these go before groups.
     seasons, changes = (("seasonal",), ("changes",)) if timeseries else ((), ())
     groups = (*seasons, *(("groups",) if grouped else ()), *changes)
-    return ("keys", "marks", "constant", *groups, "protect-rare", "texts", "datetime", "quantize")
+    return ("keys", "marks", "constant", *groups, "codes", "protect-rare", "texts", "datetime", "quantize")
 
 
 def fit_transforms(

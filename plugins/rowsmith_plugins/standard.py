@@ -17,6 +17,7 @@ _BUNDLED = (
     ("seasonal", "SeasonalOptions", "Takes trend and seasons from values over time and puts them back"),
     ("groups", "GroupsOptions", "Turns the rows of a group into records that follow each other"),
     ("changes", "ChangesOptions", "Tells values of a series by their changes"),
+    ("codes", "CodesOptions", "Tells codes such as A-017 by the numbers in them"),
     ("protect-rare", "ProtectRareOptions", "Keeps values of few people out of the model"),
     ("texts", "TextsOptions", "Keeps the characters and shapes of free text that enough rows have"),
     ("datetime", "DatetimeOptions", "Splits dates and times into calendar parts"),

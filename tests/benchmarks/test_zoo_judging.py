@@ -222,3 +222,13 @@ def test_shares_in_notes() -> None:
     assert share_noted("state", "statement (12.5%)") == 0
     assert share_noted("state", "column 'state' is a key") == 0
     assert share_noted("", "12.5 %") == 0
+
+
+def test_digits_of_large_amounts_are_those_of_their_text() -> None:
+    amounts = np.random.default_rng(3).uniform(1e13, 3e13, ROWS).round(2)
+    real = pd.DataFrame({"amount": np.append(amounts[:-1], 21121041271589.25)})
+    assert not [
+        fault for fault in faults(real, real.sample(frac=1, random_state=1), ROWS) if fault.invariant == "digits"
+    ]
+    finer = real.assign(amount=real["amount"].where(real.index > 0, 123456.7891))
+    assert "digits" in {fault.invariant for fault in faults(real, finer, ROWS)}

@@ -26,6 +26,7 @@ BUNDLED = {
     Kind.MODEL: ["pretrained", "scratch"],
     Kind.TRANSFORM: [
         "changes",
+        "codes",
         "constant",
         "datetime",
         "groups",

@@ -17,6 +17,7 @@ from rowsmith.table.columns import CODED_TEXT
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
 from rowsmith.table.spelling import spell_numbers
 from rowsmith.transforms import FittedTransform, FittedTransforms, Transform
+from rowsmith_plugins.transforms.codes import CodesTransform
 from rowsmith_plugins.transforms.constant import ConstantTransform
 from rowsmith_plugins.transforms.datetime import DatetimeTransform
 from rowsmith_plugins.transforms.keys import KeysTransform
@@ -41,6 +42,7 @@ def all_transforms() -> dict[str, Transform]:
         "keys": KeysTransform(),
         "marks": MarksTransform(seed=5),
         "constant": ConstantTransform(),
+        "codes": CodesTransform(seed=11),
         "protect-rare": ProtectRareTransform(seed=7, quantize=QuantizeOptions()),
         "texts": TextsTransform(seed=9),
         "datetime": DatetimeTransform(),

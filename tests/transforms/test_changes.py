@@ -14,6 +14,7 @@ from rowsmith.table.schema import ColumnSchema, Timing, TimingRole
 from rowsmith.transforms import Scope, default_transforms, fit_transforms
 from rowsmith_plugins.transforms import (
     changes,
+    codes,
     constant,
     datetime,
     groups,
@@ -312,6 +313,7 @@ def test_the_default_transforms_of_a_series_work_together() -> None:
         "constant": constant,
         "groups": groups,
         "changes": changes,
+        "codes": codes,
         "quantize": quantize,
     }
     made |= {"protect-rare": protect_rare, "texts": texts_, "datetime": datetime, "narrow-first": narrow_first}

@@ -15,7 +15,7 @@ from rowsmith.errors import DataError, ParameterError
 from rowsmith.group_clock_parts import part_of
 from rowsmith.table.schema import ColumnSchema, Source, Storage, TimingRole
 from rowsmith.transforms import Scope, default_transforms, fit_transforms
-from rowsmith_plugins.transforms import constant, datetime, keys, marks, protect_rare, quantize
+from rowsmith_plugins.transforms import codes, constant, datetime, keys, marks, protect_rare, quantize
 from rowsmith_plugins.transforms import texts as texts_
 from rowsmith_plugins.transforms.groups import FittedGroups, GroupsTransform, build
 from rowsmith_plugins.transforms.options import GroupsOptions
@@ -241,6 +241,7 @@ def test_rare_values_told_once_stay_the_same_in_their_group() -> None:
     )
     made = {
         "groups": build,
+        "codes": codes.build,
         "protect-rare": protect_rare.build,
         "keys": keys.build,
         "marks": marks.build,

@@ -15,7 +15,7 @@ from rowsmith.table.columns import distinct
 from rowsmith.table.schema import TimingRole
 from rowsmith.table.table import Table
 from rowsmith.transforms import FittedTransforms, Transform, default_transforms, fit_transforms
-from rowsmith_plugins.transforms import constant, datetime, groups, keys, marks, protect_rare, quantize
+from rowsmith_plugins.transforms import codes, constant, datetime, groups, keys, marks, protect_rare, quantize
 from rowsmith_plugins.transforms import texts as texts_
 
 from .tables import MAKERS, T, context, draws, random_table, row_counts, schema, seeds, table, texts
@@ -30,6 +30,7 @@ MODULES: dict[str, Any] = {
     "marks": marks,
     "constant": constant,
     "groups": groups,
+    "codes": codes,
     "protect-rare": protect_rare,
     "texts": texts_,
     "datetime": datetime,

@@ -50,7 +50,7 @@ data:
   # ({types})
   types: {{}}
 
-transforms: auto         # reversible steps: keys, marks, constant, protect-rare, texts, datetime, quantize
+transforms: auto         # reversible steps: keys, marks, constant, codes, protect-rare, texts, datetime, quantize
 
 model: scratch           # a small language model, trained on this table alone
 

@@ -1,1 +1,1 @@
-"""Bundled transforms: keys, constant, protect-rare, datetime, quantize, in this order."""
+"""Bundled transforms: keys, constant, codes, protect-rare, datetime, quantize, in this order."""

@@ -17,12 +17,13 @@ import pyarrow as pa
 from attrs import asdict, frozen
 
 from rowsmith.draws import Draws
-from rowsmith.table.columns import from_codes
+from rowsmith.table.columns import compact, from_codes
 from rowsmith.table.datetimes import parse_datetimes
+from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.spelling import parse_numbers
 from rowsmith_plugins.transforms.counting import Counted, nearest
 
-__all__ = ["Categories", "Guard", "Moments", "Numbers", "Range", "guard_from_state", "kth_extremes"]
+__all__ = ["Categories", "Guard", "Invented", "Moments", "Numbers", "Range", "guard_from_state", "kth_extremes"]
 
 Order = npt.NDArray[np.int64]
 
@@ -83,6 +84,44 @@ class Categories(Guard):
     def describe(self) -> str:
         """How many categories stay."""
         return f"{len(self.kept)} categories and how often each occurs"
+
+
+@frozen
+class Invented(Guard):
+    """Keeps some categories; every other one becomes a label, for which invented categories are put back.
+
+    Attributes:
+        kept: The categories that stay.
+        label: The label, which is none of them.
+        names: The invented categories.
+        weights: How often each is drawn, as whole numbers.
+    """
+
+    kind: ClassVar[str] = "invented"
+    kept: tuple[str, ...]
+    label: str
+    names: tuple[str, ...]
+    weights: tuple[int, ...]
+
+    def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
+        """Put the label for each category that is not kept."""
+        places = {value: place for place, value in enumerate(self.kept)}
+        renumbered = [*(places.get(value, len(self.kept)) for value in counted.values), -1]
+        return from_codes([*self.kept, self.label], np.array(renumbered, dtype=np.int32)[counted.codes])
+
+    def invert(self, counted: Counted, draws: Draws, name: str) -> pa.DictionaryArray:
+        """Draw an invented category for each label."""
+        values = [*counted.values, *self.names]
+        codes = counted.codes.astype(np.int64)
+        rows = np.flatnonzero(np.array([*(value == self.label for value in counted.values), False])[codes])
+        bounds = np.cumsum(self.weights)
+        drawn = draws.take(rows).uniform(f"protect-rare.{name}.invented") * bounds[-1]
+        codes[rows] = len(counted.values) + np.searchsorted(bounds, drawn, side="right").clip(0, len(bounds) - 1)
+        return compact(spelled_unique(values, codes.astype(np.int32)))
+
+    def describe(self) -> str:
+        """How many categories stay, and how many are invented."""
+        return f"{len(self.kept)} categories, and how often each of {len(self.names)} others occurs"
 
 
 @frozen
@@ -158,7 +197,7 @@ class Moments(Guard):
         return f"range from {self.low} to {self.high}"
 
 
-_KINDS: dict[str, type[Guard]] = {guard.kind: guard for guard in (Categories, Numbers, Range, Moments)}
+_KINDS: dict[str, type[Guard]] = {guard.kind: guard for guard in (Categories, Invented, Numbers, Range, Moments)}
 
 
 def guard_from_state(state: Mapping[str, Any]) -> Guard:

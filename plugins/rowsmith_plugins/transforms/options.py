@@ -8,6 +8,7 @@ from attrs import Attribute, field, frozen
 
 __all__ = [
     "ChangesOptions",
+    "CodesOptions",
     "ConstantOptions",
     "DatetimeOptions",
     "GroupsOptions",
@@ -64,6 +65,19 @@ class MarksOptions:
 
     Attributes:
         k: A text that fewer rows have is a rare value, and a value is drawn for it.
+        exclude: Columns that are left as they are.
+    """
+
+    k: int = field(default=5, validator=_at_least(1))
+    exclude: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class CodesOptions:
+    """Which columns of codes are told by the numbers in them.
+
+    Attributes:
+        k: A code is rare when fewer rows have it.
         exclude: Columns that are left as they are.
     """
 

@@ -10,11 +10,13 @@ A value is rare when fewer than ``k`` training rows have it. What happens, by th
   row's value;
 * free text is left alone.
 
-Values not seen in training are rare. Where all are rare, categories become the label, and numbers that
-are not left to ``quantize`` the median; booleans, and categories of a fixed set, become the commonest one.
+Values not seen in training are rare. Where all are rare, or more than three quarters of the rows hold a rare one,
+categories become the label, and the label invented categories on the way back: as many, as frequent and of the same
+look (see ``invented``), but where there are fewer than 2k rows. Where all are rare, numbers that are not left to
+``quantize`` become the median; booleans, and categories of a fixed set, the commonest one.
 
 Categories are drawn by (seed, row's place in the table, column): ``apply`` is a pure function of
-the table it is given, and leaves a protected table as it is. There is nothing to undo.
+the table it is given, and leaves a protected table as it is.
 """
 
 from __future__ import annotations
@@ -37,18 +39,22 @@ from rowsmith_plugins.transforms.counting import Counted, count_values, is_wide
 from rowsmith_plugins.transforms.guards import (
     Categories,
     Guard,
+    Invented,
     Moments,
     Numbers,
     Range,
     guard_from_state,
     kth_extremes,
 )
-from rowsmith_plugins.transforms.layout import grouping
+from rowsmith_plugins.transforms.invented import invent
+from rowsmith_plugins.transforms.layout import grouping, unique_name
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 from rowsmith_plugins.transforms.protection import quantize_of_run
 from rowsmith_plugins.transforms.quantized_column import is_cut
 
 __all__ = ["FittedProtectRare", "ProtectRareTransform", "build"]
+
+_MOSTLY_RARE = 0.75
 
 
 @frozen
@@ -78,7 +84,11 @@ class FittedProtectRare(FittedTransform):
         return columns
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Give the table back as it is."""
+        """Put invented categories for the label; the rest is as it is."""
+        for name, guard in self.guards.items():
+            if isinstance(guard, Invented):
+                invented = guard.invert(count_values(columns, name), draws, name)
+                columns = columns.set_column(columns.schema.get_field_index(name), name, invented)
         return columns
 
     def state(self) -> dict[str, Any]:
@@ -113,7 +123,7 @@ class ProtectRareTransform(Transform):
                 counted = count_values(columns, column.name)
                 if not counted.values or (self.quantize is not None and is_cut(column, counted, self.quantize)):
                     continue
-                guard = _guard(column, counted, self.options)
+                guard = _guard(column, counted, self.options, self.seed)
                 if guard is not None:
                     guards[column.name] = guard
         return FittedProtectRare(schema, self.seed, guards)
@@ -132,9 +142,9 @@ def build(context: BuildContext, options: ProtectRareOptions | None) -> ProtectR
     return ProtectRareTransform(options, seed, quantize_of_run(context))
 
 
-def _guard(column: ColumnSchema, counted: Counted, options: ProtectRareOptions) -> Guard | None:
+def _guard(column: ColumnSchema, counted: Counted, options: ProtectRareOptions, seed: int) -> Guard | None:
     if column.type in (ColumnType.CATEGORICAL, ColumnType.BOOLEAN):
-        return _categories(column, counted, options)
+        return _invented(column, counted, options, seed) or _categories(column, counted, options)
     if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
         return _numbers(counted, options)
     if column.type is ColumnType.DATETIME and column.datetime_format is not None:
@@ -153,6 +163,20 @@ def _categories(column: ColumnSchema, counted: Counted, options: ProtectRareOpti
     kept = kept or order[:1]
     names = tuple(counted.values[place] for place in kept)
     return Categories(names, names, tuple(int(counted.counts[place]) for place in kept))
+
+
+def _invented(column: ColumnSchema, counted: Counted, options: ProtectRareOptions, seed: int) -> Guard | None:
+    """What invents categories for rare ones; None where enough rows have others, or too few have any."""
+    rare = np.flatnonzero(counted.counts < options.k)
+    rows = int(counted.counts[rare].sum())
+    few = rows < 2 * options.k or rows <= _MOSTLY_RARE * counted.rows
+    if few or options.replacement != "resample" or not _takes_label(column, options.label):
+        return None
+    values = [counted.values[place] for place in rare.tolist()]
+    names, weights = invent(values, counted.counts[rare].tolist(), options.k, seed)
+    kept = [counted.values[place] for place in np.flatnonzero(counted.counts >= options.k).tolist()]
+    names = tuple(name for name in names if name not in kept)
+    return Invented(tuple(kept), unique_name(options.label, set(kept)), names, weights[: len(names)]) if names else None
 
 
 def _takes_label(column: ColumnSchema, label: str) -> bool:

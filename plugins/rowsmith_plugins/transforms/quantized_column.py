@@ -23,7 +23,7 @@ from rowsmith_plugins.transforms.counting import Counted, count_values, is_wide
 from rowsmith_plugins.transforms.guards import kth_extremes
 from rowsmith_plugins.transforms.label_ranges import LabelRanges
 from rowsmith_plugins.transforms.layout import unique_name
-from rowsmith_plugins.transforms.number_line import NumberLine, kind_of, units_of
+from rowsmith_plugins.transforms.number_line import NumberLine, kind_of, number_kind, units_of
 from rowsmith_plugins.transforms.options import QuantizeOptions
 
 __all__ = ["QuantizedColumn", "fit_column", "is_cut"]
@@ -160,7 +160,7 @@ class QuantizedColumn:
     def changed(self, columns: pa.Table) -> float:
         """The share of rows whose number is clipped, or joins the nearest frequent one."""
         counted = count_values(columns, self.column.name)
-        units = units_of(counted.values, self.line.kind, self.line.digits)
+        units = self.line.units(counted.values)
         own = self.line.places(counted.values)
         moved = (units < self.line.low) | (units > self.line.high)
         if not self.cells.bins:
@@ -221,13 +221,13 @@ def fit_column(
 
 def _fit_line(column: ColumnSchema, counted: Counted, k: int) -> tuple[NumberLine, Mask]:
     """The line from the k-th lowest to the k-th highest row, and which values lie on it."""
-    kind, digits = kind_of(counted.values, column)
+    kind = number_kind(counted.values, column)
     assert kind is not None, "a column that is cut has a line"
-    units = units_of(counted.values, kind, digits)
+    units = units_of(counted.values, kind.kind, kind.digits, kind.figures)
     low, high = (int(units[each]) for each in kth_extremes(np.argsort(units, kind="stable"), counted.counts, k))
     inside = (units >= low) & (units <= high)
-    step = 1 if kind == "float" else max(1, int(np.gcd.reduce(units[inside] - low)))
-    return NumberLine(kind, digits, low, high, step), inside
+    step = max(1, int(np.gcd.reduce(units[inside] - low))) if kind.stepped else 1
+    return NumberLine(kind.kind, kind.digits, low, high, step, kind.figures), inside
 
 
 def _frequent(places: Places, counts: Places, counted: Counted, options: QuantizeOptions) -> Mask:

@@ -1,0 +1,84 @@
+"""Labels that are invented in place of those that few rows have: as many, as frequent, and of the same look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from rowsmith.text_shapes import characters_of, shape_of
+
+__all__ = ["invent"]
+
+_LEAST_K = 2
+_ROWS_PER_K = 100
+_ALIKE = 0.5
+_TRIES = 20
+_KINDS = "Aa9"
+
+
+def invent(values: Sequence[str], counts: Sequence[int], k: int, seed: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Invent a label for each of some labels.
+
+    Only characters, shapes and lengths that k rows have are used (fewer in tables below 500 rows, down to 2), each as
+    often as it occurs.
+
+    Args:
+        values: The labels, each of few rows.
+        counts: The rows of each.
+        k: The fewest rows of what is used.
+        seed: What the draws depend on.
+
+    Returns:
+        Distinct labels, none of ``values``, and the rows of each: at most as many, and none where no character is
+        frequent enough.
+    """
+    rows = sum(counts)
+    least = min(k, max(_LEAST_K, rows // _ROWS_PER_K))
+    characters = Counter[str]()
+    for value, count in zip(values, counts, strict=True):
+        characters.update({char: count for char in set(value)})
+    alphabet = "".join(sorted(char for char, count in characters.items() if count >= least))
+    templates = _templates(values, counts, least, alphabet)
+    random, taken, found = np.random.default_rng(seed), set(values), list[str]()
+    for _ in counts if templates and alphabet else ():
+        for _ in range(_TRIES):
+            template = _chosen(random, templates)
+            name = "".join(_character(random, place, alphabet, characters) for place in template)
+            if name and name not in taken:
+                taken.add(name)
+                found.append(name)
+                break
+    return tuple(found), tuple(sorted(counts, reverse=True)[: len(found)])
+
+
+def _templates(values: Sequence[str], counts: Sequence[int], least: int, alphabet: str) -> Counter[str]:
+    """Shapes that enough rows have, if they cover half; else words of the usual lengths."""
+    shapes = Counter[str]()
+    for value, count in zip(values, counts, strict=True):
+        shapes[shape_of(value)] += count
+    kept = Counter({shape: count for shape, count in shapes.items() if count >= least and _fits(shape, alphabet)})
+    if kept.total() >= _ALIKE * sum(counts):
+        return kept
+    kinds = [kind for kind in _KINDS if characters_of(kind, alphabet)]
+    if not kinds:
+        return Counter()
+    lengths = np.sort(np.repeat([len(value) for value in values], counts))
+    lengths = lengths[least - 1 : max(least, len(lengths) - least + 1)]
+    rest = "a" if "a" in kinds else kinds[0]
+    return Counter((kinds[0] + rest * (length - 1))[:length] for length in lengths.tolist())
+
+
+def _fits(shape: str, alphabet: str) -> bool:
+    return all(characters_of(place, alphabet) for place in shape)
+
+
+def _character(random: np.random.Generator, place: str, alphabet: str, rows: Counter[str]) -> str:
+    choices = characters_of(place, alphabet)
+    return _chosen(random, Counter({char: rows[char] or 1 for char in choices}))
+
+
+def _chosen(random: np.random.Generator, weights: Counter[str]) -> str:
+    bounds = np.cumsum(list(weights.values()))
+    return list(weights)[int(np.searchsorted(bounds, random.random() * bounds[-1], side="right"))]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rowsmith.table.marks import is_null_word
 from rowsmith.text_shapes import characters_of, shape_of
 
 __all__ = ["invent"]
@@ -31,8 +32,8 @@ def invent(values: Sequence[str], counts: Sequence[int], k: int, seed: int) -> t
         seed: What the draws depend on.
 
     Returns:
-        Distinct labels, none of ``values``, and the rows of each: at most as many, and none where no character is
-        frequent enough.
+        Distinct labels, none of ``values`` and none that is read as a missing value, and the rows of each: at most as
+        many, and none where no character is frequent enough.
     """
     rows = sum(counts)
     least = min(k, max(_LEAST_K, rows // _ROWS_PER_K))
@@ -46,7 +47,7 @@ def invent(values: Sequence[str], counts: Sequence[int], k: int, seed: int) -> t
         for _ in range(_TRIES):
             template = _chosen(random, templates)
             name = "".join(_character(random, place, alphabet, characters) for place in template)
-            if name and name not in taken:
+            if name.strip() and name not in taken and not is_null_word(name):
                 taken.add(name)
                 found.append(name)
                 break

@@ -8,6 +8,7 @@ to all rows for as many. The weights kept are an exponential average, taken wher
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,8 @@ _TESTED_EPOCHS = 10
 _MAX_EPOCHS = 300
 _BATCH_TOKENS = 4_096
 _FEW_STEPS = 100
+_MANY_STEPS = 250
+"""With more steps a model that begins at random learns the shares of values too, and how they go together no worse."""
 _SHORT_SHARE = 0.7
 """A training of fewer steps that took so much of its time is said to be short."""
 
@@ -102,7 +105,7 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     calibration = calibrated(setting, train, job)
     setting, train, step_seconds = calibration.setting, calibration.train, calibration.step_seconds
     state.bf16 = setting.bf16
-    if vocabulary is not None:
+    if vocabulary is not None and _steps_in_budget(job, step_seconds) <= _MANY_STEPS:
         first = FirstWeights.of(vocabulary, train, by_column=setting.parts is None, seed=setting.seed)
         setting = evolve(setting, first=first)
     validation = None
@@ -221,6 +224,14 @@ def _has_time(setting: Setting, train: Examples, job: TrainingJob, step_seconds:
     """Whether the budget holds so many epochs that rows could be learned by heart."""
     seconds = _seconds(job)
     return seconds is None or seconds >= _TESTED_EPOCHS * step_seconds * len(train) / setting.batch_size
+
+
+def _steps_in_budget(job: TrainingJob, step_seconds: float) -> float:
+    """How many steps there is time for, at most; no end of them where there is no budget."""
+    if job.training.max_steps is not None:
+        return job.training.max_steps
+    seconds = _seconds(job)
+    return math.inf if seconds is None else seconds / max(step_seconds, 1e-9)
 
 
 def _seconds(job: TrainingJob) -> float | None:

@@ -292,7 +292,7 @@ def test_the_default_transforms_of_a_series_work_together() -> None:
     lengths, rows = [200, 300], 500
     held = {
         "id": ["a"] * 200 + ["b"] * 300,
-        "day": [str(np.datetime64("2020-01-01") + at) for length in lengths for at in range(length)],
+        "day": [str(np.datetime64("2020-01-01") + np.timedelta64(at, "D")) for length in lengths for at in range(length)],
         "x": tenths(rng.normal(0, 1, rows).cumsum()),
         "noise": tenths(rng.normal(0, 99, rows)),
         "kind": rng.choice(["u", "v"], rows).tolist(),

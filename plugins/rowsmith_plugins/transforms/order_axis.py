@@ -156,7 +156,8 @@ class OrderAxis:
         if self.kind != "month":
             return ticks.astype(f"datetime64[{self.unit}]")
         months = (ticks + self.ends).astype("datetime64[M]").astype(f"datetime64[{self.unit}]")
-        return months + np.timedelta64(-self.offset if self.ends else self.offset, self.unit)
+        offset = np.array(self.offset).astype(f"timedelta64[{self.unit}]")
+        return months - offset if self.ends else months + offset
 
 
 def fit_axis(column: ColumnSchema, values: list[str]) -> OrderAxis:

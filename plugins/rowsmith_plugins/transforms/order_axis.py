@@ -157,7 +157,7 @@ class OrderAxis:
             return ticks.astype(f"datetime64[{self.unit}]")
         months = (ticks + self.ends).astype("datetime64[M]").astype(f"datetime64[{self.unit}]")
         offset = np.array(self.offset).astype(f"timedelta64[{self.unit}]")
-        return months - offset if self.ends else months + offset
+        return np.asarray(months - offset if self.ends else months + offset)
 
 
 def fit_axis(column: ColumnSchema, values: list[str]) -> OrderAxis:

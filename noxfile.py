@@ -20,11 +20,14 @@ def install(session: nox.Session, *packages: str) -> None:
 
 
 # What needs neither torch nor an extra.
-CORE_TESTS = ["tests/frame", "tests/table", "tests/dialect"]
+CORE_TESTS = ["tests/frame", "tests/table", "tests/dialect", "tests/transforms", "tests/timeseries"]
 LOWEST_TESTS = [
     "tests/table/test_frames.py",
     "tests/table/test_csv.py",
     "tests/dialect",
+    "tests/frame/test_config.py",
+    "tests/frame/test_registry.py",
+    "tests/cli/test_help.py",
     "tests/model/test_training.py",
 ]
 LOWEST_TOOLS = ["hatchling", "jsonschema", "pytest-cov", "pytest-xdist"]

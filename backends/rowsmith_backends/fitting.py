@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from rowsmith.errors import TrainingError
+from rowsmith.example_ranges import IGNORED
 from rowsmith_backends.examples import Examples
 from rowsmith_backends.fit_plan import Course, FitPlan
 from rowsmith_backends.fit_saver import FitSaver
@@ -109,9 +110,12 @@ class _Held(torch.utils.data.Dataset[int]):
 def _tensors(batch: dict[str, np.ndarray[Any, Any]]) -> dict[str, torch.Tensor]:
     # The last token predicts nothing, so it is no input; and right padding under causal attention needs
     # no mask, for no real token sees what comes after it.
+    # Older Trainers divide by all labels of a batch, the first included, which nothing predicts: it is no label.
+    labels = batch["labels"].copy()
+    labels[:, 0] = IGNORED
     return {
         "input_ids": torch.from_numpy(batch["input_ids"][:, :-1].copy()),
-        "labels": torch.from_numpy(batch["labels"]),
+        "labels": torch.from_numpy(labels),
         "shift_labels": torch.from_numpy(batch["labels"][:, 1:].copy()),
     }
 

@@ -180,7 +180,7 @@ def test_a_table_is_like_itself_and_other_groups_nearly() -> None:
         assert same[name] == pytest.approx(value)
         assert other[name] == pytest.approx(value, abs=0.2)
     assert same["repeats"] == pytest.approx(
-        (np.diff(pd.to_datetime(table["day"])) == np.timedelta64(0)).mean(), abs=0.05
+        (np.diff(pd.to_datetime(table["day"])) == np.timedelta64(0, "us")).mean(), abs=0.05
     )
 
 

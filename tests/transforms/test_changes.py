@@ -290,10 +290,10 @@ def test_rows_unlike_those_of_training_are_told_too() -> None:
 
 def test_the_default_transforms_of_a_series_work_together() -> None:
     rng = np.random.default_rng(5)
-    lengths, rows = [200, 300], 500
+    lengths, rows, first = [200, 300], 500, np.datetime64("2020-01-01")
     held = {
         "id": ["a"] * 200 + ["b"] * 300,
-        "day": [str(np.datetime64("2020-01-01") + at) for length in lengths for at in range(length)],
+        "day": [str(day) for length in lengths for day in first + np.arange(length).astype("timedelta64[D]")],
         "x": tenths(rng.normal(0, 1, rows).cumsum()),
         "noise": tenths(rng.normal(0, 99, rows)),
         "kind": rng.choice(["u", "v"], rows).tolist(),

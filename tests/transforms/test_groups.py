@@ -305,7 +305,8 @@ def test_labels_of_steps_are_plain_numbers_of_the_longest_unit() -> None:
 
 def test_months_of_any_length_are_one_step() -> None:
     months = np.arange(np.datetime64("2019-11"), np.datetime64("2024-03"))
-    for days in (months.astype("datetime64[D]"), (months + 1).astype("datetime64[D]") - 1):
+    after = (months + np.timedelta64(1, "M")).astype("datetime64[D]")
+    for days in (months.astype("datetime64[D]"), after - np.timedelta64(1, "D")):
         columns = {"id": [str(group) for group in range(6) for _ in days], "at": [str(day) for day in days] * 6}
         fitted = fit(columns, column("id", T.INTEGER), DAYS, order="at")
         applied = texts(fitted.apply(table(columns)))
@@ -452,7 +453,8 @@ def month_text(months: np.ndarray) -> list[str]:
 
 
 def last_day_text(months: np.ndarray) -> list[str]:
-    return [str(day) for day in (months + 1).astype("datetime64[M]").astype("datetime64[D]") - 1]
+    after = (months + 1).astype("datetime64[M]").astype("datetime64[D]")
+    return [str(day) for day in after - np.timedelta64(1, "D")]
 
 
 def plain(numbers: np.ndarray) -> list[str]:

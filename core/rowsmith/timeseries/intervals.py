@@ -18,6 +18,7 @@ TICKS = 1_000_000
 _JITTER_SHARE = 0.01
 _MOST_JITTER = TICKS // 10
 _YEARS = (1, 9999)
+_MONTH, _DAY = np.timedelta64(1, "M"), np.timedelta64(1, "D")
 
 
 def _positive(interval: Interval, attribute: object, value: int) -> None:
@@ -94,14 +95,14 @@ def _learn_months(times: Ticks) -> Interval | None:
     months = dates.astype("datetime64[M]")
     steps = np.diff(months.astype(np.int64))
     days = dates.astype("datetime64[D]") - months.astype("datetime64[D]")
-    lengths = (months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")
+    lengths = (months + _MONTH).astype("datetime64[D]") - months.astype("datetime64[D]")
     clock = dates - dates.astype("datetime64[D]")
     if steps.min() < 1 or (steps != steps[0]).any() or (clock != clock[0]).any():
         return None
-    last = days + 1 == lengths
+    last = days + _DAY == lengths
     if last.all():
         return Interval(months=int(steps[0]), month_end=True)
-    kept = days == np.minimum(days[0], lengths - 1)
+    kept = days == np.minimum(days[0], lengths - _DAY)
     return Interval(months=int(steps[0])) if kept.all() else None
 
 
@@ -112,10 +113,10 @@ def _month_number(time: int) -> int:
 def _months_after(start: int, months: int, month_end: bool) -> int:
     date = np.datetime64(start, "us")
     first = date.astype("datetime64[M]").astype("datetime64[us]")
-    month = date.astype("datetime64[M]") + months
+    month = date.astype("datetime64[M]") + np.timedelta64(months, "M")
     if not _YEARS[0] <= int(month.astype(np.int64)) // 12 + 1970 <= _YEARS[1]:
         raise OverflowError("a step of the calendar leaves the years 1 to 9999")
-    length = int(((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64))
+    length = int(((month + _MONTH).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64))
     within = int((date - first).astype(np.int64))
     day, clock = divmod(within, int(timedelta(days=1).total_seconds()) * TICKS)
     day = length - 1 if month_end else min(day, length - 1)

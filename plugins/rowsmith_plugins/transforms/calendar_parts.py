@@ -27,6 +27,7 @@ BOUNDS = {
 """The least and the greatest value of each part."""
 
 _SECOND = 1_000_000_000
+_MONTH = np.timedelta64(1, "M")
 
 
 def split_parts(instants: Instants) -> dict[str, Numbers]:
@@ -64,8 +65,8 @@ def join_parts(parts: Mapping[str, Numbers], unit: str) -> Instants:
     """
     months = ((parts["year"] - 1970) * 12 + parts["month"] - 1).astype("datetime64[M]")
     first = months.astype("datetime64[D]")
-    length = ((months + 1).astype("datetime64[D]") - first).astype(np.int64)
-    days = first + (np.minimum(parts["day"], length) - 1)
+    length = ((months + _MONTH).astype("datetime64[D]") - first).astype(np.int64)
+    days = first + (np.minimum(parts["day"], length) - 1).astype("timedelta64[D]")
     seconds = (parts["hour"] * 60 + parts["minute"]) * 60 + parts["second"]
     instants = days.astype(f"datetime64[{unit}]") + seconds.astype("timedelta64[s]")
     scale = 1 if unit == "ns" else 1000

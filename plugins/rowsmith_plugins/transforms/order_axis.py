@@ -156,7 +156,8 @@ class OrderAxis:
         if self.kind != "month":
             return ticks.astype(f"datetime64[{self.unit}]")
         months = (ticks + self.ends).astype("datetime64[M]").astype(f"datetime64[{self.unit}]")
-        return months - self.offset if self.ends else months + self.offset
+        offset = np.array(self.offset).astype(f"timedelta64[{self.unit}]")
+        return np.asarray(months - offset if self.ends else months + offset)
 
 
 def fit_axis(column: ColumnSchema, values: list[str]) -> OrderAxis:
@@ -222,7 +223,7 @@ def _moments(column: ColumnSchema, instants: Instants) -> OrderAxis:
     low, after = ((year - 1970) * 12 for year in ((1678, 2262) if narrow else (1, 10_000)))
     months = instants.astype("datetime64[M]")
     for ends in (False, True):
-        base = (months + 1 if ends else months).astype(instants.dtype)
+        base = (months + np.timedelta64(int(ends), "M")).astype(instants.dtype)
         offsets = np.abs((instants - base).astype(np.int64))
         if len(np.unique(months)) > 1 and (offsets == offsets[0]).all() and _always_there(int(offsets[0]), unit):
             return OrderAxis(column, "month", 0, unit, ends, int(offsets[0]), low, after - 1)

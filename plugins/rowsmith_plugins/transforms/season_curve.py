@@ -66,7 +66,8 @@ class Season:
             return np.asarray(seconds % length / length)
         days = np.floor(seconds / 86_400).astype(np.int64).astype("datetime64[D]")
         years = days.astype("datetime64[Y]")
-        first, after = ((years + more).astype("datetime64[D]").astype(np.int64) for more in (0, 1))
+        begins = (years, years + np.timedelta64(1, "Y"))
+        first, after = (begin.astype("datetime64[D]").astype(np.int64) for begin in begins)
         return np.asarray((seconds / 86_400 - first) / (after - first))
 
 

@@ -1,6 +1,7 @@
 """The backend that any engine gets: lifecycle, and the loop that all engines share."""
 
 import json
+import logging
 import random
 
 import pytest
@@ -21,6 +22,7 @@ from rowsmith.generation import (
 )
 from rowsmith.generation.stopping import PatiencePolicy
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
+from rowsmith.run_directory import RunDirectory
 from rowsmith.testing.fake_engine import FakeEngine, Reply
 
 
@@ -47,13 +49,22 @@ def make(tools, engine, target=20, *, ready=True, length=64, config=None, **opti
 # Lifecycle
 
 
-def test_it_is_a_generator_backend_with_its_attributes(tools):
-    backend = make(tools, FakeEngine(numbered), ready=False, remote=True)
+def test_it_is_a_generator_backend_with_its_attributes(tools, tmp_path):
+    """Promise B4: each attribute is what its name says."""
+    config, folder = RunConfig(generation=GenerationConfig(num_records=20)), RunDirectory(tmp_path)
+    engine = FakeEngine(numbered)
+    backend = make(tools, engine, ready=False, remote=True, config=config, workdir=folder)
     assert isinstance(backend, GeneratorBackend)
     assert backend.gen_method is None
     assert (backend.remote, backend.elapsed_time) == (True, 0.0)
-    assert backend.config.generation.num_records == 20
-    assert backend.model_metadata.max_seq_length == 64
+    assert backend.config is config
+    assert backend.workdir is folder
+    assert backend.model_metadata == metadata()
+    backend.initialize()
+    backend.prepare_params()
+    assert backend.gen_method == engine.complete
+    assert backend.generate() is backend.gen_results
+    assert backend.elapsed_time > 0
 
 
 def test_initialize_prepare_generate_teardown(tools):
@@ -107,15 +118,25 @@ def test_teardown_is_idempotent_and_safe_at_any_time(tools):
 
 
 def test_teardown_survives_an_engine_that_fails_to_stop(tools, caplog):
-    """Promise B12."""
+    """Promise B12: what comes besides the engine is let go of, and the backend can be used again."""
 
     class Stuck(FakeEngine):
         def stop(self):
+            super().stop()
             raise OSError("stuck")
 
-    backend = make(tools, Stuck(numbered))
+    engine = Stuck(numbered)
+    backend = make(tools, engine, target=5)
     backend.teardown()
     assert "stopped" in caplog.text
+    assert backend.gen_method is None
+    with pytest.raises(GenerationError, match="initialize"):
+        backend.generate()
+    backend.teardown()
+    assert engine.num_stops == 1
+    backend.initialize()
+    backend.prepare_params()
+    assert len(backend.generate().df) == 5
 
 
 def test_an_engine_that_fails_to_start_is_stopped(tools):
@@ -162,11 +183,63 @@ def test_completions_run_on_for_a_fifth_longer_than_any_seen_in_training(tools, 
     backend.prepare_params(max_new_tokens=62)
 
 
-def test_wrong_sampling_parameters_are_refused(tools):
-    """Promise B10."""
-    backend = make(tools, FakeEngine(numbered))
-    with pytest.raises(ParameterError):
-        backend.prepare_params(temperature=-1)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"temperature": -1},
+        {"temperature": "warm"},
+        {"temperature": float("nan")},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"max_new_tokens": 0},
+        {"max_new_tokens": 63},
+        {"constrained": 1},
+        {"seed": -1},
+        {"do_sample": False, "temperature": 1.0},
+        {"repetition_penalty": 0},
+        {"repetition_penalty": "much"},
+        {"temprature": 1},
+    ],
+)
+def test_wrong_sampling_parameters_are_refused(tools, given):
+    """Promise B10: each by its name, and those in use stay."""
+    engine = FakeEngine(numbered, sampling_options=frozenset({"repetition_penalty"}))
+    backend = make(tools, engine)
+    backend.prepare_params(temperature=0.5)
+    with pytest.raises(ParameterError, match=next(iter(given))):
+        backend.prepare_params(**given)
+    backend.generate()
+    assert engine.params.temperature == 0.5
+
+
+def test_sampling_parameters_are_resolved_for_the_engine(tools):
+    """Promise B10: what is left out, or None, comes from the configuration, and the rest is handed on."""
+    config = RunConfig(generation=GenerationConfig(num_records=5, temperature=0.7, top_p=0.9, constrained=False))
+    engine = FakeEngine(numbered)
+    backend = make(tools, engine, config=config)
+    for chosen, expected in (
+        ({}, (0.7, 0.9, 62, False)),
+        ({"temperature": None, "top_p": 0.5, "max_new_tokens": 9, "constrained": True}, (0.7, 0.5, 9, True)),
+        ({"do_sample": False}, (0.0, 0.9, 62, False)),
+    ):
+        backend.prepare_params(**chosen)
+        backend.generate()
+        params = engine.params
+        assert (params.temperature, params.top_p, params.max_new_tokens, params.constrained) == expected
+
+
+def test_repetition_penalty_is_for_engines_that_take_it(tools):
+    """Promise B27: others refuse it in words, unless it changes nothing."""
+    engine = FakeEngine(numbered, sampling_options=frozenset({"repetition_penalty"}))
+    backend = make(tools, engine)
+    for chosen, expected in (({"repetition_penalty": 1.25}, 1.25), ({}, 1.0), ({"repetition_penalty": None}, 1.0)):
+        backend.prepare_params(**chosen)
+        backend.generate()
+        assert engine.params.repetition_penalty == expected
+    other = make(tools, FakeEngine(numbered))
+    other.prepare_params(repetition_penalty=1.0)
+    with pytest.raises(ParameterError, match=r"FakeEngine takes no repetition_penalty.*leave it out"):
+        other.prepare_params(repetition_penalty=1.25)
 
 
 # The loop
@@ -488,8 +561,30 @@ def test_missing_columns_are_reported_after_the_probe(tools):
 # What observers see
 
 
+def test_progress_and_errors_are_logged_after_each_batch(tools, caplog):
+    """Promise B17: one line a batch, with the shares of errors and without cell text."""
+    seen = []
+
+    def look(done):
+        seen.append(len([message for message in caplog.messages if message.startswith("batch ")]))
+
+    engine = FakeEngine(lambda request: numbered(request) + (tools.bad + "prose\n") * (request.request_id % 2))
+    with caplog.at_level(logging.INFO, logger="rowsmith.generation"):
+        make(tools, engine, target=150, batch_finished=look).generate()
+    lines = [message for message in caplog.messages if message.startswith("batch ")]
+    assert seen == [1, 2, 3]
+    assert lines[0] == (
+        "batch 1: 10 valid and 10 invalid records of 10 prompts (Value of the wrong type 50 %; Invalid JSON 50 %); "
+        "10 valid records of 150 so far"
+    )
+    assert lines[2].endswith("150 valid records of 150 so far")
+    with caplog.at_level(logging.INFO, logger="rowsmith.generation"):
+        make(tools, FakeEngine(numbered), target=10).generate()
+    assert "10 valid and 0 invalid records of 10 prompts (no errors)" in caplog.messages[-2]
+
+
 def test_observers_are_told_after_each_batch(tools, clock):
-    """Promise B17."""
+    """Promise B17: an observer is told, too."""
     seen = []
     make(tools, FakeEngine(numbered), target=50, batch_finished=seen.append, clock=clock).generate()
     assert [(done.number, done.num_prompts, done.num_valid_records) for done in seen] == [(0, 10, 10), (1, 50, 50)]
@@ -502,6 +597,8 @@ def test_observers_are_told_after_each_batch(tools, clock):
 
 
 def test_a_failing_observer_changes_nothing(tools, caplog):
+    """Promise B17: an observer that fails changes nothing."""
+
     def broken(done):
         raise ZeroDivisionError
 
@@ -523,11 +620,14 @@ def test_rejected_texts_are_there_for_the_observer_and_gone_afterwards(tools):
 
 
 def test_elapsed_time_is_that_of_the_last_generate(tools, clock):
-    """Promise B19."""
-    backend = make(tools, FakeEngine(numbered), clock=clock)
-    results = backend.generate()
-    assert backend.elapsed_time == results.elapsed_time > 0
-    assert results.tokens_per_second == results.num_completion_tokens / results.elapsed_time
+    """Promise B19: after a longer run and a shorter one, that of the shorter one."""
+    backend = make(tools, FakeEngine(numbered), target=500, clock=clock)
+    first = backend.generate()
+    assert backend.elapsed_time == first.elapsed_time > 0
+    assert first.tokens_per_second == first.num_completion_tokens / first.elapsed_time
+    backend.config = RunConfig(generation=GenerationConfig(num_records=5))
+    second = backend.generate()
+    assert backend.elapsed_time == second.elapsed_time < first.elapsed_time
 
 
 def test_a_block_may_come_in_plain_lists(tools):

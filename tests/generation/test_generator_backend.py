@@ -53,7 +53,7 @@ def test_signatures():
 
 
 def test_attributes():
-    """Promise B4."""
+    """Promise B4: these are the attributes, and ``gen_method`` is None until there is one."""
     names = {"gen_method", "gen_results", "config", "model_metadata", "remote", "elapsed_time", "workdir"}
     assert names <= set(GeneratorBackend.__annotations__)
     assert GeneratorBackend.gen_method is None

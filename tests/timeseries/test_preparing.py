@@ -43,6 +43,8 @@ def ticks(text):
         (["2020-01-01", "2020-01-08", "2020-01-15"], Interval(ticks=7 * DAY)),
         (["10/1/2020", "10/2/2020", "10/3/2020"], Interval(ticks=DAY)),
         (["2020-01-01 00:00:00.250", "2020-01-01 00:00:00.500"], Interval(ticks=TICKS // 4)),
+        (["01/02/2020", "12/02/2020", "23/02/2020"], Interval(ticks=11 * DAY)),  # only the last tells day from month
+        (["02/01/2020", "02/12/2020", "02/23/2020"], Interval(ticks=11 * DAY)),
         (["2020-01-15", "2020-02-15", "2020-03-15"], Interval(months=1)),
         (["2020-01-31", "2020-02-29", "2020-03-31"], Interval(months=1, month_end=True)),
         (["2020-01-30", "2020-02-29", "2020-03-30"], Interval(months=1)),
@@ -132,7 +134,7 @@ def test_text_that_is_no_time_is_told():
 
 @pytest.mark.parametrize(("interval", "expected"), [(1, ["0", "1", "0", "2"]), (60, ["0", "60", "0", "120"])])
 def test_without_a_time_column_rows_are_numbered_within_their_group(interval, expected):
-    """Promise G8."""
+    """Promise G8: from the interval, within each group."""
     frame = pd.DataFrame({"k": ["a", "a", "b", "a"], "v": [1, 2, 3, 4]})
     prepared = prepare_series(from_frame(frame), settings("k", timestamp_interval_seconds=interval))
     assert prepared.config.time_series.timestamp_column == "elapsed_seconds"
@@ -142,6 +144,7 @@ def test_without_a_time_column_rows_are_numbered_within_their_group(interval, ex
 
 
 def test_a_made_column_is_named_apart_and_may_have_steps_below_a_second():
+    """Promise G8: where the table has a column of that name."""
     frame = pd.DataFrame({"elapsed_seconds": ["x", "y"], "v": [1, 2]})
     prepared = prepare_series(from_frame(frame), settings(timestamp_interval_seconds=0.25))
     assert prepared.table.columns.column("_elapsed_seconds").to_pylist() == ["0.0", "0.25"]

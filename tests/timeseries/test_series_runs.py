@@ -136,6 +136,7 @@ def test_every_kind_of_time_comes_back_as_it_was_written(times: Any, given: Any,
 
 @pytest.mark.slow
 def test_rows_without_a_time_are_numbered_and_come_back_without_one() -> None:
+    """Promise G8: it is taken out again at the end."""
     frame = series(lambda group, n: range(n)).drop(columns="at")
     config = copy.deepcopy(TINY)
     model = Synthesizer(

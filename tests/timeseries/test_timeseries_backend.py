@@ -1,7 +1,10 @@
 """Series written with an engine that has no model: order, stops, failures, slots, windows."""
 
 import dataclasses
+import importlib
+import inspect
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -13,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rowsmith_backends
+from rowsmith.errors import PluginContractError
 from rowsmith.generation import GenerationStatus
 from rowsmith.generation.results import GenerationFailure
 from rowsmith.run_directory import RunDirectory
@@ -73,10 +77,41 @@ def test_a_second_generate_writes_other_series(series, tools):
 
 
 def test_num_records_does_not_limit_and_num_groups_does(series, tools):
-    """Promise F5."""
-    assert len(series.backend(tools.engine(), generation={"num_records": 2}).generate().df) == 16
+    """Promises F5, F29: a job goes on beyond the number, and is complete."""
+    results = series.backend(tools.engine(), generation={"num_records": 2}).generate()
+    assert (len(results.df), results.status, results.stop_reason) == (16, GenerationStatus.COMPLETE, None)
     results = series.backend(tools.engine(), generation={"num_groups": 7}).generate()
     assert results.num_valid_groups == 7
+
+
+def test_progress_is_that_of_the_records_that_the_range_asks_for(series, tools):
+    """Promise F38: observers are told of 16 records, whatever ``num_records`` is."""
+    seen = []
+    series.backend(tools.engine(), batch_finished=seen.append, generation={"num_records": 4}).generate()
+    assert {each.target_num_records for each in seen} == {16}
+    assert seen[-1].num_valid_records == 16
+
+
+def test_each_round_and_each_batch_of_a_group_is_logged(series, tools, caplog):
+    """Promise F39: progress of the groups, with the errors of the newest batch and without cell text."""
+    engine = tools.engine(spoil=lambda group, ask, sample, text: "nonsense\n" if group == 1 and ask > 1 else text)
+    with caplog.at_level(logging.DEBUG, logger="rowsmith_backends.series_job"):
+        series.backend(engine).generate()
+    rounds = [message for message in caplog.messages if message.startswith("round: ")]
+    assert len(rounds) == len(engine.calls)
+    assert rounds[0] == "round: 3 records of 3 groups, 0 completed, 0 failed, 3 active, 0 pending"
+    assert rounds[-1].endswith("2 completed, 1 failed, 0 active, 0 pending")
+    groups = [message for message in caplog.messages if message.startswith("group ")]
+    assert [message.split(":")[0] for message in sorted(groups)] == [
+        "group 1 completed",
+        "group 2 failed",
+        "group 3 completed",
+    ]
+    (failed,) = (message for message in groups if "failed" in message)
+    assert "2 of " in failed
+    assert "its newest batch: 2 valid, 3 invalid, Invalid JSON 100 %" in failed
+    assert "nonsense" not in caplog.text
+    assert caplog.messages[-1].startswith("generation incomplete: 2 of 3 groups completed")
 
 
 def test_a_given_range_and_interval_hold_for_every_series(series, tools):
@@ -249,7 +284,7 @@ def test_a_series_that_never_reaches_its_stop_is_given_up(series, tools):
 
 
 def test_nothing_valid_ends_the_job_and_not_only_its_groups(series, tools):
-    """Promise F28."""
+    """Promise F28: of many groups, after as many batches in a row as the patience."""
     engine = tools.engine(spoil=lambda *_: "nonsense\n")
     backend = series.backend(engine, options={"max_prompts_per_batch": 2}, generation={"num_groups": 50})
     results = backend.generate()
@@ -258,8 +293,30 @@ def test_nothing_valid_ends_the_job_and_not_only_its_groups(series, tools):
     assert not backend.all_groups_succeeded
 
 
+@pytest.mark.parametrize("groups", [1, 2, 3, 4, 10])
+@pytest.mark.parametrize("samples", [1, 5])
+def test_nothing_valid_ends_a_job_of_few_groups_the_same_way(series, tools, groups, samples):
+    """Promise F28: of fewer groups than the patience, too, and of a single series."""
+    backend = series.backend(
+        tools.engine(spoil=lambda *_: "nonsense\n", constrained=False),
+        generation={"num_groups": groups, "patience": 3},
+        options={"samples_per_prompt": samples},
+    )
+    results = backend.generate()
+    assert results.status is GenerationStatus.STOP_NO_RECORDS
+    assert "none of" in results.stop_reason
+    assert not len(results.df)
+    assert not backend.all_groups_succeeded
+
+
+def test_a_group_that_had_records_before_it_failed_leaves_the_job_incomplete(series, tools):
+    engine = tools.engine(spoil=lambda group, ask, sample, text: text if ask < 2 else "nonsense\n")
+    results = series.backend(engine, generation={"num_groups": 1}).generate()
+    assert (results.status, results.stop_reason) == (GenerationStatus.INCOMPLETE, "1 of 1 groups failed: 1")
+
+
 def test_a_policy_may_end_the_job(series, tools):
-    """Promise F29."""
+    """Promise F29: ``STOP_METRIC_REACHED`` is what a policy says, after a batch."""
     from rowsmith.generation import Stop, StoppingPolicy
 
     class Second(StoppingPolicy):
@@ -315,7 +372,7 @@ def test_snapshots_are_saved_on_the_way_and_not_in_the_model_s_folder(series, to
     backend = series.backend(engine, workdir=folder, generation={"num_groups": 8})
     results = backend.generate()
     assert [snapshot.label for snapshot in backend.snapshots] == ["25", "50", "75"]
-    assert all(snapshot.saved for snapshot in backend.snapshots)
+    assert not any(snapshot.saved for snapshot in backend.snapshots)  # they are gone, see below
     total = len(results.df)
     for percent in (25, 50, 75):
         assert seen[f"generated_partial_{percent}pct_records.csv"] >= total * percent // 100
@@ -330,6 +387,91 @@ def test_snapshots_stay_where_a_job_does_not_end_well(series, tools, tmp_path):
     results = series.backend(engine, workdir=RunDirectory(tmp_path)).generate()
     assert results.failed_groups
     assert (tmp_path / "generated_partial_25pct_records.csv").exists()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 12])
+@pytest.mark.parametrize("most", [1, 3, 10])
+def test_a_snapshot_is_flagged_when_it_is_on_the_disk_and_only_then(series, tools, tmp_path, count, most):
+    """Promise F30: of rounds that pass several milestones at once, too, and in every round."""
+    series.spans = (tools.span("2020-01-01", count), tools.span("2020-01-01", 31))
+    made, checked = [], []
+
+    def look(number):
+        for snapshot in made[0].snapshots if made else ():
+            assert snapshot.saved == snapshot.path.exists()
+            checked.append(snapshot.saved)
+
+    def broken(group, ask, sample, text):
+        return "nonsense\n" if group == 0 and ask > 9 else text
+
+    engine = tools.engine(most=most, constrained=False, spoil=broken, on_call=look)
+    backend = series.backend(
+        engine, workdir=RunDirectory(tmp_path), options={"samples_per_prompt": 1}, generation={"num_groups": 2}
+    )
+    made.append(backend)
+    backend.generate()
+    thresholds = [snapshot.threshold for snapshot in backend.snapshots]
+    assert thresholds == sorted(set(thresholds))
+    assert all(snapshot.saved == snapshot.path.exists() for snapshot in backend.snapshots)
+    assert checked
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, [("75", 1)]), (2, [("50", 1), ("75", 2)]), (8, [("25", 2), ("50", 4), ("75", 6)])]
+)
+def test_milestones_of_few_records_are_those_that_differ(series, tools, tmp_path, count, expected):
+    """Promise F30: each threshold once."""
+    series.spans = (tools.span("2020-01-01", count),)
+    backend = series.backend(tools.engine(), workdir=RunDirectory(tmp_path))
+    backend.generate()
+    assert [(snapshot.label, snapshot.threshold) for snapshot in backend.snapshots] == expected
+
+
+def test_a_round_that_passes_several_milestones_saves_each(series, tools, tmp_path):
+    """Promises F30, F31: and what cannot be written is told and not flagged."""
+    series.spans = (tools.span("2020-01-01", 8),)
+
+    def rest(group, ask, sample, text):
+        return text if not ask else "nonsense\n"
+
+    for folder, blocked in (("free", False), ("blocked", True)):
+        engine = tools.engine(most=7, constrained=False, spoil=rest)
+        backend = series.backend(engine, workdir=RunDirectory(tmp_path / folder), options={"samples_per_prompt": 1})
+        if blocked:
+            (tmp_path / folder / "generated_partial_50pct_records.csv").mkdir(parents=True)
+            (tmp_path / folder / "generated_partial_50pct_records.csv" / "x").touch()
+        results = backend.generate()
+        assert results.status is GenerationStatus.INCOMPLETE
+        assert [snapshot.saved for snapshot in backend.snapshots] == [True, not blocked, True]
+        assert all(len(pd.read_csv(snapshot.path)) == 7 for snapshot in backend.snapshots if snapshot.saved)
+
+
+def test_data_actions_see_whole_series_once(series, tools):
+    """Promise F32: a series that loses a row is rejected whole, and any frame may come back."""
+    seen = []
+
+    def fewer(rows):
+        seen.append((list(rows.columns), len(rows)))
+        return rows[rows.index != 0]
+
+    results = series.backend(tools.engine()).generate(fewer)
+    assert seen == [(["t~step", "t", "t~weekday", "level"], 16)]
+    assert (results.num_valid_groups, results.num_invalid_groups) == (2, 1)
+    assert list(results.failed_groups.values()) == ["Rejected by the data actions"]
+    assert results.status is GenerationStatus.INCOMPLETE
+    whole = series.backend(tools.engine()).generate()
+    for changed in (
+        lambda rows: rows[["t", "level"]],
+        lambda rows: pd.DataFrame({"t": rows["t"].tolist(), "level": rows["level"].tolist()}),
+        lambda rows: rows.iloc[::-1],
+        lambda rows, accepted: rows.sample(frac=1, random_state=1),
+    ):
+        results = series.backend(tools.engine()).generate(changed)
+        assert results.all_groups_succeeded
+        for name in ("t", "level"):
+            assert results.df[name].tolist() == whole.df[name].tolist()
+    with pytest.raises(PluginContractError, match="keep the index"):
+        series.backend(tools.engine()).generate(lambda rows: rows[rows.index != 0].reset_index(drop=True))
 
 
 def test_an_interrupt_keeps_the_series_that_are_whole(series, tools):
@@ -354,8 +496,18 @@ def test_a_failing_engine_leaves_the_series_that_are_whole(series, tools):
     assert sorted(len(part) for part in split(error.value.results.df)) == [3, 5]
 
 
+@pytest.mark.parametrize(("groups", "samples"), [(3, 1), (7, 5), (20, 5)])
+def test_a_round_is_one_call_for_the_prompts_of_all_active_groups(series, tools, groups, samples):
+    """Promise F12: each group and sample once in the first call."""
+    engine = tools.engine(constrained=False)
+    series.backend(engine, generation={"num_groups": groups}, options={"samples_per_prompt": samples}).generate()
+    assert engine.calls[0] == groups * samples
+    first = [request.request_id for request in engine.asked[: engine.calls[0]]]
+    assert {(name >> 40, name & 0xFF) for name in first} == {(g, s) for g in range(groups) for s in range(samples)}
+
+
 def test_memory_that_runs_out_makes_the_calls_smaller(series, tools):
-    """Promise F12."""
+    """Promise F12: and smaller ones when memory runs out."""
     engine = tools.engine()
 
     def exhausted(number):
@@ -428,17 +580,43 @@ def test_they_can_be_imported_without_a_model_s_libraries(root):
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": paths})
 
 
+def test_the_constructor_takes_config_and_metadata_and_the_rest_by_name():
+    """Promise F2: what it needs besides has no default."""
+    parameters = inspect.signature(rowsmith_backends.TimeseriesBackend).parameters.values()
+    kinds = {parameter.name: parameter.kind for parameter in parameters}
+    by_place = [name for name, kind in kinds.items() if kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    assert by_place == ["config", "model_metadata"]
+    assert [name for name, kind in kinds.items() if kind is inspect.Parameter.VAR_KEYWORD] == ["kwargs"]
+    needed = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    assert needed == ["engine", "processor", "plan", "codec", "table_schema"]
+
+
+def test_the_names_are_those_of_the_document_s_module():
+    """Promise F40: all four."""
+    module = importlib.import_module("rowsmith_backends.timeseries_backend")
+    for name in ("ProgressSnapshot", "GroupState", "GroupProcessingResult", "TimeseriesBackend"):
+        assert name in module.__all__
+        assert getattr(module, name) is getattr(rowsmith_backends, name)
+
+
 def test_the_documented_attributes_are_there(series, tools):
-    """Promises F2, F4, F8."""
+    """Promises F4, F8: from the constructor on, and a ``generate`` does not change them."""
     backend = series.backend(tools.engine())
-    assert backend._schema_fragment.startswith('"t~step":')
-    assert (backend._max_prompts_per_batch, backend._prefill_context_size) == (100, None)
-    assert (backend._time_column, backend._time_format, backend._is_elapsed_time) == ("t", "%Y-%m-%d", False)
-    assert backend._timestamp_interval_seconds == 86_400
-    assert backend._group_column is None
-    backend.generate()
-    assert backend._groups == ["1", "2", "3"]
-    assert backend._start_timestamp_value < backend._stop_timestamp_value
+    for _ in range(2):
+        assert backend._schema_fragment.startswith('"t~step":')
+        assert backend._samples_per_prompt == 1
+        assert (backend._max_prompts_per_batch, backend._prefill_context_size) == (100, None)
+        assert (backend._time_column, backend._time_format, backend._is_elapsed_time) == ("t", "%Y-%m-%d", False)
+        assert backend._timestamp_interval_seconds == 86_400
+        assert type(backend._timestamp_interval_seconds) is int
+        assert (backend._group_column, backend._group_prefills) == (None, {})
+        assert backend._groups == ["1", "2", "3"]
+        assert backend._start_timestamp_value == tools.ticks("2020-01-01")
+        assert backend._stop_timestamp_value == tools.ticks("2020-01-12")
+        backend.generate()
+    prefill = {"north": '{"t~step":null,"t":"2020-01-01","t~weekday":"2","level":"a"}\n'}
+    kept = series.backend(tools.engine(), initial_prefill=prefill)
+    assert (kept._group_prefills, kept._groups) == (prefill, ["north"])
 
 
 @given(

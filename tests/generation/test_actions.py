@@ -226,6 +226,7 @@ def test_an_action_must_give_the_columns_of_the_output(tools):
 
 
 def test_of_groups_rows_that_come_back_with_a_new_index_must_be_all():
+    """Promise A28: nobody could tell which group lost rows."""
     frame = pd.DataFrame({"a": [1, 2, 3, 4], "b": list("wxyz")})
     for fn in (lambda rows: rows.iloc[[0, 3]], lambda rows: rows.head(2), lambda rows: rows[["b"]].head(2)):
         assert len(run_actions(fn, frame, Accepted(list), grouped=True).valid) == 2

@@ -132,7 +132,7 @@ def attributes(sheet: Sheet) -> None:
         sheet.says(f"_group_prefills {when}", {}, dict(made._group_prefills))
         sheet.says(f"_groups {when}", ["1", "2", "3"], made._groups)
         made.generate()
-    sheet.says("_samples_per_prompt, all are valid anyway", 1, backend()._samples_per_prompt)
+    sheet.says("_samples_per_prompt, all are valid anyway", 5, backend()._samples_per_prompt, amended="F7")
 
 
 def output(sheet: Sheet) -> None:
@@ -140,7 +140,7 @@ def output(sheet: Sheet) -> None:
     results = backend(spans=spans, generation={"num_records": 2}).generate()
     sheet.says("generate() gives", True, isinstance(results, GenerateJobResults))
     sheet.says("... with a DataFrame", True, isinstance(results.df, pd.DataFrame))
-    sheet.says("(stop - start) / interval, and the one at the stop", 16, len(results.df))
+    sheet.says("(stop - start) / interval records", 4 + 7 + 2, len(results.df), amended="F6")
     sheet.says("num_records=2 does not limit it", 16, len(results.df))
     sheet.says("target reached: STOP_METRIC_REACHED", "stop_metric_reached", str(results.status), amended="F29")
     told: list[Any] = []

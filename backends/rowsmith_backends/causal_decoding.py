@@ -27,6 +27,7 @@ from rowsmith_backends.choosing import choose
 from rowsmith_backends.decoded import Decoded
 from rowsmith_backends.growing_cache import growing_cache
 from rowsmith_backends.record_grammar import RecordGrammar
+from rowsmith_backends.repetition import penalized, tokens_seen
 
 __all__ = ["CausalDecoder"]
 
@@ -85,6 +86,8 @@ class CausalDecoder:
         rows = self._rows(batch, page, starts)
         if not rows.ended.all():
             logits = self._read_prompts(batch, rows)
+            if params.repetition_penalty != 1:
+                logits = self._penalized(logits, [start.ids for start in batch.starts], params)
             tokens = self._draw(logits, starts, batch.owners, rows.uniforms(batch.forced, draws), params)
             rows.spread(batch.owners, starts)
             self._take(tokens, rows, batch, page)
@@ -95,6 +98,8 @@ class CausalDecoder:
                     return
                 rows.compact()
             logits = self._read(page.newest(rows.rows), rows)
+            if params.repetition_penalty != 1:
+                logits = self._penalized(logits, [self._history(row, batch, page) for row in rows.rows], params)
             uniforms = rows.uniforms(batch.forced, draws)
             tokens = self._draw(logits, rows.matchers, np.arange(len(uniforms)), uniforms, params)
             self._take(tokens, rows, batch, page)
@@ -174,6 +179,16 @@ class CausalDecoder:
         logits = self._forward(torch.from_numpy(tokens[:, None]).to(self.model.device), rows.places, rows)
         rows.places = rows.places + 1
         return logits
+
+    def _history(self, row: int, batch: CausalBatch, page: Page) -> list[int]:
+        """What a row has read and written."""
+        return [*batch.starts[batch.owners[row]].prompt, *page.ids[row, : page.lengths[row]].tolist()]
+
+    def _penalized(
+        self, logits: torch.Tensor, histories: Sequence[Sequence[int]], params: SamplingParams
+    ) -> torch.Tensor:
+        seen = tokens_seen(histories, logits.shape[-1], logits.device)
+        return penalized(logits, seen, params.repetition_penalty)
 
     def _draw(
         self,

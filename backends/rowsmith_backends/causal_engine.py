@@ -11,7 +11,14 @@ import numpy as np
 import torch
 
 from rowsmith.errors import GenerationError
-from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, FinishReason, SamplingParams
+from rowsmith.generation.requests import (
+    REPETITION_PENALTY,
+    CompletionBlock,
+    CompletionRequest,
+    Engine,
+    FinishReason,
+    SamplingParams,
+)
 from rowsmith.heap import keep_for_reuse
 from rowsmith_backends.causal_batches import CausalBatch, batches_of
 from rowsmith_backends.causal_decoding import CausalDecoder
@@ -55,6 +62,7 @@ class CausalEngine(Engine):
     """
 
     capabilities = frozenset({"seed", "constrained", "forced-tokens", "log-probs"})
+    sampling_options = frozenset({REPETITION_PENALTY})
 
     def __init__(
         self,

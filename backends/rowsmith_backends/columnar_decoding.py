@@ -27,9 +27,11 @@ from rowsmith.draws import Draws
 from rowsmith.group_clock import TIME, GroupClock
 from rowsmith.token_automaton import TokenAutomaton
 from rowsmith_backends.choosing import choose
+from rowsmith_backends.columnar_page import Beginning, Page
 from rowsmith_backends.decoded import Decoded
 from rowsmith_backends.decoding_steps import Steps
 from rowsmith_backends.ordered_work import Done, walk
+from rowsmith_backends.repetition import penalized, tokens_seen
 from rowsmith_backends.row_tree import Tree
 
 __all__ = ["Beginning", "Sampling", "decode_records"]
@@ -49,6 +51,7 @@ class Sampling:
     Attributes:
         temperature: Divides the logits; 0 takes the likeliest token.
         top_p: Keeps the likeliest tokens whose mass reaches this share.
+        repetition_penalty: Makes tokens less likely that were read or written before; 1 for not at all.
         max_tokens: The most tokens of one completion; a constrained record is closed in time.
         max_records: The most records of one completion; None leaves it to the model.
         constrained: Whether the automaton masks the logits.
@@ -57,25 +60,11 @@ class Sampling:
 
     temperature: float = 1.0
     top_p: float = 1.0
+    repetition_penalty: float = 1.0
     max_tokens: int
     max_records: int | None = None
     constrained: bool = True
     max_nodes: int = 2_048
-
-
-@frozen(kw_only=True)
-class Beginning:
-    """What a completion goes on from.
-
-    Attributes:
-        prompt: The ids before the completion, whole records among them.
-        records: Those of them that are records.
-        forced: First ids of the completion, given instead of drawn.
-    """
-
-    prompt: tuple[int, ...]
-    records: tuple[int, ...] = ()
-    forced: tuple[int, ...] = ()
 
 
 Choices = slice | npt.NDArray[np.int64]
@@ -159,7 +148,7 @@ class _Decoder:
         self.ended(tree)
         tree.memory, tree.shared, tree.slots = memory, False, None
 
-    def step(self, tree: Tree) -> tuple[npt.NDArray[np.int64], Tree]:
+    def step(self, tree: Tree, page: Page) -> tuple[npt.NDArray[np.int64], Tree]:
         """The next token of each row, and the tree after it; rows that ended are still there."""
         forced = self._forced(tree)
         if (forced >= 0).all():
@@ -168,7 +157,8 @@ class _Decoder:
         if tree.slots is not None:
             self._select(tree, torch.from_numpy(tree.slots).to(self.steps.device))
         inputs = torch.from_numpy(tree.inputs).to(self.steps.device)
-        tokens = self._draw(self.steps.read(tree.memory, inputs), tree, forced)
+        seen = None if self.sampling.repetition_penalty == 1 else page.histories(tree)
+        tokens = self._draw(self.steps.read(tree.memory, inputs), tree, forced, seen)
         branched, fresh = tree.branched(tokens)
         return tokens, self._followed(branched, fresh, fresh[:, None])
 
@@ -184,7 +174,9 @@ class _Decoder:
                     forced[here] = self.clock.ids(column, tree.hands[here], tree.inputs[here, -1])
         return forced
 
-    def _draw(self, hidden: torch.Tensor, tree: Tree, forced: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _draw(
+        self, hidden: torch.Tensor, tree: Tree, forced: npt.NDArray[np.int64], seen: list[list[int]] | None
+    ) -> npt.NDArray[np.int64]:
         choices = self._choices(tree)
         ids = choices if isinstance(choices, slice) else torch.from_numpy(choices).to(hidden.device)
         width = choices.stop - choices.start if isinstance(choices, slice) else len(choices)
@@ -196,6 +188,9 @@ class _Decoder:
         for low in range(0, len(tree.states), at_once):
             high = min(low + at_once, len(tree.states))
             logits = self.steps.logits(hidden[low:high], ids)
+            if seen is not None:
+                before = tokens_seen(seen[low:high], self.steps.vocabulary_size, logits.device)[:, ids]
+                logits = penalized(logits, before, self.sampling.repetition_penalty)
             refused = self._refused(tree, choices, forced, slice(low, high))
             if refused is not None:
                 logits = logits.masked_fill(torch.from_numpy(refused).to(logits.device), -torch.inf)
@@ -293,7 +288,7 @@ def decode_records(
     decoder = _Decoder(
         steps=steps, automaton=automaton, clock=clock, draws=draws, sampling=sampling, eos=eos, workers=_workers(steps)
     )
-    page = _Page.blank(nodes, beginnings, sampling.max_tokens, pad)
+    page = Page.blank(nodes, beginnings, sampling.max_tokens, pad)
 
     def visit(tree: Tree) -> Done[Tree, Decoded]:
         with torch.inference_mode():
@@ -307,46 +302,11 @@ def _workers(steps: Steps) -> int:
     return torch.get_num_threads() if steps.device.type == "cpu" else 1
 
 
-@frozen(kw_only=True, eq=False)
-class _Page:
-    """What was written of all rows; each tree writes its own rows.
-
-    Attributes:
-        ids: ``[rows, tokens]`` int32, right padded.
-        lengths: ``[rows]`` int32.
-        finished: ``[rows]`` whether a row has ended.
-    """
-
-    ids: npt.NDArray[np.int32]
-    lengths: npt.NDArray[np.int32]
-    finished: npt.NDArray[np.bool_]
-
-    @classmethod
-    def blank(cls, nodes: npt.NDArray[np.int64], beginnings: Sequence[Beginning], limit: int, pad: int) -> _Page:
-        """A page with what is forced and nothing else."""
-        forced = len(beginnings[0].forced)
-        ids = np.full((len(nodes), limit), pad, dtype=np.int32)
-        ids[:, :forced] = np.array([beginning.forced for beginning in beginnings], dtype=np.int32)[nodes, :limit]
-        return cls(
-            ids=ids,
-            lengths=np.full(len(nodes), min(forced, limit), dtype=np.int32),
-            finished=np.zeros(len(nodes), dtype=np.bool_),
-        )
-
-    def completions(self, rows: npt.NDArray[np.int64]) -> list[Decoded]:
-        """Rows that nothing is added to any more; none where there are none."""
-        if not len(rows):
-            return []
-        lengths = self.lengths[rows]
-        ids = self.ids[rows, : int(lengths.max())]
-        return [Decoded(rows=rows, ids=ids, lengths=lengths, finished=self.finished[rows])]
-
-
-def _visited(decoder: _Decoder, page: _Page, tree: Tree) -> Done[Tree, Decoded]:
+def _visited(decoder: _Decoder, page: Page, tree: Tree) -> Done[Tree, Decoded]:
     """Go on with a tree until it ends, or is to be cut."""
     rows, limit = tree.rows, page.ids.shape[1]
     while len(tree.rows) and tree.position < limit and decoder.fits(tree):
-        tokens, grown = decoder.step(tree)
+        tokens, grown = decoder.step(tree, page)
         page.ids[tree.rows, tree.position] = tokens
         page.lengths[tree.rows] += 1
         page.finished[grown.rows[grown.states[grown.nodes] == decoder.automaton.done]] = True

@@ -14,7 +14,13 @@ from typing import Any, TypeVar
 
 from rowsmith.dialect.completion_grammar import completion_regex
 from rowsmith.errors import GenerationError, ParameterError
-from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
+from rowsmith.generation.requests import (
+    REPETITION_PENALTY,
+    CompletionBlock,
+    CompletionRequest,
+    Engine,
+    SamplingParams,
+)
 from rowsmith.table.schema import ModelSchema
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.remote_answers import Answer, answer_block
@@ -50,6 +56,7 @@ class RemoteEngine(Engine):
         options: The server, and how to ask it.
     """
 
+    sampling_options = frozenset({REPETITION_PENALTY})
     vocabulary: Vocabulary | None
 
     def __init__(
@@ -83,6 +90,8 @@ class RemoteEngine(Engine):
         self._thread: threading.Thread | None = None
         self._endpoint: Endpoint | None = None
         self._server: Server | None = None
+        self._inquiry: Inquiry | None = None
+        self._penalizes: bool | None = None
         self._warned = False
 
     def start(self) -> None:
@@ -95,14 +104,15 @@ class RemoteEngine(Engine):
         self._thread = threading.Thread(target=self._loop.run_forever, name="rowsmith-remote", daemon=True)
         self._thread.start()
         self._endpoint = Endpoint(self.options, _key(self.options.api_key_env))
-        inquiry = Inquiry(
+        self._penalizes = None
+        self._inquiry = Inquiry(
             endpoint=self._endpoint,
             tokens=self._tokens,
             prompt=self._prompt_ids,
             regex=self._regex("", False, self._most_records),
             eos_id=self._eos_id,
         )
-        self._server = self._waited(inquiry.server())
+        self._server = self._waited(self._inquiry.server())
         self.capabilities = self._sure | _found(self._server, self._scored)
         _logger.info("%s: %s", self._endpoint, self._server)
 
@@ -124,7 +134,7 @@ class RemoteEngine(Engine):
         self._check(self._server, params)
         answers = _Answers()
         asking = Asking(
-            server=self._server,
+            server=self._asked(self._server, params.repetition_penalty),
             endpoint=self._endpoint,
             tokens=self._tokens,
             regex=self._request_regex if params.constrained and self._server.grammar is not None else None,
@@ -185,6 +195,19 @@ class RemoteEngine(Engine):
             raise ParameterError(
                 "log_probs needs a server that takes and gives token ids, such as vllm serve; this one does not"
             )
+
+    def _asked(self, server: Server, penalty: float) -> Server:
+        """How to ask for completions with a repetition penalty."""
+        if penalty == 1 or self._inquiry is None:
+            return server
+        if self._penalizes is None:
+            self._penalizes = self._waited(self._inquiry.penalizes(server))
+        if not self._penalizes:
+            raise ParameterError(
+                f"{self._endpoint} takes no {REPETITION_PENALTY}; leave it out, or use a server that takes it, such as "
+                "vllm serve, or the backend transformers"
+            )
+        return server.penalized(penalty)
 
     def _request_regex(self, request: CompletionRequest) -> str:
         begun, follows = self._told(request.prompt_ids)

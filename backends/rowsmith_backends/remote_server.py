@@ -7,10 +7,11 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from rowsmith.dialect.grammar import literal
 from rowsmith.errors import GenerationError
+from rowsmith.generation.requests import REPETITION_PENALTY
 from rowsmith_backends.remote_answers import Answer, read_answer
 from rowsmith_backends.remote_endpoint import Endpoint, Refused
 from rowsmith_backends.remote_options import GRAMMAR_FIELDS
@@ -20,6 +21,7 @@ __all__ = ["Inquiry", "Server"]
 
 _UNKNOWN_FIELD = (400, 422)
 _PROBE_TOKENS = 4
+_CONFIG = "generation_config"
 
 _logger = logging.getLogger(__name__)
 
@@ -53,6 +55,17 @@ class Server:
         shown: Any = list(prompt) if self.takes_ids else tokens.prompt_text(prompt)
         grammar = {} if regex is None or self.grammar is None else _grammar(self.grammar, regex)
         return {"model": self.model, "prompt": shown, **self.extras, **grammar}
+
+    def penalized(self, penalty: float) -> Server:
+        """How to ask the server for completions in which tokens seldom come again.
+
+        Args:
+            penalty: As for ``SamplingParams.repetition_penalty``.
+        """
+        config = self.extras.get(_CONFIG)
+        given = {REPETITION_PENALTY: penalty}
+        extra = given if config is None else {_CONFIG: json.dumps(json.loads(config) | given)}
+        return evolve(self, extras={**self.extras, **extra})
 
 
 @frozen(kw_only=True)
@@ -94,6 +107,25 @@ class Inquiry:
                 return await self._with_grammar(candidate, gives_ids=answer.ids is not None)
         raise refused[-1]
 
+    async def penalizes(self, server: Server) -> bool:
+        """Whether the server knows the repetition penalty: it takes one that changes nothing, and refuses nonsense.
+
+        Servers that overlook what they do not know would write as if none was asked for.
+        """
+        if _CONFIG in server.extras:
+            return True
+        answered = [await self._answers(server.penalized(penalty)) for penalty in (1.0, -1.0)]
+        return answered == [True, False]
+
+    async def _answers(self, server: Server) -> bool:
+        try:
+            await self._completed(server)
+        except Refused as error:
+            if error.status not in _UNKNOWN_FIELD:
+                raise
+            return False
+        return True
+
     async def _model(self) -> str:
         """The model's name."""
         if self.endpoint.options.model is not None:
@@ -129,13 +161,13 @@ class Inquiry:
         """Ways to ask, the best first."""
         prompts = self.endpoint.options.prompts
         # Servers have defaults of their own, often those of the model's makers, which would narrow what is drawn.
-        open_draws = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "stop_token_ids": [self.eos_id]}
+        open_draws = {"top_k": -1, "min_p": 0.0, REPETITION_PENALTY: 1.0, "stop_token_ids": [self.eos_id]}
         if prompts != "text":
             yield Server(model=model, takes_ids=True, extras={"return_token_ids": True, **open_draws})
             yield Server(model=model, takes_ids=True)
         if prompts != "ids":
             yield Server(model=model, takes_ids=False, extras={"return_token_ids": True, **open_draws})
-            yield Server(model=model, takes_ids=False, extras={"generation_config": self._generation_config()})
+            yield Server(model=model, takes_ids=False, extras={_CONFIG: self._generation_config()})
             yield Server(model=model, takes_ids=False)
 
     def _generation_config(self) -> str:

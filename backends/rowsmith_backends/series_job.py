@@ -110,9 +110,21 @@ class SeriesJob:
             raise
         finally:
             if self.status is GenerationStatus.IN_PROGRESS:
-                done = self.all_groups_succeeded
-                self.status = GenerationStatus.COMPLETE if done else GenerationStatus.INCOMPLETE
-                self.stop_reason = None if done else self._failures()
+                self._end()
+            self._log_status()
+
+    def _end(self) -> None:
+        """The status of a job whose groups are all finished."""
+        if self.all_groups_succeeded:
+            self.status = GenerationStatus.COMPLETE
+        elif not any(group.state.total_valid_records for group in self.groups):
+            self._stop_without_records()
+        else:
+            self.status, self.stop_reason = GenerationStatus.INCOMPLETE, self._failures()
+
+    def _stop_without_records(self) -> None:
+        self.status = GenerationStatus.STOP_NO_RECORDS
+        self.stop_reason = f"none of {self._totals.prompts} completions held a valid record; train longer"
 
     def _write(self) -> None:
         self._take_up()
@@ -126,6 +138,15 @@ class SeriesJob:
                 for group in active:
                     self._process(group, verdicts[group.number])
                 active = [group for group in active if not group.finished]
+                _logger.debug(
+                    "round: %d records of %d groups, %d completed, %d failed, %d active, %d pending",
+                    self.num_records,
+                    len(self.groups),
+                    sum(group.state.completed for group in self.groups),
+                    sum(group.state.failed for group in self.groups),
+                    len(active),
+                    len(pending),
+                )
                 self.progressed()
 
     def _process(self, group: SeriesGroup, verdicts: Sequence[Verdict], *, again: bool = False) -> None:
@@ -134,6 +155,7 @@ class SeriesJob:
         batch = group.batch
         if batch is not None and (group.finished or batch.num_prompts >= _BATCH):
             self._count(group, batch)
+            _log_group(group, batch)
             if not again:
                 self._ask_policy(batch)
             batch.release()
@@ -188,8 +210,7 @@ class SeriesJob:
         if stop is not None:
             self.status, self.stop_reason = stop.status, stop.reason
         elif self._empty_batches >= self.patience and not self.num_records:
-            self.status = GenerationStatus.STOP_NO_RECORDS
-            self.stop_reason = f"none of {self._totals.prompts} completions held a valid record; train longer"
+            self._stop_without_records()
 
     def _progress(self, batch: Batch) -> Progress:
         return Progress(
@@ -253,7 +274,36 @@ class SeriesJob:
         group.kept = []
         return True
 
+    def _log_status(self) -> None:
+        _logger.info(
+            "generation %s: %d of %d groups completed, %d records, %d invalid, %d prompts in %d batches%s",
+            self.status.value.replace("_", " "),
+            sum(group.state.completed for group in self.groups),
+            len(self.groups),
+            self.num_records,
+            self._totals.invalid_records,
+            self._totals.prompts,
+            self._num_batches,
+            f"; {self.stop_reason}" if self.stop_reason else "",
+        )
+
     def _failures(self) -> str:
         failed = [group.state.group_id for group in self.groups if group.state.failed]
         shown = ", ".join(failed[:5]) + (", ..." if len(failed) > 5 else "")
         return f"{len(failed):,} of {len(self.groups):,} groups failed: {shown}"
+
+
+def _log_group(group: SeriesGroup, batch: Batch) -> None:
+    """Log how far a group is and what was wrong with its newest batch, without cell text or its name."""
+    stands = "completed" if group.state.completed else "failed" if group.state.failed else "in progress"
+    _logger.info(
+        "group %d %s: %d of %d expected records, %d invalid; its newest batch: %d valid, %d invalid, %s",
+        group.number + 1,
+        stands,
+        len(group.records),
+        group.state.expected_records,
+        group.state.total_invalid_records,
+        batch.num_valid_records,
+        batch.num_invalid_records,
+        batch.error_summary(),
+    )

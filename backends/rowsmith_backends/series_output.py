@@ -79,11 +79,13 @@ class SeriesOutput:
         if actions is None or not len(frame):
             frame = self._timed(frame, groups, places, within)
             return SeriesRows(df=self._identified(frame, groups, places), columns=None, rejected={})
-        outcome = run_actions(actions, frame, Accepted(lambda: ()), first_id)
+        outcome = run_actions(actions, frame, Accepted(lambda: ()), first_id, grouped=True)
         rejected = {int(places[row]): error[0] for row, error in outcome.rejected.items()}
-        within, places = (np.delete(each, list(outcome.rejected)) for each in (within, places))
+        kept = np.array(outcome.kept, dtype=np.int64)
+        kept, valid = np.sort(kept), outcome.valid.iloc[np.argsort(kept)]  # whatever order they came back in
+        within, places = within[kept], places[kept]
         whole = ~np.isin(places, list(rejected))
-        df = self._timed(outcome.valid[whole].reset_index(drop=True), groups, places[whole], within[whole])
+        df = self._timed(valid[whole].reset_index(drop=True), groups, places[whole], within[whole])
         return SeriesRows(df=self._identified(df, groups, places[whole]), columns=None, rejected=rejected)
 
     def save(self, path: Path, groups: Sequence[SeriesGroup], actions: DataActionsFn | None) -> None:

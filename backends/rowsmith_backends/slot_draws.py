@@ -16,6 +16,7 @@ from attrs import frozen
 
 from rowsmith.draws import Draws
 from rowsmith_backends.choosing import choose
+from rowsmith_backends.repetition import penalized, tokens_seen
 
 __all__ = ["SlotDraws", "SlotRequest"]
 
@@ -39,6 +40,7 @@ class SlotRequest:
         temperature: Divides the logits; 0 takes the likeliest token.
         top_p: Keeps the likeliest tokens whose mass reaches this share.
         constrained: Whether the completion follows the grammar.
+        repetition_penalty: Makes tokens less likely that were read or written before; 1 for not at all.
     """
 
     request_id: int
@@ -50,6 +52,7 @@ class SlotRequest:
     top_p: float
     constrained: bool
     given: tuple[int, ...] = ()
+    repetition_penalty: float = 1.0
 
 
 class SlotDraws:
@@ -61,6 +64,7 @@ class SlotDraws:
 
     def __init__(self, slots: int) -> None:
         self._requests: list[SlotRequest | None] = [None] * slots
+        self._prompts: list[Sequence[int]] = [()] * slots
         self._written: list[Sequence[int]] = [()] * slots
 
     def enter(self, slot: int, request: SlotRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
@@ -72,15 +76,16 @@ class SlotDraws:
             prompt: Its prompt, forced ids among them.
             written: Its completion so far; the engine adds to it.
         """
-        self._requests[slot], self._written[slot] = request, written
+        self._requests[slot], self._prompts[slot], self._written[slot] = request, prompt, written
 
     def leave(self, slot: int) -> None:
         """Forget the request of a slot."""
-        self._requests[slot], self._written[slot] = None, ()
+        self._requests[slot], self._prompts[slot], self._written[slot] = None, (), ()
 
     def swap(self, first: int, second: int) -> None:
         """Let the requests of two slots change places."""
         self._requests[first], self._requests[second] = self._requests[second], self._requests[first]
+        self._prompts[first], self._prompts[second] = self._prompts[second], self._prompts[first]
         self._written[first], self._written[second] = self._written[second], self._written[first]
 
     def steer(self, logits: torch.Tensor) -> torch.Tensor:
@@ -107,10 +112,11 @@ class SlotDraws:
 
     def _alike(self, used: Slots) -> list[Slots]:
         """The slots whose tokens are chosen in the same way."""
-        kinds: dict[tuple[float, float, bool], list[int]] = {}
+        kinds: dict[tuple[float, float, float, bool], list[int]] = {}
         for slot in used.tolist():
             request = self._request(slot)
-            kinds.setdefault((request.temperature, request.top_p, request.constrained), []).append(slot)
+            kind = (request.temperature, request.top_p, request.repetition_penalty, request.constrained)
+            kinds.setdefault(kind, []).append(slot)
         return [np.array(slots) for slots in kinds.values()]
 
     def _request(self, slot: int) -> SlotRequest:
@@ -129,6 +135,10 @@ class SlotDraws:
         """``[rows]`` the next tokens."""
         like = self._request(slots[0])
         positions = np.array([self._request(slot).forced + len(self._written[slot]) for slot in slots])
+        if like.repetition_penalty != 1:
+            histories = [[*self._prompts[slot], *self._written[slot]] for slot in slots.tolist()]
+            seen = tokens_seen(histories, logits.shape[1], logits.device)
+            logits = penalized(logits, seen, like.repetition_penalty)
         logits = self._masked(logits, slots, positions)
         uniforms = torch.from_numpy(self._uniforms(slots, positions)).to(logits.device)
         rows = torch.arange(len(slots), device=logits.device)

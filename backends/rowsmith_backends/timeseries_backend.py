@@ -34,14 +34,14 @@ from rowsmith_backends.series_job import SeriesJob
 from rowsmith_backends.series_output import SeriesOutput
 from rowsmith_backends.series_reading import SeriesReading
 from rowsmith_backends.series_results import results_of
-from rowsmith_backends.series_state import GroupState, ProgressSnapshot
+from rowsmith_backends.series_state import GroupProcessingResult, GroupState, ProgressSnapshot
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
     from rowsmith.model_metadata import ModelMetadata
     from rowsmith.table.schema import TableSchema
 
-__all__ = ["TimeseriesBackend"]
+__all__ = ["GroupProcessingResult", "GroupState", "ProgressSnapshot", "TimeseriesBackend"]
 
 CHOICE_STAGE = "timeseries.choice"
 """Stage whose seed the choice among several completions gets."""
@@ -105,6 +105,7 @@ class TimeseriesBackend(EngineBackend):
         self.record_clock = RecordClock(codec.schema)
         self.all_groups_succeeded = False
         self.snapshots: list[ProgressSnapshot] = []
+        self._unsaved: list[ProgressSnapshot] = []
         self._table_schema = table_schema
         self._samples_per_prompt = chosen.samples_per_prompt or (1 if "constrained" in engine.capabilities else 5)
         self._max_prompts_per_batch = min(
@@ -114,7 +115,7 @@ class TimeseriesBackend(EngineBackend):
         self._time_column = plan.clock.column
         self._time_format = plan.clock.format
         self._is_elapsed_time = plan.clock.elapsed
-        self._timestamp_interval_seconds = None if plan.interval is None else plan.interval.seconds
+        self._timestamp_interval_seconds = None if plan.interval is None else _whole(plan.interval.seconds)
         names = config.data.group_columns
         self._group_column = names[0] if len(names) == 1 else None
         given = model_metadata.initial_prefill
@@ -166,6 +167,7 @@ class TimeseriesBackend(EngineBackend):
             for snapshot in self.snapshots:
                 with contextlib.suppress(OSError):
                     snapshot.path.unlink(missing_ok=True)
+                    snapshot.saved = False
         if failure is not None:
             raise failure_of(failure, self.gen_results) from failure
         return self.gen_results
@@ -184,6 +186,7 @@ class TimeseriesBackend(EngineBackend):
     def _job(self, groups: list[SeriesGroup], output: SeriesOutput, actions: DataActionsFn | None) -> SeriesJob:
         journal, self.journal = self.journal, None
         self.snapshots = self._new_snapshots(groups)
+        self._unsaved = list(self.snapshots)
         return SeriesJob(
             reading=self._reading(journal is not None),
             groups=groups,
@@ -231,15 +234,31 @@ class TimeseriesBackend(EngineBackend):
             stops_itself="constrained" in self.engine.capabilities,
         )
 
-    def _new_groups(self) -> list[SeriesGroup]:
-        """The series to write: those that prefills name, or new ones."""
+    @property
+    def _groups(self) -> list[str]:
+        """The groups that a ``generate`` writes: those that prefills name, or new ones, which are numbered."""
         names = list(self._group_prefills)
-        count = self.config.generation.num_groups or (len(names) if names else None)
-        spans = draw_spans(self.plan, self.config, self._seeds, count)
-        self._groups = [names[place % len(names)] if names else str(place + 1) for place in range(len(spans))]
+        return [names[place % len(names)] if names else str(place + 1) for place in range(len(self._spans()))]
+
+    @property
+    def _start_timestamp_value(self) -> int:
+        """Where the first of the groups begins, in ticks."""
+        return min(span.start for span in self._spans())
+
+    @property
+    def _stop_timestamp_value(self) -> int:
+        """Where the last of the groups ends, in ticks."""
+        return max(span.stop for span in self._spans())
+
+    def _spans(self) -> tuple[SeriesSpan, ...]:
+        """Where the series of a ``generate`` begin and end; the same every time."""
+        count = self.config.generation.num_groups or len(self._group_prefills) or None
+        return tuple(draw_spans(self.plan, self.config, self._seeds, count))
+
+    def _new_groups(self) -> list[SeriesGroup]:
+        """The series to write."""
+        spans = self._spans()
         first, self._next_group = self._next_group, self._next_group + len(spans)
-        self._start_timestamp_value = min(span.start for span in spans)
-        self._stop_timestamp_value = max(span.stop for span in spans)
         return [
             self._new_group(first + place, name, span)
             for place, (name, span) in enumerate(zip(self._groups, spans, strict=True))
@@ -271,26 +290,32 @@ class TimeseriesBackend(EngineBackend):
         if not hasattr(self, "workdir"):
             return []
         total = sum(group.span.length for group in groups)
+        thresholds = {percent: -(-total * percent // 100) for percent in SNAPSHOTS}
         return [
             ProgressSnapshot(
                 label=str(percent),
-                threshold=max(1, total * percent // 100),
+                threshold=threshold,
                 path=Path(self.workdir.path(f"generated_partial_{percent}pct_records.csv")),
             )
-            for percent in SNAPSHOTS
+            for percent, threshold in thresholds.items()
+            # Of few records, several milestones are one; the last of them says how far it is.
+            if threshold not in [thresholds[later] for later in SNAPSHOTS if later > percent]
         ]
 
     def _save_snapshots(self, groups: list[SeriesGroup], output: SeriesOutput, actions: DataActionsFn | None) -> None:
         so_far = sum(len(group.records) for group in groups if not group.state.failed)
-        due = [each for each in self.snapshots if not each.saved and so_far >= each.threshold]
-        if not due:
+        due = [each for each in self._unsaved if so_far >= each.threshold]
+        if not due or all(group.finished for group in groups):  # when the result itself comes next
             return
-        whole = all(group.state.completed or group.state.failed for group in groups)
-        for each in due:
-            each.saved = True
-        if whole:  # the result itself comes next
-            return
-        try:
-            output.save(due[-1].path, [group for group in groups if not group.state.failed], actions)
-        except OSError:
-            _logger.warning("%s cannot be written", due[-1].path, exc_info=True)
+        self._unsaved = self._unsaved[len(due) :]
+        for snapshot in due:
+            try:
+                output.save(snapshot.path, [group for group in groups if not group.state.failed], actions)
+            except OSError:
+                _logger.warning("%s cannot be written", snapshot.path, exc_info=True)
+            else:
+                snapshot.saved = True
+
+
+def _whole(seconds: float) -> float | int:
+    return int(seconds) if seconds == int(seconds) else seconds

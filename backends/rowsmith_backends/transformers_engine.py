@@ -13,7 +13,14 @@ import torch
 from rowsmith.bundle_safety import check_checkpoint
 from rowsmith.draws import Draws
 from rowsmith.errors import BundleError, GenerationError
-from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, FinishReason, SamplingParams
+from rowsmith.generation.requests import (
+    REPETITION_PENALTY,
+    CompletionBlock,
+    CompletionRequest,
+    Engine,
+    FinishReason,
+    SamplingParams,
+)
 from rowsmith.group_clock import GroupClock
 from rowsmith.heap import keep_for_reuse
 from rowsmith.token_automaton import TokenAutomaton, build_automaton
@@ -48,6 +55,7 @@ class TransformersEngine(Engine):
     """
 
     capabilities = frozenset({"seed", "constrained", "forced-tokens", "log-probs"})
+    sampling_options = frozenset({REPETITION_PENALTY})
     vocabulary: Vocabulary
 
     def __init__(
@@ -158,6 +166,7 @@ class TransformersEngine(Engine):
         return Sampling(
             temperature=params.temperature,
             top_p=params.top_p,
+            repetition_penalty=params.repetition_penalty,
             max_tokens=min(shape.max_tokens or params.max_new_tokens or room, room),
             max_records=shape.max_records or None,
             constrained=params.constrained,

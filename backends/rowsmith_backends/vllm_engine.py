@@ -12,7 +12,13 @@ from attrs import asdict, evolve, frozen
 
 from rowsmith.dialect.completion_grammar import completion_regex
 from rowsmith.errors import GenerationError, ParameterError
-from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
+from rowsmith.generation.requests import (
+    REPETITION_PENALTY,
+    CompletionBlock,
+    CompletionRequest,
+    Engine,
+    SamplingParams,
+)
 from rowsmith_backends.columnar_steering import Beginnings
 from rowsmith_backends.remote_tokens import BundleTokens
 from rowsmith_backends.slot_draws import SlotRequest
@@ -70,6 +76,7 @@ class VllmEngine(Engine):
     """
 
     capabilities = frozenset({"seed", "constrained", "forced-tokens", "log-probs"})
+    sampling_options = frozenset({REPETITION_PENALTY})
 
     def __init__(
         self,
@@ -227,6 +234,7 @@ class VllmEngine(Engine):
             temperature=params.temperature,
             top_p=params.top_p,
             constrained=params.constrained,
+            repetition_penalty=params.repetition_penalty,
         )
         arguments = {
             "temperature": 0.0,

@@ -6,6 +6,7 @@ Every file is written beside itself and renamed when it is whole, and is readabl
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -263,7 +264,8 @@ def metrics(
     """
     generation = None
     if results is not None:
-        generation = attrs.asdict(results, filter=lambda attribute, _: attribute.name not in ("df", "columns"))
+        named = [each.name for each in dataclasses.fields(results) if each.name not in ("df", "columns")]
+        generation = {name: getattr(results, name) for name in named}
     figures: dict[str, Any] = _finite(
         {
             "rowsmith": __version__,

@@ -13,7 +13,7 @@ from llguidance import LLMatcher
 from llguidance.hf import from_tokenizer
 from tests.engines.causal import SCHEMA, causal_engine, prompt_of
 from tests.pretrained.making import make_base
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, RepetitionPenaltyLogitsProcessor
 
 from rowsmith.dialect.completion_grammar import completion_regex
 from rowsmith.draws import Draws
@@ -68,7 +68,9 @@ def _slowly(folder: Path, request: CompletionRequest, params: SamplingParams) ->
     matcher.consume_tokens(ids)
     while len(ids) < (request.max_tokens or params.max_new_tokens):
         with torch.no_grad():
-            logits = model(torch.tensor([[*request.prompt_ids, *ids]])).logits[0, -1].double()
+            before = torch.tensor([[*request.prompt_ids, *ids]])
+            logits = model(before).logits[:, -1]
+            logits = RepetitionPenaltyLogitsProcessor(params.repetition_penalty)(before, logits)[0].double()
         if params.constrained:
             logits[[not each for each in matcher.compute_logit_bias()]] = -torch.inf
         chances = torch.softmax(logits / (params.temperature or 1e-9), -1)
@@ -90,10 +92,13 @@ def _slowly(folder: Path, request: CompletionRequest, params: SamplingParams) ->
         SamplingParams(temperature=0.0, max_new_tokens=LONGEST),
         SamplingParams(seed=5, temperature=0.7, top_p=0.8, max_new_tokens=LONGEST),
         SamplingParams(seed=5, constrained=False, max_new_tokens=LONGEST),
+        SamplingParams(seed=5, max_new_tokens=LONGEST, extra={"repetition_penalty": 1.5}),
+        SamplingParams(seed=5, constrained=False, max_new_tokens=LONGEST, extra={"repetition_penalty": 0.5}),
     ],
-    ids=["sampled", "greedy", "top_p", "free"],
+    ids=["sampled", "greedy", "top_p", "free", "penalized", "rewarded"],
 )
 def test_a_batch_draws_what_one_row_after_another_draws(engine: Engine, base: Path, params: SamplingParams) -> None:
+    """Promise B27: with the repetition penalty of transformers, among others."""
     short, long = prompt_of(base, "n\n"), prompt_of(base)
     forced = tuple(AutoTokenizer.from_pretrained(base)('{"city":"Ulm"', add_special_tokens=False).input_ids)
     requests = [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.model.tiny import Trained, closed_table, open_table, train
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, RepetitionPenaltyLogitsProcessor
 
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
 from rowsmith.table.schema import ModelSchema
@@ -59,6 +59,29 @@ def test_log_probabilities_are_those_of_the_whole_text_read_at_once(trained: Tra
             scores = model(torch.tensor([[1, *answer.ids]])).logits[0].log_softmax(-1)
         expected = [float(scores[place, token]) for place, token in enumerate(answer.ids)]
         np.testing.assert_allclose(answer.log_probs, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("penalty", [0.25, 4.0])
+def test_the_repetition_penalty_is_that_of_transformers(trained: Trained, penalty: float) -> None:
+    """Promise B27: greedy completions without a grammar are those of transformers' own logits processor."""
+    engine = TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32")
+    engine.start()
+    params = SamplingParams(temperature=0.0, constrained=False, extra={"repetition_penalty": penalty})
+    requests = [CompletionRequest(0, (1,), 12), CompletionRequest(1, (7, 1), 12), CompletionRequest(2, (9, 1), 12)]
+    found = answers(engine, requests, params)
+    model = AutoModelForCausalLM.from_pretrained(trained.directory).eval()
+    processor = RepetitionPenaltyLogitsProcessor(penalty)
+    for request in requests:
+        ids = torch.tensor([request.prompt_ids])
+        while ids.shape[1] < len(request.prompt_ids) + 12 and ids[0, -1] != trained.prepared.vocabulary.eos_id:
+            with torch.no_grad():
+                scores = processor(ids, model(ids).logits[:, -1])
+            ids = torch.cat([ids, scores.argmax(-1, keepdim=True)], dim=1)
+        written = list(found[request.request_id].ids)  # as far as the small context goes
+        assert len(written) > 2
+        assert written == ids[0, len(request.prompt_ids) :].tolist()[: len(written)]
+    plain = answers(engine, requests, SamplingParams(temperature=0.0, constrained=False))
+    assert penalty > 1 or any(tuple(plain[i].ids) != tuple(found[i].ids) for i in range(3))
 
 
 def test_an_engine_agrees_with_itself_and_not_with_another_model(trained: Trained, other: Trained) -> None:

@@ -94,6 +94,7 @@ def _steered(request: CompletionRequest, params: SamplingParams, room: int) -> S
         temperature=params.temperature,
         top_p=params.top_p,
         constrained=params.constrained,
+        repetition_penalty=params.repetition_penalty,
     )
 
 
@@ -104,12 +105,14 @@ def _steered(request: CompletionRequest, params: SamplingParams, room: int) -> S
         SamplingParams(seed=4, temperature=0.0),
         SamplingParams(temperature=0.6, top_p=0.8),
         SamplingParams(constrained=False),
+        SamplingParams(seed=4, extra={"repetition_penalty": 3.0}),
     ],
-    ids=["sampled", "greedy", "sharper", "free"],
+    ids=["sampled", "greedy", "sharper", "free", "penalized"],
 )
 def test_requests_are_completed_as_by_the_engine_of_columnar_models(
     trained: Trained, engine: TransformersEngine, params: SamplingParams
 ) -> None:
+    """Promise B27: with a repetition penalty, as vLLM's logits processor draws, among others."""
     requests = [CompletionRequest(name, (1,), max_tokens=40) for name in (3, 0, 2**40, 8, 5, 6, 7, 9)]
     expected = {name: each.ids for name, each in answers(engine, requests, params).items()}
     assert Batching(trained).run(requests, params) == expected

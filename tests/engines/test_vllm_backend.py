@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, FinishReason
 from rowsmith_backends.vllm_answers import Answers
+from rowsmith_backends.vllm_engine import VllmEngine
 from rowsmith_backends.vllm_messages import Job, Rows, Setup
 from rowsmith_backends.vllm_process import VllmProcess
 
@@ -23,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_importing_it_imports_no_vllm():
+    """Promise B21."""
     roots = [str(ROOT / root) for root in ("core", "assemblers", "backends", "plugins")]
     program = (
         f"import sys; sys.path[:0] = {roots!r}; from rowsmith_backends import VllmBackend; "
@@ -94,3 +97,19 @@ def test_without_vllm_the_process_says_what_is_missing(tmp_path: Path):
     with pytest.raises(GenerationError, match="not running"):
         list(process.complete(Job(prompts=[], at_once=1)))
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
+
+
+def test_its_files_go_even_if_its_process_cannot_be_ended(tmp_path: Path):
+    """Promise B12: one failing step does not keep the next from running."""
+
+    class Stuck:
+        def stop(self) -> None:
+            raise OSError("stuck")
+
+    engine = VllmEngine.__new__(VllmEngine)
+    engine._process = Stuck()
+    engine._scratch = tempfile.TemporaryDirectory(dir=tmp_path)
+    with pytest.raises(OSError, match="stuck"):
+        engine.stop()
+    assert not list(tmp_path.iterdir())
+    engine.stop()

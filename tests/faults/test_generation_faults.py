@@ -6,6 +6,7 @@ The rest of these faults is tested beside what they hit: ``tests/generation/test
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import gc
 import json
@@ -101,7 +102,8 @@ def made(backend: EngineBackend, journal: GenerationJournal | None = None) -> Ge
 
 
 def figures(results: GenerateJobResults) -> dict[str, Any]:
-    return attrs.asdict(results, filter=lambda attribute, _: attribute.name not in TIMED)
+    found = {each.name: getattr(results, each.name) for each in dataclasses.fields(results)}
+    return {name: value for name, value in found.items() if name not in TIMED}
 
 
 def same(results: GenerateJobResults, expected: GenerateJobResults) -> None:

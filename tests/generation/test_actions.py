@@ -33,6 +33,7 @@ def accumulate(tools, fn, *values, **options):
 
 
 def test_rows_are_split_into_valid_and_rejected(tools):
+    """Promise A27: those that are filtered out are invalid, with their reason."""
     batches = accumulate(tools, even, [1, 2, 3, 4])
     assert batches.to_dataframe(["a"])["a"].tolist() == [2, 4]
     assert (batches.num_valid_records, batches.num_invalid_records) == (2, 2)
@@ -52,13 +53,53 @@ def test_rows_are_split_into_valid_and_rejected(tools):
     ],
 )
 def test_a_callable_of_one_argument_is_lifted(tools, fn):
+    """Promise A28: one argument is enough, and the rows to keep are."""
     batches = accumulate(tools, fn, [1, 2, 3])
     assert batches.to_dataframe(["a"])["a"].tolist() == [2, 3]
     assert batches.num_invalid_records == 1
 
 
+@pytest.mark.parametrize(
+    ("fn", "kept"),
+    [
+        (lambda rows: rows[["a"]], [1, 1, 2, 3]),
+        (lambda rows: pd.DataFrame({"a": rows["a"].tolist()}), [1, 1, 2, 3]),
+        (lambda rows: pd.DataFrame({"a": [7, 8, 9]}), [7, 8, 9]),
+        (lambda rows: pd.DataFrame({"a": rows["a"].tolist()}, index=list("wxyz")), [1, 1, 2, 3]),
+        (lambda rows: rows[rows["a"] > 1].reset_index(drop=True), [2, 3]),
+        (lambda rows: rows.drop_duplicates(), [1, 2, 3]),
+        (lambda rows: rows.assign(a=rows["a"] * 10), [10, 10, 20, 30]),
+        (lambda rows: rows.sort_values("a", ascending=False, ignore_index=True), [3, 2, 1, 1]),
+        (lambda rows: rows.set_index("b").reset_index(), [1, 1, 2, 3]),
+        (lambda rows: rows.astype({"a": "float64"}), [1.0, 1.0, 2.0, 3.0]),
+        (lambda rows: rows.head(0), []),
+        (lambda rows: pd.DataFrame(), []),
+    ],
+)
+def test_a_fresh_or_modified_frame_is_what_stands(tools, fn, kept):
+    """Promise A28: an ordinary frame comes in, and any frame may come back; the sums follow it."""
+    given = []
+
+    def look(rows):
+        given.append((list(rows.columns), rows.index.tolist()))
+        return fn(rows)
+
+    batch = Batch(tools.processor, count_tokens=len)
+    text = "".join(f'{{"a":{value},"b":null}}\n' for value in (1, 1, 2, 3)) + tools.bad
+    batch.process_completion(0, Completion(text, None, len(text)))
+    batches = GenerationBatches(data_actions_fn=look)
+    batches.add_batch(batch)
+    assert given == [(["a", "b"], [0, 1, 2, 3])]
+    assert batches.to_dataframe(["a"])["a"].tolist() == kept
+    assert (batches.num_valid_records, batches.num_invalid_records) == (len(kept), 5 - len(kept))
+    assert batches.batches[0].num_data_rejected_records == 4 - len(kept)
+    width = len('{"a":1,"b":null}\n')
+    assert batches.total_valid_record_tokens == len(kept) * width
+    assert batches.total_invalid_record_tokens == (4 - len(kept)) * width + len(tools.bad)
+
+
 def test_rows_may_come_back_in_other_columns_types_and_order(tools):
-    def restore(rows):
+    def restore(rows, accepted):
         return pd.DataFrame({"A": rows["a"].astype("int16"), RECORD_ID: rows[RECORD_ID]}).iloc[::-1]
 
     table = accumulate(tools, restore, [1, 2], [3]).to_dataframe(["A"])
@@ -67,6 +108,7 @@ def test_rows_may_come_back_in_other_columns_types_and_order(tools):
 
 
 def test_accepted_is_a_view_of_what_earlier_batches_kept(tools):
+    """Promise A27: a function may take the rows accepted so far."""
     seen = []
 
     def fresh(rows, accepted):
@@ -110,16 +152,20 @@ def test_the_batch_is_not_changed_by_a_function_that_changes_its_input(tools):
         (lambda rows: None, "NoneType"),
         (lambda rows: [rows], "list"),
         (lambda rows: (rows, None), "tuple"),
-        (lambda rows: rows[["a"]], "hidden column"),
-        (lambda rows: pd.concat([rows, rows]), "more than once"),
-        (lambda rows: rows.assign(**{RECORD_ID: 99}), "cannot add rows"),
-        (lambda rows: rows.assign(**{RECORD_ID: float("nan")}), "cannot add rows"),
-        (lambda rows: rows.assign(**{RECORD_ID: "0"}), "cannot add rows"),
+        (lambda rows, accepted: rows[["a"]], "hidden column"),
+        (lambda rows: pd.concat([rows, rows]), "cannot add rows"),
+        (lambda rows: rows.iloc[[0, 0]], "more than once"),
+        (lambda rows, accepted: pd.concat([rows, rows]), "more than once"),
+        (lambda rows, accepted: rows.assign(**{RECORD_ID: 99}), "cannot add rows"),
+        (lambda rows, accepted: rows.assign(**{RECORD_ID: float("nan")}), "cannot add rows"),
+        (lambda rows, accepted: rows.assign(**{RECORD_ID: "0"}), "cannot add rows"),
         (lambda rows, accepted: (rows, rows), "both"),
+        (lambda rows: (rows, rows), "both"),
         (lambda rows, accepted: (rows.head(1), rows.head(0)), "lost"),
     ],
 )
 def test_a_broken_contract_names_the_function(tools, fn, words):
+    """Promise A27: a row cannot be lost, doubled or made up."""
     fn.__qualname__ = "my_action"
     with pytest.raises(PluginContractError, match="my_action") as caught:
         accumulate(tools, fn, [1, 2])
@@ -158,6 +204,7 @@ def test_records_and_tokens_are_conserved(tools, parts):
 
 
 def test_rejected_record_to_error_gives_the_same_text_twice():
+    """Promise A37."""
     detailed, summary = rejected_record_to_error({"a": "cell", REJECT_REASON: "too old"})
     assert detailed == summary
     assert "too old" in detailed
@@ -175,7 +222,22 @@ def test_a_batch_without_valid_records_does_not_reach_the_function(tools):
 
 def test_an_action_must_give_the_columns_of_the_output(tools):
     with pytest.raises(PluginContractError, match="without the columns"):
-        accumulate(tools, lambda rows: rows[["a", RECORD_ID]], [1], columns=["a", "c"])
+        accumulate(tools, lambda rows: rows[["a"]], [1], columns=["a", "c"])
+
+
+def test_of_groups_rows_that_come_back_with_a_new_index_must_be_all():
+    """Promise A28: nobody could tell which group lost rows."""
+    frame = pd.DataFrame({"a": [1, 2, 3, 4], "b": list("wxyz")})
+    for fn in (lambda rows: rows.iloc[[0, 3]], lambda rows: rows.head(2), lambda rows: rows[["b"]].head(2)):
+        assert len(run_actions(fn, frame, Accepted(list), grouped=True).valid) == 2
+    for fn in (
+        lambda rows: rows.iloc[[0, 3]].reset_index(drop=True),
+        lambda rows: pd.DataFrame({"c": [1]}),
+        lambda rows: rows.head(3).set_index("b"),
+    ):
+        assert len(run_actions(fn, frame, Accepted(list)).valid) <= 3
+        with pytest.raises(PluginContractError, match="which groups lost rows; keep the index"):
+            run_actions(fn, frame, Accepted(list), grouped=True)
 
 
 def test_a_column_may_not_have_the_name_of_the_hidden_one(tools):

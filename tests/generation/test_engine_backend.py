@@ -1,6 +1,7 @@
 """The backend that any engine gets: lifecycle, and the loop that all engines share."""
 
 import json
+import logging
 import random
 
 import pytest
@@ -21,6 +22,7 @@ from rowsmith.generation import (
 )
 from rowsmith.generation.stopping import PatiencePolicy
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
+from rowsmith.run_directory import RunDirectory
 from rowsmith.testing.fake_engine import FakeEngine, Reply
 
 
@@ -47,16 +49,26 @@ def make(tools, engine, target=20, *, ready=True, length=64, config=None, **opti
 # Lifecycle
 
 
-def test_it_is_a_generator_backend_with_its_attributes(tools):
-    backend = make(tools, FakeEngine(numbered), ready=False, remote=True)
+def test_it_is_a_generator_backend_with_its_attributes(tools, tmp_path):
+    """Promise B4: each attribute is what its name says."""
+    config, folder = RunConfig(generation=GenerationConfig(num_records=20)), RunDirectory(tmp_path)
+    engine = FakeEngine(numbered)
+    backend = make(tools, engine, ready=False, remote=True, config=config, workdir=folder)
     assert isinstance(backend, GeneratorBackend)
     assert backend.gen_method is None
     assert (backend.remote, backend.elapsed_time) == (True, 0.0)
-    assert backend.config.generation.num_records == 20
-    assert backend.model_metadata.max_seq_length == 64
+    assert backend.config is config
+    assert backend.workdir is folder
+    assert backend.model_metadata == metadata()
+    backend.initialize()
+    backend.prepare_params()
+    assert backend.gen_method == engine.complete
+    assert backend.generate() is backend.gen_results
+    assert backend.elapsed_time > 0
 
 
 def test_initialize_prepare_generate_teardown(tools):
+    """Promise B6."""
     engine = FakeEngine(numbered)
     backend = make(tools, engine, ready=False)
     backend.initialize()
@@ -72,11 +84,13 @@ def test_initialize_prepare_generate_teardown(tools):
 
 
 def test_prepare_params_before_initialize_is_refused(tools):
+    """Promise B7."""
     with pytest.raises(GenerationError, match="initialize"):
         make(tools, FakeEngine(numbered), ready=False).prepare_params()
 
 
 def test_generate_before_prepare_params_is_refused(tools):
+    """Promise B8."""
     backend = make(tools, FakeEngine(numbered), ready=False)
     with pytest.raises(GenerationError, match="initialize and prepare_params"):
         backend.generate()
@@ -93,6 +107,7 @@ def test_generate_after_teardown_is_refused(tools):
 
 
 def test_teardown_is_idempotent_and_safe_at_any_time(tools):
+    """Promise B11."""
     engine = FakeEngine(numbered)
     backend = make(tools, engine, ready=False)
     backend.teardown()
@@ -103,13 +118,25 @@ def test_teardown_is_idempotent_and_safe_at_any_time(tools):
 
 
 def test_teardown_survives_an_engine_that_fails_to_stop(tools, caplog):
+    """Promise B12: what comes besides the engine is let go of, and the backend can be used again."""
+
     class Stuck(FakeEngine):
         def stop(self):
+            super().stop()
             raise OSError("stuck")
 
-    backend = make(tools, Stuck(numbered))
+    engine = Stuck(numbered)
+    backend = make(tools, engine, target=5)
     backend.teardown()
     assert "stopped" in caplog.text
+    assert backend.gen_method is None
+    with pytest.raises(GenerationError, match="initialize"):
+        backend.generate()
+    backend.teardown()
+    assert engine.num_stops == 1
+    backend.initialize()
+    backend.prepare_params()
+    assert len(backend.generate().df) == 5
 
 
 def test_an_engine_that_fails_to_start_is_stopped(tools):
@@ -156,10 +183,63 @@ def test_completions_run_on_for_a_fifth_longer_than_any_seen_in_training(tools, 
     backend.prepare_params(max_new_tokens=62)
 
 
-def test_wrong_sampling_parameters_are_refused(tools):
-    backend = make(tools, FakeEngine(numbered))
-    with pytest.raises(ParameterError):
-        backend.prepare_params(temperature=-1)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"temperature": -1},
+        {"temperature": "warm"},
+        {"temperature": float("nan")},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"max_new_tokens": 0},
+        {"max_new_tokens": 63},
+        {"constrained": 1},
+        {"seed": -1},
+        {"do_sample": False, "temperature": 1.0},
+        {"repetition_penalty": 0},
+        {"repetition_penalty": "much"},
+        {"temprature": 1},
+    ],
+)
+def test_wrong_sampling_parameters_are_refused(tools, given):
+    """Promise B10: each by its name, and those in use stay."""
+    engine = FakeEngine(numbered, sampling_options=frozenset({"repetition_penalty"}))
+    backend = make(tools, engine)
+    backend.prepare_params(temperature=0.5)
+    with pytest.raises(ParameterError, match=next(iter(given))):
+        backend.prepare_params(**given)
+    backend.generate()
+    assert engine.params.temperature == 0.5
+
+
+def test_sampling_parameters_are_resolved_for_the_engine(tools):
+    """Promise B10: what is left out, or None, comes from the configuration, and the rest is handed on."""
+    config = RunConfig(generation=GenerationConfig(num_records=5, temperature=0.7, top_p=0.9, constrained=False))
+    engine = FakeEngine(numbered)
+    backend = make(tools, engine, config=config)
+    for chosen, expected in (
+        ({}, (0.7, 0.9, 62, False)),
+        ({"temperature": None, "top_p": 0.5, "max_new_tokens": 9, "constrained": True}, (0.7, 0.5, 9, True)),
+        ({"do_sample": False}, (0.0, 0.9, 62, False)),
+    ):
+        backend.prepare_params(**chosen)
+        backend.generate()
+        params = engine.params
+        assert (params.temperature, params.top_p, params.max_new_tokens, params.constrained) == expected
+
+
+def test_repetition_penalty_is_for_engines_that_take_it(tools):
+    """Promise B27: others refuse it in words, unless it changes nothing."""
+    engine = FakeEngine(numbered, sampling_options=frozenset({"repetition_penalty"}))
+    backend = make(tools, engine)
+    for chosen, expected in (({"repetition_penalty": 1.25}, 1.25), ({}, 1.0), ({"repetition_penalty": None}, 1.0)):
+        backend.prepare_params(**chosen)
+        backend.generate()
+        assert engine.params.repetition_penalty == expected
+    other = make(tools, FakeEngine(numbered))
+    other.prepare_params(repetition_penalty=1.0)
+    with pytest.raises(ParameterError, match=r"FakeEngine takes no repetition_penalty.*leave it out"):
+        other.prepare_params(repetition_penalty=1.25)
 
 
 # The loop
@@ -182,6 +262,7 @@ def test_an_engine_may_set_the_batch_size(tools):
 
 
 def test_it_stops_as_soon_as_the_target_is_met_and_aborts_the_rest(tools):
+    """Promise B13."""
     engine = FakeEngine(lambda request: numbered(request) * 4)
     results = make(tools, engine, target=10).generate()
     assert engine.aborted
@@ -197,6 +278,7 @@ def test_every_request_carries_the_prompt_the_forced_ids_and_a_new_id(tools):
 
 
 def test_a_second_generate_makes_new_records_and_a_new_backend_the_same_again(tools):
+    """Promise B9."""
     backend = make(tools, FakeEngine(numbered), target=5)
     first, second = backend.generate().df["a"].tolist(), backend.generate().df["a"].tolist()
     assert not set(first) & set(second)
@@ -234,6 +316,7 @@ def test_rows_and_counts_do_not_depend_on_order_or_block_size(tools, seed, block
     seed=st.integers(0, 99),
 )
 def test_counts_are_conserved_and_no_row_is_lost_or_made_up(tools, answers, target, fail_at, seed):
+    """Promise B15."""
     given_out = []
 
     def answer(request):
@@ -266,6 +349,7 @@ def test_counts_are_conserved_and_no_row_is_lost_or_made_up(tools, answers, targ
 
 
 def test_data_actions_apply_to_every_batch_until_the_target_is_met(tools):
+    """Promise B16."""
     results = make(tools, FakeEngine(numbered), target=30).generate(lambda rows: rows[rows["a"] % 2 == 0])
     assert results.status is GenerationStatus.COMPLETE
     assert len(results.df) == 30
@@ -304,6 +388,8 @@ def test_policies_are_made_anew_for_each_generate(tools):
 
 
 def test_a_stop_of_a_policy_is_the_status_with_the_rows_so_far(tools):
+    """Promise B14."""
+
     class After(StoppingPolicy):
         def decide(self, progress):
             return Stop(GenerationStatus.INCOMPLETE, "seen enough") if progress.num_batches == 2 else None
@@ -378,6 +464,7 @@ def test_unknown_duplicate_and_missing_ids_are_errors_that_keep_the_rows(tools, 
 @pytest.mark.parametrize("call", [0, 1, 2])
 @pytest.mark.parametrize("at", [0, 5])
 def test_a_failing_engine_keeps_the_rows_made_before(tools, call, at):
+    """Promise B20."""
     engine = FakeEngine(numbered)
 
     def answer(request):
@@ -474,7 +561,30 @@ def test_missing_columns_are_reported_after_the_probe(tools):
 # What observers see
 
 
+def test_progress_and_errors_are_logged_after_each_batch(tools, caplog):
+    """Promise B17: one line a batch, with the shares of errors and without cell text."""
+    seen = []
+
+    def look(done):
+        seen.append(len([message for message in caplog.messages if message.startswith("batch ")]))
+
+    engine = FakeEngine(lambda request: numbered(request) + (tools.bad + "prose\n") * (request.request_id % 2))
+    with caplog.at_level(logging.INFO, logger="rowsmith.generation"):
+        make(tools, engine, target=150, batch_finished=look).generate()
+    lines = [message for message in caplog.messages if message.startswith("batch ")]
+    assert seen == [1, 2, 3]
+    assert lines[0] == (
+        "batch 1: 10 valid and 10 invalid records of 10 prompts (Value of the wrong type 50 %; Invalid JSON 50 %); "
+        "10 valid records of 150 so far"
+    )
+    assert lines[2].endswith("150 valid records of 150 so far")
+    with caplog.at_level(logging.INFO, logger="rowsmith.generation"):
+        make(tools, FakeEngine(numbered), target=10).generate()
+    assert "10 valid and 0 invalid records of 10 prompts (no errors)" in caplog.messages[-2]
+
+
 def test_observers_are_told_after_each_batch(tools, clock):
+    """Promise B17: an observer is told, too."""
     seen = []
     make(tools, FakeEngine(numbered), target=50, batch_finished=seen.append, clock=clock).generate()
     assert [(done.number, done.num_prompts, done.num_valid_records) for done in seen] == [(0, 10, 10), (1, 50, 50)]
@@ -487,6 +597,8 @@ def test_observers_are_told_after_each_batch(tools, clock):
 
 
 def test_a_failing_observer_changes_nothing(tools, caplog):
+    """Promise B17: an observer that fails changes nothing."""
+
     def broken(done):
         raise ZeroDivisionError
 
@@ -508,10 +620,14 @@ def test_rejected_texts_are_there_for_the_observer_and_gone_afterwards(tools):
 
 
 def test_elapsed_time_is_that_of_the_last_generate(tools, clock):
-    backend = make(tools, FakeEngine(numbered), clock=clock)
-    results = backend.generate()
-    assert backend.elapsed_time == results.elapsed_time > 0
-    assert results.tokens_per_second == results.num_completion_tokens / results.elapsed_time
+    """Promise B19: after a longer run and a shorter one, that of the shorter one."""
+    backend = make(tools, FakeEngine(numbered), target=500, clock=clock)
+    first = backend.generate()
+    assert backend.elapsed_time == first.elapsed_time > 0
+    assert first.tokens_per_second == first.num_completion_tokens / first.elapsed_time
+    backend.config = RunConfig(generation=GenerationConfig(num_records=5))
+    second = backend.generate()
+    assert backend.elapsed_time == second.elapsed_time < first.elapsed_time
 
 
 def test_a_block_may_come_in_plain_lists(tools):

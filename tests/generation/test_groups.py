@@ -15,6 +15,7 @@ from rowsmith.generation import (
     Batch,
     EngineBackend,
     FinishReason,
+    GenerateJobResults,
     GenerationBatches,
     GenerationStatus,
     ParsedResponse,
@@ -89,7 +90,7 @@ def make(engine, *, groups=None, records=1000, reader=None, **options):
 def runs(table):
     """Group and size of each group of a table, by where the places begin again."""
     starts = [row for row, place in enumerate(table["b"]) if place == "0"]
-    ends = [*starts[1:], len(table)]
+    ends = [*starts[1:], *([len(table)] if starts else [])]
     for start, end in zip(starts, ends, strict=True):
         assert table["b"].tolist()[start:end] == [str(place) for place in range(end - start)]
         assert table["a"].iloc[start:end].nunique() == 1
@@ -148,9 +149,28 @@ def test_lengths_are_those_of_the_first_requests_even_when_short_groups_come_fir
 
 
 def test_a_group_that_reaches_the_number_of_records_is_kept_whole():
+    """Promise A40: a job of grouped records ends with the group that reaches the number."""
     results = make(FakeEngine(lambda request: group_of(request.request_id, 4)), records=10).generate()
     assert runs(results.df) == [(0, 4), (1, 4), (2, 4)]
     assert (results.status, results.num_valid_groups, results.num_invalid_groups) == (GenerationStatus.COMPLETE, 10, 0)
+
+
+@given(sizes=st.lists(st.integers(1, 5), max_size=8), most=st.none() | st.integers(0, 30))
+def test_rows_of_groups_are_truncated_to_whole_groups(sizes, most):
+    """Promise A40: the fewest whole groups, from the first, that hold as many rows as asked for."""
+    batches = GenerationBatches(grouped=True)
+    for place, size in enumerate(sizes):
+        batch = Batch(processor())
+        batch.process(0, group_of(place, size) + "</s>")
+        batches.add_batch(batch)
+    kept, rows = [], 0
+    for size in sizes:
+        if most is not None and rows >= most:
+            break
+        kept, rows = [*kept, size], rows + size
+    results = GenerateJobResults.from_batches(batches, most, ["a", "b"], 1.0)
+    for table in (batches.to_dataframe(["a", "b"], most), results.df):
+        assert [size for _, size in runs(table)] == kept
 
 
 def test_the_next_batch_is_sized_by_groups():

@@ -150,6 +150,8 @@ class Local:
             connection.reply({"error": {"message": f"The model `{body['model']}` does not exist."}}, 404)
         elif self.fields is not None and set(body) - self.fields:
             connection.reply({"detail": f"Unexpected fields in the request: {set(body) - self.fields}"}, 422)
+        elif self.fields is VLLM and body.get("repetition_penalty", 1.0) <= 0:
+            connection.reply({"error": {"message": "repetition_penalty must be greater than zero"}}, 400)
         elif not self.ids and not isinstance(body["prompt"], str):
             connection.reply({"detail": "prompt must be a string."}, 400)
         else:
@@ -193,7 +195,15 @@ class Local:
                 if number > vocabulary.unknown_id and re.fullmatch(regex, text.decode("utf-8", "replace")):
                     return [number], "stop"
         request = CompletionRequest(body.get("seed", 0), prompt, body["max_tokens"])
-        params = SamplingParams(temperature=body["temperature"], top_p=body.get("top_p", 1.0), constrained=True, seed=7)
+        penalty = body.get("repetition_penalty", 1.0) if self.fields is VLLM else 1.0
+        penalty = json.loads(body.get("generation_config", "{}")).get("repetition_penalty", penalty)
+        params = SamplingParams(
+            temperature=body["temperature"],
+            top_p=body.get("top_p", 1.0),
+            constrained=True,
+            seed=7,
+            extra={"repetition_penalty": penalty},
+        )
         block = next(iter(self.engine.complete([request], params)))
         return list(block.row_ids(0) or ()), str(block.finish_reasons[0])
 

@@ -46,6 +46,23 @@ def test_rows_come_from_servers_of_every_kind(kind, local, make, people, bundle)
     assert results.df["age"].between(people["age"].min(), people["age"].max()).all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_repetition_penalty_is_asked_of_servers_that_know_it_and_refused_elsewhere(kind, local, make):
+    """Promise B27: a server that would overlook it is found out."""
+    for name, value in KINDS[kind].items():
+        setattr(local, name, value)
+    backend = make(num_records=3)
+    backend.prepare_params(repetition_penalty=2.5)
+    if kind not in ("vllm", "transformers"):
+        with pytest.raises(GenerationError, match="takes no repetition_penalty; leave it out"):
+            backend.generate()
+        return
+    backend.generate()
+    for body in bodies(local):
+        told = body if kind == "vllm" else json.loads(body["generation_config"])
+        assert told["repetition_penalty"] == 2.5
+
+
 def test_rows_are_the_same_whatever_the_concurrency_and_the_order(local, make):
     first = make(concurrency=1).generate().df
     second = make(concurrency=16).generate().df
@@ -187,6 +204,7 @@ def test_stopping_ends_a_call_that_is_under_way(local, make):
 
 
 def test_it_says_that_it_is_remote(make):
+    """Promise B18."""
     assert make(ready=False).remote is True
 
 

@@ -115,7 +115,8 @@ def _settle_logging(level: int, tracebacks: bool) -> None:
     for handler in root.handlers:
         if isinstance(handler, _Stderr):
             handler.tracebacks = tracebacks
-    logging.getLogger("rowsmith").setLevel(level)
+    for name in ("rowsmith", "rowsmith_backends"):
+        logging.getLogger(name).setLevel(level)
     # How a job ended is told at its end, in other words.
     logging.getLogger("rowsmith.generation.batches").setLevel(
         max(level, logging.ERROR) if level > logging.INFO else level

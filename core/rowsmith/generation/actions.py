@@ -2,8 +2,9 @@
 
 A data action is ``fn(rows, accepted) -> (valid, rejected)``. Rows carry a hidden column that names
 each record; whatever comes back is matched by it, so that no row is lost, doubled or made up. A
-callable of one argument may return just the rows to keep. The function gets a frame of its own:
-what it does to it reaches nobody else.
+callable of one argument gets an ordinary frame and returns the rows to keep, changed as it likes:
+they are matched by their index, or in order if it is a new one. The function gets a frame of its
+own: what it does to it reaches nobody else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import abc
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +35,6 @@ __all__ = [
     "ColumnOutcome",
     "DataActionsFn",
     "describe",
-    "lift",
     "rejected_record_to_error",
     "run_actions",
 ]
@@ -158,17 +159,9 @@ def rejected_record_to_error(record: dict[str, Any]) -> tuple[str, str]:
     return message, message
 
 
-def lift(fn: DataActionsFn) -> Callable[[pd.DataFrame, Accepted], Any]:
-    """Make a data action of one argument take two.
-
-    Args:
-        fn: A data action of one or two arguments. A second parameter with a default counts only
-            when it is named ``accepted``.
-    """
-    return fn if _takes_accepted(fn) else lambda rows, accepted: fn(rows)
-
-
-def run_actions(fn: DataActionsFn, frame: pd.DataFrame, accepted: Accepted, first_id: int = 0) -> ActionOutcome:
+def run_actions(
+    fn: DataActionsFn, frame: pd.DataFrame, accepted: Accepted, first_id: int = 0, *, grouped: bool = False
+) -> ActionOutcome:
     """Apply a data action to the valid rows of a batch, and check what it returns.
 
     Args:
@@ -176,29 +169,35 @@ def run_actions(fn: DataActionsFn, frame: pd.DataFrame, accepted: Accepted, firs
         frame: The rows; left as they are.
         accepted: Rows accepted before.
         first_id: Record id of the first row; ids count up from it.
+        grouped: Whether rows belong together, so that it must be known which of them were left out.
 
     Returns:
         The rows that stand, and the errors of the rejected ones.
 
     Raises:
         PluginContractError: The answer is no frame or pair of frames, lacks the hidden column, holds
-            an id twice or one that is unknown, or leaves an id out.
+            an id twice or one that is unknown, or leaves an id out; or an action of one argument returns more rows
+            than it was given, or of grouped rows fewer with a new index.
         DataError: A column of the table has the name of the hidden one.
     """
     if RECORD_ID in frame.columns:
         raise DataError(f"the column name {RECORD_ID!r} is reserved; give that column of the table another name")
-    ids = np.arange(first_id, first_id + len(frame), dtype=np.int64)
-    rows = frame.copy()
-    rows[RECORD_ID] = ids
-    answer = lift(fn)(rows, accepted)
-    valid, rejected = _as_pair(fn, answer)
-    kept = _positions(fn, valid, "valid", first_id, len(frame))
-    errors = _errors(fn, rejected, kept, first_id, len(frame))
+    rows = frame.reset_index(drop=True)
+    if _takes_accepted(fn):
+        rows[RECORD_ID] = np.arange(first_id, first_id + len(frame), dtype=np.int64)
+        place = partial(_positions, fn, first_id, len(frame))
+        valid, rejected = _as_pair(fn, fn(rows, accepted))
+    else:
+        place = partial(_index_positions, fn, frame, grouped)
+        valid, rejected = _as_pair(fn, fn(rows))
+    kept = place("valid", valid)
+    errors = _errors(fn, rejected, kept, place, len(frame))
     hidden = [name for name in (RECORD_ID, REJECT_REASON) if name in valid.columns]
     return ActionOutcome(valid.drop(columns=hidden).reset_index(drop=True), errors, kept)
 
 
 def _takes_accepted(fn: DataActionsFn) -> bool:
+    """Whether a data action takes two arguments; one with a default counts only when it is named ``accepted``."""
     try:
         parameters = list(inspect.signature(fn).parameters.values())
     except (TypeError, ValueError):
@@ -230,7 +229,7 @@ def _as_pair(fn: DataActionsFn, answer: Any) -> tuple[pd.DataFrame, pd.DataFrame
     return valid, rejected
 
 
-def _positions(fn: DataActionsFn, frame: pd.DataFrame, part: str, first_id: int, size: int) -> Sequence[int]:
+def _positions(fn: DataActionsFn, first_id: int, size: int, part: str, frame: pd.DataFrame) -> Sequence[int]:
     """Where the rows of a returned frame stood in the batch."""
     if not len(frame):
         return []
@@ -247,18 +246,49 @@ def _positions(fn: DataActionsFn, frame: pd.DataFrame, part: str, first_id: int,
     return positions
 
 
+def _index_positions(
+    fn: DataActionsFn, given: pd.DataFrame, grouped: bool, part: str, frame: pd.DataFrame
+) -> Sequence[int]:
+    """Where the rows of a frame without the hidden column were: by its index, or in order if that is a new one."""
+    count, size = len(frame), len(given)
+    if count > size:
+        raise _breach(fn, f"returned {count} {part} rows for {size}; it cannot add rows")
+    labels = frame.index.tolist()
+    known = all(type(label) is int and 0 <= label < size for label in labels)
+    if known and len(set(labels)) < count:
+        raise _breach(fn, f"returned {count - len(set(labels))} rows more than once among the {part} rows")
+    in_order = list(range(count))
+    unclear = not known or (labels == in_order and not _same_cells(frame, given.head(count)))
+    if grouped and count < size and unclear:
+        raise _breach(
+            fn,
+            f"returned {count} of {size} rows with a new index, which does not tell which groups lost rows; keep the "
+            f"index, or take a second argument, accepted, and keep the column {RECORD_ID!r}",
+        )
+    return labels if known else in_order
+
+
+def _same_cells(frame: pd.DataFrame, given: pd.DataFrame) -> bool:
+    shared = [name for name in frame.columns if name in given.columns]
+    return bool(shared) and frame[shared].reset_index(drop=True).equals(given[shared].reset_index(drop=True))
+
+
 def _position(cell: Any, first_id: int, size: int) -> int:
     known = isinstance(cell, int | float) and cell == cell and first_id <= cell < first_id + size and cell == int(cell)
     return int(cell) - first_id if known else -1
 
 
 def _errors(
-    fn: DataActionsFn, rejected: pd.DataFrame | None, kept: Sequence[int], first_id: int, size: int
+    fn: DataActionsFn,
+    rejected: pd.DataFrame | None,
+    kept: Sequence[int],
+    place: Callable[[str, pd.DataFrame], Sequence[int]],
+    size: int,
 ) -> dict[int, tuple[str, str]]:
     left = set(range(size)).difference(kept)
     if rejected is None:
         return {position: rejected_record_to_error({}) for position in sorted(left)}
-    positions = _positions(fn, rejected, "rejected", first_id, size)
+    positions = place("rejected", rejected)
     both = len(set(positions)) - len(left.intersection(positions))
     if both:
         raise _breach(fn, f"returned {both} records both as valid and as rejected")

@@ -56,8 +56,8 @@ class GeneratorBackend(abc.ABC):
         Called after ``initialize`` and before ``generate``; each later ``generate`` uses them.
 
         Args:
-            **kwargs: Sampling parameters, such as ``temperature``, ``top_p`` and ``max_new_tokens``, and
-                options of the backend.
+            **kwargs: Sampling parameters, such as ``temperature``, ``top_p``, ``max_new_tokens`` and
+                ``repetition_penalty``, and options of the backend.
         """
 
     @abc.abstractmethod

@@ -63,6 +63,7 @@ class Batch(BatchCounts):
         self.grouped = bool(getattr(processor, "grouped", False))
         self.store: RowStore | None = None
         self._settled = False
+        self._closed = False
         self._errors = ErrorCounts()
         self.cut_short = False
 
@@ -102,7 +103,7 @@ class Batch(BatchCounts):
 
         Raises:
             PluginContractError: The processor answered with something else than a response.
-            GenerationError: Data actions have settled the batch.
+            GenerationError: Data actions have settled the batch, or it was added to a job.
         """
         self._check_open()
         left: Sequence[int] = range(len(block)) if rows is None else rows
@@ -124,7 +125,7 @@ class Batch(BatchCounts):
 
         Raises:
             PluginContractError: The processor answered with something else than a response.
-            GenerationError: Data actions have settled the batch.
+            GenerationError: Data actions have settled the batch, or it was added to a job.
         """
         self._check_open()
         with blaming(self._processor):
@@ -142,6 +143,7 @@ class Batch(BatchCounts):
         self.num_valid_records += len(response.valid_records)
         self.num_invalid_records += len(response.invalid_records)
         self.num_completion_tokens += total
+        self.num_uncounted_completions += not self._counter.knows(completion)
         self.num_valid_record_tokens += sum(valid)
         self.num_invalid_record_tokens += sum(invalid)
         self.num_length_truncated_completions += completion.finish_reason is FinishReason.LENGTH
@@ -219,6 +221,10 @@ class Batch(BatchCounts):
         """
         return self._errors.statistics(detailed_errors)
 
+    def error_summary(self) -> str:
+        """The most frequent kinds of errors with their shares, in one line and without cell text."""
+        return self._errors.summary()
+
     def release(self, store: RowStore | None = None) -> None:
         """Let go of texts and records; rows, counters and the most frequent errors stay.
 
@@ -234,9 +240,14 @@ class Batch(BatchCounts):
         self._records = BatchRecords(self._processor, self._records.reader)
         self._errors.shorten()
 
+    def close(self) -> None:
+        """Take no further completion: the batch is part of a job's sums."""
+        self._closed = True
+
     def _check_open(self) -> None:
-        if self._settled:
-            raise GenerationError("this batch has been through its data actions; read completions into a new one")
+        if self._settled or self._closed:
+            what = "been through its data actions" if self._settled else "been added to a job"
+            raise GenerationError(f"this batch has {what}; read completions into a new one")
 
     def _take(self, read: ReadRows) -> None:
         tokens = int(read.tokens.sum())

@@ -20,6 +20,7 @@ class BatchCounts:
         num_invalid_record_tokens: Tokens of invalid records.
         num_non_record_tokens: Tokens outside records.
         num_length_truncated_completions: Completions that were cut at their longest length.
+        num_uncounted_completions: Completions of unknown length in tokens, which count for none.
         tokenization_time_sec: Time spent counting tokens.
     """
 
@@ -34,6 +35,7 @@ class BatchCounts:
         self.num_valid_record_tokens = 0
         self.num_invalid_record_tokens = 0
         self.num_length_truncated_completions = 0
+        self.num_uncounted_completions = 0
         self.tokenization_time_sec = 0.0
 
     @property

@@ -216,6 +216,21 @@ class GenerationBatches(Counted):
             f"; {self.stop_reason}" if self.stop_reason else "",
         )
 
+    def log_batch(self) -> None:
+        """Log progress and the errors of the newest batch, without cell text."""
+        batch = self.batches[-1]
+        _logger.info(
+            "batch %d: %d valid and %d invalid records of %d prompts (%s); %d valid %s of %s so far",
+            self.num_batches,
+            batch.num_valid_records,
+            batch.num_invalid_records,
+            batch.num_prompts,
+            batch.error_summary(),
+            self.target.made(self.num_valid_records, self.num_valid_groups),
+            "records" if self.target.num_groups is None else "groups",
+            "any number" if self.target.wanted is None else self.target.wanted,
+        )
+
     def num_rows_within(self, max_num_records: int | None) -> int | None:
         """How many rows, from the first, are the result; None for all.
 
@@ -279,5 +294,6 @@ class GenerationBatches(Counted):
         patience = self.stop_condition.patience if self.stop_condition else DEFAULT_PATIENCE
         weight = 2.0 / (patience + 1) if self.batches else 1.0
         self.running_stopping_metric += weight * (metric - self.running_stopping_metric)
+        batch.close()
         self._totals.add(batch)
         self.batches.append(batch)

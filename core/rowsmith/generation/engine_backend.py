@@ -146,8 +146,8 @@ class EngineBackend(GeneratorBackend):
 
         Args:
             **kwargs: ``temperature``, ``top_p``, ``max_new_tokens``, ``constrained``, ``seed``,
-                ``do_sample``, and the options that the engine names. What is left out, or None, comes
-                from the configuration.
+                ``do_sample``, ``repetition_penalty`` where the engine takes it, and the options that the engine
+                names. What is left out, or None, comes from the configuration.
 
         Raises:
             GenerationError: The backend is not initialized.
@@ -162,6 +162,7 @@ class EngineBackend(GeneratorBackend):
             self._longest,
             self.engine.sampling_options,
             self._usual,
+            f"the engine {type(self.engine).__qualname__}",
         )
 
     def generate(self, data_actions_fn: DataActionsFn | None = None) -> GenerateJobResults:

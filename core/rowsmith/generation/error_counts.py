@@ -27,6 +27,7 @@ _WORDS = {
     TRUNCATED: "Record cut off at the end of the completion",
 }
 _KEPT_MESSAGES = 100
+_SUMMARIZED = 5
 
 Error = tuple[str, str]
 """A detailed message, which may quote cell text, and a category, which never does."""
@@ -63,6 +64,11 @@ class ErrorCounts:
         shares = {message: 100.0 * count / total for message, count in counts.most_common()}
         index = pd.Index(list(shares), name="Error", dtype=object)
         return pd.DataFrame({"Percentage": list(shares.values())}, index=index, dtype=float)
+
+    def summary(self) -> str:
+        """The most frequent categories and their shares in one line; ``no errors`` when there are none."""
+        shares = self.statistics(detailed=False)["Percentage"].head(_SUMMARIZED)
+        return "; ".join(f"{message} {share:.0f} %" for message, share in shares.items()) or "no errors"
 
     def shorten(self) -> None:
         """Keep the most frequent messages; the others become their category."""

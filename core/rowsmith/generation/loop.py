@@ -241,6 +241,8 @@ class Loop:
         return f"engine {type(self.engine).__qualname__}"
 
     def _report(self, batch: Batch, batches: GenerationBatches, started: float) -> None:
+        """Log progress and errors, and tell the observer."""
+        batches.log_batch()
         if self.batch_finished is None:
             return
         report = BatchFinished(

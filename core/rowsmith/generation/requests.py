@@ -20,7 +20,18 @@ from rowsmith.errors import ParameterError
 if TYPE_CHECKING:
     from rowsmith.vocabulary import Vocabulary
 
-__all__ = ["Completion", "CompletionBlock", "CompletionRequest", "Engine", "FinishReason", "SamplingParams"]
+__all__ = [
+    "REPETITION_PENALTY",
+    "Completion",
+    "CompletionBlock",
+    "CompletionRequest",
+    "Engine",
+    "FinishReason",
+    "SamplingParams",
+]
+
+REPETITION_PENALTY = "repetition_penalty"
+"""Sampling option by which tokens of prompt and completion so far become less likely, as in transformers."""
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -54,6 +65,11 @@ class SamplingParams:
     seed: int = 0
     log_probs: bool = False
     extra: Mapping[str, Any] = field(factory=dict)
+
+    @property
+    def repetition_penalty(self) -> float:
+        """How much less likely tokens of prompt and completion so far become; 1 for not at all."""
+        return float(self.extra.get(REPETITION_PENALTY, 1.0))
 
 
 @frozen

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 import pandas as pd
 import pyarrow as pa
-from attrs import define, field
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation.actions import rejected_record_to_error
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-@define
+@dataclass
 class GenerateJobResults:
     """Results of a complete generation job.
 
@@ -40,7 +40,7 @@ class GenerateJobResults:
         valid_record_fraction: Share of valid records among all records; 0 when there are none.
         batch_valid_record_fractions: The same for each batch, in order.
         elapsed_time: Seconds that the job took; None when not measured.
-        num_completion_tokens: Tokens of all completions.
+        num_completion_tokens: Tokens of all completions; this and the next six are None if unknown for one of them.
         num_valid_record_tokens: Tokens of valid records.
         num_invalid_record_tokens: Tokens of invalid records.
         num_non_record_tokens: Tokens outside records.
@@ -76,11 +76,11 @@ class GenerateJobResults:
     valid_tokens_per_second: float | None = None
     tokenization_overhead_sec: float | None = None
     stop_reason: str | None = field(default=None, kw_only=True)
-    columns: pa.Table | None = field(default=None, kw_only=True, repr=False, eq=False)
+    columns: pa.Table | None = field(default=None, kw_only=True, repr=False, compare=False)
     num_valid_groups: int | None = field(default=None, kw_only=True)
     num_invalid_groups: int | None = field(default=None, kw_only=True)
     num_length_truncated_completions: int | None = field(default=None, kw_only=True)
-    failed_groups: Mapping[str, str] = field(factory=dict, kw_only=True)
+    failed_groups: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     all_groups_succeeded: bool | None = field(default=None, kw_only=True)
     identifier: str | None = field(default=None, kw_only=True)
 
@@ -112,6 +112,7 @@ class GenerateJobResults:
         """
         valid, invalid = batches.num_valid_records, batches.num_invalid_records
         grouped = batches.target.grouped
+        known = not batches.num_uncounted_completions
         tokens, valid_tokens = batches.total_completion_tokens, batches.total_valid_record_tokens
         return cls(
             df=batches.to_dataframe(columns, max_num_records),
@@ -122,13 +123,13 @@ class GenerateJobResults:
             valid_record_fraction=_over(valid, valid + invalid) or 0.0,
             batch_valid_record_fractions=[batch.valid_record_fraction for batch in batches.batches],
             elapsed_time=elapsed_time,
-            num_completion_tokens=tokens,
-            num_valid_record_tokens=valid_tokens,
-            num_invalid_record_tokens=batches.total_invalid_record_tokens,
-            num_non_record_tokens=batches.total_non_record_tokens,
-            tokens_per_prompt=_over(tokens, batches.num_prompts),
-            tokens_per_second=_over(tokens, elapsed_time),
-            valid_tokens_per_second=_over(valid_tokens, elapsed_time),
+            num_completion_tokens=tokens if known else None,
+            num_valid_record_tokens=valid_tokens if known else None,
+            num_invalid_record_tokens=batches.total_invalid_record_tokens if known else None,
+            num_non_record_tokens=batches.total_non_record_tokens if known else None,
+            tokens_per_prompt=_over(tokens, batches.num_prompts) if known else None,
+            tokens_per_second=_over(tokens, elapsed_time) if known else None,
+            valid_tokens_per_second=_over(valid_tokens, elapsed_time) if known else None,
             tokenization_overhead_sec=batches.total_tokenization_time_sec,
             stop_reason=batches.stop_reason,
             columns=join_columns(batches.batches, batches.rows, batches.num_rows_within(max_num_records)),

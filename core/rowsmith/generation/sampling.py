@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rowsmith.conversion import did_you_mean
 from rowsmith.errors import ParameterError
-from rowsmith.generation.requests import SamplingParams
+from rowsmith.generation.requests import REPETITION_PENALTY, SamplingParams
 
 if TYPE_CHECKING:
     from rowsmith.config import GenerationConfig
@@ -25,6 +25,7 @@ def resolve_sampling(
     longest: int | None,
     options: frozenset[str],
     usual: int | None = None,
+    engine: str = "this engine",
 ) -> SamplingParams:
     """Check sampling parameters and fill in what was not given.
 
@@ -35,14 +36,19 @@ def resolve_sampling(
         longest: Longest completion that fits the context, in tokens; None when unknown.
         options: Further names that the engine understands.
         usual: Longest completion where not given, in tokens; None for the longest that fits.
+        engine: The engine, for messages.
 
     Raises:
         ParameterError: A name that nobody knows, a value out of range, or values that contradict
-            each other.
+            each other; or ``repetition_penalty`` for an engine that does not take it.
     """
     known = {name: value for name, value in given.items() if name in _NAMES and value is not None}
     extra = {name: value for name, value in given.items() if name in options and name not in _NAMES}
     _check_names(given, options)
+    if given.get(REPETITION_PENALTY) is None:
+        extra.pop(REPETITION_PENALTY, None)
+    else:
+        _check_penalty(_number(REPETITION_PENALTY, given[REPETITION_PENALTY]), engine, REPETITION_PENALTY in options)
     temperature = _temperature(known, config.temperature)
     top_p = _number("top_p", known.get("top_p", config.top_p))
     if not 0.0 < top_p <= 1.0:
@@ -59,11 +65,18 @@ def resolve_sampling(
 
 def _check_names(given: Mapping[str, Any], options: frozenset[str]) -> None:
     for name in given:
-        if name not in _NAMES and name not in options:
-            hint = did_you_mean(name, [*_NAMES, *options])
+        if name not in (*_NAMES, REPETITION_PENALTY) and name not in options:
+            hint = did_you_mean(name, [*_NAMES, REPETITION_PENALTY, *options])
             raise ParameterError(
                 f"unknown sampling parameter {name!r}{hint} (this engine takes {sorted({*_NAMES, *options})})"
             )
+
+
+def _check_penalty(penalty: float, engine: str, taken: bool) -> None:
+    if penalty <= 0:
+        raise ParameterError(f"{REPETITION_PENALTY} must be above 0, not {penalty}; 1 changes nothing")
+    if penalty != 1 and not taken:
+        raise ParameterError(f"{engine} takes no {REPETITION_PENALTY}; leave it out, or use the backend transformers")
 
 
 def _temperature(known: Mapping[str, Any], default: float) -> float:

@@ -84,7 +84,7 @@ def settle(batch: Batch, actions: DataActionsFn, accepted: Accepted, first_id: i
     frame = batch.to_dataframe()
     if frame is None:
         return 0
-    outcome = run_actions(actions, frame, accepted, first_id)
+    outcome = run_actions(actions, frame, accepted, first_id, grouped=batch.grouped)
     if not outcome.valid.empty:
         check_columns(list(outcome.valid.columns), names, f"data action {describe(actions)}")
     batch.settle(_regrouped(batch, outcome), outcome.rejected)

@@ -40,8 +40,12 @@ class TokenCounter:
         self.seconds = 0.0
         """Time spent counting."""
 
+    def knows(self, completion: Completion) -> bool:
+        """Whether the length of a completion in tokens is known, or can be counted."""
+        return completion.num_tokens is not None or self._count_tokens is not None
+
     def total(self, completion: Completion) -> int:
-        """Length of a completion in tokens; 0 when nobody knows."""
+        """Length of a completion in tokens; 0 if unknown."""
         if completion.num_tokens is not None:
             return completion.num_tokens
         return self._timed(self._count, completion.text)

@@ -11,7 +11,7 @@ __all__ = ["Counted", "Totals"]
 
 @define
 class Totals:
-    """Sums over batches, as they stood when each was added."""
+    """Sums over batches, which take no further completion once they are added."""
 
     prompts: int = 0
     valid_records: int = 0
@@ -24,6 +24,7 @@ class Totals:
     invalid_tokens: int = 0
     tokenization_seconds: float = 0.0
     truncated: int = 0
+    uncounted: int = 0
 
     def accepted_share(self, always: bool) -> float | None:
         """Share of parsed records that data actions accepted; None when that is not known yet.
@@ -49,6 +50,7 @@ class Totals:
         self.invalid_tokens += batch.num_invalid_record_tokens
         self.tokenization_seconds += batch.tokenization_time_sec
         self.truncated += batch.num_length_truncated_completions
+        self.uncounted += batch.num_uncounted_completions
 
 
 class Counted:
@@ -100,6 +102,11 @@ class Counted:
     def num_length_truncated_completions(self) -> int:
         """Completions that were cut at their longest length."""
         return self._totals.truncated
+
+    @property
+    def num_uncounted_completions(self) -> int:
+        """Completions of unknown length in tokens."""
+        return self._totals.uncounted
 
     @property
     def num_valid_groups(self) -> int:

@@ -163,7 +163,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
             ``tokens_per_skipped_group`` or ``tokens_per_split_group`` where there are such groups.
 
         Raises:
-            DataError: A group or order value is missing, or the order column cannot be ordered.
+            DataError: A group value is missing, or the order column cannot be ordered.
             ParameterError: ``data_fraction`` or ``test_size`` is out of range.
             OverlongGroupError: A group does not fit the context, and ``overlong`` is ``error``.
             OverlongRecordError: A single record does not fit, and ``overlong`` is ``split``.

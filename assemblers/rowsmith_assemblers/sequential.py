@@ -187,7 +187,7 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
             skipped, their ``tokens_per_skipped_record``.
 
         Raises:
-            DataError: A group or order value is missing, or the order column cannot be ordered.
+            DataError: A group value is missing, or the order column cannot be ordered.
             ParameterError: ``data_fraction`` or ``test_size`` is out of range.
             OverlongRecordError: A record does not fit the context, and ``overlong`` is ``error``.
             AssemblyError: There is no record, or the prompt leaves no room for one.

@@ -372,10 +372,26 @@ def test_missing_group_values_are_an_error_and_not_dropped(tokenizer, make_metad
         _by_value(table, tokenizer, make_metadata())
 
 
-def test_missing_order_values_are_an_error(tokenizer, make_metadata):
-    table = pa.table({"g": ["a"] * 3, "t": ["1", None, "2"]})
-    with pytest.raises(DataError, match=r"'t' has no value in row 2 .*order_training_examples_by"):
-        _by_value(table, tokenizer, make_metadata(), order="t")
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["10", None, "9", None, "2"], [4, 2, 0, 1, 3]),
+        ([10, None, 9, None, 2], [4, 2, 0, 1, 3]),
+        ([1.5, float("nan"), 0.5, None, -1.0], [4, 2, 0, 1, 3]),
+        (["2/1/2020", None, "10/1/2020", None, "1/15/2020"], [4, 0, 2, 1, 3]),
+        ([None] * 5, [0, 1, 2, 3, 4]),
+    ],
+)
+@pytest.mark.parametrize("coded", [False, True])
+def test_records_without_an_order_value_are_the_last_of_their_group(
+    tokenizer, make_metadata, caplog, values, expected, coded
+):
+    column = pa.array(values)
+    table = pa.table({"g": ["a"] * 5, "t": column.dictionary_encode() if coded else column})
+    with caplog.at_level(logging.WARNING):
+        assert _by_value(table, tokenizer, make_metadata(), order="t") == [expected]
+    count = 5 if values[0] is None else 2
+    assert f"'t' has no value in {count} of 5 rows; they are the last of their group" in caplog.text
 
 
 def test_text_that_has_no_order_is_refused(tokenizer, make_metadata):

@@ -313,6 +313,18 @@ def test_times_are_sorted_as_times_in_the_format_given(tokenizer, make_metadata)
         _lines(_sequential(table, tokenizer, metadata, order="when", timestamp_format="%Y"), tokenizer)
 
 
+def test_records_without_an_order_value_are_the_last_of_their_group(tokenizer, make_metadata, caplog):
+    """98 of 200 patients' events have no time in one of the reference's own tables."""
+    table = pa.table({"g": ["b", "a", "b", "a", "b"], "t": [None, 2, 1, None, 0], "v": range(5)})
+    with caplog.at_level(logging.WARNING):
+        found = _lines(_sequential(table, tokenizer, make_metadata(template=""), "g", "t", seed=0), tokenizer)
+    assert found == [
+        '{"g":"b","t":0,"v":4}\n{"g":"b","t":1,"v":2}\n{"g":"b","t":null,"v":0}\n',
+        '{"g":"a","t":2,"v":1}\n{"g":"a","t":null,"v":3}\n',
+    ]
+    assert "'t' has no value in 2 of 5 rows" in caplog.text
+
+
 @pytest.mark.parametrize("present", [True, False])
 def test_the_pseudo_group_is_seen_nowhere(tokenizer, make_metadata, present):
     table = pa.table({"when": [2, 1], "v": [5, 6]})

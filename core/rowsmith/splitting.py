@@ -93,8 +93,8 @@ def _without_order(table: Table, config: RunConfig) -> tuple[RunConfig, tuple[st
         return config, ()
     note = (
         f"column {name!r} has no value in {missing:,} of {len(table):,} rows ({missing / len(table):.1%}); they are "
-        "the last rows of their group. The column is learned like any other, so new rows follow it only as far as it is "
-        "learned; fill the values in, or take those rows out, to have new rows in its order"
+        "the last rows of their group. The column is learned like any other, and new rows follow it as far as that "
+        "is learned; fill the values in, or take those rows out, to have new rows in its order"
     )
     return evolve(config, data=evolve(config.data, order_training_examples_by=None)), (note,)
 

@@ -102,10 +102,27 @@ def test_a_share_of_the_data_is_random_groups_of_so_many_records(tokenizer, make
     for seed in range(4):
         rows = _flat(_assembler(sizes, tokenizer, metadata, seed=seed).assemble_training_examples(0.4).train)
         assert all(row in _rows(sizes) for row in rows)
-        assert 0 <= sum(map(len, rows)) - 0.4 * 180 < 5
+        assert abs(sum(map(len, rows)) - 0.4 * 180) <= 2.5
         found.append(sorted(rows))
     assert len({str(rows) for rows in found}) == 4
     assert any(rows[-1] == _rows(sizes)[-1] for rows in found)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5, 2.1])
+def test_a_share_is_never_twice_as_many_records_however_large_a_group_is(tokenizer, make_metadata, fraction):
+    """Groups are whole, so a share is met as near as they allow; the largest one is not drawn for a small share."""
+    sizes = [[1] * 100, [1] * 90, [1] * 10]
+    held = set()
+    for seed in range(12):
+        assembler = _assembler(sizes, tokenizer, make_metadata(200, template=""), seed=seed)
+        examples = assembler.assemble_training_examples(fraction)
+        rows = _flat(examples.train)
+        assert all(row in _rows(sizes) for row in rows)
+        held.add(sum(map(len, rows)) - 200 * int(fraction))
+        assert ranges_of(examples.train).store is assembler.token_store
+    wanted = 200 * (fraction % 1)
+    assert max(held) < 2 * wanted
+    assert held <= ({10} if fraction in (0.1, 2.1) else {10, 90, 100, 110})
 
 
 @FEW
@@ -448,3 +465,17 @@ def test_parameters_stand_in_the_documented_order():
     assert list(parameters)[:9] == documented.split()
     assert all(parameters[name].default is None for name in documented.split()[5:])
     assert all(p.kind is p.KEYWORD_ONLY for p in list(parameters.values())[9:])
+
+
+def test_more_than_the_documented_arguments_are_refused(make_metadata):
+    positional = ("a", None, _table(3), None, make_metadata(), None, None, None, None)
+    assert GroupedDataExampleAssembler(*positional).keep_columns == ["a"]
+    with pytest.raises(TypeError, match="positional"):
+        GroupedDataExampleAssembler(*positional, 1)
+    with pytest.raises(TypeError, match="tset_size"):
+        GroupedDataExampleAssembler(*positional, tset_size=2)
+
+
+def test_the_prompt_names_the_columns(make_metadata):
+    assembler = GroupedDataExampleAssembler("a", None, _table(3), None, make_metadata())
+    assert assembler.schema_prompt == 'Say columns "a":<unk>,"b":<unk>\n'

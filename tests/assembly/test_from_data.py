@@ -66,6 +66,7 @@ def _config(**more):
 
 
 def test_auto_follows_from_the_kind_of_table():
+    """Promise C10."""
     grouped = DataConfig(group_training_examples_by="g")
     assert assembler_for(RunConfig()).name == "tabular"
     assert assembler_for(RunConfig(data=grouped)).name == "grouped"
@@ -74,6 +75,7 @@ def test_auto_follows_from_the_kind_of_table():
 
 
 def test_plain_table_gives_the_tabular_assembler(tokenizer, make_metadata, registry):
+    """Promise C11."""
     assembler = TrainingExampleAssembler.from_data(TABLE, tokenizer, make_metadata(), _config(), registry=registry)
     assert type(assembler) is TabularDataExampleAssembler
     assert (assembler.num_records_train, assembler.num_records_validation) == (30, 10)
@@ -81,6 +83,7 @@ def test_plain_table_gives_the_tabular_assembler(tokenizer, make_metadata, regis
 
 @pytest.mark.parametrize(("size", "expected"), [(0, 0), (0.5, 20), (3, 3)])
 def test_a_given_test_size_wins(tokenizer, make_metadata, registry, size, expected):
+    """Promise C12."""
     assembler = TrainingExampleAssembler.from_data(
         TABLE, tokenizer, make_metadata(), _config(), size, registry=registry
     )
@@ -99,6 +102,7 @@ def test_seed_comes_from_the_configuration_unless_given(tokenizer, make_metadata
 
 
 def test_arguments_and_options_reach_the_assembler(tokenizer, make_metadata, registry):
+    """Promise C13."""
     store = TokenStore.from_records([[5] * (50 if row == 7 else 2) for row in range(40)])
     for config, more in [
         (_config(assembler=ComponentRef(name="tabular", options={"overlong": "skip"})), {}),
@@ -137,6 +141,7 @@ SHOPS = pa.table({"shop": ["a", "b"] * 20, "day": [str(day) for day in range(40)
 
 @pytest.mark.parametrize("group", ["shop", ["shop", "day"]])
 def test_grouped_table_gives_the_grouped_assembler(tokenizer, make_metadata, bundled, group):
+    """Promise D2."""
     config = _config(
         data=DataConfig(group_training_examples_by=group, order_training_examples_by="sales"),
         assembler=ComponentRef(name="auto", options={"overlong": "split"}),
@@ -160,6 +165,7 @@ def test_grouped_assembler_without_a_group_column_is_refused(tokenizer, make_met
 
 @pytest.mark.parametrize(("group", "groups"), [("shop", 2), (["shop"], 2), (["shop", "sales"], 40), (None, 1)])
 def test_time_series_give_the_sequential_assembler(tokenizer, make_metadata, bundled, group, groups):
+    """Promises E2, E3."""
     config = _config(
         data=DataConfig(group_training_examples_by=group),
         time_series=TimeSeriesConfig(is_timeseries=True, timestamp_column="day"),
@@ -198,6 +204,7 @@ def test_missing_assembler_is_named(tokenizer, make_metadata, registry):
     ],
 )
 def test_parameters_stand_in_the_documented_order(callable_, expected):
+    """Promise C8."""
     assert " ".join(inspect.signature(callable_).parameters) == expected
 
 

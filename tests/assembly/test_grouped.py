@@ -58,6 +58,7 @@ def _flat(examples):
 def test_fast_path_equals_examples_laid_out_one_by_one(
     tokenizer, make_metadata, pack_groups_slowly, sizes, room, cap, prompted
 ):
+    """Promise D10."""
     metadata = make_metadata(1_000, cap, template="{instruction}{schema}" if prompted else "", bos=True, eos=True)
     metadata.base_max_seq_length = room + len(inference_prefix(_prompt(metadata), tokenizer, metadata))
     examples = _assembler(sizes, tokenizer, metadata, seed=1).assemble_training_examples()
@@ -73,6 +74,7 @@ def test_fast_path_equals_examples_laid_out_one_by_one(
 @FEW
 @given(sizes=GROUPS, fraction=st.sampled_from([0.3, 1.0, 1.5, 2.0, 2.7]), size=st.sampled_from([None, 0.2, 0.5, 1]))
 def test_every_record_once_per_pass_and_groups_whole(tokenizer, make_metadata, sizes, fraction, size):
+    """Promises D15, D17."""
     sizes = [*sizes, [1], [2, 1]]
     assembler = _assembler(sizes, tokenizer, make_metadata(40, template=""), seed=2, test_size=size)
     whole = assembler.assemble_training_examples()
@@ -144,6 +146,8 @@ def test_padded_batch_equals_the_lists(tokenizer, make_metadata, sizes, cap):
 
 
 def test_same_seed_same_examples_and_another_seed_others(tokenizer, make_metadata):
+    """Promise D21."""
+
     def make(seed):
         assembler = _assembler([[2, 2]] * 30, tokenizer, make_metadata(14, template=""), seed=seed, test_size=0.25)
         examples = assembler.assemble_training_examples(1.5)
@@ -165,6 +169,7 @@ def test_labels_are_masked_on_the_prompt_alone(tokenizer, make_metadata):
 @FEW
 @given(sizes=GROUPS)
 def test_statistics_equal_a_slow_computation(tokenizer, make_metadata, sizes):
+    """Promise D16."""
     sizes = [*sizes, [1], [2, 1]]
     assembler = _assembler(sizes, tokenizer, make_metadata(40, template=""), seed=4, test_size=1)
     examples = assembler.assemble_training_examples()
@@ -192,6 +197,7 @@ def test_statistics_equal_a_slow_computation(tokenizer, make_metadata, sizes):
 
 
 def test_overlong_groups_are_named(tokenizer, make_metadata):
+    """Promise D18."""
     table = pa.table({"g": ["ann", "bob", "bob", "cy"], "a": [1, 2, 3, 4]})
     store = TokenStore.from_records([[10] * length for length in (3, 6, 6, 9)])
     with pytest.raises(OverlongGroupError) as caught:
@@ -213,6 +219,7 @@ def test_overlong_groups_are_named_as_the_user_names_them(tokenizer, make_metada
 
 
 def test_overlong_groups_are_skipped_and_counted(tokenizer, make_metadata, caplog):
+    """Promise D19."""
     sizes = [[3], [6, 6], [3, 3], [9], [8]]
     assembler = _assembler(sizes, tokenizer, make_metadata(10, template=""), overlong="skip", seed=0)
     with caplog.at_level(logging.WARNING):
@@ -226,6 +233,7 @@ def test_overlong_groups_are_skipped_and_counted(tokenizer, make_metadata, caplo
 @FEW
 @given(sizes=GROUPS, room=st.integers(6, 12), fraction=st.sampled_from([1.0, 2.0]))
 def test_overlong_groups_are_split_in_order(tokenizer, make_metadata, sizes, room, fraction):
+    """Promise D20."""
     metadata = make_metadata(room + 2, template="")
     assembler = _assembler(sizes, tokenizer, metadata, overlong="split", seed=0)
     examples = assembler.assemble_training_examples(fraction)
@@ -260,7 +268,7 @@ def test_nothing_left_is_an_error(tokenizer, make_metadata):
 
 
 def test_an_example_is_filled_to_the_last_token(tokenizer, make_metadata):
-    """Neither is the prompt counted twice nor are the tokens that enclose the next group left out."""
+    """Promise D11: Neither is the prompt counted twice nor are the tokens that enclose the next group left out."""
     metadata = make_metadata(1_000, bos=True, eos=True)
     prompt = len(inference_prefix(_prompt(metadata), tokenizer, metadata)) - 1
     for length, expected in ((prompt + 3 * 6, 3), (prompt + 3 * 6 - 1, 2)):
@@ -271,6 +279,7 @@ def test_an_example_is_filled_to_the_last_token(tokenizer, make_metadata):
 
 
 def test_cap_counts_groups(tokenizer, make_metadata):
+    """Promise D12."""
     examples = _assembler([[1, 1, 1]] * 6, tokenizer, make_metadata(200, 2), seed=0).assemble_training_examples()
     assert examples.stats["groups_per_example"].min == examples.stats["groups_per_example"].max == 2
     assert examples.stats["records_per_example"].max == 6
@@ -288,7 +297,7 @@ def test_more_passes_hold_no_copies_of_the_tokens(tokenizer, make_metadata):
 
 @pytest.mark.parametrize(("size", "records"), [(50, 50), (0.05, 50), (100, 100), (999, 980)])
 def test_test_size_counts_records_and_not_groups(tokenizer, make_metadata, size, records):
-    """50 records of 1,000 in 50 groups are 2 or 3 groups and not all of them."""
+    """Promise D13: 50 records of 1,000 in 50 groups are 2 or 3 groups and not all of them."""
     assembler = _assembler([[1] * 20] * 50, tokenizer, make_metadata(200), test_size=size, seed=0)
     assert abs(assembler.num_records_validation - records) <= 10
     assert assembler.num_records_validation == 20 * assembler.num_groups_validation
@@ -303,6 +312,7 @@ def test_a_long_group_is_not_drawn_for_a_small_validation_set(tokenizer, make_me
 
 
 def test_a_single_group_is_trained_on(tokenizer, make_metadata, caplog):
+    """Promise D14."""
     assembler = _assembler([[1] * 20], tokenizer, make_metadata(200), test_size=0.1)
     with caplog.at_level(logging.WARNING):
         examples = assembler.assemble_training_examples()
@@ -328,12 +338,14 @@ def _by_value(table, tokenizer, metadata, group="g", order=None, **more):
 
 @pytest.mark.parametrize("coded", [False, True])
 def test_groups_are_found_wherever_their_rows_stand(tokenizer, make_metadata, coded):
+    """Promises D4, D6."""
     names = pa.array(["b", "a", "b", "c", "a"])
     table = pa.table({"g": names.dictionary_encode() if coded else names})
     assert _by_value(table, tokenizer, make_metadata()) == [[0, 2], [1, 4], [3]]
 
 
 def test_several_columns_make_a_group(tokenizer, make_metadata):
+    """Promise D3."""
     table = pa.table({"g": ["a", "a", "b", "a", "b"], "h": [1, 2, 1, 1, 1], "t": [5, 4, 3, 2, 1]})
     metadata = make_metadata()
     assert _by_value(table, tokenizer, metadata, ["g", "h"]) == [[0, 3], [1], [2, 4]]
@@ -357,6 +369,7 @@ DATES = ["2/1/2020", "10/1/2020", "1/15/2021", "9/30/2020"]
     ],
 )
 def test_order_is_that_of_values_and_ties_stay(tokenizer, make_metadata, values, expected):
+    """Promise D5."""
     table = pa.table({"g": ["a"] * 4, "t": values})
     assert _by_value(table, tokenizer, make_metadata(), order="t") == [expected]
     coded = pa.table({"g": ["a"] * 4, "t": pa.array(values).dictionary_encode()})
@@ -383,6 +396,7 @@ def test_datasets_are_grouped_like_tables(tokenizer, make_metadata):
 @pytest.mark.parametrize("values", [["a", None, "b", None], [1.0, float("nan"), 2.0, float("nan")]])
 @pytest.mark.parametrize("coded", [False, True])
 def test_missing_group_values_are_an_error_and_not_dropped(tokenizer, make_metadata, values, coded):
+    """Promise D7."""
     column = pa.array(values)
     table = pa.table({"g": column.dictionary_encode() if coded else column})
     with pytest.raises(DataError, match=r"'g' has no value in row 2, 4 .*group_training_examples_by"):
@@ -431,6 +445,8 @@ def test_a_step_column_begins_the_groups(tokenizer, make_metadata):
 
 
 def test_constructor_checks_columns_and_touches_nothing_else(make_metadata):
+    """Promises D8, D9."""
+
     class Untouchable:
         def __getattr__(self, name):
             raise AssertionError(f"the tokenizer was asked for {name}")
@@ -457,6 +473,7 @@ def test_constructor_checks_columns_and_touches_nothing_else(make_metadata):
 
 
 def test_parameters_stand_in_the_documented_order():
+    """Promise D1."""
     parameters = inspect.signature(GroupedDataExampleAssembler).parameters
     documented = (
         "group_training_examples_by order_training_examples_by dataset tokenizer metadata test_size "

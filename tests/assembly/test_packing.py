@@ -103,6 +103,7 @@ def test_passes_over_groups_are_permutations_and_a_sample(sizes, percent, seed):
 
 @given(st.integers(1, 200), st.integers(0, 99), st.integers(0, 5))
 def test_share_is_rounded_up_and_leaves_a_record_to_train_on(count, percent, seed):
+    """Promise C15."""
     train, validation = split(np.arange(count), percent / 100, np.random.default_rng(seed))
     assert sorted([*train, *validation]) == list(range(count))
     assert len(validation) == min(-(-percent * count // 100), count - 1)

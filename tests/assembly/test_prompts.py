@@ -61,6 +61,7 @@ def test_prompt_is_enclosed_as_the_model_wants_it(request, make_metadata, which,
 @pytest.mark.parametrize("eos", [False, True])
 @pytest.mark.parametrize("which", ["tokenizer", "bos_tokenizer"])
 def test_training_prefix_equals_inference_prefix(request, make_metadata, which, bos, eos, template):
+    """Promise C27."""
     tokenizer = request.getfixturevalue(which)
     metadata = make_metadata(template=template, bos=bos, eos=eos)
     table = pa.table({"a": [1, 2, 3], "b": ["x", "y", None]})

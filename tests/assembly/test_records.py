@@ -111,6 +111,7 @@ def test_values_that_a_record_cannot_hold_are_refused(tokenizer, make_metadata, 
 
 
 def test_tokens_are_kept_privately_and_found_again(tokenizer, make_metadata, tmp_path):
+    """Promise C18."""
     folder = tmp_path / "cache"
 
     def lines(values):

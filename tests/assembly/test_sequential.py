@@ -80,6 +80,7 @@ def _flow(lengths, groups, budget, cap):
 @FEW
 @given(sizes=GROUPS, room=st.integers(6, 40), cap=st.none() | st.integers(1, 5), prompted=st.booleans())
 def test_examples_are_laid_out_like_those_made_one_by_one(tokenizer, make_metadata, sizes, room, cap, prompted):
+    """Promise E14."""
     metadata = make_metadata(1_000, cap, template="{instruction}{schema}" if prompted else "", bos=True, eos=True)
     metadata.base_max_seq_length = room + len(inference_prefix(_prompt(metadata), tokenizer, metadata)) + 1
     examples = _assembler(sizes, tokenizer, metadata, seed=1, test_size=1).assemble_training_examples()
@@ -96,6 +97,7 @@ def test_examples_are_laid_out_like_those_made_one_by_one(tokenizer, make_metada
 
 
 def test_the_end_of_an_example_is_not_learned_as_the_end_of_a_series(tokenizer, make_metadata):
+    """Promise E15."""
     metadata = make_metadata(32, template="")
     examples = _assembler([[1] * 100, [1] * 5], tokenizer, metadata, seed=0).assemble_training_examples(2)
     for rows, example in zip(_rows(examples.train), examples.train, strict=True):
@@ -110,6 +112,7 @@ def test_the_end_of_an_example_is_not_learned_as_the_end_of_a_series(tokenizer, 
 @FEW
 @given(sizes=GROUPS, room=st.integers(6, 40), cap=st.none() | st.integers(1, 5))
 def test_validation_examples_follow_the_documented_flow(tokenizer, make_metadata, sizes, room, cap):
+    """Promise E23."""
     metadata = make_metadata(room + 2, cap, template="")
     assembler = _assembler(sizes, tokenizer, metadata, seed=1, test_size=0.5)
     found = _rows(assembler.assemble_training_examples().test)
@@ -122,6 +125,7 @@ def test_validation_examples_follow_the_documented_flow(tokenizer, make_metadata
 @FEW
 @given(sizes=GROUPS, room=st.integers(6, 40), cap=st.none() | st.integers(1, 5))
 def test_training_examples_end_where_they_must(tokenizer, make_metadata, sizes, room, cap):
+    """Promise E12."""
     metadata = make_metadata(room + 2, cap, template="")
     examples = _assembler(sizes, tokenizer, metadata, seed=1).assemble_training_examples()
     lengths, groups = _lengths(sizes), _group_of(sizes)
@@ -136,6 +140,7 @@ def test_training_examples_end_where_they_must(tokenizer, make_metadata, sizes, 
 
 
 def test_budgets_are_drawn_for_each_example_between_the_ratios(tokenizer, make_metadata):
+    """Promise E22."""
     metadata = make_metadata(1_002, template="")
     examples = _assembler([[1] * 200_000], tokenizer, metadata, seed=0).assemble_training_examples()
     counts = ranges_of(examples.train).num_records[:-1]
@@ -154,6 +159,7 @@ def test_a_first_record_beyond_its_budget_stands_in_its_example(tokenizer, make_
 @FEW
 @given(sizes=GROUPS, fraction=st.sampled_from([0.3, 1.0, 1.5, 2.0, 2.7]), size=st.sampled_from([None, 0.2, 0.5, 1]))
 def test_every_record_once_per_pass_and_no_group_in_both_splits(tokenizer, make_metadata, sizes, fraction, size):
+    """Promises E10, E16, E27."""
     assembler = _assembler(sizes, tokenizer, make_metadata(14, template=""), seed=2, test_size=size)
     groups = np.array(_group_of(sizes))
     whole, examples = (assembler.assemble_training_examples(share) for share in (1, fraction))
@@ -173,7 +179,7 @@ def test_every_record_once_per_pass_and_no_group_in_both_splits(tokenizer, make_
 
 
 def test_the_documents_example(tokenizer, make_metadata):
-    """Two groups of five and four records, about three to an example."""
+    """Promise E13: Two groups of five and four records, about three to an example."""
     found = _rows(
         _assembler([[2] * 5, [2] * 4], tokenizer, make_metadata(9, template=""), seed=0, test_size=None)
         .assemble_training_examples()
@@ -185,6 +191,7 @@ def test_the_documents_example(tokenizer, make_metadata):
 
 
 def test_passes_are_cut_at_other_places_and_hold_no_copies(tokenizer, make_metadata):
+    """Promises E18, E19."""
     assembler = _assembler([[2] * 300], tokenizer, make_metadata(100, template=""), seed=0)
     once, often = (ranges_of(assembler.assemble_training_examples(fraction).train) for fraction in (1, 3))
     assert once.store is often.store
@@ -195,6 +202,7 @@ def test_passes_are_cut_at_other_places_and_hold_no_copies(tokenizer, make_metad
 
 
 def test_a_share_of_the_data_is_random_groups_and_not_the_first(tokenizer, make_metadata):
+    """Promise E20."""
     sizes = [[1] * 10] * 40
     groups = np.array(_group_of(sizes))
     chosen = []
@@ -229,6 +237,7 @@ def test_a_share_of_the_data_is_exactly_so_many_records(tokenizer, make_metadata
 
 
 def test_a_share_of_one_series_is_a_random_stretch(tokenizer, make_metadata):
+    """Promise E21."""
     starts = set()
     for seed in range(5):
         assembler = _assembler([[1] * 200], tokenizer, make_metadata(30, template=""), seed=seed)
@@ -248,6 +257,7 @@ def test_a_share_goes_round_a_record_that_was_left_out(tokenizer, make_metadata)
 
 @pytest.mark.parametrize(("size", "count"), [(0.1, 10), (25, 25)])
 def test_validation_of_one_series_is_its_end(tokenizer, make_metadata, size, count):
+    """Promise E17."""
     assembler = _assembler([[1] * 100], tokenizer, make_metadata(30, template=""), seed=0, test_size=size)
     examples = assembler.assemble_training_examples(2)
     assert joined(_rows(examples.test)) == list(range(100 - count, 100))
@@ -266,6 +276,7 @@ def test_same_seed_same_examples_and_another_seed_others(tokenizer, make_metadat
 
 
 def test_statistics(tokenizer, make_metadata):
+    """Promise E26."""
     sizes = [[1, 2, 3], [4] * 10, [5]]
     examples = _assembler(sizes, tokenizer, make_metadata(14, template=""), seed=0).assemble_training_examples()
     rows = _rows(examples.train)
@@ -287,11 +298,13 @@ def test_statistics(tokenizer, make_metadata):
 
 
 def test_overlong_records_are_named(tokenizer, make_metadata):
+    """Promise E28."""
     with pytest.raises(OverlongRecordError, match=r"1 of 4 records.*row 2 \(9 tokens\).*overlong to 'skip'"):
         _assembler([[3, 9], [3, 2]], tokenizer, make_metadata(10, template="")).assemble_training_examples()
 
 
 def test_an_example_ends_where_a_record_was_left_out(tokenizer, make_metadata, caplog):
+    """Promise E29."""
     sizes = [[1, 9, 1, 1], [9], [1, 9]]
     assembler = _assembler(sizes, tokenizer, make_metadata(10, template=""), overlong="skip", seed=0)
     with caplog.at_level(logging.WARNING):
@@ -322,6 +335,7 @@ ROWS = {"v": [1, 2, 3], "when": ["10/1/2020", "2/1/2020", "9/30/2020"], "shop": 
 
 @pytest.mark.parametrize("kind", ["table", "dataset"])
 def test_group_comes_first_and_order_next(tokenizer, make_metadata, kind):
+    """Promises E6, E7."""
     from datasets import Dataset
 
     data = pa.table(ROWS) if kind == "table" else Dataset.from_dict(ROWS)
@@ -336,6 +350,7 @@ def test_group_comes_first_and_order_next(tokenizer, make_metadata, kind):
 
 
 def test_times_are_sorted_as_times_in_the_format_given(tokenizer, make_metadata):
+    """Promise E11."""
     table = pa.table({"when": ["03/02/2020", "02/03/2020"]})
     metadata = make_metadata(template="")
     as_days, as_months = (
@@ -390,12 +405,14 @@ def test_the_pseudo_group_is_hidden_from_a_model_that_knows_its_columns(tokenize
 
 
 def test_no_real_row_is_kept_unless_asked_for(tokenizer, make_metadata):
+    """Promise E24."""
     metadata = make_metadata(1_000)
     _sequential(pa.table(ROWS), tokenizer, metadata, "shop", "when").assemble_training_examples()
     assert metadata.initial_prefill is None
 
 
 def test_the_first_records_of_each_training_group_in_the_record_dialect(tokenizer, make_metadata):
+    """Promise E25."""
     table = pa.table({"g": ["a", "b", "a", "a", "a", "b"], "t": [4, 2, 3, 2, 1, 1]})
     metadata = make_metadata(1_000, template="")
     assembler = _sequential(table, tokenizer, metadata, "g", "t", seed=0, keep_prefill=True)
@@ -429,6 +446,8 @@ def test_prefill_names_groups_as_the_user_does(tokenizer, make_metadata):
 
 
 def test_constructor_checks_columns_and_touches_nothing_else(make_metadata):
+    """Promises E4, E5."""
+
     class Untouchable:
         def __getattr__(self, name):
             raise AssertionError(f"the tokenizer was asked for {name}")
@@ -450,6 +469,7 @@ def test_constructor_checks_columns_and_touches_nothing_else(make_metadata):
 
 
 def test_parameters_stand_in_the_documented_order():
+    """Promise E1."""
     parameters = inspect.signature(SequentialExampleAssembler).parameters
     documented = "dataset tokenizer metadata group_training_examples_by order_training_examples_by keep_columns"
     assert list(parameters)[:6] == documented.split()

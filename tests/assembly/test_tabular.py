@@ -52,6 +52,7 @@ def _rows(examples, prefix):
 def test_fast_path_equals_examples_laid_out_one_by_one(
     tokenizer, make_metadata, pack_slowly, records, room, cap, prompted
 ):
+    """Promise C21."""
     template = "{instruction}{schema}" if prompted else ""
     metadata = make_metadata(1_000, cap, template=template, bos=True, eos=True)
     prefix = len(inference_prefix(_prompt(metadata), tokenizer, metadata))
@@ -67,6 +68,7 @@ def test_fast_path_equals_examples_laid_out_one_by_one(
 @FEW
 @given(records=RECORDS, fraction=st.sampled_from([0.3, 1.0, 1.5, 2.0, 2.7]), size=st.sampled_from([None, 0.2, 1]))
 def test_every_record_once_per_pass_and_validation_once(tokenizer, make_metadata, records, fraction, size):
+    """Promises C6, C23."""
     records = [*records, [10 + len(records)]]
     assembler = _assembler(records, tokenizer, make_metadata(20, template=""), seed=2, test_size=size)
     examples = assembler.assemble_training_examples(fraction)
@@ -134,6 +136,7 @@ def test_labels_are_masked_on_the_prompt_alone(tokenizer, make_metadata):
 
 
 def test_same_seed_same_examples_and_another_seed_others(tokenizer, make_metadata):
+    """Promise C20."""
     records = [[10 + row] for row in range(40)]
 
     def make(seed):
@@ -153,6 +156,7 @@ def test_split_does_not_depend_on_the_fraction(tokenizer, make_metadata):
 
 @pytest.mark.parametrize(("size", "expected"), [(None, 0), (0, 0), (0.1, 5), (7, 7)])
 def test_split_sizes(tokenizer, make_metadata, size, expected):
+    """Promise C14."""
     assembler = _assembler([[10]] * 50, tokenizer, make_metadata(), test_size=size)
     assert assembler.num_records_validation == expected
     assert assembler.num_records_train == 50 - expected
@@ -160,12 +164,14 @@ def test_split_sizes(tokenizer, make_metadata, size, expected):
 
 
 def test_too_many_validation_records_are_refused_with_numbers(tokenizer, make_metadata):
+    """Promise C17."""
     assembler = _assembler([[10]] * 50, tokenizer, make_metadata(), test_size=50)
     with pytest.raises(ParameterError, match=r"50 records and the dataset has 50.*at most 49"):
         assembler.assemble_training_examples()
 
 
 def test_a_small_table_can_be_split(tokenizer, make_metadata):
+    """Promise C16."""
     assembler = _assembler([[10]] * 3, tokenizer, make_metadata(), test_size=0.02)
     assert (assembler.num_records_train, assembler.num_records_validation) == (2, 1)
 
@@ -178,6 +184,7 @@ def test_fraction_of_zero_is_refused(tokenizer, make_metadata):
 @FEW
 @given(records=RECORDS)
 def test_statistics_equal_a_slow_computation(tokenizer, make_metadata, records):
+    """Promise C7."""
     records = [*records, [10 + len(records)]]
     assembler = _assembler(records, tokenizer, make_metadata(20, template=""), seed=4, test_size=1)
     examples = assembler.assemble_training_examples()
@@ -196,6 +203,7 @@ def test_statistics_equal_a_slow_computation(tokenizer, make_metadata, records):
 
 
 def test_overlong_records_are_named(tokenizer, make_metadata):
+    """Promise C25."""
     records = [[10] * length for length in (3, 9, 3, 12)]
     with pytest.raises(OverlongRecordError) as caught:
         _assembler(records, tokenizer, make_metadata(10, template="")).assemble_training_examples()
@@ -205,6 +213,7 @@ def test_overlong_records_are_named(tokenizer, make_metadata):
 
 
 def test_overlong_records_are_skipped_and_counted(tokenizer, make_metadata, caplog):
+    """Promise C24."""
     records = [[10 + row] * length for row, length in enumerate((3, 9, 3, 12, 8))]
     assembler = _assembler(records, tokenizer, make_metadata(10, template=""), overlong="skip", seed=0)
     with caplog.at_level(logging.WARNING):
@@ -224,11 +233,14 @@ def test_nothing_left_is_an_error(tokenizer, make_metadata):
 
 
 def test_prompt_that_fills_the_context_is_an_error(tokenizer, make_metadata):
+    """Promise C26."""
     with pytest.raises(AssemblyError, match="schema prompt takes"):
         _assembler([[10]], tokenizer, make_metadata(8)).assemble_training_examples()
 
 
 def test_constructor_checks_columns_and_touches_nothing_else(make_metadata):
+    """Promises C9, C19."""
+
     class Untouchable:
         def __getattr__(self, name):
             raise AssertionError(f"the tokenizer was asked for {name}")

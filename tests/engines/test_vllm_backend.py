@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_importing_it_imports_no_vllm():
+    """Promise B21."""
     roots = [str(ROOT / root) for root in ("core", "assemblers", "backends", "plugins")]
     program = (
         f"import sys; sys.path[:0] = {roots!r}; from rowsmith_backends import VllmBackend; "

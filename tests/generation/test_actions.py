@@ -33,6 +33,7 @@ def accumulate(tools, fn, *values, **options):
 
 
 def test_rows_are_split_into_valid_and_rejected(tools):
+    """Promise A27."""
     batches = accumulate(tools, even, [1, 2, 3, 4])
     assert batches.to_dataframe(["a"])["a"].tolist() == [2, 4]
     assert (batches.num_valid_records, batches.num_invalid_records) == (2, 2)
@@ -52,6 +53,7 @@ def test_rows_are_split_into_valid_and_rejected(tools):
     ],
 )
 def test_a_callable_of_one_argument_is_lifted(tools, fn):
+    """Promise A28."""
     batches = accumulate(tools, fn, [1, 2, 3])
     assert batches.to_dataframe(["a"])["a"].tolist() == [2, 3]
     assert batches.num_invalid_records == 1
@@ -158,6 +160,7 @@ def test_records_and_tokens_are_conserved(tools, parts):
 
 
 def test_rejected_record_to_error_gives_the_same_text_twice():
+    """Promise A37."""
     detailed, summary = rejected_record_to_error({"a": "cell", REJECT_REASON: "too old"})
     assert detailed == summary
     assert "too old" in detailed

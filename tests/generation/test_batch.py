@@ -45,6 +45,7 @@ def test_without_records_the_valid_fraction_is_zero_and_the_metric_one(tools):
 
 @given(texts=st.lists(TEXTS, max_size=5), eos=st.booleans(), by=st.sampled_from(["ids", "count", "nothing"]))
 def test_valid_invalid_and_non_record_tokens_sum_to_completion_tokens(tools, texts, eos, by):
+    """Promise A30."""
     batch = Batch(tools.processor, count_tokens=None if by == "nothing" else len)
     for prompt, text in enumerate(texts):
         ids = [*map(ord, text), *([0] if eos else [])]
@@ -94,12 +95,14 @@ def test_text_alone_is_counted_by_the_counter(tools):
 
 
 def test_time_spent_counting_is_tracked(tools):
+    """Promise A31."""
     batch = Batch(tools.processor, count_tokens=len)
     batch.process_completion(0, Completion(tools.good, None, 100))
     assert batch.tokenization_time_sec > 0
 
 
 def test_counts_completions_cut_at_their_longest_length(tools):
+    """Promise A32."""
     batch = Batch(tools.processor)
     batch.process_completion(0, Completion(tools.good, FinishReason.LENGTH))
     assert batch.fully_length_truncated

@@ -57,6 +57,7 @@ def test_it_is_a_generator_backend_with_its_attributes(tools):
 
 
 def test_initialize_prepare_generate_teardown(tools):
+    """Promise B6."""
     engine = FakeEngine(numbered)
     backend = make(tools, engine, ready=False)
     backend.initialize()
@@ -72,11 +73,13 @@ def test_initialize_prepare_generate_teardown(tools):
 
 
 def test_prepare_params_before_initialize_is_refused(tools):
+    """Promise B7."""
     with pytest.raises(GenerationError, match="initialize"):
         make(tools, FakeEngine(numbered), ready=False).prepare_params()
 
 
 def test_generate_before_prepare_params_is_refused(tools):
+    """Promise B8."""
     backend = make(tools, FakeEngine(numbered), ready=False)
     with pytest.raises(GenerationError, match="initialize and prepare_params"):
         backend.generate()
@@ -93,6 +96,7 @@ def test_generate_after_teardown_is_refused(tools):
 
 
 def test_teardown_is_idempotent_and_safe_at_any_time(tools):
+    """Promise B11."""
     engine = FakeEngine(numbered)
     backend = make(tools, engine, ready=False)
     backend.teardown()
@@ -103,6 +107,8 @@ def test_teardown_is_idempotent_and_safe_at_any_time(tools):
 
 
 def test_teardown_survives_an_engine_that_fails_to_stop(tools, caplog):
+    """Promise B12."""
+
     class Stuck(FakeEngine):
         def stop(self):
             raise OSError("stuck")
@@ -157,6 +163,7 @@ def test_completions_run_on_for_a_fifth_longer_than_any_seen_in_training(tools, 
 
 
 def test_wrong_sampling_parameters_are_refused(tools):
+    """Promise B10."""
     backend = make(tools, FakeEngine(numbered))
     with pytest.raises(ParameterError):
         backend.prepare_params(temperature=-1)
@@ -182,6 +189,7 @@ def test_an_engine_may_set_the_batch_size(tools):
 
 
 def test_it_stops_as_soon_as_the_target_is_met_and_aborts_the_rest(tools):
+    """Promise B13."""
     engine = FakeEngine(lambda request: numbered(request) * 4)
     results = make(tools, engine, target=10).generate()
     assert engine.aborted
@@ -197,6 +205,7 @@ def test_every_request_carries_the_prompt_the_forced_ids_and_a_new_id(tools):
 
 
 def test_a_second_generate_makes_new_records_and_a_new_backend_the_same_again(tools):
+    """Promise B9."""
     backend = make(tools, FakeEngine(numbered), target=5)
     first, second = backend.generate().df["a"].tolist(), backend.generate().df["a"].tolist()
     assert not set(first) & set(second)
@@ -234,6 +243,7 @@ def test_rows_and_counts_do_not_depend_on_order_or_block_size(tools, seed, block
     seed=st.integers(0, 99),
 )
 def test_counts_are_conserved_and_no_row_is_lost_or_made_up(tools, answers, target, fail_at, seed):
+    """Promise B15."""
     given_out = []
 
     def answer(request):
@@ -266,6 +276,7 @@ def test_counts_are_conserved_and_no_row_is_lost_or_made_up(tools, answers, targ
 
 
 def test_data_actions_apply_to_every_batch_until_the_target_is_met(tools):
+    """Promise B16."""
     results = make(tools, FakeEngine(numbered), target=30).generate(lambda rows: rows[rows["a"] % 2 == 0])
     assert results.status is GenerationStatus.COMPLETE
     assert len(results.df) == 30
@@ -304,6 +315,8 @@ def test_policies_are_made_anew_for_each_generate(tools):
 
 
 def test_a_stop_of_a_policy_is_the_status_with_the_rows_so_far(tools):
+    """Promise B14."""
+
     class After(StoppingPolicy):
         def decide(self, progress):
             return Stop(GenerationStatus.INCOMPLETE, "seen enough") if progress.num_batches == 2 else None
@@ -378,6 +391,7 @@ def test_unknown_duplicate_and_missing_ids_are_errors_that_keep_the_rows(tools, 
 @pytest.mark.parametrize("call", [0, 1, 2])
 @pytest.mark.parametrize("at", [0, 5])
 def test_a_failing_engine_keeps_the_rows_made_before(tools, call, at):
+    """Promise B20."""
     engine = FakeEngine(numbered)
 
     def answer(request):
@@ -475,6 +489,7 @@ def test_missing_columns_are_reported_after_the_probe(tools):
 
 
 def test_observers_are_told_after_each_batch(tools, clock):
+    """Promise B17."""
     seen = []
     make(tools, FakeEngine(numbered), target=50, batch_finished=seen.append, clock=clock).generate()
     assert [(done.number, done.num_prompts, done.num_valid_records) for done in seen] == [(0, 10, 10), (1, 50, 50)]
@@ -508,6 +523,7 @@ def test_rejected_texts_are_there_for_the_observer_and_gone_afterwards(tools):
 
 
 def test_elapsed_time_is_that_of_the_last_generate(tools, clock):
+    """Promise B19."""
     backend = make(tools, FakeEngine(numbered), clock=clock)
     results = backend.generate()
     assert backend.elapsed_time == results.elapsed_time > 0

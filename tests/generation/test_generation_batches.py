@@ -40,10 +40,12 @@ def add(batches, *added):
 
 
 def test_constants():
+    """Promise A2."""
     assert (NUM_PROMPT_BUFFER, INITIAL_PROBE_PROMPTS, ADAPTIVE_MAX_PROMPTS_CEILING) == (10, 10, 2000)
 
 
 def test_names_are_importable_from_results():
+    """Promise A3."""
     for name in (
         "NUM_PROMPT_BUFFER",
         "INITIAL_PROBE_PROMPTS",
@@ -56,6 +58,7 @@ def test_names_are_importable_from_results():
 
 
 def test_generation_batches_parameters_order_and_defaults():
+    """Promise A9."""
     parameters = list(inspect.signature(GenerationBatches).parameters.values())
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert [(p.name, p.default) for p in positional] == [
@@ -70,6 +73,7 @@ def test_generation_batches_parameters_order_and_defaults():
 
 
 def test_generate_job_results_is_a_mutable_data_class_with_fields_order_and_defaults(tools):
+    """Promise A4."""
     fields = [field for field in attrs.fields(GenerateJobResults) if not field.kw_only]
     assert [field.name for field in fields] == [
         "df",
@@ -96,6 +100,7 @@ def test_generate_job_results_is_a_mutable_data_class_with_fields_order_and_defa
 
 
 def test_generation_status_values():
+    """Promise A17."""
     assert [status.value for status in GenerationStatus] == [
         "complete",
         "incomplete",
@@ -107,6 +112,7 @@ def test_generation_status_values():
 
 @pytest.mark.parametrize("given", [{"patience": 3}, {"invalid_fraction_threshold": 0.5}])
 def test_threshold_and_patience_must_come_together(given):
+    """Promise A13."""
     with pytest.raises(ParameterError, match="together"):
         GenerationBatches(**given)
 
@@ -132,6 +138,7 @@ def test_policy_excludes_threshold_and_patience():
 
 
 def test_stop_condition_is_the_patience_condition_or_none():
+    """Promise A14."""
     assert GenerationBatches().stop_condition is None
     condition = GenerationBatches(**PATIENT).stop_condition
     assert isinstance(condition, GenerationStopCondition)
@@ -145,10 +152,12 @@ def test_stop_condition_is_the_patience_condition_or_none():
     ("target", "most"), [(None, 100), (0, 100), (10, 100), (2000, 100), (2020, 101), (39_073, 1953), (10**6, 2000)]
 )
 def test_max_num_prompts_per_batch_default_follows_the_target(target, most):
+    """Promise A11."""
     assert GenerationBatches(target).max_num_prompts_per_batch == most
 
 
 def test_max_num_prompts_per_batch_given_is_used():
+    """Promise A12."""
     assert GenerationBatches(10, max_num_prompts_per_batch=5000).max_num_prompts_per_batch == 5000
 
 
@@ -160,21 +169,25 @@ def test_without_target_every_batch_is_a_full_one(tools):
 
 @pytest.mark.parametrize("target", [1, 10, 100_000])
 def test_first_batch_is_a_small_probe(target):
+    """Promise A18."""
     assert GenerationBatches(target).get_next_num_prompts() == INITIAL_PROBE_PROMPTS
 
 
 def test_prompts_without_valid_records_escalate_to_a_full_batch(tools):
+    """Promise A19."""
     batches = add(GenerationBatches(1000, **PATIENT), tools.batch(0, 1))
     assert batches.get_next_num_prompts() == 100
 
 
 def test_a_fully_length_truncated_batch_keeps_probing(tools):
+    """Promise A20."""
     batches = add(GenerationBatches(1000, **PATIENT), tools.batch(0, 1, truncated=True))
     assert batches.get_next_num_prompts() == INITIAL_PROBE_PROMPTS
     assert add(batches, tools.batch(0, 1)).get_next_num_prompts() == 100
 
 
 def test_with_valid_records_the_batch_follows_records_per_prompt_and_a_buffer(tools):
+    """Promise A21."""
     batches = add(GenerationBatches(100, max_num_prompts_per_batch=1000), tools.batch(20, prompts=10))
     assert batches.get_next_num_prompts() == 40 + NUM_PROMPT_BUFFER
 
@@ -197,6 +210,7 @@ def test_get_next_num_prompts_bounds(tools, target, most, parts):
 
 
 def test_first_batch_without_valid_records_stops(tools):
+    """Promise A22."""
     for options in ({}, PATIENT):
         batches = add(GenerationBatches(10, **options), tools.batch(0, 3))
         assert batches.status is GenerationStatus.STOP_NO_RECORDS
@@ -204,6 +218,7 @@ def test_first_batch_without_valid_records_stops(tools):
 
 
 def test_a_fully_length_truncated_probe_is_left_to_the_stop_condition(tools):
+    """Promise A23."""
     batches = add(GenerationBatches(10, **PATIENT), tools.batch(0, 1, truncated=True))
     assert batches.status is GenerationStatus.IN_PROGRESS
     assert add(batches, tools.batch(0, 1, truncated=True)).status is GenerationStatus.STOP_METRIC_REACHED
@@ -215,12 +230,14 @@ def test_a_fully_length_truncated_probe_without_stop_condition_stops(tools):
 
 
 def test_later_batches_without_valid_records_are_tolerated_until_the_stop_condition(tools):
+    """Promise A24."""
     batches = GenerationBatches(100, **PATIENT)
     statuses = [add(batches, batch).status.value for batch in (tools.batch(9), tools.batch(0, 1), tools.batch(0, 1))]
     assert statuses == ["in_progress", "in_progress", "stop_metric_reached"]
 
 
 def test_without_stop_condition_any_batch_without_valid_records_stops(tools):
+    """Promise A25."""
     batches = add(GenerationBatches(100), tools.batch(9), tools.batch(0, 1))
     assert batches.status is GenerationStatus.STOP_NO_RECORDS
 
@@ -278,6 +295,7 @@ def test_a_policy_that_breaks_its_contract_is_named(tools):
 
 
 def test_a_job_that_never_ends_by_policy_ends_by_its_prompt_budget(tools):
+    """Promise A26."""
     batches = GenerationBatches(10, policy=Never(), max_num_prompts=50)
     add(batches, tools.batch(1, prompts=20), tools.batch(0, 1, prompts=20))
     assert batches.status is GenerationStatus.IN_PROGRESS
@@ -290,6 +308,7 @@ def test_a_job_that_never_ends_by_policy_ends_by_its_prompt_budget(tools):
     patience=st.integers(1, 9),
 )
 def test_running_stopping_metric_is_an_exponential_average(tools, fractions, patience):
+    """Promise A16."""
     batches = GenerationBatches(invalid_fraction_threshold=1.0, patience=patience)
     expected = None
     for valid, invalid in fractions:
@@ -308,6 +327,7 @@ def test_running_stopping_metric_is_an_exponential_average(tools, fractions, pat
     [(None, 1, "complete"), (3, 2, "incomplete"), (3, 3, "complete"), (3, 4, "complete"), (0, 0, "complete")],
 )
 def test_job_complete_gives_a_finished_status(tools, target, valid, status):
+    """Promise A33."""
     batches = GenerationBatches(target)
     if valid:
         batches.add_batch(tools.batch(valid))
@@ -331,6 +351,7 @@ def test_an_interrupt_is_incomplete_with_its_reason(tools):
 
 @pytest.mark.parametrize("added", [(), ((0, 3),), ((5, 0),), ((1, 0), (0, 9))])
 def test_log_status_and_job_complete_log_and_never_raise(tools, caplog, added):
+    """Promise A34."""
     batches = add(GenerationBatches(5), *(tools.batch(*sizes) for sizes in added))
     with caplog.at_level(logging.INFO, logger="rowsmith.generation.batches"):
         batches.log_status()
@@ -342,6 +363,7 @@ def test_log_status_and_job_complete_log_and_never_raise(tools, caplog, added):
 
 
 def test_totals_are_the_sums_over_batches(tools):
+    """Promise A29."""
     made = []
     for text, reason in ((tools.good * 2 + "\n", FinishReason.STOP), (tools.bad, FinishReason.LENGTH)):
         batch = Batch(tools.processor, count_tokens=len)
@@ -359,6 +381,7 @@ def test_totals_are_the_sums_over_batches(tools):
 
 
 def test_existing_batches_seed_the_accumulator_as_they_are(tools):
+    """Promise A10."""
     before = [tools.batch_of([1, 2]), tools.batch(0, 1)]
     batches = GenerationBatches(5, before, data_actions_fn=lambda rows: rows[rows["a"] > 9])
     assert (batches.num_batches, batches.num_valid_records, batches.num_invalid_records) == (2, 2, 1)
@@ -369,6 +392,7 @@ def test_existing_batches_seed_the_accumulator_as_they_are(tools):
 
 
 def test_to_dataframe_joins_selects_and_truncates(tools):
+    """Promise A35."""
     batches = add(GenerationBatches(), tools.batch_of([1, 2]), tools.batch_of([3]))
     table = batches.to_dataframe(["b", "a"], max_num_records=2)
     assert list(table.columns) == ["b", "a"]
@@ -379,6 +403,7 @@ def test_to_dataframe_joins_selects_and_truncates(tools):
 
 
 def test_to_dataframe_without_valid_records_is_empty(tools):
+    """Promise A36."""
     batches = add(GenerationBatches(), tools.batch(0, 2))
     table = batches.to_dataframe(["a", "b"])
     assert table.empty
@@ -410,6 +435,7 @@ def test_missing_columns_are_found_at_the_first_rows(tools):
 
 @given(parts=st.lists(st.lists(st.integers(0, 99), max_size=5), max_size=5), most=st.none() | st.integers(0, 12))
 def test_output_is_the_first_rows_in_order_and_never_more_than_asked(tools, parts, most):
+    """Promise A7."""
     batches = add(GenerationBatches(max_num_prompts_per_batch=1), *(tools.batch_of(values) for values in parts))
     wanted = [value for values in parts for value in values][:most]
     table = batches.to_dataframe(["a"], max_num_records=most)
@@ -420,6 +446,7 @@ def test_output_is_the_first_rows_in_order_and_never_more_than_asked(tools, part
 
 
 def test_from_batches_fills_every_field(tools):
+    """Promise A5."""
     batch = Batch(tools.processor, count_tokens=len)
     text = tools.good * 3 + tools.bad
     batch.process_completion(0, Completion(text, FinishReason.STOP, len(text) + 1))
@@ -441,6 +468,7 @@ def test_from_batches_fills_every_field(tools):
 
 
 def test_from_batches_of_nothing():
+    """Promise A8."""
     made = GenerateJobResults.from_batches(GenerationBatches(), None, ["a"], 0.0)
     assert made.df.empty
     assert (made.valid_record_fraction, made.batch_valid_record_fractions) == (0.0, [])
@@ -448,6 +476,7 @@ def test_from_batches_of_nothing():
 
 
 def test_fractions_are_listed_in_batch_order(tools):
+    """Promise A6."""
     batches = add(GenerationBatches(), tools.batch(1), tools.batch(1, 1), tools.batch(1, 3))
     made = GenerateJobResults.from_batches(batches, None, ["a"], 1.0)
     assert made.batch_valid_record_fractions == [1.0, 0.5, 0.25]

@@ -30,17 +30,20 @@ class Handwritten(GeneratorBackend):
 
 
 def test_exactly_four_methods_are_abstract():
+    """Promise B1."""
     assert GeneratorBackend.__abstractmethods__ == set(METHODS)
 
 
 @pytest.mark.parametrize("missing", METHODS)
 def test_a_subclass_without_one_of_them_cannot_be_made(missing):
+    """Promise B2."""
     body = {name: getattr(Handwritten, name) for name in METHODS if name != missing}
     with pytest.raises(TypeError, match=missing):
         type("Partial", (GeneratorBackend,), body)()
 
 
 def test_signatures():
+    """Promise B3."""
     assert list(inspect.signature(GeneratorBackend.initialize).parameters) == ["self"]
     (_, kwargs) = inspect.signature(GeneratorBackend.prepare_params).parameters.values()
     assert (kwargs.name, kwargs.kind) == ("kwargs", kwargs.VAR_KEYWORD)
@@ -50,6 +53,7 @@ def test_signatures():
 
 
 def test_attributes():
+    """Promise B4."""
     names = {"gen_method", "gen_results", "config", "model_metadata", "remote", "elapsed_time", "workdir"}
     assert names <= set(GeneratorBackend.__annotations__)
     assert GeneratorBackend.gen_method is None
@@ -60,6 +64,7 @@ def test_no_constructor_is_required():
 
 
 def test_a_subclass_written_from_the_page_alone_works():
+    """Promise B5."""
     backend = Handwritten()
     try:
         backend.initialize()

@@ -25,6 +25,7 @@ SEED_NAMES = (
 
 @pytest.mark.parametrize("name", SEED_NAMES)
 def test_the_names_of_the_documents_are_there(name):
+    """Promise A1."""
     assert name in rowsmith.generation.__all__
     assert getattr(rowsmith.generation, name) is not None
 

@@ -71,6 +71,7 @@ def resolve(name, **options):
 
 
 def test_condition_needs_consecutive_values_at_or_above_the_threshold():
+    """Promise A15."""
     condition = GenerationStopCondition(0.5, 2)
     assert [condition.has_been_reached(value) for value in (0.5, 0.4, 0.6, 0.5, 0.9, 0.1, 0.5)] == [
         False,

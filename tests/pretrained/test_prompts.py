@@ -41,6 +41,7 @@ def prepared_for(base: Path, frame: pd.DataFrame = FRAME, **options: object) -> 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_training_and_inference_prefix_are_the_same_ids(tmp_path: Path, layout: dict[str, bool]) -> None:
+    """Promise C28."""
     base = make_base(tmp_path / "base", **layout)
     plain = {"transforms": [], "data": {"holdout": 0}}
     bundle = tune(FRAME, tmp_path / "run", base, sections=plain, training={"max_steps": 1})

@@ -199,6 +199,7 @@ def test_models_of_any_kind_are_trained_and_read_back(
 
 
 def test_rope_scaling_is_the_same_in_training_and_inference(frame: pd.DataFrame, tmp_path: Path) -> None:
+    """Promise C29."""
     base = make_base(tmp_path / "base", context=128)
     more = {"context": None, "rope_scaling_factor": 2.5}
     adapted = tune(frame, tmp_path / "adapted", base, **more)

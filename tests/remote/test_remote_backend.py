@@ -187,6 +187,7 @@ def test_stopping_ends_a_call_that_is_under_way(local, make):
 
 
 def test_it_says_that_it_is_remote(make):
+    """Promise B18."""
     assert make(ready=False).remote is True
 
 

@@ -56,6 +56,7 @@ def test_date_times_are_ordered_as_times_in_any_spelling(seconds, format_):
 
 
 def test_timestamps_are_not_sorted_as_text():
+    """Promise G5."""
     # As text, 10/1/2024 comes before 2/1/2024 and 9:00 after 10:00.
     times = ["10/1/2024 9:00", "2/1/2024 10:00", "2/1/2024 9:00", "12/31/2023 23:00"]
     frame = pd.DataFrame({"sensor": ["s"] * 4, "time": times, "x": range(4)})

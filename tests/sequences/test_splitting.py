@@ -45,6 +45,7 @@ def test_a_holdout_is_within_half_a_group_of_what_was_asked_for(sizes, data, see
 
 
 def test_a_number_of_rows_is_not_taken_for_a_number_of_groups():
+    """Promise G18."""
     # Fifty rows of sixty groups: the rival holds out fifty groups, more than four fifths of the table.
     sizes = [16, 17] * 30
     kept, held = split(sizes, holdout=50)
@@ -60,6 +61,7 @@ def test_the_same_seed_gives_the_same_split_and_others_others():
 
 @pytest.mark.parametrize("holdout", [0.25, 10])
 def test_a_single_series_gives_its_end_and_no_rows_from_within(holdout):
+    """Promise G19."""
     kept, held = split([40], holdout=holdout)
     assert [*kept, *held] == [*range(40)]
     assert len(held) == 10
@@ -84,6 +86,7 @@ def test_too_few_rows_to_learn_from_are_an_error(sizes):
 
 
 def test_what_is_learned_of_an_ungrouped_series_has_no_gaps():
+    """Promise G20."""
     days = pd.date_range("2024-01-01", periods=100)
     frame = pd.DataFrame({"day": days, "x": range(100)}).sample(frac=1, random_state=0)
     config = RunConfig(time_series=TimeSeriesConfig(is_timeseries=True, timestamp_column="day"))

@@ -88,6 +88,7 @@ def readings(tmp_path):
 
 
 def test_the_same_series_from_our_engine_and_from_a_stranger_s_by_name_alone(environment, distribution, readings):
+    """Promise F3."""
     plain = distribution("rowsmith-plain", "plain", PLAIN)
     settings = [
         "data.group_training_examples_by=sensor",

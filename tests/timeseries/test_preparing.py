@@ -57,6 +57,7 @@ def ticks(text):
     ],
 )
 def test_the_interval_is_found_in_any_format(times, interval):
+    """Promises G1, G9."""
     _, plan = planned(pd.DataFrame({"t": times, "v": range(len(times))}), settings(timestamp_column="t"))
     assert plan.interval == interval
 
@@ -72,18 +73,21 @@ def test_the_clock_writes_what_it_read():
 
 
 def test_a_given_format_is_kept_to_on_every_row():
+    """Promise G2."""
     frame = pd.DataFrame({"k": ["a", "a", "b"], "t": ["01/02/2020", "02/02/2020", "2020-02-03"], "v": [1, 2, 3]})
     with pytest.raises(DataError, match=r"row 3 \(group k 'b'\).*'2020-02-03' is not a time written as '%d/%m/%Y'"):
         prepare_series(from_frame(frame), settings("k", timestamp_column="t", timestamp_format="%d/%m/%Y"))
 
 
 def test_a_wrong_format_is_told_with_the_right_one():
+    """Promise G3."""
     frame = pd.DataFrame({"t": ["2020-01-05", "2020-01-06"], "v": [1, 2]})
     with pytest.raises(DataError, match=r"did you mean time_series\.timestamp_format: '%Y-%m-%d'"):
         prepare_series(from_frame(frame), settings(timestamp_column="t", timestamp_format="%d/%m/%Y"))
 
 
 def test_a_given_format_decides_between_readings():
+    """Promise G4."""
     frame = pd.DataFrame({"t": ["01/02/2020", "01/03/2020", "01/04/2020"], "v": [1, 2, 3]})
     _, monthly = planned(frame, settings(timestamp_column="t", timestamp_format="%d/%m/%Y"))
     _, daily = planned(frame, settings(timestamp_column="t", timestamp_format="%m/%d/%Y"))
@@ -108,12 +112,14 @@ def test_numbers_can_be_dates():
 
 
 def test_a_missing_time_names_group_and_row():
+    """Promise G6."""
     frame = pd.DataFrame({"k": ["a", "b", "b"], "t": ["2020-01-01", "2020-01-02", None], "v": [1, 2, 3]})
     with pytest.raises(DataError, match=r"'t' has no value in row 3 \(group k 'b'\)"):
         prepare_series(from_frame(frame), settings("k", timestamp_column="t"))
 
 
 def test_a_missing_column_is_told():
+    """Promise G7."""
     with pytest.raises(ConfigError, match="no column 'tme', did you mean 'time'"):
         prepare_series(from_frame(pd.DataFrame({"time": ["2020-01-01"]})), settings(timestamp_column="tme"))
 
@@ -126,6 +132,7 @@ def test_text_that_is_no_time_is_told():
 
 @pytest.mark.parametrize(("interval", "expected"), [(1, ["0", "1", "0", "2"]), (60, ["0", "60", "0", "120"])])
 def test_without_a_time_column_rows_are_numbered_within_their_group(interval, expected):
+    """Promise G8."""
     frame = pd.DataFrame({"k": ["a", "a", "b", "a"], "v": [1, 2, 3, 4]})
     prepared = prepare_series(from_frame(frame), settings("k", timestamp_interval_seconds=interval))
     assert prepared.config.time_series.timestamp_column == "elapsed_seconds"
@@ -166,6 +173,7 @@ def test_times_that_rows_of_a_series_share_are_told():
 
 
 def test_neither_configuration_nor_table_is_changed():
+    """Promise G16."""
     frame = pd.DataFrame({"t": ["23:59", "00:00"], "v": [1, 2]})
     config, table = settings(timestamp_column="t"), from_frame(frame)
     before, columns = copy.deepcopy(config), table.columns.to_pydict()
@@ -175,6 +183,7 @@ def test_neither_configuration_nor_table_is_changed():
 
 
 def test_every_series_has_its_own_start_stop_and_interval():
+    """Promise G12."""
     frame = pd.DataFrame(
         {
             "k": ["a", "a", "b", "b", "b", "c"],
@@ -194,6 +203,7 @@ def test_every_series_has_its_own_start_stop_and_interval():
 
 
 def test_an_irregular_series_is_learned_and_not_refused():
+    """Promise G13."""
     frame = pd.DataFrame({"t": ["2020-01-01", "2020-01-02", "2020-01-04"], "v": [1, 2, 3]})
     prepared, plan = planned(frame, settings(timestamp_column="t"))
     assert plan.interval is None
@@ -201,6 +211,7 @@ def test_an_irregular_series_is_learned_and_not_refused():
 
 
 def test_a_plan_goes_through_json_and_names_no_group():
+    """Promise G17."""
     frame = pd.DataFrame({"k": ["Ann", "Ann", "Bob"], "t": ["2020-01-31", "2020-02-29", "2021-01-01"], "v": [7, 8, 9]})
     _, plan = planned(frame, settings("k", timestamp_column="t"))
     text = json.dumps(plan.state())
@@ -226,6 +237,7 @@ def test_as_many_series_as_in_training_have_all_their_extents():
 
 
 def test_a_given_start_stop_and_interval_are_kept_to():
+    """Promise G14."""
     plan = plan_of_days(("2020-01-01", 10), ("2020-01-05", 6))
     config = settings(start_timestamp="2020-01-03", stop_timestamp="2020-02-01", timestamp_interval_seconds=43_200)
     for span in draw_spans(plan, config, Seeds(0)):
@@ -244,6 +256,7 @@ def test_one_given_bound_keeps_the_other_of_training_or_its_duration():
 
 
 def test_bounds_are_written_as_the_column_is_or_in_a_known_way():
+    """Promise G15."""
     frame = pd.DataFrame({"t": ["5.1.2020", "6.1.2020"], "v": [1, 2]})
     _, plan = planned(frame, settings(timestamp_column="t", timestamp_format="%-d.%-m.%Y"))
     for text in ("7.1.2020", "2020-01-07"):
@@ -270,6 +283,7 @@ def test_bounds_that_are_none_are_told(bounds, message):
     month_end=st.booleans(),
 )
 def test_steps_of_the_calendar_are_found_again(start, months, count, month_end):
+    """Promise G10."""
     interval = Interval(months=months, month_end=month_end)
     first = interval.after(ticks(start), 0)
     times = np.array([interval.after(first, step) for step in range(count)])

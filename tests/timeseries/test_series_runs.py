@@ -55,6 +55,7 @@ def hourly() -> Synthesizer:
 
 
 def test_as_many_new_series_as_in_training_with_the_same_extents(hourly: Synthesizer) -> None:
+    """Promises F32, F33."""
     rows = hourly.sample()
     assert list(rows.columns) == ["unit", "at", "level"]
     assert rows["at"].dtype == np.dtype("datetime64[ns]") or str(rows["at"].dtype).startswith("datetime64")
@@ -67,6 +68,7 @@ def test_as_many_new_series_as_in_training_with_the_same_extents(hourly: Synthes
 
 
 def test_a_range_beyond_training_and_beyond_the_context(hourly: Synthesizer) -> None:
+    """Promise F35."""
     from attrs import evolve
 
     config = hourly.config
@@ -125,6 +127,7 @@ def test_groups_of_training_go_on_from_their_kept_beginnings() -> None:
     ids=["months", "clock", "seconds", "foreign"],
 )
 def test_every_kind_of_time_comes_back_as_it_was_written(times: Any, given: Any, expected: list[Any]) -> None:
+    """Promise G11."""
     frame = series(times)
     rows = fitted(frame, **given).sample()
     assert (rows.dtypes == frame.dtypes).all()
@@ -173,6 +176,7 @@ def test_learned_steps_of_months_keep_to_the_day_of_the_month() -> None:
 
 @pytest.mark.slow
 def test_one_series_without_groups_and_longer_than_the_context() -> None:
+    """Promise F34."""
     frame = series(lambda group, n: pd.date_range("2020-01-01", periods=n), groups=1, length=300).drop(columns="unit")
     rows = fitted(frame, group=None).sample()
     assert list(rows.columns) == ["at", "level"]
@@ -237,6 +241,7 @@ def command(folder: Path, *arguments: str) -> list[str]:
 def test_a_generation_that_is_ended_midway_goes_on_after_its_finished_series(
     how: signal.Signals, tmp_path: Path, root: Path
 ) -> None:
+    """Promise F37."""
     frame = series(lambda group, n: pd.date_range("2020-01-01", periods=n + group), groups=6, length=6)
     frame.to_csv(tmp_path / "in.csv", index=False)
     paths = [str(root / name) for name in ("core", "assemblers", "backends", "plugins")]

@@ -33,6 +33,7 @@ def days(start, count):
 
 
 def test_every_series_is_written_from_its_start_to_its_stop(series, tools):
+    """Promises F6, F20."""
     results = series.backend(tools.engine()).generate()
     assert results.status is GenerationStatus.COMPLETE
     assert results.all_groups_succeeded
@@ -72,6 +73,7 @@ def test_a_second_generate_writes_other_series(series, tools):
 
 
 def test_num_records_does_not_limit_and_num_groups_does(series, tools):
+    """Promise F5."""
     assert len(series.backend(tools.engine(), generation={"num_records": 2}).generate().df) == 16
     results = series.backend(tools.engine(), generation={"num_groups": 7}).generate()
     assert results.num_valid_groups == 7
@@ -88,6 +90,7 @@ def test_a_given_range_and_interval_hold_for_every_series(series, tools):
 
 
 def test_a_record_at_the_stop_is_in_and_later_ones_are_not(series, tools):
+    """Promise F21."""
     engine = tools.engine(most=10, constrained=False)
     results = series.backend(engine, options={"samples_per_prompt": 1}).generate()
     assert [len(part) for part in split(results.df)] == sorted([5, 8, 3], key=[len(p) for p in split(results.df)].index)
@@ -96,6 +99,7 @@ def test_a_record_at_the_stop_is_in_and_later_ones_are_not(series, tools):
 
 
 def test_several_records_of_one_completion_are_taken_in_order(series, tools):
+    """Promise F19."""
     engine = tools.engine(most=4, constrained=False)
     results = series.backend(engine, options={"samples_per_prompt": 1}).generate()
     assert results.all_groups_succeeded
@@ -104,6 +108,7 @@ def test_several_records_of_one_completion_are_taken_in_order(series, tools):
 
 
 def test_slots_are_refilled_as_groups_finish(series, tools):
+    """Promise F11."""
     engine = tools.engine()
     backend = series.backend(engine, options={"max_prompts_per_batch": 2}, generation={"num_groups": 9})
     assert backend.max_groups_per_batch == 2
@@ -112,6 +117,7 @@ def test_slots_are_refilled_as_groups_finish(series, tools):
 
 
 def test_one_completion_a_prompt_where_all_are_valid_and_five_elsewhere(series, tools):
+    """Promise F7."""
     assert series.backend(tools.engine())._samples_per_prompt == 1
     backend = series.backend(tools.engine(constrained=False))
     assert (backend._samples_per_prompt, backend.max_groups_per_batch) == (5, 20)
@@ -119,6 +125,7 @@ def test_one_completion_a_prompt_where_all_are_valid_and_five_elsewhere(series, 
 
 
 def test_the_window_holds_the_newest_records_in_the_dialect(series, tools):
+    """Promise F10."""
     engine = tools.engine()
     backend = series.backend(engine, options={"prefill_context_size": 2}, generation={"num_groups": 1})
     backend.generate()
@@ -133,6 +140,7 @@ def test_the_window_holds_the_newest_records_in_the_dialect(series, tools):
 
 
 def test_the_window_is_as_long_as_the_context_allows(series, tools):
+    """Promise F9."""
     engine = tools.engine()
     series.spans = (tools.span("2020-01-01", 31),)
     series.backend(engine, context=1 + 10 * 4 + 1).generate()
@@ -141,6 +149,7 @@ def test_the_window_is_as_long_as_the_context_allows(series, tools):
 
 
 def test_an_engine_that_forces_nothing_gets_the_beginning_as_prompt(series, tools):
+    """Promise F15."""
     plain, forcing = (tools.engine(forces=forces) for forces in (False, True))
     results = series.backend(plain).generate()
     assert results.all_groups_succeeded
@@ -153,6 +162,7 @@ def uneven(group, ask, sample, text):
 
 
 def test_series_of_learned_steps_have_as_many_records_as_those_of_training(series, tools):
+    """Promise F17."""
     lengths = {"2020-01-01": 12, "2020-01-05": 9, "2020-01-09": 2, "2020-01-12": 1}
     series.spans = tuple(tools.span(start, count, regular=count == 2) for start, count in lengths.items())
 
@@ -189,6 +199,7 @@ def test_a_model_that_is_sure_of_the_end_ends_a_series_whose_steps_it_writes(ser
 
 
 def test_a_group_that_fails_is_named_and_leaves_no_row(series, tools):
+    """Promises F24, F26."""
     engine = tools.engine(
         spoil=lambda group, ask, sample, text: "nonsense\n" if (group, ask > 1) == (1, True) else text
     )
@@ -204,6 +215,7 @@ def test_a_group_that_fails_is_named_and_leaves_no_row(series, tools):
 
 
 def test_a_group_gets_over_fewer_bad_batches_than_the_patience(series, tools):
+    """Promise F23."""
     engine = tools.engine(spoil=lambda group, ask, sample, text: text if ask % 3 == 2 else "nonsense\n")
     results = series.backend(engine, generation={"patience": 3}).generate()
     assert results.all_groups_succeeded
@@ -211,6 +223,7 @@ def test_a_group_gets_over_fewer_bad_batches_than_the_patience(series, tools):
 
 
 def test_one_bad_beginning_does_not_end_the_others(series, tools):
+    """Promise F27."""
     engine = tools.engine(spoil=lambda group, ask, sample, text: "nonsense\n" if group == 0 else text)
     results = series.backend(engine, options={"max_prompts_per_batch": 1}).generate()
     assert list(results.failed_groups) == ["1"]
@@ -218,6 +231,7 @@ def test_one_bad_beginning_does_not_end_the_others(series, tools):
 
 
 def test_a_good_enough_last_batch_ends_the_group_even_if_most_of_it_is_bad(series, tools):
+    """Promise F22."""
     series.spans = (tools.span("2020-01-01", 1),)
     engine = tools.engine(spoil=lambda group, ask, sample, text: text + "nonsense\n" * 9, constrained=False)
     results = series.backend(engine, options={"samples_per_prompt": 1}).generate()
@@ -226,6 +240,7 @@ def test_a_good_enough_last_batch_ends_the_group_even_if_most_of_it_is_bad(serie
 
 
 def test_a_series_that_never_reaches_its_stop_is_given_up(series, tools):
+    """Promise F25."""
     series.spans = (tools.span("2020-01-01", 5, regular=False),)
     engine = tools.engine(spoil=lambda group, ask, sample, text: text.replace("1 day", "0 days"))
     results = series.backend(engine, time_series={"stop_timestamp": "2020-01-05"}).generate()
@@ -234,6 +249,7 @@ def test_a_series_that_never_reaches_its_stop_is_given_up(series, tools):
 
 
 def test_nothing_valid_ends_the_job_and_not_only_its_groups(series, tools):
+    """Promise F28."""
     engine = tools.engine(spoil=lambda *_: "nonsense\n")
     backend = series.backend(engine, options={"max_prompts_per_batch": 2}, generation={"num_groups": 50})
     results = backend.generate()
@@ -243,6 +259,7 @@ def test_nothing_valid_ends_the_job_and_not_only_its_groups(series, tools):
 
 
 def test_a_policy_may_end_the_job(series, tools):
+    """Promise F29."""
     from rowsmith.generation import Stop, StoppingPolicy
 
     class Second(StoppingPolicy):
@@ -260,6 +277,7 @@ def test_a_policy_may_end_the_job(series, tools):
 
 
 def test_another_step_than_the_interval_is_out_of_order(series, tools):
+    """Promise F14."""
     engine = tools.engine(spoil=lambda group, ask, sample, text: text.replace("1 day", "2 days"))
     results = series.backend(engine).generate()
     assert len(results.failed_groups) == 3
@@ -267,6 +285,8 @@ def test_another_step_than_the_interval_is_out_of_order(series, tools):
 
 
 def test_samples_are_chosen_without_regard_to_their_length(series, tools):
+    """Promise F18."""
+
     # The first sample of each prompt is one record, the others are as many as the stop allows.
     def lengths(group, ask, sample, text):
         return text.splitlines(keepends=True)[0] if sample == 0 else text
@@ -283,6 +303,7 @@ def test_samples_are_chosen_without_regard_to_their_length(series, tools):
 
 
 def test_snapshots_are_saved_on_the_way_and_not_in_the_model_s_folder(series, tools, tmp_path):
+    """Promise F30."""
     seen = {}
     folder = RunDirectory(tmp_path)
 
@@ -304,6 +325,7 @@ def test_snapshots_are_saved_on_the_way_and_not_in_the_model_s_folder(series, to
 
 
 def test_snapshots_stay_where_a_job_does_not_end_well(series, tools, tmp_path):
+    """Promise F31."""
     engine = tools.engine(spoil=lambda group, ask, _, text: "nonsense\n" if group == 1 and ask > 1 else text)
     results = series.backend(engine, workdir=RunDirectory(tmp_path)).generate()
     assert results.failed_groups
@@ -311,6 +333,8 @@ def test_snapshots_stay_where_a_job_does_not_end_well(series, tools, tmp_path):
 
 
 def test_an_interrupt_keeps_the_series_that_are_whole(series, tools):
+    """Promise F36."""
+
     def interrupt(number):
         if number == 6:
             raise KeyboardInterrupt
@@ -331,6 +355,7 @@ def test_a_failing_engine_leaves_the_series_that_are_whole(series, tools):
 
 
 def test_memory_that_runs_out_makes_the_calls_smaller(series, tools):
+    """Promise F12."""
     engine = tools.engine()
 
     def exhausted(number):
@@ -344,6 +369,7 @@ def test_memory_that_runs_out_makes_the_calls_smaller(series, tools):
 
 
 def test_groups_as_in_training_where_their_beginnings_were_kept(series, tools):
+    """Promise F13."""
     prefill = {
         "north": '{"t~step":null,"t":"2020-01-01","t~weekday":"2","level":"a"}\n'
         '{"t~step":"1 day","t":"2020-01-02","t~weekday":"3","level":"b"}\n',
@@ -369,6 +395,7 @@ def _lengths_of(results, backend):
 
 
 def test_the_states_are_data_classes_with_the_documented_fields():
+    """Promise F1."""
     snapshot, state = rowsmith_backends.ProgressSnapshot, rowsmith_backends.GroupState
     assert [each.name for each in dataclasses.fields(snapshot)] == ["label", "threshold", "path", "saved"]
     assert snapshot("50", 10, None).saved is False
@@ -402,6 +429,7 @@ def test_they_can_be_imported_without_a_model_s_libraries(root):
 
 
 def test_the_documented_attributes_are_there(series, tools):
+    """Promises F2, F4, F8."""
     backend = series.backend(tools.engine())
     assert backend._schema_fragment.startswith('"t~step":')
     assert (backend._max_prompts_per_batch, backend._prefill_context_size) == (100, None)
@@ -472,6 +500,7 @@ def test_labels_of_months_are_those_of_the_month(day):
 
 
 def test_only_tokens_that_stay_are_forced_where_they_depend_on_what_follows(tools):
+    """Promise F16."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

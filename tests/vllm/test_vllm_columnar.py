@@ -62,6 +62,7 @@ class TestColumnarVllm(BackendConformance):
         return made
 
     def test_it_agrees_with_transformers(self, engine: Engine, transformers: Engine) -> None:
+        """Promise B22."""
         for constrained in (True, False):
             found = agreement(transformers, engine, [(1,)] * 2, max_tokens=20, constrained=constrained)
             found.check()

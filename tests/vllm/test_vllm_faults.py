@@ -54,6 +54,7 @@ def _memory(pid: int) -> int:
     ("sent", "message"), [(signal.SIGKILL, "ended by SIGKILL"), (signal.SIGSTOP, "no sign of life for 8 s")]
 )
 def test_rows_made_before_vllm_died_or_hung_are_kept(trained: Trained, sent: signal.Signals, message: str) -> None:
+    """Promise B26."""
     before, own = children(), _memory(os.getpid())
     engine = vllm_engine(trained, timeout=8.0, max_num_seqs=32)
     told: list[int] = []

@@ -73,6 +73,7 @@ class TestPretrainedVllm(BackendConformance):
     def test_the_adapter_is_served_and_not_its_base(
         self, engine: Engine, bundle: Bundle, base: Path, prompt_ids: tuple[int, ...]
     ) -> None:
+        """Promise B23."""
         asked = [CompletionRequest(0, prompt_ids, max_tokens=30)]
         found = answers(engine, asked, SamplingParams(log_probs=True, seed=1))[0]
         with torch.no_grad():
@@ -87,6 +88,7 @@ class TestPretrainedVllm(BackendConformance):
         assert np.abs(found.log_probs - plain).max() > 0.1
 
     def test_it_agrees_with_transformers(self, engine: Engine, bundle: Bundle, prompt_ids: tuple[int, ...]) -> None:
+        """Promise B24."""
         other = TransformersBackend(RunConfig(), bundle.metadata, bundle=bundle, options=FLOAT32, processor=None).engine
         other.start()
         for constrained in (True, False):

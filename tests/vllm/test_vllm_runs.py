@@ -66,6 +66,7 @@ def people() -> pd.DataFrame:
 
 
 def test_a_plain_table_is_valid_and_the_one_of_transformers(people: pd.DataFrame, tmp_path: Path) -> None:
+    """Promise B25."""
     run = _trained(people, tmp_path, "--set", "training.max_steps=60")
     mine, other = (_generated(run, name, tmp_path / f"{name}.csv", "-n", ROWS) for name in ("vllm", "transformers"))
     assert len(mine) == len(other) == ROWS

@@ -32,7 +32,7 @@ def test_prompt_is_masked_and_sequences_are_trained(tokenizer, make_metadata):
 
 
 def test_sequences_follow_each_other_with_and_without_special_tokens(tokenizer, make_metadata):
-    """Promises C2, C5."""
+    """Promise C2."""
     example = Example("", tokenizer, make_metadata())
     example.add_sequence(_sequence(66, 67))
     example.add_sequence(_sequence(68), add_special_tokens=False)
@@ -62,6 +62,7 @@ def test_lists_of_different_lengths_are_refused(tokenizer, make_metadata):
 
 @pytest.mark.parametrize("enclosed", [True, False])
 def test_tokens_are_counted_over_prompt_and_sequences(tokenizer, make_metadata, enclosed):
+    """Promise C5."""
     example = Example("Say a", tokenizer, make_metadata(bos=enclosed, eos=enclosed))
     prompt = len(tokenizer.encode("Say a", add_special_tokens=False)) + 2 * enclosed
     assert example.num_tokens == prompt > 0
@@ -72,6 +73,7 @@ def test_tokens_are_counted_over_prompt_and_sequences(tokenizer, make_metadata, 
 
 
 def test_to_dict_gives_ids_mask_and_labels_of_one_length(tokenizer, make_metadata):
+    """Promise C4."""
     example = Example("Say a", tokenizer, make_metadata())
     example.add_sequence(_sequence(66, 67))
     found = example.to_dict()

@@ -50,6 +50,7 @@ def _is_written(dataset):
 
 
 def test_its_columns_are_those_of_a_dataset_made_of_lists(pair):
+    """Promise C6."""
     dataset, plain = pair
     assert dataset.column_names == COLUMNS
     assert dataset.features == plain.features
@@ -79,6 +80,7 @@ def test_its_columns_are_those_of_a_dataset_made_of_lists(pair):
     ],
 )
 def test_it_is_changed_like_any_other(pair, change):
+    """Promise C31."""
     dataset, plain = pair
     assert list(change(dataset)) == list(change(plain))
     assert change(dataset).features == change(plain).features
@@ -98,11 +100,13 @@ def test_it_is_changed_like_any_other(pair, change):
     ],
 )
 def test_it_is_read_like_any_other(pair, read):
+    """Promise C31."""
     dataset, plain = pair
     assert read(dataset) == read(plain)
 
 
 def test_it_is_saved_and_loaded(pair, tmp_path):
+    """Promise C31."""
     for number, (dataset, plain) in enumerate([pair, [each.shuffle(seed=1) for each in pair]]):
         dataset.save_to_disk(tmp_path / f"{number}")
         assert list(load_from_disk(tmp_path / f"{number}")) == list(plain)
@@ -118,6 +122,7 @@ def test_a_dataset_without_examples_is_one():
 
 
 def test_no_column_is_written_where_rows_are_read_shuffled_or_saved(tmp_path):
+    """Promise C31."""
     dataset = as_dataset(_ranges())
     chosen = dataset.shuffle(seed=0).select(range(20)).with_format("torch")
     assert len(list(chosen)) == 20
@@ -151,7 +156,7 @@ def test_rows_that_a_user_transforms_have_no_ranges():
 
 @pytest.mark.parametrize("same_length", [True, False])
 def test_a_trainer_takes_it_with_default_arguments(tokenizer, tmp_path, same_length):
-    """Examples of one length need no collator; others need one that pads labels, as with any dataset."""
+    """Promise C31: examples of one length need no collator; others need one that pads labels, as with any dataset."""
     from transformers import DataCollatorForSeq2Seq, LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
     size = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}

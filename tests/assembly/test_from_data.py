@@ -165,7 +165,7 @@ def test_grouped_assembler_without_a_group_column_is_refused(tokenizer, make_met
 
 @pytest.mark.parametrize(("group", "groups"), [("shop", 2), (["shop"], 2), (["shop", "sales"], 40), (None, 1)])
 def test_time_series_give_the_sequential_assembler(tokenizer, make_metadata, bundled, group, groups):
-    """Promises E2, E3."""
+    """Promises E2, E3, E5."""
     config = _config(
         data=DataConfig(group_training_examples_by=group),
         time_series=TimeSeriesConfig(is_timeseries=True, timestamp_column="day"),

@@ -98,6 +98,7 @@ def test_every_record_once_per_pass_and_groups_whole(tokenizer, make_metadata, s
 
 
 def test_a_share_of_the_data_is_random_groups_of_so_many_records(tokenizer, make_metadata):
+    """Promise D15."""
     sizes = [[1] * (1 + number % 5) for number in range(60)]
     metadata = make_metadata(40, template="")
     found = []
@@ -112,7 +113,7 @@ def test_a_share_of_the_data_is_random_groups_of_so_many_records(tokenizer, make
 
 @pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5, 2.1])
 def test_a_share_is_never_twice_as_many_records_however_large_a_group_is(tokenizer, make_metadata, fraction):
-    """Groups are whole, so a share is met as near as they allow; the largest one is not drawn for a small share."""
+    """Promise D15: groups are whole, so a share is met as near as they allow; a large one is not drawn for a small one."""
     sizes = [[1] * 100, [1] * 90, [1] * 10]
     held = set()
     for seed in range(12):
@@ -286,6 +287,7 @@ def test_cap_counts_groups(tokenizer, make_metadata):
 
 
 def test_more_passes_hold_no_copies_of_the_tokens(tokenizer, make_metadata):
+    """Promise D15."""
     assembler = _assembler([[5, 5]] * 50, tokenizer, make_metadata(template=""), seed=0)
     once, often = (ranges_of(assembler.assemble_training_examples(fraction).train) for fraction in (1, 7))
     assert once.store is often.store
@@ -417,6 +419,7 @@ def test_missing_group_values_are_an_error_and_not_dropped(tokenizer, make_metad
 def test_records_without_an_order_value_are_the_last_of_their_group(
     tokenizer, make_metadata, caplog, values, expected, coded
 ):
+    """Promise D23."""
     column = pa.array(values)
     table = pa.table({"g": ["a"] * 5, "t": column.dictionary_encode() if coded else column})
     with caplog.at_level(logging.WARNING):
@@ -485,6 +488,7 @@ def test_parameters_stand_in_the_documented_order():
 
 
 def test_more_than_the_documented_arguments_are_refused(make_metadata):
+    """Promise D22."""
     positional = ("a", None, _table(3), None, make_metadata(), None, None, None, None)
     assert GroupedDataExampleAssembler(*positional).keep_columns == ["a"]
     with pytest.raises(TypeError, match="positional"):
@@ -494,5 +498,6 @@ def test_more_than_the_documented_arguments_are_refused(make_metadata):
 
 
 def test_the_prompt_names_the_columns(make_metadata):
+    """Promise C33."""
     assembler = GroupedDataExampleAssembler("a", None, _table(3), None, make_metadata())
     assert assembler.schema_prompt == 'Say columns "a":<unk>,"b":<unk>\n'

@@ -87,6 +87,7 @@ def test_groups_are_set_apart_near_the_records_wanted(sizes, wanted, seed):
 
 @given(SIZES, st.integers(1, 400), st.integers(0, 5))
 def test_passes_over_groups_are_permutations_and_a_sample(sizes, percent, seed):
+    """Promise D15."""
     groups = np.arange(len(sizes)) + 7
     orders = group_passes(groups, sizes, percent / 100, np.random.default_rng(seed))
     assert all(sorted(order) == groups.tolist() for order in orders[: percent // 100])

@@ -150,7 +150,7 @@ def test_budgets_are_drawn_for_each_example_between_the_ratios(tokenizer, make_m
 
 
 def test_a_first_record_beyond_its_budget_stands_in_its_example(tokenizer, make_metadata):
-    """Records fill the context, and budgets are drawn below it."""
+    """Promise E22: records fill the context, and budgets are drawn below it."""
     assembler = _assembler([[6] * 50], tokenizer, make_metadata(8, template=""), seed=0)
     examples = assembler.assemble_training_examples()
     assert _rows(examples.train) == [[row] for row in range(50)]
@@ -219,7 +219,7 @@ def test_a_share_of_the_data_is_random_groups_and_not_the_first(tokenizer, make_
 @FEW
 @given(sizes=GROUPS, fraction=st.sampled_from([0.01, 0.1, 0.25, 0.5, 0.9, 1.1]), seed=st.integers(0, 9))
 def test_a_share_of_the_data_is_exactly_so_many_records(tokenizer, make_metadata, sizes, fraction, seed):
-    """However large the groups are: of the last group that is drawn a stretch is taken."""
+    """Promise E20: however large the groups are: of the last group that is drawn a stretch is taken."""
     sizes = [*sizes, [1] * 100]
     assembler = _assembler(sizes, tokenizer, make_metadata(30, template=""), seed=seed)
     examples = assembler.assemble_training_examples(fraction)
@@ -257,7 +257,7 @@ def test_a_share_goes_round_a_record_that_was_left_out(tokenizer, make_metadata)
 
 @pytest.mark.parametrize(("size", "count"), [(0.1, 10), (25, 25)])
 def test_validation_of_one_series_is_its_end(tokenizer, make_metadata, size, count):
-    """Promise E17."""
+    """Promises E17, E27."""
     assembler = _assembler([[1] * 100], tokenizer, make_metadata(30, template=""), seed=0, test_size=size)
     examples = assembler.assemble_training_examples(2)
     assert joined(_rows(examples.test)) == list(range(100 - count, 100))
@@ -364,7 +364,7 @@ def test_times_are_sorted_as_times_in_the_format_given(tokenizer, make_metadata)
 
 
 def test_records_without_an_order_value_are_the_last_of_their_group(tokenizer, make_metadata, caplog):
-    """98 of 200 patients' events have no time in one of the reference's own tables."""
+    """Promise E31: 98 of 200 patients' events have no time in one of the reference's own tables."""
     table = pa.table({"g": ["b", "a", "b", "a", "b"], "t": [None, 2, 1, None, 0], "v": range(5)})
     with caplog.at_level(logging.WARNING):
         found = _lines(_sequential(table, tokenizer, make_metadata(template=""), "g", "t", seed=0), tokenizer)
@@ -377,6 +377,7 @@ def test_records_without_an_order_value_are_the_last_of_their_group(tokenizer, m
 
 @pytest.mark.parametrize("kind", ["column at hand", "table", "dataset"])
 def test_the_pseudo_group_is_added_where_it_is_missing_and_seen_nowhere(tokenizer, make_metadata, kind):
+    """Promises E8, E9."""
     from datasets import Dataset
 
     rows = {"when": [2, 1], "v": [5, 6]}
@@ -479,6 +480,7 @@ def test_parameters_stand_in_the_documented_order():
 
 
 def test_what_the_base_class_takes_is_taken_by_name_and_nothing_else(make_metadata, tmp_path):
+    """Promise E30."""
     more = {"test_size": 2, "cache_file_path": str(tmp_path), "seed": 7}
     assembler = _sequential(_table(3), None, make_metadata(), "g", "t", keep_columns=["t"], **more)
     assert (assembler.test_size, assembler.cache_file_path, assembler.seed) == (2, tmp_path, 7)

@@ -110,6 +110,7 @@ def test_bounds_of_series_are_read_before_anything_is_learned():
 
 
 def test_a_column_with_gaps_orders_the_rows_and_is_then_learned_like_any_other():
+    """Promise E32."""
     frame = pd.DataFrame({"g": [*"ab"] * 20, "t": [None if row % 4 == 3 else 40 - row for row in range(40)]})
     data = DataConfig(group_training_examples_by="g", order_training_examples_by="t", holdout=0)
     part = training_part(from_frame(frame), RunConfig(data=data), Seeds(0))

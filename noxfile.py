@@ -96,6 +96,14 @@ def vllm(session: nox.Session) -> None:
 
 
 @nox.session
+def reference(session: nox.Session) -> None:
+    """Assembly and the decisions of generation beside the reference package: about 5 minutes."""
+    install(session, "-e", ".[local]", *group("test"), *group("reference"))
+    session.install("--no-deps", "nemo-safe-synthesizer==0.1.16")
+    session.run("pytest", "-m", "reference", "tests/reference", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """A benchmark, as Markdown: ``nox -s bench -- NAME [OPTIONS]``; without a name, what there is."""
     install(session, "-e", ".[local]", *group("bench"))

@@ -60,7 +60,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
     Args:
         group_training_examples_by: The column, or columns, whose values make a group.
         order_training_examples_by: The column that orders the records of a group: numbers as numbers,
-            date-times as times; None leaves them as they stand.
+            date-times as times, records without a value last; None leaves them as they stand.
         dataset: A ``datasets.Dataset`` of scalar columns, or a spelled ``pyarrow.Table``.
         tokenizer: Tokenizer of the records.
         metadata: Prompt layout, special tokens, context length; its ``model_schema`` says how records
@@ -119,6 +119,11 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         check_policy(overlong, ("error", "skip", "split"))
 
     @property
+    def schema_prompt(self) -> str:
+        """The text of the prompt, which names the columns of a record."""
+        return self._source.schema_prompt
+
+    @property
     def num_records_train(self) -> int:
         """Number of records in the training groups; those of skipped groups are not counted."""
         return int(self._prepared.sequences.groups.sizes[self._prepared.train].sum())
@@ -152,9 +157,9 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         """Build examples of whole groups, in random order, their records in order.
 
         Args:
-            data_fraction: Passes over the training groups: below 1 random groups that hold so many of the
-                records; above 1 whole passes, each in an order of its own, and a share. Validation is
-                always one pass.
+            data_fraction: Passes over the training groups: below 1 random whole groups that hold about such a
+                share of the records, less than twice as many unless every group is larger; above 1 whole passes,
+                each in an order of its own, and a share. Validation is always one pass.
 
         Returns:
             Examples; ``stats`` has ``tokens_per_record``, ``tokens_per_group``, ``records_per_group``,
@@ -163,7 +168,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
             ``tokens_per_skipped_group`` or ``tokens_per_split_group`` where there are such groups.
 
         Raises:
-            DataError: A group or order value is missing, or the order column cannot be ordered.
+            DataError: A group value is missing, or the order column cannot be ordered.
             ParameterError: ``data_fraction`` or ``test_size`` is out of range.
             OverlongGroupError: A group does not fit the context, and ``overlong`` is ``error``.
             OverlongRecordError: A single record does not fit, and ``overlong`` is ``split``.

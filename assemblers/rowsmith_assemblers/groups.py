@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Groups", "arrange", "column_names", "columns_at_hand", "group_values", "taken"]
 
+_logger = logging.getLogger(__name__)
 _SHOWN = 5
 
 
@@ -49,8 +51,8 @@ class Groups:
 
         Args:
             numbers: The number of each record's group; int64 ``[n]``.
-            order_by: What the records of a group are ordered by, ties as they stand; None leaves them
-                as they stand.
+            order_by: What the records of a group are ordered by, ties as they stand and nulls last; None leaves
+                them as they stand.
         """
         if order_by is not None:
             keys = [("group", "ascending"), ("order", "ascending")]
@@ -97,11 +99,12 @@ def arrange(
         schema: The model's columns. If it has a step column, that begins the groups, and records stand in
             order.
         group_by: The columns whose values together make a group; none for one group.
-        order_by: The column that orders the records of a group; None leaves them as they stand.
+        order_by: The column that orders the records of a group; None leaves them as they stand. Records without
+            a value are the last of their group.
         format_: How its date-times are written when they are text; found out when None.
 
     Raises:
-        DataError: A value is missing, or the order column cannot be ordered.
+        DataError: A group value is missing, or the order column cannot be ordered.
     """
     if store is not None and store.groups is not None:
         return Groups.of(store.groups)
@@ -171,7 +174,7 @@ def _group_numbers(dataset: Dataset | pa.Table, names: Sequence[str]) -> Ints:
     numbers: Ints = np.zeros(len(dataset), dtype=np.int64)
     for name in names:
         column = _column(dataset, name)
-        _check_present(column, name, "group")
+        _check_present(column, name)
         codes = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
         _, numbers = np.unique(numbers * max(len(codes.dictionary), 1) + _ints(codes.indices), return_inverse=True)
     _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
@@ -189,13 +192,19 @@ def _order_values(dataset: Dataset | pa.Table, name: str, format_: str | None = 
         format_: How its date-times are written when they are text; found out when None.
 
     Returns:
-        Numbers, date-times or booleans, none missing; Arrow ``[n]``.
+        Numbers, date-times or booleans, null where there is no value; Arrow ``[n]``.
 
     Raises:
-        DataError: A value is missing, or text is neither numbers nor date-times of one format.
+        DataError: Text is neither numbers nor date-times of one format.
     """
     column = _column(dataset, name)
-    _check_present(column, name, "order")
+    absent = _absent(column)
+    if absent.any():
+        _logger.warning(
+            "column %r has no value in %d of %d rows; they are the last of their group", name, absent.sum(), len(absent)
+        )
+    if absent.all():
+        return pa.array(np.zeros(len(absent), dtype=np.int8))
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     values = column.dictionary
@@ -203,7 +212,8 @@ def _order_values(dataset: Dataset | pa.Table, name: str, format_: str | None = 
         # A dictionary may hold values that no row uses; they are not to decide how the others are read.
         column = pc.take(values, column.indices).dictionary_encode()
         values = _read(column.dictionary.cast(pa.string()), name, format_)
-    return values.take(column.indices)
+    # NaN is no value, too; as a number it would come before null.
+    return pc.if_else(pa.array(absent), pa.scalar(None, values.type), values.take(column.indices))
 
 
 def _read(texts: pa.Array, name: str, format_: str | None) -> pa.Array:
@@ -236,19 +246,25 @@ def _column(dataset: Dataset | pa.Table, name: str) -> pa.Array:
     return column.combine_chunks()
 
 
-def _check_present(column: pa.Array, name: str, purpose: str) -> None:
+def _absent(column: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which rows have no value."""
     coded = pa.types.is_dictionary(column.type)
     absent = pc.is_null(column.dictionary if coded else column, nan_is_null=True)
     if coded:
         absent = pc.fill_null(absent.take(column.indices), True)
-    missing = np.flatnonzero(absent.to_numpy(zero_copy_only=False))
+    missing: npt.NDArray[np.bool_] = absent.to_numpy(zero_copy_only=False)
+    return missing
+
+
+def _check_present(column: pa.Array, name: str) -> None:
+    missing = np.flatnonzero(_absent(column))
     if len(missing):
         shown = ", ".join(str(row + 1) for row in missing[:_SHOWN])
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise DataError(
-            f"column {name!r} has no value in row {shown}{more} (rows count from 1), so it is not known where in "
-            f"its {purpose} that record belongs; fill the values in, leave the rows out, or set "
-            f"{purpose}_training_examples_by to another column"
+            f"column {name!r} has no value in row {shown}{more} (rows count from 1), so it is not known to which group "
+            "that record belongs; fill the values in, leave the rows out, or set group_training_examples_by to "
+            "another column"
         )
 
 

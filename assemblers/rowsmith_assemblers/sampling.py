@@ -10,7 +10,16 @@ from rowsmith.errors import ParameterError
 from rowsmith.example_ranges import Rows
 from rowsmith.token_store import Ints
 
-__all__ = ["group_passes", "passes", "sample_groups", "split", "split_groups", "test_count", "whole_and_part"]
+__all__ = [
+    "group_passes",
+    "passes",
+    "sample_groups",
+    "share_of",
+    "split",
+    "split_groups",
+    "test_count",
+    "whole_and_part",
+]
 
 _DIGITS = 9
 """Digits to which a share of records is taken, so that 0.1 of 30 is 3 and not 4."""
@@ -34,7 +43,7 @@ def test_count(test_size: float | None, count: int) -> int:
     if isinstance(test_size, float) and test_size >= 1:
         raise ParameterError(f"test_size is {test_size}; a float is a share below 1, a number of records has no point")
     if isinstance(test_size, float):
-        return min(math.ceil(round(test_size * count, _DIGITS)), count - 1)
+        return min(share_of(count, test_size), count - 1)
     if test_size >= count > 0:
         raise ParameterError(
             f"test_size is {test_size} records and the dataset has {count}: none would be left to train on. "
@@ -81,7 +90,7 @@ def passes(rows: Rows, fraction: float, random: np.random.Generator) -> list[Row
         ParameterError: ``fraction`` is not a finite number above 0.
     """
     whole, part = whole_and_part(fraction)
-    partial = math.ceil(round(part * len(rows), _DIGITS))
+    partial = share_of(len(rows), part)
     orders = [random.permutation(rows) for _ in range(whole)]
     return [*orders, random.permutation(rows)[:partial]] if partial else orders
 
@@ -104,13 +113,7 @@ def split_groups(sizes: Ints, test_size: float | None, random: np.random.Generat
     wanted, count = test_count(test_size, int(sizes.sum())), len(sizes)
     if not wanted or count < 2:
         return np.arange(count), np.arange(0)
-    # A group of twice the records wanted would miss the number by more than no group at all.
-    fitting = np.flatnonzero(sizes < 2 * wanted)
-    if not len(fitting):
-        fitting = np.flatnonzero(sizes == sizes.min())
-    order = random.permutation(fitting)
-    misses = np.abs(np.cumsum(sizes[order]) - wanted)
-    chosen = order[: min(int(np.argmin(misses)) + 1, count - 1)]
+    chosen = _drawn(sizes, wanted, random)[: count - 1]
     kept = np.ones(count, dtype=bool)
     kept[chosen] = False
     return np.flatnonzero(kept), chosen
@@ -122,7 +125,7 @@ def group_passes(groups: Ints, sizes: Ints, fraction: float, random: np.random.G
     Args:
         groups: Group numbers.
         sizes: Records of each of them.
-        fraction: As in ``passes``, in records; the part of a pass is rounded up to whole groups.
+        fraction: As in ``passes``, in records; the part of a pass is rounded to whole groups.
         random: Shuffles.
 
     Returns:
@@ -137,7 +140,7 @@ def group_passes(groups: Ints, sizes: Ints, fraction: float, random: np.random.G
 
 
 def sample_groups(sizes: Ints, share: float, random: np.random.Generator) -> Ints:
-    """Draw groups until they hold a share of the records.
+    """Draw whole groups that hold about a share of the records.
 
     Args:
         sizes: Records of each group.
@@ -145,11 +148,26 @@ def sample_groups(sizes: Ints, share: float, random: np.random.Generator) -> Int
         random: Draws.
 
     Returns:
-        Places of the drawn groups in ``sizes``, in random order.
+        Places of the drawn groups in ``sizes``, in random order; at least one. They hold less than twice the share,
+        unless every group does.
     """
-    order = random.permutation(len(sizes))
-    wanted = math.ceil(round(share * float(sizes.sum()), _DIGITS))
-    return order[: int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1]
+    return _drawn(sizes, share_of(int(sizes.sum()), share), random)
+
+
+def share_of(count: int, share: float) -> int:
+    """How many of ``count`` a share is, rounded up."""
+    return math.ceil(round(share * count, _DIGITS))
+
+
+def _drawn(sizes: Ints, wanted: int, random: np.random.Generator) -> Ints:
+    """Groups at random, as near as can be to the wanted number of records."""
+    # A group of twice the records wanted would miss the number by more than no group at all.
+    fitting = np.flatnonzero(sizes < 2 * wanted)
+    if not len(fitting):
+        fitting = np.flatnonzero(sizes == sizes.min())
+    order = random.permutation(fitting)
+    misses = np.abs(np.cumsum(sizes[order]) - wanted)
+    return order[: int(np.argmin(misses)) + 1]
 
 
 def whole_and_part(fraction: float) -> tuple[int, float]:

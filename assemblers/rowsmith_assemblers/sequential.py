@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pyarrow as pa
 from attrs import evolve, frozen
 
 from rowsmith.assembly import (
@@ -29,7 +30,6 @@ from rowsmith_assemblers.series import Stretches, cut, passes, split, stretches
 from rowsmith_assemblers.source import RecordSource, check_policy
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from datasets import Dataset
     from transformers import PreTrainedTokenizer
 
@@ -71,10 +71,10 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         tokenizer: Tokenizer of the records.
         metadata: Prompt layout, special tokens, context length.
         group_training_examples_by: The column, or columns, whose values make a group.
-            ``PSEUDO_GROUP_COLUMN`` stands for one series without such a column; whether the dataset has
-            it or not, it is seen neither in the prompt nor in the records.
+            ``PSEUDO_GROUP_COLUMN`` stands for one series without such a column: it is added to a dataset
+            that has it not, and seen neither in the prompt nor in the records.
         order_training_examples_by: The column that orders the records of a group: numbers as numbers,
-            date-times as times; None leaves them as they stand.
+            date-times as times, records without a value last; None leaves them as they stand.
         keep_columns: Columns that must be at hand after tokenizing, beside those of groups and order.
         test_size: Validation records, rounded to whole groups: a float below 1 is a share, an integer a
             count.
@@ -118,7 +118,7 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
     ) -> None:
         groups = column_names(group_training_examples_by, "group_training_examples_by")
         if groups == (PSEUDO_GROUP_COLUMN,) and PSEUDO_GROUP_COLUMN not in dataset.column_names:
-            groups = ()
+            dataset = _with_pseudo_group(dataset)
         named = dict.fromkeys(groups, "group_training_examples_by")
         if order_training_examples_by is not None:
             named.setdefault(order_training_examples_by, "order_training_examples_by")
@@ -149,6 +149,11 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
             raise ParameterError(f"prefill_records is {prefill_records}; give a whole number of at least 1")
 
     @property
+    def schema_prompt(self) -> str:
+        """The text of the prompt, which names the columns of a record and not the pseudo group."""
+        return self._source.schema_prompt
+
+    @property
     def num_records_train(self) -> int:
         """Number of records in the training split; skipped ones are not counted."""
         return self._prepared.train.count
@@ -177,9 +182,9 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         """Build examples of records in order.
 
         Args:
-            data_fraction: Passes over the training split, each cut at other places: below 1 random groups
-                that hold so many of the records, or of a single series a random stretch; above 1 whole
-                passes and such a part. Validation is always one pass.
+            data_fraction: Passes over the training split, each cut at other places: below 1 exactly such a
+                share of the records, rounded up: random groups, and of the last of them, or of a single series, a
+                random stretch; above 1 whole passes and such a part. Validation is always one pass.
 
         Returns:
             Examples, group after group; ``stats`` has ``tokens_per_record``, ``tokens_per_example``,
@@ -187,7 +192,7 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
             skipped, their ``tokens_per_skipped_record``.
 
         Raises:
-            DataError: A group or order value is missing, or the order column cannot be ordered.
+            DataError: A group value is missing, or the order column cannot be ordered.
             ParameterError: ``data_fraction`` or ``test_size`` is out of range.
             OverlongRecordError: A record does not fit the context, and ``overlong`` is ``error``.
             AssemblyError: There is no record, or the prompt leaves no room for one.
@@ -263,6 +268,19 @@ def _visible(schema: ModelSchema | None) -> ModelSchema | None:
     return evolve(schema, columns=tuple(column for column in schema if column.name != PSEUDO_GROUP_COLUMN))
 
 
+def _group_by(columns: tuple[str, ...]) -> str | tuple[str, ...]:
+    """What the constructor takes for the configuration's columns: one is a name, and none is one series."""
+    return tuple(columns) if len(columns) > 1 else next(iter(columns), PSEUDO_GROUP_COLUMN)
+
+
+def _with_pseudo_group(dataset: Any) -> Any:
+    """The records with a column that has the same value everywhere."""
+    zeros = spooled(np.zeros(len(dataset), dtype=np.int8))
+    if isinstance(dataset, pa.Table):
+        return dataset.append_column(PSEUDO_GROUP_COLUMN, pa.array(zeros))
+    return dataset.add_column(PSEUDO_GROUP_COLUMN, zeros)
+
+
 def build(context: BuildContext, options: SequentialOptions | None) -> SequentialExampleAssembler:
     """Build the component from ``context.assembly``.
 
@@ -278,7 +296,7 @@ def build(context: BuildContext, options: SequentialOptions | None) -> Sequentia
         raise ParameterError("an assembler is built from context.assembly, which is None; use from_data")
     chosen, config = options or SequentialOptions(), inputs.config
     arguments = {
-        "group_training_examples_by": config.data.group_columns or PSEUDO_GROUP_COLUMN,
+        "group_training_examples_by": _group_by(config.data.group_columns),
         "order_training_examples_by": config.order_column,
         "timestamp_format": config.time_series.timestamp_format,
         "overlong": chosen.overlong,

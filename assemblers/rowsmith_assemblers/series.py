@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from attrs import frozen
 
@@ -12,7 +10,7 @@ from rowsmith.runs import run_places
 from rowsmith.token_store import Ints
 from rowsmith_assemblers.groups import Groups
 from rowsmith_assemblers.packing import windows
-from rowsmith_assemblers.sampling import sample_groups, split_groups, test_count, whole_and_part
+from rowsmith_assemblers.sampling import share_of, split_groups, test_count, whole_and_part
 
 __all__ = ["MAX_FILL_RATIO", "MIN_FILL_RATIO", "Stretches", "budgets", "cut", "passes", "split", "stretches"]
 
@@ -63,6 +61,22 @@ class Stretches:
         kept = begins < stops
         return Stretches(begins[kept], stops[kept], self.groups[kept])
 
+    def counted(self, first: int, last: int) -> Stretches:
+        """Their records from one number to another, exclusive, counted over all of them."""
+        lengths = self.stops - self.begins
+        before = np.cumsum(lengths) - lengths
+        begins = self.begins + np.clip(first - before, 0, lengths)
+        stops = self.begins + np.clip(last - before, 0, lengths)
+        kept = begins < stops
+        return Stretches(begins[kept], stops[kept], self.groups[kept])
+
+    def joined(self, others: Stretches) -> Stretches:
+        """These and others, in order."""
+        begins = np.concatenate([self.begins, others.begins])
+        order = np.argsort(begins)
+        stops, groups = np.concatenate([self.stops, others.stops]), np.concatenate([self.groups, others.groups])
+        return Stretches(begins[order], stops[order], groups[order])
+
 
 def stretches(groups: Groups, fits: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Rows, Stretches]:
     """Leave records out; the records before and after one that is left out do not follow one another.
@@ -110,9 +124,9 @@ def passes(whole: Stretches, fraction: float, random: np.random.Generator) -> li
 
     Args:
         whole: All stretches.
-        fraction: 1 is one pass; 2.5 two whole ones and random groups that hold half of the records; of a
-            single series a random stretch of half its records.
-        random: Draws groups.
+        fraction: 1 is one pass; 2.5 two whole ones and half of the records: random groups, and of the last of them a
+            random stretch.
+        random: Draws groups and stretches.
 
     Raises:
         ParameterError: ``fraction`` is not a finite number above 0.
@@ -120,13 +134,19 @@ def passes(whole: Stretches, fraction: float, random: np.random.Generator) -> li
     times, part = whole_and_part(fraction)
     if not part:
         return [whole] * times
+    return [*[whole] * times, _share(whole, share_of(whole.count, part), random)]
+
+
+def _share(whole: Stretches, wanted: int, random: np.random.Generator) -> Stretches:
+    """So many records: groups at random, and of the last of them a random stretch."""
     numbers, sizes = _sizes(whole)
-    if len(numbers) > 1:
-        return [*[whole] * times, whole.of(numbers[sample_groups(sizes, part, random)])]
-    first, count = int(whole.begins[0]), int(whole.stops[-1] - whole.begins[0])
-    wanted = math.ceil(round(part * count, 9))
-    start = first + int(random.integers(count - wanted + 1))
-    return [*[whole] * times, whole.within(start, start + wanted)]
+    order = random.permutation(len(numbers))
+    held = np.cumsum(sizes[order])
+    last = int(np.searchsorted(held, wanted))
+    rest = wanted - (int(held[last - 1]) if last else 0)
+    partly = whole.of(numbers[order[last : last + 1]])
+    first = int(random.integers(partly.count - rest + 1))
+    return whole.of(numbers[order[:last]]).joined(partly.counted(first, first + rest))
 
 
 def cut(

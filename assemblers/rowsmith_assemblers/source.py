@@ -61,13 +61,16 @@ class RecordSource:
         if self.store is not None and len(self.store) != len(self.dataset):
             raise ParameterError(f"token_store has {len(self.store)} records and the dataset has {len(self.dataset)}")
 
+    @property
+    def schema_prompt(self) -> str:
+        """The text of the prompt."""
+        names = record_names(self.dataset, self.schema)
+        return schema_prompt(names, self.metadata.instruction, self.metadata.prompt_config.template)
+
     @cached_property
     def prompt_ids(self) -> tuple[int, ...]:
         """The schema prompt with what encloses it."""
-        config = self.metadata.prompt_config
-        names = record_names(self.dataset, self.schema)
-        prompt = schema_prompt(names, self.metadata.instruction, config.template)
-        return tuple(prompt_ids(prompt, self.tokenizer, config))
+        return tuple(prompt_ids(self.schema_prompt, self.tokenizer, self.metadata.prompt_config))
 
     @property
     def room(self) -> int:

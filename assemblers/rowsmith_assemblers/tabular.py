@@ -98,6 +98,11 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
         check_policy(overlong, ("error", "skip"))
 
     @property
+    def schema_prompt(self) -> str:
+        """The text of the prompt, which names the columns of a record."""
+        return self._source.schema_prompt
+
+    @property
     def num_records_train(self) -> int:
         """Number of records in the training split; skipped ones are not counted."""
         return len(self._records.train)

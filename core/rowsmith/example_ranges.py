@@ -2,18 +2,17 @@
 
 Nothing is stored per token: an example is a start and a stop in ``order``, which holds record numbers
 of a token store. Labels, masks and padding are made here, for a collator or a trainer that wants NumPy
-arrays and for the ``datasets.Dataset`` whose transform yields lists.
+arrays and for the ``datasets.Dataset`` of examples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.errors import AssemblyError
@@ -23,7 +22,7 @@ from rowsmith.token_store import Ids, Ints, TokenStore
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["IGNORED", "ExampleRanges", "RangeTransform", "Rows", "as_dataset", "ranges_of"]
+__all__ = ["IGNORED", "ExampleRanges", "Rows", "as_dataset", "ranges_of"]
 
 IGNORED = -100
 """The label of a token that the loss leaves out."""
@@ -226,50 +225,21 @@ class ExampleRanges:
         }
 
 
-class RangeTransform:
-    """What turns rows of starts and stops into examples; ``as_dataset`` fills in ``ranges``."""
-
-    ranges: ExampleRanges
-
-    def __call__(self, rows: Mapping[str, Sequence[int]]) -> dict[str, list[list[int]]]:
-        """Lay out a batch, as ``Dataset.set_transform`` calls it.
-
-        Args:
-            rows: ``start`` and ``stop`` of each example.
-
-        Returns:
-            ``input_ids``, ``attention_mask`` and ``labels`` of each, without padding.
-        """
-        starts = np.asarray(rows["start"], dtype=np.int64)
-        batch = self.ranges.gather(starts, np.asarray(rows["stop"], dtype=np.int64))
-        lengths = batch["attention_mask"].sum(axis=1).tolist()
-        return {
-            name: [row[:length].tolist() for row, length in zip(array, lengths, strict=True)]
-            for name, array in batch.items()
-        }
-
-
 def as_dataset(ranges: ExampleRanges) -> Dataset:
-    """A Dataset of ``start`` and ``stop`` that yields examples.
-
-    A Hugging Face Trainer over it needs ``remove_unused_columns=False``.
+    """A Dataset of examples, which are laid out when they are read.
 
     Args:
         ranges: The examples.
 
     Returns:
-        The dataset; rows hold the lists ``input_ids``, ``attention_mask`` and ``labels``.
+        The dataset; its columns are the lists ``input_ids``, ``attention_mask`` and ``labels``.
     """
     from datasets import Dataset
 
-    table = pa.table({"start": pa.array(ranges.starts), "stop": pa.array(ranges.stops)})
-    # A fingerprint of its own, and a transform that is filled after it is set: Datasets would pickle
-    # the whole token store to hash it.
-    dataset = Dataset(table, fingerprint=uuid4().hex[:16])
-    transform = RangeTransform()
-    dataset.set_transform(transform)
-    transform.ranges = ranges
-    return dataset
+    from rowsmith.example_table import example_table
+
+    # A fingerprint of its own: Datasets would read the whole table to make one.
+    return Dataset(example_table(ranges), fingerprint=uuid4().hex[:16])
 
 
 def ranges_of(dataset: Dataset) -> ExampleRanges | None:
@@ -279,10 +249,15 @@ def ranges_of(dataset: Dataset) -> ExampleRanges | None:
         dataset: Such a dataset, or one shuffled or selected from it.
 
     Returns:
-        Its examples in its order; None for a dataset of another origin.
+        Its examples in its order; None for a dataset of another origin, or one whose rows are transformed.
     """
-    transform = dataset.format["format_kwargs"].get("transform")
-    if not isinstance(transform, RangeTransform):
+    from rowsmith.example_table import ExampleTable
+
+    table = dataset.data
+    if not isinstance(table, ExampleTable) or dataset.format["type"] == "custom":
         return None
-    rows = dataset.with_format("arrow")[:]
-    return evolve(transform.ranges, starts=rows["start"].to_numpy(), stops=rows["stop"].to_numpy())
+    # What was selected is found nowhere else.
+    if dataset._indices is None:
+        return table.ranges
+    rows = dataset._indices.column(0).to_numpy()
+    return evolve(table.ranges, starts=table.ranges.starts[rows], stops=table.ranges.stops[rows])

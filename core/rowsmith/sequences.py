@@ -22,7 +22,7 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers
 from rowsmith.table.table import Table
 
-__all__ = ["Arranged", "arrange", "check_columns", "group_bounds"]
+__all__ = ["Arranged", "arrange", "check_columns", "group_bounds", "rows_without_order"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -66,8 +66,8 @@ def arrange(table: Table, config: RunConfig) -> Arranged:
     """Bring the rows of each group together and in their order.
 
     Groups keep the order in which they first appear. Rows that are equal in the order column, and all rows
-    of a group when there is none, keep the order of the table. Without a group column all rows are one
-    group.
+    of a group when there is none, keep the order of the table. Rows without a value in it are the last of
+    their group. Without a group column all rows are one group.
 
     Args:
         table: The table.
@@ -78,7 +78,7 @@ def arrange(table: Table, config: RunConfig) -> Arranged:
 
     Raises:
         ConfigError: Columns are not in the table, with every problem.
-        DataError: A group or a place in it is missing, or the column cannot order rows.
+        DataError: A group is missing, or the column cannot order rows.
     """
     check_columns(table.schema, config)
     groups = _group_numbers(table, config.data.group_columns)
@@ -86,6 +86,16 @@ def arrange(table: Table, config: RunConfig) -> Arranged:
     keys = [groups] if order is None else [_ranks(table, order, _order_knob(config)), groups]
     rows = np.lexsort(keys)
     return Arranged(table.take(rows), groups[rows])
+
+
+def rows_without_order(table: Table, config: RunConfig) -> int:
+    """How many rows have no value in the column that orders the rows of a group.
+
+    Args:
+        table: The table.
+        config: Names the column.
+    """
+    return 0 if config.order_column is None else table.columns.column(config.order_column).null_count
 
 
 def check_columns(schema: TableSchema, config: RunConfig) -> None:
@@ -134,29 +144,30 @@ def _column_problems(schema: TableSchema, config: RunConfig) -> Iterator[str]:
 def _group_numbers(table: Table, names: tuple[str, ...]) -> Ints:
     """The number of each row's group, by first appearance."""
     for name in names:
-        _check_present(distinct(table.columns, name)[1], name, _GROUP, "the group of these rows is not known")
+        _check_present(distinct(table.columns, name)[1], name)
     return combined_codes(table.columns, names)
 
 
-def _check_present(codes: npt.NDArray[np.int32], name: str, knob: str, why: str) -> None:
+def _check_present(codes: npt.NDArray[np.int32], name: str) -> None:
     missing = np.flatnonzero(codes < 0)
     if not len(missing):
         return
     rows = ", ".join(str(row + 1) for row in missing[:_MOST_NAMED])
     more = f" and {len(missing) - _MOST_NAMED:,} more" if len(missing) > _MOST_NAMED else ""
     raise DataError(
-        f"column {name!r} has no value in row{'s' if len(missing) > 1 else ''} {rows}{more}, so that {why}. "
-        f"Fill the values in, take the rows out, or name another column as {knob}."
+        f"column {name!r} has no value in row{'s' if len(missing) > 1 else ''} {rows}{more}, so that the group "
+        f"of these rows is not known. Fill the values in, take the rows out, or name another column as {_GROUP}."
     )
 
 
 def _ranks(table: Table, name: str, knob: str) -> Ints:
-    """The place of each row's value among all values of the order column; equal values share one."""
+    """The place of each row's value among all values of the order column; equal values share one, and null is last."""
     values, codes = distinct(table.columns, name)
-    _check_present(codes, name, knob, "their place in the group is not known")
+    if not values:
+        return np.zeros(len(codes), dtype=np.int64)
     places = _places(values, codes, table.schema[name], knob)
     ranks: Ints = np.unique(places, return_inverse=True)[1].astype(np.int64)
-    return ranks[codes]
+    return np.append(ranks, ranks.max() + 1)[codes]  # the code of null is -1
 
 
 def _places(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rowsmith.config import DataConfig, RunConfig
 from rowsmith.errors import DataError
 from rowsmith.seeds import Seeds
-from rowsmith.sequences import arrange, check_columns, group_bounds
+from rowsmith.sequences import arrange, check_columns, group_bounds, rows_without_order
 from rowsmith.table.table import Table
 from rowsmith.timeseries import SeriesPlan, bounds_of, prepare_series
 
@@ -34,7 +34,8 @@ class TrainingPart:
         table: The rows to train on; of grouped tables, group by group and in order.
         groups: The number of each row's group, from 0; int64 ``[rows]``, or None for plain tables.
         notes: What the user should know, a line each.
-        config: The configuration, with the time column named where one was made.
+        config: The configuration, with the time column named where one was made, and without the order column
+            where rows have no value in it.
         whole: All rows, those that are held out included, in any order.
         series: The clock and the extents of time series; None for other tables.
     """
@@ -68,6 +69,7 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
         bounds_of(prepared.clock, config.time_series)  # a slip in them is told before anything is learned
         table, config = prepared.table, prepared.config
     arranged = arrange(table, config)
+    config, unplaced = _without_order(arranged.table, config)
     kept, held = split_holdout_groups(arranged.groups, config.data, seeds)
     part, groups = arranged.take(kept), arranged.num_groups
     told = f"the table has {groups:,} group{'s' if groups != 1 else ''}"
@@ -75,8 +77,26 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     # Where a single series ends is told by its times alone, so a new one may cover the same range.
     whole = arranged if groups == 1 else part
     plan = None if prepared is None else prepared.plan(whole.table, whole.groups)
-    notes = (told, *_notes(len(held), where, config.data), *(prepared.notes(plan) if prepared and plan else ()))
+    notes = (
+        told,
+        *unplaced,
+        *_notes(len(held), where, config.data),
+        *(prepared.notes(plan) if prepared and plan else ()),
+    )
     return TrainingPart(part.table, part.groups, notes, config, arranged.table, plan)
+
+
+def _without_order(table: Table, config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
+    """A column with gaps orders the table's rows; what steps between them would be is not known."""
+    missing, name = rows_without_order(table, config), config.order_column
+    if not missing:
+        return config, ()
+    note = (
+        f"column {name!r} has no value in {missing:,} of {len(table):,} rows ({missing / len(table):.1%}); they are "
+        "the last rows of their group. The column is learned like any other, and new rows follow it as far as that "
+        "is learned; fill the values in, or take those rows out, to have new rows in its order"
+    )
+    return evolve(config, data=evolve(config.data, order_training_examples_by=None)), (note,)
 
 
 def _notes(held: int, where: str, data: DataConfig) -> tuple[str, ...]:

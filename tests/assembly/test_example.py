@@ -32,7 +32,7 @@ def test_prompt_is_masked_and_sequences_are_trained(tokenizer, make_metadata):
 
 
 def test_sequences_follow_each_other_with_and_without_special_tokens(tokenizer, make_metadata):
-    """Promises C2, C5."""
+    """Promise C2."""
     example = Example("", tokenizer, make_metadata())
     example.add_sequence(_sequence(66, 67))
     example.add_sequence(_sequence(68), add_special_tokens=False)
@@ -58,6 +58,29 @@ def test_example_that_would_be_too_long_is_left_as_it_was(tokenizer, make_metada
 def test_lists_of_different_lengths_are_refused(tokenizer, make_metadata):
     with pytest.raises(ParameterError, match="2 input_ids and 1 attention_mask"):
         Example("", tokenizer, make_metadata()).add_sequence({"input_ids": [1, 2], "attention_mask": [1]})
+
+
+@pytest.mark.parametrize("enclosed", [True, False])
+def test_tokens_are_counted_over_prompt_and_sequences(tokenizer, make_metadata, enclosed):
+    """Promise C5."""
+    example = Example("Say a", tokenizer, make_metadata(bos=enclosed, eos=enclosed))
+    prompt = len(tokenizer.encode("Say a", add_special_tokens=False)) + 2 * enclosed
+    assert example.num_tokens == prompt > 0
+    example.add_sequence(_sequence(66, 67))
+    assert example.num_tokens == prompt + 4
+    example.add_sequence(_sequence(68), add_special_tokens=False)
+    assert example.num_tokens == prompt + 5
+
+
+def test_to_dict_gives_ids_mask_and_labels_of_one_length(tokenizer, make_metadata):
+    """Promise C4."""
+    example = Example("Say a", tokenizer, make_metadata())
+    example.add_sequence(_sequence(66, 67))
+    found = example.to_dict()
+    assert list(found) == ["input_ids", "attention_mask", "labels"]
+    assert {len(each) for each in found.values()} == {example.num_tokens}
+    assert all(type(each) is list for each in found.values())
+    assert found["labels"] == [-100] * (example.num_tokens - 4) + [1, 66, 67, 2]
 
 
 def test_what_is_handed_out_is_a_copy(tokenizer, make_metadata):

@@ -163,9 +163,9 @@ def test_grouped_assembler_without_a_group_column_is_refused(tokenizer, make_met
         TrainingExampleAssembler.from_data(SHOPS, tokenizer, make_metadata(), config, registry=bundled)
 
 
-@pytest.mark.parametrize(("group", "groups"), [("shop", 2), (None, 1)])
+@pytest.mark.parametrize(("group", "groups"), [("shop", 2), (["shop"], 2), (["shop", "sales"], 40), (None, 1)])
 def test_time_series_give_the_sequential_assembler(tokenizer, make_metadata, bundled, group, groups):
-    """Promises E2, E3."""
+    """Promises E2, E3, E5."""
     config = _config(
         data=DataConfig(group_training_examples_by=group),
         time_series=TimeSeriesConfig(is_timeseries=True, timestamp_column="day"),
@@ -174,13 +174,13 @@ def test_time_series_give_the_sequential_assembler(tokenizer, make_metadata, bun
     metadata = make_metadata()
     assembler = TrainingExampleAssembler.from_data(SHOPS, tokenizer, metadata, config, 0, registry=bundled)
     assert type(assembler) is SequentialExampleAssembler
-    assert (assembler.group_by_column, assembler.order_by_column) == (
-        ("shop",) if group else PSEUDO_GROUP_COLUMN,
-        "day",
-    )
+    known = {None: PSEUDO_GROUP_COLUMN, "shop": "shop"}
+    assert assembler.group_by_column == (("shop", "sales") if groups == 40 else known["shop" if group else None])
+    assert assembler.order_by_column == "day"
     assembler.assemble_training_examples()
     assert assembler.num_groups_train == groups == len(metadata.initial_prefill)
-    assert all(text.count("\n") == 2 for text in metadata.initial_prefill.values())
+    assert not isinstance(assembler, TabularDataExampleAssembler)
+    assert all(text.count("\n") == min(2, 40 // groups) for text in metadata.initial_prefill.values())
 
 
 def test_missing_assembler_is_named(tokenizer, make_metadata, registry):

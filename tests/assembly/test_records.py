@@ -106,6 +106,7 @@ def test_token_store_and_text_give_the_same_examples(tokenizer, make_metadata):
 
 @pytest.mark.parametrize("values", [[[1], [2]], [{"a": 1}, {"a": 2}], [b"\xff", b"a"], [float("inf"), 1.0]])
 def test_values_that_a_record_cannot_hold_are_refused(tokenizer, make_metadata, values):
+    """Promise C32."""
     with pytest.raises(DataError, match="column 'v'"):
         _lines(pa.table({"v": values}), tokenizer, make_metadata())
 

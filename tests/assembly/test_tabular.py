@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import statistics
+from dataclasses import is_dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -66,7 +68,7 @@ def test_fast_path_equals_examples_laid_out_one_by_one(
 @FEW
 @given(records=RECORDS, fraction=st.sampled_from([0.3, 1.0, 1.5, 2.0, 2.7]), size=st.sampled_from([None, 0.2, 1]))
 def test_every_record_once_per_pass_and_validation_once(tokenizer, make_metadata, records, fraction, size):
-    """Promises C6, C23."""
+    """Promise C23."""
     records = [*records, [10 + len(records)]]
     assembler = _assembler(records, tokenizer, make_metadata(20, template=""), seed=2, test_size=size)
     examples = assembler.assemble_training_examples(fraction)
@@ -211,7 +213,7 @@ def test_overlong_records_are_named(tokenizer, make_metadata):
 
 
 def test_overlong_records_are_skipped_and_counted(tokenizer, make_metadata, caplog):
-    """Promise C24."""
+    """Promises C24, C25."""
     records = [[10 + row] * length for row, length in enumerate((3, 9, 3, 12, 8))]
     assembler = _assembler(records, tokenizer, make_metadata(10, template=""), overlong="skip", seed=0)
     with caplog.at_level(logging.WARNING):
@@ -254,9 +256,58 @@ def test_constructor_checks_columns_and_touches_nothing_else(make_metadata):
         TabularDataExampleAssembler(_table(3), Untouchable(), make_metadata(), token_store=store)
 
 
-def test_more_passes_hold_no_copies_of_the_tokens(tokenizer, make_metadata):
+@pytest.mark.parametrize(("fraction", "records"), [(0.001, 1), (0.25, 25), (1, 100), (2.5, 250), (7, 700)])
+def test_a_share_is_so_many_records_and_passes_hold_no_copies_of_the_tokens(
+    tokenizer, make_metadata, fraction, records
+):
     """Promise C22."""
-    assembler = _assembler([[10 + row] * 5 for row in range(100)], tokenizer, make_metadata(), seed=0)
-    once, often = (ranges_of(assembler.assemble_training_examples(fraction).train) for fraction in (1, 7))
-    assert once.store is often.store
-    assert len(often.order) == 700
+    assembler = _assembler([[10 + row] * 5 for row in range(100)], tokenizer, make_metadata(40, template=""), seed=0)
+    examples = assembler.assemble_training_examples(fraction)
+    ranges = ranges_of(examples.train)
+    assert ranges.store is assembler.token_store
+    assert ranges.num_records.sum() == len(ranges.order) == records
+    seen = np.bincount([row for rows in _rows(examples.train, 1) for row in rows], minlength=100)
+    assert set(seen.tolist()) <= {int(fraction), math.ceil(fraction)}
+
+
+def test_examples_are_a_dataset_and_statistics(tokenizer, make_metadata):
+    """Promise C6."""
+    from datasets import Dataset
+
+    from rowsmith.assembly import Statistics, TrainingExamples
+
+    examples = _assembler([[10 + row] for row in range(20)], tokenizer, make_metadata(), test_size=4)
+    examples = examples.assemble_training_examples()
+    assert type(examples) is TrainingExamples and is_dataclass(examples)
+    for part in (examples.train, examples.test):
+        assert type(part) is Dataset
+        assert part.column_names == ["input_ids", "attention_mask", "labels"]
+        assert [len(ids) for ids in part["input_ids"]] == [len(labels) for labels in part["labels"]]
+    assert examples.stats and all(type(each) is Statistics for each in examples.stats.values())
+    assert replace(examples, test=None).test is None
+
+
+def test_a_constructor_stores_its_arguments(make_metadata, tmp_path):
+    """Promise C9."""
+    table, tokenizer, metadata = _table(3), object(), make_metadata()
+    assembler = TabularDataExampleAssembler(table, tokenizer, metadata, ["b"], 2, str(tmp_path), 7)
+    assert assembler.dataset is table and assembler.tokenizer is tokenizer and assembler.metadata is metadata
+    assert (assembler.keep_columns, assembler.test_size, assembler.seed) == (["b"], 2, 7)
+    assert assembler.cache_file_path == tmp_path
+    plain = TabularDataExampleAssembler(table, tokenizer, metadata)
+    assert (plain.keep_columns, plain.test_size, plain.cache_file_path, plain.seed) == ([], None, None, None)
+
+
+def test_more_than_the_documented_arguments_are_refused(make_metadata):
+    """Promise C30: a misspelled argument would else change the training without a word."""
+    positional = (_table(3), None, make_metadata(), None, None, None, None)
+    with pytest.raises(TypeError, match="positional"):
+        TabularDataExampleAssembler(*positional, 1)
+    with pytest.raises(TypeError, match="tset_size"):
+        TabularDataExampleAssembler(*positional, tset_size=2)
+
+
+def test_the_prompt_names_the_columns(make_metadata):
+    """Promise C33."""
+    assembler = TabularDataExampleAssembler(_table(3), None, make_metadata())
+    assert assembler.schema_prompt == _prompt(make_metadata()) == 'Say columns "a":<unk>,"b":<unk>\n'

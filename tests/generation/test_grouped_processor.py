@@ -169,10 +169,11 @@ def test_order_is_that_of_values_and_ties_are_in_order():
     assert read(line("a", 9) + line("a", 10) + line("a", 10), STOP).group_sizes == [3]
 
 
-@pytest.mark.parametrize("fix", [False, True])
-def test_a_record_without_a_place_in_the_order_fails_its_group(fix):
-    response = read(A1 + line("a", None), STOP, group_by_fix_unordered_records=fix)
-    assert told(response) == [NOT_ORDERED] * 2
+def test_a_record_without_a_place_in_the_order_is_the_last_of_its_group():
+    assert read(A1 + line("a", None) * 2, STOP).group_sizes == [3]
+    assert told(read(line("a", None) + A1, STOP)) == [NOT_ORDERED] * 2
+    kind = read(line("a", None) + A2 + A1, STOP, group_by_fix_unordered_records=True)
+    assert [record["t"] for record in kind.valid_records] == [1, 2, None]
 
 
 def test_an_ignored_record_does_not_hide_that_others_are_out_of_order():

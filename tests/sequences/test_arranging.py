@@ -91,22 +91,28 @@ def test_taking_rows_numbers_the_groups_anew():
     assert [bound.tolist() for bound in group_bounds(part.groups)] == [[0, 1], [1, 3]]
 
 
-@pytest.mark.parametrize(
-    ("settings", "knob"),
-    [
-        ({"order": "t"}, "data.group_training_examples_by"),
-        ({"by": ("x", "g")}, "data.group_training_examples_by"),
-        ({"by": ("x",), "order": "t"}, "data.order_training_examples_by"),
-        ({"by": ("x",), "time": "t"}, "time_series.timestamp_column"),
-    ],
-)
-def test_rows_without_a_group_or_a_place_are_named(settings, knob):
+@pytest.mark.parametrize("by", [("g",), ("x", "g")])
+def test_rows_without_a_group_are_named(by):
     keys = [None if row in (2, 3, 10, 11, 12, 13, 14) else 1 for row in range(20)]
     frame = pd.DataFrame({"g": keys, "t": keys, "x": range(20)})
-    with pytest.raises(DataError, match=r"has no value in rows 3, 4, 11, 12, 13 and 2 more") as caught:
-        arranged(frame, **settings)
-    assert knob in str(caught.value)
-    assert repr("t" if "order" in knob or "time" in knob else "g") in str(caught.value)
+    with pytest.raises(DataError, match=r"'g' has no value in rows 3, 4, 11, 12, 13 and 2 more") as caught:
+        arranged(frame, by=by, order="t")
+    assert "data.group_training_examples_by" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([None, 3, None, 1, 2, None], [1, 0, 2, 3, 4, 5]),
+        (["2024-02-01", None, "2024-01-01", "2024-01-02", None, "2024-01-03"], [2, 0, 1, 3, 5, 4]),
+        ([None] * 6, [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_rows_without_a_place_are_the_last_of_their_group_as_they_stand(values, expected):
+    frame = pd.DataFrame({"g": ["b"] * 3 + ["a"] * 3, "t": values, "x": range(6)})
+    result, groups = arranged(frame, order="t")
+    assert [*result["x"]] == expected
+    assert groups.tolist() == [0, 0, 0, 1, 1, 1]
 
 
 def test_all_unknown_columns_are_named_at_once():

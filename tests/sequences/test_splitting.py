@@ -107,3 +107,19 @@ def test_bounds_of_series_are_read_before_anything_is_learned():
     frame = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=30), "x": range(30)})
     with pytest.raises(ConfigError, match=r"time_series.start_timestamp: 'soon' is not a time"):
         training_part(from_frame(frame), RunConfig(time_series=series), Seeds(0))
+
+
+def test_a_column_with_gaps_orders_the_rows_and_is_then_learned_like_any_other():
+    """Promise E32."""
+    frame = pd.DataFrame({"g": [*"ab"] * 20, "t": [None if row % 4 == 3 else 40 - row for row in range(40)]})
+    data = DataConfig(group_training_examples_by="g", order_training_examples_by="t", holdout=0)
+    part = training_part(from_frame(frame), RunConfig(data=data), Seeds(0))
+    assert part.config.order_column is None
+    assert len(part.table) == 40
+    rows = part.table.to_frame()
+    for _, group in rows.groupby("g"):
+        known = group["t"].dropna()
+        assert known.is_monotonic_increasing
+        assert group["t"].isna().tolist() == sorted(group["t"].isna())
+    (note,) = [note for note in part.notes if "'t'" in note]
+    assert "no value in 10 of 40 rows (25.0%)" in note and "last rows of their group" in note

@@ -114,7 +114,7 @@ def test_numbers_can_be_dates():
 
 
 def test_a_missing_time_names_group_and_row():
-    """Promise G6."""
+    """Promises E33, G6."""
     frame = pd.DataFrame({"k": ["a", "b", "b"], "t": ["2020-01-01", "2020-01-02", None], "v": [1, 2, 3]})
     with pytest.raises(DataError, match=r"'t' has no value in row 3 \(group k 'b'\)"):
         prepare_series(from_frame(frame), settings("k", timestamp_column="t"))

@@ -251,8 +251,9 @@ def _check_present(table: Table, config: RunConfig, name: str) -> None:
     missing = codes < 0
     if missing.any():
         raise DataError(
-            f"time column {name!r} has no value in {_where(table, config, missing)}; fill the times in, or take the "
-            f"rows out{_more(missing)}"
+            f"time column {name!r} has no value in {_where(table, config, missing)}; fill the times in, take the "
+            "rows out, or order the rows of groups by data.order_training_examples_by instead, where rows without a "
+            f"value are last{_more(missing)}"
         )
 
 

@@ -147,11 +147,11 @@ class GroupedProcessor(Processor):
             return lines, None
         values = [_of(line)[name] for line in lines]
         try:
-            keys = list(self._columns.order_keys(values)) if None not in values else None
+            known = iter(self._columns.order_keys([value for value in values if value is not None]))
         except DataError:
-            keys = None
-        if keys is None:
             return lines, _NOT_ORDERED
+        # As in training, records without a value are the last of their group.
+        keys = [(value is None, 0 if value is None else next(known)) for value in values]
         if all(before <= after for before, after in pairwise(keys)):
             return lines, None
         if not self._options.group_by_fix_unordered_records:

@@ -18,6 +18,7 @@ import httpx2
 import numpy as np
 
 from rowsmith.errors import GenerationError
+from rowsmith.servers import ADDRESS_VARIABLE
 from rowsmith_backends.remote_options import RemoteOptions
 
 __all__ = ["Endpoint", "Refused"]
@@ -61,11 +62,13 @@ class Endpoint:
     Args:
         options: Address, limits and retries.
         key: The API key; None sends none.
+        withheld: Whether there is a key that only other hosts may have.
     """
 
-    def __init__(self, options: RemoteOptions, key: str | None) -> None:
+    def __init__(self, options: RemoteOptions, key: str | None, *, withheld: bool = False) -> None:
         self.options = options
         self._key = key
+        self._withheld = withheld
         self._answered = -float("inf")
         self._resume_at = 0.0
         self._jitter = np.random.default_rng()
@@ -79,7 +82,7 @@ class Endpoint:
         )
 
     def __str__(self) -> str:
-        return f"the server {self.options.url}"
+        return f"the server {self.options.address}"
 
     async def get(self, path: str) -> dict[str, Any]:
         """What the server tells at a path; raises as ``post`` does."""
@@ -156,7 +159,7 @@ class Endpoint:
 
     async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[httpx2.Response, bytes]:
         content = bytearray()
-        async with self._client.stream(method, self.options.url.rstrip("/") + path, json=body) as response:
+        async with self._client.stream(method, self.options.address.rstrip("/") + path, json=body) as response:
             async for piece in response.aiter_bytes():
                 content += piece
                 if len(content) > MOST_BYTES:
@@ -202,6 +205,11 @@ class Endpoint:
 
     def _unauthorized(self, status: int) -> str:
         name = self.options.api_key_env
+        if self._withheld:
+            return (
+                f"{self} wants an API key (HTTP {status}), and that of {name} goes only to a host that the call names: "
+                f"give --set backend.options.url={self.options.address}, or set {ADDRESS_VARIABLE} to it"
+            )
         if self._key is None:
             return f"{self} wants an API key (HTTP {status}): set the environment variable {name} to it"
         return f"{self} does not accept the API key of the environment variable {name} (HTTP {status}): set another one"

@@ -136,8 +136,8 @@ def base_folder(base: BaseModel, *, fetch: bool = False) -> Path:
     local = Path(base.name).expanduser().is_dir()
     if not local and not _COMMIT.fullmatch(base.revision or ""):
         raise BundleError(
-            f"the bundle names the model {base.name!r:.200} without a folder that is there or a commit of the hub. Put "
-            "the folder back where it was, or train again."
+            f"the model that this bundle's adapter was trained on is missing: {base.name!r:.200} is no folder that is "
+            "there, and the bundle names no commit of the hub. Put it back where it was, or train again."
         )
     try:
         folder = resolve_base(base.name, base.revision, fetch=fetch)

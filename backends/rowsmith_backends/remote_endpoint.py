@@ -19,6 +19,7 @@ import numpy as np
 
 from rowsmith.errors import GenerationError
 from rowsmith.servers import ADDRESS_VARIABLE
+from rowsmith_backends.quoting import without_secret
 from rowsmith_backends.remote_options import RemoteOptions
 
 __all__ = ["Endpoint", "Refused"]
@@ -27,7 +28,7 @@ MOST_BYTES = 64 * 2**20
 """The longest answer that is read."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_WAIT = 0.5, 30.0, 300.0
-_LONGEST_QUOTE = 300
+_LONGEST_QUOTE, _LONGEST_SAID = 300, 3_000
 # What a server says that is overloaded, starting or restarting.
 _PASSING = (408, 425, 429, 500, 502, 503, 504, 529)
 _BUSY = (429, 503, 529)
@@ -228,7 +229,7 @@ class Endpoint:
 
     def _quoted(self, text: str) -> str:
         """What came from outside, on one line, without the key."""
-        shown = text if self._key is None else text.replace(self._key, "***")
+        shown = text[:_LONGEST_SAID] if self._key is None else without_secret(text[:_LONGEST_SAID], self._key)
         shown = " ".join("".join(each if each.isprintable() else " " for each in shown).split())
         return shown if len(shown) <= _LONGEST_QUOTE else shown[:_LONGEST_QUOTE] + "..."
 

@@ -30,7 +30,7 @@ from rowsmith.model_metadata import ModelMetadata
 from rowsmith.modelling import TrainingReport
 from rowsmith.plain_files import parse_json, read_plain
 from rowsmith.run_directory import RunDirectory, flush_tree
-from rowsmith.table.schema import ModelSchema, TableSchema
+from rowsmith.table.schema import ModelSchema, TableSchema, check_columns
 from rowsmith.timeseries.plan import SeriesPlan
 from rowsmith.transforms import FittedTransforms, Transform
 from rowsmith.vocabulary import Vocabulary
@@ -174,9 +174,11 @@ def _restored(directory: Path, state: dict[str, Any], context: BuildContext) -> 
     model_schema = _converter.structure(state["model_schema"], ModelSchema)
     vocabulary, series, base = state["vocabulary"], state.get("series"), state.get("base")
     longest = state.get("longest_completion")
+    table_schema = _converter.structure(state["table_schema"], TableSchema)
+    check_columns(table_schema)
     return Bundle(
         directory=directory,
-        table_schema=_converter.structure(state["table_schema"], TableSchema),
+        table_schema=table_schema,
         model_schema=model_schema,
         transforms=FittedTransforms.restore(state["transforms"], lambda name: _transform(context, name)),
         metadata=_converter.structure(state["metadata"], ModelMetadata),

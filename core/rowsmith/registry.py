@@ -151,8 +151,8 @@ class Registry:
             return
         named = factory if is_target(factory) else "package.module:name"
         raise PluginLoadError(
-            f"the saved model names the factory {factory!r:.200}, code that no plugin registers. It runs only where the "
-            f"call names it: if you know it and trust it, give --allow-factory {named}, or "
+            f"the saved model names the factory {factory!r:.200}, code that no plugin registers. It runs only where "
+            f"the call names it: if you know it and trust it, give --allow-factory {named}, or "
             f"Synthesizer.load(..., allow_factory=[{named!r}])."
         )
 

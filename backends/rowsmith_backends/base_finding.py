@@ -22,12 +22,13 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HASHED_AT_ONCE = 4
 
 
-def resolve_base(name: str, revision: str | None = None) -> Path:
+def resolve_base(name: str, revision: str | None = None, *, fetch: bool = True) -> Path:
     """The folder of a pretrained model.
 
     Args:
         name: A folder, or the id of a model on the Hugging Face hub.
         revision: Branch, tag or commit on the hub; None for its main branch.
+        fetch: Whether the hub is asked for it; otherwise it must be in the local cache.
 
     Returns:
         The folder; for a model of the hub, in its local cache.
@@ -41,7 +42,7 @@ def resolve_base(name: str, revision: str | None = None) -> Path:
             raise refused_base(f"{name} is a folder, which has no revisions; leave it out", "revision")
         folder = local.resolve()
     else:
-        folder = _fetched(name, revision)
+        folder = _fetched(name, revision, fetch=fetch)
     if not (folder / "config.json").is_file():
         raise refused_base(f"{name} holds no config.json; name the folder of a saved model, or a model of the hub")
     if not any(folder.glob(_WEIGHTS[0])):
@@ -49,7 +50,7 @@ def resolve_base(name: str, revision: str | None = None) -> Path:
     return folder
 
 
-def _fetched(name: str, revision: str | None) -> Path:
+def _fetched(name: str, revision: str | None, *, fetch: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -61,7 +62,7 @@ def _fetched(name: str, revision: str | None) -> Path:
 
     wanted = name if revision is None else f"{name} at {revision}"
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(_FILES)))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(_FILES), local_files_only=not fetch))
     except HFValidationError:
         raise refused_base(f"{name!r} is neither a folder that is there nor the id of a model of the hub") from None
     except GatedRepoError:
@@ -71,6 +72,11 @@ def _fetched(name: str, revision: str | None) -> Path:
     except RepositoryNotFoundError:
         raise refused_base(f"there is no folder {name}, and no such model on the hub (or a private one)") from None
     except LocalEntryNotFoundError:
+        if not fetch:
+            raise refused_base(
+                f"{wanted} is not in the local cache, and is not fetched because a saved model names it. If you trust "
+                "it, give --fetch-base, or Synthesizer.load(..., fetch_base=True)"
+            ) from None
         raise refused_base(f"{wanted} is not in the local cache and the hub cannot be reached; name a folder") from None
     except Exception as error:
         # Downloads fail in the ways of networks and of disks.
@@ -117,17 +123,24 @@ def _file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def base_folder(base: BaseModel) -> Path:
+def base_folder(base: BaseModel, *, fetch: bool = False) -> Path:
     """Where a bundle's base model is, with the weights that the adapter was trained on.
 
     Args:
         base: The model that the bundle names.
+        fetch: Whether the hub is asked for a model that is not in the local cache.
 
     Raises:
         BundleError: It cannot be found, or is another one by now.
     """
+    local = Path(base.name).expanduser().is_dir()
+    if not local and not _COMMIT.fullmatch(base.revision or ""):
+        raise BundleError(
+            f"the model that this bundle's adapter was trained on is missing: {base.name!r:.200} is no folder that is "
+            "there, and the bundle names no commit of the hub. Put it back where it was, or train again."
+        )
     try:
-        folder = resolve_base(base.name, base.revision)
+        folder = resolve_base(base.name, base.revision, fetch=fetch)
     except ConfigError as error:
         reason = error.problems[0].partition(" @ ")[0]
         raise BundleError(

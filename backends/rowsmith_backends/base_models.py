@@ -5,7 +5,9 @@ Weights are safetensors and everything else is JSON; code that a model brings al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +16,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from rowsmith.bundle_safety import check_adapter, check_checkpoint
 from rowsmith.errors import BundleError, RowsmithError
+from rowsmith.plain_files import read_plain
+from rowsmith.weight_headers import shapes_of
 from rowsmith_backends.adapters import with_adapter
 from rowsmith_backends.base_finding import base_folder, base_model, digest_of, refused_base, resolve_base, shortened
 from rowsmith_backends.progress_bars import no_progress_bars
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "base_folder",
     "base_model",
+    "check_all_loaded",
     "digest_of",
     "load_base",
     "load_bundle_model",
@@ -37,6 +42,8 @@ __all__ = [
     "refused_base",
     "resolve_base",
 ]
+
+_OWN_ATTENTION = ("eager", "sdpa", "flash_attention_2", "flex_attention")
 
 T = TypeVar("T")
 
@@ -51,9 +58,25 @@ def load_config(folder: Path, error: Refusal = BundleError) -> PreTrainedConfig:
         folder: The model's folder.
         error: Makes the error that is raised when it cannot be read.
     """
+    odd = _load(lambda: _brought_along(json.loads(read_plain(folder / "config.json"))), folder, error)
+    if odd is not None:
+        raise error(f"{folder / 'config.json'} sets {odd}, which may fetch or run something. Take another model.")
     return _load(
         lambda: AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True), folder, error
     )
+
+
+def _brought_along(values: Mapping[str, Any]) -> str | None:
+    """A setting of a configuration that makes transformers fetch a kernel or load a plugin; None without one."""
+    for name, value in values.items():
+        if name.endswith("_implementation") and isinstance(value, str) and value not in _OWN_ATTENTION:
+            return name
+        if name in ("quantization_config", "compression_config"):
+            return name
+        inner = _brought_along(value) if isinstance(value, Mapping) else None
+        if inner is not None:
+            return inner
+    return None
 
 
 def load_tokenizer(folder: Path, error: Refusal = BundleError) -> PreTrainedTokenizerFast:
@@ -120,7 +143,8 @@ def load_bundle_model(
         _check_size(bundle.model_directory, config)
         return _load_model(bundle.model_directory, config, dtype, attn, BundleError).eval()
     check_adapter(bundle.model_directory)
-    base = load_base(base_folder(bundle.base), dtype=dtype, rope_scaling=bundle.metadata.rope_scaling, attn=attn)
+    folder = base_folder(bundle.base, fetch=bundle.fetch_base)
+    base = load_base(folder, dtype=dtype, rope_scaling=bundle.metadata.rope_scaling, attn=attn)
     model = with_adapter(base, bundle.model_directory)
     return (model.merge_and_unload() if merge else model).eval()
 
@@ -157,10 +181,22 @@ def _load_model(
         )
 
     model, info = _load(load, folder, error)
-    missing = sorted(info.get("missing_keys", ()))
-    if missing:
-        raise error(f"{folder} lacks weights, {missing[0]} among them. Restore the files, or take another model.")
+    check_all_loaded(folder, info, error)
     return model
+
+
+def check_all_loaded(folder: Path, info: Mapping[str, Any], refuse: Refusal = BundleError) -> None:
+    """Refuse a model of which weights were made up, or whose files hold weights of something else.
+
+    Args:
+        folder: The model's folder.
+        info: What ``from_pretrained`` tells of the loading.
+        refuse: Makes the error that is raised.
+    """
+    for kind, words in (("missing", "lacks weights"), ("mismatched", "holds weights of other shapes")):
+        found = sorted(map(str, info.get(f"{kind}_keys", ())))
+        if found:
+            raise refuse(f"{folder} {words}, {found[0]} among them. Restore the files, or take another model.")
 
 
 @no_progress_bars()
@@ -176,14 +212,16 @@ def _load(load: Callable[[], T], folder: Path, refuse: Refusal) -> T:
 
 def _check_size(folder: Path, config: PreTrainedConfig) -> None:
     """A model cannot be larger than its weights: what is missing would be made up, and fill the memory."""
-    text = config.get_text_config()
-    sizes = [getattr(text, name, None) for name in ("vocab_size", "hidden_size", "num_hidden_layers")]
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
+    held = sum(math.prod(shape) for shape in shapes_of(folder).values())
+    # Modules are made without memory for their weights, and as many as there are numbers at most.
+    layers = getattr(config.get_text_config(), "num_hidden_layers", None)
+    if type(layers) is not int or not 1 <= layers <= held:
         raise BundleError(f"{folder / 'config.json'} is damaged: it does not say how large the model is. Train again.")
-    vocabulary, width, layers = (int(size or 0) for size in sizes)
-    held = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    if vocabulary * width + layers * width > held:
+    with torch.device("meta"):
+        made = _load(lambda: AutoModelForCausalLM.from_config(config, trust_remote_code=False), folder, BundleError)
+    declared = sum(weight.numel() for weight in made.parameters())
+    if declared > held:
         raise BundleError(
-            f"{folder / 'config.json'} declares more parameters than the weights' {held:,} bytes hold. "
-            "Train again, or restore the files."
+            f"{folder / 'config.json'} declares {declared:,} parameters, but the weights hold {held:,}. Train "
+            "again, or restore the files."
         )

@@ -8,6 +8,7 @@ columns; an example holds as many of them as there is room for.
 from __future__ import annotations
 
 import copy
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,9 @@ import pyarrow as pa
 from attrs import evolve
 
 from rowsmith.dialect import RecordDialect
-from rowsmith.errors import DataError
+from rowsmith.errors import BundleError, DataError
 from rowsmith.model_metadata import ModelMetadata, RopeScaling
+from rowsmith.model_settings import check_model_settings
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob, TrainingReport
 from rowsmith.prompts import prompt_ids, schema_prompt
 from rowsmith.table.columns import distinct
@@ -83,6 +85,8 @@ class PretrainedModel(TableModel):
         options = self.options
         folder = self._folder = resolve_base(options.base, options.revision)
         config, original = load_config(folder, refused_base), load_tokenizer(folder, refused_base)
+        if options.full:
+            _check_savable(folder, config)
         tokenizer, model_schema = plain_tokenizer(original), _opened(columns, schema, options.max_values)
         store = _tokenized(columns, model_schema, tokenizer)
         metadata = ModelMetadata(
@@ -126,6 +130,14 @@ class PretrainedModel(TableModel):
         # A branch of the hub may have gone on since.
         folder = self._folder or resolve_base(self.options.base, self.options.revision)
         return train_pretrained(prepared, job, self.options, folder)
+
+
+def _check_savable(folder: Path, config: PreTrainedConfig) -> None:
+    """Refuse, before training, a model whose configuration could not be read back from a saved model."""
+    try:
+        check_model_settings(folder / "config.json", json.loads(config.to_json_string()))
+    except BundleError as error:
+        raise refused_base(f"it cannot be trained as a whole ({error}); train an adapter") from error
 
 
 def _opened(columns: pa.Table, schema: TableSchema, max_values: int) -> ModelSchema:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rowsmith.components import Kind
 from rowsmith.errors import BundleError
 from rowsmith.generation.building import surroundings, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
+from rowsmith.servers import check_key_variable, is_named
 from rowsmith_backends.bundle_prompts import bundle_prompt_ids
 from rowsmith_backends.remote_engine import RemoteEngine
 from rowsmith_backends.remote_options import RemoteOptions
@@ -33,6 +35,7 @@ class RemoteBackend(EngineBackend):
         model_metadata: Prompt layout, special tokens and context length.
         bundle: The trained model.
         options: The server, and how to ask it.
+        with_key: Whether the server may be given the API key.
         **kwargs: As for ``EngineBackend``: processor, policy, seeds, workdir, observers.
 
     Raises:
@@ -46,9 +49,10 @@ class RemoteBackend(EngineBackend):
         *,
         bundle: Bundle,
         options: RemoteOptions | None = None,
+        with_key: bool = True,
         **kwargs: Any,
     ) -> None:
-        engine = remote_engine(bundle, options)
+        engine = remote_engine(bundle, options, with_key=with_key)
         super().__init__(
             config,
             model_metadata,
@@ -61,12 +65,13 @@ class RemoteBackend(EngineBackend):
         )
 
 
-def remote_engine(bundle: Bundle, options: RemoteOptions | None = None) -> RemoteEngine:
+def remote_engine(bundle: Bundle, options: RemoteOptions | None = None, *, with_key: bool = True) -> RemoteEngine:
     """The engine of a bundle that a server runs.
 
     Args:
         bundle: The trained model.
         options: The server, and how to ask it.
+        with_key: Whether the server may be given the API key.
 
     Raises:
         BundleError: The model can only be sampled behind masks that no server has.
@@ -89,12 +94,19 @@ def remote_engine(bundle: Bundle, options: RemoteOptions | None = None) -> Remot
         # vLLM fails at the log-probabilities of prompts of an adapter, and takes the server with it.
         scored=bundle.base is None,
         options=options,
+        with_key=with_key,
     )
 
 
 def build(context: BuildContext, options: RemoteOptions | None) -> RemoteBackend:
     """Build the component, with the processor and the stopping policy that the configuration names."""
-    bundle = trained_bundle(context, "remote")
+    bundle, options = trained_bundle(context, "remote"), options or RemoteOptions()
+    check_key_variable(options, context.caller, Kind.BACKEND)
     return RemoteBackend(
-        context.config, bundle.metadata, bundle=bundle, options=options, **surroundings(context, bundle)
+        context.config,
+        bundle.metadata,
+        bundle=bundle,
+        options=options,
+        with_key=is_named(options, context.caller, Kind.BACKEND),
+        **surroundings(context, bundle),
     )

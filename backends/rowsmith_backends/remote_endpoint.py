@@ -18,6 +18,8 @@ import httpx2
 import numpy as np
 
 from rowsmith.errors import GenerationError
+from rowsmith.servers import ADDRESS_VARIABLE
+from rowsmith_backends.quoting import without_secret
 from rowsmith_backends.remote_options import RemoteOptions
 
 __all__ = ["Endpoint", "Refused"]
@@ -26,7 +28,7 @@ MOST_BYTES = 64 * 2**20
 """The longest answer that is read."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_WAIT = 0.5, 30.0, 300.0
-_LONGEST_QUOTE = 300
+_LONGEST_QUOTE, _LONGEST_SAID = 300, 3_000
 # What a server says that is overloaded, starting or restarting.
 _PASSING = (408, 425, 429, 500, 502, 503, 504, 529)
 _BUSY = (429, 503, 529)
@@ -61,11 +63,13 @@ class Endpoint:
     Args:
         options: Address, limits and retries.
         key: The API key; None sends none.
+        withheld: Whether there is a key that only other hosts may have.
     """
 
-    def __init__(self, options: RemoteOptions, key: str | None) -> None:
+    def __init__(self, options: RemoteOptions, key: str | None, *, withheld: bool = False) -> None:
         self.options = options
         self._key = key
+        self._withheld = withheld
         self._answered = -float("inf")
         self._resume_at = 0.0
         self._jitter = np.random.default_rng()
@@ -79,7 +83,7 @@ class Endpoint:
         )
 
     def __str__(self) -> str:
-        return f"the server {self.options.url}"
+        return f"the server {self.options.address}"
 
     async def get(self, path: str) -> dict[str, Any]:
         """What the server tells at a path; raises as ``post`` does."""
@@ -156,7 +160,7 @@ class Endpoint:
 
     async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[httpx2.Response, bytes]:
         content = bytearray()
-        async with self._client.stream(method, self.options.url.rstrip("/") + path, json=body) as response:
+        async with self._client.stream(method, self.options.address.rstrip("/") + path, json=body) as response:
             async for piece in response.aiter_bytes():
                 content += piece
                 if len(content) > MOST_BYTES:
@@ -202,6 +206,11 @@ class Endpoint:
 
     def _unauthorized(self, status: int) -> str:
         name = self.options.api_key_env
+        if self._withheld:
+            return (
+                f"{self} wants an API key (HTTP {status}), and that of {name} goes only to a host that the call names: "
+                f"give --set backend.options.url={self.options.address}, or set {ADDRESS_VARIABLE} to it"
+            )
         if self._key is None:
             return f"{self} wants an API key (HTTP {status}): set the environment variable {name} to it"
         return f"{self} does not accept the API key of the environment variable {name} (HTTP {status}): set another one"
@@ -220,7 +229,7 @@ class Endpoint:
 
     def _quoted(self, text: str) -> str:
         """What came from outside, on one line, without the key."""
-        shown = text if self._key is None else text.replace(self._key, "***")
+        shown = text[:_LONGEST_SAID] if self._key is None else without_secret(text[:_LONGEST_SAID], self._key)
         shown = " ".join("".join(each if each.isprintable() else " " for each in shown).split())
         return shown if len(shown) <= _LONGEST_QUOTE else shown[:_LONGEST_QUOTE] + "..."
 

@@ -54,6 +54,7 @@ class RemoteEngine(Engine):
         most_records: The most records of a completion in training; None for any number.
         scored: Whether the server may be asked for the log-probabilities of a prompt.
         options: The server, and how to ask it.
+        with_key: Whether the server may be given the API key.
     """
 
     sampling_options = frozenset({REPETITION_PENALTY})
@@ -71,8 +72,10 @@ class RemoteEngine(Engine):
         most_records: int | None = None,
         scored: bool = True,
         options: RemoteOptions | None = None,
+        with_key: bool = True,
     ) -> None:
         self.options = options or RemoteOptions()
+        self._with_key = with_key
         self.vocabulary = tokens.vocabulary
         self.max_num_prompts = max(1_000, _CALLS_PER_CONNECTION * self.options.concurrency)
         given = self.options.grammar not in ("auto", "none")
@@ -103,7 +106,9 @@ class RemoteEngine(Engine):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rowsmith-remote", daemon=True)
         self._thread.start()
-        self._endpoint = Endpoint(self.options, _key(self.options.api_key_env))
+        key = _key(self.options.api_key_env)
+        given = key if self._with_key else None
+        self._endpoint = Endpoint(self.options, given, withheld=given is not key)
         self._penalizes = None
         self._inquiry = Inquiry(
             endpoint=self._endpoint,

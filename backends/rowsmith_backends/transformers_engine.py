@@ -102,14 +102,17 @@ class TransformersEngine(Engine):
     def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        from rowsmith_backends.base_models import check_all_loaded
+
         try:
-            model = AutoModelForCausalLM.from_pretrained(
+            model, info = AutoModelForCausalLM.from_pretrained(
                 self.directory,
                 dtype=torch.float32,
                 attn_implementation="eager",
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
+                output_loading_info=True,
             )
             tokenizer = AutoTokenizer.from_pretrained(self.directory, trust_remote_code=False, local_files_only=True)
         except Exception as error:
@@ -118,6 +121,7 @@ class TransformersEngine(Engine):
             raise BundleError(
                 f"{self.directory} cannot be loaded ({reason}). Train again, or restore the files."
             ) from error
+        check_all_loaded(self.directory, info)
         return model, tokenizer
 
     def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:

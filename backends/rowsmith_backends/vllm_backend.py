@@ -92,7 +92,7 @@ def _model(bundle: Bundle) -> VllmModel:
     from rowsmith_backends.rope import ROPE_LOCATION, stretch
 
     check_adapter(folder)
-    base = base_folder(bundle.base)
+    base = base_folder(bundle.base, fetch=bundle.fetch_base)
     overrides = None
     if bundle.metadata.rope_scaling is not None:
         config = load_config(base)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from rowsmith.caller import Caller, factories_in
 from rowsmith.config import GenerationConfig, RunConfig, load_config, to_mapping
 from rowsmith.config_values import merge
 from rowsmith.errors import ConfigError, ParameterError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PathLike",
+    "caller_of",
     "load_settings",
     "no_rows",
     "sequence_settings",
@@ -56,6 +58,15 @@ def load_settings(config: RunConfig | Mapping[str, Any] | PathLike | None, value
     if config is None or isinstance(config, Mapping):
         return load_config(values=merge(_by_name(config or {}), values))
     return load_config(Path(config), values=values)
+
+
+def caller_of(config: RunConfig | Mapping[str, Any] | PathLike | None, values: Mapping[str, Any]) -> Caller:
+    """What is said in Python, in contrast to what a file says that is only named there."""
+    if isinstance(config, RunConfig):
+        return Caller.of(load_settings(config, values))
+    given = config if isinstance(config, Mapping) else {}
+    said = merge(given, values)
+    return Caller(values=said, factories=factories_in(said))
 
 
 def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,15 +21,16 @@ import cattrs.preconf.json
 from attrs import asdict, frozen
 
 from rowsmith.base_model import BaseModel
-from rowsmith.bundle_safety import check_links
+from rowsmith.bundle_safety import check_contents, check_links
 from rowsmith.checkpoints import hashes
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.disk_errors import explained
 from rowsmith.errors import BundleError, PluginContractError, RowsmithError
 from rowsmith.model_metadata import ModelMetadata
 from rowsmith.modelling import TrainingReport
+from rowsmith.plain_files import parse_json, read_plain
 from rowsmith.run_directory import RunDirectory, flush_tree
-from rowsmith.table.schema import ModelSchema, TableSchema
+from rowsmith.table.schema import ModelSchema, TableSchema, check_columns
 from rowsmith.timeseries.plan import SeriesPlan
 from rowsmith.transforms import FittedTransforms, Transform
 from rowsmith.vocabulary import Vocabulary
@@ -42,6 +43,7 @@ __all__ = ["BUNDLE_FILE", "BUNDLE_VERSION", "FACTORY_PREFIX", "MODEL_FOLDER", "B
 BUNDLE_VERSION = 1
 BUNDLE_FILE = "bundle.json"
 MODEL_FOLDER = "model"
+_MOST = 2**48
 FACTORY_PREFIX = "factory:"
 """Begins the saved name of a transform that no plugin registers."""
 
@@ -65,6 +67,7 @@ class Bundle:
         base: The pretrained model that the checkpoint is an adapter of; None for a whole checkpoint.
         longest_completion: Tokens of the longest sequence of records that the model was trained on, BOS and EOS
             left out; None when nobody knows.
+        fetch_base: Whether the base model may be fetched from the hub; never saved.
     """
 
     directory: Path
@@ -78,6 +81,7 @@ class Bundle:
     series: SeriesPlan | None = None
     base: BaseModel | None = None
     longest_completion: int | None = None
+    fetch_base: bool = False
 
     @property
     def model_directory(self) -> Path:
@@ -125,7 +129,7 @@ def save_bundle(bundle: Bundle) -> None:
     }
     with explained("write", bundle.model_directory):
         flush_tree(bundle.model_directory)
-    plain = json.loads(json.dumps(state))
+    plain = json.loads(json.dumps(state, allow_nan=False))
     text = json.dumps({**plain, "checksum": _checksum(plain)}, ensure_ascii=False, indent=1)
     RunDirectory(bundle.directory).write_text(BUNDLE_FILE, text)
 
@@ -156,6 +160,7 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
         )
     try:
         _verify(directory, state["files"])
+        check_contents(directory / MODEL_FOLDER, adapter=state.get("base") is not None)
         return _restored(directory, state, context)
     except RowsmithError:
         raise
@@ -168,19 +173,29 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
 def _restored(directory: Path, state: dict[str, Any], context: BuildContext) -> Bundle:
     model_schema = _converter.structure(state["model_schema"], ModelSchema)
     vocabulary, series, base = state["vocabulary"], state.get("series"), state.get("base")
+    longest = state.get("longest_completion")
+    table_schema = _converter.structure(state["table_schema"], TableSchema)
+    check_columns(table_schema)
     return Bundle(
         directory=directory,
-        table_schema=_converter.structure(state["table_schema"], TableSchema),
+        table_schema=table_schema,
         model_schema=model_schema,
         transforms=FittedTransforms.restore(state["transforms"], lambda name: _transform(context, name)),
         metadata=_converter.structure(state["metadata"], ModelMetadata),
         vocabulary=None if vocabulary is None else Vocabulary.restore(model_schema, vocabulary),
         report=_converter.structure(state["report"], TrainingReport),
-        train_rows=state["train_rows"],
+        train_rows=_count("train_rows", state["train_rows"]),
         series=None if series is None else SeriesPlan.restore(series),
         base=None if base is None else _converter.structure(base, BaseModel),
-        longest_completion=state.get("longest_completion"),
+        longest_completion=None if longest is None else _count("longest_completion", longest),
+        fetch_base=context.caller is not None and context.caller.fetch_base,
     )
+
+
+def _count(name: str, value: Any) -> int:
+    if type(value) is not int or not 0 < value < _MOST:
+        raise ValueError(f"{name} is no count")
+    return value
 
 
 def _transform(context: BuildContext, name: str) -> Transform:
@@ -193,7 +208,7 @@ def _transform(context: BuildContext, name: str) -> Transform:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = parse_json(read_plain(path))
     except FileNotFoundError as error:
         raise BundleError(f"{path} is missing: there is no trained model here. Run 'rowsmith train' first.") from error
     except (ValueError, RecursionError) as error:

@@ -1,20 +1,35 @@
 """What a saved model may hold: files that are data, inside their folder, as large as they say.
 
 A bundle may come from someone else. Nothing in it is ever run: weights are safetensors, the rest is
-JSON, and whatever else a loader might pick up is refused by its name before any loader sees it.
+JSON, and whatever else a loader might pick up, as a file or as a setting, is refused by its name before any loader
+sees it.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from rowsmith.errors import BundleError
+from rowsmith.model_settings import (
+    LLAMA_SETTINGS,
+    check_adapter_settings,
+    check_model_settings,
+    check_tokenizer_settings,
+)
+from rowsmith.plain_files import parse_json, read_plain
+from rowsmith.weight_headers import check_llama, shapes_of
 
-__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "check_adapter", "check_checkpoint", "check_links"]
+__all__ = [
+    "ADAPTER_CONFIG",
+    "ADAPTER_WEIGHTS",
+    "check_adapter",
+    "check_checkpoint",
+    "check_contents",
+    "check_links",
+]
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -24,16 +39,13 @@ _CHECKPOINT_FILES = re.compile(
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json"
 )
 _ADAPTER_FILES = re.compile(rf"{re.escape(ADAPTER_CONFIG)}|{re.escape(ADAPTER_WEIGHTS)}|{_TOKENIZER}")
-# Settings of an adapter that would import something, replace whole layers, or grow the model.
-_PLAIN_LORA = (
-    *("modules_to_save", "megatron_config", "layer_replication", "trainable_token_indices", "auto_mapping"),
-    *("target_parameters", "rank_pattern", "alpha_pattern", "use_dora", "lora_bias", "use_qalora"),
-)
+_MOST_LAYERS, _MOST_POSITIONS = 1_000, 2**24
+_MOST_RANK, _MOST_ALPHA = 65_536, 1e9
 _SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
 
 def check_links(folder: Path) -> None:
-    """Refuse a folder with a link that leads out of it.
+    """Refuse a folder with a link that leads out of it, or with something that is neither a file nor a folder.
 
     Args:
         folder: The folder; it may be a link itself.
@@ -45,6 +57,27 @@ def check_links(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_symlink() and not path.resolve().is_relative_to(root):
             raise BundleError(f"{path} is a link that leads out of {folder}. Remove it, or copy the file here.")
+        if not path.is_file() and not path.is_dir():
+            raise BundleError(f"{path} is no regular file. Remove it, or restore the file.")
+
+
+def check_contents(folder: Path, *, adapter: bool = False) -> None:
+    """Refuse a saved model whose settings are more than data, whoever is to load it; what is not there is passed over.
+
+    Args:
+        folder: A checkpoint or an adapter, with its tokenizer.
+        adapter: Whether it is an adapter.
+
+    Raises:
+        BundleError: A file holds a setting that such files do not need, or a header that does not fit its weights.
+    """
+    for name in ("config.json", "generation_config.json"):
+        if (folder / name).exists():
+            check_model_settings(folder / name, _object(folder / name))
+    if adapter and (folder / ADAPTER_CONFIG).exists():
+        check_adapter_settings(folder / ADAPTER_CONFIG, _object(folder / ADAPTER_CONFIG))
+    check_tokenizer_settings(folder, _object)
+    shapes_of(folder)
 
 
 def check_checkpoint(folder: Path, kinds: Collection[str] | None = ("llama",)) -> None:
@@ -52,23 +85,26 @@ def check_checkpoint(folder: Path, kinds: Collection[str] | None = ("llama",)) -
 
     Args:
         folder: A checkpoint with its tokenizer.
-        kinds: The kinds of model that are read, of which the size is checked too; None for any kind.
+        kinds: The kinds of model that are read, whose weights are compared with their configuration too; None for
+            any kind.
 
     Raises:
-        BundleError: It holds a file that such a checkpoint does not have, such as a pickle, code or an
-            adapter; asks for code; or is of another kind or far larger than its weights.
+        BundleError: It holds a file or a setting that such a checkpoint does not have, such as a pickle, code or an
+            adapter; asks for code; or is of another kind or size than its weights.
     """
     _check_files(folder, _CHECKPOINT_FILES)
     config = _object(folder / "config.json")
-    _check_code(folder / "config.json", config)
-    _check_code(folder / "tokenizer_config.json", _object(folder / "tokenizer_config.json"))
+    _object(folder / "tokenizer_config.json")
+    check_contents(folder)
+    _check_bounds(folder / "config.json", config)
     if kinds is None:
         return
     if config.get("model_type") not in kinds:
         known = " and ".join(kinds)
         raise BundleError(
-            f"{folder / 'config.json'} is of the kind {config.get('model_type')!r}; only {known} is read."
+            f"{folder / 'config.json'} is of the kind {config.get('model_type')!r:.100}; only {known} is read."
         )
+    check_model_settings(folder / "config.json", config, LLAMA_SETTINGS)
     _check_size(folder, config)
 
 
@@ -82,18 +118,19 @@ def check_adapter(folder: Path) -> None:
         BundleError: As for ``check_checkpoint``.
     """
     _check_files(folder, _ADAPTER_FILES)
-    _check_code(folder / "tokenizer_config.json", _object(folder / "tokenizer_config.json"))
+    _object(folder / "tokenizer_config.json")
     path = folder / ADAPTER_CONFIG
     config = _object(path)
     if config.get("peft_type") != "LORA":
-        raise BundleError(f"{path} is an adapter of the kind {config.get('peft_type')!r}; only LORA is read.")
-    odd = [name for name in _PLAIN_LORA if config.get(name)]
-    if odd:
-        raise BundleError(f"{path} sets {odd[0]}, which is not read: only plain LoRA adapters are. Train again.")
+        raise BundleError(f"{path} is an adapter of the kind {config.get('peft_type')!r:.100}; only LORA is read.")
+    check_contents(folder, adapter=True)
     rank, modules = config.get("r"), config.get("target_modules")
     named = isinstance(modules, list) and modules and all(isinstance(name, str) for name in modules)
-    if not isinstance(rank, int) or rank < 1 or not named:
+    if type(rank) is not int or not 1 <= rank <= _MOST_RANK or not named:
         raise BundleError(f"{path} is damaged: it must name layers and a rank. Train again, or restore the file.")
+    alpha = config.get("lora_alpha")
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or abs(alpha) > _MOST_ALPHA:
+        raise BundleError(f"{path} is damaged: lora_alpha must be a number. Train again, or restore the file.")
 
 
 def _check_files(folder: Path, known: re.Pattern[str]) -> None:
@@ -104,29 +141,32 @@ def _check_files(folder: Path, known: re.Pattern[str]) -> None:
             )
 
 
-def _check_code(path: Path, values: dict[str, Any]) -> None:
-    if "auto_map" in values:
-        raise BundleError(f"{path} asks for code of its own (auto_map), which is never run.")
+def _check_bounds(path: Path, config: Mapping[str, Any]) -> None:
+    """Numbers of a configuration that nothing else bounds."""
+    parts = [config, *(part for part in (config.get("text_config"),) if isinstance(part, Mapping))]
+    for name, most in (("num_hidden_layers", _MOST_LAYERS), ("max_position_embeddings", _MOST_POSITIONS)):
+        for part in parts:
+            value = part.get(name, 1)
+            if type(value) is not int or not 1 <= value <= most:
+                raise BundleError(
+                    f"{path} declares {name} as {value!r:.100}; it must be a whole number from 1 to {most:,}. Train "
+                    "again, or restore the file."
+                )
 
 
-def _check_size(folder: Path, config: dict[str, Any]) -> None:
-    """A model cannot be larger than its weights: what is missing would be made up, and fill the memory."""
-    sizes = [config.get(name) for name in _SIZES]
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise BundleError(f"{folder / 'config.json'} is damaged: {', '.join(_SIZES)} must be numbers. Train again.")
-    vocabulary, width, mlp, layers, _ = (int(size or 0) for size in sizes)
-    declared = vocabulary * width + layers * 3 * width * mlp
-    held = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    if declared > held:
-        raise BundleError(
-            f"{folder / 'config.json'} declares {declared:,} parameters or more, but the weights hold {held:,} bytes. "
-            "Train again, or restore the files."
-        )
+def _check_size(folder: Path, config: Mapping[str, Any]) -> None:
+    """A model must be what its weights are: what is missing would be made up, and fill the memory."""
+    wanted = [*_SIZES, *(name for name in ("head_dim", "num_key_value_heads") if config.get(name) is not None)]
+    if not all(type(config.get(name)) is int and config[name] > 0 for name in wanted):
+        raise BundleError(f"{folder / 'config.json'} is damaged: {', '.join(wanted)} must be numbers. Train again.")
+    if config.get("attention_bias") or config.get("mlp_bias"):
+        raise BundleError(f"{folder / 'config.json'} declares biases, which no saved model has. Train again.")
+    check_llama(folder, config, shapes_of(folder))
 
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(read_plain(path))
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path} cannot be read ({error}). Train again, or restore the file.") from error
     if not isinstance(found, dict):

@@ -24,7 +24,9 @@ from attrs import frozen
 
 from rowsmith.disk_errors import explained, is_full
 from rowsmith.errors import RunDirectoryError
+from rowsmith.plain_files import parse_json, read_plain
 from rowsmith.run_directory import RunDirectory
+from rowsmith.tensor_files import holds_tensors_alone
 
 __all__ = ["CHECKPOINT_FOLDER", "Checkpoint", "Checkpoints", "hashes"]
 
@@ -83,7 +85,7 @@ class Checkpoints:
             folder = self._directory.path(name)
             damage = _damage(folder)
             if damage is None:
-                return Checkpoint(directory=folder, state=json.loads((folder / _STATE).read_text(encoding="utf-8")))
+                return Checkpoint(directory=folder, state=parse_json(read_plain(folder / _STATE)))
             self.note(f"{damage}: this saved state of the training is not used; an earlier one is, if there is one")
             self._directory.discard(name)
         return None
@@ -168,9 +170,9 @@ def _damage(folder: Path) -> str | None:
     """The file of a state that is not as it was saved, in words; None when all are."""
     manifest = folder / _MANIFEST
     try:
-        expected = json.loads(manifest.read_text(encoding="utf-8"))
+        expected = parse_json(read_plain(manifest))
         found = {name: digest for name, digest in hashes(folder).items() if name != _MANIFEST}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return f"{manifest} is missing or damaged"
     if not isinstance(expected, dict) or _STATE not in expected:
         return f"{manifest} is damaged"
@@ -178,4 +180,10 @@ def _damage(folder: Path) -> str | None:
         if expected.get(name) != found.get(name):
             what = "missing" if name not in found else "not the one that was saved"
             return f"{folder / name} is {what}"
-    return None
+        if name.endswith((".pt", ".pth", ".bin", ".pkl")) and not holds_tensors_alone(folder / name):
+            return f"{folder / name} holds more than numbers"
+    try:
+        state = parse_json(read_plain(folder / _STATE))
+    except (OSError, ValueError, RecursionError):
+        state = None
+    return None if isinstance(state, dict) else f"{folder / _STATE} is damaged"

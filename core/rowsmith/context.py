@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 if TYPE_CHECKING:
     from rowsmith.assembly import AssemblyInputs
     from rowsmith.bundle import Bundle
+    from rowsmith.caller import Caller
     from rowsmith.components import ComponentRef, Kind
     from rowsmith.config import RunConfig
     from rowsmith.generation.loop import BatchFinished
@@ -37,6 +38,7 @@ class BuildContext:
         bundle: The trained model; None before training ends.
         assembly: What an assembler is built from; None for every other component.
         on_batch: Called after every batch of completions that a backend has read.
+        caller: What the user of the call said himself; None for one who says everything.
     """
 
     config: RunConfig
@@ -49,6 +51,7 @@ class BuildContext:
     bundle: Bundle | None = field(default=None)
     assembly: AssemblyInputs | None = None
     on_batch: Callable[[BatchFinished], None] | None = None
+    caller: Caller | None = None
 
     def resolve(self, kind: Kind, ref: ComponentRef | str) -> object:
         """Build another component, given this same context.

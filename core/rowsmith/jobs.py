@@ -30,6 +30,7 @@ from rowsmith.reporting import Reporter
 from rowsmith.result_files import Rejections
 from rowsmith.row_making import Outcome, Output, RowMaking
 from rowsmith.run_directory import RunDirectory
+from rowsmith.servers import servers_told
 from rowsmith.splitting import training_part
 from rowsmith.stage_times import StageTimes
 
@@ -75,7 +76,9 @@ def dry_run(run: Run) -> Plan:
     Raises:
         RowsmithError: The configuration, the plugins or the table cannot be used.
     """
-    plan = draft_plan(run.config, run.registry)
+    plan = draft_plan(run.config, run.registry, run.caller)
+    for line in servers_told(run.config, run.registry, run.caller):
+        run.reporter.note(line)
     table = pipeline.read(run)
     if plan.config.grouped:
         training_part(table, plan.config, run.seeds)
@@ -112,7 +115,7 @@ def train_job(run: Run, data: Table | None = None, *, force: bool = False) -> Tr
             is given, or work of another plan.
         RowsmithError: As the stage that fails says.
     """
-    plan = draft_plan(run.config, run.registry)
+    plan = draft_plan(run.config, run.registry, run.caller)
     with claimed(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)
         trained = _train(run, plan, data, saved)
@@ -133,7 +136,7 @@ def follow_job(run: Run, data: Table | None = None) -> None:
     """
     if run.resume and result_files.has_model(run.directory):
         return  # The first process has nothing to train.
-    plan = draft_plan(run.config, run.registry)
+    plan = draft_plan(run.config, run.registry, run.caller)
     with tempfile.TemporaryDirectory(prefix="rowsmith-") as folder:
         pipeline.train(
             evolve(run, config=plan.config, directory=RunDirectory(folder), reporter=Reporter(), resume=False), data
@@ -168,7 +171,7 @@ def run_job(
         RowsmithError: As the stage that fails says; rows made before are in the run directory.
     """
     run.ranks.check()
-    plan = draft_plan(run.config, run.registry)
+    plan = draft_plan(run.config, run.registry, run.caller)
     _check(output, force or run.resume)
     with claimed(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)

@@ -26,6 +26,7 @@ __all__ = [
 
 DEFAULT_BASE_SEQ_LENGTH = 2048
 MAX_ROPE_SCALING_FACTOR = 6
+_LONGEST_CONTEXT = 2**24
 DEFAULT_INSTRUCTION = "Write records of a table as JSON, one record on a line, with these columns: "
 DEFAULT_TEMPLATE = "{instruction}{schema}\n"
 
@@ -33,6 +34,11 @@ DEFAULT_TEMPLATE = "{instruction}{schema}\n"
 def _at_least_one(instance: object, attribute: Any, value: int | None) -> None:
     if value is not None and value < 1:
         raise ParameterError(f"{attribute.name} is {value}; give a whole number of at least 1")
+
+
+def _check_length(instance: object, attribute: Any, value: int) -> None:
+    if type(value) is not int or not 1 <= value <= _LONGEST_CONTEXT:
+        raise ParameterError(f"{attribute.name} is {value!r:.100}; give a whole number from 1 to {_LONGEST_CONTEXT:,}")
 
 
 def _check_factor(instance: object, attribute: Any, value: float) -> None:
@@ -108,7 +114,7 @@ class ModelMetadata:
 
     model_name_or_path: str
     prompt_config: LLMPromptConfig
-    base_max_seq_length: int = field(default=DEFAULT_BASE_SEQ_LENGTH, validator=_at_least_one)
+    base_max_seq_length: int = field(default=DEFAULT_BASE_SEQ_LENGTH, validator=_check_length)
     rope_scaling: RopeScaling | None = None
     max_sequences_per_example: int | None = field(default=None, validator=_at_least_one)
     workdir: Path | None = None

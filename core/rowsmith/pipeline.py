@@ -37,12 +37,14 @@ from rowsmith.random_state import shared_random_state_kept
 from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
 from rowsmith.seeds import Seeds
+from rowsmith.servers import servers_told
 from rowsmith.splitting import training_part
 from rowsmith.table.categories import with_open_names
 from rowsmith.timeseries.choosing import backend_for
 from rowsmith.transforms import Transform, default_transforms, fit_transforms
 
 if TYPE_CHECKING:
+    from rowsmith.caller import Caller
     from rowsmith.config import RunConfig
     from rowsmith.generation.journal import GenerationJournal
     from rowsmith.generation.loop import BatchFinished
@@ -75,6 +77,7 @@ class Run:
         stop: Whether it was asked to end.
         ranks: This process among those that train together.
         numbering: Where the new keys of a generation begin to be counted, and how far they have come.
+        caller: What the user of the call said himself; None for one who says everything.
     """
 
     config: RunConfig
@@ -86,6 +89,7 @@ class Run:
     stop: StopRequest = field(factory=StopRequest)
     ranks: Ranks = field(factory=Ranks)
     numbering: Numbering = field(factory=Numbering)
+    caller: Caller | None = None
 
     @property
     def seeds(self) -> Seeds:
@@ -104,7 +108,13 @@ class Run:
 
     def context(self) -> BuildContext:
         """What components are built with, before any stage has run."""
-        return BuildContext(config=self.config, registry=self.registry, seeds=self.seeds, run_directory=self.directory)
+        return BuildContext(
+            config=self.config,
+            registry=self.registry,
+            seeds=self.seeds,
+            run_directory=self.directory,
+            caller=self.caller,
+        )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[list[str]]:
@@ -226,6 +236,8 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
         RowsmithError: As the stage that fails says; rows made so far are in its ``results``, if any.
     """
     model = load_bundle(run.bundle_directory, run.context()) if bundle is None else bundle
+    for line in servers_told(run.config, run.registry, run.caller):
+        run.reporter.note(line)
     context = run.context().evolve(
         table_schema=model.table_schema,
         model_schema=model.model_schema,

@@ -24,6 +24,7 @@ from rowsmith.validation import check_components, missing_files
 
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle
+    from rowsmith.caller import Caller
     from rowsmith.config import RunConfig
     from rowsmith.registry import Registry
     from rowsmith.table import Table
@@ -34,12 +35,13 @@ _STAGES = ("assembly", "training", SAMPLING_STAGE, "inversion")
 """Stages whose seed is handed on as one number."""
 
 
-def draft_plan(config: RunConfig, registry: Registry) -> Plan:
+def draft_plan(config: RunConfig, registry: Registry, caller: Caller | None = None) -> Plan:
     """Decide what can be decided before the table is read.
 
     Args:
         config: The configuration.
         registry: Finds components.
+        caller: What the user of the call said himself; None for one who says everything.
 
     Returns:
         A plan without ``auto``, with the plugin of each component.
@@ -49,7 +51,7 @@ def draft_plan(config: RunConfig, registry: Registry) -> Plan:
         PluginError: Components are missing, ambiguous or not installed.
     """
     resolved = _resolved(config)
-    found = check_components(resolved, registry)
+    found = check_components(resolved, registry, caller)
     contradictions = [problem.render() for problem in cross_problems(to_mapping(config))]
     evolve(found, problems=(*contradictions, *missing_files(config), *found.problems)).raise_first()
     return Plan(

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
+from rowsmith.errors import PluginContractError
+
 __all__ = ["blaming", "describe_component", "remember"]
 
 _titles: WeakKeyDictionary[object, str] = WeakKeyDictionary()
@@ -36,6 +38,9 @@ def blaming(component: object) -> Iterator[None]:
     """Note on every error of the block where the component came from that it happened in."""
     try:
         yield
+    except SystemExit as error:
+        # A component is no program: it cannot end the one that it is part of.
+        raise PluginContractError(f"{describe_component(component)} wanted to end the program ({error})") from error
     except Exception as error:
         error.add_note(f"in {describe_component(component)}")
         raise

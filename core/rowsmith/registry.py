@@ -8,13 +8,14 @@ plugin alone provides it, else as ``plugin:name``.
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import logging
 import os
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from rowsmith.components import ComponentRef, Kind
+from rowsmith.components import ComponentRef, Kind, is_target
 from rowsmith.contracts import check_contract
 from rowsmith.conversion import did_you_mean, structure
 from rowsmith.errors import (
@@ -72,6 +73,17 @@ class Registry:
             disable=(*disable, *_names(environ.get("ROWSMITH_DISABLE_PLUGINS", ""))),
             strict=environ.get("ROWSMITH_PLUGINS_STRICT") == "1",
         )
+        self._factories: frozenset[str] | None = None
+
+    def allowing(self, factories: Iterable[str]) -> Self:
+        """The same plugins, and of the code that none of them registers only what is named here.
+
+        Args:
+            factories: Factories, as ``package.module:name``.
+        """
+        other = copy.copy(self)
+        other._factories = frozenset(factories)
+        return other
 
     @property
     def records(self) -> tuple[PluginRecord, ...]:
@@ -107,10 +119,12 @@ class Registry:
         Raises:
             UnknownComponent: No active plugin provides it.
             AmbiguousComponent: More than one does.
+            PluginLoadError: It is a factory that may not be imported.
         """
         kind = Kind(kind)
         ref = ComponentRef(name=ref) if isinstance(ref, str) else ref
         if ref.factory is not None:
+            self.check_allowed(ref.factory)
             return Found.unpackaged(ref.factory)
         name = ref.name or ""
         matches = self._matches(kind, name)
@@ -123,6 +137,24 @@ class Registry:
             )
         self._warn_of_twins(kind, matches[0])
         return matches[0]
+
+    def check_allowed(self, factory: str) -> None:
+        """Refuse code that no plugin registers and the call does not name; nothing is imported.
+
+        Args:
+            factory: A factory.
+
+        Raises:
+            PluginLoadError: It may not be imported.
+        """
+        if self._factories is None or factory in self._factories:
+            return
+        named = factory if is_target(factory) else "package.module:name"
+        raise PluginLoadError(
+            f"the saved model names the factory {factory!r:.200}, code that no plugin registers. It runs only where "
+            f"the call names it: if you know it and trust it, give --allow-factory {named}, or "
+            f"Synthesizer.load(..., allow_factory=[{named!r}])."
+        )
 
     def options(self, kind: Kind, ref: ComponentRef | str, *, path: str | None = None) -> Any:
         """The typed options of a component.
@@ -177,7 +209,7 @@ class Registry:
         except RowsmithError as exc:
             exc.add_note(f"while building {kind.words} {found.title}")
             raise
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
             raise PluginLoadError(f"{kind.words} {found.title} cannot be built: {type(exc).__name__}: {exc}") from exc
         check_contract(kind, component, found)
         remember(component, f"{kind.words} {found.title}")

@@ -20,6 +20,7 @@ from typing import Any
 from rowsmith.disk_errors import explained, is_full
 from rowsmith.errors import RunDirectoryError
 from rowsmith.file_lock import hold_lock
+from rowsmith.plain_files import parse_json, read_plain
 
 __all__ = ["RunDirectory", "Workdir", "flush_tree"]
 
@@ -257,10 +258,11 @@ class RunDirectory:
 
         Raises:
             RunDirectoryError: It is not there or cannot be read.
+            ValueError: It is no text, no regular file, or longer than any use of it.
         """
         path = self.path(name)
         with explained("read", path):
-            return path.read_text(encoding="utf-8")
+            return read_plain(path)
 
     def read_json(self, name: str) -> Any:
         """The content of a JSON file.
@@ -269,7 +271,7 @@ class RunDirectory:
             RunDirectoryError: It is not there or is not JSON.
         """
         try:
-            return json.loads(self.read_text(name))
+            return parse_json(self.read_text(name))
         except (ValueError, RecursionError) as exc:
             raise RunDirectoryError(f"{self.path(name)} is damaged: {exc}. Start the run anew with --force.") from exc
 

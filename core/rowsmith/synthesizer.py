@@ -21,6 +21,7 @@ from attrs import evolve
 
 from rowsmith.arguments import (
     PathLike,
+    caller_of,
     load_settings,
     no_rows,
     sequence_settings,
@@ -30,9 +31,11 @@ from rowsmith.arguments import (
     whole,
     with_labels,
 )
-from rowsmith.config import RunConfig
+from rowsmith.caller import factories_in
+from rowsmith.config import RunConfig, to_mapping
 from rowsmith.config_values import merge
 from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
+from rowsmith.foreign import take_up
 from rowsmith.generations import Generations
 from rowsmith.numbering import Numbering, first_of_seed
 from rowsmith.portable import pack, unpack
@@ -107,9 +110,12 @@ class Synthesizer:
         given = {} if seed is None else {"seed": seed}
         training = {} if max_train_time is None else {"training": {"max_time": max_train_time}}
         sequences = sequence_settings(group_by, order_by, time_column)
-        self._config = load_settings(config, merge(sections, {**sequences, **training, **given}))
+        settings = merge(sections, {**sequences, **training, **given})
+        self._config = load_settings(config, settings)
+        # Code may come from a configuration file that is named here; where a key goes may not.
+        self._caller = evolve(caller_of(config, settings), factories=factories_in(to_mapping(self._config)))
         self._given_registry = registry
-        self._registry = registry or registry_for(self._config)
+        self._registry = self._own_registry()
         self._reporter = reporter or Reporter()
         self._given_directory = run_directory
         self._overwrite, self._has_written = overwrite, False
@@ -254,22 +260,52 @@ class Synthesizer:
             self._generations.copy_to(target)
 
     @classmethod
-    def load(cls, path: PathLike, *, reporter: Reporter | None = None, registry: Registry | None = None) -> Self:
+    def load(
+        cls,
+        path: PathLike,
+        *,
+        reporter: Reporter | None = None,
+        registry: Registry | None = None,
+        allow_factory: Sequence[str] = (),
+        fetch_base: bool = False,
+        **sections: Any,
+    ) -> Self:
         """Load what ``save`` wrote, or the model of any run directory.
+
+        A saved model is data alone, whoever made it: no code of its choice runs, and it names no server that is
+        asked.
 
         Args:
             path: The folder; it is read where it is, so it must stay there.
             reporter: Hears of progress.
             registry: Where components are found; the installed plugins by default.
+            allow_factory: Code of no plugin that the model may run, each as ``package.module:name``. It must be
+                installed: never is it taken from the working folder, from beside the model, or from Python's library.
+            fetch_base: Whether the pretrained model that a saved adapter was trained on may be fetched from the hub,
+                where it is not in the cache.
+            **sections: Settings laid over those that were saved, such as
+                ``backend={"name": "remote", "options": {"url": "http://localhost:8000/v1"}}``.
 
         Raises:
             RunDirectoryError: There is no model.
             BundleError: The model is damaged or of another version.
+            PluginLoadError: The model names code that is not allowed.
+            ConfigError: A setting is wrong, or the model was made with a server that ``sections`` do not name.
         """
         from rowsmith.jobs import saved_plan
 
         directory = RunDirectory(path)
-        loaded = cls(config=saved_plan(directory).config, reporter=reporter, registry=registry)
+        saved = saved_plan(directory).config
+        taken = take_up(
+            saved,
+            directory.root,
+            lambda config: load_settings(config, sections),
+            caller=evolve(caller_of(None, sections), fetch_base=fetch_base),
+            registry=registry or registry_for(saved),
+            allow_factory=allow_factory,
+        )
+        loaded = cls(config=taken.config, reporter=reporter, registry=registry)
+        loaded._caller, loaded._registry = taken.caller, taken.registry
         loaded._open(directory)
         return loaded
 
@@ -291,7 +327,7 @@ class Synthesizer:
         state = dict(state)
         files = state.pop(_MODEL)
         vars(self).update(state)
-        self._registry = self._given_registry or registry_for(self._config)
+        self._registry = self._own_registry()
         self._stop = self._directory = self._bundle = self._plan = self._generations = None
         # What the other one has written is not this one's to replace.
         self._has_written = False
@@ -348,9 +384,8 @@ class Synthesizer:
         from rowsmith.bundle import load_bundle
         from rowsmith.jobs import saved_plan
 
-        plan = saved_plan(directory)
-        run = self._run(plan.config, directory)
-        self._learned(directory, load_bundle(run.bundle_directory, run.context()), plan)
+        run = self._run(self._config, directory)
+        self._learned(directory, load_bundle(run.bundle_directory, run.context()), saved_plan(directory))
 
     @contextmanager
     def _stoppable(self, run: Run) -> Iterator[None]:
@@ -363,7 +398,16 @@ class Synthesizer:
     def _run(self, config: RunConfig, directory: RunDirectory) -> Run:
         from rowsmith.pipeline import Run
 
-        return Run(config=config, registry=self._registry, directory=directory, reporter=self._reporter)
+        return Run(
+            config=config,
+            registry=self._registry,
+            directory=directory,
+            reporter=self._reporter,
+            caller=self._caller,
+        )
+
+    def _own_registry(self) -> Registry:
+        return (self._given_registry or registry_for(self._config)).allowing(self._caller.factories)
 
     def _new_directory(self) -> RunDirectory:
         if self._given_directory is not None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rowsmith.errors import PluginLoadError
 
-__all__ = ["import_target", "missing_modules"]
+__all__ = ["check_installed_module", "import_target", "missing_modules"]
 
 
 def import_target(target: str, title: str) -> Any:
@@ -29,12 +31,45 @@ def import_target(target: str, title: str) -> Any:
         if exc.name is not None and f"{module_name}.".startswith(f"{exc.name}."):
             raise PluginLoadError(f"{title} names {target!r}, but there is no module {exc.name!r}.") from exc
         raise PluginLoadError(f"{title} cannot be imported: {module_name} needs {exc.name!r}.") from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise PluginLoadError(f"{title} cannot be imported: {type(exc).__name__}: {exc}") from exc
     try:
         return getattr(module, name)
     except AttributeError as exc:
         raise PluginLoadError(f"{title} names {target!r}, but {module_name} has no {name!r}.") from exc
+
+
+def check_installed_module(target: str, directory: Path) -> None:
+    """Refuse what a saved model could bring along or misuse; nothing is imported for it.
+
+    Args:
+        target: ``package.module:name`` that a saved model names and the user allows.
+        directory: Where the model is.
+
+    Raises:
+        PluginLoadError: It is of the standard library, or lies beside the model or in the working folder.
+    """
+    top = target.partition(":")[0].partition(".")[0]
+    if top in sys.stdlib_module_names:
+        raise PluginLoadError(
+            f"the factory {target!r} is of Python's own library, which holds no components. It is not run."
+        )
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None:
+        raise PluginLoadError(f"the factory {target!r} is not to be had: there is no module {top!r}. Install it.")
+    found = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin is not None else [])]
+    model, here = directory.resolve(), Path.cwd().resolve()
+    for path in (Path(each).resolve() for each in found):
+        # A package is found by its folder and by a file in that.
+        holding = path.parent.parent if path.name == "__init__.py" else path.parent
+        if holding in (here, model.parent) or holding.is_relative_to(model):
+            raise PluginLoadError(
+                f"the factory {target!r} lies in {holding}, the working folder or beside the saved model, where it may "
+                "have come with the model. Install it as a package, or start from another folder."
+            )
 
 
 def missing_modules(names: Iterable[str]) -> tuple[str, ...]:

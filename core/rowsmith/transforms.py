@@ -34,7 +34,7 @@ from rowsmith.changed_values import added, check_shares, columns_traced, compare
 from rowsmith.draws import Draws
 from rowsmith.errors import BundleError, PluginContractError
 from rowsmith.provenance import blaming
-from rowsmith.table.schema import TableSchema
+from rowsmith.table.schema import TableSchema, check_columns
 
 __all__ = [
     "FittedTransform",
@@ -353,8 +353,14 @@ def schema_state(schema: TableSchema) -> dict[str, Any]:
 
 
 def schema_from_state(state: Mapping[str, Any]) -> TableSchema:
-    """The table schema that :func:`schema_state` wrote."""
-    return cattrs.structure(state, TableSchema)
+    """The table schema that :func:`schema_state` wrote.
+
+    Raises:
+        ValueError: A number in it is beyond any use.
+    """
+    schema = cattrs.structure(state, TableSchema)
+    check_columns(schema)
+    return schema
 
 
 def _is_timed(schema: TableSchema) -> bool:

@@ -6,21 +6,24 @@ and the packages it needs are searched for, but not imported.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from rowsmith import config_file
+from rowsmith.caller import Caller, factories_in
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config_values import apply_override, merge
 from rowsmith.errors import ConfigError, PluginError, RowsmithError
 from rowsmith.registry import Registry
+from rowsmith.servers import ServerOptions, check_key_variable, servers_told
 
-__all__ = ["Findings", "check", "check_components", "missing_files", "registry_for"]
+__all__ = ["Findings", "check", "check_components", "missing_files", "registry_for", "said"]
 
 _KINDS = {
     "transforms": Kind.TRANSFORM,
@@ -43,6 +46,7 @@ class Findings:
 
     Attributes:
         config: The configuration; None when it has no meaning as a whole.
+        servers: What goes to which server, a line each.
         problems: What is wrong with its values, each with its path.
         plugin_errors: Components that are missing, ambiguous or not installed.
     """
@@ -50,6 +54,7 @@ class Findings:
     config: RunConfig | None = None
     problems: tuple[str, ...] = ()
     plugin_errors: tuple[PluginError, ...] = field(default=(), eq=False)
+    servers: tuple[str, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -93,14 +98,16 @@ def check(
         values: Plain data laid over the file and under the overrides.
         registry: Where components are found; the installed plugins by default.
     """
+    caller = said(overrides, values)
     try:
         config = load_config(path, overrides, values)
     except ConfigError as error:
         parts = _sound_parts(path, overrides, values)
-        found = [_check_settings(part, registry or registry_for(part), [name]) for name, part in parts]
+        found = [_check_settings(part, registry or registry_for(part), [name], caller) for name, part in parts]
         return _joined(None, error.problems, found)
-    found = [_check_settings(config, registry or registry_for(config), _SETTINGS)]
-    return _joined(config, (), found)
+    registry = registry or registry_for(config)
+    found = [_check_settings(config, registry, _SETTINGS, caller)]
+    return evolve(_joined(config, (), found), servers=tuple(servers_told(config, registry, caller)))
 
 
 def _joined(config: RunConfig | None, problems: Sequence[str], found: Sequence[Findings]) -> Findings:
@@ -116,20 +123,39 @@ def registry_for(config: RunConfig) -> Registry:
     return Registry(disable=config.plugins.disable)
 
 
-def check_components(config: RunConfig, registry: Registry) -> Findings:
+def said(overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Caller:
+    """What the user said with a call: all but what stands in a file.
+
+    Args:
+        overrides: Settings such as ``training.max_time=60s``.
+        values: Plain data in the shape of the configuration.
+    """
+    given: Mapping[str, Any] = values or {}
+    defaults = to_mapping(RunConfig())
+    for override in overrides:
+        # What is wrong with one is told where the whole configuration is made.
+        with contextlib.suppress(ConfigError):
+            given = apply_override(given, override, defaults)
+    return Caller(values=given, factories=factories_in(given))
+
+
+def check_components(config: RunConfig, registry: Registry, caller: Caller | None = None) -> Findings:
     """Look up every component that a configuration names.
 
     Args:
         config: The configuration.
         registry: Where components are found.
+        caller: What the user of the call said himself; None for one who says everything.
     """
-    return _check_settings(config, registry, _COMPONENTS)
+    return _check_settings(config, registry, _COMPONENTS, caller)
 
 
-def _check_settings(config: RunConfig, registry: Registry, names: Sequence[str]) -> Findings:
+def _check_settings(
+    config: RunConfig, registry: Registry, names: Sequence[str], caller: Caller | None = None
+) -> Findings:
     problems = missing_files(config) if "data" in names else []
     errors: list[PluginError] = []
-    for error in _errors(config, registry, names):
+    for error in _errors(config, registry, names, caller):
         if isinstance(error, PluginError):
             errors.append(error)
         else:
@@ -137,14 +163,16 @@ def _check_settings(config: RunConfig, registry: Registry, names: Sequence[str])
     return Findings(config=config, problems=tuple(problems), plugin_errors=tuple(errors))
 
 
-def _errors(config: RunConfig, registry: Registry, names: Sequence[str]) -> Iterator[RowsmithError]:
+def _errors(
+    config: RunConfig, registry: Registry, names: Sequence[str], caller: Caller | None
+) -> Iterator[RowsmithError]:
     if "plugins" in names:
         try:
             registry.require(config.plugins.require)
         except PluginError as error:
             yield error
     for kind, path, ref in _references(config, names):
-        yield from _component_errors(registry, kind, path, ref)
+        yield from _component_errors(registry, kind, path, ref, caller)
 
 
 def _references(config: RunConfig, names: Sequence[str]) -> Iterator[tuple[Kind, str, ComponentRef]]:
@@ -162,10 +190,14 @@ def _references(config: RunConfig, names: Sequence[str]) -> Iterator[tuple[Kind,
             yield kind, name, assembler_for(config)
 
 
-def _component_errors(registry: Registry, kind: Kind, path: str, ref: ComponentRef) -> Iterator[RowsmithError]:
+def _component_errors(
+    registry: Registry, kind: Kind, path: str, ref: ComponentRef, caller: Caller | None
+) -> Iterator[RowsmithError]:
     try:
         found = registry.resolve(kind, ref)
         options = registry.options(kind, ref, path=f"{path}.options")
+        if isinstance(options, ServerOptions):
+            check_key_variable(options, caller, path)
     except RowsmithError as error:
         yield error
         return
@@ -174,7 +206,7 @@ def _component_errors(registry: Registry, kind: Kind, path: str, ref: ComponentR
     except PluginError as error:
         yield error
     for name, nested in _nested(options):
-        yield from _component_errors(registry, kind, f"{path}.options.{name}", nested)
+        yield from _component_errors(registry, kind, f"{path}.options.{name}", nested, caller)
 
 
 def _nested(options: Any) -> Iterator[tuple[str, ComponentRef]]:

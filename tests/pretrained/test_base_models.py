@@ -154,7 +154,10 @@ def test_files_that_no_adapter_has_are_refused(copied: Bundle, tmp_path: Path, n
         ({"target_modules": ".*"}, "damaged"),
         ({"target_modules": ["q_proj"]}, "no adapter of this model"),
         ({"target_modules": ["nothing"]}, "no adapter of this model"),
-        ({"lora_alpha": "x"}, "no adapter of this model"),
+        ({"lora_alpha": "x"}, "lora_alpha"),
+        ({"lora_alpha": 1e300}, "lora_alpha"),
+        ({"trainable_token_indices": [1]}, "trainable_token_indices"),
+        ({"a_setting_of_tomorrow": None}, "a_setting_of_tomorrow"),
     ],
 )
 def test_adapters_of_another_kind_are_refused(copied: Bundle, values: dict[str, Any], words: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from rowsmith.components import is_target
 from rowsmith.config_sections import parse_duration
 from rowsmith.errors import RunDirectoryError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DURATION",
+    "FACTORY",
     "HOLDOUT",
     "UNSET",
     "check_rows",
@@ -57,7 +59,18 @@ class _Holdout(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
+class _Factory(click.ParamType):  # type: ignore[type-arg]
+    name = "module:name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """A factory, as ``package.module:name``."""
+        if not is_target(str(value)):
+            self.fail(f"expected 'package.module:name', got {value!r}", param, ctx)
+        return str(value)
+
+
 DURATION = _Duration()
+FACTORY = _Factory()
 HOLDOUT = _Holdout()
 UNSET: Final = object()
 """The value of a setting that an option takes back."""

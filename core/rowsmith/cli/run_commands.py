@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rowsmith.cli.parameters import DURATION, HOLDOUT, config_values, sequence_values, target_values
+from rowsmith.cli.parameters import DURATION, FACTORY, HOLDOUT, config_values, sequence_values, target_values
 from rowsmith.cli.settings import Settings, shared_options
 
 __all__ = ["generate", "run", "train"]
@@ -30,6 +30,16 @@ _set = click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="
 _seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
 _draws_seed = click.option(
     "--seed", type=click.IntRange(min=0), help="Seed of the rows; without it, every call makes further rows."
+)
+_allow_factory = click.option(
+    "--allow-factory",
+    multiple=True,
+    type=FACTORY,
+    metavar="MODULE:NAME",
+    help="Run this code, which the model names; may be repeated.",
+)
+_fetch_base = click.option(
+    "--fetch-base", is_flag=True, help="Fetch the pretrained model that an adapter needs from the hub."
 )
 _force = click.option("--force", is_flag=True, help="Overwrite an earlier result.")
 _resume = click.option("--resume", is_flag=True, help="Go on with a run that was broken off.")
@@ -94,7 +104,7 @@ def train(settings: Settings, /, data: str | None, dry_run: bool, **options: Any
 @click.option("--run-dir", required=True, help="The run directory of a trained model.")
 @_rows
 @_writing
-@_options(_draws_seed, _resume, _force, _set)
+@_options(_draws_seed, _resume, _force, _allow_factory, _fetch_base, _set)
 @shared_options
 @click.pass_obj
 def generate(settings: Settings, /, **options: Any) -> int:

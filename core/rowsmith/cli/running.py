@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 
+from rowsmith.caller import Caller, factories_in
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.interrupts import interrupted_code, interruptible
 from rowsmith.cli.parameters import check_rows, default_run_directory, run_directory_path
@@ -22,11 +23,12 @@ from rowsmith.cli.wording import outcome_line
 from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config_file import dump
 from rowsmith.config_values import merge
+from rowsmith.foreign import take_up
 from rowsmith.interruption import StopRequest
 from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
 from rowsmith.run_directory import RunDirectory
-from rowsmith.validation import registry_for
+from rowsmith.validation import registry_for, said
 
 if TYPE_CHECKING:
     from rowsmith.jobs import Outcome, Output
@@ -48,6 +50,12 @@ class Call:
     settings: Settings
     values: Mapping[str, Any]
     options: Mapping[str, Any]
+
+    @property
+    def caller(self) -> Caller:
+        """What the user said with the call itself."""
+        given = said(self.options["overrides"], self.values)
+        return evolve(given, fetch_base=self.options.get("fetch_base", False))
 
     def config(self, below: RunConfig | None = None) -> RunConfig:
         """The configuration: file, then options, then ``--set``."""
@@ -142,11 +150,19 @@ def generate(call: Call) -> int:
 
     directory = call.directory()
     saved = saved_plan(directory).config
-    config = call.config(saved)
+    taken = take_up(
+        saved,
+        directory.root,
+        call.config,
+        caller=call.caller,
+        registry=registry_for(saved),
+        allow_factory=call.options["allow_factory"],
+    )
+    config = taken.config
     with data_stream() as stdout:
         with working(call.settings) as work:
             outcome = generate_job(
-                _run(call, config, directory, work),
+                evolve(_run(call, config, directory, work), registry=taken.registry, caller=taken.caller),
                 output=_output(call, stdout),
                 force=call.options["force"],
                 rejected_text=call.options["rejected_text"],
@@ -227,7 +243,9 @@ def _run(call: Call, config: RunConfig, directory: RunDirectory, work: Work, ran
 
     return Run(
         config=config,
-        registry=registry_for(config),
+        # A model that is taken up names no code that the configuration does not.
+        registry=registry_for(config).allowing(factories_in(to_mapping(config))),
+        caller=call.caller,
         directory=directory,
         reporter=work.reporter,
         resume=call.options["resume"],

@@ -30,6 +30,8 @@ def validate(settings: Settings, /, config: str, overrides: tuple[str, ...]) -> 
         return _code(findings)
     if findings.valid:
         click.echo(f"{config} is valid", err=True)
+        for line in findings.servers:
+            click.echo(line, err=True)
     else:
         findings.raise_first(config)
     return ExitCode.DONE
@@ -40,7 +42,7 @@ def _plain(config: str, findings: Findings) -> dict[str, object]:
         *({"kind": "config", "message": problem} for problem in findings.problems),
         *({"kind": "plugin", "message": str(error)} for error in findings.plugin_errors),
     ]
-    return {"config": config, "valid": findings.valid, "problems": problems}
+    return {"config": config, "valid": findings.valid, "problems": problems, "servers": list(findings.servers)}
 
 
 def _code(findings: Findings) -> int:

@@ -38,6 +38,8 @@ __all__ = ["GenerationJournal", "JournalEntry"]
 _MAGIC = b"rowsmith generation journal 2\n"
 _HEAD = struct.Struct("<Q16s")
 _REASONS = list(FinishReason)
+_LONGEST = 2**20
+"""Tokens of a completion, far beyond any."""
 
 _logger = logging.getLogger(__name__)
 
@@ -101,8 +103,20 @@ class GenerationJournal:
             file = self._open()
             self._end = self._check_job(file)
             while (payload := _read_frame(file)) is not None:
-                yield _entry(payload, decode)
+                entry = self._sound(payload, decode)
+                if entry is None:
+                    break
+                yield entry
                 self._end = file.tell()
+
+    def _sound(self, payload: bytes, decode: Decode | None) -> JournalEntry | None:
+        """A batch; None where it is not what a journal holds, so that it is made again like one that is cut off."""
+        try:
+            return _entry(payload, decode)
+        except (pa.ArrowException, ValueError, TypeError, LookupError, AttributeError, MemoryError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            _logger.warning("a batch in %s is not used, nor are those after it: %s", self.path, reason)
+            return None
 
     def add(self, blocks: Sequence[CompletionBlock], *, num_asked: int, cut_short: bool, elapsed: float) -> None:
         """Keep a batch; it is on the disk when the next call returns, so that nobody waits for the disk.
@@ -245,15 +259,40 @@ def _filled(lengths: npt.ArrayLike, width: int) -> npt.NDArray[np.bool_]:
 
 
 def _entry(payload: bytes, decode: Decode | None) -> JournalEntry:
-    table = pa.ipc.open_stream(payload).read_all().combine_chunks()
+    """A batch.
+
+    Raises:
+        ValueError: It is none; or whatever Arrow and Python raise of what is none.
+    """
+    table = pa.ipc.open_stream(payload).read_all()
+    table.validate(full=True)
+    table = table.combine_chunks()
     ids = table.column("ids").combine_chunks() if "ids" in table.column_names else None
     texts = table.column("text").to_pylist() if "text" in table.column_names else None
+    for name, kind in (("request_id", pa.int64()), ("length", pa.int32()), ("reason", pa.int8())):
+        if table.column(name).type != kind or table.column(name).null_count:
+            raise ValueError(f"its {name}s are none")
+    lengths, reasons = table.column("length").to_numpy(), table.column("reason").to_pylist()
+    if len(lengths) and not 0 <= lengths.min() <= lengths.max() <= _LONGEST:
+        raise ValueError("a length is none")
+    if ids is not None and lengths.tolist() != ids.value_lengths().to_pylist():
+        raise ValueError("lengths are not those of the token ids")
+    if any(not 0 <= code < len(_REASONS) for code in reasons):
+        raise ValueError("a reason is none")
     block = CompletionBlock(
         request_ids=table.column("request_id").to_numpy(),
-        lengths=table.column("length").to_numpy(),
-        finish_reasons=[_REASONS[code] for code in table.column("reason").to_pylist()],
+        lengths=lengths,
+        finish_reasons=[_REASONS[code] for code in reasons],
         ids=None if ids is None else _unpacked(ids),
         texts=None if texts is None else [text.decode("utf-8", "surrogatepass") for text in texts],
         decode=None if texts is not None else decode,
     )
-    return JournalEntry(block=block, **json.loads(table.schema.metadata[b"facts"]))
+    facts = json.loads(table.schema.metadata[b"facts"])
+    if type(facts["num_asked"]) is not int or facts["num_asked"] < 0 or type(facts["cut_short"]) is not bool:
+        raise ValueError("its counts are none")
+    return JournalEntry(
+        block=block,
+        num_asked=facts["num_asked"],
+        cut_short=facts["cut_short"],
+        elapsed_seconds=float(facts["elapsed_seconds"]),
+    )

@@ -36,7 +36,10 @@ __all__ = [
     "TableSchema",
     "Timing",
     "TimingRole",
+    "check_columns",
 ]
+
+_MOST_DIGITS = 200_000
 
 
 class ColumnType(enum.StrEnum):
@@ -359,3 +362,20 @@ class ModelSchema:
 
     def __len__(self) -> int:
         return len(self.columns)
+
+
+def check_columns(schema: TableSchema) -> None:
+    """Refuse numbers of digits that no table has, which would be written out for every value.
+
+    Args:
+        schema: A schema that was saved.
+
+    Raises:
+        ValueError: Naming the column.
+    """
+    for column in schema:
+        scales = [column.scale, column.max_scale]
+        if column.marked is not None:
+            scales += [column.marked.scale, column.marked.max_scale]
+        if any(scale is not None and not 0 <= scale <= _MOST_DIGITS for scale in scales):
+            raise ValueError(f"column {column.name!r:.100} has an impossible number of digits")

@@ -17,6 +17,9 @@ __all__ = ["SeriesPlan", "SeriesSpan", "make_plan"]
 
 Ticks = npt.NDArray[np.int64]
 
+_MOST_RECORDS = 10**8
+"""As many rows as a table may have."""
+
 
 @frozen(kw_only=True)
 class SeriesSpan:
@@ -33,6 +36,13 @@ class SeriesSpan:
     stop: int
     length: int
     interval: Interval | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether its numbers are those of a series, in which records follow each other."""
+        interval = self.interval
+        forward = interval is None or (interval.ticks >= 0 and interval.ticks + interval.months > 0)
+        return self.start <= self.stop and 0 < self.length <= _MOST_RECORDS and forward
 
 
 @frozen(kw_only=True)
@@ -77,10 +87,13 @@ class SeriesPlan:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> SeriesPlan:
         """The plan that ``state`` was taken from, perhaps after a trip through JSON."""
+        spans = cattrs.structure(state["spans"], tuple[SeriesSpan, ...])
+        if any(not span.is_sound for span in spans):
+            raise ValueError("the extent of a series is none")
         return cls(
             clock=cattrs.structure(state["clock"], SeriesClock),
             inner=cattrs.structure(state["inner"], SeriesClock),
-            spans=cattrs.structure(state["spans"], tuple[SeriesSpan, ...]),
+            spans=spans,
         )
 
     def inventory(self) -> list[str]:

@@ -41,6 +41,7 @@ _TRIES = 8
 _LONGEST = 16
 _AT_ONCE = 256
 _MOST_FAILED = 4_096
+_MOST_CHARACTERS = 20_000
 _STRIDE = 2
 """Texts that are set aside for a row, since some of a pattern's are taken."""
 Hashes = npt.NDArray[np.uint64]
@@ -258,8 +259,22 @@ _KINDS: dict[str, type[KeyMaker]] = {maker.kind: maker for maker in (Counting, P
 
 
 def maker_from_state(state: Mapping[str, Any]) -> KeyMaker:
-    """The maker that ``state()`` described."""
-    return cattrs.structure({key: value for key, value in state.items() if key != "kind"}, _KINDS[state["kind"]])
+    """The maker that ``state()`` described.
+
+    Raises:
+        ValueError: Its keys would be longer than any, or it could not go on from one to the next.
+    """
+    made = cattrs.structure({key: value for key, value in state.items() if key != "kind"}, _KINDS[state["kind"]])
+    longest = (
+        max(map(len, (layout.alphabets for layout in made.layouts)), default=0) if isinstance(made, Pattern) else 0
+    )
+    if isinstance(made, Counting):
+        longest = made.width
+        if made.step < 1 or made.least > made.greatest:
+            raise ValueError("the numbers of keys do not go on")
+    if not 0 <= longest <= _MOST_CHARACTERS:
+        raise ValueError(f"keys of {longest:,} characters")
+    return made
 
 
 def fit_maker(column: ColumnSchema, values: list[str], k: int, seed: int) -> KeyMaker:

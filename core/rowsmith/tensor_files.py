@@ -1,0 +1,66 @@
+"""Files in which torch keeps numbers, looked at without loading them.
+
+Such a file is a ZIP archive with a pickle that puts tensors together. What a pickle may import is written in it by
+name, so that it can be read like a text: one that names anything beyond tensors, arrays and plain containers is none
+of ours.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["holds_tensors_alone"]
+
+_MOST_PICKLE = 2**24
+_NAMES = frozenset(
+    {
+        "collections OrderedDict",
+        "collections defaultdict",
+        "builtins dict",
+        "__builtin__ dict",
+        "_codecs encode",
+        "torch._utils _rebuild_tensor_v2",
+        "torch._utils _rebuild_tensor",
+        "torch._utils _rebuild_parameter",
+        "torch Size",
+        "torch device",
+        "numpy ndarray",
+        "numpy dtype",
+        *(f"numpy.{core}.multiarray {name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+        *(
+            f"torch {kind}Storage"
+            for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+        ),
+    }
+)
+_NAMING = ("GLOBAL", "INST")
+
+
+def holds_tensors_alone(path: Path) -> bool:
+    """Whether a file of torch holds numbers and containers, and its pickle names nothing else; nothing is run.
+
+    Args:
+        path: The file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inner = [each for each in archive.infolist() if each.filename.endswith(".pkl")]
+            if len(inner) != 1 or inner[0].file_size > _MOST_PICKLE:
+                return False
+            content = archive.read(inner[0])
+        return all(name in _NAMES or name.startswith("numpy.dtypes ") for name in _named(content))
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
+
+
+def _named(content: bytes) -> Iterator[str]:
+    """What a pickle imports, as ``module name``; the empty text for what cannot be told."""
+    for code, argument, _ in pickletools.genops(content):
+        if code.name in _NAMING:
+            yield str(argument)
+        elif code.name in ("STACK_GLOBAL", "EXT1", "EXT2", "EXT4"):
+            # The name is put together while it runs, which torch's own files never do.
+            yield ""

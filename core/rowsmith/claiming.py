@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rowsmith.pipeline import Run
     from rowsmith.run_directory import RunDirectory
 
-__all__ = ["check_same", "claim_rows", "claimed"]
+__all__ = ["check_same", "claim_rows", "claimed", "tell_openness"]
 
 _UNFINISHED = "{}. Go on with --resume, choose another run directory, or overwrite it with --force."
 
@@ -46,6 +46,7 @@ def claimed(run: Run, *, force: bool) -> Iterator[Plan | None]:
     """
     _check_choice(run, force)
     with run.directory.lock():
+        tell_openness(run)
         recover(run.directory)
         if run.resume and run.directory.exists(PLAN_FILE):
             yield Plan.load(run.directory)
@@ -83,6 +84,13 @@ def claim_rows(run: Run, journal: Path, *, kept: bool, force: bool) -> None:
         if not force:
             _refuse_result(run.directory)
         set_aside(run.directory, model=False)
+
+
+def tell_openness(run: Run) -> None:
+    """Report a run directory that others may write to."""
+    note = run.directory.openness()
+    if note is not None:
+        run.reporter.note(note)
 
 
 def _check_choice(run: Run, force: bool) -> None:

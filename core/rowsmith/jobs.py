@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 from rowsmith import pipeline, result_files
 from rowsmith.bundle import load_bundle
 from rowsmith.checkpoints import CHECKPOINT_FOLDER
-from rowsmith.claiming import check_same, claim_rows, claimed
+from rowsmith.claiming import check_same, claim_rows, claimed, tell_openness
 from rowsmith.errors import RunDirectoryError
 from rowsmith.generation_state import journal_of, journals
 from rowsmith.generations import Generation, Generations
@@ -226,6 +226,7 @@ def generate_job(
     own = saved.config.seed
     _check(output, force or run.resume)
     with run.directory.lock(), kept_until_whole(run.directory):
+        tell_openness(run)
         recover(run.directory)
         bundle = load_bundle(run.bundle_directory, run.context())
         generations = Generations(run.directory)

@@ -31,6 +31,7 @@ import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.disk_errors import explained
+from rowsmith.errors import RowsmithError
 from rowsmith.generation.requests import CompletionBlock, Decode, FinishReason
 
 __all__ = ["GenerationJournal", "JournalEntry"]
@@ -38,6 +39,20 @@ __all__ = ["GenerationJournal", "JournalEntry"]
 _MAGIC = b"rowsmith generation journal 2\n"
 _HEAD = struct.Struct("<Q16s")
 _REASONS = list(FinishReason)
+# Of bytes that are in memory, Arrow tells by any of these.
+_UNSOUND = (
+    pa.ArrowException,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    TypeError,
+    ValueError,
+)
+_LONGEST = 1 << 24
+# Times that rows padded to the longest may be larger than what the file has of them.
+_PADDING = 64
 
 _logger = logging.getLogger(__name__)
 
@@ -101,7 +116,10 @@ class GenerationJournal:
             file = self._open()
             self._end = self._check_job(file)
             while (payload := _read_frame(file)) is not None:
-                yield _entry(payload, decode)
+                entry = _whole_entry(payload, decode)
+                if entry is None:
+                    return
+                yield entry
                 self._end = file.tell()
 
     def add(self, blocks: Sequence[CompletionBlock], *, num_asked: int, cut_short: bool, elapsed: float) -> None:
@@ -244,8 +262,17 @@ def _filled(lengths: npt.ArrayLike, width: int) -> npt.NDArray[np.bool_]:
     return np.arange(width) < np.asarray(lengths)[:, None]
 
 
+def _whole_entry(payload: bytes, decode: Decode | None) -> JournalEntry | None:
+    """A batch; None for what no job has written, as if it were not whole."""
+    try:
+        return _entry(payload, decode)
+    except (*_UNSOUND, RowsmithError):
+        return None
+
+
 def _entry(payload: bytes, decode: Decode | None) -> JournalEntry:
     table = pa.ipc.open_stream(payload).read_all().combine_chunks()
+    _check(table, len(payload))
     ids = table.column("ids").combine_chunks() if "ids" in table.column_names else None
     texts = table.column("text").to_pylist() if "text" in table.column_names else None
     block = CompletionBlock(
@@ -256,4 +283,36 @@ def _entry(payload: bytes, decode: Decode | None) -> JournalEntry:
         texts=None if texts is None else [text.decode("utf-8", "surrogatepass") for text in texts],
         decode=None if texts is not None else decode,
     )
-    return JournalEntry(block=block, **json.loads(table.schema.metadata[b"facts"]))
+    return JournalEntry(block=block, **_facts(table))
+
+
+def _check(table: pa.Table, size: int) -> None:
+    """Refuse lengths that do not go together, or that would take memory beyond what the file has.
+
+    Raises:
+        ValueError: They do not.
+        LookupError: A column is missing.
+    """
+    if any(column.null_count for column in table.columns):
+        raise ValueError("nulls")
+    lengths = table.column("length").to_numpy()
+    if lengths.min(initial=0) < 0 or lengths.max(initial=0) > _LONGEST:
+        raise ValueError("lengths")
+    codes = table.column("reason").to_numpy()
+    if codes.min(initial=0) < 0 or codes.max(initial=0) >= len(_REASONS):
+        raise ValueError("reasons")
+    if "ids" in table.column_names:
+        lists = table.column("ids").combine_chunks()
+        lists.validate(full=True)
+        padded = table.num_rows * int(lengths.max(initial=0))
+        if not np.array_equal(np.diff(lists.offsets.to_numpy()), lengths) or padded > _PADDING * max(size, 1 << 20):
+            raise ValueError("ids")
+
+
+def _facts(table: pa.Table) -> dict[str, Any]:
+    facts = json.loads(table.schema.metadata[b"facts"])
+    asked, cut_short, elapsed = facts["num_asked"], facts["cut_short"], facts["elapsed_seconds"]
+    sound = type(asked) is int and asked >= 0 and type(cut_short) is bool and type(elapsed) in (int, float)
+    if not sound or not 0 <= elapsed < float("inf"):
+        raise ValueError("facts")
+    return {"num_asked": asked, "cut_short": cut_short, "elapsed_seconds": elapsed}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import random
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,16 @@ def test_a_row_without_end_is_not_read_to_its_end(tmp_path: Path, name: str, hea
     long = b"x" * 2**19
     path.write_bytes(b'a,b\n1,"' + long + b'"\n' if name == "x.csv" else b'{"a":"' + long + b'"}')
     assert len(read_table(path, limits=SMALL)) == 1
+
+
+@pytest.mark.parametrize("digits", [18, 400, 401, 1_001, 20_000])
+@pytest.mark.parametrize("start", ["0.", "", "1e", "-0."])
+def test_numbers_of_any_length_are_read(tmp_path: Path, digits: int, start: str) -> None:
+    chance = random.Random(digits)
+    lengthy = [start + "".join(chance.choice("123456789") for _ in range(digits)) for _ in range(30)]
+    for cells in (lengthy, [*(f"{place}.5" for place in range(40)), lengthy[0]], [*map(str, range(40)), lengthy[0]]):
+        (tmp_path / "x.csv").write_text("a,b\n" + "".join(f"{cell},1\n" for cell in cells))
+        assert len(read_table(tmp_path / "x.csv")) == len(cells)
 
 
 def test_bytes_that_are_no_utf8_are_found_wherever_they_are(tmp_path: Path) -> None:

@@ -62,8 +62,9 @@ class Asking:
             "top_p": self.params.top_p,
             "seed": request_seed(self.params.seed, request.request_id),
         }
-        said = await self.endpoint.post("/completions", body)
-        answer = read_answer(said, prompt, self.tokens.size, str(self.endpoint))
+        asked = self.tokens.asked(prompt, most)
+        said = await self.endpoint.post("/completions", body, asked.most_bytes)
+        answer = read_answer(said, asked, str(self.endpoint))
         if self.server.gives_ids and answer.ids is None:
             raise GenerationError(f"{self.endpoint} left out the token ids of a completion, which it gave before")
         if answer.num_tokens is None:
@@ -91,7 +92,8 @@ class Asking:
         before, last = (*prompt, *answer.ids[:-1]), answer.ids[-1]
         asked = {"max_tokens": 1, "temperature": 0.0, "echo": True, "logprobs": 0, "allowed_token_ids": [last]}
         try:
-            said = await self.endpoint.post("/completions", self.server.body(before, self.tokens) | asked)
+            body = self.server.body(before, self.tokens) | asked
+            said = await self.endpoint.post("/completions", body, self.tokens.asked(before, 1).most_bytes)
         except Refused as error:
             raise GenerationError(f"the log-probabilities of a completion are not to be had: {error}") from None
         return evolve(answer, log_probs=read_scores(said, len(prompt), len(answer.ids), str(self.endpoint)))

@@ -24,8 +24,8 @@ from rowsmith_backends.remote_options import RemoteOptions
 
 __all__ = ["Endpoint", "Refused"]
 
-MOST_BYTES = 64 * 2**20
-"""The longest answer that is read."""
+MOST_BYTES = 4 * 2**20
+"""The longest answer that is read to what asks for no completion."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_WAIT = 0.5, 30.0, 300.0
 _LONGEST_QUOTE, _LONGEST_SAID = 300, 3_000
@@ -74,7 +74,8 @@ class Endpoint:
         self._resume_at = 0.0
         self._jitter = np.random.default_rng()
         self._client = httpx2.AsyncClient(
-            headers={} if key is None else {"Authorization": f"Bearer {key}"},
+            # Answers are short; what is not compressed cannot unpack to more than was sent.
+            headers={"Accept-Encoding": "identity"} | ({} if key is None else {"Authorization": f"Bearer {key}"}),
             timeout=httpx2.Timeout(options.timeout, connect=options.connect_timeout, pool=None),
             # Servers commonly drop connections that were idle for five seconds.
             limits=httpx2.Limits(max_connections=options.concurrency, keepalive_expiry=2.0),
@@ -87,20 +88,22 @@ class Endpoint:
 
     async def get(self, path: str) -> dict[str, Any]:
         """What the server tells at a path; raises as ``post`` does."""
-        return await self._persistent("GET", path, None)
+        return await self._persistent("GET", path, None, MOST_BYTES)
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: Mapping[str, Any], most_bytes: int) -> dict[str, Any]:
         """What the server answers to a request.
 
         Args:
             path: Added to the address.
             body: Sent as JSON.
+            most_bytes: The longest answer that is read.
 
         Raises:
             Refused: The server does not do that.
-            GenerationError: It does not know the key or has moved; or it gave no answer, again and again.
+            GenerationError: It does not know the key or has moved; it gave no answer, again and again; or it
+                answers without end.
         """
-        answer = await self._persistent("POST", path, body)
+        answer = await self._persistent("POST", path, body, most_bytes)
         self._answered = time.monotonic()
         return answer
 
@@ -108,12 +111,14 @@ class Endpoint:
         """Let go of all connections."""
         await self._client.aclose()
 
-    async def _persistent(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    async def _persistent(
+        self, method: str, path: str, body: Mapping[str, Any] | None, most_bytes: int
+    ) -> dict[str, Any]:
         failures, since = 0, time.monotonic()
         while True:
             await self._held_back()
             try:
-                return await self._once(method, path, body)
+                return await self._once(method, path, body, most_bytes)
             except _Passing as fault:
                 going_on, since = self._answered > since, time.monotonic()
                 # A server that is only busy gets to everybody at last.
@@ -145,10 +150,10 @@ class Endpoint:
             "backend.options.retries how often it is asked again"
         )
 
-    async def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    async def _once(self, method: str, path: str, body: Mapping[str, Any] | None, most_bytes: int) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self.options.timeout):
-                response, content = await self._exchange(method, path, body)
+                response, content = await self._exchange(method, path, body, most_bytes)
         except (TimeoutError, httpx2.TimeoutException) as error:
             unconnected = isinstance(error, httpx2.ConnectTimeout)
             what = "took no connection" if unconnected else "gave no answer"
@@ -158,14 +163,17 @@ class Endpoint:
             raise self._unreachable(error) from None
         return self._read(response, content)
 
-    async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[httpx2.Response, bytes]:
+    async def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None, most_bytes: int
+    ) -> tuple[httpx2.Response, bytes]:
         content = bytearray()
         async with self._client.stream(method, self.options.address.rstrip("/") + path, json=body) as response:
             async for piece in response.aiter_bytes():
                 content += piece
-                if len(content) > MOST_BYTES:
+                if len(content) > most_bytes:
                     raise GenerationError(
-                        f"{self} sent an answer of more than {MOST_BYTES // 2**20} MiB; stopped reading"
+                        f"{self} sent an answer of more than {most_bytes:,} bytes, which is more than was asked for; "
+                        "stopped reading"
                     )
         return response, bytes(content)
 

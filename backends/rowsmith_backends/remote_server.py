@@ -176,8 +176,9 @@ class Inquiry:
 
     async def _completed(self, server: Server, regex: str | None = None) -> Answer:
         body = server.body(self.prompt, self.tokens, regex) | {"max_tokens": _PROBE_TOKENS, "temperature": 0.0}
-        said = await self.endpoint.post("/completions", body)
-        return read_answer(said, self.prompt, self.tokens.size, str(self.endpoint))
+        asked = self.tokens.asked(self.prompt, _PROBE_TOKENS)
+        said = await self.endpoint.post("/completions", body, asked.most_bytes)
+        return read_answer(said, asked, str(self.endpoint))
 
     async def _with_grammar(self, found: Server, *, gives_ids: bool) -> Server:
         wanted = self.endpoint.options.grammar

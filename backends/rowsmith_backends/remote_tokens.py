@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.errors import GenerationError
+from rowsmith_backends.remote_answers import Asked
 from rowsmith_backends.series_codec import load_tokenizer
 
 if TYPE_CHECKING:
@@ -42,6 +43,21 @@ class BundleTokens:
         """One more than the largest token id."""
         return len(self.tokenizer if self.vocabulary is None else self.vocabulary)
 
+    @cached_property
+    def longest(self) -> int:
+        """The most bytes of a token, special ones included."""
+        texts = self.tokenizer.get_vocab() if self.vocabulary is None else self.vocabulary.texts
+        return max((len(text.encode() if isinstance(text, str) else text) for text in texts), default=1)
+
+    def asked(self, prompt: Sequence[int], most: int) -> Asked:
+        """A request for a completion of this model.
+
+        Args:
+            prompt: Its token ids.
+            most: The most tokens that may be written.
+        """
+        return Asked(prompt, most, self.size, self.longest)
+
     @property
     def probes(self) -> tuple[str, str]:
         """Two texts of which a model begins a completion with one at most."""
@@ -59,7 +75,9 @@ class BundleTokens:
 
     def count(self, text: str) -> int:
         """Number of tokens that a text takes, no special tokens added."""
-        return len(self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+        # What is no Unicode is no record, but has a length all the same.
+        known = text if text.isascii() else text.encode("utf-8", "replace").decode()
+        return len(self.tokenizer(known, add_special_tokens=False, verbose=False).input_ids)
 
     def prompt_text(self, ids: tuple[int, ...]) -> str:
         """The text that a server with this tokenizer reads as these ids.

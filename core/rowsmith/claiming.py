@@ -16,12 +16,13 @@ from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.errors import ParameterError, RunDirectoryError
 from rowsmith.generation_state import journals
 from rowsmith.plan import PLAN_FILE, Plan
+from rowsmith.replacing import kept_until_whole, recover, set_aside
 
 if TYPE_CHECKING:
     from rowsmith.pipeline import Run
     from rowsmith.run_directory import RunDirectory
 
-__all__ = ["check_same", "claim_rows", "claimed"]
+__all__ = ["check_same", "claim_rows", "claimed", "tell_openness"]
 
 _UNFINISHED = "{}. Go on with --resume, choose another run directory, or overwrite it with --force."
 
@@ -35,8 +36,8 @@ def claimed(run: Run, *, force: bool) -> Iterator[Plan | None]:
         force: Whether what is there may be overwritten.
 
     Yields:
-        The plan of the run that is taken up; None for one that starts afresh, in a directory emptied of
-        earlier results.
+        The plan of the run that is taken up; None for one that starts afresh. What is there then stays until the
+        run sets it aside, and is put back if the run fails before there is anything to resume.
 
     Raises:
         RunDirectoryError: The directory is in use, cannot be written to, or holds work and neither
@@ -45,6 +46,8 @@ def claimed(run: Run, *, force: bool) -> Iterator[Plan | None]:
     """
     _check_choice(run, force)
     with run.directory.lock():
+        tell_openness(run)
+        recover(run.directory)
         if run.resume and run.directory.exists(PLAN_FILE):
             yield Plan.load(run.directory)
             return
@@ -52,8 +55,8 @@ def claimed(run: Run, *, force: bool) -> Iterator[Plan | None]:
             _refuse(run.directory)
         if run.resume:
             run.reporter.note(f"{run.directory.root} holds nothing to resume: the run starts afresh")
-        result_files.clear(run.directory, model=True)
-        yield None
+        with kept_until_whole(run.directory):
+            yield None
 
 
 def claim_rows(run: Run, journal: Path, *, kept: bool, force: bool) -> None:
@@ -80,7 +83,14 @@ def claim_rows(run: Run, journal: Path, *, kept: bool, force: bool) -> None:
     if kept:
         if not force:
             _refuse_result(run.directory)
-        result_files.clear(run.directory, model=False)
+        set_aside(run.directory, model=False)
+
+
+def tell_openness(run: Run) -> None:
+    """Report a run directory that others may write to."""
+    note = run.directory.openness()
+    if note is not None:
+        run.reporter.note(note)
 
 
 def _check_choice(run: Run, force: bool) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rowsmith.pipeline import Run
     from rowsmith.run_directory import RunDirectory
 
-__all__ = ["clear_journals", "journal_of", "journals"]
+__all__ = ["journal_of", "journals"]
 
 _PREFIX, _SUFFIX = "generation-", ".journal"
 _SECTIONS = ("time_series", "backend", "processor", "stopping", "generation", "seed")
@@ -46,9 +46,3 @@ def journal_of(run: Run, bundle: Bundle) -> GenerationJournal:
 def journals(directory: RunDirectory) -> Iterator[Path]:
     """The journals of unfinished generations."""
     yield from directory.root.glob(f"{_PREFIX}*{_SUFFIX}")
-
-
-def clear_journals(directory: RunDirectory) -> None:
-    """Remove what unfinished generations have left."""
-    for path in journals(directory):
-        directory.discard(path.name)

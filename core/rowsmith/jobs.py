@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 from rowsmith import pipeline, result_files
 from rowsmith.bundle import load_bundle
 from rowsmith.checkpoints import CHECKPOINT_FOLDER
-from rowsmith.claiming import check_same, claim_rows, claimed
+from rowsmith.claiming import check_same, claim_rows, claimed, tell_openness
 from rowsmith.errors import RunDirectoryError
 from rowsmith.generation_state import journal_of, journals
 from rowsmith.generations import Generation, Generations
@@ -26,6 +26,7 @@ from rowsmith.numbering import Numbering, first_of_seed
 from rowsmith.observers import RunReport
 from rowsmith.plan import Plan
 from rowsmith.planning import after_training, draft_plan, with_data
+from rowsmith.replacing import REPLACED_FOLDER, forget, kept_until_whole, recover, set_aside
 from rowsmith.reporting import Reporter
 from rowsmith.result_files import Rejections
 from rowsmith.row_making import Outcome, Output, RowMaking
@@ -95,9 +96,11 @@ def saved_plan(directory: RunDirectory) -> Plan:
         RunDirectoryError: There is no model, or the plan is missing or damaged.
     """
     if not result_files.has_model(directory):
+        earlier = directory.path(REPLACED_FOLDER)
+        kept = f" The model that was there before is kept in {earlier}." if earlier.exists() else ""
         raise RunDirectoryError(
             f"{directory.root} holds no trained model. Train one with 'rowsmith train DATA --run-dir "
-            f"{directory.root}', or name another run directory."
+            f"{directory.root}', or name another run directory.{kept}"
         )
     return Plan.load(directory)
 
@@ -119,6 +122,7 @@ def train_job(run: Run, data: Table | None = None, *, force: bool = False) -> Tr
     with claimed(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)
         trained = _train(run, plan, data, saved)
+        forget(run.directory)
         report = RunReport(status="trained", rows=0, seconds=sum(trained.seconds.values()))
         run.registry.notify("rowsmith_run_finished", run=run.info, report=report)
         return trained
@@ -224,7 +228,9 @@ def generate_job(
     saved = saved_plan(run.directory)
     own = saved.config.seed
     _check(output, force or run.resume)
-    with run.directory.lock():
+    with run.directory.lock(), kept_until_whole(run.directory):
+        tell_openness(run)
+        recover(run.directory)
         bundle = load_bundle(run.bundle_directory, run.context())
         generations = Generations(run.directory)
         begun = None
@@ -322,6 +328,8 @@ def _train(run: Run, plan: Plan, data: Table | None, saved: Plan | None) -> Trai
         check_same(run.directory.root, saved, plan)
     bundle = _taken_up(timed) if saved is not None else None
     if bundle is None:
+        if saved is None:
+            set_aside(run.directory, model=True)
         plan.save(run.directory)
         bundle = _learned(timed, table)
     plan = after_training(plan, bundle)

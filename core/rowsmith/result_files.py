@@ -23,10 +23,11 @@ from rowsmith.bundle import BUNDLE_FILE
 from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.disk_errors import explained, is_full
 from rowsmith.errors import DataError, RunDirectoryError
-from rowsmith.generation_state import clear_journals
+from rowsmith.generation_state import journals
 from rowsmith.generations import GENERATIONS_FILE
 from rowsmith.pipeline import BUNDLE_FOLDER
 from rowsmith.plan import PLAN_FILE
+from rowsmith.series_plot import PLOT_FILE
 from rowsmith.table.files import FORMATS, write_table
 from rowsmith.table.schema import Source, TableSchema
 
@@ -42,12 +43,14 @@ __all__ = [
     "METRICS_FILE",
     "REJECTED_FILE",
     "Rejections",
+    "beside",
     "check_output",
     "clear",
     "existing_result",
     "has_model",
     "metrics",
     "output_format",
+    "present",
     "write_output",
     "write_result",
 ]
@@ -81,11 +84,11 @@ def output_format(source: str | None, schema: TableSchema) -> str:
 
 def existing_result(directory: RunDirectory) -> Path | None:
     """The synthetic table that a run directory holds, if it does."""
-    for suffix in _SUFFIXES.values():
-        for name in (f"{_RESULT}{suffix}", f"{_RESULT}{suffix}.gz"):
-            if directory.exists(name):
-                return directory.path(name)
-    return None
+    return next((directory.path(name) for name in _tables() if directory.exists(name)), None)
+
+
+def _tables() -> list[str]:
+    return [f"{_RESULT}{suffix}{ending}" for suffix in _SUFFIXES.values() for ending in ("", ".gz")]
 
 
 def has_model(directory: RunDirectory) -> bool:
@@ -100,15 +103,20 @@ def clear(directory: RunDirectory, *, model: bool) -> None:
         directory: The run directory.
         model: Whether the trained model, the state of a training and the plan go as well.
     """
-    if model:
-        clear_journals(directory)
-    found = existing_result(directory)
-    while found is not None:
-        directory.discard(found.name)
-        found = existing_result(directory)
-    # The plan goes last: it tells what the rest was.
-    for name in (METRICS_FILE, REJECTED_FILE, *(_OF_MODEL if model else ())):
+    for name in present(directory, model=model):
         directory.discard(name)
+
+
+def present(directory: RunDirectory, *, model: bool) -> list[str]:
+    """What an earlier result consists of, by name; the plan last, since it tells what the rest is.
+
+    Args:
+        directory: The run directory.
+        model: Whether the trained model, the state of a training, unfinished rows and the plan are part of it.
+    """
+    rows = (*_tables(), METRICS_FILE, REJECTED_FILE, PLOT_FILE)
+    unfinished = [path.name for path in journals(directory)] if model else []
+    return [*unfinished, *filter(directory.exists, (*rows, *(_OF_MODEL if model else ())))]
 
 
 def write_result(
@@ -183,7 +191,7 @@ def write_output(
         _write_stream(target, columns, schema, format_, csv_safe=csv_safe)
         return
     try:
-        with _beside(target) as partial:
+        with beside(target) as partial:
             write_table(columns, schema, partial, format_, csv_safe=csv_safe)
     except OSError as error:
         raise RunDirectoryError(f"Cannot write {target}: {error.strerror or error}.") from error
@@ -204,7 +212,20 @@ def _write_stream(
 
 
 @contextlib.contextmanager
-def _beside(path: Path) -> Iterator[Path]:
+def beside(path: Path) -> Iterator[Path]:
+    """Write a file anywhere: all of it or, on an error, nothing, so that what is there stays until then.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The path to write to, in the same folder.
+
+    Raises:
+        RunDirectoryError: It cannot be written.
+    """
+    if path.exists() and not path.is_file():
+        raise RunDirectoryError(f"{path} is no file that could be replaced. Give another name, or - for stdout.")
     with explained("write", path):
         handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=".partial-", suffix=f"-{path.name}")
         os.close(handle)

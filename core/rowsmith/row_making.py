@@ -15,6 +15,7 @@ from rowsmith.generation.results import GenerationFailure
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation_state import journal_of
 from rowsmith.observers import RunReport
+from rowsmith.replacing import forget
 from rowsmith.stage_times import StageTimes
 from rowsmith.summary import ColumnSummary, summarize
 from rowsmith.table.respelling import spell_frame
@@ -129,6 +130,8 @@ class RowMaking:
             outcome = self._write(results, clock.seconds)
             if not outcome.interrupted:
                 journal.remove()
+                if self.kept:
+                    forget(self.run.directory)
             elif journal.path.exists():
                 self.run.reporter.note(_GO_ON)
         report = RunReport(

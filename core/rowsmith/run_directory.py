@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ class RunDirectory:
         return os.fspath(self.root)
 
     def create(self) -> RunDirectory:
-        """Make the directory, readable by its owner alone; one that exists keeps its mode.
+        """Make the directory and those above it, for their owner alone; what exists keeps its mode.
 
         Raises:
             RunDirectoryError: It cannot be made, or the path is a file.
@@ -120,10 +121,23 @@ class RunDirectory:
         if self.root.exists() and not self.root.is_dir():
             raise RunDirectoryError(f"{self.root} is a file. Choose another run directory.")
         with explained("create", self.root):
-            if not self.root.is_dir():
-                self.root.parent.mkdir(parents=True, exist_ok=True)
-                self.root.mkdir(mode=0o700, exist_ok=True)
+            for folder in [*reversed(self.root.parents), self.root]:
+                if not folder.is_dir():
+                    folder.mkdir(mode=0o700, exist_ok=True)
         return self
+
+    def openness(self) -> str | None:
+        """What others of the machine may do with a directory that was there before; None where they may do nothing.
+
+        What is in it is private all the same, but who may write to the directory may put other files in their place.
+        """
+        mode = stat.S_IMODE(self.root.stat().st_mode)
+        if not mode & 0o022:
+            return None
+        return (
+            f"others may write to {self.root} (mode {mode:04o}), and so replace what is in it; to keep them out: "
+            f"chmod 700 {self.root}"
+        )
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """Hold the directory for this process; a lock that a dead process left is taken over.

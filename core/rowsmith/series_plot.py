@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -74,16 +75,20 @@ def series_page(real: Table, synthetic: Table, config: RunConfig, identifier: st
         shared_xaxes="all",
         shared_yaxes="rows",
         column_titles=[name for name, _ in _SIDES],
-        row_titles=columns,
+        # Names are text: plotly takes tags in them for markup, links included.
+        row_titles=[html.escape(name) for name in columns],
         vertical_spacing=0.06 / len(columns),
     )
     for place, (side, each, (_, colours)) in enumerate(zip(sides, (config, told), _SIDES, strict=True), start=1):
         for row, name in enumerate(columns, start=1):
             for (group, x, y), colour in zip(_curves(side, name, each), colours, strict=False):
                 line = {"color": colour, "width": 1}
-                trace = Scatter(x=x, y=y, name=group, mode="lines", line=line, opacity=0.7, showlegend=False)
+                trace = Scatter(
+                    x=x, y=y, name=html.escape(group), mode="lines", line=line, opacity=0.7, showlegend=False
+                )
                 figure.add_trace(trace, row=row, col=place)
-    figure.update_layout(template="plotly_white", height=_HEIGHT * len(columns) + 100, title=config.order_column)
+    title = None if config.order_column is None else html.escape(config.order_column)
+    figure.update_layout(template="plotly_white", height=_HEIGHT * len(columns) + 100, title=title)
     page: str = figure.to_html(include_plotlyjs=True)
     return page
 

@@ -244,20 +244,25 @@ class Synthesizer:
             GenerationError: Nothing has been learned yet.
         """
         from rowsmith.pipeline import BUNDLE_FOLDER
-        from rowsmith.result_files import clear, has_model
+        from rowsmith.replacing import forget, kept_until_whole, recover, set_aside
+        from rowsmith.result_files import has_model
 
         bundle, target = self._fitted(), RunDirectory(path)
         assert self._plan is not None
         if target.root.resolve() == bundle.directory.parent.resolve():
             return
         with target.lock():
+            recover(target)
             if has_model(target) and not overwrite:
                 raise RunDirectoryError(f"{path} holds a model. Choose another folder, or give overwrite=True.")
-            clear(target, model=True)
-            shutil.copytree(bundle.directory, target.path(BUNDLE_FOLDER))
-            self._plan.save(target)
             assert self._generations is not None
-            self._generations.copy_to(target)
+            with kept_until_whole(target, resumable=False):
+                set_aside(target, model=True)
+                self._plan.save(target)
+                with target.writing_folder(BUNDLE_FOLDER) as partial:
+                    shutil.copytree(bundle.directory, partial, dirs_exist_ok=True)
+                self._generations.copy_to(target)
+                forget(target)
 
     @classmethod
     def load(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from rowsmith.cli.terminal import printable
 from rowsmith.cli.wording import (
     Rows,
     duration,
     outcome_line,
     percent,
-    printable,
     rows_line,
     shortened,
     stage_line,

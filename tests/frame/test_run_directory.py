@@ -81,6 +81,25 @@ def test_a_directory_that_exists_keeps_its_mode(tmp_path):
     tmp_path.chmod(0o755)
     RunDirectory(tmp_path).create().write_text("x", "y")
     assert mode(tmp_path) == 0o755
+    assert RunDirectory(tmp_path).openness() is None
+
+
+@posix
+@pytest.mark.parametrize("others", [0o777, 0o770, 0o722])
+def test_a_directory_that_others_may_write_to_is_told(tmp_path, others):
+    tmp_path.chmod(others)
+    assert f"mode {others:04o}" in RunDirectory(tmp_path).openness()
+    assert f"chmod 700 {tmp_path}" in RunDirectory(tmp_path).openness()
+
+
+@posix
+def test_folders_above_a_new_directory_are_private_as_well(tmp_path):
+    old = os.umask(0)
+    try:
+        RunDirectory(tmp_path / "runs" / "first").create()
+    finally:
+        os.umask(old)
+    assert mode(tmp_path / "runs") == mode(tmp_path / "runs" / "first") == 0o700
 
 
 def test_content_comes_back(directory):

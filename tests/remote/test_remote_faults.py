@@ -1,16 +1,20 @@
 """What a server and the way to it do wrong: one clear error, every row kept, no key told, nothing hangs."""
 
+import base64
+import binascii
 import json
 import logging
 import re
 import time
+from urllib.parse import quote_from_bytes
 
 import pytest
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation import GenerationFailure, GenerationStatus
+from rowsmith_backends.quoting import without_secret
 
-from .serving import hang, serving
+from .serving import TRANSFORMERS, hang, serving
 
 KEY = "sk-hunter2-very-secret"
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -44,6 +48,26 @@ FAULTS = {
         "no completion of one prompt",
     ),
     "no ids": (lambda connection: connection.reply(b'{"choices": [{"text": ""}]}'), "left out the token ids"),
+    "more ids than asked for": (
+        lambda connection: connection.reply({"choices": [{"text": "", "token_ids": [1] * 200}]}),
+        r"200 tokens where \d+ tokens were asked for.*max_tokens",
+    ),
+    "a count beyond bounds": (
+        lambda connection: connection.reply({"choices": [{"text": ""}], "usage": {"completion_tokens": 10**12}}),
+        "tokens were asked for",
+    ),
+    "a count that is negative": (
+        lambda connection: connection.reply({"choices": [{"text": ""}], "usage": {"completion_tokens": -5}}),
+        "-5 tokens where",
+    ),
+    "a long text": (
+        lambda connection: connection.reply({"choices": [{"text": "x" * 100_000, "token_ids": [1]}]}),
+        "100,000 characters where",
+    ),
+    "a text without end": (
+        lambda connection: connection.reply({"choices": [{"text": "x" * 2**23}]}),
+        "more than was asked for; stopped reading",
+    ),
     "redirect": (status(307, location="http://evil.example/v1"), r"sends requests on to http://evil.example/v1"),
     "400": (status(400, b'{"detail": "too \\u001b[31mlong"}'), r"HTTP 400: too \[31mlong"),
     "401": (status(401), "wants an API key.*ROWSMITH_API_KEY"),
@@ -122,12 +146,44 @@ def test_a_completion_that_is_lost_is_asked_for_again_while_the_server_answers_o
     assert len(backend.generate().df) == 12
 
 
-def test_an_answer_without_end_is_not_read(local, make, monkeypatch):
+def test_a_list_of_models_without_end_is_not_read(local, make, monkeypatch):
     monkeypatch.setattr("rowsmith_backends.remote_endpoint.MOST_BYTES", 2**20)
-    backend = make(num_records=12)
-    local.fault = after(5, lambda connection: connection.reply(b" " * 2**21))
-    with pytest.raises(GenerationFailure, match="more than 1 MiB"):
-        backend.generate()
+    local.models = ["m" * 100] * 20_000
+    with pytest.raises(GenerationError, match="more than 1,048,576 bytes"):
+        make()
+
+
+def test_text_that_is_no_unicode_is_an_invalid_record(local, make):
+    local.fields = TRANSFORMERS
+    backend = make(num_records=12, prompts="text")
+    surrogate = {"choices": [{"text": '{"age":20,"grown":"\ud800","visits":1}', "finish_reason": "stop"}]}
+    local.fault = lambda number, connection: number % 4 == 1 and connection.reply(surrogate) is not False
+    results = backend.generate()
+    assert len(results.df) == 12
+    assert results.num_invalid_records > 0
+
+
+def test_answers_are_asked_for_uncompressed(local, make):
+    make(num_records=3).generate()
+    assert {headers["Accept-Encoding"] for headers in local.headers} == {"identity"}
+
+
+def test_an_end_is_heard_while_a_server_answers_with_all_it_may(local, make):
+    backend = make(num_records=10_000)
+    until = time.monotonic() + 0.5
+
+    def lengthy(number, connection):
+        if time.monotonic() > until:
+            backend.cancel()
+        if number % 2:
+            return False
+        connection.reply({"choices": [{"text": '{"age":' * 10, "token_ids": [3] * 3}]})
+        return True
+
+    local.fault = lengthy
+    started = time.monotonic()
+    assert backend.generate().status is GenerationStatus.INCOMPLETE
+    assert time.monotonic() - started < 20
 
 
 def test_a_storm_of_refusals_is_waited_out_where_the_server_says_for_how_long(local, make):
@@ -249,6 +305,18 @@ def test_a_key_that_no_header_may_hold_is_told_without_it(key, make, monkeypatch
     with pytest.raises(GenerationError, match="ROWSMITH_API_KEY") as caught:
         make()
     assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("before", [b"", b"Bearer ", b"xy"])
+@pytest.mark.parametrize("written", [base64.b64encode, base64.urlsafe_b64encode, binascii.hexlify, quote_from_bytes])
+def test_a_server_that_repeats_the_key_in_another_encoding_is_quoted_without_it(written, before):
+    key = "sk-TOP/SECRET+key~0123"
+    said = written(before + key.encode() + b" and more")
+    said = said if isinstance(said, str) else said.decode()
+    shown = without_secret(f"you said {said} and {json.dumps(key)} and {key[::-1]}", key)
+    assert shown.count("***") == 3
+    assert len(shown) < len("you said  and  and ") + 9 + 40
+    assert "SECRET" not in shown
 
 
 def test_a_server_that_repeats_the_key_is_quoted_without_it(local, make, monkeypatch):

@@ -50,6 +50,17 @@ def test_each_series_is_a_line_of_its_own_where_a_further_column_numbers_them():
     assert len({trace["line"]["color"] for trace in found}) == 4
 
 
+def test_markup_in_names_and_values_is_text():
+    pytest.importorskip("plotly")
+    link = '<a href="javascript:alert(1)">x</a><b>'
+    frame = pd.DataFrame({link: [link] * 4, f"y{link}": [1, 2, 1, 3], f"t{link}": [1, 2, 3, 4]})
+    data = {"group_training_examples_by": link, "order_training_examples_by": f"t{link}"}
+    page = series_page(from_frame(frame), from_frame(frame), load_config(values={"data": data}))
+    written = page[page.index("Plotly.newPlot") :]
+    assert "javascript:alert" in written
+    assert not re.search(r"<a href=|<b>|\\u003ca href|\\u003cb\\u003e", written)
+
+
 def test_rows_without_an_order_are_drawn_one_after_the_other():
     pytest.importorskip("plotly")
     data = {"group_training_examples_by": "shop"}

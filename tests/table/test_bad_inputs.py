@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import random
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,106 @@ def test_odd_column_names_are_kept(tmp_path: Path, name: str) -> None:
 def test_a_megabyte_in_a_cell(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b'a,b\n"' + b"x,\n" * 400_000 + b'",2\n')
     assert read_table(tmp_path / "x.csv").columns.column("b").to_pylist() == ["2"]
+
+
+SMALL = Limits(rows=1_000, record=2**20, ratio=50, unpacked=2**21)
+
+
+def packed(folder: Path, name: str, *pieces: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(gzip.compress(b"".join(pieces)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "piece"),
+    [
+        ("rows.csv.gz", b"a,b\n", b"1,2\n"),
+        ("line.csv.gz", b'a,b\n1,"', b"xxxx"),
+        ("blank.csv.gz", b"", b"\n\n\n\n"),
+        ("rows.jsonl.gz", b"", b'{"a":1}\n'),
+        ("line.jsonl.gz", b'{"a":"', b"xxxx"),
+    ],
+)
+def test_a_small_file_that_unpacks_to_very_much_is_ended_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, head: bytes, piece: bytes
+) -> None:
+    path = packed(tmp_path, name, head, piece * 4_000_000)
+    read = [0]
+    original = gzip.GzipFile.read
+
+    def counted(self: gzip.GzipFile, size: int | None = -1) -> bytes:
+        found = original(self, size)
+        read[0] += len(found)
+        return found
+
+    monkeypatch.setattr(gzip.GzipFile, "read", counted)
+    with pytest.raises(DataError, match=r"unpacks to .*beyond 50 times as many.*give the table unpacked"):
+        read_table(path, limits=SMALL)
+    assert 0 < read[0] < 10_000_000
+
+
+def test_a_table_that_packs_well_is_read(tmp_path: Path) -> None:
+    assert len(read_table(packed(tmp_path, "x.csv.gz", b"a,b\n", b"1,2\n" * 100_000))) == 100_000
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
+def test_rows_are_counted_while_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    from rowsmith.table import csv_reading, jsonl
+
+    monkeypatch.setattr(jsonl, "_BLOCK_ROWS", 100)
+    monkeypatch.setattr(csv_reading, "_BLOCK", 1 << 10)
+    path, header, row = tmp_path / name, b"a,b\n", b'"1",2\n'
+    if name == "x.jsonl":
+        header, row = b"", b'{"a":1}\n'
+    path.write_bytes(header + row * 1_000)
+    assert len(read_table(path, limits=SMALL)) == 1_000
+    # What comes long after the limit is not looked at.
+    path.write_bytes(header + row * 100_000 + b"1,2,3\n{")
+    with pytest.raises(DataError, match="rows, more than the limit of 1,000"):
+        read_table(path, limits=SMALL)
+
+
+@pytest.mark.parametrize(("name", "head"), [("x.csv", b'a,b\n1,"'), ("x.csv", b"a,b\n1,"), ("x.jsonl", b'{"a":"')])
+def test_a_row_without_end_is_not_read_to_its_end(tmp_path: Path, name: str, head: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(head + b"x" * 2**23)
+    with pytest.raises(DataError, match=r"a row of more than the limit of 1,048,576 bytes.*never closed"):
+        read_table(path, limits=SMALL)
+    long = b"x" * 2**19
+    path.write_bytes(b'a,b\n1,"' + long + b'"\n' if name == "x.csv" else b'{"a":"' + long + b'"}')
+    assert len(read_table(path, limits=SMALL)) == 1
+
+
+@pytest.mark.parametrize("digits", [18, 400, 401, 1_001, 20_000])
+@pytest.mark.parametrize("start", ["0.", "", "1e", "-0."])
+def test_numbers_of_any_length_are_read(tmp_path: Path, digits: int, start: str) -> None:
+    chance = random.Random(digits)
+    lengthy = [start + "".join(chance.choice("123456789") for _ in range(digits)) for _ in range(30)]
+    for cells in (lengthy, [*(f"{place}.5" for place in range(40)), lengthy[0]], [*map(str, range(40)), lengthy[0]]):
+        (tmp_path / "x.csv").write_text("a,b\n" + "".join(f"{cell},1\n" for cell in cells))
+        assert len(read_table(tmp_path / "x.csv")) == len(cells)
+
+
+def test_bytes_that_are_no_utf8_are_found_wherever_they_are(tmp_path: Path) -> None:
+    for before in (0, 2**22 - 6, 2**22 - 5, 2**22 + 3):
+        (tmp_path / "x.csv").write_bytes(b"a,b\n" + b"x" * before + "é".encode() + b"\xc3,1\n")
+        with pytest.raises(DataError, match=f"not UTF-8 at byte {4 + before + 2} .0xc3"):
+            read_table(tmp_path / "x.csv")
+
+
+def test_a_parquet_file_that_unpacks_to_very_much_is_ended_before_or_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.parquet"
+    texts = pa.table({"a": ["x" * 2**20 + str(row) for row in range(8)]})
+    pq.write_table(texts, path, compression="zstd", use_dictionary=False)
+    with pytest.raises(DataError, match=r"unpacks to .*beyond 50 times as many"):
+        read_table(path, limits=SMALL)
+    # A footer need not be true.
+    monkeypatch.setattr("rowsmith.table.parquet._check_footer", lambda *_: None)
+    with pytest.raises(DataError, match=r"unpacks to .*beyond 50 times as many"):
+        read_table(path, limits=SMALL)
 
 
 @pytest.mark.parametrize("name", ["none.csv", ".", "x.xlsx", "x.parquet.gz", "x" * 300 + ".csv", "nul\0.csv"])

@@ -60,7 +60,8 @@ def _guarded(call: Callable[[], Any], settings: Settings) -> int:
         returned = call()
         return returned if isinstance(returned, int) else ExitCode.DONE
     except click.ClickException as error:
-        error.show(file=sys.stderr)
+        with contextlib.suppress(OSError):
+            error.show(file=sys.stderr)
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt) as error:
         # What click raises says nothing; what it was raised for does.

@@ -8,6 +8,7 @@ import click
 
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.settings import Settings, settle, shared_options
+from rowsmith.cli.telling import tell
 
 __all__ = ["init"]
 
@@ -31,5 +32,5 @@ def init(settings: Settings, /, data: str, output: str, force: bool) -> int:
         return ExitCode.DONE
     write_text(Path(output), text, force=force)
     if not settings.quiet:
-        click.echo(f"{output} is written; try it with: rowsmith run --config {output}", err=True)
+        tell(f"{output} is written; try it with: rowsmith run --config {output}")
     return ExitCode.DONE

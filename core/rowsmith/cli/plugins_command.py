@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
 
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.lazy import LazyGroup, Listed
 from rowsmith.cli.settings import Settings, json_option
+from rowsmith.cli.terminal import json_text
 from rowsmith.components import Kind
 from rowsmith.registry import Registry
 
@@ -35,7 +33,7 @@ def list_(settings: Settings, /, kind: str | None) -> int:
     from rowsmith.cli.plugin_listing import listing, render
 
     rows = listing(Registry(), None if kind is None else Kind(kind))
-    click.echo(_json({"plugins": rows}) if settings.json else render(rows))
+    click.echo(json_text({"plugins": rows}) if settings.json else render(rows))
     return ExitCode.DONE
 
 
@@ -48,9 +46,5 @@ def show(settings: Settings, /, name: str) -> int:
     from rowsmith.cli.component_pages import pages, render
 
     found = pages(Registry(), name)
-    click.echo(_json({"components": found}) if settings.json else "\n\n".join(render(page) for page in found))
+    click.echo(json_text({"components": found}) if settings.json else "\n\n".join(render(page) for page in found))
     return ExitCode.DONE
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)

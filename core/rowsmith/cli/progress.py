@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from rowsmith.cli.settings import Settings
 from rowsmith.cli.telling import tell
-from rowsmith.cli.wording import Rows, printable, rows_line, stage_line, training_line
+from rowsmith.cli.terminal import printable, unfiltered_stderr
+from rowsmith.cli.wording import Rows, rows_line, stage_line, training_line
 from rowsmith.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class LiveReporter(Reporter):
         """Show the stage."""
         self._clear()
         self._rows = Rows()
-        self._task = self._progress.add_task(name, total=None, words="")
+        self._task = self._progress.add_task(printable(name), total=None, words="")
 
     def stage_finished(self, name: str, seconds: float, detail: str = "") -> None:
         """Replace the stage by a line of what came of it."""
@@ -110,11 +111,11 @@ class LiveReporter(Reporter):
 
     def note(self, message: str) -> None:
         """Print the message above the line."""
-        self._print(f"note: {printable(message)}")
+        self._print(f"note: {message}")
 
     def _move(self, completed: int, total: int | None, words: str) -> None:
         if self._task is not None:
-            self._progress.update(self._task, completed=completed, total=total, words=words)
+            self._progress.update(self._task, completed=completed, total=total, words=printable(words))
 
     def _clear(self) -> None:
         if self._task is not None:
@@ -123,7 +124,7 @@ class LiveReporter(Reporter):
 
     def _print(self, line: str) -> None:
         with contextlib.suppress(OSError):
-            self._progress.console.print(line, markup=False, highlight=False)
+            self._progress.console.print(printable(line), markup=False, highlight=False)
 
 
 def _progress() -> Progress:
@@ -135,7 +136,7 @@ def _progress() -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[words]}", markup=False),
-        console=Console(stderr=True),
+        console=Console(file=unfiltered_stderr()),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,

@@ -12,6 +12,7 @@ from rowsmith import __version__
 from rowsmith.cli.failures import exit_code_of
 from rowsmith.cli.lazy import LazyGroup, Listed
 from rowsmith.cli.settings import Settings
+from rowsmith.cli.terminal import filtered_streams
 
 if TYPE_CHECKING:
     from rowsmith.plugin_records import FoundCommand
@@ -54,7 +55,9 @@ class _Root(LazyGroup):
 
         if not standalone_mode:
             return call()
-        sys.exit(exit_code_of(call, extra["obj"]))
+        with filtered_streams():
+            code = exit_code_of(call, extra["obj"])
+        sys.exit(code)
 
 
 @click.group(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from rowsmith.cli.progress import reporting
 from rowsmith.cli.settings import Settings, settle
 from rowsmith.cli.streams import data_stream
 from rowsmith.cli.telling import tell
+from rowsmith.cli.terminal import json_text
 from rowsmith.cli.wording import outcome_line
 from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config_file import dump
@@ -266,7 +266,7 @@ def _output(call: Call, stdout: Any) -> Output | None:
 
 
 def _write_json(stdout: Any, value: Mapping[str, Any]) -> None:
-    stdout.write((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
+    stdout.write(f"{json_text(value)}\n".encode())
 
 
 def _tell(settings: Settings, message: str) -> None:

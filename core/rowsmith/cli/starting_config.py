@@ -12,6 +12,7 @@ from rowsmith.cli.wording import percent, shortened
 from rowsmith.config_file import dump
 from rowsmith.config_sections import COLUMN_TYPES
 from rowsmith.errors import RunDirectoryError
+from rowsmith.result_files import beside
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import ColumnType
 
@@ -175,7 +176,5 @@ def write_text(path: Path, text: str, *, force: bool) -> None:
     """
     if path.exists() and not force:
         raise RunDirectoryError(f"{path} exists. Give another name with -o, or overwrite it with --force.")
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RunDirectoryError(f"Cannot write {path}: {error.strerror or error}.") from error
+    with beside(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from rowsmith.cli.terminal import printable, unfiltered_stderr
 from rowsmith.cli.wording import percent, shortened
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def print_summary(summary: Sequence[ColumnSummary], *, full: bool = False) -> No
     if not full and len(shown) > _MOST_COLUMNS:
         worst = sorted(shown, key=lambda column: -column.distance)[:_MOST_COLUMNS]
         shown = [column for column in shown if column in worst]
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else _PLAIN_WIDTH, highlight=False)
+    width = None if sys.stderr.isatty() else _PLAIN_WIDTH
+    console = Console(file=unfiltered_stderr(), width=width, highlight=False)
     mean = sum(column.distance for column in summary) / len(summary)
     with contextlib.suppress(OSError):
         console.print(_drawn(shown, len(summary), console.width))
@@ -75,7 +77,7 @@ def _drawn(columns: Sequence[ColumnSummary], total: int, width: int) -> Table:
         table.add_column(heading, justify=justify, overflow="ellipsis", no_wrap=True, max_width=most)
     for cells in rows:
         # As text, since a cell may look like markup.
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-
-import click
+import sys
 
 __all__ = ["tell"]
 
@@ -15,5 +14,7 @@ def tell(message: str) -> None:
     Args:
         message: One or more lines.
     """
+    if sys.stderr is None:
+        return
     with contextlib.suppress(OSError):
-        click.echo(message, err=True)
+        print(message, file=sys.stderr, flush=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.settings import Settings, json_option
+from rowsmith.cli.telling import tell
+from rowsmith.cli.terminal import json_text
 from rowsmith.validation import Findings, check
 
 __all__ = ["validate"]
@@ -26,12 +26,12 @@ def validate(settings: Settings, /, config: str, overrides: tuple[str, ...]) -> 
     """
     findings = check(config, overrides)
     if settings.json:
-        click.echo(json.dumps(_plain(config, findings), ensure_ascii=False, indent=2))
+        click.echo(json_text(_plain(config, findings)))
         return _code(findings)
     if findings.valid:
-        click.echo(f"{config} is valid", err=True)
+        tell(f"{config} is valid")
         for line in findings.servers:
-            click.echo(line, err=True)
+            tell(line)
     else:
         findings.raise_first(config)
     return ExitCode.DONE

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
+from rowsmith.cli.terminal import printable
+
 if TYPE_CHECKING:
     from rowsmith.modelling import TrainingProgress
     from rowsmith.observers import BatchReport
@@ -15,7 +17,6 @@ __all__ = [
     "duration",
     "outcome_line",
     "percent",
-    "printable",
     "rows_line",
     "shortened",
     "stage_line",
@@ -136,11 +137,6 @@ def _counted(number: int, what: str) -> str:
 def percent(share: float) -> str:
     """A share in per cent, without a digit more than it needs."""
     return f"{share:.0%}" if share in (0.0, 1.0) else f"{share:.1%}"
-
-
-def printable(text: str) -> str:
-    """A text in which control characters are escaped, so that a name or a cell cannot steer a terminal."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def shortened(text: str, most: int) -> str:

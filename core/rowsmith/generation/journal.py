@@ -31,6 +31,7 @@ import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.disk_errors import explained
+from rowsmith.errors import RowsmithError
 from rowsmith.generation.requests import CompletionBlock, Decode, FinishReason
 
 __all__ = ["GenerationJournal", "JournalEntry"]
@@ -38,8 +39,20 @@ __all__ = ["GenerationJournal", "JournalEntry"]
 _MAGIC = b"rowsmith generation journal 2\n"
 _HEAD = struct.Struct("<Q16s")
 _REASONS = list(FinishReason)
-_LONGEST = 2**20
-"""Tokens of a completion, far beyond any."""
+# Of bytes that are in memory, Arrow tells by any of these.
+_UNSOUND = (
+    pa.ArrowException,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    TypeError,
+    ValueError,
+)
+_LONGEST = 1 << 24
+# Times that rows padded to the longest may be larger than what the file has of them.
+_PADDING = 64
 
 _logger = logging.getLogger(__name__)
 
@@ -113,7 +126,7 @@ class GenerationJournal:
         """A batch; None where it is not what a journal holds, so that it is made again like one that is cut off."""
         try:
             return _entry(payload, decode)
-        except (pa.ArrowException, ValueError, TypeError, LookupError, AttributeError, MemoryError) as error:
+        except (*_UNSOUND, RowsmithError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             _logger.warning("a batch in %s is not used, nor are those after it: %s", self.path, reason)
             return None
@@ -267,32 +280,50 @@ def _entry(payload: bytes, decode: Decode | None) -> JournalEntry:
     table = pa.ipc.open_stream(payload).read_all()
     table.validate(full=True)
     table = table.combine_chunks()
+    _check(table, len(payload))
     ids = table.column("ids").combine_chunks() if "ids" in table.column_names else None
     texts = table.column("text").to_pylist() if "text" in table.column_names else None
-    for name, kind in (("request_id", pa.int64()), ("length", pa.int32()), ("reason", pa.int8())):
-        if table.column(name).type != kind or table.column(name).null_count:
-            raise ValueError(f"its {name}s are none")
-    lengths, reasons = table.column("length").to_numpy(), table.column("reason").to_pylist()
-    if len(lengths) and not 0 <= lengths.min() <= lengths.max() <= _LONGEST:
-        raise ValueError("a length is none")
-    if ids is not None and lengths.tolist() != ids.value_lengths().to_pylist():
-        raise ValueError("lengths are not those of the token ids")
-    if any(not 0 <= code < len(_REASONS) for code in reasons):
-        raise ValueError("a reason is none")
     block = CompletionBlock(
         request_ids=table.column("request_id").to_numpy(),
-        lengths=lengths,
-        finish_reasons=[_REASONS[code] for code in reasons],
+        lengths=table.column("length").to_numpy(),
+        finish_reasons=[_REASONS[code] for code in table.column("reason").to_pylist()],
         ids=None if ids is None else _unpacked(ids),
         texts=None if texts is None else [text.decode("utf-8", "surrogatepass") for text in texts],
         decode=None if texts is not None else decode,
     )
+    return JournalEntry(block=block, **_facts(table))
+
+
+def _check(table: pa.Table, size: int) -> None:
+    """Refuse lengths that do not go together, or that would take memory beyond what the file has.
+
+    Raises:
+        ValueError: They do not.
+        LookupError: A column is missing.
+    """
+    for name, kind in (("request_id", pa.int64()), ("length", pa.int32()), ("reason", pa.int8())):
+        if table.column(name).type != kind:
+            raise ValueError(f"{name}s of another type")
+    if any(column.null_count for column in table.columns):
+        raise ValueError("nulls")
+    lengths = table.column("length").to_numpy()
+    if lengths.min(initial=0) < 0 or lengths.max(initial=0) > _LONGEST:
+        raise ValueError("lengths")
+    codes = table.column("reason").to_numpy()
+    if codes.min(initial=0) < 0 or codes.max(initial=0) >= len(_REASONS):
+        raise ValueError("reasons")
+    if "ids" in table.column_names:
+        lists = table.column("ids").combine_chunks()
+        lists.validate(full=True)
+        padded = table.num_rows * int(lengths.max(initial=0))
+        if not np.array_equal(np.diff(lists.offsets.to_numpy()), lengths) or padded > _PADDING * max(size, 1 << 20):
+            raise ValueError("ids")
+
+
+def _facts(table: pa.Table) -> dict[str, Any]:
     facts = json.loads(table.schema.metadata[b"facts"])
-    if type(facts["num_asked"]) is not int or facts["num_asked"] < 0 or type(facts["cut_short"]) is not bool:
-        raise ValueError("its counts are none")
-    return JournalEntry(
-        block=block,
-        num_asked=facts["num_asked"],
-        cut_short=facts["cut_short"],
-        elapsed_seconds=float(facts["elapsed_seconds"]),
-    )
+    asked, cut_short, elapsed = facts["num_asked"], facts["cut_short"], facts["elapsed_seconds"]
+    sound = type(asked) is int and asked >= 0 and type(cut_short) is bool and type(elapsed) in (int, float)
+    if not sound or not 0 <= elapsed < float("inf"):
+        raise ValueError("facts")
+    return {"num_asked": asked, "cut_short": cut_short, "elapsed_seconds": elapsed}

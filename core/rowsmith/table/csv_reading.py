@@ -41,6 +41,7 @@ _BLOCK = 1 << 20
 _LARGEST_BLOCK = 2**31 - 2
 _GATHERED_ROWS = 1 << 18
 _END = b"rowsmith-end-of-file"
+_TOO_LONG = re.compile(r"straddling|block size|out of sync")
 
 
 _INDEX = (
@@ -81,9 +82,9 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     check_text(look, where, skipped=source.skip_rows > 0)
     delimiter, width = _sniff(look.head)
     limits.check_shape(where, 0, width)
-    arrays = _parse(source, look, delimiter, width, header=options.header)
+    arrays = _parse(source, look, delimiter, width, limits, header=options.header)
     rows = len(arrays[0])
-    limits.check_shape(where, rows, len(arrays))
+    limits.check_shape(where, rows - int(options.header), len(arrays))
     names = [array[0].as_py() or "" for array in arrays] if options.header else _made_names(len(arrays))
     if rows == int(options.header):
         raise DataError(f"{where} has a header but no rows; at least one row is needed")
@@ -156,13 +157,15 @@ def _after(field: re.Pattern[bytes], data: bytes, position: int) -> int:
     return found.end() if found else position
 
 
-def _parse(source: TextSource, look: Look, delimiter: str, width: int, *, header: bool) -> list[pa.DictionaryArray]:
+def _parse(
+    source: TextSource, look: Look, delimiter: str, width: int, limits: Limits, *, header: bool
+) -> list[pa.DictionaryArray]:
     """All records, the header first, by column."""
     tail = b"" if look.ended else b"\n"
     if look.quoted:
         # A quote left open swallows this last record; nothing else in Arrow tells of it.
         tail += _END + delimiter.encode() * (width - 1) + b"\n"
-    arrays = _arrow_rows(source, look, tail, delimiter, width, header=header)
+    arrays = _arrow_rows(source, look, tail, delimiter, width, limits, header=header)
     if not look.quoted:
         return arrays
     rows = len(arrays[0]) - 1
@@ -174,18 +177,34 @@ def _parse(source: TextSource, look: Look, delimiter: str, width: int, *, header
 
 
 def _arrow_rows(
-    source: TextSource, look: Look, tail: bytes, delimiter: str, width: int, *, header: bool
+    source: TextSource, look: Look, tail: bytes, delimiter: str, width: int, limits: Limits, *, header: bool
 ) -> list[pa.DictionaryArray]:
-    block = min(look.size + len(tail) + 1, _LARGEST_BLOCK)
+    longest = min(look.size + len(tail) + 1, limits.record, _LARGEST_BLOCK)
+
+    def gathered(block: int, *, threads: bool) -> list[pa.DictionaryArray]:
+        batches = _batches(source, look, tail, delimiter, width, block=block, threads=threads)
+        return _gathered(_counted(batches, str(source), limits))
+
     try:
-        return _gathered(_batches(source, look, tail, delimiter, width, block=min(block, _BLOCK), threads=True))
+        return gathered(min(longest, _BLOCK), threads=True)
     except pa.ArrowException:
         pass
-    # Once more without threads, for the row's number, and in one block, for very long fields.
+    # Once more without threads, for the row's number, and in large blocks, for very long fields.
     try:
-        return _gathered(_batches(source, look, tail, delimiter, width, block=block, threads=False))
+        return gathered(longest, threads=False)
     except pa.ArrowException as error:
+        if longest < look.size and _TOO_LONG.search(str(error)):
+            limits.check_record(str(source), longest + 1)
         raise _explained(str(error), source, look.head, header=header) from error
+
+
+def _counted(batches: Iterable[pa.RecordBatch], where: str, limits: Limits) -> Iterator[pa.RecordBatch]:
+    """The same batches, until there are too many rows; header and end are no rows."""
+    rows = -2
+    for batch in batches:
+        rows += batch.num_rows
+        limits.check_shape(where, max(0, rows), batch.num_columns)
+        yield batch
 
 
 def _batches(
@@ -254,12 +273,12 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.DictionaryArray]:
 
 
 def _explained(message: str, where: TextSource, head: bytes, *, header: bool) -> DataError:
-    try:
-        where.read().decode()
-    except UnicodeDecodeError as error:
+    wrong = where.not_utf8(_HEAD)
+    if wrong is not None:
+        place, following = wrong
         return DataError(
-            f"{where} is not UTF-8 at byte {error.start} (0x{error.object[error.start]:02x}); set data.encoding to the "
-            f"encoding that it is in, perhaps {guessed_encoding(error.object[error.start : error.start + _HEAD])}"
+            f"{where} is not UTF-8 at byte {place} (0x{following[0]:02x}); set data.encoding to the encoding that it "
+            f"is in, perhaps {guessed_encoding(following)}"
         )
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         row, expected, got = map(int, found.groups())

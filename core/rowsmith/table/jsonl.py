@@ -64,7 +64,8 @@ def read_jsonl(source: TextSource, limits: Limits, options: ReadOptions) -> Enco
     reading = _Reading(where, options)
     names: list[str] = []
     with source.open() as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(iter(lambda: stream.readline(limits.record + 1), b""), start=1):
+            limits.check_record(f"{where}, line {number},", len(line))
             text = line.removeprefix(BOM) if number == 1 else line
             if not text.strip():
                 continue

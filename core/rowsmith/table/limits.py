@@ -18,12 +18,18 @@ class Limits:
         columns: Most columns.
         cells: Most rows times columns.
         size: Most bytes, once decompressed.
+        record: Most bytes of a row of text.
+        ratio: How many times its own size a file may unpack to.
+        unpacked: Bytes that any file may unpack to, however small it is.
     """
 
     rows: int = 100_000_000
     columns: int = 10_000
     cells: int = 2_000_000_000
     size: int = 8 * 2**30
+    record: int = 64 * 2**20
+    ratio: int = 200
+    unpacked: int = 256 * 2**20
 
     def check_shape(self, where: str, rows: int, columns: int) -> None:
         """Refuse a table of too many rows or columns.
@@ -43,6 +49,40 @@ class Limits:
         ):
             if count > limit:
                 raise DataError(f"{where} has {count:,} {word}, more than the limit of {limit:,}; take a part of it")
+
+    def check_unpacked(self, where: str, size: int, packed: int) -> None:
+        """Refuse a small file that unpacks to very much.
+
+        Args:
+            where: The file, for the message.
+            size: Its bytes, once decompressed.
+            packed: Its bytes as they are.
+
+        Raises:
+            DataError: It is too large.
+        """
+        self.check_size(where, size)
+        if size > max(self.unpacked, self.ratio * packed):
+            raise DataError(
+                f"{where} has {packed:,} bytes and unpacks to {size:,} or more, beyond {self.ratio} times as many; if "
+                "that is how it should be, give the table unpacked, or a part of it"
+            )
+
+    def check_record(self, where: str, size: int) -> None:
+        """Refuse a row of too many bytes.
+
+        Args:
+            where: The file and the row, for the message.
+            size: The bytes of the row, or of what was read of it.
+
+        Raises:
+            DataError: It is too large.
+        """
+        if size > self.record:
+            raise DataError(
+                f"{where} has a row of more than the limit of {self.record:,} bytes; perhaps a quote is opened and "
+                "never closed, or lines end otherwise than in a table"
+            )
 
     def check_size(self, where: str, size: int) -> None:
         """Refuse a table of too many bytes.

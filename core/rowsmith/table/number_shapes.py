@@ -29,6 +29,8 @@ _EASY_FIXED = r"^-?(?:0|[1-9][0-9]{0,7})\.[0-9]{1,7}$"
 _EASY_SHORTEST = r"^-?(?:[1-9][0-9]{0,7}\.(?:0|[0-9]{0,6}[1-9])|0\.(?:0|0{0,3}[1-9]|0{0,3}[1-9][0-9]{0,9}[1-9]))$"
 _EASY_BARE = r"^-?(?:[1-9][0-9]{0,7}(?:\.[0-9]{0,6}[1-9])?|0\.(?:0{0,3}[1-9]|0{0,3}[1-9][0-9]{0,9}[1-9]))$|^0$"
 _MOST_DIGITS = 17
+# Longer fractions are no way to write a column of doubles.
+_LONGEST_FRACTION = 400
 
 
 def integer_fit(values: pa.StringArray) -> Mask:
@@ -63,6 +65,8 @@ def decimal_fit(values: pa.StringArray, style: dict[str, Any] | None = None) -> 
         masks = [decimal_fit(values, each) for each in _styles(values)] if numbers.all() else []
         return max(masks, key=np.count_nonzero) if masks else numbers
     column = ColumnSchema(name="", type=ColumnType.DECIMAL, **{**style, "max_scale": None})
+    if style["scale"] is not None and style["scale"] > _LONGEST_FRACTION:
+        return np.zeros(len(values), dtype=bool)
     if style["scale"] is not None:
         right_length = _matches(values, rf"\.[0-9]{{{style['scale']}}}$")
         return numbers & right_length & _written_so(values, numbers & right_length, _EASY_FIXED, column)

@@ -33,6 +33,7 @@ __all__ = ["read_parquet", "write_parquet"]
 
 _BLOCK_ROWS = 1 << 18
 _BUFFER = 1 << 20
+_DTYPE = re.compile(r"[A-Za-z0-9_]{1,40}(\[[A-Za-z0-9_:,= /+-]{1,60}\]){0,2}")
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -54,7 +55,7 @@ def read_parquet(path: Path, limits: Limits, options: ReadOptions) -> EncodedTab
     try:
         with pq.ParquetFile(path, memory_map=False) as file:
             schema = file.schema_arrow
-            _check_footer(file.metadata, where, limits)
+            _check_footer(file.metadata, where, limits, path.stat().st_size)
             names = check_names([name for name in schema.names if not _PANDAS_INDEX.fullmatch(name)])
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, DataError):
@@ -62,12 +63,40 @@ def read_parquet(path: Path, limits: Limits, options: ReadOptions) -> EncodedTab
         raise DataError(f"{where} cannot be read as Parquet: {str(error)[:200]}") from error
     names = [names[place] for place in options.kept(names)]
     _check_types(schema, names)
-    return EncodedTable({name: take_marks(each, options) for name, each in _encode(path, schema, names).items()})
+    encoded, noted = _encode(path, schema, names, limits), _noted_dtypes(schema)
+    named = {name: _with_dtype(each, noted.get(name, "")) for name, each in encoded.items()}
+    return EncodedTable({name: take_marks(each, options) for name, each in named.items()})
 
 
-def _check_footer(metadata: pq.FileMetaData, where: str, limits: Limits) -> None:
+def _noted_dtypes(schema: pa.Schema) -> dict[str, str]:
+    """The dtypes that pandas noted in a file, by column, as far as they can be what pandas writes."""
+    try:
+        entries = (schema.pandas_metadata or {}).get("columns", [])
+        pairs = [(entry["field_name"], entry["numpy_type"]) for entry in entries]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+    return {name: dtype for name, dtype in pairs if isinstance(name, str) and _is_dtype(dtype)}
+
+
+def _is_dtype(noted: object) -> bool:
+    """Whether pandas knows a dtype by some words."""
+    try:
+        return isinstance(noted, str) and bool(_DTYPE.fullmatch(noted)) and bool(pd.api.types.pandas_dtype(noted))
+    except (TypeError, ValueError, NotImplementedError, KeyError, AttributeError):
+        return False
+
+
+def _with_dtype(encoded: Encoded, noted: str) -> Encoded:
+    """A column that was read as Arrow has it, with what pandas makes of it."""
+    if not encoded.storage.dtype.endswith("[pyarrow]"):
+        return encoded
+    return evolve(encoded, storage=evolve(encoded.storage, parquet=noted))
+
+
+def _check_footer(metadata: pq.FileMetaData, where: str, limits: Limits, packed: int) -> None:
     limits.check_shape(where, metadata.num_rows, metadata.num_columns)
-    limits.check_size(where, sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)))
+    size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    limits.check_unpacked(where, size, packed)
     if metadata.num_rows < 1:
         raise DataError(f"{where} has no rows; at least one is needed")
 
@@ -79,26 +108,29 @@ def _check_types(schema: pa.Schema, names: list[str]) -> None:
             raise DataError(f"column {name!r} is nested ({str(type_)[:60]}); flatten it first")
 
 
-def _encode(path: Path, schema: pa.Schema, names: list[str]) -> Mapping[str, Encoded]:
+def _encode(path: Path, schema: pa.Schema, names: list[str], limits: Limits) -> Mapping[str, Encoded]:
     strings = [name for name in names if is_text(schema.field(name).type)]
     encoded: dict[str, Encoded] = {}
+    packed = path.stat().st_size
+
+    def blocks(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
+        for batch in file.iter_batches(batch_size=_BLOCK_ROWS, columns=[name], use_threads=False):
+            # The footer of a file that is made to do harm tells less than there is.
+            limits.check_unpacked(str(path), batch.nbytes, packed)
+            yield batch.column(name)
+
     try:
         with pq.ParquetFile(path, read_dictionary=strings, buffer_size=_BUFFER, pre_buffer=False) as file:
             for name in names:
                 freq = _frequency(schema.field(name))
                 if freq:
-                    encoded[name] = encode_column(name, _periods(_blocks(file, name), freq))
+                    encoded[name] = encode_column(name, _periods(blocks(file, name), freq))
                 else:
-                    encoded[name] = encode_arrow(name, _blocks(file, name), schema.field(name).type)
+                    encoded[name] = encode_arrow(name, blocks(file, name), schema.field(name).type)
                 release_freed_memory()
     except (pa.ArrowException, OSError, KeyError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {str(error)[:200]}") from error
     return encoded
-
-
-def _blocks(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
-    for batch in file.iter_batches(batch_size=_BLOCK_ROWS, columns=[name], use_threads=False):
-        yield batch.column(name)
 
 
 def _frequency(field: pa.Field) -> str:
@@ -136,7 +168,25 @@ def write_parquet(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> No
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except pa.ArrowException as error:
         raise DataError(f"the table cannot be written as Parquet: {error}") from error
-    pq.write_table(table, file)
+    pq.write_table(table.replace_schema_metadata(_metadata(table.schema, schema)), file)
+
+
+def _metadata(written: pa.Schema, schema: TableSchema) -> dict[bytes, bytes]:
+    """What pandas is told of the columns: what it noted in the file that was learned, and nothing that it cannot read.
+
+    Without a note pandas reads a column as Arrow has it, dictionaries as categories.
+    """
+    noted = {column.name: column.storage.parquet for column in schema}
+    told = dict(written.pandas_metadata or {})
+    entries = []
+    for entry in told.get("columns", []):
+        name = entry["field_name"]
+        unread = entry["numpy_type"].startswith("dictionary<")
+        dtype = noted.get(name)
+        if not unread and (dtype is None or _is_dtype(dtype)):
+            entries.append(entry if dtype is None else {**entry, "numpy_type": dtype})
+    rest = {key: value for key, value in (written.metadata or {}).items() if key != b"pandas"}
+    return {**rest, b"pandas": json.dumps({**told, "columns": entries}).encode()} if entries else rest
 
 
 def _storable(series: pd.Series, column: ColumnSchema) -> pd.Series:

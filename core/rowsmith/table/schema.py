@@ -102,6 +102,8 @@ class Storage:
         delimiter: For CSV sources, what stands between fields.
         null_marks: Texts that were read as null, and how many rows had each; None stands for a blank field or a
             null of the container's own. Empty where nothing but that was read as null.
+        parquet: For columns of a Parquet file, the dtype that pandas noted in it, so that pandas reads the same from
+            a file that is written; empty where it noted none, None for columns of other sources.
     """
 
     source: Source = Source.CSV
@@ -115,6 +117,7 @@ class Storage:
     unit: str = ""
     delimiter: str = ","
     null_marks: tuple[tuple[str | None, int], ...] = ()
+    parquet: str | None = None
 
 
 class TimingRole(enum.StrEnum):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import re
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
@@ -98,22 +100,42 @@ class TextSource:
             DataError: The file is too large, or is no whole gzip file.
             OSError: The file cannot be read.
         """
+        packed = self.path.stat().st_size
         if not self.compressed:
-            limits.check_size(str(self), self.path.stat().st_size)
+            limits.check_size(str(self), packed)
+
+        def check(size: int) -> None:
+            if self.compressed:
+                limits.check_unpacked(str(self), size, packed)
+            else:
+                limits.check_size(str(self), size)
+
         try:
             with self.open() as stream:
-                return _look(stream, str(self), limits)
+                return _look(stream, check)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError(f"{self} is not a whole gzip file: {error}") from error
 
-    def read(self) -> bytes:
-        """The whole text.
+    def not_utf8(self, most: int) -> tuple[int, bytes] | None:
+        """Where the first byte is that is no UTF-8, and that byte with what follows; None if there is none.
+
+        Args:
+            most: The most bytes to give.
 
         Raises:
             OSError: The file cannot be read.
         """
+        decoder, read = codecs.getincrementaldecoder("utf-8")(), 0
         with self.open() as stream:
-            return stream.read()
+            while True:
+                before, piece = decoder.getstate()[0], stream.read(_PIECE)
+                try:
+                    decoder.decode(piece, final=not piece)
+                except UnicodeDecodeError as error:
+                    return read - len(before) + error.start, (before + piece)[error.start :][:most]
+                if not piece:
+                    return None
+                read += len(piece)
 
 
 def _skip_lines(stream: _Stream, count: int) -> None:
@@ -124,11 +146,11 @@ def _skip_lines(stream: _Stream, count: int) -> None:
         count -= end is not None
 
 
-def _look(stream: _Stream, where: str, limits: Limits) -> Look:
+def _look(stream: _Stream, check_size: Callable[[int], None]) -> Look:
     head, last = b"", b""
     size, nul, quoted, blank = 0, -1, False, True
     while piece := stream.read(_PIECE):
-        limits.check_size(where, size + len(piece))
+        check_size(size + len(piece))
         found = piece.find(b"\0") if nul < 0 else -1
         nul = size + found if found >= 0 else nul
         quoted = quoted or b'"' in piece

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 __all__ = ["without_secret"]
 
@@ -24,7 +25,9 @@ def without_secret(text: str, secret: str) -> str:
         text: What came from outside.
         secret: What must not be in it.
     """
-    for written in {each for each in _writings(secret) if len(each) >= _FEWEST}:
+    # The longest first: a shorter one may be a part of it.
+    writings = {each for each in _writings(secret) if len(each) >= _FEWEST}
+    for written in sorted(writings, key=len, reverse=True):
         text = re.sub(re.escape(written), _MASK, text, flags=re.IGNORECASE)
     apart = r"[^A-Za-z0-9]*".join(map(re.escape, secret))
     return re.sub(apart, _MASK, text, flags=re.IGNORECASE)
@@ -44,7 +47,8 @@ def _writings(secret: str) -> Iterator[str]:
                 yield inner[:-1]
         yield order.hex()
         yield base64.b32encode(order).decode().rstrip("=")
-    yield quote(secret, safe="")
+    yield json.dumps(secret)[1:-1]
+    yield from (quote(secret), quote(secret, safe=""), quote_plus(secret))
     yield "".join(f"%{byte:02x}" for byte in raw)
     yield "".join(f"\\u{ord(each):04x}" for each in secret)
     yield "".join(f"&#{ord(each)};" for each in secret)

@@ -113,7 +113,7 @@ def test_a_share_of_the_data_is_random_groups_of_so_many_records(tokenizer, make
 
 @pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5, 2.1])
 def test_a_share_is_never_twice_as_many_records_however_large_a_group_is(tokenizer, make_metadata, fraction):
-    """Promise D15: groups are whole, so a share is met as near as they allow; a large one is not drawn for a small one."""
+    """Promise D15: groups are whole, so a share is met as near as they allow; large ones are not drawn for small."""
     sizes = [[1] * 100, [1] * 90, [1] * 10]
     held = set()
     for seed in range(12):

@@ -138,4 +138,3 @@ def test_the_condition_counts_consecutive_batches_alike(fractions, threshold, pa
     )
     for fraction in fractions:
         assert ours.has_been_reached(fraction) == theirs.has_been_reached(fraction)
-        assert (ours.counter, ours.last_value) == (theirs.counter, theirs.last_value)

@@ -173,6 +173,21 @@ def test_columns_that_cannot_group_or_order_are_told_before_anything_runs(
         assert "Traceback" not in result.stderr
 
 
+def test_a_column_with_gaps_orders_the_rows_with_a_note_and_is_made_with_gaps(
+    purchases: pd.DataFrame, tmp_path: Path
+) -> None:
+    table, out = tmp_path / "purchases.csv", tmp_path / "out.csv"
+    purchases.to_csv(table, index=False)
+    by = ("--group-by", "customer", "--order-by", "items", "--run-dir", tmp_path / "run")
+    result = call("run", table, *by, "-n", "30", "-o", out)
+    assert result.exit_code == 0, result.stderr
+    missing = int(purchases["items"].isna().sum())
+    assert f"column 'items' has no value in {missing} of {len(purchases)} rows" in result.stderr.replace("\n", " ")
+    made = pd.read_csv(out)
+    assert len(made) >= 30 and [*made.columns] == [*purchases.columns]
+    assert made["items"].isna().any() and made["items"].notna().any()
+
+
 def test_a_dry_run_reads_times_as_a_run_does(tmp_path: Path) -> None:
     table = tmp_path / "readings.csv"
     table.write_text("at,level\n" + "".join(f"{hour // 60}:{hour % 60:02d},{hour % 9}\n" for hour in range(200)))

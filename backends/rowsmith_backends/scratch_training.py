@@ -105,7 +105,7 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     calibration = calibrated(setting, train, job)
     setting, train, step_seconds = calibration.setting, calibration.train, calibration.step_seconds
     state.bf16 = setting.bf16
-    if vocabulary is not None and _steps_in_budget(job, step_seconds) <= _MANY_STEPS:
+    if vocabulary is not None and _steps_in_budget(job, step_seconds) <= (2 if several else 1) * _MANY_STEPS:
         first = FirstWeights.of(vocabulary, train, by_column=setting.parts is None, seed=setting.seed)
         setting = evolve(setting, first=first)
     validation = None

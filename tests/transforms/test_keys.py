@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rowsmith.config_sections import DataConfig
 from rowsmith.errors import GenerationError, ParameterError
-from rowsmith.table.schema import ColumnSchema, Role, Source, Storage
+from rowsmith.table.schema import ColumnSchema, Marked, Role, Source, Storage
 from rowsmith.transforms import FittedTransform
 from rowsmith_plugins.transforms.keys import KeysTransform, build
 from rowsmith_plugins.transforms.options import KeysOptions
@@ -133,6 +133,13 @@ def test_even_numbers_that_go_with_another_column_are_no_keys() -> None:
     assert taken(x=x, label=LABELS) == {"x"}
     assert not taken(x=x, other=noisy // 10**6)
     assert not taken(x=x, label=np.where(x + rng.normal(0, x.std(), 1000) > x.mean(), "high", "low"))
+
+
+def test_a_mark_among_quantities_makes_no_keys_of_them_but_keys_with_a_mark_are_keys() -> None:
+    counts = np.unique(np.random.default_rng(0).lognormal(7, 1.2, 120).astype(int)).astype(str).tolist()
+    marked = Marked(type=T.INTEGER, marks=("NA",))
+    assert not is_key([*counts, "NA"], column("visits", T.CATEGORICAL, marked=marked))
+    assert is_key([*codes("{n}", 120), "NA"], column("row", T.CATEGORICAL, marked=marked))
 
 
 def test_ranks_are_no_keys_but_numbered_rows_in_any_order_are() -> None:

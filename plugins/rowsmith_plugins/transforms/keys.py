@@ -31,7 +31,8 @@ from rowsmith.draws import Draws
 from rowsmith.errors import ParameterError
 from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.decoding import is_uuid_typed
-from rowsmith.table.schema import ColumnSchema, ColumnType, Role, TableSchema
+from rowsmith.table.marks import fits_marked
+from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, Role, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values
 from rowsmith_plugins.transforms.integer_keys import (
@@ -176,13 +177,16 @@ class KeysTransform(Transform):
             return False
         if is_uuid_typed(column):
             return column.type is ColumnType.TEXT or int(counted.counts.max()) < self.options.k
+        if column.marked is not None:
+            # Marks such as NA make no codes of what are numbers.
+            if column.marked.type is not ColumnType.INTEGER:
+                return False
+            counted = _without_marks(counted, column.marked)
         if counted.rows < self.options.min_rows:
-            return False
-        if column.marked is not None and column.marked.type is not ColumnType.INTEGER:
             return False
         if len(counted.values) < self.options.unique_share * counted.rows:
             return False
-        if column.type is ColumnType.INTEGER:
+        if column.type is ColumnType.INTEGER or column.marked is not None:
             return _is_integer_key(column.name, counted, columns, schema)
         return column.type in _TEXTS and self._is_text_key(counted)
 
@@ -260,6 +264,14 @@ def _others(columns: pa.Table, schema: TableSchema, name: str, codes: npt.NDArra
     beside = sorted(schema.names, key=lambda other: abs(schema.names.index(other) - schema.names.index(name)))
     for other in beside[1 : _MOST_COMPARED + 1]:
         yield levels_of(schema[other], count_values(columns, other))[codes >= 0]
+
+
+def _without_marks(counted: Counted, marked: Marked) -> Counted:
+    """The numbers of a column with marks among them; the rows of marks count as null."""
+    numbers = fits_marked(pa.array(counted.values, pa.string()), marked)
+    places = np.append(np.where(numbers, np.cumsum(numbers) - 1, -1), -1).astype(np.int32)
+    values = [counted.values[place] for place in np.flatnonzero(numbers).tolist()]
+    return Counted(values, places[counted.codes], counted.counts[numbers])
 
 
 def _has_space(text: str) -> bool:

@@ -1,5 +1,6 @@
 """Rare values never get through."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -174,6 +175,15 @@ def test_a_column_of_uuids_gets_no_label() -> None:
     values = [f"00000000-0000-4000-8000-00000000000{number % 9}" for number in range(12)]
     _, protected = protect(list(values), column("x", storage=storage))
     assert set(protected) <= set(values)
+
+
+def test_labels_that_use_up_what_their_characters_spell_become_invented_ones_all_the_same() -> None:
+    values: list[str | None] = [f"{first}:{second}" for first in "ABCDEFGHIJ" for second in "abc" for _ in range(2)]
+    columns = table({"a": values})
+    fitted = ProtectRareTransform(seed=1).fit(columns, schema(column("a")))
+    back = texts(check_round_trip(fitted, columns))["a"]
+    assert len(set(back)) > 15 and not set(back) & set(values)
+    assert all(re.fullmatch("[A-Z]:[a-z]", str(name)) for name in back)
 
 
 def test_labels_all_of_which_are_rare_become_invented_ones() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections import Counter
 from collections.abc import Sequence
 
@@ -17,13 +18,14 @@ _ROWS_PER_K = 100
 _ALIKE = 0.5
 _TRIES = 20
 _KINDS = "Aa9"
+_ALL = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
 
 
 def invent(values: Sequence[str], counts: Sequence[int], k: int, seed: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Invent a label for each of some labels.
 
-    Only characters, shapes and lengths that k rows have are used (fewer in tables below 500 rows, down to 2), each as
-    often as it occurs.
+    Only shapes and lengths that k rows have are used (fewer in tables below 500 rows, down to 2), and characters that
+    as many have, each as often as it occurs; or others of the same kinds, where those spell nothing new.
 
     Args:
         values: The labels, each of few rows.
@@ -42,11 +44,14 @@ def invent(values: Sequence[str], counts: Sequence[int], k: int, seed: int) -> t
         characters.update({char: count for char in set(value)})
     alphabet = "".join(sorted(char for char, count in characters.items() if count >= least))
     templates = _templates(values, counts, least, alphabet)
+    wide = "".join(_ALL[kind] for kind in _KINDS if characters_of(kind, alphabet))
     random, taken, found = np.random.default_rng(seed), set(values), list[str]()
     for _ in counts if templates and alphabet else ():
-        for _ in range(_TRIES):
+        for attempt in range(2 * _TRIES):
             template = _chosen(random, templates)
-            name = "".join(_character(random, place, alphabet, characters) for place in template)
+            # Where all that can be spelled with the characters seen is taken, others of their kinds are as good.
+            letters = alphabet if attempt < _TRIES else wide
+            name = "".join(_character(random, place, letters, characters) for place in template)
             if name.strip() and name not in taken and not is_null_word(name):
                 taken.add(name)
                 found.append(name)

@@ -204,7 +204,9 @@ def tabular(sheet: Sheet) -> None:
     held = [line for each in examples.test for line in lines(each)]
     sheet.says("every record once, in one split", 60, len({*found, *held}) if len(found) + len(held) == 60 else -1)
     order = [_place(line) for line in found]
-    sheet.says("records are shuffled", False, order == [place for place in table()["t"] if place in order])
+    sheet.says(
+        "records stand in the order of the table", False, order == [place for place in table()["t"] if place in order]
+    )
     sheet.says("one sequence between BOS and EOS", {(1, 2, 1, 1)}, {_enclosed(each) for each in examples.train})
     sheet.says(
         "examples fill the context", True, min(len(each) for each in list(examples.train["input_ids"])[:-1]) > 350

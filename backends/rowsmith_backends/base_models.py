@@ -222,6 +222,6 @@ def _check_size(folder: Path, config: PreTrainedConfig) -> None:
     declared = sum(weight.numel() for weight in made.parameters())
     if declared > held:
         raise BundleError(
-            f"{folder / 'config.json'} declares {declared:,} parameters, but the weights hold {held:,}. Train "
+            f"{folder / 'config.json'} declares more parameters ({declared:,}) than the weights hold ({held:,}). Train "
             "again, or restore the files."
         )

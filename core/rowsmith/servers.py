@@ -157,9 +157,9 @@ def with_own_servers(saved: RunConfig, config: RunConfig, registry: Registry) ->
             raise ConfigError(
                 [
                     f"the saved plan asks the server {url!r:.200}, and addresses are not taken from saved plans. To "
-                    f"ask a server, name it: --set {name}.options.url=URL, or {ADDRESS_VARIABLE}=URL in the environment; "
-                    f"from Python, {name}={{'name': {ref.name!r}, 'options': {{'url': ...}}}}. To make the rows here: "
-                    f"--set {name}=transformers @ {name}.options.url"
+                    f"ask a server, name it: --set {name}.options.url=URL, or {ADDRESS_VARIABLE}=URL in the "
+                    f"environment; from Python, {name}={{'name': {ref.name!r}, 'options': {{'url': ...}}}}. To make "
+                    f"the rows here: --set {name}=transformers @ {name}.options.url"
                 ]
             )
     return config

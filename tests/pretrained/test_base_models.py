@@ -108,6 +108,46 @@ def test_a_model_in_the_local_cache_is_found_without_a_network(
     assert base_folder(found).name == commit
 
 
+def test_a_model_that_a_bundle_names_is_not_fetched_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def snapshot_download(name: str, *, local_files_only: bool, **_: Any) -> str:
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        asked.append(not local_files_only)
+        raise LocalEntryNotFoundError("it is not there")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    named = BaseModel(name="evil-org/any-model", revision=commit, digest="")
+    with pytest.raises(BundleError, match="--fetch-base"):
+        base_folder(named)
+    assert asked == [False]
+    with pytest.raises(BundleError, match="cannot be reached"):
+        base_folder(named, fetch=True)
+    assert asked == [False, True]
+    for revision in (None, "main", commit[:12]):
+        with pytest.raises(BundleError, match="no commit of the hub"):
+            base_folder(evolve(named, revision=revision), fetch=True)
+    assert asked == [False, True]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"_attn_implementation": "kernels-community/anything"},
+        {"text_config": {"attn_implementation": "evil-org/kernel"}},
+        {"quantization_config": {"load_in_4bit": True}},
+    ],
+)
+def test_a_base_model_brings_no_kernel_and_no_plugin(base: Path, tmp_path: Path, values: dict[str, Any]) -> None:
+    folder = Path(shutil.copytree(base, tmp_path / "base"))
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    with pytest.raises(BundleError, match="may fetch or run something"):
+        load_base(folder, dtype=torch.float32)
+
+
 def test_folders_that_hold_no_model_are_refused(base: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"config\.json"):
         resolve_base(str(tmp_path))

@@ -127,8 +127,8 @@ def test_files_that_no_whole_model_has_are_refused(whole: Bundle, tmp_path: Path
         ({"auto_map": {"AutoConfig": "evil.C"}}, "auto_map"),
         ({"model_type": "nothing-known"}, "cannot be loaded"),
         ({"vocab_size": 10**9}, "declares more"),
-        ({"num_hidden_layers": 10**7}, "declares more"),
-        ({"num_hidden_layers": 3}, "lacks weights"),
+        ({"num_hidden_layers": 10**7}, "num_hidden_layers"),
+        ({"num_hidden_layers": 3}, "declares more"),
         ({"hidden_size": 64}, "cannot be loaded"),
     ],
 )

@@ -73,7 +73,7 @@ def test_what_cannot_be_pickled_is_refused_with_what_to_do() -> None:
     chosen = Synthesizer(registry=Registry())
     with pytest.raises(ParameterError, match=r"registry of its own.*save\(path\).*load\(path, registry"):
         pickle.dumps(chosen)
-    assert copy.deepcopy(chosen)._registry is chosen._registry
+    assert copy.deepcopy(chosen)._given_registry is chosen._given_registry
 
 
 def _states() -> list[Any]:

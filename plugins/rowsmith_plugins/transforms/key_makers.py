@@ -265,9 +265,8 @@ def maker_from_state(state: Mapping[str, Any]) -> KeyMaker:
         ValueError: Its keys would be longer than any, or it could not go on from one to the next.
     """
     made = cattrs.structure({key: value for key, value in state.items() if key != "kind"}, _KINDS[state["kind"]])
-    longest = (
-        max(map(len, (layout.alphabets for layout in made.layouts)), default=0) if isinstance(made, Pattern) else 0
-    )
+    shapes = made.layouts if isinstance(made, Pattern) else ()
+    longest = max((len(shape.alphabets) for shape in shapes), default=0)
     if isinstance(made, Counting):
         longest = made.width
         if made.step < 1 or made.least > made.greatest:

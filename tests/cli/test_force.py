@@ -59,6 +59,21 @@ def test_nothing_is_lost_to_work_that_cannot_begin(
         patch.setattr("rowsmith.pipeline.fit_transforms", fail)
         assert invoke("run", table, *fresh).exit_code == 4
     assert content(done) == before
+
+    def stop(run: Any, *_: Any) -> None:
+        run.directory.write_text("checkpoints/00000001/x", "y")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rowsmith.pipeline.train", stop)
+        for _ in range(2):
+            stopped = invoke("run", table, *fresh)
+            assert stopped.exit_code == 130
+            assert f"What was there before is kept in {done / 'replaced'}" in stopped.stderr
+            assert content(done / "replaced") == before
+    refused = invoke("generate", "--run-dir", done, "-n", "5")
+    assert refused.exit_code == 2
+    assert f"kept in {done / 'replaced'}" in refused.stderr
     assert invoke("run", table, "--run-dir", done, "--force", "-n", "7", *tiny).exit_code == 0
     assert len((done / "synthetic.csv").read_text().splitlines()) == 8
     assert set(content(done)) == set(before)

@@ -202,7 +202,12 @@ def test_a_storm_of_refusals_is_waited_out_where_the_server_says_for_how_long(lo
 
 def test_a_busy_server_gets_to_everybody_at_last(local, make):
     backend = make(num_records=40, retries=4, concurrency=40)
-    local.fault = lambda number, connection: local.now > 4 and status(429)(connection) is not False
+
+    def busy(number, connection):
+        time.sleep(0.05)  # in which the others come
+        return local.now > 4 and status(429)(connection) is not False
+
+    local.fault = busy
     assert len(backend.generate().df) == 40
     assert sum("seed" in body for body in local.bodies) > 50
 

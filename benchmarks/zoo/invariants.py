@@ -142,7 +142,11 @@ def digits(name: str, real: Floats, synthetic: Floats) -> Iterator[Fault]:
 
 def labels(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
     """Labels are as frequent as in a resample, none that is frequent is lost, and none is new."""
-    first, second = (each.astype(str).value_counts() for each in (real, synthetic))
+    numbers = all(
+        pd.api.types.is_numeric_dtype(each) and not pd.api.types.is_bool_dtype(each) for each in (real, synthetic)
+    )
+    # A file of whole numbers without a gap is read as integers, and one with a gap as floats.
+    first, second = (each.astype(float if numbers else str).astype(str).value_counts() for each in (real, synthetic))
     known = first.index.union(second.index, sort=False)
     mine, theirs = (each.reindex(known, fill_value=0).to_numpy(dtype=np.int64) for each in (first, second))
     band = noise.shares_band(mine, min(len(real), len(synthetic)))

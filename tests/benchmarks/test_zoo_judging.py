@@ -195,6 +195,11 @@ def test_what_was_told_is_told_apart_from_what_was_not() -> None:
     assert verdict([short], Told())[0] is Verdict.SILENT
 
 
+def test_whole_numbers_read_as_floats_are_the_same_labels() -> None:
+    real = pd.Series([0.0, 1.0] * 100 + [np.nan])
+    assert not list(column_faults("x", real, pd.Series([0, 1] * 100)))
+
+
 def test_a_few_labels_among_very_many_may_be_new() -> None:
     real = pd.Series([f"place {number % 60}" for number in range(600)])
     assert list(column_faults("place", real, real.where(real.index >= 12, "place 99"))) == []

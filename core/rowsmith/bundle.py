@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUNDLE_FILE", "BUNDLE_VERSION", "FACTORY_PREFIX", "MODEL_FOLDER", "Bundle", "load_bundle", "save_bundle"]
 
-BUNDLE_VERSION = 1
+BUNDLE_VERSION = 2
 BUNDLE_FILE = "bundle.json"
 MODEL_FOLDER = "model"
 FACTORY_PREFIX = "factory:"

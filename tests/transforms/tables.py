@@ -43,7 +43,7 @@ def all_transforms() -> dict[str, Transform]:
         "constant": ConstantTransform(),
         "protect-rare": ProtectRareTransform(seed=7, quantize=QuantizeOptions()),
         "texts": TextsTransform(seed=9),
-        "datetime": DatetimeTransform(),
+        "datetime": DatetimeTransform(k=5),
         "quantize": QuantizeTransform(),
         "narrow-first": NarrowFirstTransform(),
     }

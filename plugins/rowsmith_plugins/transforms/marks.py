@@ -26,14 +26,14 @@ from attrs import asdict, evolve, field, frozen
 
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
-from rowsmith.table.columns import compact, from_codes
+from rowsmith.table.columns import combined_codes, compact, from_codes
 from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.marks import fits_marked, is_null_word, respelled
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
 from rowsmith.table.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import Counted, count_values
+from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values
 from rowsmith_plugins.transforms.layout import arrange, expanded, grouping, unique_name
 from rowsmith_plugins.transforms.options import MarksOptions
 
@@ -238,17 +238,21 @@ class MarksTransform(Transform):
     Attributes:
         options: Which columns, and which marks are rare.
         seed: What the draws for rare values depend on, at least 0.
+        groups: The columns by which the run groups its rows.
     """
 
     options: MarksOptions = field(factory=MarksOptions)
     seed: int = 0
+    groups: tuple[str, ...] = ()
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedMarks:
         """Decide for each column which texts are marks."""
         taken, found = set(schema.names), []
+        groups = combined_codes(columns, self.groups) if self.groups else None
         for column in schema:
             if column.marked is not None and column.name not in self.options.exclude:
-                fitted = _fitted(column.name, column.marked, count_values(columns, column.name), self.options.k, taken)
+                counted = count_shared(columns, column.name, groups)
+                fitted = _fitted(column.name, column.marked, counted, self.options.k, taken)
                 found += [] if fitted is None else [fitted]
         return FittedMarks(schema, self.seed, tuple(found))
 
@@ -266,7 +270,7 @@ def build(context: BuildContext, options: MarksOptions | None) -> MarksTransform
     """Build the transform from its options and the run's seed; what groups and orders the run's rows stays."""
     options = options or MarksOptions()
     options = evolve(options, exclude=(*options.exclude, *grouping(context)))
-    return MarksTransform(options, context.seeds.integer("transforms.marks"))
+    return MarksTransform(options, context.seeds.integer("transforms.marks"), context.config.data.group_columns)
 
 
 def _fitted(name: str, marked: Marked, counted: Counted, k: int, taken: set[str]) -> MarkedColumn | None:
@@ -277,8 +281,9 @@ def _fitted(name: str, marked: Marked, counted: Counted, k: int, taken: set[str]
     odd = [(counted.values[place], int(counted.counts[place])) for place in np.flatnonzero(~fits).tolist()]
     read = respelled([text for text, _ in odd], marked)
     rows = {text: count for (text, count), number in zip(odd, read, strict=True) if number is None}
-    marks = sorted((text for text in rows if rows[text] >= k), key=lambda text: (-rows[text], text))
-    nulls: list[str | None] = [text for text in sorted(rows) if rows[text] < k and is_null_word(text)]
+    shared = {text for text, enough in zip(counted.values, counted.shared(k).tolist(), strict=True) if enough}
+    marks = sorted((text for text in rows if text in shared), key=lambda text: (-rows[text], text))
+    nulls: list[str | None] = [text for text in sorted(rows) if text not in shared and is_null_word(text)]
     null_rows = [rows[text] for text in nulls if text is not None]
     missing = len(counted.codes) - counted.rows
     if missing:

@@ -11,7 +11,7 @@ from rowsmith.holders import FEWEST_GROUPS, groups_needed, groups_of_values
 from rowsmith.table.columns import count_codes, distinct
 from rowsmith.table.schema import TableSchema, TimingRole
 
-__all__ = ["Counted", "count_shared", "count_values", "is_wide", "nearest", "record_groups"]
+__all__ = ["Counted", "count_shared", "count_values", "is_wide", "nearest", "record_groups", "without_outer_groups"]
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -117,6 +117,22 @@ def count_shared(columns: pa.Table, name: str, groups: Ints | None) -> Counted:
     if groups is None or int(groups.max(initial=-1)) + 1 < FEWEST_GROUPS:
         return counted
     return evolve(counted, groups=groups)
+
+
+def without_outer_groups(numbers: Ints, groups: Ints) -> Ints:
+    """Numbers clipped to where at least two groups lie at either end, where groups count at all.
+
+    Args:
+        numbers: The number of each row, at least one.
+        groups: The number of each row's group.
+    """
+    ids, places = np.unique(groups, return_inverse=True)
+    if len(ids) < FEWEST_GROUPS:
+        return numbers
+    lowest, highest = (np.full(len(ids), end, dtype=np.int64) for end in (numbers.max(), numbers.min()))
+    np.minimum.at(lowest, places, numbers)
+    np.maximum.at(highest, places, numbers)
+    return numbers.clip(np.sort(lowest)[1], np.sort(highest)[-2])
 
 
 def record_groups(columns: pa.Table, schema: TableSchema) -> Ints | None:

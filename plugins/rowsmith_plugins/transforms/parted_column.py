@@ -179,26 +179,35 @@ def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 
     instants = parse_datetimes(counted.values, format_)
     unit = np.datetime_data(instants.dtype)[0]
     numbers = split_parts(instants)
-    varying = [name for name in PARTS if (numbers[name] != numbers[name][0]).any()] or ["year"]
+    bins = {name: fit_bins(numbers[name], counted, k) for name in PARTS[:-1]}
+    same = {name: each.lows[0] for name, each in bins.items() if each.lows == each.highs and len(each.lows) == 1}
+    if (numbers["nanosecond"] == numbers["nanosecond"][0]).all():
+        same["nanosecond"] = int(numbers["nanosecond"][0])
+    if len(same) == len(PARTS):
+        del same["year"]
     units = instants.astype(np.int64)
     return PartedColumn(
         name=column.name,
         nullable=bool((counted.codes < 0).any()) or column.nullable,
         format=format_,
         unit=unit,
-        parts=tuple(_part(column.name, name, numbers[name], counted, taken, k) for name in varying),
-        constants={name: int(numbers[name][0]) for name in PARTS if name not in varying},
+        parts=tuple(
+            Part(name, unique_name(f"{column.name}.{name}", taken), 1, bins[name])
+            if name in bins
+            else _fraction(column.name, numbers[name], counted, taken, k)
+            for name in PARTS
+            if name not in same
+        ),
+        constants=same,
         low=int(units.min()),
         high=int(units.max()),
     )
 
 
-def _part(column: str, name: str, numbers: Numbers, counted: Counted, taken: set[str], k: int) -> Part:
-    if name != "nanosecond":
-        return Part(name, unique_name(f"{column}.{name}", taken), 1, fit_bins(numbers, counted, k))
+def _fraction(column: str, numbers: Numbers, counted: Counted, taken: set[str], k: int) -> Part:
     step = _fraction_step(numbers)
     low, high = (int(numbers[end]) // step for end in counted.ends(np.argsort(numbers, kind="stable"), k))
-    return Part(name, unique_name(f"{column}.{_FRACTIONS[step]}", taken), step, PartBins((low,), (high,)))
+    return Part("nanosecond", unique_name(f"{column}.{_FRACTIONS[step]}", taken), step, PartBins((low,), (high,)))
 
 
 def _fraction_step(numbers: Numbers) -> int:

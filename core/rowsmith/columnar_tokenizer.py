@@ -88,9 +88,7 @@ def _of_groups(columns: pa.Table, schema: ModelSchema) -> list[str]:
         return []
     first = distinct(columns, schema.step.name)[1] < 0
     first[:1] = True
-    found = (
-        (distinct(columns, column.name), column.kind is JsonKind.STRING) for column in schema if not column.closed
-    )
+    found = ((distinct(columns, column.name), column.kind is JsonKind.STRING) for column in schema if not column.closed)
     written = (
         ([json_string(value)[1:-1] for value in values] if text else values, codes) for (values, codes), text in found
     )

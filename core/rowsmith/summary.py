@@ -4,6 +4,10 @@ The measures of distance go from 0 (alike) to 1: the total variation ``TV`` betw
 values, null being a value; the Kolmogorov-Smirnov statistic ``KS`` between the distributions of numbers
 and date-times, or, for free text, of lengths; and for keys, which are made anew, the share of values
 that were not new.
+
+No value of a single person is told: a value is named when at least 5 rows have it (and enough groups, see
+``rowsmith.holders``), a quantile when as many rows lie at or beyond it, a mean when it is of twice as many, without
+what stands out at either end. None are told of keys and of free text.
 """
 
 from __future__ import annotations
@@ -43,7 +47,8 @@ class ColumnSide:
         distinct: Number of distinct values.
         top: The most frequent value; None when there is none that may be told.
         top_share: Its share of all rows.
-        mean: Mean of a numeric column; None for others, and where it may not be told.
+        mean: Mean of a numeric column, whose lowest and highest values count as the fifth; None for others, and where
+            it may not be told.
         quantiles: 5 %, 50 % and 95 % quantiles of numbers and date-times, spelled; empty for others, and None for each
             that may not be told.
     """
@@ -253,11 +258,14 @@ def _side(values: _Values, column: ColumnSchema, key: bool) -> ColumnSide:
 
 
 def _mean(values: _Values, line: Mask) -> float:
-    """The mean of the values that lie on a line, without marks."""
+    """The mean of the values that lie on a line, without marks; the k lowest and highest count as the k-th of them."""
     assert values.places is not None
+    counts, places = values.counts[line], values.places[line]
+    order = np.argsort(places, kind="stable")
+    reached = np.cumsum(counts[order])
+    low, high = (places[order[np.searchsorted(reached, rank, side="right")]] for rank in (_K - 1, reached[-1] - _K))
     # By shares, since the sum of numbers near the greatest double is none.
-    counts = values.counts[line]
-    return float(np.sum(values.places[line] * (counts / counts.sum())))
+    return float(np.sum(places.clip(low, high) * (counts / counts.sum())))
 
 
 def _quantiles(values: _Values, line: Mask) -> tuple[str | None, ...]:

@@ -21,7 +21,7 @@ _PLAIN_WIDTH = 140
 _MOST_DIGITS = 9
 _GAP = 3
 _LEAST = 12
-_UNTOLD = "–"
+_UNTOLD = "-"
 _HEADINGS: tuple[tuple[str, Literal["left", "right"]], ...] = (
     ("column", "left"),
     ("type", "left"),

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from attrs import evolve, frozen
 
 from rowsmith.holders import FEWEST_GROUPS, groups_needed, groups_of_values
-from rowsmith.table.columns import count_codes, distinct
+from rowsmith.table.columns import combined_codes, count_codes, distinct
 from rowsmith.table.schema import TableSchema, TimingRole
 
-__all__ = ["Counted", "count_shared", "count_values", "is_wide", "nearest", "record_groups", "without_outer_groups"]
+__all__ = [
+    "Counted",
+    "count_shared",
+    "count_values",
+    "is_wide",
+    "nearest",
+    "record_groups",
+    "row_groups",
+    "without_outer_groups",
+]
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -148,6 +159,20 @@ def record_groups(columns: pa.Table, schema: TableSchema) -> Ints | None:
             first[:1] = True
             return np.cumsum(first) - 1
     return None
+
+
+def row_groups(columns: pa.Table, schema: TableSchema, names: Sequence[str]) -> Ints | None:
+    """The number of each row's group, before or after ``groups`` has made records; None where rows stand alone.
+
+    Args:
+        columns: A spelled table.
+        schema: Its schema.
+        names: The columns that group the run's rows.
+    """
+    found = record_groups(columns, schema)
+    if found is not None or not names or not set(names) <= set(schema.names):
+        return found
+    return combined_codes(columns, names)
 
 
 def is_wide(counts: Ints, max_values: int) -> bool:

@@ -5,12 +5,12 @@ and ``.second`` are categories; fractions are integers, ``.millisecond``, ``.mic
 ``.nanosecond``, whichever is the coarsest that loses nothing. A part that is the same in every row is remembered. A
 missing date-time has all its parts missing. Zones belong to the column's format and stay.
 
-A number of a part that fewer than k rows have (the k of ``protect-rare`` in the same run) is told with rare ones next to
-it, as one bin of at least k rows; where there are too few of these, by the nearest that enough rows have.
+A number of a part that fewer than k rows have (the k of ``protect-rare`` in the same run) is told with rare ones next
+to it, as one bin of at least k rows; where there are too few of these, by the nearest that enough rows have.
 
-Back: a number is drawn inside its bin; a day that its month lacks becomes the month's last; a part that is missing beside a first
-part, or impossible, is drawn from those seen; the result is clipped to the range seen, by whole
-seconds. Values outside that range are clipped on the way in, too.
+Back: a number is drawn inside its bin; a day that its month lacks becomes the month's last; a part that is missing
+beside a first part, or impossible, is drawn from those seen; the result is clipped to the range seen, by whole seconds.
+Values outside that range are clipped on the way in, too.
 """
 
 from __future__ import annotations

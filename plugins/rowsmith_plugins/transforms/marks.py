@@ -26,12 +26,12 @@ from attrs import asdict, evolve, field, frozen
 
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
-from rowsmith.table.columns import combined_codes, compact, from_codes
+from rowsmith.table.columns import compact, from_codes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.marks import fits_marked, is_null_word, respelled
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values
+from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, row_groups
 from rowsmith_plugins.transforms.layout import arrange, expanded, grouping, unique_name
 from rowsmith_plugins.transforms.middles import middle_moment, middle_number
 from rowsmith_plugins.transforms.options import MarksOptions
@@ -247,7 +247,7 @@ class MarksTransform(Transform):
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedMarks:
         """Decide for each column which texts are marks."""
         taken, found = set(schema.names), []
-        groups = combined_codes(columns, self.groups) if self.groups else None
+        groups = row_groups(columns, schema, self.groups)
         for column in schema:
             if column.marked is not None and column.name not in self.options.exclude:
                 counted = count_shared(columns, column.name, groups)
@@ -257,14 +257,16 @@ class MarksTransform(Transform):
 
     def narrowed(self, columns: pa.Table, schema: TableSchema) -> TableSchema:
         """The table without marks that too few groups have."""
-        groups = combined_codes(columns, self.groups) if self.groups else None
+        groups = row_groups(columns, schema, self.groups)
         return evolve(schema, columns=tuple(self._narrowed(columns, column, groups) for column in schema))
 
     def _narrowed(self, columns: pa.Table, column: ColumnSchema, groups: Codes | None) -> ColumnSchema:
         if column.marked is None or column.name in self.options.exclude:
             return column
         counted = count_shared(columns, column.name, groups)
-        shared = {text for text, enough in zip(counted.values, counted.shared(self.options.k).tolist(), strict=True) if enough}
+        shared = {
+            text for text, enough in zip(counted.values, counted.shared(self.options.k).tolist(), strict=True) if enough
+        }
         kept = tuple(mark for mark in column.marked.marks if mark in shared or is_null_word(mark))
         return evolve(column, marked=evolve(column.marked, marks=kept))
 

@@ -42,7 +42,9 @@ def middle_moment(format_: str, counted: Counted, k: int) -> str:
     unit = np.datetime_data(moments.dtype)[0]
     mean = round(float(np.sum(moments.astype(np.int64) * (counted.counts / counted.rows))))
     cut = "s" if counted.rows >= k else "Y"
-    return spell_datetimes(np.array([mean]).astype(moments.dtype).astype(f"M8[{cut}]").astype(f"M8[{unit}]"), format_)[0]
+    return spell_datetimes(np.array([mean]).astype(moments.dtype).astype(f"M8[{cut}]").astype(f"M8[{unit}]"), format_)[
+        0
+    ]
 
 
 def _one_digit(number: float) -> float:

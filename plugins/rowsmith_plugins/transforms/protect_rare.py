@@ -12,9 +12,9 @@ A value is rare when fewer than ``k`` training rows have it, or too few groups w
 * free text is left alone.
 
 Values not seen in training are rare. Where all are rare, categories become the label, and numbers that are not left to
-``quantize`` their mean, as do date-times of fewer than 2 k rows. Booleans, and categories that no label can stand among, become the commonest one, which
-at least k rows have to choose from. Where fewer than k rows have a value at all, numbers, date-times, booleans and such
-categories are left blank.
+``quantize`` their mean, as do date-times of fewer than 2 k rows. Booleans, and categories that no label can stand
+among, become the commonest one, which at least k rows have to choose from. Where fewer than k rows have a value at all,
+numbers, date-times, booleans and such categories are left blank.
 
 A column that is the same in every row after that is left out of the model and given back so. Of a fixed set of
 categories (``category`` dtypes) only those that are not rare are known of the table; the columns of the option
@@ -36,13 +36,13 @@ from attrs import evolve, field, frozen
 from rowsmith.changed_values import compared
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
-from rowsmith.table.columns import combined_codes, from_codes
+from rowsmith.table.columns import from_codes
 from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, is_wide, record_groups
+from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, is_wide, record_groups, row_groups
 from rowsmith_plugins.transforms.guards import (
     Blank,
     Categories,
@@ -149,14 +149,14 @@ class ProtectRareTransform(Transform):
 
     def narrowed(self, columns: pa.Table, schema: TableSchema) -> TableSchema:
         """The table without the categories of fixed sets that only few rows have."""
-        groups = combined_codes(columns, self.groups) if self.groups else None
-        return narrowed(columns, schema, groups, evolve(self.options, exclude=self._excluded(columns, schema)))
+        groups = row_groups(columns, schema, self.groups)
+        return narrowed(columns, schema, groups, evolve(self.options, exclude=tuple(self._excluded(columns, schema))))
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedProtectRare:
         """Decide for each column which values stay."""
         guards: dict[str, Guard] = {}
         alike: dict[str, str | None] = {}
-        excluded, groups = self._excluded(columns, schema), record_groups(columns, schema)
+        excluded, groups = self._excluded(columns, schema), row_groups(columns, schema, self.groups)
         for column in schema:
             if column.timing is not None or column.name in excluded:
                 continue

@@ -193,7 +193,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     ranges = ranges_of(examples.train)
     bundle = Bundle(
         directory=run.bundle_directory,
-        table_schema=schema,
+        table_schema=_known(table.schema, part.table.schema, schema),
         model_schema=prepared.model_schema,
         transforms=fitted,
         metadata=prepared.metadata,
@@ -298,6 +298,12 @@ def _narrowed(run: Run, table: Table) -> tuple[TableSchema, list[tuple[str, Tran
                 "others; list it in the `exclude` option of transform 'protect-rare' where they are no secret"
             )
     return schema, transforms
+
+
+def _known(whole: TableSchema, before: TableSchema, after: TableSchema) -> TableSchema:
+    """The user's table, with what is narrowed of the columns that are learned."""
+    narrowed = {column.name: column for column in after if column != before[column.name]}
+    return evolve(whole, columns=tuple(narrowed.get(column.name, column) for column in whole))
 
 
 def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Transform]]:

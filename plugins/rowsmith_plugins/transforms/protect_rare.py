@@ -30,12 +30,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.changed_values import compared
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
+from rowsmith.holders import FEWEST_GROUPS
 from rowsmith.table.columns import from_codes
 from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.decoding import takes
@@ -168,7 +170,7 @@ class ProtectRareTransform(Transform):
                 same = not left.rows or (len(left.values) == 1 and left.rows == len(left.codes))
                 if same and left.values != counted.values:
                     alike[column.name] = left.values[0] if left.values else None
-        return FittedProtectRare(schema, self.seed, guards, alike, tuple(_told(alike, self.options.k)))
+        return FittedProtectRare(schema, self.seed, guards, alike, (*_few(groups), *_told(alike, self.options.k)))
 
     def restore(self, state: Mapping[str, Any]) -> FittedProtectRare:
         """Make the fitted transform from its state."""
@@ -215,6 +217,15 @@ def build(context: BuildContext, options: ProtectRareOptions | None) -> ProtectR
         grouping=grouping(context),
         groups=context.config.data.group_columns,
     )
+
+
+def _few(groups: npt.NDArray[np.int64] | None) -> Iterator[str]:
+    """That groups do not count, where there are some."""
+    if groups is not None and 1 < len(np.unique(groups)) < FEWEST_GROUPS:
+        yield (
+            f"the table has fewer than {FEWEST_GROUPS} groups, which are taken for things, not for people: a value "
+            "that many rows of a single one have is learned"
+        )
 
 
 def _told(alike: Mapping[str, str | None], k: int) -> Iterator[str]:

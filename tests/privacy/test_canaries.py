@@ -63,7 +63,9 @@ def test_what_one_row_or_group_has_is_in_no_file_line_or_row(
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     frame = TABLES[kind][0]()
     frame.to_csv(tmp_path / "table.csv", index=False)
-    run = ["run", str(tmp_path / "table.csv"), "--run-dir", str(tmp_path / "run"), "-n", "300", "-v"]
+    # Series are written whole, so that they are asked for by their number.
+    amount = ["--groups", "20"] if kind == "series" else ["-n", "300"]
+    run = ["run", str(tmp_path / "table.csv"), "--run-dir", str(tmp_path / "run"), *amount, "-v"]
     result = CliRunner().invoke(cli, [*run, *options(kind, 4)])
     assert result.exit_code == 0, result.output
     places = {"what is printed": result.output}
@@ -71,7 +73,7 @@ def test_what_one_row_or_group_has_is_in_no_file_line_or_row(
     assert {"bundle.json", "metrics.json", "synthetic.csv", "tokenizer.json"} <= set(places)
     assert sightings(places, frame) == []
     made = pd.read_csv(tmp_path / "run" / "synthetic.csv", dtype=str, keep_default_na=False)
-    assert len(made) == 300
+    assert len(made) >= 300
     assert flags(made) == []
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUNDLE_FILE", "BUNDLE_VERSION", "FACTORY_PREFIX", "MODEL_FOLDER", "Bundle", "load_bundle", "save_bundle"]
 
-BUNDLE_VERSION = 1
+BUNDLE_VERSION = 2
 BUNDLE_FILE = "bundle.json"
 MODEL_FOLDER = "model"
 _MOST = 2**48
@@ -95,6 +95,8 @@ class Bundle:
             if column.values is not None:
                 lines.append(f"{column.name}: {len(column.values)} values")
         for each in self.table_schema:
+            if each.storage.categories is not None:
+                lines.append(f"{each.name}: the {len(each.storage.categories)} categories of its dtype")
             marks = [repr(mark) for mark, _ in each.storage.null_marks if mark is not None]
             if marks:
                 lines.append(f"{each.name}: null is written {', '.join(marks)}, and how many rows had each")

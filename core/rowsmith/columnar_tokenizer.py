@@ -13,9 +13,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from rowsmith.dialect import json_string
+from rowsmith.shared_pieces import merges_of_groups, shared_merges, texts_by_group
 from rowsmith.table.columns import count_codes, distinct
 from rowsmith.table.schema import JsonKind, ModelSchema
 from rowsmith.vocabulary import BOS, EOS, PAD, UNKNOWN, OpenField, Vocabulary
@@ -62,8 +64,8 @@ def learn_vocabulary(
         columns: The spelled training table after all transforms.
         schema: Its model schema.
         max_pieces: The most pieces to learn, single bytes included.
-        min_rows: How often a pair of pieces must occur to be joined, so that no rare text becomes a
-            token.
+        min_rows: In how many rows a piece must be, so that no rare text becomes a token; where the records of groups
+            follow each other, it must be in enough groups, too (see ``rowsmith.holders``).
         max_length: The most characters of a piece.
 
     Returns:
@@ -73,9 +75,24 @@ def learn_vocabulary(
     if not texts:
         return Vocabulary(schema=schema)
     merges = _learn_merges(texts.values(), max_pieces, min_rows, max_length)
+    merges = shared_merges(merges, texts.values(), min_rows)
+    merges = merges_of_groups(merges, _of_groups(columns, schema))
     single = tuple(bytes([byte]) for byte in range(256))
     joined = tuple(dict.fromkeys(left + right for left, right in merges))
     return Vocabulary(schema=schema, pieces=single + joined, merges=tuple(merges))
+
+
+def _of_groups(columns: pa.Table, schema: ModelSchema) -> list[str]:
+    """The texts of open columns, as they are written, of each group; none where rows stand alone."""
+    if schema.step is None:
+        return []
+    first = distinct(columns, schema.step.name)[1] < 0
+    first[:1] = True
+    found = ((distinct(columns, column.name), column.kind is JsonKind.STRING) for column in schema if not column.closed)
+    written = (
+        ([json_string(value)[1:-1] for value in values] if text else values, codes) for (values, codes), text in found
+    )
+    return texts_by_group(written, np.cumsum(first) - 1)
 
 
 _LEARNED = 10_000

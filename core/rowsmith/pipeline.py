@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from rowsmith.registry import Registry
     from rowsmith.run_directory import RunDirectory
     from rowsmith.table import Table
+    from rowsmith.table.schema import TableSchema
 
 __all__ = ["BUNDLE_FOLDER", "Run", "generate", "read", "tell_notes", "train"]
 
@@ -168,12 +169,13 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     run.ranks.check()
     table = with_open_names(read(run) if data is None else data, run.config.data.group_columns)
     part = training_part(table, run.config, run.seeds)
-    run, schema = evolve(run, config=part.config), part.table.schema
+    run = evolve(run, config=part.config)
     for note in part.notes:
         run.reporter.note(note)
+    schema, transforms = _narrowed(run, part.table)
     context = run.context().evolve(table_schema=schema)
     with run.stage("transforming") as detail:
-        fitted, columns = fit_transforms(part.table.columns, schema, _transforms(run.config, context))
+        fitted, columns = fit_transforms(part.table.columns, schema, transforms)
         if len(part.table) < len(part.whole):
             fitted = fitted.keeping_clear(part.whole.columns)
         detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
@@ -201,7 +203,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     ranges = ranges_of(examples.train)
     bundle = Bundle(
         directory=run.bundle_directory,
-        table_schema=table.schema,
+        table_schema=_known(table.schema, part.table.schema, schema),
         model_schema=prepared.model_schema,
         transforms=fitted,
         metadata=prepared.metadata,
@@ -291,6 +293,29 @@ def _built(context: BuildContext, kind: Kind, ref: ComponentRef, expected: type[
             f"{kind.value} {ref.name or ref.factory!r} gave a {type(built).__name__}; it must be a {expected.__name__}"
         )
     return built
+
+
+def _narrowed(run: Run, table: Table) -> tuple[TableSchema, list[tuple[str, Transform]]]:
+    """What may be known of a table, and the transforms, whose say it is."""
+    transforms = _transforms(run.config, run.context().evolve(table_schema=table.schema))
+    schema = table.schema
+    for _, transform in transforms:
+        with blaming(transform):
+            schema = transform.narrowed(table.columns, schema)
+    for before, after in zip(table.schema, schema, strict=True):
+        left, kept = (len(column.storage.categories or ()) for column in (before, after))
+        if left != kept or before.storage.categories != after.storage.categories:
+            run.reporter.note(
+                f"column {before.name!r}: of its {left:,} categories, {kept:,} are kept, since only few rows have the "
+                "others; list it in the `exclude` option of transform 'protect-rare' where they are no secret"
+            )
+    return schema, transforms
+
+
+def _known(whole: TableSchema, before: TableSchema, after: TableSchema) -> TableSchema:
+    """The user's table, with what is narrowed of the columns that are learned."""
+    narrowed = {column.name: column for column in after if column != before[column.name]}
+    return evolve(whole, columns=tuple(narrowed.get(column.name, column) for column in whole))
 
 
 def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Transform]]:

@@ -162,7 +162,11 @@ class RowMaking:
             result_files.write_output(self.output.target, columns, schema, chosen, csv_safe=self.csv_safe)
         seconds = {**self.seconds, **seconds, "writing": time.monotonic() - started}
         table = self.bundle.table_schema
-        summary = () if self.real is None else summarize(self.real.columns, columns, table, _keys(self.bundle))
+        summary = (
+            ()
+            if self.real is None
+            else summarize(self.real.columns, columns, table, _keys(self.bundle), self.plan.config.data.group_columns)
+        )
         changed = self.bundle.transforms.changed
         figures = result_files.metrics(results, self.bundle.report, seconds, summary, changed)
         if self.kept:

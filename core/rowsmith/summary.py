@@ -4,11 +4,15 @@ The measures of distance go from 0 (alike) to 1: the total variation ``TV`` betw
 values, null being a value; the Kolmogorov-Smirnov statistic ``KS`` between the distributions of numbers
 and date-times, or, for free text, of lengths; and for keys, which are made anew, the share of values
 that were not new.
+
+No value of a single person is told: a value is named when at least 5 rows have it (and enough groups, see
+``rowsmith.holders``), a quantile when as many rows lie at or beyond it, a mean when it is of twice as many, without
+what stands out at either end. None are told of keys and of free text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +20,8 @@ import pyarrow as pa
 from attrs import field, frozen
 
 from rowsmith.errors import DataError
-from rowsmith.table.columns import distinct
+from rowsmith.holders import groups_needed
+from rowsmith.table.columns import combined_codes, distinct
 from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.marks import fits_marked
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
@@ -25,9 +30,12 @@ from rowsmith.table.spelling import parse_numbers
 __all__ = ["ColumnSide", "ColumnSummary", "summarize"]
 
 _QUANTILES = (0.05, 0.5, 0.95)
+_K = 5
+"""A value that fewer rows have is nobody's business."""
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 @frozen(kw_only=True)
@@ -37,10 +45,12 @@ class ColumnSide:
     Attributes:
         nulls: Share of rows without a value.
         distinct: Number of distinct values.
-        top: The most frequent value; None when there is none.
+        top: The most frequent value; None when there is none that may be told.
         top_share: Its share of all rows.
-        mean: Mean of a numeric column; None for others.
-        quantiles: 5 %, 50 % and 95 % quantiles of numbers and date-times, spelled; empty for others.
+        mean: Mean of a numeric column, whose lowest and highest values count as the fifth; None for others, and where
+            it may not be told.
+        quantiles: 5 %, 50 % and 95 % quantiles of numbers and date-times, spelled; empty for others, and None for each
+            that may not be told.
     """
 
     nulls: float
@@ -48,7 +58,7 @@ class ColumnSide:
     top: str | None = None
     top_share: float = 0.0
     mean: float | None = None
-    quantiles: tuple[str, ...] = ()
+    quantiles: tuple[str | None, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -73,6 +83,27 @@ class ColumnSummary:
 
 
 @frozen(eq=False)
+class _Groups:
+    """Which rows belong together.
+
+    Attributes:
+        codes: The number of each row's value; -1 for null.
+        numbers: The number of each row's group.
+        needed: How many groups must have a value for it to be told.
+    """
+
+    codes: npt.NDArray[np.int32]
+    numbers: npt.NDArray[np.int64]
+    needed: int
+
+    def enough(self, values: Mask) -> bool:
+        """Whether enough groups have any of some values."""
+        if self.needed == 1:
+            return True
+        return len(np.unique(self.numbers[np.append(values, False)[self.codes]])) >= self.needed
+
+
+@frozen(eq=False)
 class _Values:
     """Distinct values of a column, how often each occurs, and where they lie on a line, if they do."""
 
@@ -80,14 +111,23 @@ class _Values:
     counts: npt.NDArray[np.int64]
     rows: int
     places: Floats | None = field(default=None)
+    groups: _Groups | None = field(default=None)
 
     @property
     def nulls(self) -> float:
         return 1 - int(self.counts.sum()) / self.rows if self.rows else 0.0
 
+    def told(self, values: Mask, rows: int = _K) -> bool:
+        """Whether so many rows have any of some values, and enough groups."""
+        return int(self.counts[values].sum()) >= rows and (self.groups is None or self.groups.enough(values))
+
 
 def summarize(
-    real: pa.Table, synthetic: pa.Table, schema: TableSchema, keys: Collection[str] = ()
+    real: pa.Table,
+    synthetic: pa.Table,
+    schema: TableSchema,
+    keys: Collection[str] = (),
+    groups: Sequence[str] = (),
 ) -> tuple[ColumnSummary, ...]:
     """Compare two tables of the same columns.
 
@@ -96,19 +136,27 @@ def summarize(
         synthetic: The synthetic spelled table.
         schema: The columns of both.
         keys: Columns whose values are made anew.
+        groups: Columns that group the rows of both tables; none where rows stand alone.
 
     Returns:
         A summary for each column, in order.
     """
+    numbered = [combined_codes(columns, groups) if groups else None for columns in (real, synthetic)]
     return tuple(
-        _compare(_values(real, column), _values(synthetic, column), column, column.name in keys) for column in schema
+        _compare(
+            _values(real, column, numbered[0]), _values(synthetic, column, numbered[1]), column, column.name in keys
+        )
+        for column in schema
     )
 
 
-def _values(columns: pa.Table, column: ColumnSchema) -> _Values:
+def _values(columns: pa.Table, column: ColumnSchema, groups: npt.NDArray[np.int64] | None) -> _Values:
     texts, codes = distinct(columns, column.name)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts)).astype(np.int64)
-    return _Values(texts, counts, len(codes), _places(texts, column))
+    together = None
+    if groups is not None:
+        together = _Groups(codes, groups, groups_needed(int(groups.max(initial=-1)) + 1, _K))
+    return _Values(texts, counts, len(codes), _places(texts, column), together)
 
 
 def _type(column: ColumnSchema) -> ColumnType:
@@ -154,8 +202,8 @@ def _compare(real: _Values, synthetic: _Values, column: ColumnSchema, key: bool)
     return ColumnSummary(
         name=column.name,
         type=_type(column),
-        real=_side(real, column),
-        synthetic=_side(synthetic, column),
+        real=_side(real, column, key),
+        synthetic=_side(synthetic, column, key),
         measure=measure,
         distance=distance,
     )
@@ -193,39 +241,42 @@ def _cumulative(values: _Values, grid: Floats) -> Floats:
     return np.cumsum(shares)
 
 
-def _side(values: _Values, column: ColumnSchema) -> ColumnSide:
-    top = int(values.counts.argmax()) if len(values.texts) else None
-    line = _on_line(values) if _type(column) is not ColumnType.TEXT else None
-    numeric = _type(column) in _NUMERIC
+def _side(values: _Values, column: ColumnSchema, key: bool) -> ColumnSide:
+    open_, numeric = key or _type(column) is ColumnType.TEXT, _type(column) in _NUMERIC
+    top = int(values.counts.argmax()) if len(values.texts) and not open_ else None
+    if top is not None and not values.told(np.arange(len(values.texts)) == top):
+        top = None
+    line = None if open_ or values.places is None else np.isfinite(values.places)
     return ColumnSide(
         nulls=values.nulls,
         distinct=len(values.texts),
         top=None if top is None else values.texts[top],
         top_share=0.0 if top is None else int(values.counts[top]) / values.rows,
-        mean=_mean(line) if line is not None and numeric else None,
-        quantiles=() if line is None else _quantiles(line),
+        mean=_mean(values, line) if line is not None and numeric and values.told(line, 2 * _K) else None,
+        quantiles=_quantiles(values, line) if line is not None and line.any() else (),
     )
 
 
-def _on_line(values: _Values) -> _Values | None:
-    """The values that lie on a line, without marks; None where there are none."""
-    if values.places is None:
-        return None
-    kept = np.flatnonzero(np.isfinite(values.places))
-    texts = [values.texts[place] for place in kept.tolist()]
-    return _Values(texts, values.counts[kept], values.rows, values.places[kept]) if texts else None
-
-
-def _mean(values: _Values) -> float:
+def _mean(values: _Values, line: Mask) -> float:
+    """The mean of the values that lie on a line, without marks; the k lowest and highest count as the k-th of them."""
     assert values.places is not None
+    counts, places = values.counts[line], values.places[line]
+    order = np.argsort(places, kind="stable")
+    reached = np.cumsum(counts[order])
+    low, high = (places[order[np.searchsorted(reached, rank, side="right")]] for rank in (_K - 1, reached[-1] - _K))
     # By shares, since the sum of numbers near the greatest double is none.
-    return float(np.sum(values.places * (values.counts / values.counts.sum())))
+    return float(np.sum(places.clip(low, high) * (counts / counts.sum())))
 
 
-def _quantiles(values: _Values) -> tuple[str, ...]:
-    """Quantiles as values that occur, so that they are spelled as the column spells them."""
+def _quantiles(values: _Values, line: Mask) -> tuple[str | None, ...]:
+    """Quantiles as values that occur, so that they are spelled as the column spells them; None where too few have."""
     assert values.places is not None
-    order = np.argsort(values.places, kind="stable")
-    cumulative = np.cumsum(values.counts[order]) / values.counts.sum()
-    found = np.minimum(np.searchsorted(cumulative, _QUANTILES), len(order) - 1)
-    return tuple(values.texts[int(place)] for place in order[found])
+    kept = np.flatnonzero(line)
+    order = kept[np.argsort(values.places[kept], kind="stable")]
+    cumulative = np.cumsum(values.counts[order])
+    found = np.minimum(np.searchsorted(cumulative / cumulative[-1], _QUANTILES), len(order) - 1)
+    told = list[str | None]()
+    for place in found.tolist():
+        sides = (np.isin(np.arange(len(line)), each) for each in (order[: place + 1], order[place:]))
+        told.append(values.texts[int(order[place])] if all(map(values.told, sides)) else None)
+    return tuple(told)

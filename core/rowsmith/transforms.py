@@ -144,6 +144,17 @@ class Transform(ABC):
 
     scope: ClassVar[Scope] = Scope.ROW
 
+    def narrowed(self, columns: pa.Table, schema: TableSchema) -> TableSchema:
+        """What may be known of a table once it is learned, before any step is fitted: a schema of the same columns.
+
+        By itself it is the schema as it is: only what keeps values out need narrow what the schema says of them.
+
+        Args:
+            columns: The spelled training table, before all steps.
+            schema: Its schema.
+        """
+        return schema
+
     @abstractmethod
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedTransform:
         """Learn from the training table.

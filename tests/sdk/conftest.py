@@ -42,7 +42,7 @@ def frame() -> pd.DataFrame:
             "age": chance.integers(18, 60, rows).astype("int16"),
             "income": np.round(chance.normal(30, 9, rows), 2),
             "member": chance.random(rows) < 0.5,
-            "city": pd.Categorical(chance.choice(["Ulm", "Rome"], rows), categories=["Rome", "Ulm", "Bonn"]),
+            "city": pd.Categorical(chance.choice(["Ulm", "Rome"], rows), categories=["Rome", "Ulm"]),
             "visits": pd.array(np.where(chance.random(rows) < 0.2, None, chance.integers(0, 5, rows)), dtype="Int64"),
             "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(chance.integers(0, 90, rows), unit="D"),
             "note": pd.Series(chance.choice(["a", "b", "c"], rows)).astype("string"),

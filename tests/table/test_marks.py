@@ -79,14 +79,14 @@ def test_an_unfit_cell_is_told_with_row_and_column(tmp_path: Path) -> None:
     values = list(DECIMALS)
     values[411] = "12..5"
     (note,) = read(tmp_path, values).notes
-    assert "column 'a', row 412: '12..5' is no number as the others are" in note
+    assert "column 'a', row 412: a text of 5 characters is no number as the others are" in note
     assert "1 of 600 rows, 0.17%" in note
     assert read(tmp_path, with_texts(DECIMALS, {"NA": 60})).notes == ()
 
 
 def test_many_unfit_cells_are_counted(tmp_path: Path) -> None:
     (note,) = read(tmp_path, with_texts(DECIMALS, {"1..1": 1, "2..2": 1, "3..3": 1, "5": 2})).notes
-    assert "row 596: '1..1'" in note
+    assert "row 596: a text of 4 characters" in note
     assert "; and 2 more (5 of 600 rows" in note
 
 
@@ -114,14 +114,15 @@ def test_the_starting_configuration_shows_marks_and_unfit_cells(tmp_path: Path) 
     text = starting_config("x.csv", read(tmp_path, with_texts(INTEGERS, {"?": 60, "1x": 1})), ReadOptions())
     assert "integer" in text
     assert "; marks: '?' 10.0%" in text
-    assert "# column 'a', row 600: '1x'" in text
+    assert "# column 'a', row 600: a text of 2 characters" in text
 
 
 def test_numbers_with_marks_are_compared_as_numbers(tmp_path: Path) -> None:
     real = read(tmp_path, with_texts(INTEGERS, {"?": 60}))
     (same, _) = summarize(real.columns, real.columns, real.schema)
     assert (same.type, same.measure, same.distance) == (T.INTEGER, "KS", 0)
-    assert same.real.mean == pytest.approx(np.mean([int(value) for value in INTEGERS[:540]]))
+    inner = np.sort([int(value) for value in INTEGERS[:540]])
+    assert same.real.mean == pytest.approx(inner.clip(inner[4], inner[-5]).mean())
     other = read(tmp_path, with_texts(INTEGERS, {"?": 300}))
     (found, _) = summarize(real.columns, other.columns, real.schema)
     assert found.distance == pytest.approx(0.4, abs=0.05)
@@ -131,18 +132,18 @@ def test_numbers_with_marks_are_compared_as_numbers(tmp_path: Path) -> None:
 def test_a_huge_number_is_a_number(tmp_path: Path, huge: str) -> None:
     column = read(tmp_path, ["1.5", "2.25", "3.125", huge]).schema["a"]
     assert (column.type, column.max_scale) == (T.DECIMAL, 3)
-    numbers = [float(value) for value in DECIMALS] + [float(huge)] * 4
+    numbers = [float(value) for value in DECIMALS] + [float(huge)] * 9
     table = from_frame(pd.DataFrame({"a": numbers}))
     assert table.schema["a"].type is T.DECIMAL
     (compared,) = summarize(table.columns, table.columns, table.schema)
-    assert compared.real.mean == pytest.approx(float(huge) / 604 * 4)
+    assert compared.real.mean == pytest.approx(float(huge) / 609 * 9)
 
 
 def test_a_number_of_another_style_is_never_rounded(tmp_path: Path) -> None:
     table = read(tmp_path, [*(str(number % 211) for number in range(600)), *[".12982"] * 40])
     column = table.schema["a"]
     assert column.marked is not None and column.marked.type is ColumnType.DECIMAL
-    assert "'.12982' is read as 0.12982" in table.notes[0]
+    assert "is read in the style of the others" in table.notes[0]
 
 
 def test_labels_that_are_numbers_of_several_styles_stay_as_they_are_written(tmp_path: Path) -> None:

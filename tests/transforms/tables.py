@@ -45,7 +45,7 @@ def all_transforms() -> dict[str, Transform]:
         "codes": CodesTransform(seed=11),
         "protect-rare": ProtectRareTransform(seed=7, quantize=QuantizeOptions()),
         "texts": TextsTransform(seed=9),
-        "datetime": DatetimeTransform(),
+        "datetime": DatetimeTransform(k=5),
         "quantize": QuantizeTransform(),
         "narrow-first": NarrowFirstTransform(),
     }

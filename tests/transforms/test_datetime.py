@@ -61,7 +61,7 @@ def test_parts_are_spelled_plainly_and_null_together() -> None:
 
 
 def test_days_that_a_month_lacks_become_its_last() -> None:
-    fitted = fit(["2020-01-31", "2021-02-08", "2024-12-31"], dated("%Y-%m-%d"))
+    fitted = fit(["2020-01-31", "2021-02-08", "2022-04-08", "2024-12-31"], dated("%Y-%m-%d"))
     made = invert(fitted, year=["2021", "2024", "2021"], month=["2", "2", "4"], day=["31", "31", "31"])
     assert made == ["2021-02-28", "2024-02-29", "2021-04-30"]
 

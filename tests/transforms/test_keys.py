@@ -14,6 +14,7 @@ from rowsmith.config_sections import DataConfig
 from rowsmith.errors import GenerationError, ParameterError
 from rowsmith.table.schema import ColumnSchema, Marked, Role, Source, Storage
 from rowsmith.transforms import FittedTransform
+from rowsmith_plugins.transforms.key_makers import Pattern
 from rowsmith_plugins.transforms.keys import KeysTransform, build
 from rowsmith_plugins.transforms.options import KeysOptions
 
@@ -283,7 +284,29 @@ def test_the_state_holds_no_training_key() -> None:
     old = hexadecimal(np.random.default_rng(0), 50)
     fitted, _ = fit([*old], column("c", T.TEXT))
     assert not any(key in str(fitted.state()) for key in old)
-    assert any("hashes of 50" in line for line in fitted.inventory())
+    assert fitted.inventory() == ["column 'c': 1 key patterns, each of several rows"]
+
+
+def test_the_state_tells_of_no_key_that_can_be_tried_out_whether_it_was_there() -> None:
+    rng = np.random.default_rng(3)
+    numbers = rng.choice(10**8, 4_000, replace=False).tolist()
+    old, others = ([f"{number:08d}" for number in part] for part in (numbers[:2_000], numbers[2_000:]))
+    fitted, _ = fit([*old], column("c", T.TEXT))
+    maker = fitted.keys[0].maker
+    assert isinstance(maker, Pattern) and maker.taken is not None
+    assert maker.taken.holds(old, maker.salt).all()
+    # Half of what was never there looks the same, so that of all that can be tried hardly any was.
+    assert 0.45 < maker.taken.holds(others, maker.salt).mean() < 0.55
+    assert len(maker.taken.marked) < len(old)
+    assert "a filter that lets no training key pass and 50% of all others" in fitted.inventory()[0]
+
+
+def test_of_keys_that_are_never_alike_nothing_is_kept() -> None:
+    rng = np.random.default_rng(0)
+    old = [str(uuid.UUID(bytes=rng.bytes(16), version=4)) for _ in range(100)]
+    fitted, _ = fit([*old], column("c", T.TEXT))
+    maker = fitted.keys[0].maker
+    assert isinstance(maker, Pattern) and maker.taken is None
 
 
 @pytest.mark.parametrize(

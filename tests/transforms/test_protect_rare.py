@@ -1,16 +1,18 @@
 """Rare values never get through."""
 
+import json
 import re
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.table.datetimes import parse_datetimes
-from rowsmith.table.schema import ColumnSchema, Source, Storage
+from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage
 from rowsmith.table.spelling import parse_numbers
 from rowsmith_plugins.transforms.options import ProtectRareOptions
 from rowsmith_plugins.transforms.protect_rare import FittedProtectRare, ProtectRareTransform
@@ -39,7 +41,8 @@ def protect(
     fitted = transform.fit(columns, schema(column_))
     check_state(transform, fitted, columns)
     check_round_trip(fitted, columns)
-    return fitted, texts(fitted.apply(columns))[column_.name]
+    # What is the same in every row afterwards is left out of the model and given back.
+    return fitted, texts(fitted.invert(fitted.apply(columns), draws(len(values)), {}))[column_.name]
 
 
 def many(**counts: int) -> list[str | None]:
@@ -78,6 +81,7 @@ def test_where_all_categories_are_rare_the_label_is_left() -> None:
 def test_a_fixed_set_of_categories_gets_no_label() -> None:
     fixed = column("c", storage=Storage(dtype="category", categories=("a", "b", "c")))
     assert protect(["a", "b", "b"], fixed)[1] == ["b"] * 3
+    assert protect(["a", "b", None], evolve(fixed, nullable=True))[1] == [None] * 3
     assert set(protect(many(a=9, b=1), fixed, replacement="constant")[1]) == {"a"}
     assert protect(["True", "False", "True"], column("c", T.BOOLEAN, spellings=("False", "True")))[1] == ["True"] * 3
 
@@ -89,8 +93,42 @@ def test_rare_numbers_become_the_nearest_that_is_not() -> None:
     assert texts(fitted.apply(table({"c": ["-7", "3", "2"]})))["c"] == ["1", "4", "1"]
 
 
-def test_where_all_numbers_are_rare_the_median_is_left() -> None:
-    assert protect(["1.5", "9.5", "2.5"], column("c", T.DECIMAL, scale=1, max_scale=1))[1] == ["2.5"] * 3
+def test_where_all_numbers_are_rare_their_mean_is_left() -> None:
+    shape: dict[str, Any] = {"scale": 1, "max_scale": 1}
+    assert protect(["1.5", "9.5", "2.5", "3.0", "0.0"], column("c", T.DECIMAL, **shape))[1] == ["3.3"] * 5
+    assert protect(["11.5", "99.5", "12.5"], column("c", T.DECIMAL, **shape))[1] == ["40.0"] * 3
+    assert protect(["17", "-40"], column("c", T.INTEGER))[1] == ["-10"] * 2
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "shape"),
+    [
+        (T.INTEGER, "4242424", {}),
+        (T.DECIMAL, "4242424.5", {"scale": 1}),
+        (T.DATETIME, "1987-05-06", {"datetime_format": "%Y-%m-%d"}),
+        (T.BOOLEAN, "True", {"spellings": ("False", "True")}),
+        (T.CATEGORICAL, "x", {"storage": Storage(dtype="category", categories=("x",))}),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 4])
+def test_a_column_that_hardly_any_row_has_a_value_in_is_left_blank(
+    type_: ColumnType, value: str, shape: dict[str, Any], rows: int
+) -> None:
+    fitted, protected = protect([value] * rows + [None] * 30, column("c", type_, nullable=True, **shape))
+    assert protected == [None] * 34 if rows == 4 else [None] * 31
+    assert "c" not in fitted.schema_after.names
+    assert value not in json.dumps({**fitted.state(), "schema": None}) + str(fitted.inventory())
+    assert [*fitted.notes()] == ["left blank, since fewer than 5 rows have a value: c"]
+
+
+def test_a_rare_flag_becomes_the_same_in_every_row_and_that_is_said() -> None:
+    values = many(False_=40, True_=4)
+    fitted, protected = protect(
+        [None if value is None else value.strip("_") for value in values],
+        column("c", T.BOOLEAN, spellings=("False", "True")),
+    )
+    assert protected == ["False"] * 44
+    assert [*fitted.notes()] == ["given back as one value, since none of the others is one that 5 rows have: c"]
 
 
 def test_extremes_of_wide_columns_clip_to_the_kth() -> None:
@@ -107,9 +145,11 @@ def test_extremes_of_moments_clip_to_the_kth() -> None:
     assert texts(fitted.apply(table({"c": ["31/12/1899"]})))["c"] == ["05/01/2024"]
 
 
-def test_too_few_rows_for_a_range_leave_the_median() -> None:
-    values: list[str | None] = ["2024-01-01", "2024-01-09", "2024-01-03"]
-    assert protect(values, column("c", T.DATETIME, datetime_format="%Y-%m-%d"))[1] == ["2024-01-03"] * 3
+def test_too_few_moments_for_a_range_leave_their_mean() -> None:
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d")
+    values: list[str | None] = [f"2024-01-{day:02d}" for day in (1, 2, 3, 8, 16)]
+    assert protect(values, days)[1] == ["2024-01-06"] * 5
+    assert protect(values[2:], days)[1] == ["2024-01-01"] * 3
 
 
 def test_text_and_excluded_columns_are_left_alone() -> None:

@@ -228,10 +228,11 @@ def slips_note(name: str, array: pa.DictionaryArray, marked: Marked) -> str | No
 
 
 def _shown(text: str, marked: Marked) -> str:
-    shown = repr(text) if len(text) <= 40 else repr(text[:39]) + "…"
+    """What becomes of a text; not the text itself, which is one row's own and would stand in logs."""
+    shown = f"a text of {len(text):,} characters"
     (number,) = respelled([text], marked)
     if number is not None:
-        return f"{shown} is read as {number}"
+        return f"{shown} is read in the style of the others"
     kind = {ColumnType.DATETIME: "date-time", ColumnType.INTEGER: "integer"}.get(marked.type, "number")
     return f"{shown} is no {kind} as the others are, and is treated as rare: another value is drawn for it"
 

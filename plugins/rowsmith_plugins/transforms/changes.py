@@ -27,7 +27,7 @@ from rowsmith.errors import ParameterError
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema, TimingRole
 from rowsmith.transforms import FittedTransform, Scope, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import count_values
+from rowsmith_plugins.transforms.counting import count_shared
 from rowsmith_plugins.transforms.group_bounds import Bounds, bounds_of_firsts
 from rowsmith_plugins.transforms.layout import arrange, expanded, unique_name
 from rowsmith_plugins.transforms.options import ChangesOptions
@@ -133,7 +133,7 @@ class ChangesTransform(Transform):
             asked = column.name in self.options.columns
             if not _is_value(column) or (column.name in self.options.exclude and not asked):
                 continue
-            counted = count_values(columns, column.name)
+            counted = count_shared(columns, column.name, bounds.groups)
             begun = bool((counted.codes[bounds.starts] >= 0).all())
             track = fit_track(counted, column, bounds, self.options.k) if counted.values and begun else None
             if asked and (track is None or not track.goes_on.any()):

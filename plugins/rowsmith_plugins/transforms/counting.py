@@ -1,15 +1,31 @@
-"""How often each value of a column occurs, and whether numbers count as continuous."""
+"""How often each value of a column occurs, how many groups have it, and whether numbers count as continuous."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
-from rowsmith.table.columns import count_codes, distinct
+from rowsmith.holders import FEWEST_GROUPS, groups_needed, groups_of_values
+from rowsmith.table.columns import combined_codes, count_codes, distinct
+from rowsmith.table.schema import TableSchema, TimingRole
 
-__all__ = ["Counted", "count_values", "is_wide", "nearest"]
+__all__ = [
+    "Counted",
+    "count_shared",
+    "count_values",
+    "is_wide",
+    "nearest",
+    "record_groups",
+    "row_groups",
+    "without_outer_groups",
+]
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 @frozen(eq=False)
@@ -20,16 +36,78 @@ class Counted:
         values: The spelled values that occur.
         codes: ``int32[n]``, the place of each row's value; -1 for null.
         counts: ``int64``, the rows of each value, at least 1.
+        groups: The number of each row's group; None where rows alone count.
     """
 
     values: list[str]
     codes: npt.NDArray[np.int32]
-    counts: npt.NDArray[np.int64]
+    counts: Ints
+    groups: Ints | None = None
 
     @property
     def rows(self) -> int:
         """Rows that are not null."""
         return int(self.counts.sum())
+
+    def joined(self, places: Ints, size: int) -> Counted:
+        """The same rows by fewer values, which have no text.
+
+        Args:
+            places: The number of the new value of each value.
+            size: How many there are.
+        """
+        codes = np.append(places, -1)[self.codes].astype(np.int32)
+        counts = np.bincount(places, weights=self.counts, minlength=size).astype(np.int64)
+        return Counted([""] * size, codes, counts, self.groups)
+
+    def shared(self, k: int) -> Mask:
+        """Which values k rows have, and enough groups of them (see ``rowsmith.holders``)."""
+        enough: Mask = self.counts >= k
+        if self.groups is None:
+            return enough
+        needed = groups_needed(int(self.groups.max(initial=-1)) + 1, k)
+        return enough & (groups_of_values(self.codes, self.groups, len(self.values)) >= needed)
+
+    def ends(self, order: Ints, k: int) -> tuple[int, int]:
+        """Places of the k-th lowest and k-th highest row's value; the rows beyond either are of two groups at least.
+
+        Args:
+            order: Places of the values, lowest first; at least one.
+            k: At least 1.
+        """
+        low, high = kth_extremes(order, self.counts, k)
+        if self.groups is None:
+            return low, high
+        ranks = np.empty(len(order), dtype=np.int64)
+        ranks[order] = np.arange(len(order))
+        known = self.codes >= 0
+        rows, groups = ranks[self.codes[known]], self.groups[known]
+        lowest, highest = (np.full(int(groups.max()) + 1, end, dtype=np.int64) for end in (len(order), -1))
+        np.minimum.at(lowest, groups, rows)
+        np.maximum.at(highest, groups, rows)
+        lowest, highest = np.sort(lowest[highest >= 0]), np.sort(highest[highest >= 0])
+        if len(lowest) > 1:
+            first, last = max(ranks[low], lowest[1]), min(ranks[high], highest[-2])
+            low, high = int(order[min(first, last)]), int(order[last])
+        return low, high
+
+
+def kth_extremes(order: Ints, counts: Ints, k: int) -> tuple[int, int]:
+    """Places of the k-th lowest and k-th highest value, counting rows.
+
+    Args:
+        order: Places of the values, lowest first; at least one.
+        counts: The rows of each value.
+        k: At least 1.
+
+    Returns:
+        Two places; both are the median's when there are too few rows for a range between them.
+    """
+    cumulated = np.cumsum(counts[order])
+    rows = int(cumulated[-1])
+    first, last = (k - 1, rows - k) if rows >= 2 * k else ((rows - 1) // 2, (rows - 1) // 2)
+    low, high = np.searchsorted(cumulated, [first, last], side="right")
+    return int(order[low]), int(order[high])
 
 
 def count_values(columns: pa.Table, name: str) -> Counted:
@@ -38,7 +116,66 @@ def count_values(columns: pa.Table, name: str) -> Counted:
     return Counted(values, codes, count_codes(codes, len(values)))
 
 
-def is_wide(counts: npt.NDArray[np.int64], max_values: int) -> bool:
+def count_shared(columns: pa.Table, name: str, groups: Ints | None) -> Counted:
+    """Count the values of a column, and the groups that have them.
+
+    Args:
+        columns: A spelled table.
+        name: The column.
+        groups: The number of each row's group, from 0; None where rows stand alone.
+    """
+    counted = count_values(columns, name)
+    if groups is None or int(groups.max(initial=-1)) + 1 < FEWEST_GROUPS:
+        return counted
+    return evolve(counted, groups=groups)
+
+
+def without_outer_groups(numbers: Ints, groups: Ints) -> Ints:
+    """Numbers clipped to where at least two groups lie at either end, where groups count at all.
+
+    Args:
+        numbers: The number of each row, at least one.
+        groups: The number of each row's group.
+    """
+    ids, places = np.unique(groups, return_inverse=True)
+    if len(ids) < FEWEST_GROUPS:
+        return numbers
+    lowest, highest = (np.full(len(ids), end, dtype=np.int64) for end in (numbers.max(), numbers.min()))
+    np.minimum.at(lowest, places, numbers)
+    np.maximum.at(highest, places, numbers)
+    return numbers.clip(np.sort(lowest)[1], np.sort(highest)[-2])
+
+
+def record_groups(columns: pa.Table, schema: TableSchema) -> Ints | None:
+    """The number of each record's group, where the transform ``groups`` has made records; None where rows stand alone.
+
+    Args:
+        columns: A spelled table.
+        schema: Its schema.
+    """
+    for column in schema:
+        if column.timing is not None and column.timing.role is TimingRole.STEP:
+            first = distinct(columns, column.name)[1] < 0
+            first[:1] = True
+            return np.cumsum(first) - 1
+    return None
+
+
+def row_groups(columns: pa.Table, schema: TableSchema, names: Sequence[str]) -> Ints | None:
+    """The number of each row's group, before or after ``groups`` has made records; None where rows stand alone.
+
+    Args:
+        columns: A spelled table.
+        schema: Its schema.
+        names: The columns that group the run's rows.
+    """
+    found = record_groups(columns, schema)
+    if found is not None or not names or not set(names) <= set(schema.names):
+        return found
+    return combined_codes(columns, names)
+
+
+def is_wide(counts: Ints, max_values: int) -> bool:
     """Whether a numeric column has too many values for one token a value.
 
     It has when there are more than ``max_values``, unless values that 10 rows or more have cover nine
@@ -60,7 +197,7 @@ def is_wide(counts: npt.NDArray[np.int64], max_values: int) -> bool:
     return (len(counts) >= 50 and not covers(0.5, 10)) or (len(counts) >= 20 and not covers(0.5, 5))
 
 
-def nearest(values: npt.NDArray[np.float64], grid: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def nearest(values: npt.NDArray[np.float64], grid: npt.NDArray[np.float64]) -> Ints:
     """Where in the ascending ``grid`` the number nearest to each value is; the lower one on a tie."""
     right = np.searchsorted(grid, values).clip(0, len(grid) - 1)
     left = np.maximum(right - 1, 0)

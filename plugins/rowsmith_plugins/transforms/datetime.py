@@ -5,9 +5,12 @@ and ``.second`` are categories; fractions are integers, ``.millisecond``, ``.mic
 ``.nanosecond``, whichever is the coarsest that loses nothing. A part that is the same in every row is remembered. A
 missing date-time has all its parts missing. Zones belong to the column's format and stay.
 
-Back: a day that its month lacks becomes the month's last; a part that is missing beside a first
-part, or impossible, is drawn from those seen; the result is clipped to the range seen, by whole
-seconds. Values outside that range are clipped on the way in, too.
+A number of a part that fewer than k rows have (the k of ``protect-rare`` in the same run) is told with rare ones next
+to it, as one bin of at least k rows; where there are too few of these, by the nearest that enough rows have.
+
+Back: a number is drawn inside its bin; a day that its month lacks becomes the month's last; a part that is missing
+beside a first part, or impossible, is drawn from those seen; the result is clipped to the range seen, by whole seconds.
+Values outside that range are clipped on the way in, too.
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import count_values
+from rowsmith_plugins.transforms.counting import count_shared, count_values, record_groups
 from rowsmith_plugins.transforms.layout import arrange, expanded, grouping
 from rowsmith_plugins.transforms.options import DatetimeOptions
 from rowsmith_plugins.transforms.parted_column import PartedColumn, fit_parts
+from rowsmith_plugins.transforms.protection import k_of_run
 
 __all__ = ["DatetimeTransform", "FittedDatetime", "build"]
 
@@ -69,7 +73,7 @@ class FittedDatetime(FittedTransform):
     def inventory(self) -> list[str]:
         """A line for each date-time column."""
         return [
-            f"column {each.name!r}: its earliest and latest date-time, and the values of "
+            f"column {each.name!r}: its earliest and latest date-time, and the values, or bins of rare ones, of "
             f"{', '.join(part.column for part in each.parts)}"
             for each in self.parted
         ]
@@ -81,18 +85,20 @@ class DatetimeTransform(Transform):
 
     Attributes:
         exclude: Columns that are left as they are.
+        k: A number of a part that fewer rows have is rare.
     """
 
     exclude: tuple[str, ...] = ()
+    k: int = 1
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedDatetime:
         """Learn the parts of each date-time column that has any value."""
-        taken, parted = set(schema.names), []
+        taken, parted, groups = set(schema.names), [], record_groups(columns, schema)
         for column in schema:
             if self._takes(column):
-                counted = count_values(columns, column.name)
+                counted = count_shared(columns, column.name, groups)
                 if counted.values:
-                    parted.append(fit_parts(column, counted, taken))
+                    parted.append(fit_parts(column, counted, taken, self.k))
         return FittedDatetime(schema, tuple(parted))
 
     def restore(self, state: Mapping[str, Any]) -> FittedDatetime:
@@ -107,4 +113,4 @@ class DatetimeTransform(Transform):
 
 def build(context: BuildContext, options: DatetimeOptions | None) -> DatetimeTransform:
     """Build the transform from its options; the column that names the run's groups stays."""
-    return DatetimeTransform((*(options or DatetimeOptions()).exclude, *grouping(context)))
+    return DatetimeTransform((*(options or DatetimeOptions()).exclude, *grouping(context)), k_of_run(context))

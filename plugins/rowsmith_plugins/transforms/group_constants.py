@@ -11,12 +11,11 @@ from attrs import frozen
 
 from rowsmith.draws import Draws
 from rowsmith.table.columns import distinct, from_codes
-from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType
-from rowsmith.table.spelling import parse_numbers
 from rowsmith_plugins.transforms.counting import Counted
 from rowsmith_plugins.transforms.group_bounds import Bounds
+from rowsmith_plugins.transforms.middles import middle_moment, middle_number
 
 __all__ = ["GroupConstant", "constant_names", "fit_constant"]
 
@@ -86,20 +85,21 @@ def fit_constant(columns: pa.Table, column: ColumnSchema, bounds: Bounds, k: int
     order = np.argsort(-counts, kind="stable")[:_MOST_SPARES]
     kept = [int(place) for place in order if counts[place] >= k]
     if not kept:
-        return GroupConstant(column.name, (_middle(column, Counted(values, codes, counts)),), (1,))
+        spare = _middle(column, Counted(values, firsts, counts), k)
+        return GroupConstant(column.name, (spare,), (1,)) if spare is not None else GroupConstant(column.name, (), ())
     return GroupConstant(column.name, tuple(values[place] for place in kept), tuple(int(counts[i]) for i in kept))
 
 
-def _middle(column: ColumnSchema, counted: Counted) -> str:
-    """The median of what has an order; of categories a label, where the column takes any."""
-    values = counted.values
+def _middle(column: ColumnSchema, counted: Counted, k: int) -> str | None:
+    """The mean of what has an order; of categories a label, where the column takes any; None where nothing will do."""
     if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
-        return values[int(np.argsort(parse_numbers(values), kind="stable")[len(values) // 2])]
+        return middle_number(column, counted, k)
     if column.type is ColumnType.DATETIME and column.datetime_format is not None:
-        moments = parse_datetimes(values, column.datetime_format)
-        return values[int(np.argsort(moments, kind="stable")[len(values) // 2])]
+        return middle_moment(column.datetime_format, counted, k)
     if column.type is ColumnType.BOOLEAN:
-        return values[int(np.argmax(counted.counts))]
+        return counted.values[int(np.argmax(counted.counts))]
     if takes(column, _RARE):
         return _RARE
-    return (column.storage.categories or (values[int(np.argmax(counted.counts))],))[0]
+    if column.storage.categories is not None:
+        return next(iter(column.storage.categories), None)
+    return counted.values[int(np.argmax(counted.counts))]

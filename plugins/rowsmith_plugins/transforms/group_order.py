@@ -11,6 +11,7 @@ from rowsmith.draws import Draws
 from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, Timing, TimingRole
+from rowsmith_plugins.transforms.counting import without_outer_groups
 from rowsmith_plugins.transforms.group_bounds import Bounds, check_order
 from rowsmith_plugins.transforms.group_calendar import fit_parts, in_phase, part_column, phase
 from rowsmith_plugins.transforms.layout import unique_name
@@ -123,7 +124,7 @@ def fit_order(columns: pa.Table, column: ColumnSchema, bounds: Bounds, taken: se
     return GroupOrder(
         axis=axis,
         steps=fit_steps(steps, bounds.groups[later], axis, k),
-        places=fit_places(ticks, bounds.groups, bounds.first, axis, roles, k),
+        places=fit_places(without_outer_groups(ticks, bounds.groups), bounds.groups, bounds.first, axis, roles, k),
         parts=tuple((role, unique_name(f"{column.name}~{role.value}", taken)) for role in roles),
     )
 

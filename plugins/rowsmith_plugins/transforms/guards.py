@@ -21,9 +21,11 @@ from rowsmith.table.columns import compact, from_codes
 from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.spelling import parse_numbers
-from rowsmith_plugins.transforms.counting import Counted, nearest
+from rowsmith_plugins.transforms.counting import Counted, kth_extremes, nearest
 
-__all__ = ["Categories", "Guard", "Invented", "Moments", "Numbers", "Range", "guard_from_state", "kth_extremes"]
+__all__ = [
+    "Blank", "Categories", "Guard", "Invented", "Moments", "Numbers", "Range", "guard_from_state", "kth_extremes",
+]
 
 Order = npt.NDArray[np.int64]
 
@@ -51,6 +53,21 @@ class Guard(ABC):
     def state(self) -> dict[str, Any]:
         """The guard as JSON values."""
         return {"kind": self.kind, **asdict(self)}
+
+
+@frozen
+class Blank(Guard):
+    """Leaves nothing of a column that hardly any row has a value in."""
+
+    kind: ClassVar[str] = "blank"
+
+    def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
+        """Null in every row."""
+        return from_codes([], np.full(len(counted.codes), -1))
+
+    def describe(self) -> str:
+        """Nothing."""
+        return "nothing of its few values"
 
 
 @frozen
@@ -197,30 +214,14 @@ class Moments(Guard):
         return f"range from {self.low} to {self.high}"
 
 
-_KINDS: dict[str, type[Guard]] = {guard.kind: guard for guard in (Categories, Invented, Numbers, Range, Moments)}
+_KINDS: dict[str, type[Guard]] = {
+    guard.kind: guard for guard in (Blank, Categories, Invented, Numbers, Range, Moments)
+}
 
 
 def guard_from_state(state: Mapping[str, Any]) -> Guard:
     """The guard that ``state()`` described."""
     return cattrs.structure({key: value for key, value in state.items() if key != "kind"}, _KINDS[state["kind"]])
-
-
-def kth_extremes(order: Order, counts: npt.NDArray[np.int64], k: int) -> tuple[int, int]:
-    """Places of the k-th lowest and k-th highest value, counting rows.
-
-    Args:
-        order: Places of the values, lowest first; at least one.
-        counts: The rows of each value.
-        k: At least 1.
-
-    Returns:
-        Two places; both are the median's when there are too few rows for a range between them.
-    """
-    cumulated = np.cumsum(counts[order])
-    rows = int(cumulated[-1])
-    first, last = (k - 1, rows - k) if rows >= 2 * k else ((rows - 1) // 2, (rows - 1) // 2)
-    low, high = np.searchsorted(cumulated, [first, last], side="right")
-    return int(order[low]), int(order[high])
 
 
 def _clip(

@@ -8,17 +8,52 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rowsmith.table.decoding import takes
 from rowsmith.table.marks import is_null_word
+from rowsmith.table.schema import ColumnSchema
 from rowsmith.text_shapes import characters_of, shape_of
+from rowsmith_plugins.transforms.counting import Counted
 
-__all__ = ["invent"]
+__all__ = ["invent", "invent_rare"]
 
 _LEAST_K = 2
 _ROWS_PER_K = 100
 _ALIKE = 0.5
 _TRIES = 20
+_MOSTLY_RARE = 0.75
+"""Beyond this share of rows, rare labels are not drawn again among the others."""
 _KINDS = "Aa9"
 _ALL = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
+
+
+def invent_rare(
+    column: ColumnSchema, counted: Counted, k: int, seed: int
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Invent labels for the rare ones of a column, where drawing them again among the others would change too much.
+
+    Args:
+        column: The column. Of a fixed set of categories, those that no row has are what was invented for it.
+        counted: Its values.
+        k: What fewer rows, or too few groups, have is rare.
+        seed: What the draws depend on.
+
+    Returns:
+        Distinct labels that the column can hold, none of its own, and how often each is drawn. None where fewer than
+        2k rows hold a rare one, or these are no more than three quarters of the rows and there are two others.
+    """
+    shared = counted.shared(k)
+    rare = np.flatnonzero(~shared)
+    rows = int(counted.counts[rare].sum())
+    if rows < 2 * k or (rows <= _MOSTLY_RARE * counted.rows and shared.sum() > 1):
+        return (), ()
+    counts = counted.counts[rare].tolist()
+    if column.storage.categories is not None:
+        known = set(counted.values)
+        names = tuple(each for each in column.storage.categories if each not in known)[: len(counts)]
+        return names, tuple(sorted(counts, reverse=True)[: len(names)])
+    names, weights = invent([counted.values[place] for place in rare.tolist()], counts, k, seed)
+    names = tuple(name for name in names if name not in counted.values and takes(column, name))
+    return names, weights[: len(names)]
 
 
 def invent(values: Sequence[str], counts: Sequence[int], k: int, seed: int) -> tuple[tuple[str, ...], tuple[int, ...]]:

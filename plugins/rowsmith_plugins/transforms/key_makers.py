@@ -5,7 +5,6 @@ Keys are distinct over a whole generation and disjoint from those of the trainin
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import math
 import re
@@ -23,6 +22,7 @@ from rowsmith.errors import GenerationError
 from rowsmith.numbering import place_of
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith_plugins.transforms.integer_bounds import integer_bounds, is_integer_typed
+from rowsmith_plugins.transforms.key_filter import KeyFilter, fit_filter
 from rowsmith_plugins.transforms.key_order import LARGEST, size_of, texts_at
 from rowsmith_plugins.transforms.key_patterns import (
     Layout,
@@ -42,8 +42,8 @@ _LONGEST = 16
 _AT_ONCE = 256
 _MOST_FAILED = 4_096
 _MOST_CHARACTERS = 20_000
-_STRIDE = 2
-"""Texts that are set aside for a row, since some of a pattern's are taken."""
+_STRIDE = 4
+"""Texts that are set aside for a row, since the filter takes half of a pattern's for taken."""
 Hashes = npt.NDArray[np.uint64]
 _NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
 
@@ -69,10 +69,10 @@ class KeyMaker(ABC):
 
     @abstractmethod
     def avoiding(self, values: Sequence[str]) -> KeyMaker:
-        """The same, which makes none of these keys either.
+        """The same, which makes none of these keys.
 
         Args:
-            values: Distinct keys.
+            values: Distinct keys, those it was fitted on among them.
         """
 
     @abstractmethod
@@ -152,8 +152,9 @@ class Pattern(KeyMaker):
 
     Attributes:
         layouts: The shapes of keys.
-        salt: What the hashes are salted with.
-        taken: Sorted 64-bit hashes of the training keys, little-endian, in base 64.
+        salt: What the order of texts and the hashes of what is made depend on.
+        taken: Lets none of the training keys pass, and half of all others; None where keys are so many that no two
+            draws are alike.
         low: The least number that the column can hold; None for text.
         high: The greatest; None for text.
     """
@@ -161,13 +162,12 @@ class Pattern(KeyMaker):
     kind: ClassVar[str] = "pattern"
     layouts: tuple[Layout, ...]
     salt: str
-    taken: str
+    taken: KeyFilter | None
     low: int | None
     high: int | None
 
     def make(self, draws: Draws, carry: dict[str, Any], column: str) -> list[str]:
         """Find keys that are not taken."""
-        taken = np.frombuffer(base64.b64decode(self.taken), dtype="<u8")
         used: set[int] = carry.setdefault("used", set())
         made: dict[str, int] = carry.setdefault("made", {})
         keys: list[str] = [""] * len(draws)
@@ -175,14 +175,14 @@ class Pattern(KeyMaker):
         for attempt, layouts in enumerate(self._stages()):
             if not len(waiting):
                 return keys
-            if capacity(layouts) <= len(used) + len(taken):
+            if capacity(layouts) * (1.0 if self.taken is None else self.taken.passing) <= len(used):
                 continue
             label = f"keys.{column}.{attempt}"
             which = choose_layouts(layouts, draws.take(waiting), label)
             left = []
             for place, layout in enumerate(layouts):
                 rows = waiting[which == place]
-                texts = self._texts(layout, draws.take(rows), label, made, taken, used)
+                texts = self._texts(layout, draws.take(rows), label, made, used)
                 for row, text in zip(rows.tolist(), texts, strict=True):
                     keys[row] = text or ""
                 left += [row for row, text in zip(rows.tolist(), texts, strict=True) if text is None]
@@ -195,17 +195,13 @@ class Pattern(KeyMaker):
         return keys
 
     def avoiding(self, values: Sequence[str]) -> Pattern:
-        """Take these for taken as well."""
-        taken = np.frombuffer(base64.b64decode(self.taken), dtype="<u8")
-        both = np.union1d(taken, _hashes(values, self.salt)).astype("<u8")
-        return evolve(self, taken=base64.b64encode(both.tobytes()).decode())
+        """Let none of these pass."""
+        return self if self.taken is None else evolve(self, taken=fit_filter(values, self.salt))
 
     def describe(self) -> str:
-        """The layouts and how many hashes there are."""
-        return (
-            f"{len(self.layouts)} key patterns, each of several rows; salted 64-bit hashes of "
-            f"{len(base64.b64decode(self.taken)) // 8} training keys, so that none is made again"
-        )
+        """The layouts and the filter."""
+        kept = "" if self.taken is None else f"; {self.taken.describe()}"
+        return f"{len(self.layouts)} key patterns, each of several rows{kept}"
 
     def _stages(self) -> Iterator[tuple[Layout, ...]]:
         """The layouts to try, one after the other; several times where keys are drawn, which may meet taken ones."""
@@ -215,13 +211,13 @@ class Pattern(KeyMaker):
             yield from [layouts] * (_TRIES if drawn else 1)
 
     def _texts(
-        self, layout: Layout, draws: Draws, label: str, made: dict[str, int], taken: Hashes, used: set[int]
+        self, layout: Layout, draws: Draws, label: str, made: dict[str, int], used: set[int]
     ) -> list[str | None]:
         """A new text of a layout for each row; None where none was found."""
         size = size_of(layout)
         if size > LARGEST:
             drawn = draw_texts(layout, draws, label)
-            return [text if new else None for text, new in zip(drawn, self._new(drawn, taken, used), strict=True)]
+            return [text if new else None for text, new in zip(drawn, self._new(drawn, used), strict=True)]
         name = "/".join(layout.alphabets)
         first, found, failed = place_of(draws.first, size, _STRIDE), list[str | None](), 0
         # In order, and no further than needed, so that a row's key does not depend on its batch.
@@ -230,7 +226,7 @@ class Pattern(KeyMaker):
             count = min(max(len(draws) - len(found), _AT_ONCE), size - at)
             places = (np.uint64(first) + np.arange(at, at + count, dtype=np.uint64)) % np.uint64(size)
             texts = texts_at(layout, places, self.salt)
-            for text, new in zip(texts, self._new(texts, taken, used), strict=False):
+            for text, new in zip(texts, self._new(texts, used), strict=False):
                 at, failed = at + 1, 0 if new else failed + 1
                 found += [text] if new else []
                 if len(found) == len(draws):
@@ -238,10 +234,10 @@ class Pattern(KeyMaker):
             made[name] = at
         return found + [None] * (len(draws) - len(found))
 
-    def _new(self, texts: list[str], taken: Hashes, used: set[int]) -> Iterator[bool]:
+    def _new(self, texts: list[str], used: set[int]) -> Iterator[bool]:
         """Whether each text is neither taken nor used and fits the column; such a text is used from then on."""
         hashes = _hashes(texts, self.salt)
-        old = np.isin(hashes, taken).tolist()
+        old = [False] * len(texts) if self.taken is None else self.taken.holds(texts, self.salt).tolist()
         for text, hash_, stale in zip(texts, hashes.tolist(), old, strict=True):
             new = not stale and hash_ not in used and self._fits(text)
             if new:
@@ -326,9 +322,10 @@ def fit_pattern(values: Sequence[str], k: int, salt: str, bounds: tuple[int, int
         bounds: The numbers that the column can hold; None for text.
     """
     layouts = uuid_layouts(values) or fit_layouts([value for value in values if value] or ["0"], k)
-    taken = base64.b64encode(np.sort(_hashes(values, salt)).astype("<u8").tobytes()).decode()
+    # Of so many texts none is made again by chance, and then nothing need be known of those there were.
+    sparse = all(size_of(layout) > LARGEST for layout in layouts)
     low, high = bounds or (None, None)
-    return Pattern(layouts, salt, taken, low, high)
+    return Pattern(layouts, salt, None if sparse else fit_filter(values, salt), low, high)
 
 
 def _digits(values: Sequence[str], prefix: str, suffix: str, *, signed: bool) -> list[str]:

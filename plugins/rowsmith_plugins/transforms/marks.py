@@ -27,14 +27,13 @@ from attrs import asdict, evolve, field, frozen
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.table.columns import compact, from_codes
-from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.marks import fits_marked, is_null_word, respelled
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
-from rowsmith.table.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import Counted, count_values
+from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, row_groups
 from rowsmith_plugins.transforms.layout import arrange, expanded, grouping, unique_name
+from rowsmith_plugins.transforms.middles import middle_moment, middle_number
 from rowsmith_plugins.transforms.options import MarksOptions
 
 __all__ = ["FittedMarks", "MarkedColumn", "MarksTransform", "build"]
@@ -58,7 +57,7 @@ class MarkedColumn:
         rows: The rows of each.
         nulls: What null stands for: None for itself, and words.
         null_rows: The rows of each.
-        middle: A value from the middle, for tables that have no other one to draw.
+        middle: The mean, for tables that have no other value to draw.
     """
 
     name: str
@@ -128,7 +127,7 @@ class MarkedColumn:
         """What it holds of the training data."""
         words = [*self.marks, *(word for word in self.nulls if word is not None)]
         marks = f"the marks {', '.join(map(repr, words))}, how often each occurs, and " if words else ""
-        return f"{marks}the median"
+        return f"{marks}the mean"
 
     def changed(self, values: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Which texts do not come back as they were."""
@@ -238,19 +237,38 @@ class MarksTransform(Transform):
     Attributes:
         options: Which columns, and which marks are rare.
         seed: What the draws for rare values depend on, at least 0.
+        groups: The columns by which the run groups its rows.
     """
 
     options: MarksOptions = field(factory=MarksOptions)
     seed: int = 0
+    groups: tuple[str, ...] = ()
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedMarks:
         """Decide for each column which texts are marks."""
         taken, found = set(schema.names), []
+        groups = row_groups(columns, schema, self.groups)
         for column in schema:
             if column.marked is not None and column.name not in self.options.exclude:
-                fitted = _fitted(column.name, column.marked, count_values(columns, column.name), self.options.k, taken)
+                counted = count_shared(columns, column.name, groups)
+                fitted = _fitted(column.name, column.marked, counted, self.options.k, taken)
                 found += [] if fitted is None else [fitted]
         return FittedMarks(schema, self.seed, tuple(found))
+
+    def narrowed(self, columns: pa.Table, schema: TableSchema) -> TableSchema:
+        """The table without marks that too few groups have."""
+        groups = row_groups(columns, schema, self.groups)
+        return evolve(schema, columns=tuple(self._narrowed(columns, column, groups) for column in schema))
+
+    def _narrowed(self, columns: pa.Table, column: ColumnSchema, groups: Codes | None) -> ColumnSchema:
+        if column.marked is None or column.name in self.options.exclude:
+            return column
+        counted = count_shared(columns, column.name, groups)
+        shared = {
+            text for text, enough in zip(counted.values, counted.shared(self.options.k).tolist(), strict=True) if enough
+        }
+        kept = tuple(mark for mark in column.marked.marks if mark in shared or is_null_word(mark))
+        return evolve(column, marked=evolve(column.marked, marks=kept))
 
     def restore(self, state: Mapping[str, Any]) -> FittedMarks:
         """Make the fitted transform from its state."""
@@ -266,7 +284,7 @@ def build(context: BuildContext, options: MarksOptions | None) -> MarksTransform
     """Build the transform from its options and the run's seed; what groups and orders the run's rows stays."""
     options = options or MarksOptions()
     options = evolve(options, exclude=(*options.exclude, *grouping(context)))
-    return MarksTransform(options, context.seeds.integer("transforms.marks"))
+    return MarksTransform(options, context.seeds.integer("transforms.marks"), context.config.data.group_columns)
 
 
 def _fitted(name: str, marked: Marked, counted: Counted, k: int, taken: set[str]) -> MarkedColumn | None:
@@ -277,8 +295,9 @@ def _fitted(name: str, marked: Marked, counted: Counted, k: int, taken: set[str]
     odd = [(counted.values[place], int(counted.counts[place])) for place in np.flatnonzero(~fits).tolist()]
     read = respelled([text for text, _ in odd], marked)
     rows = {text: count for (text, count), number in zip(odd, read, strict=True) if number is None}
-    marks = sorted((text for text in rows if rows[text] >= k), key=lambda text: (-rows[text], text))
-    nulls: list[str | None] = [text for text in sorted(rows) if rows[text] < k and is_null_word(text)]
+    shared = {text for text, enough in zip(counted.values, counted.shared(k).tolist(), strict=True) if enough}
+    marks = sorted((text for text in rows if text in shared), key=lambda text: (-rows[text], text))
+    nulls: list[str | None] = [text for text in sorted(rows) if text not in shared and is_null_word(text)]
     null_rows = [rows[text] for text in nulls if text is not None]
     missing = len(counted.codes) - counted.rows
     if missing:
@@ -295,20 +314,17 @@ def _fitted(name: str, marked: Marked, counted: Counted, k: int, taken: set[str]
         rows=tuple(rows[text] for text in marks),
         nulls=tuple(nulls),
         null_rows=tuple(null_rows),
-        middle=_middle(counted, fits, marked),
+        middle=_middle(counted, fits, marked, k),
     )
 
 
-def _middle(counted: Counted, fits: npt.NDArray[np.bool_], marked: Marked) -> str:
-    """The median of the values."""
+def _middle(counted: Counted, fits: npt.NDArray[np.bool_], marked: Marked, k: int) -> str:
+    """The mean of the values."""
     places = np.flatnonzero(fits)
-    texts = [counted.values[place] for place in places.tolist()]
+    values = Counted([counted.values[place] for place in places.tolist()], counted.codes, counted.counts[places])
     if marked.type is ColumnType.DATETIME:
-        order = np.argsort(parse_datetimes(texts, marked.datetime_format or ""), kind="stable")
-    else:
-        order = np.argsort(parse_numbers(texts), kind="stable")
-    reached = np.cumsum(counted.counts[places][order])
-    return texts[int(order[np.searchsorted(reached, (reached[-1] + 1) // 2)])]
+        return middle_moment(marked.datetime_format or "", values, k)
+    return middle_number(marked.column(""), values, k)
 
 
 def _chosen(weights: Sequence[int], draws: Draws, label: str) -> Codes:

@@ -10,9 +10,15 @@ from rowsmith.conversion import structure
 from rowsmith_plugins.transforms.layout import grouping
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 
-__all__ = ["quantize_of_run", "quantize_options"]
+__all__ = ["k_of_run", "quantize_of_run", "quantize_options"]
 
 _AUTO = (ComponentRef(name="protect-rare"), ComponentRef(name="quantize"))
+
+
+def k_of_run(context: BuildContext) -> int:
+    """How many rows must have a value in the run that is not to be rare; 1 where nothing is protected."""
+    ref = _chosen(context, "protect-rare")
+    return 1 if ref is None else structure(ref.options, ProtectRareOptions).k
 
 
 def quantize_of_run(context: BuildContext) -> QuantizeOptions | None:
@@ -29,10 +35,7 @@ def quantize_options(context: BuildContext, options: QuantizeOptions) -> Quantiz
         options: The options as the user gave them.
     """
     options = evolve(options, exclude=(*options.exclude, *grouping(context)))
-    ref = _chosen(context, "protect-rare")
-    if ref is None:
-        return options
-    k = structure(ref.options, ProtectRareOptions).k
+    k = k_of_run(context)
     return evolve(options, k=max(options.k, k), value_k=max(options.value_k, k))
 
 

@@ -31,7 +31,7 @@ from rowsmith.table.columns import take_rows
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.context_cuts import context_cuts
-from rowsmith_plugins.transforms.counting import Counted, count_values
+from rowsmith_plugins.transforms.counting import Counted, count_shared, record_groups
 from rowsmith_plugins.transforms.dependence import Groups, depends, groups_of
 from rowsmith_plugins.transforms.label_ranges import fit_ranges
 from rowsmith_plugins.transforms.layout import arrange, expanded
@@ -119,8 +119,9 @@ class QuantizeTransform(Transform):
         # Every column is grouped once, however many columns it is compared with.
         sample = _sample(columns)
         groups = functools.cache(functools.partial(groups_of, sample, schema))
+        records = record_groups(columns, schema)
         for column in schema:
-            counted = count_values(columns, column.name)
+            counted = count_shared(columns, column.name, records)
             if is_cut(column, counted, self.options):
                 fitted = self._cut_by_context(column, counted, sample, schema, groups, taken)
                 quantized.append(self._spared(fitted, sample, schema.names, groups))

@@ -1,6 +1,7 @@
 """One numeric column as labels: what is known of it, and both directions.
 
-A value that ``value_k`` rows have is frequent, and has a label of its own; in a column of very many values, only
+A value that ``value_k`` rows have (and enough groups of them, see ``rowsmith.holders``) is frequent, and has a label of
+its own; in a column of very many values, only
 one that stands out from those around it. All others lie in bins. The values beyond the k-th lowest and the k-th
 highest row count as those rows' values, but are never taken for a frequent value: the end bins hold them.
 """
@@ -20,7 +21,6 @@ from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith_plugins.transforms.cells import Cells, Reach, cut_cells, peaks
 from rowsmith_plugins.transforms.counting import Counted, count_values, is_wide
-from rowsmith_plugins.transforms.guards import kth_extremes
 from rowsmith_plugins.transforms.label_ranges import LabelRanges
 from rowsmith_plugins.transforms.layout import unique_name
 from rowsmith_plugins.transforms.number_line import NumberLine, kind_of, number_kind, units_of
@@ -184,7 +184,7 @@ def is_cut(column: ColumnSchema, counted: Counted, options: QuantizeOptions) -> 
     """
     if column.type not in _NUMERIC or column.name in options.exclude or not counted.values:
         return False
-    if counted.counts.min() >= options.value_k and not is_wide(counted.counts, options.max_values):
+    if counted.shared(options.value_k).all() and not is_wide(counted.counts, options.max_values):
         return False
     # Integers that are too large for a line of whole numbers.
     return kind_of(counted.values, column)[0] is not None
@@ -204,11 +204,12 @@ def fit_column(
     """
     line, inside = _fit_line(column, counted, options.value_k)
     places, inverse = np.unique(line.places(counted.values), return_inverse=True)
+    shared = np.bincount(inverse, weights=counted.shared(options.value_k), minlength=len(places)) > 0
     rows, own = (
         np.bincount(inverse, weights=weights, minlength=len(places)).astype(np.int64)
         for weights in (counted.counts, np.where(inside, counted.counts, 0))
     )
-    atom = _frequent(places, own, counted, options)
+    atom = _frequent(places, own, counted, options) & shared
     rest = int(rows[~atom].sum())
     # What is left may be fewer rows than a bin has elsewhere; it is not moved to other values for that.
     k = options.k if rest >= options.k else options.value_k
@@ -224,7 +225,7 @@ def _fit_line(column: ColumnSchema, counted: Counted, k: int) -> tuple[NumberLin
     kind = number_kind(counted.values, column)
     assert kind is not None, "a column that is cut has a line"
     units = units_of(counted.values, kind.kind, kind.digits, kind.figures)
-    low, high = (int(units[each]) for each in kth_extremes(np.argsort(units, kind="stable"), counted.counts, k))
+    low, high = (int(units[each]) for each in counted.ends(np.argsort(units, kind="stable"), k))
     inside = (units >= low) & (units <= high)
     step = max(1, int(np.gcd.reduce(units[inside] - low))) if kind.stepped else 1
     return NumberLine(kind.kind, kind.digits, low, high, step, kind.figures), inside

@@ -28,8 +28,7 @@ from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import Counted, count_values
-from rowsmith_plugins.transforms.guards import kth_extremes
+from rowsmith_plugins.transforms.counting import Counted, count_shared
 from rowsmith_plugins.transforms.layout import arrange, expanded
 from rowsmith_plugins.transforms.number_line import NumberLine, kind_of, units_of
 from rowsmith_plugins.transforms.options import SeasonalOptions
@@ -232,7 +231,7 @@ class SeasonalTransform(Transform):
             asked = column.name in self.options.columns
             if not self._is_value(column) or (column.name in self.options.exclude and not asked):
                 continue
-            counted = count_values(columns, column.name)
+            counted = count_shared(columns, column.name, groups)
             rows = np.flatnonzero((counted.codes >= 0) & known)
             if not len(rows) or not (asked or _is_smooth(counted, rows, groups)):
                 continue
@@ -303,7 +302,7 @@ def _line(counted: Counted, column: ColumnSchema, k: int) -> NumberLine | None:
         return None
     order = np.argsort(units, kind="stable")
     step = max(1, int(np.gcd.reduce(units - units[order[0]])))
-    low, high = (int(units[each]) for each in kth_extremes(order, counted.counts, k))
+    low, high = (int(units[each]) for each in counted.ends(order, k))
     if high <= low:
         return None
     more = [0 if counted.counts[order[end]] >= k else high - low for end in (0, -1)]

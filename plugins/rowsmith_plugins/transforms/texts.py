@@ -29,12 +29,12 @@ from attrs import asdict, evolve, field, frozen
 from rowsmith.changed_values import compared
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
-from rowsmith.table.columns import compact, from_codes
+from rowsmith.table.columns import codes_of, compact, from_codes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.text_shapes import characters_of, frequent_shapes, shape_of
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import Counted, count_values
+from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, record_groups
 from rowsmith_plugins.transforms.layout import arrange, expanded, grouping, unique_name
 from rowsmith_plugins.transforms.options import TextsOptions
 
@@ -218,10 +218,10 @@ class TextsTransform(Transform):
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedTexts:
         """Count characters and shapes of each text column."""
-        taken, found = set(schema.names), []
+        taken, found, groups = set(schema.names), [], record_groups(columns, schema)
         for column in schema:
             if column.type is ColumnType.TEXT and column.name not in self.options.exclude:
-                counted = count_values(columns, column.name)
+                counted = count_shared(columns, column.name, groups)
                 fitted = _fitted(column.name, counted, self.options.k)
                 found += [] if fitted is None else [_labelled(fitted, counted, self.seed, self.options.k, taken)]
         return FittedTexts(schema, self.seed, tuple(found))
@@ -260,7 +260,8 @@ def _labelled(column: TextColumn, counted: Counted, seed: int, k: int, taken: se
     texts = column.apply(counted, seed)
     codes = texts.indices.drop_null().to_numpy()
     rows = np.bincount(codes, minlength=len(texts.dictionary))
-    frequent = np.flatnonzero(rows >= k)
+    held = Counted(texts.dictionary.to_pylist(), codes_of(texts), rows, counted.groups)
+    frequent = np.flatnonzero(held.shared(k))
     covered = int(rows[frequent].sum())
     if covered < _COVERED * counted.rows or counted.rows - covered < k or len(frequent) > _MOST_LABELS:
         return column

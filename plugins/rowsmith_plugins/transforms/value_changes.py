@@ -14,9 +14,8 @@ from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, Timing, TimingRole
 from rowsmith.table.spelling import parse_numbers
 from rowsmith_plugins.transforms.change_labels import ChangeCoder, Span, fit_changes
-from rowsmith_plugins.transforms.counting import Counted, count_values
+from rowsmith_plugins.transforms.counting import Counted, count_values, without_outer_groups
 from rowsmith_plugins.transforms.group_bounds import Bounds
-from rowsmith_plugins.transforms.guards import kth_extremes
 from rowsmith_plugins.transforms.level_labels import LevelCoder, fit_levels
 from rowsmith_plugins.transforms.number_line import NumberLine, kind_of, units_of
 from rowsmith_plugins.transforms.value_walk import walk
@@ -173,7 +172,7 @@ def fit_track(counted: Counted, column: ColumnSchema, bounds: Bounds, k: int) ->
         greatest = float(np.abs(parse_numbers(counted.values)).max()) or 1.0
         kind, digits = "grid", min(_MOST_DIGITS, math.floor(math.log10(_MOST_PLACES / 4 / greatest)))
     units = units_of(counted.values, kind, digits)
-    low, high = (int(units[each]) for each in kth_extremes(np.argsort(units, kind="stable"), counted.counts, k))
+    low, high = (int(units[each]) for each in counted.ends(np.argsort(units, kind="stable"), k))
     step = max(1, int(np.gcd.reduce(units - low)))
     if (high - low) // step > _MOST_PLACES:
         return None
@@ -192,7 +191,8 @@ def fit_changed(column: ColumnSchema, track: Track, change: str, bounds: Bounds,
     """
     places = track.clipped().places
     levels = fit_levels(places, places[~track.goes_on], track.line, k)
-    return ChangedColumn(column, change, track.line, fit_changes(track.changes(), k), levels)
+    changes = without_outer_groups(track.changes(), bounds.groups[track.rows][track.goes_on])
+    return ChangedColumn(column, change, track.line, fit_changes(changes, k), levels)
 
 
 def _track(line: NumberLine, counted: Counted, bounds: Bounds) -> Track:

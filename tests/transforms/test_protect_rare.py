@@ -226,6 +226,28 @@ def test_labels_that_use_up_what_their_characters_spell_become_invented_ones_all
     assert all(re.fullmatch("[A-Z]:[a-z]", str(name)) for name in back)
 
 
+def test_many_rare_labels_beside_a_single_other_one_do_not_become_that() -> None:
+    values: list[str | None] = [*["none"] * 80, *(f"{hour:02}:{hour + 10:02}" for hour in range(20))]
+    columns = table({"a": values})
+    fitted = ProtectRareTransform(seed=1).fit(columns, schema(column("a")))
+    back = texts(check_round_trip(fitted, columns))["a"]
+    assert back.count("none") == 80 and all(re.fullmatch("..:..", str(each)) for each in back[80:])
+    assert not set(back[80:]) & set(values)
+
+
+def test_invented_categories_are_in_the_dtype_in_place_of_those_that_few_rows_have() -> None:
+    values: list[str | None] = [f"{first}{second}" for first in "ABCDEFGHIJ" for second in "xyz" for _ in range(2)]
+    storage = Storage(
+        source=Source.PANDAS, dtype="category", categories=tuple(sorted(set(values))), categories_dtype="object"
+    )
+    transform, columns = ProtectRareTransform(seed=1), table({"a": values})
+    before = transform.narrowed(columns, schema(column("a", storage=storage)))
+    categories = before["a"].storage.categories
+    assert categories and not set(categories) & set(values)
+    back = texts(check_round_trip(transform.fit(columns, before), columns))["a"]
+    assert set(back) <= set(categories) and len(set(back)) > 15
+
+
 def test_labels_all_of_which_are_rare_become_invented_ones() -> None:
     names = [first + second + "H" for first in "ABCDEF" for second in "EFGH"]
     values: list[str | None] = [name for name in names for _ in range(3)]

@@ -23,6 +23,7 @@ from rowsmith_plugins.transforms.guards import kth_extremes
 __all__ = ["RUNS", "CodeLayout", "Parts", "find_layouts", "parts_of"]
 
 Places = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Parts = tuple[str, str, str]
 
 RUNS = ("last", "longest")
@@ -108,6 +109,7 @@ def find_layouts(counted: Counted, k: int) -> tuple[str, tuple[CodeLayout, ...]]
     Returns:
         None where layouts, and other values that k rows have, do not make up nearly all rows.
     """
+    shared = counted.shared(k)
     for run in RUNS:
         groups: dict[tuple[str, str], dict[int, str]] = {}
         for place, value in enumerate(counted.values):
@@ -117,7 +119,7 @@ def find_layouts(counted: Counted, k: int) -> tuple[str, tuple[CodeLayout, ...]]
         found = [each for key, digits in groups.items() for each in _fitted(key, digits, counted, k)]
         found.sort(key=lambda each: -each[1])
         held = {place for *_, places in found for place in places}
-        others = sum(int(count) for place, count in enumerate(counted.counts) if place not in held and count >= k)
+        others = sum(int(counted.counts[place]) for place in np.flatnonzero(shared).tolist() if place not in held)
         rows = sum(each[1] for each in found)
         if 0 < len(found) <= _MOST_LAYOUTS and rows >= others and rows + others >= _COVERED * counted.rows:
             return run, tuple(layout for layout, *_ in found)
@@ -140,25 +142,26 @@ def _fitted(
     within = order[(numbers[order] >= numbers[low]) & (numbers[order] <= numbers[high])]
     if len(within) < 2:
         return
-    yield _layout(plain, numbers[within], counts[within], k), int(counts.sum()), places
+    shared = counted.shared(k)[places]
+    yield _layout(plain, numbers[within], counts[within], shared[within], k), int(counts.sum()), places
 
 
-def _layout(plain: CodeLayout, numbers: Places, counts: Places, k: int) -> CodeLayout:
+def _layout(plain: CodeLayout, numbers: Places, counts: Places, shared: Mask, k: int) -> CodeLayout:
     """The layout with what is known of its numbers, which ascend."""
     span = int(numbers[-1] - numbers[0]) + 1
     if len(numbers) > _FILLED * span or counts.sum() < _REPEATED * len(numbers):
         return evolve(plain, low=int(numbers[0]), high=int(numbers[-1]))
-    slots, known = zip(*_knots(numbers, counts, k), strict=True)
-    exact = tuple(np.flatnonzero(counts >= k).tolist())
+    slots, known = zip(*_knots(numbers, counts, shared, k), strict=True)
+    exact = tuple(np.flatnonzero(shared).tolist())
     return evolve(plain, high=len(numbers) - 1, slots=slots, numbers=known, exact=exact)
 
 
-def _knots(numbers: Places, counts: Places, k: int) -> list[tuple[float, float]]:
+def _knots(numbers: Places, counts: Places, shared: Mask, k: int) -> list[tuple[float, float]]:
     """Numbers that k rows have at their places, and means of those between, each of at least k rows."""
     last, knots, block = len(numbers) - 1, list[tuple[float, float]](), list[int]()
     for at in range(len(numbers)):
         # The ends are the numbers of the k-th lowest and highest row.
-        if at in (0, last) or counts[at] >= k:
+        if at in (0, last) or shared[at]:
             knots.append((float(at), float(numbers[at])))
             block = []
             continue

@@ -27,7 +27,7 @@ from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.code_layouts import CodeLayout, find_layouts, parts_of
-from rowsmith_plugins.transforms.counting import Counted, count_values
+from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, row_groups
 from rowsmith_plugins.transforms.layout import arrange, expanded, grouping, unique_name
 from rowsmith_plugins.transforms.options import CodesOptions
 
@@ -211,24 +211,28 @@ class CodesTransform(Transform):
     Attributes:
         options: Which columns, and what is rare.
         seed: What the draws for values of no layout depend on, at least 0.
+        groups: The columns that group the run's rows.
     """
 
     options: CodesOptions = field(factory=CodesOptions)
     seed: int = 0
+    groups: tuple[str, ...] = ()
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedCodes:
         """Find the layouts of each column of codes."""
         taken, found = set(schema.names), []
+        groups = row_groups(columns, schema, self.groups)
         for column in schema:
             if _may_hold_codes(column) and column.name not in self.options.exclude:
-                fitted = self._fitted(column, count_values(columns, column.name), taken)
+                fitted = self._fitted(column, count_shared(columns, column.name, groups), taken)
                 found += [] if fitted is None else [fitted]
         return FittedCodes(schema, self.seed, tuple(found))
 
     def _fitted(self, column: ColumnSchema, counted: Counted, taken: set[str]) -> CodesColumn | None:
         """What is known of a column; None where labels do well, and where values are no codes."""
         k = self.options.k
-        rare = int(counted.counts[counted.counts < k].sum())
+        shared = counted.shared(k)
+        rare = int(counted.counts[~shared].sum())
         if not rare or (column.type is ColumnType.CATEGORICAL and rare <= _FEW_RARE * counted.rows):
             return None
         found = find_layouts(counted, k)
@@ -237,7 +241,7 @@ class CodesTransform(Transform):
         run, layouts = found
         plain = CodesColumn(name=column.name, run=run, layouts=layouts, number=None, frequent=(), k=k)
         kinds, _ = plain.read(counted.values)
-        others = [place for place, kind in enumerate(kinds) if kind == _RARE and counted.counts[place] >= k]
+        others = [place for place, kind in enumerate(kinds) if kind == _RARE and shared[place]]
         frequent = tuple(counted.values[place] for place in sorted(others, key=lambda each: -counted.counts[each]))
         alone = len(layouts) == 1 and not frequent
         number = None if alone else unique_name(f"{column.name}.number", taken)
@@ -253,7 +257,7 @@ def build(context: BuildContext, options: CodesOptions | None) -> CodesTransform
     """Build the transform from its options and the run's seed; the run's groups keep their names."""
     options = options or CodesOptions()
     options = evolve(options, exclude=(*options.exclude, *grouping(context)))
-    return CodesTransform(options, context.seeds.integer("transforms.codes"))
+    return CodesTransform(options, context.seeds.integer("transforms.codes"), context.config.data.group_columns)
 
 
 def _may_hold_codes(column: ColumnSchema) -> bool:

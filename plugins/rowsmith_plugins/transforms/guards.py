@@ -24,7 +24,15 @@ from rowsmith.table.spelling import parse_numbers
 from rowsmith_plugins.transforms.counting import Counted, kth_extremes, nearest
 
 __all__ = [
-    "Blank", "Categories", "Guard", "Invented", "Moments", "Numbers", "Range", "guard_from_state", "kth_extremes",
+    "Blank",
+    "Categories",
+    "Guard",
+    "Invented",
+    "Moments",
+    "Numbers",
+    "Range",
+    "guard_from_state",
+    "kth_extremes",
 ]
 
 Order = npt.NDArray[np.int64]
@@ -214,9 +222,7 @@ class Moments(Guard):
         return f"range from {self.low} to {self.high}"
 
 
-_KINDS: dict[str, type[Guard]] = {
-    guard.kind: guard for guard in (Blank, Categories, Invented, Numbers, Range, Moments)
-}
+_KINDS: dict[str, type[Guard]] = {guard.kind: guard for guard in (Blank, Categories, Invented, Numbers, Range, Moments)}
 
 
 def guard_from_state(state: Mapping[str, Any]) -> Guard:

@@ -26,9 +26,7 @@ _KINDS = "Aa9"
 _ALL = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
 
 
-def invent_rare(
-    column: ColumnSchema, counted: Counted, k: int, seed: int
-) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def invent_rare(column: ColumnSchema, counted: Counted, k: int, seed: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Invent labels for the rare ones of a column, where drawing them again among the others would change too much.
 
     Args:

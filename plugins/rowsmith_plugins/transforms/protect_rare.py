@@ -269,7 +269,8 @@ def _categories(column: ColumnSchema, counted: Counted, options: ProtectRareOpti
 
 def _invented(column: ColumnSchema, counted: Counted, options: ProtectRareOptions, seed: int) -> Guard | None:
     """What invents categories for rare ones; None where enough rows have others, or too few have any."""
-    if column.type is ColumnType.BOOLEAN or options.replacement != "resample":
+    fixed = column.storage.categories is not None
+    if options.replacement != "resample" or not (fixed or _takes_label(column, options.label)):
         return None
     kept = tuple(counted.values[place] for place in np.flatnonzero(counted.shared(options.k)).tolist())
     names, weights = invent_rare(column, counted, options.k, seed)

@@ -22,6 +22,8 @@ _ALIKE = 0.5
 _TRIES = 20
 _MOSTLY_RARE = 0.75
 """Beyond this share of rows, rare labels are not drawn again among the others."""
+_TOLD_APART = 30
+"""Among so many labels at least two are no words for a missing value."""
 _KINDS = "Aa9"
 _ALL = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
 
@@ -42,7 +44,9 @@ def invent_rare(column: ColumnSchema, counted: Counted, k: int, seed: int) -> tu
     shared = counted.shared(k)
     rare = np.flatnonzero(~shared)
     rows = int(counted.counts[rare].sum())
-    if rows < 2 * k or (rows <= _MOSTLY_RARE * counted.rows and shared.sum() > 1):
+    # A word for a missing value is no label to draw among.
+    others = sum(not is_null_word(counted.values[place]) for place in np.flatnonzero(shared)[:_TOLD_APART].tolist())
+    if rows < 2 * k or (rows <= _MOSTLY_RARE * counted.rows and others > 1):
         return (), ()
     counts = counted.counts[rare].tolist()
     if column.storage.categories is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -33,6 +34,15 @@ def _interrupts_are_heard() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def _levels_of_loggers_stay() -> Iterator[None]:
+    """The command line sets them for its process, and here it is called in one with all other tests."""
+    yield
+    for name, logger in logging.Logger.manager.loggerDict.items():
+        if name.startswith("rowsmith") and isinstance(logger, logging.Logger):
+            logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

@@ -83,6 +83,8 @@ class _Decoder:
     workers: int
     spare: deque[Any] = field(factory=deque, init=False)
     """Memories of trees that have ended: a new one would be memory that the system has to clear first."""
+    ahead: dict[int, int] = field(factory=dict, init=False)
+    """How many tokens at most have to come after the next one of a state, where that is known."""
     moving: Mapping[int, int] = field(init=False)
     """The states in which a hand of the clock is about to move, and which."""
 
@@ -216,12 +218,12 @@ class _Decoder:
         states, hands = tree.states[nodes], tree.hands[nodes]
         fixed = forced[nodes] >= 0
         closed = isinstance(choices, slice) and choices.stop - choices.start < self.steps.vocabulary_size
-        if closed and not fixed.any() and states[0] not in self.moving:
+        left = self.sampling.max_tokens - tree.position
+        if closed and not fixed.any() and states[0] not in self.moving and self._ahead(states[0], choices) < left:
             return None
         ids = np.arange(self.steps.vocabulary_size)[choices]
         following = self.automaton.next_state[states[:, None], ids]
         refused = following < 0
-        left = self.sampling.max_tokens - tree.position
         late = refused | (self.automaton.to_done[following] >= left)
         for state, hand in self.moving.items():
             # Whoever asks for so many records says himself how far time goes.
@@ -234,6 +236,13 @@ class _Decoder:
         if fixed.any():
             refused[fixed] = ids[None, :] != forced[nodes][fixed][:, None]
         return refused
+
+    def _ahead(self, state: int, choices: Choices) -> int:
+        """How many tokens have to come after the next one of a state until a record ends, whichever it is."""
+        if state not in self.ahead:
+            following = self.automaton.next_state[state, choices]
+            self.ahead[state] = int(self.automaton.to_done[following[following >= 0]].max(initial=0))
+        return self.ahead[state]
 
     def _followed(self, tree: Tree, tokens: npt.NDArray[np.int64], inputs: npt.NDArray[np.int64]) -> Tree:
         """The tree with one token after each node."""

@@ -5,11 +5,9 @@ The Trainer runs the loop; what is ours hangs on it as a callback (``keeper``).
 
 from __future__ import annotations
 
-import contextlib
 import math
-import pickle
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,7 @@ from attrs import evolve, frozen
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from rowsmith.checkpoints import Checkpoint
-from rowsmith.errors import RunDirectoryError, TrainingError
+from rowsmith.errors import TrainingError
 from rowsmith.example_ranges import IGNORED
 from rowsmith_backends.examples import Examples
 from rowsmith_backends.fit_plan import Course, FitPlan
@@ -243,8 +240,7 @@ def fit(
         )
         trainer.remove_callback(PrinterCallback)
         trainer.keeper, trainer.saver = keeper, saver
-        with _rejecting(resumed, training):
-            trainer.train(resume_from_checkpoint=None if resumed is None else saver.trainer_state(resumed))
+        trainer.train(resume_from_checkpoint=None if resumed is None else saver.trainer_state(resumed))
     steps = trainer.state.global_step
     keeper.check(steps)
     saver.end(steps, trainer.state.max_steps)
@@ -259,22 +255,6 @@ def fit(
         curve=tuple(keeper.curve),
         stop_reason=keeper.stop_reason,
     )
-
-
-@contextlib.contextmanager
-def _rejecting(resumed: Checkpoint | None, training: TrainingState) -> Iterator[None]:
-    """Let a saved state that holds more than numbers go, unread; the state before it can be taken up."""
-    try:
-        yield
-    except pickle.UnpicklingError as error:
-        if resumed is None or training.job.checkpoints is None:
-            raise
-        if training.company.leads:
-            training.job.checkpoints.reject(resumed)
-        raise RunDirectoryError(
-            f"{resumed.directory} holds something else than the numbers of a training, which was not read; this saved "
-            "state is removed, and the one before it is taken up with --resume, if there is one."
-        ) from error
 
 
 def _arguments(folder: str, model: Any, plan: FitPlan, bf16: bool, seed: int, pieces: Pieces) -> TrainingArguments:

@@ -90,10 +90,6 @@ class Checkpoints:
             self._directory.discard(name)
         return None
 
-    def reject(self, checkpoint: Checkpoint) -> None:
-        """Remove a state that cannot be taken up, so that the one before it is the newest."""
-        self._discard([name for name in self._names() if self._directory.path(name) == checkpoint.directory])
-
     @contextlib.contextmanager
     def writing(self, state: Mapping[str, Any], *foreign: type[Exception]) -> Iterator[Path]:
         """Save a state; the ones before it go once it is whole, but for the newest of them.

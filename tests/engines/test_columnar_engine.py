@@ -61,7 +61,7 @@ def test_log_probabilities_are_those_of_the_whole_text_read_at_once(trained: Tra
         np.testing.assert_allclose(answer.log_probs, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("penalty", [0.25, 4.0])
+@pytest.mark.parametrize("penalty", [0.02, 4.0])
 def test_the_repetition_penalty_is_that_of_transformers(trained: Trained, penalty: float) -> None:
     """Promise B27: greedy completions without a grammar are those of transformers' own logits processor."""
     engine = TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32")

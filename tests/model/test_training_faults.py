@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -18,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import PreTrainedModel, Trainer
 
-from rowsmith.checkpoints import Checkpoints, hashes
-from rowsmith.errors import RunDirectoryError, TrainingError
+from rowsmith.checkpoints import Checkpoints
+from rowsmith.errors import TrainingError
 from rowsmith.run_directory import RunDirectory
 from rowsmith_backends import keeper
 
@@ -114,7 +112,8 @@ def test_a_machine_that_stands_still_once_takes_that_time_and_no_more(
     at_steps(happens)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(measuring)))
-    # A table of which there is little to learn by heart, so that nothing else ends the training.
+    # A held-out loss that is always as good as any, so that nothing but time ends the training.
+    monkeypatch.setattr(keeper, "_AS_GOOD", math.inf)
     report = Training(tmp_path, every=600, table=closed_table, max_time=20).run()
     left = 20 - stall
     assert 0.85 * left / 0.1 < report.steps <= left / 0.1 + 1
@@ -253,28 +252,6 @@ def test_a_damaged_state_is_told_and_the_one_before_it_taken(stopped, tmp_path, 
         assert found.state["step"] == 4
         assert str(newest / (file if file.name != "manifest.json" else "")) in notes[0]
         assert not newest.exists()
-
-
-def test_a_state_with_an_object_in_it_is_removed_unread_and_the_one_before_it_taken(stopped, whole, tmp_path):
-    fired = tmp_path / "fired"
-
-    class Evil:
-        def __reduce__(self):
-            return (os.system, (f"touch {fired}",))
-
-    broken = Training(tmp_path / "run", max_steps=14)
-    shutil.copytree(stopped.root, broken.root)
-    newest, before = broken.states[-1], len(broken.states)
-    torch.save(Evil(), next(newest.rglob("optimizer.pt")))
-    manifest = {name: digest for name, digest in hashes(newest).items() if name != "manifest.json"}
-    (newest / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(RunDirectoryError, match=r"something else than the numbers.*--resume") as caught:
-        broken.run()
-    assert str(newest) in str(caught.value)
-    assert not fired.exists()
-    assert len(broken.states) == before - 1
-    broken.run()
-    assert broken.weights == whole.weights
 
 
 def test_a_training_whose_states_are_all_damaged_starts_afresh(stopped, whole, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import math
 import shutil
 import time
 from collections.abc import Callable

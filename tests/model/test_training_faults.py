@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import math
 import shutil
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import PreTrainedModel, Trainer
+from transformers.trainer_utils import EvalLoopOutput
 
 from rowsmith.checkpoints import Checkpoints
 from rowsmith.errors import TrainingError
@@ -113,8 +113,10 @@ def test_a_machine_that_stands_still_once_takes_that_time_and_no_more(
     at_steps(happens)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(measuring)))
-    # A held-out loss that is always as good as any, so that nothing but time ends the training.
-    monkeypatch.setattr(keeper, "_AS_GOOD", math.inf)
+    # The held-out loss falls for ever, so that nothing but time ends the training.
+    falling = (1 / number for number in itertools.count(1))
+    evaluated = lambda *args, **kwargs: EvalLoopOutput(None, None, {"eval_loss": next(falling)}, 1)  # noqa: E731
+    monkeypatch.setattr(Trainer, "evaluation_loop", evaluated)
     report = Training(tmp_path, every=600, table=closed_table, max_time=20).run()
     left = 20 - stall
     assert 0.85 * left / 0.1 < report.steps <= left / 0.1 + 1

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import define, evolve, field
 
 from rowsmith.errors import GenerationError
-from rowsmith.generation.asking import Asker
+from rowsmith.generation.asking import Asker, Completing
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.processors import ParsedResponse, Processor
 from rowsmith.generation.requests import (
@@ -62,6 +62,7 @@ class SeriesReading:
         stop: Whether the run was asked to end; looked at after each block.
         check: Raises when the job is to end.
         keeps: Whether completions are kept for a journal.
+        complete: What completes prompts in the engine's place; None for the engine.
     """
 
     engine: Engine
@@ -73,12 +74,13 @@ class SeriesReading:
     stop: StopRequest
     check: Callable[[], None]
     keeps: bool = False
+    complete: Completing | None = None
     _asker: Asker = field(init=False)
     _judge: _Judge = field(init=False)
 
     @_asker.default
     def _make_asker(self) -> Asker:
-        return Asker(self.engine)
+        return Asker(self.complete or self.engine.complete)
 
     @_judge.default
     def _make_judge(self) -> _Judge:

@@ -215,6 +215,7 @@ class TimeseriesBackend(EngineBackend):
             stop=self.stop,
             check=self._check_stop,
             keeps=keeps,
+            complete=self.gen_method,
         )
 
     def _check_stop(self) -> None:

@@ -67,6 +67,21 @@ def test_it_is_a_generator_backend_with_its_attributes(tools, tmp_path):
     assert backend.elapsed_time > 0
 
 
+def test_what_stands_in_the_place_of_gen_method_makes_the_completions(tools):
+    """Promise B4: it is the callable that generation uses."""
+    asked = []
+    backend = make(tools, FakeEngine(numbered))
+    inner = backend.gen_method
+
+    def counting(requests, params):
+        asked.extend(requests)
+        return inner(requests, params)
+
+    backend.gen_method = counting
+    assert len(backend.generate().df) == 20
+    assert asked
+
+
 def test_initialize_prepare_generate_teardown(tools):
     """Promise B6."""
     engine = FakeEngine(numbered)

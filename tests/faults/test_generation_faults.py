@@ -323,6 +323,7 @@ def test_out_of_memory_halves_what_is_asked_for_and_changes_no_row(expected: Gen
 
     backend = backend_of()
     backend.engine = Small(answer, block_size=7, texts_only=True, max_num_prompts=40)
+    backend.gen_method = backend.engine.complete
     results = made(backend)
     pd.testing.assert_frame_equal(results.df, expected.df)
     assert results.batch_valid_record_fractions[:-1] == expected.batch_valid_record_fractions[:-1]
@@ -341,6 +342,7 @@ def test_a_job_that_never_has_memory_ends_soon_with_a_typed_error(error: Excepti
 
     backend = backend_of(target=100_000)
     backend.engine = Never(answer)
+    backend.gen_method = backend.engine.complete
     with pytest.raises(GenerationFailure, match="memory ran out with 1 completions"):
         backend.generate()
     assert calls == [10, 5, 2, 1]

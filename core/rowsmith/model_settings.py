@@ -49,9 +49,12 @@ _MODEL_WORDS = frozenset(
         *("hidden_act", "hidden_activation", "activation_function", "ffn_act_fn", "mlp_layer_types"),
         *("rope_type", "type", "position_embedding_type", "attention_layers", "feed_forward_proj", "model_input_names"),
         *("mlp_hidden_act", "layernorm_type", "ffn_type", "norm_type", "score_func", "scoring_func", "topk_method"),
-        *("block_types", "layers_block_type", "hybrid_override_pattern"),
+        *("block_types", "layers_block_type", "hybrid_override_pattern", "summary_type", "summary_activation"),
+        *("time_step_init_scheme",),
     }
 )
+# Of settings that begin so, others name an implementation to fetch.
+_UNDERSCORED = frozenset({"_from_model_config", "_remove_final_layer_norm"})
 _MODEL_PARTS = frozenset({"rope_parameters", "rope_scaling", "text_config"})
 # The kinds of layers that a model's rotary parameters are told for.
 _ROPE_PARTS = re.compile(r"[a-z_]*attention[a-z_]*")
@@ -88,7 +91,7 @@ def check_model_settings(path: Path, values: Mapping[str, Any], known: frozenset
 
 
 def _is_model_setting(name: str, value: Any) -> bool:
-    if not _NAME.fullmatch(name) and name != "_from_model_config":
+    if not _NAME.fullmatch(name) and name not in _UNDERSCORED:
         return False
     if isinstance(value, Mapping):
         parts = name in _MODEL_PARTS or _ROPE_PARTS.fullmatch(name)

@@ -102,7 +102,12 @@ def test_hostile_frames_come_out_as_they_went_in(name: str) -> None:
     sample = Synthesizer(**TINY, data={"holdout": 0}).fit(frame).sample(25)
     pd.testing.assert_frame_equal(frame, before)
     assert list(sample.columns) == list(frame.columns)
-    pd.testing.assert_series_equal(sample.dtypes, frame.dtypes)
+    # Categories that no row has are not handed on: they may tell of rows that are elsewhere.
+    used = {
+        column: frame[column].cat.remove_unused_categories() if dtype == "category" else frame[column]
+        for column, dtype in frame.dtypes.items()
+    }
+    pd.testing.assert_series_equal(sample.dtypes, pd.Series({column: each.dtype for column, each in used.items()}))
     assert len(sample) == 25
     for column in frame:
         seen, made = frame[column], sample[column]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from attrs import frozen
 
 from rowsmith_plugins.transforms.cells import Cells, cut_cells, peaks
-from rowsmith_plugins.transforms.guards import kth_extremes
+from rowsmith_plugins.transforms.counting import kth_extremes
 from rowsmith_plugins.transforms.number_line import NumberLine
 
 __all__ = ["ChangeCoder", "Span", "fit_changes"]

@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import evolve, frozen
 
-from rowsmith_plugins.transforms.counting import Counted, nearest
-from rowsmith_plugins.transforms.guards import kth_extremes
+from rowsmith_plugins.transforms.counting import Counted, kth_extremes, nearest
 
 __all__ = ["RUNS", "CodeLayout", "Parts", "find_layouts", "parts_of"]
 
@@ -61,9 +60,11 @@ class CodeLayout:
     numbers: tuple[float, ...] = ()
     exact: tuple[int, ...] = ()
 
-    def place(self, number: int) -> int:
-        """The place of a number, the nearest one where it has none."""
+    def place(self, number: int) -> int | None:
+        """The place of a number, the nearest one where it has none; None for a number beyond the ends."""
         place, known = number, number
+        if not self.spelled(self.low) <= number <= self.spelled(self.high):
+            return None
         if self.slots:
             place = int(nearest(np.array([number], dtype=np.float64), _numbers(self))[0])
             known = int(_numbers(self)[place])
@@ -73,9 +74,12 @@ class CodeLayout:
 
     def spell(self, place: int) -> str:
         """The code at a place, the nearest one within the ends."""
-        place = min(max(place, self.low), self.high)
-        number = int(_numbers(self)[place]) if self.slots else place
+        number = self.spelled(min(max(place, self.low), self.high))
         return f"{self.prefix}{str(number).zfill(self.width)}{self.suffix}"
+
+    def spelled(self, place: int) -> int:
+        """The number at a place."""
+        return int(_numbers(self)[place]) if self.slots else place
 
     def writes(self, digits: str) -> bool:
         """Whether it writes a number in these digits."""

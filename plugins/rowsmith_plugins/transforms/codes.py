@@ -3,10 +3,11 @@
 It takes columns of text, and of labels more than a third of whose rows hold one that fewer than k rows have, if nearly
 all of their values are a number between texts that enough rows share (see ``code_layouts``). ``<column>`` becomes that
 number, which ``quantize`` then keeps in its range. Where there are several such layouts, or values besides that k rows
-have, ``<column>`` says which, and the number is in ``<column>.number``. Other values become another row's.
+have, ``<column>`` says which, and the number is in ``<column>.number``. Other values become another row's, and so do
+numbers that are lower or higher than those of all but k rows, within their layout.
 
 Rows are drawn by (seed, row's place in the table, column): ``apply`` is a pure function of the table it is given.
-Back: the number is written as the layout writes it; where there is none, one is drawn in the layout's range.
+Back: the number is written as the layout writes it; where there is none in its range, one is drawn there.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ __all__ = ["CodesColumn", "CodesTransform", "FittedCodes", "build"]
 Codes = npt.NDArray[np.int64]
 
 _RARE = -2
+_BEYOND = -1
+"""The place of a number beyond the ends of its layout, which are those of the k-th lowest and highest row."""
 _FEW_RARE = 1 / 3
 
 
@@ -78,6 +81,13 @@ class CodesColumn:
                 others = np.array([len(kinds) - 1])
             codes[rare] = others[(Draws(seed, rare).uniform(f"codes.{self.name}") * len(others)).astype(np.int64)]
         row_kinds, row_places = np.append(kinds, -1)[codes], np.append(places, 0)[codes]
+        for kind, layout in enumerate(self.layouts):
+            # Beyond the ends, where few rows are, a row takes the number of another one: none piles up at an end.
+            beyond = np.flatnonzero((row_kinds == kind) & (row_places == _BEYOND))
+            inside = row_places[(row_kinds == kind) & (row_places != _BEYOND)]
+            inside = inside if inside.size else np.array([layout.low])
+            chosen = Draws(seed, beyond).uniform(f"codes.{self.name}.beyond") * len(inside)
+            row_places[beyond] = inside[chosen.astype(np.int64)]
         numbered = (row_kinds >= 0) & (row_kinds < len(self.layouts))
         found, at = np.unique(row_places[numbered], return_inverse=True)
         number_codes = np.full(len(codes), -1, dtype=np.int64)
@@ -100,7 +110,8 @@ class CodesColumn:
             kinds = np.array([*(known.get(label, 0) for label in labels.values), none], dtype=np.int64)[labels.codes]
         uniform = draws.uniform(f"codes.{self.name}.lost")
         for kind, layout in enumerate(self.layouts):
-            lost = missing & (kinds == kind)
+            # Layouts share a column of numbers, so that a number may lie beyond the ends of its own.
+            lost = (kinds == kind) & (missing | (places < layout.low) | (places > layout.high))
             places[lost] = layout.low + (uniform[lost] * (layout.high - layout.low + 1)).astype(np.int64)
         places[(kinds < 0) | (kinds >= len(self.layouts))] = 0
         pairs, codes = np.unique(np.stack([kinds, places]), axis=1, return_inverse=True)
@@ -111,7 +122,7 @@ class CodesColumn:
         """The share of rows with a code that few have, or that does not come back as it was."""
         kept = np.array(
             [
-                kind != _RARE and count >= self.k and self._spell(kind, place) == value
+                kind != _RARE and place != _BEYOND and count >= self.k and self._spell(kind, place) == value
                 for value, count, kind, place in zip(
                     counted.values, counted.counts.tolist(), *self.read(counted.values), strict=True
                 )
@@ -137,7 +148,8 @@ class CodesColumn:
             parts = parts_of(value, self.run)
             layout = -1 if parts is None else known.get((parts[0], parts[2]), -1)
             if parts is not None and layout >= 0 and self.layouts[layout].writes(parts[1]):
-                kind, place = layout, self.layouts[layout].place(int(parts[1]))
+                found = self.layouts[layout].place(int(parts[1]))
+                kind, place = layout, _BEYOND if found is None else found
             kinds.append(kind)
             places.append(place)
         return kinds, places

@@ -21,7 +21,7 @@ from rowsmith.table.columns import compact, from_codes
 from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.spelling import parse_numbers
-from rowsmith_plugins.transforms.counting import Counted, kth_extremes, nearest
+from rowsmith_plugins.transforms.counting import Counted, nearest
 
 __all__ = [
     "Blank",
@@ -32,7 +32,6 @@ __all__ = [
     "Numbers",
     "Range",
     "guard_from_state",
-    "kth_extremes",
 ]
 
 Order = npt.NDArray[np.int64]

@@ -15,7 +15,7 @@ import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.table.columns import distinct
-from rowsmith_plugins.transforms.guards import kth_extremes
+from rowsmith_plugins.transforms.counting import kth_extremes
 
 __all__ = ["LabelRanges", "fit_ranges"]
 

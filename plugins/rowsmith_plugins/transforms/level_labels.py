@@ -12,8 +12,7 @@ from attrs import frozen
 
 from rowsmith.table.schema import ColumnSchema
 from rowsmith_plugins.transforms.cells import cut_cells, shape
-from rowsmith_plugins.transforms.counting import nearest
-from rowsmith_plugins.transforms.guards import kth_extremes
+from rowsmith_plugins.transforms.counting import kth_extremes, nearest
 from rowsmith_plugins.transforms.number_line import NumberLine
 
 __all__ = ["LevelCoder", "fit_levels"]

@@ -18,8 +18,8 @@ from rowsmith.draws import Draws
 from rowsmith.group_clock_parts import part_of
 from rowsmith.table.schema import TimingRole
 from rowsmith_plugins.transforms.cells import shape
+from rowsmith_plugins.transforms.counting import kth_extremes
 from rowsmith_plugins.transforms.group_calendar import in_phase, phase
-from rowsmith_plugins.transforms.guards import kth_extremes
 from rowsmith_plugins.transforms.order_axis import OrderAxis
 from rowsmith_plugins.transforms.order_steps import support
 

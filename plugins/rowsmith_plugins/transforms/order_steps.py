@@ -13,8 +13,7 @@ from attrs import frozen
 
 from rowsmith.draws import Draws
 from rowsmith_plugins.transforms.cells import Cells, cut_cells, peaks
-from rowsmith_plugins.transforms.counting import is_wide
-from rowsmith_plugins.transforms.guards import kth_extremes
+from rowsmith_plugins.transforms.counting import is_wide, kth_extremes
 from rowsmith_plugins.transforms.number_line import NumberLine
 from rowsmith_plugins.transforms.order_axis import OrderAxis
 

@@ -144,24 +144,16 @@ def _fitted(
     order = np.argsort(numbers)
     low, high = kth_extremes(order, counts, k)
     within = order[(numbers[order] >= numbers[low]) & (numbers[order] <= numbers[high])]
-    if len(within) < 2 or _apart_and_alone(numbers[within], counts[within]):
+    if len(within) < 2:
         return
     shared = counted.shared(k)[places]
     yield _layout(plain, numbers[within], counts[within], shared[within], k), int(counts.sum()), places
 
 
-def _span(numbers: Places) -> int:
-    return int(numbers[-1] - numbers[0]) + 1
-
-
-def _apart_and_alone(numbers: Places, counts: Places) -> bool:
-    """Whether numbers lie far apart and hardly repeat, such as those of telephones: each tells of one row."""
-    return len(numbers) <= _FILLED * _span(numbers) and int(counts.sum()) < _REPEATED * len(numbers)
-
-
 def _layout(plain: CodeLayout, numbers: Places, counts: Places, shared: Mask, k: int) -> CodeLayout:
     """The layout with what is known of its numbers, which ascend."""
-    if len(numbers) > _FILLED * _span(numbers):
+    span = int(numbers[-1] - numbers[0]) + 1
+    if len(numbers) > _FILLED * span or counts.sum() < _REPEATED * len(numbers):
         return evolve(plain, low=int(numbers[0]), high=int(numbers[-1]))
     slots, known = zip(*_knots(numbers, counts, shared, k), strict=True)
     exact = tuple(np.flatnonzero(shared).tolist())

@@ -19,18 +19,19 @@ import cattrs
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from attrs import asdict, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from rowsmith.context import BuildContext
 from rowsmith.draws import Draws
 from rowsmith.table.columns import compact, from_codes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
-from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+from rowsmith.transforms import Transform, schema_from_state
 from rowsmith_plugins.transforms.code_layouts import CodeLayout, find_layouts, parts_of
 from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, row_groups
-from rowsmith_plugins.transforms.layout import arrange, expanded, grouping, unique_name
+from rowsmith_plugins.transforms.layout import grouping, unique_name
 from rowsmith_plugins.transforms.options import CodesOptions
+from rowsmith_plugins.transforms.split_columns import FittedSplit
 
 __all__ = ["CodesColumn", "CodesTransform", "FittedCodes", "build"]
 
@@ -166,54 +167,12 @@ class CodesColumn:
 
 
 @frozen
-class FittedCodes(FittedTransform):
-    """Knows the layouts of each column of codes.
-
-    Attributes:
-        schema_before: The table with codes.
-        seed: What the draws for values of no layout depend on.
-        columns: What is known of each such column.
-        schema_after: The table with numbers.
-    """
-
-    schema_before: TableSchema
-    seed: int
-    columns: tuple[CodesColumn, ...]
-    schema_after: TableSchema = field(init=False)
-
-    @schema_after.default
-    def _with_numbers(self) -> TableSchema:
-        before = self.schema_before
-        return expanded(before, {each.name: each.columns_after(before[each.name]) for each in self.columns})
-
-    def apply(self, columns: pa.Table) -> pa.Table:
-        """Turn codes into their numbers."""
-        arrays: dict[str, pa.DictionaryArray] = {}
-        for each in self.columns:
-            arrays |= each.split(count_values(columns, each.name), self.seed)
-        return arrange(columns, self.schema_after, arrays)
-
-    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Write the numbers as codes."""
-        arrays = {}
-        for each in self.columns:
-            names = (each.name,) if each.number is None else (each.name, each.number)
-            counted = {name: count_values(columns, name) for name in names}
-            arrays[each.name] = each.join(counted, self.schema_before[each.name].nullable, draws)
-        return arrange(columns, self.schema_before, arrays)
+class FittedCodes(FittedSplit[CodesColumn]):
+    """Knows the layouts of each column of codes."""
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows whose code becomes another one of its kind, by column."""
         return {each.name: each.changed(count_values(columns, each.name)) for each in self.columns}
-
-    def state(self) -> dict[str, Any]:
-        """The schema, the seed and the layouts."""
-        columns = [asdict(each) for each in self.columns]
-        return {"schema": schema_state(self.schema_before), "seed": self.seed, "columns": columns}
-
-    def inventory(self) -> list[str]:
-        """A line for each column of codes."""
-        return [f"column {each.name!r}: {each.describe()}" for each in self.columns]
 
 
 @frozen

@@ -30,11 +30,12 @@ from rowsmith.table.columns import compact, from_codes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.marks import fits_marked, is_null_word, respelled
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
-from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+from rowsmith.transforms import Transform, schema_from_state
 from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, row_groups
-from rowsmith_plugins.transforms.layout import arrange, expanded, grouping, unique_name
+from rowsmith_plugins.transforms.layout import grouping, unique_name
 from rowsmith_plugins.transforms.middles import middle_moment, middle_number
 from rowsmith_plugins.transforms.options import MarksOptions
+from rowsmith_plugins.transforms.split_columns import FittedSplit
 
 __all__ = ["FittedMarks", "MarkedColumn", "MarksTransform", "build"]
 
@@ -70,7 +71,7 @@ class MarkedColumn:
     null_rows: tuple[int, ...]
     middle: str
 
-    def columns_after(self) -> tuple[ColumnSchema, ...]:
+    def columns_after(self, column: ColumnSchema) -> tuple[ColumnSchema, ...]:
         """The column of values, after that of labels, if there is one."""
         nullable = bool(self.nulls)
         values = self.marked.column(self.name, nullable=nullable or self.labels is not None)
@@ -97,7 +98,7 @@ class MarkedColumn:
         labels = np.where(row_kinds == _NULL, -1, row_kinds)
         return {self.labels: from_codes((self.value, *self.marks), labels), self.name: values}
 
-    def join(self, columns: Mapping[str, Counted], draws: Draws) -> pa.DictionaryArray:
+    def join(self, columns: Mapping[str, Counted], nullable: bool, draws: Draws) -> pa.DictionaryArray:
         """Labels and values as one column."""
         values = columns[self.name]
         held = values.codes >= 0
@@ -177,49 +178,14 @@ class MarkedColumn:
 
 
 @frozen
-class FittedMarks(FittedTransform):
-    """Knows the marks of each column that has some.
-
-    Attributes:
-        schema_before: The table with marks among its values.
-        seed: What the draws for rare values depend on.
-        columns: What is known of each such column.
-        schema_after: The table with labels and values apart.
-    """
-
-    schema_before: TableSchema
-    seed: int
-    columns: tuple[MarkedColumn, ...]
-    schema_after: TableSchema = field(init=False)
-
-    @schema_after.default
-    def _apart(self) -> TableSchema:
-        return expanded(self.schema_before, {each.name: each.columns_after() for each in self.columns})
-
-    def apply(self, columns: pa.Table) -> pa.Table:
-        """Take marks and values apart."""
-        arrays: dict[str, pa.DictionaryArray] = {}
-        for each in self.columns:
-            arrays |= each.split(count_values(columns, each.name), self.seed)
-        return arrange(columns, self.schema_after, arrays)
-
-    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Put marks and values together."""
-        arrays = {}
-        for each in self.columns:
-            counted = {column.name: count_values(columns, column.name) for column in each.columns_after()}
-            arrays[each.name] = each.join(counted, draws)
-        return arrange(columns, self.schema_before, arrays)
+class FittedMarks(FittedSplit[MarkedColumn]):
+    """Knows the marks of each column that has some."""
 
     def state(self) -> dict[str, Any]:
         """The schema, the seed and the marks."""
         # What most values are is in the schema.
         columns = [asdict(each, filter=lambda attribute, _: attribute.name != "marked") for each in self.columns]
-        return {"schema": schema_state(self.schema_before), "seed": self.seed, "columns": columns}
-
-    def inventory(self) -> list[str]:
-        """A line for each column with marks."""
-        return [f"column {each.name!r}: {each.describe()}" for each in self.columns]
+        return {**super().state(), "columns": columns}
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows whose value is another one afterwards: rare ones, and numbers of another style."""

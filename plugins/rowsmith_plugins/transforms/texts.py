@@ -24,7 +24,7 @@ from typing import Any
 import cattrs
 import numpy as np
 import pyarrow as pa
-from attrs import asdict, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from rowsmith.changed_values import compared
 from rowsmith.context import BuildContext
@@ -33,10 +33,11 @@ from rowsmith.table.columns import codes_of, compact, from_codes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.text_shapes import characters_of, frequent_shapes, shape_of
-from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, record_groups
-from rowsmith_plugins.transforms.layout import arrange, expanded, grouping, unique_name
+from rowsmith.transforms import Transform, schema_from_state
+from rowsmith_plugins.transforms.counting import Counted, count_shared, record_groups
+from rowsmith_plugins.transforms.layout import grouping, unique_name
 from rowsmith_plugins.transforms.options import TextsOptions
+from rowsmith_plugins.transforms.split_columns import FittedSplit
 
 __all__ = ["FittedTexts", "TextColumn", "TextsTransform", "build"]
 
@@ -88,8 +89,10 @@ class TextColumn:
 
     def join(self, columns: Mapping[str, Counted], nullable: bool, draws: Draws) -> pa.DictionaryArray:
         """Labels and other texts as one column."""
-        assert self.rest is not None, "only what was split is joined"
-        labels, rest = columns[self.name], columns[self.rest]
+        labels = columns[self.name]
+        if self.rest is None:
+            return from_codes(labels.values, labels.codes)
+        rest = columns[self.rest]
         known = {label: place for place, label in enumerate(self._labels())}
         kinds = np.array([*(known.get(label, 0) for label in labels.values), -1 if nullable else 0])[labels.codes]
         codes = np.where(kinds > 0, kinds - 1, len(self.frequent) + rest.codes)
@@ -153,55 +156,12 @@ class _Replacements(dict[int, str]):
 
 
 @frozen
-class FittedTexts(FittedTransform):
-    """Knows the values, characters and shapes of each text column.
-
-    Attributes:
-        schema_before: The table.
-        seed: What the draws for rare shapes depend on.
-        columns: What is known of each text column.
-        schema_after: The table with frequent values and other texts apart.
-    """
-
-    schema_before: TableSchema
-    seed: int
-    columns: tuple[TextColumn, ...]
-    schema_after: TableSchema = field(init=False)
-
-    @schema_after.default
-    def _apart(self) -> TableSchema:
-        return expanded(
-            self.schema_before, {each.name: each.columns_after(self.schema_before[each.name]) for each in self.columns}
-        )
-
-    def apply(self, columns: pa.Table) -> pa.Table:
-        """Replace rare characters, and values of rare shapes; take frequent values and other texts apart."""
-        arrays: dict[str, pa.DictionaryArray] = {}
-        for each in self.columns:
-            arrays |= each.split(count_values(columns, each.name), self.seed)
-        return arrange(columns, self.schema_after, arrays)
-
-    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Put frequent values and other texts together."""
-        arrays = {}
-        for each in self.columns:
-            if each.rest is not None:
-                counted = {name: count_values(columns, name) for name in (each.name, each.rest)}
-                arrays[each.name] = each.join(counted, self.schema_before[each.name].nullable, draws)
-        return arrange(columns, self.schema_before, arrays)
+class FittedTexts(FittedSplit[TextColumn]):
+    """Knows the values, characters and shapes of each text column."""
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows with other characters, or another value, by column."""
         return compared(columns, self.invert(applied, Draws(0, np.arange(columns.num_rows)), {}))
-
-    def state(self) -> dict[str, Any]:
-        """The schema, the seed, the characters and shapes."""
-        columns = [asdict(each) for each in self.columns]
-        return {"schema": schema_state(self.schema_before), "seed": self.seed, "columns": columns}
-
-    def inventory(self) -> list[str]:
-        """A line for each text column."""
-        return [f"column {each.name!r}: {each.describe()}" for each in self.columns]
 
 
 @frozen

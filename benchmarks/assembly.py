@@ -38,11 +38,11 @@ from rowsmith.modelling import PreparedModel
 from rowsmith.registry import Registry
 from rowsmith.seeds import Seeds
 from rowsmith.table import Table
-from rowsmith.token_encoding import encode_table
 from rowsmith.token_store import TokenStore, tokenize_text
 from rowsmith.transforms import default_transforms, fit_transforms
 from rowsmith.vocabulary import model_schema_of
 from rowsmith_assemblers import TabularDataExampleAssembler
+from rowsmith_backends.scratch.encoder import encode_table
 
 CONTEXT = 2_048
 WORDS = 32_000

@@ -22,7 +22,6 @@ from attrs import frozen
 
 from benchmarks.reports import machine, markdown
 from benchmarks.tables import base_table
-from rowsmith.columnar_tokenizer import build_tokenizer, learn_vocabulary
 from rowsmith.components import Kind
 from rowsmith.config import RunConfig
 from rowsmith.context import BuildContext
@@ -34,9 +33,10 @@ from rowsmith.registry import Registry
 from rowsmith.seeds import Seeds
 from rowsmith.table import Table, to_frame, write_table
 from rowsmith.table.frames import misfits
-from rowsmith.token_encoding import encode_table
 from rowsmith.transforms import FittedTransforms, default_transforms, fit_transforms
 from rowsmith.vocabulary import Vocabulary, model_schema_of
+from rowsmith_backends.scratch.encoder import encode_table
+from rowsmith_backends.scratch.tokenizer import build_tokenizer, learn_vocabulary
 from rowsmith_plugins.processors.tabular import TabularProcessor
 
 BLOCK = 2_048

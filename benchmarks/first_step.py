@@ -25,7 +25,7 @@ def child(path: str) -> None:
         started = time.perf_counter()
         from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-        import rowsmith_backends.scratch_training  # noqa: F401
+        import rowsmith_backends.scratch.training.recipe  # noqa: F401
 
         seconds["importing torch and transformers"] = time.perf_counter() - started
         ready = time.perf_counter()

@@ -146,9 +146,6 @@ def main(arguments: Sequence[str]) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    import rowsmith_backends.scratch_training
-    import rowsmith_backends.transformers_engine  # noqa: F401
-
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="rowsmith-kills-") as folder:
         well = _measure(given, Path(folder))

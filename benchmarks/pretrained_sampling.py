@@ -24,7 +24,7 @@ from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.model_metadata import DEFAULT_INSTRUCTION, LLMPromptConfig
 from rowsmith.prompts import schema_prompt
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
-from rowsmith_backends.causal_engine import CausalEngine
+from rowsmith_backends.transformers.engine import CausalEngine
 
 Figures = tuple[int, int]
 """Tokens and records."""

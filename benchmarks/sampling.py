@@ -27,9 +27,9 @@ from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.registry import Registry
 from rowsmith.run_directory import RunDirectory
 from rowsmith.table import write_table
-from rowsmith.token_automaton import build_automaton
 from rowsmith.transforms import default_transforms
-from rowsmith_backends.transformers_engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.automaton import build_automaton
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine
 
 NARROW_FIRST = f"transforms=[{', '.join((*default_transforms(), 'narrow-first'))}]"
 

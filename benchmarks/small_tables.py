@@ -35,9 +35,9 @@ from rowsmith.registry import Registry
 from rowsmith.seeds import Seeds
 from rowsmith.summary import summarize
 from rowsmith.table import read_table
-from rowsmith.token_automaton import build_automaton
-from rowsmith.token_encoding import encode_table
 from rowsmith.vocabulary import ClosedField, Vocabulary
+from rowsmith_backends.scratch.decoding.automaton import build_automaton
+from rowsmith_backends.scratch.encoder import encode_table
 
 _COLUMNS = (
     "seed", "rows", "epochs", "seconds", "bits a record, model", "bits a record, columns alone",

@@ -23,10 +23,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.reports import machine, markdown
 from rowsmith.heap import keep_for_reuse
-from rowsmith_backends import packed_llama
-from rowsmith_backends.examples import ListedExamples
-from rowsmith_backends.fitting import batch_loss
-from rowsmith_backends.optimizers import joint_optimizer
+from rowsmith_backends.scratch import packed_llama
+from rowsmith_backends.training.examples import ListedExamples
+from rowsmith_backends.training.fit import batch_loss
+from rowsmith_backends.training.optimizers import joint_optimizer
 
 WIDTH, LAYERS, HEADS, MLP = 128, 3, 4, 320
 MOST_TOKENS = 400

@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rowsmith_backends.remote_backend import RemoteBackend
-    from rowsmith_backends.series_state import GroupProcessingResult, GroupState, ProgressSnapshot
-    from rowsmith_backends.timeseries_backend import TimeseriesBackend
-    from rowsmith_backends.transformers_backend import TransformersBackend
-    from rowsmith_backends.vllm_backend import VllmBackend
+    from rowsmith_backends.remote.backend import RemoteBackend
+    from rowsmith_backends.timeseries.backend import TimeseriesBackend
+    from rowsmith_backends.timeseries.state import GroupProcessingResult, GroupState, ProgressSnapshot
+    from rowsmith_backends.transformers.backend import TransformersBackend
+    from rowsmith_backends.vllm.backend import VllmBackend
 
 __all__ = [
     "GroupProcessingResult",
@@ -26,13 +26,13 @@ __all__ = [
 ]
 
 _WHERE = {
-    "GroupProcessingResult": "rowsmith_backends.series_state",
-    "GroupState": "rowsmith_backends.series_state",
-    "ProgressSnapshot": "rowsmith_backends.series_state",
-    "RemoteBackend": "rowsmith_backends.remote_backend",
-    "TimeseriesBackend": "rowsmith_backends.timeseries_backend",
-    "TransformersBackend": "rowsmith_backends.transformers_backend",
-    "VllmBackend": "rowsmith_backends.vllm_backend",
+    "GroupProcessingResult": "rowsmith_backends.timeseries.state",
+    "GroupState": "rowsmith_backends.timeseries.state",
+    "ProgressSnapshot": "rowsmith_backends.timeseries.state",
+    "RemoteBackend": "rowsmith_backends.remote.backend",
+    "TimeseriesBackend": "rowsmith_backends.timeseries.backend",
+    "TransformersBackend": "rowsmith_backends.transformers.backend",
+    "VllmBackend": "rowsmith_backends.vllm.backend",
 }
 
 

@@ -13,8 +13,8 @@ def rowsmith_models() -> Iterator[Component]:
     """The model that builds on what another has learned."""
     yield Component(
         name="pretrained",
-        factory="rowsmith_backends.pretrained:build",
-        options="rowsmith_backends.pretrained_options:PretrainedOptions",
+        factory="rowsmith_backends.pretrained.model:build",
+        options="rowsmith_backends.pretrained.options:PretrainedOptions",
         summary="A pretrained language model of the Hugging Face hub or a folder, fine-tuned with LoRA",
         requires=("torch", "transformers", "tokenizers", "accelerate", "peft"),
         install='pip install "rowsmith[local]"',

@@ -13,8 +13,8 @@ def rowsmith_backends() -> Iterator[Component]:
     """The backend that asks a server."""
     yield Component(
         name="remote",
-        factory="rowsmith_backends.remote_backend:build",
-        options="rowsmith_backends.remote_options:RemoteOptions",
+        factory="rowsmith_backends.remote.backend:build",
+        options="rowsmith_backends.remote.options:RemoteOptions",
         summary="a server with an OpenAI-compatible completions endpoint, such as vllm serve",
         requires=("httpx2", "tokenizers", "transformers"),
         install='pip install "rowsmith[remote]"',

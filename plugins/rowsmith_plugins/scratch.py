@@ -13,8 +13,8 @@ def rowsmith_models() -> Iterator[Component]:
     """The model that needs no download."""
     yield Component(
         name="scratch",
-        factory="rowsmith_backends.scratch:build",
-        options="rowsmith_backends.options:ScratchOptions",
+        factory="rowsmith_backends.scratch.model:build",
+        options="rowsmith_backends.scratch.options:ScratchOptions",
         summary="A small Llama-architecture model, sized and trained on the table alone",
         requires=("torch", "transformers", "tokenizers", "accelerate"),
         install='pip install "rowsmith[local]"',

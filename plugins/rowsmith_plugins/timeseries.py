@@ -13,7 +13,7 @@ def rowsmith_backends() -> Iterator[Component]:
     """The backend that asks any engine for one window of a series after another."""
     yield Component(
         name="timeseries",
-        factory="rowsmith_backends.series_building:build",
-        options="rowsmith_backends.options:TimeseriesOptions",
+        factory="rowsmith_backends.timeseries.building:build",
+        options="rowsmith_backends.timeseries.options:TimeseriesOptions",
         summary="Time series of any length, written with the engine of another backend",
     )

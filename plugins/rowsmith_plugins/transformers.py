@@ -13,8 +13,8 @@ def rowsmith_backends() -> Iterator[Component]:
     """The backend that needs no server."""
     yield Component(
         name="transformers",
-        factory="rowsmith_backends.transformers_backend:build",
-        options="rowsmith_backends.options:TransformersOptions",
+        factory="rowsmith_backends.transformers.backend:build",
+        options="rowsmith_backends.transformers.options:TransformersOptions",
         summary="Hugging Face transformers in this process, on CPU or GPU",
         requires=("torch", "transformers", "tokenizers"),
         install='pip install "rowsmith[local]"',

@@ -13,8 +13,8 @@ def rowsmith_backends() -> Iterator[Component]:
     """The backend for many completions at once."""
     yield Component(
         name="vllm",
-        factory="rowsmith_backends.vllm_backend:build",
-        options="rowsmith_backends.vllm_options:VllmOptions",
+        factory="rowsmith_backends.vllm.backend:build",
+        options="rowsmith_backends.vllm.options:VllmOptions",
         summary="vLLM in a process of its own, on GPUs or a CPU",
         requires=("vllm", "torch", "transformers"),
         install='pip install "rowsmith[local,vllm]"',

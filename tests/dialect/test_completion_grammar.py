@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.dialect import RecordDialect
-from rowsmith.dialect.completion_grammar import completion_regex
 from rowsmith.errors import GenerationError
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema, Timing, TimingRole
+from rowsmith_backends.grammar.completion_regex import completion_regex
 
 from .strategies import tables
 

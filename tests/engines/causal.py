@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rowsmith.model_metadata import LLMPromptConfig
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
-from rowsmith_backends.causal_engine import CausalEngine
+from rowsmith_backends.transformers.engine import CausalEngine
 
 SCHEMA = ModelSchema(
     columns=(

@@ -15,7 +15,6 @@ from tests.engines.causal import SCHEMA, causal_engine, prompt_of
 from tests.pretrained.making import make_base
 from transformers import AutoModelForCausalLM, AutoTokenizer, RepetitionPenaltyLogitsProcessor
 
-from rowsmith.dialect.completion_grammar import completion_regex
 from rowsmith.draws import Draws
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, Engine, FinishReason, SamplingParams
@@ -23,6 +22,7 @@ from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
 from rowsmith.testing.backend_conformance import BackendConformance
+from rowsmith_backends.grammar.completion_regex import completion_regex
 
 LONGEST = 40
 

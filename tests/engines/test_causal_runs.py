@@ -22,8 +22,8 @@ from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
 from rowsmith.testing.backend_conformance import BackendConformance
-from rowsmith_backends.bundle_prompts import bundle_prompt_ids
-from rowsmith_backends.causal_engine import CausalEngine
+from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
+from rowsmith_backends.transformers.engine import CausalEngine
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_what_the_grammar_needs_is_told_before_a_job_begins(
 ) -> None:
     fitted = _synthesizer(base).fit(frame)
     monkeypatch.setitem(sys.modules, "llguidance", None)
-    monkeypatch.setattr("rowsmith_backends.transformers_backend.find_spec", lambda name: None)
+    monkeypatch.setattr("rowsmith_backends.transformers.backend.find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match="llguidance"):
         fitted.sample(3)
 

@@ -15,7 +15,7 @@ from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
 from rowsmith.testing.backend_conformance import BackendConformance
-from rowsmith_backends.transformers_engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine
 
 
 @pytest.fixture(scope="module", params=["closed", "open"])

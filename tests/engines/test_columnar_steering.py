@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.testing.answers import answers
-from rowsmith_backends.columnar_steering import Steering
-from rowsmith_backends.slot_draws import SlotRequest
-from rowsmith_backends.transformers_engine import TransformersEngine
+from rowsmith_backends.sampling.slot_draws import SlotRequest
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.slot_sampling import Steering
 
 SLOTS = 5
 

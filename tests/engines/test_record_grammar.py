@@ -15,7 +15,7 @@ from tests.pretrained.making import make_tokenizer
 from rowsmith.dialect import RecordDialect
 from rowsmith.errors import RecordError
 from rowsmith.table.schema import ModelSchema
-from rowsmith_backends.record_grammar import RecordGrammar
+from rowsmith_backends.grammar.record_grammar import RecordGrammar
 
 TOKENIZER = make_tokenizer()
 CPU = torch.device("cpu")

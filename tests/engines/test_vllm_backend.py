@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, FinishReason
-from rowsmith_backends.vllm_answers import Answers
-from rowsmith_backends.vllm_engine import VllmEngine
-from rowsmith_backends.vllm_messages import Job, Rows, Setup
-from rowsmith_backends.vllm_process import VllmProcess
+from rowsmith_backends.vllm.answers import Answers
+from rowsmith_backends.vllm.engine import VllmEngine
+from rowsmith_backends.vllm.messages import Job, Rows, Setup
+from rowsmith_backends.vllm.process import VllmProcess
 
 EOS = 2
 ROOT = Path(__file__).parents[2]

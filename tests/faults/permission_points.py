@@ -21,9 +21,6 @@ from pathlib import Path
 import torch
 from benchmarks.kills import at_writes, forked, job, left_over, outcome, stage, write_table
 
-import rowsmith_backends.scratch_training
-import rowsmith_backends.transformers_engine  # noqa: F401
-
 STEPS, ROWS = 6, 200
 CAPABILITIES, OVERRIDES = 0x20080522, 0b110  # version 3 of the interface; DAC_OVERRIDE and DAC_READ_SEARCH
 

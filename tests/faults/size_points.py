@@ -19,9 +19,6 @@ from pathlib import Path
 import torch
 from benchmarks.kills import forked, job, left_over, outcome, stage, write_table
 
-import rowsmith_backends.scratch_training
-import rowsmith_backends.transformers_engine  # noqa: F401
-
 STEPS, ROWS = 6, 20_000
 
 

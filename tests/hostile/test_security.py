@@ -39,7 +39,7 @@ BANNED = {
 }
 BANNED_METHODS = {"query", "to_pickle", "read_pickle", "extractall", "apply_chat_template"}
 # This interpreter, with a program of ours and no shell: vLLM runs in a process of its own.
-ALLOWED = {("backends/rowsmith_backends/vllm_process.py", "subprocess.Popen")}
+ALLOWED = {("backends/rowsmith_backends/vllm/process.py", "subprocess.Popen")}
 
 
 def calls(root: Path) -> Iterator[tuple[Path, ast.Call, str]]:

@@ -15,7 +15,7 @@ from rowsmith.modelling import TrainingJob, TrainingProgress, TrainingReport
 from rowsmith.run_directory import RunDirectory
 from rowsmith.seeds import Seeds
 from rowsmith.table.schema import TableSchema
-from rowsmith_backends.scratch import ScratchModel
+from rowsmith_backends.scratch.model import ScratchModel
 
 from .tiny import OPTIONS, examples, number_table
 

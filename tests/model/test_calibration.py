@@ -17,13 +17,13 @@ from rowsmith.example_ranges import IGNORED, ExampleRanges, as_dataset
 from rowsmith.modelling import TrainingJob
 from rowsmith.seeds import Seeds
 from rowsmith.token_store import TokenStore
-from rowsmith_backends import calibration
-from rowsmith_backends.calibration import largest_step
-from rowsmith_backends.example_windows import shortest_window, windows_of
-from rowsmith_backends.examples import examples_of
-from rowsmith_backends.options import ScratchOptions
-from rowsmith_backends.scratch import ScratchModel
-from rowsmith_backends.shapes import bucket_lengths, rounded
+from rowsmith_backends.scratch.model import ScratchModel
+from rowsmith_backends.scratch.options import ScratchOptions
+from rowsmith_backends.scratch.shape_buckets import bucket_lengths, rounded
+from rowsmith_backends.scratch.training import calibration
+from rowsmith_backends.scratch.training.calibration import largest_step
+from rowsmith_backends.scratch.training.example_windows import shortest_window, windows_of
+from rowsmith_backends.training.examples import examples_of
 
 from .groups import group_table
 from .tiny import closed_table
@@ -114,9 +114,9 @@ def test_few_numbers_occur_between_two_powers_of_two(count, between):
 def test_batches_of_groups_have_few_shapes(monkeypatch):
     """Every batch has other lengths; the products of attention and output layer must not."""
     from rowsmith.vocabulary import Vocabulary, model_schema_of
-    from rowsmith_backends.column_loss import ColumnParts
-    from rowsmith_backends.packed_llama import PackedLlama
-    from rowsmith_backends.scratch import Size, llama_config
+    from rowsmith_backends.scratch.model import Size, llama_config
+    from rowsmith_backends.scratch.packed_llama import PackedLlama
+    from rowsmith_backends.scratch.training.loss import ColumnParts
 
     columns, made, _ = group_table(30)
     vocabulary = Vocabulary(schema=model_schema_of(columns, made))

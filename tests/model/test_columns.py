@@ -13,8 +13,8 @@ from rowsmith.dialect import RecordDialect
 from rowsmith.generation import Batch, CompletionBlock, FinishReason
 from rowsmith.generation.columns import ColumnReader
 from rowsmith.table.schema import ColumnType, JsonKind, ModelColumn, ModelSchema
-from rowsmith.token_automaton import build_automaton
 from rowsmith.vocabulary import Vocabulary, model_schema_of
+from rowsmith_backends.scratch.decoding.automaton import build_automaton
 from rowsmith_plugins.processors.tabular import TabularProcessor
 
 from .tables import schema, table, tables

@@ -11,9 +11,9 @@ from rowsmith.dialect import RecordDialect
 from rowsmith.draws import Draws
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, FinishReason, SamplingParams
-from rowsmith.token_automaton import build_automaton
-from rowsmith_backends import transformers_engine
-from rowsmith_backends.transformers_engine import TransformersEngine
+from rowsmith_backends.scratch.decoding import engine as transformers_engine
+from rowsmith_backends.scratch.decoding.automaton import build_automaton
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine
 
 from .tiny import Trained
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from rowsmith_backends.decoding_steps import CachedSteps, LlamaSteps, steps_for
+from rowsmith_backends.scratch.decoding.forward_step import CachedSteps, LlamaSteps, steps_for
 
 
 def _model(**changes: object) -> LlamaForCausalLM:

@@ -11,9 +11,9 @@ from rowsmith.example_ranges import IGNORED
 from rowsmith.modelling import PreparedModel
 from rowsmith.table.schema import ColumnType
 from rowsmith.vocabulary import Vocabulary
-from rowsmith_backends.examples import Examples, ListedExamples, examples_of
-from rowsmith_backends.first_weights import FirstWeights
-from rowsmith_backends.scratch import ScratchModel
+from rowsmith_backends.scratch.model import ScratchModel
+from rowsmith_backends.scratch.training.initial_weights import FirstWeights
+from rowsmith_backends.training.examples import Examples, ListedExamples, examples_of
 
 from .tables import schema, table
 from .tiny import OPTIONS, examples

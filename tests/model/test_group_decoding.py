@@ -18,9 +18,9 @@ from rowsmith.example_ranges import ExampleRanges, as_dataset  # noqa: E402
 from rowsmith.generation.requests import CompletionRequest, FinishReason, SamplingParams  # noqa: E402
 from rowsmith.modelling import TrainingJob  # noqa: E402
 from rowsmith.seeds import Seeds  # noqa: E402
-from rowsmith.token_automaton import build_automaton  # noqa: E402
-from rowsmith_backends.scratch import ScratchModel  # noqa: E402
-from rowsmith_backends.transformers_engine import TransformersEngine  # noqa: E402
+from rowsmith_backends.scratch.decoding.automaton import build_automaton  # noqa: E402
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine  # noqa: E402
+from rowsmith_backends.scratch.model import ScratchModel  # noqa: E402
 
 from .groups import group_table, level_table  # noqa: E402
 from .tiny import OPTIONS, Trained  # noqa: E402

@@ -10,8 +10,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from rowsmith.table.schema import ColumnType
 from rowsmith.vocabulary import Vocabulary
-from rowsmith_backends.neighbours import Neighbours
-from rowsmith_backends.scratch import ScratchModel
+from rowsmith_backends.scratch.model import ScratchModel
+from rowsmith_backends.scratch.training.smoothed_embeddings import Neighbours
 
 from .tables import schema, table
 from .tiny import OPTIONS, number_table, train

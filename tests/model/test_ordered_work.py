@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowsmith_backends.ordered_work import Done, walk
+from rowsmith_backends.scratch.decoding.work_pool import Done, walk
 
 Tree = tuple[int, list["Tree"]]
 trees = st.recursive(

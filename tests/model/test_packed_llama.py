@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from rowsmith.vocabulary import Vocabulary, model_schema_of  # noqa: E402
-from rowsmith_backends.column_loss import ColumnParts  # noqa: E402
-from rowsmith_backends.packed_llama import PackedLlama  # noqa: E402
-from rowsmith_backends.scratch import Size, llama_config  # noqa: E402
+from rowsmith_backends.scratch.model import Size, llama_config  # noqa: E402
+from rowsmith_backends.scratch.packed_llama import PackedLlama  # noqa: E402
+from rowsmith_backends.scratch.training.loss import ColumnParts  # noqa: E402
 
 from .groups import group_table  # noqa: E402
 
@@ -66,7 +66,7 @@ def test_what_does_not_count_at_the_end_of_an_example_is_left_out_and_what_does_
 
 def test_after_a_record_of_a_group_the_loss_weighs_the_end_and_another_record():
     columns, schema, _ = group_table(30, text=True)
-    from rowsmith.columnar_tokenizer import learn_vocabulary
+    from rowsmith_backends.scratch.tokenizer import learn_vocabulary
 
     vocabulary = learn_vocabulary(columns, model_schema_of(columns, schema), max_pieces=260)
     parts = ColumnParts.of(vocabulary)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowsmith_backends.row_tree import Tree
+from rowsmith_backends.scratch.decoding.prefix_tree import Tree
 
 # The node of each row, and whether it has ended, and its next token.
 Rows = list[tuple[int, bool, int]]

@@ -15,8 +15,8 @@ from rowsmith.json_text import ByteAutomaton, text_automaton
 from rowsmith.table.columns import CODED_TEXT
 from rowsmith.table.schema import ColumnSchema, ColumnType, JsonKind, ModelColumn, ModelSchema, TableSchema
 from rowsmith.text_shapes import shape_of
-from rowsmith.token_automaton import build_automaton
 from rowsmith.vocabulary import Vocabulary, model_schema_of
+from rowsmith_backends.scratch.decoding.automaton import build_automaton
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 CODES = [f"{a}{b}{x} {y}é" for a in "ABCD" for b in "XYZ" for x in range(5) for y in range(5)]

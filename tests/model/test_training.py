@@ -19,10 +19,10 @@ from rowsmith.errors import ConfigError, DataError, PluginContractError, Trainin
 from rowsmith.modelling import TrainingJob
 from rowsmith.seeds import Seeds
 from rowsmith.table.schema import ColumnType, TableSchema
-from rowsmith_backends.examples import BlankedExamples, ListedExamples, examples_of
-from rowsmith_backends.optimizers import CosineSchedule, joint_optimizer
-from rowsmith_backends.options import ScratchOptions
-from rowsmith_backends.scratch import ScratchModel, size_for
+from rowsmith_backends.scratch.model import ScratchModel, size_for
+from rowsmith_backends.scratch.options import ScratchOptions
+from rowsmith_backends.training.examples import BlankedExamples, ListedExamples, examples_of
+from rowsmith_backends.training.optimizers import CosineSchedule, joint_optimizer
 
 from .tables import schema, table
 from .tiny import OPTIONS, closed_table, examples, train

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.columnar_tokenizer import build_tokenizer, learn_vocabulary
 from rowsmith.dialect import OTHER, RecordDialect
 from rowsmith.errors import DataError, GenerationError
 from rowsmith.json_text import STRING
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
-from rowsmith.token_automaton import build_automaton
-from rowsmith.token_encoding import encode_table
 from rowsmith.vocabulary import Vocabulary, model_schema_of
+from rowsmith_backends.scratch.decoding.automaton import build_automaton
+from rowsmith_backends.scratch.encoder import encode_table
+from rowsmith_backends.scratch.tokenizer import build_tokenizer, learn_vocabulary
 
 from .tables import schema, table, tables
 

@@ -14,8 +14,8 @@ from rowsmith.example_ranges import ExampleRanges, as_dataset
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.seeds import Seeds
 from rowsmith.table.schema import ColumnType, TableSchema
-from rowsmith_backends.options import ScratchOptions
-from rowsmith_backends.scratch import ScratchModel
+from rowsmith_backends.scratch.model import ScratchModel
+from rowsmith_backends.scratch.options import ScratchOptions
 
 from .tables import schema, table
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from rowsmith.base_model import BaseModel
 from rowsmith.bundle import Bundle
 from rowsmith.errors import BundleError, ConfigError
-from rowsmith_backends.base_models import (
+from rowsmith_backends.pretrained.loading import (
     base_folder,
     base_model,
     digest_of,

@@ -11,8 +11,8 @@ import pytest
 from rowsmith.errors import OverlongGroupError
 from rowsmith.pipeline import train
 from rowsmith.table import from_frame
-from rowsmith_backends.base_models import load_bundle_tokenizer
-from rowsmith_backends.bundle_prompts import bundle_prompt_ids
+from rowsmith_backends.pretrained.loading import load_bundle_tokenizer
+from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
 
 from .tuning import run_of, tune
 

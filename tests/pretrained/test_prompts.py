@@ -21,10 +21,10 @@ from rowsmith.example_ranges import ranges_of
 from rowsmith.modelling import PreparedModel
 from rowsmith.table import from_frame
 from rowsmith.validation import registry_for
-from rowsmith_backends.bundle_prompts import bundle_prompt_ids
-from rowsmith_backends.pretrained import PretrainedModel
-from rowsmith_backends.pretrained_options import PretrainedOptions
-from rowsmith_backends.tokenizer_layout import plain_tokenizer, prompt_config_of
+from rowsmith_backends.pretrained.model import PretrainedModel
+from rowsmith_backends.pretrained.options import PretrainedOptions
+from rowsmith_backends.pretrained.tokenizer_layout import plain_tokenizer, prompt_config_of
+from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
 
 from .making import END, make_base, make_tokenizer
 from .tuning import settings, tune

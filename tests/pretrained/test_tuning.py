@@ -24,9 +24,9 @@ from rowsmith.modelling import TrainingProgress
 from rowsmith.pipeline import train
 from rowsmith.reporting import Reporter
 from rowsmith.table import from_frame
-from rowsmith_backends.base_models import digest_of, load_base, load_bundle_model, load_bundle_tokenizer
-from rowsmith_backends.bundle_prompts import bundle_prompt_ids
-from rowsmith_backends.learning_rates import learning_rate_for
+from rowsmith_backends.pretrained.learning_rates import learning_rate_for
+from rowsmith_backends.pretrained.loading import digest_of, load_base, load_bundle_model, load_bundle_tokenizer
+from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
 
 from .making import make_base, make_tokenizer
 from .tuning import run_of, tune

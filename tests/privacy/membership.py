@@ -90,7 +90,7 @@ def by_loss(model: Synthesizer, frame: pd.DataFrame) -> Floats:
     """How likely the model finds each record: the mean log-probability of its tokens."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from rowsmith_backends.scoring import completion_log_probs
+    from rowsmith_backends.sampling.scoring import completion_log_probs
 
     bundle = model._bundle
     assert bundle is not None

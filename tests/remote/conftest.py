@@ -20,9 +20,9 @@ from rowsmith.hookspecs import GROUP
 from rowsmith.registry import Registry
 from rowsmith.seeds import Seeds
 from rowsmith.synthesizer import Synthesizer
-from rowsmith_backends.remote_backend import RemoteBackend, build
-from rowsmith_backends.remote_options import RemoteOptions
-from rowsmith_backends.transformers_engine import TransformersEngine
+from rowsmith_backends.remote.backend import RemoteBackend, build
+from rowsmith_backends.remote.options import RemoteOptions
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine
 
 from .serving import Local, serving
 
@@ -70,7 +70,7 @@ def served(bundle: Bundle) -> Iterator[TransformersEngine]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rowsmith_backends.remote_endpoint._FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("rowsmith_backends.remote.endpoint._FIRST_PAUSE", 0.05)
 
 
 @pytest.fixture

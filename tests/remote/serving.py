@@ -15,7 +15,7 @@ from attrs import define, field
 
 from rowsmith.bundle import Bundle
 from rowsmith.generation import CompletionRequest, SamplingParams
-from rowsmith_backends.transformers_engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine
 
 OPENAI = {"model", "prompt", "max_tokens", "temperature", "top_p", "seed", "echo", "logprobs", "n", "stop"}
 VLLM = OPENAI | {

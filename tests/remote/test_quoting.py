@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowsmith_backends.quoting import without_secret
+from rowsmith_backends.remote.redaction import without_secret
 
 SECRETS = st.text("abcdefghXYZ0123456789-_.", min_size=12, max_size=60)
 

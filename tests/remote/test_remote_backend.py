@@ -11,8 +11,8 @@ import pytest
 from rowsmith.errors import BundleError, ConfigError, GenerationError, ParameterError
 from rowsmith.generation import CompletionRequest, FinishReason, GenerationStatus, SamplingParams
 from rowsmith.inversion import InverseTransforms
-from rowsmith_backends.remote_options import RemoteOptions
-from rowsmith_backends.request_seeds import request_seed
+from rowsmith_backends.remote.options import RemoteOptions
+from rowsmith_backends.sampling.request_seeds import request_seed
 
 from .serving import LENIENT, OPENAI, TRANSFORMERS, hang, serving
 
@@ -220,7 +220,7 @@ def test_a_server_that_reads_other_tokens_is_refused(local, make, monkeypatch):
 
 
 def test_a_wide_vocabulary_is_refused(bundle, make, monkeypatch):
-    monkeypatch.setattr("rowsmith_backends.vocabulary_width._FULL_SOFTMAX_TOKENS", 3)
+    monkeypatch.setattr("rowsmith_backends.scratch.vocabulary_width._FULL_SOFTMAX_TOKENS", 3)
     with pytest.raises(BundleError, match=r"one column at a time.*backend transformers"):
         make(ready=False)
 

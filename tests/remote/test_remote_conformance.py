@@ -11,9 +11,9 @@ from rowsmith.generation.requests import Engine
 from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.backend_conformance import BackendConformance
-from rowsmith_backends.remote_backend import remote_engine
-from rowsmith_backends.remote_options import RemoteOptions
-from rowsmith_backends.transformers_engine import TransformersEngine
+from rowsmith_backends.remote.backend import remote_engine
+from rowsmith_backends.remote.options import RemoteOptions
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine
 
 from .serving import Local, serving
 

@@ -12,7 +12,7 @@ import pytest
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation import GenerationFailure, GenerationStatus
-from rowsmith_backends.quoting import without_secret
+from rowsmith_backends.remote.redaction import without_secret
 
 from .serving import TRANSFORMERS, hang, serving
 
@@ -147,7 +147,7 @@ def test_a_completion_that_is_lost_is_asked_for_again_while_the_server_answers_o
 
 
 def test_a_list_of_models_without_end_is_not_read(local, make, monkeypatch):
-    monkeypatch.setattr("rowsmith_backends.remote_endpoint.MOST_BYTES", 2**20)
+    monkeypatch.setattr("rowsmith_backends.remote.endpoint.MOST_BYTES", 2**20)
     local.models = ["m" * 100] * 20_000
     with pytest.raises(GenerationError, match="more than 1,048,576 bytes"):
         make()
@@ -214,7 +214,7 @@ def test_a_busy_server_gets_to_everybody_at_last(local, make):
 
 @pytest.mark.parametrize("value", ["soon", "-5", "nan", "inf", "Wed, 21 Oct 2015 07:28:00 GMT", "0.1"])
 def test_any_time_to_wait_is_understood_or_overlooked(value, local, make, monkeypatch):
-    monkeypatch.setattr("rowsmith_backends.remote_endpoint._LONGEST_WAIT", 0.2)
+    monkeypatch.setattr("rowsmith_backends.remote.endpoint._LONGEST_WAIT", 0.2)
     backend = make(num_records=8, retries=2)
     local.fault = lambda number, connection: number == 3 and status(429, Retry_After=value)(connection) is not False
     assert len(backend.generate().df) == 8

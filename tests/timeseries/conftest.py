@@ -28,8 +28,8 @@ from rowsmith.table.schema import (
 from rowsmith.timeseries import TICKS, Interval, SeriesClock, SeriesPlan, SeriesSpan
 from rowsmith.vocabulary import BOS, EOS, Vocabulary
 from rowsmith_backends import TimeseriesBackend
-from rowsmith_backends.options import TimeseriesOptions
-from rowsmith_backends.series_codec import codec_of_vocabulary
+from rowsmith_backends.timeseries.codec import codec_of_vocabulary
+from rowsmith_backends.timeseries.options import TimeseriesOptions
 from rowsmith_plugins.processors.tabular import TabularProcessor
 
 DAY = 86_400 * TICKS

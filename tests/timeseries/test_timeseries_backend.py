@@ -96,7 +96,7 @@ def test_progress_is_that_of_the_records_that_the_range_asks_for(series, tools):
 def test_each_round_and_each_batch_of_a_group_is_logged(series, tools, caplog):
     """Promise F39: progress of the groups, with the errors of the newest batch and without cell text."""
     engine = tools.engine(spoil=lambda group, ask, sample, text: "nonsense\n" if group == 1 and ask > 1 else text)
-    with caplog.at_level(logging.DEBUG, logger="rowsmith_backends.series_job"):
+    with caplog.at_level(logging.DEBUG, logger="rowsmith_backends.timeseries.job"):
         series.backend(engine).generate()
     rounds = [message for message in caplog.messages if message.startswith("round: ")]
     assert len(rounds) == len(engine.calls)
@@ -656,7 +656,7 @@ def test_labels_of_months_are_those_of_the_month(day):
     from tests.timeseries.conftest import day_schema, ticks
 
     from rowsmith.table.schema import Timing, TimingRole
-    from rowsmith.timeseries.labels import RecordClock, months_later
+    from rowsmith_backends.timeseries.record_times import RecordClock, months_later
 
     mean = 2_629_746.0
     step, place, *_ = day_schema().columns
@@ -685,8 +685,8 @@ def test_only_tokens_that_stay_are_forced_where_they_depend_on_what_follows(tool
     from transformers import PreTrainedTokenizerFast
 
     from rowsmith.dialect import RecordDialect
-    from rowsmith.timeseries.labels import RecordClock
-    from rowsmith_backends.series_codec import codec_of_tokenizer
+    from rowsmith_backends.timeseries.codec import codec_of_tokenizer
+    from rowsmith_backends.timeseries.record_times import RecordClock
 
     schema = tools.schema()
     clock, dialect = RecordClock(schema), RecordDialect(schema)

@@ -13,8 +13,8 @@ from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation import GenerationFailure, GenerationStatus
 from rowsmith.registry import Registry
-from rowsmith_backends.remote_backend import RemoteBackend
-from rowsmith_backends.remote_options import RemoteOptions
+from rowsmith_backends.remote.backend import RemoteBackend
+from rowsmith_backends.remote.options import RemoteOptions
 from rowsmith_plugins.processors.tabular import TabularProcessor
 
 pytestmark = pytest.mark.vllm

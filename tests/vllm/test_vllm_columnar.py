@@ -12,10 +12,10 @@ from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
 from rowsmith.testing.backend_conformance import BackendConformance
-from rowsmith_backends.remote_tokens import BundleTokens
-from rowsmith_backends.transformers_engine import TransformersEngine
-from rowsmith_backends.vllm_engine import VllmEngine, VllmModel
-from rowsmith_backends.vllm_options import VllmOptions
+from rowsmith_backends.sampling.bundle_tokens import BundleTokens
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.vllm.engine import VllmEngine, VllmModel
+from rowsmith_backends.vllm.options import VllmOptions
 
 pytestmark = pytest.mark.vllm
 

@@ -16,7 +16,7 @@ from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.generation.results import GenerationFailure
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.testing.backend_conformance import LineProcessor
-from rowsmith_backends.vllm_engine import VllmEngine, VllmModel
+from rowsmith_backends.vllm.engine import VllmEngine, VllmModel
 
 from .conftest import children
 from .test_vllm_columnar import vllm_engine

@@ -19,13 +19,13 @@ from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
 from rowsmith.testing.backend_conformance import BackendConformance
-from rowsmith_backends.base_models import load_base, load_bundle_model
-from rowsmith_backends.bundle_prompts import bundle_prompt_ids
-from rowsmith_backends.options import TransformersOptions
-from rowsmith_backends.transformers_backend import TransformersBackend
-from rowsmith_backends.vllm_backend import VllmBackend
-from rowsmith_backends.vllm_engine import VllmEngine
-from rowsmith_backends.vllm_options import VllmOptions
+from rowsmith_backends.pretrained.loading import load_base, load_bundle_model
+from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
+from rowsmith_backends.transformers.backend import TransformersBackend
+from rowsmith_backends.transformers.options import TransformersOptions
+from rowsmith_backends.vllm.backend import VllmBackend
+from rowsmith_backends.vllm.engine import VllmEngine
+from rowsmith_backends.vllm.options import VllmOptions
 
 FLOAT32 = TransformersOptions(dtype="float32", device="cpu")
 pytestmark = pytest.mark.vllm

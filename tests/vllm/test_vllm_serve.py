@@ -26,10 +26,10 @@ from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
 from rowsmith.testing.backend_conformance import BackendConformance
-from rowsmith_backends.bundle_prompts import bundle_prompt_ids
-from rowsmith_backends.remote_backend import RemoteBackend, remote_engine
-from rowsmith_backends.remote_options import RemoteOptions
-from rowsmith_backends.transformers_engine import TransformersEngine
+from rowsmith_backends.remote.backend import RemoteBackend, remote_engine
+from rowsmith_backends.remote.options import RemoteOptions
+from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine
 from rowsmith_plugins.processors.tabular import TabularProcessor
 
 from .serving import Serving, serve_vllm

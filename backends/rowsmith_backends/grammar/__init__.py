@@ -1,0 +1,1 @@
+"""Grammars of records, over text and over the tokens of any tokenizer."""

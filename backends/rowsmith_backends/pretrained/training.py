@@ -1,0 +1,249 @@
+"""How a pretrained model is fine-tuned: a budget becomes a step count, then the Hugging Face Trainer runs.
+
+The learning rate rises, then falls along a cosine; a held-out loss may stop training early; the weights kept are an
+exponential average, taken where the held-out loss was best. Of a model with an adapter all of this is about
+the adapter's weights alone.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from attrs import frozen
+
+from rowsmith.errors import TrainingError
+from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
+from rowsmith_backends.pretrained.learning_rates import learning_rate_for
+from rowsmith_backends.pretrained.loading import digest_of, load_base, refused_base
+from rowsmith_backends.pretrained.lora import Adapter, add_adapter, save_adapter
+from rowsmith_backends.sampling.precision import chosen_device, has_fast_bf16
+from rowsmith_backends.training.budget import budgeted, held_out_in_time
+from rowsmith_backends.training.examples import Examples, examples_of
+from rowsmith_backends.training.fit import Fit, Pieces, batch_loss, fit
+from rowsmith_backends.training.plan import Course, FitPlan
+from rowsmith_backends.training.progress_bars import no_progress_bars
+from rowsmith_backends.training.saving import save_model
+from rowsmith_backends.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from rowsmith_backends.pretrained.options import PretrainedOptions
+
+__all__ = ["train_pretrained"]
+
+_MAX_EPOCHS = 20
+_CALIBRATION_SHARE = 0.03
+_CALIBRATION_STEPS = 5
+_HELD_OUT_TOKENS = 16_384
+# Few tokens a step make enough steps of a small table; more would not be learned from faster.
+_BATCHES, _BATCH_TOKENS = 40, (2_048, 16_384)
+
+
+def train_pretrained(
+    prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions, folder: Path
+) -> TrainingReport:
+    """Fine-tune a pretrained model and save its adapter, or the whole model, with the tokenizer.
+
+    Args:
+        prepared: Tokenizer, metadata and base model.
+        job: Examples, budget and target directory.
+        options: What is trained, and how.
+        folder: The base model.
+
+    Returns:
+        What training did.
+
+    Raises:
+        TrainingError: There are no examples, the loss is not finite, or memory does not suffice.
+        ConfigError: The base model cannot be loaded, or has no layers of the names that are asked for.
+    """
+    with job.stop.awaited():
+        return _train(prepared, job, options, folder)
+
+
+@no_progress_bars()
+def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions, folder: Path) -> TrainingReport:
+    state = TrainingState.of(job, digest_of(folder) if prepared.base is None else prepared.base.digest)
+    if state.bf16 is None:
+        state.bf16 = options.dtype == "bfloat16" or (options.dtype == "auto" and has_fast_bf16(chosen_device()))
+    began = time.monotonic()
+    tuning = Tuning.of(folder, prepared, options, job.seeds.integer("training") % 2**31, state.bf16)
+    # The budget is for training; how long a model takes to load is told by its size.
+    state.started += time.monotonic() - began
+    train, validation = _examples(prepared, job)
+    size, pieces = _pieces(train, options, state.company.count)
+    step_seconds = 0.0 if state.course() else state.company.told(_step_seconds(tuning, train, pieces, job))
+    if validation is not None:
+        validation = held_out_in_time(
+            validation, train, batch_size=size, step_seconds=step_seconds, seed=tuning.seed, state=state
+        )
+    result = fit(
+        FitPlan(train=train, validation=validation, course=_course(train, validation, size, step_seconds, state)),
+        tuning.model,
+        tuning.optimizer,
+        batch_size=size,
+        bf16=tuning.bf16,
+        seed=tuning.seed,
+        training=state,
+        pieces=pieces,
+    )
+    result.model.config.use_cache = tuning.use_cache
+    if state.company.leads:
+        save_model(prepared, job, lambda: _write(result.model, prepared, job.directory))
+    state.company.part()
+    return _report(result, tuning, size, train, state.seconds)
+
+
+def _examples(prepared: PreparedModel, job: TrainingJob) -> tuple[Examples, Examples | None]:
+    """Training examples and held-out ones."""
+    pad = prepared.metadata.pad_token_id or 0
+    train, test = examples_of(job.examples.train, pad), job.examples.test
+    if len(train) == 0:
+        raise TrainingError("there are no training examples: give more rows, or lower training.validation_ratio.")
+    return train, None if test is None else examples_of(test, pad)
+
+
+def _course(
+    train: Examples, validation: Examples | None, size: int, step_seconds: float, state: TrainingState
+) -> Course:
+    """The course that is under way, or a new one; the first of several processes says it for all."""
+    return state.course() or budgeted(
+        state.job.training,
+        train,
+        validation,
+        batch_size=size,
+        step_seconds=step_seconds,
+        spent=state.company.told(state.seconds),
+        most_epochs=_MAX_EPOCHS,
+    )
+
+
+@frozen(kw_only=True, eq=False)
+class Tuning:
+    """A model that is being fine-tuned.
+
+    Attributes:
+        model: The model; what is trained of it needs gradients.
+        seed: Of the adapter's weights and of everything random.
+        bf16: Whether products are computed in bfloat16.
+        use_cache: What the model's configuration said of caching; training has no use for a cache.
+        learning_rate: Peak rate.
+        weight_decay: Decoupled weight decay.
+    """
+
+    model: Any
+    seed: int
+    bf16: bool
+    use_cache: bool
+    learning_rate: float
+    weight_decay: float
+
+    @classmethod
+    def of(cls, folder: Path, prepared: PreparedModel, options: PretrainedOptions, seed: int, bf16: bool) -> Tuning:
+        """The model that options name, with an adapter unless all of it is trained."""
+        # Weights that are trained stay exact; the others only take part.
+        frozen_dtype = torch.bfloat16 if bf16 and not options.full else torch.float32
+        scaling = prepared.metadata.rope_scaling
+        model = load_base(folder, dtype=frozen_dtype, rope_scaling=scaling, error=refused_base).to(chosen_device())
+        use_cache = getattr(model.config, "use_cache", True)
+        rate = options.learning_rate or learning_rate_for(model.config, full=options.full)
+        # A cache is of use to generation alone, and fills the memory.
+        model.config.use_cache = False
+        torch.manual_seed(seed)
+        if not options.full:
+            model = _adapted(model, options)
+        if options.gradient_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        return cls(
+            model=model,
+            seed=seed,
+            bf16=bf16,
+            use_cache=use_cache,
+            learning_rate=rate,
+            weight_decay=options.weight_decay,
+        )
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights that are trained."""
+        return sum(weight.numel() for weight in self.model.parameters() if weight.requires_grad)
+
+    def optimizer(self, model: Any) -> torch.optim.Optimizer:
+        """The optimizer of what is trained of a model."""
+        return torch.optim.AdamW(
+            [weight for weight in model.parameters() if weight.requires_grad],
+            lr=self.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+
+
+def _adapted(model: Any, options: PretrainedOptions) -> Any:
+    adapter = Adapter(
+        rank=options.rank,
+        alpha=options.rank if options.alpha is None else options.alpha,
+        rslora=options.rslora,
+        modules=options.target_modules,
+        dropout=options.dropout,
+    )
+    try:
+        return add_adapter(model, adapter)
+    except ValueError as error:
+        reason = str(error).splitlines()[0][:200]
+        named = ", ".join(options.target_modules)
+        raise refused_base(f"target_modules {named} cannot be used: {reason}", "target_modules") from error
+
+
+def _pieces(train: Examples, options: PretrainedOptions, processes: int) -> tuple[int, Pieces]:
+    """Examples a step, and how many of them a process computes at once."""
+    mean, longest = float(train.lengths.mean()), int(train.lengths.max())
+    tokens = options.batch_tokens or int(np.clip(train.lengths.sum() // _BATCHES, *_BATCH_TOKENS))
+    wanted = int(np.clip(tokens // mean, 1, len(train)))
+    number = max(1, min(options.gradient_accumulation, wanted // processes))
+    held_out = max(1, min(_HELD_OUT_TOKENS, tokens) // number // longest)
+    pieces = Pieces(examples=max(1, wanted // number // processes), number=number, held_out=held_out)
+    return pieces.examples * number * processes, pieces
+
+
+def _step_seconds(tuning: Tuning, train: Examples, pieces: Pieces, job: TrainingJob) -> float:
+    """What a step takes, without taking one; not measured where steps are given, since nothing may be timed then."""
+    if job.training.max_steps is not None:
+        return 0.0
+    # Other examples every time, for lengths differ; no examples are drawn from a generator of the training.
+    random = np.random.default_rng(tuning.seed)
+    times: list[float] = []
+    with torch.random.fork_rng():
+        while len(times) <= _CALIBRATION_STEPS and sum(times) < _CALIBRATION_SHARE * (job.training.max_time or 120):
+            start = time.perf_counter()
+            indices = random.choice(len(train), pieces.examples, replace=False)
+            batch_loss(tuning.model, train, indices, tuning.bf16).backward()
+            tuning.model.zero_grad()
+            times.append(time.perf_counter() - start)
+    return float(np.median(times[1:] or times)) * pieces.number
+
+
+def _write(model: Any, prepared: PreparedModel, folder: Path) -> None:
+    if prepared.base is not None:
+        save_adapter(model, folder, prepared.base.name)
+    else:
+        vars(model.config).pop("auto_map", None)
+        model.save_pretrained(folder)
+
+
+def _report(result: Fit, tuning: Tuning, size: int, train: Examples, seconds: float) -> TrainingReport:
+    return TrainingReport(
+        steps=result.steps,
+        total_steps=result.total_steps,
+        tokens=result.tokens,
+        seconds=seconds,
+        epochs=result.steps * size / len(train),
+        validation_loss=result.best_loss,
+        best_step=result.best_step,
+        parameters=tuning.parameters,
+        dtype="bfloat16" if tuning.bf16 else "float32",
+        stop_reason=result.stop_reason,
+    )

@@ -1,0 +1,1 @@
+"""The backend ``remote``: a server with an OpenAI-compatible completions endpoint."""

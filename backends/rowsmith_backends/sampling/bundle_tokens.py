@@ -1,0 +1,106 @@
+"""The tokens of a bundle as a client needs them: decoding, counting, and prompts as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from rowsmith.errors import GenerationError
+from rowsmith_backends.remote.answers import Asked
+from rowsmith_backends.timeseries.codec import load_tokenizer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rowsmith.vocabulary import Vocabulary
+
+__all__ = ["BundleTokens"]
+
+
+class BundleTokens:
+    """Token ids and text of one model.
+
+    The tokenizer is loaded when something needs it; ids of a columnar vocabulary are read without.
+
+    Args:
+        directory: Where the tokenizer is.
+        vocabulary: The columnar vocabulary; None for models of other kinds.
+    """
+
+    def __init__(self, directory: Path, vocabulary: Vocabulary | None) -> None:
+        self.directory = directory
+        self.vocabulary = vocabulary
+        self._prompts: dict[tuple[int, ...], str] = {}
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the checkpoint."""
+        return load_tokenizer(self.directory)
+
+    @property
+    def size(self) -> int:
+        """One more than the largest token id."""
+        return len(self.tokenizer if self.vocabulary is None else self.vocabulary)
+
+    @cached_property
+    def longest(self) -> int:
+        """The most bytes of a token, special ones included."""
+        texts = self.tokenizer.get_vocab() if self.vocabulary is None else self.vocabulary.texts
+        return max((len(text.encode() if isinstance(text, str) else text) for text in texts), default=1)
+
+    def asked(self, prompt: Sequence[int], most: int) -> Asked:
+        """A request for a completion of this model.
+
+        Args:
+            prompt: Its token ids.
+            most: The most tokens that may be written.
+        """
+        return Asked(prompt, most, self.size, self.longest)
+
+    @property
+    def probes(self) -> tuple[str, str]:
+        """Two texts of which a model begins a completion with one at most."""
+        if self.vocabulary is None:
+            return "{", "}"
+        fields = self.vocabulary.fields
+        return fields[0].fragments[0], fields[-1].fragments[-1]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids, special tokens left out."""
+        if self.vocabulary is not None:
+            return self.vocabulary.decode(ids)
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def count(self, text: str) -> int:
+        """Number of tokens that a text takes, no special tokens added."""
+        # What is no Unicode is no record, but has a length all the same.
+        known = text if text.isascii() else text.encode("utf-8", "replace").decode()
+        return len(self.tokenizer(known, add_special_tokens=False, verbose=False).input_ids)
+
+    def prompt_text(self, ids: tuple[int, ...]) -> str:
+        """The text that a server with this tokenizer reads as these ids.
+
+        Args:
+            ids: A prompt.
+
+        Raises:
+            GenerationError: There is none.
+        """
+        if ids not in self._prompts:
+            self._prompts[ids] = self._written(ids)
+        return self._prompts[ids]
+
+    def _written(self, ids: tuple[int, ...]) -> str:
+        # Some tokenizers put the first special token there by themselves.
+        for shown in (ids, ids[1:]):
+            text: str = self.tokenizer.decode(
+                list(shown), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+            if text and tuple(self.tokenizer(text, verbose=False).input_ids) == ids:
+                return text
+        raise GenerationError(
+            f"the server takes prompts as text only, and no text gives the {len(ids)} token ids of this prompt. Use a "
+            "server that takes token ids, such as vllm serve"
+        )

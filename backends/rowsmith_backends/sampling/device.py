@@ -1,0 +1,34 @@
+"""Putting a model on the device that the options name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from rowsmith.errors import GenerationError
+from rowsmith_backends.sampling.precision import chosen_device
+
+__all__ = ["placing"]
+
+
+@contextmanager
+def placing(name: str) -> Iterator[torch.device]:
+    """The device of a name; what goes wrong with it is told in its name.
+
+    Args:
+        name: A torch device; ``auto`` takes a GPU when there is one.
+
+    Raises:
+        GenerationError: There is no such device, or it cannot be used.
+    """
+    try:
+        yield chosen_device(name)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise GenerationError(
+            f"the device {name!r} cannot be used ({str(error).splitlines()[0][:200]}); "
+            "set backend.options.device to another one, or to auto"
+        ) from error

@@ -1,0 +1,1 @@
+"""Decoding of the model ``scratch`` under a token automaton, in large batches."""

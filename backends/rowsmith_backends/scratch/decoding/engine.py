@@ -1,0 +1,245 @@
+"""The engine behind the backend ``transformers``: a columnar checkpoint decoded in large batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from rowsmith.bundle_safety import check_checkpoint
+from rowsmith.draws import Draws
+from rowsmith.errors import BundleError, GenerationError
+from rowsmith.generation.requests import (
+    REPETITION_PENALTY,
+    CompletionBlock,
+    CompletionRequest,
+    Engine,
+    FinishReason,
+    SamplingParams,
+)
+from rowsmith.heap import keep_for_reuse
+from rowsmith.vocabulary import Vocabulary
+from rowsmith_backends.sampling.decoded import Decoded
+from rowsmith_backends.sampling.device import placing
+from rowsmith_backends.sampling.precision import chosen_dtype
+from rowsmith_backends.sampling.scoring import completion_log_probs
+from rowsmith_backends.scratch.decoding.automaton import TokenAutomaton, build_automaton
+from rowsmith_backends.scratch.decoding.forward_step import Steps, steps_for
+from rowsmith_backends.scratch.decoding.group_positions import GroupClock
+from rowsmith_backends.scratch.decoding.sampler import Beginning, Sampling, decode_records
+from rowsmith_backends.training.progress_bars import no_progress_bars
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["TransformersEngine"]
+
+# Rows that begin alike share work, so many at once are cheaper than few; one call holds room for their ids alone.
+ROWS_AT_ONCE = 50_000
+_IDS_AT_ONCE = 16_000_000
+
+
+class TransformersEngine(Engine):
+    """Completes prompts with a checkpoint in this process.
+
+    Args:
+        directory: An ordinary checkpoint with its tokenizer.
+        vocabulary: The columnar vocabulary it was trained with.
+        batch_size: The most distinct beginnings of records in one step of the model.
+        dtype: Precision of matrix products, as torch names it; ``auto`` goes by the device.
+        device: A torch device; ``auto`` takes a GPU when there is one.
+    """
+
+    capabilities = frozenset({"seed", "constrained", "forced-tokens", "log-probs"})
+    sampling_options = frozenset({REPETITION_PENALTY})
+    vocabulary: Vocabulary
+
+    def __init__(
+        self,
+        directory: Path,
+        vocabulary: Vocabulary,
+        *,
+        batch_size: int = 2_048,
+        dtype: str = "auto",
+        device: str = "auto",
+    ) -> None:
+        self.directory = directory
+        self.vocabulary = vocabulary
+        self.batch_size = batch_size
+        self.dtype = dtype
+        self.device = device
+        self.max_num_prompts = ROWS_AT_ONCE
+        self._steps: Steps | None = None
+        self._model: PreTrainedModel | None = None
+        self._longest = 0
+        self._tokenizer: PreTrainedTokenizerBase | None = None
+        self._automaton: TokenAutomaton | None = None
+        self._clock: GroupClock | None = None
+
+    def start(self) -> None:
+        """Load the checkpoint and build the record grammar.
+
+        Raises:
+            BundleError: The checkpoint is damaged, or holds more than data.
+            GenerationError: There is no such device.
+        """
+        check_checkpoint(self.directory)
+        keep_for_reuse()
+        loaded, self._tokenizer = self._loaded()
+        with placing(self.device) as device:
+            self._model = model = loaded.to(device).eval()
+        self._longest = model.config.max_position_embeddings
+        self._steps = steps_for(model, chosen_dtype(self.dtype, model.device), self._longest)
+        self.max_num_prompts = max(1, min(ROWS_AT_ONCE, _IDS_AT_ONCE // self._longest))
+        self._automaton = build_automaton(self.vocabulary)
+        self._clock = GroupClock.of(self.vocabulary)
+
+    @no_progress_bars()
+    def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from rowsmith_backends.pretrained.loading import check_all_loaded
+
+        try:
+            model, info = AutoModelForCausalLM.from_pretrained(
+                self.directory,
+                dtype=torch.float32,
+                attn_implementation="eager",
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(self.directory, trust_remote_code=False, local_files_only=True)
+        except Exception as error:
+            # Loaders raise errors of every kind, some of them plain exceptions.
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            raise BundleError(
+                f"{self.directory} cannot be loaded ({reason}). Train again, or restore the files."
+            ) from error
+        check_all_loaded(self.directory, info)
+        return model, tokenizer
+
+    def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
+        """Complete every request once; requests of prompts of one length are decoded together.
+
+        Args:
+            requests: What to complete.
+            params: How to draw.
+
+        Yields:
+            Blocks in the order of their prompts' lengths.
+
+        Raises:
+            GenerationError: The engine has not been started, or forced ids break the grammar.
+        """
+        if self._steps is None or self._automaton is None:
+            raise GenerationError("the engine has not been started: call initialize() first")
+        for shape, alike in sorted(_by_shape(requests).items()):
+            sampling = self._sampling(params, shape)
+            for members in _portions(alike, self.batch_size):
+                beginnings = sorted(members)
+                ids = np.array([request_id for each in beginnings for request_id in members[each]], dtype=np.int64)
+                nodes = np.repeat(np.arange(len(beginnings)), [len(members[each]) for each in beginnings])
+                for decoded in decode_records(
+                    self._steps,
+                    self._automaton,
+                    [self._beginning(prompt, forced) for prompt, forced in beginnings],
+                    nodes,
+                    Draws(params.seed, ids),
+                    sampling,
+                    eos=self.vocabulary.eos_id,
+                    pad=self.vocabulary.pad_id,
+                    clock=self._clock,
+                ):
+                    prompts = [beginnings[node][0] for node in nodes[decoded.rows]] if params.log_probs else None
+                    yield self._block(ids[decoded.rows], decoded, prompts)
+
+    def _beginning(self, prompt: tuple[int, ...], forced: tuple[int, ...]) -> Beginning:
+        """A prompt, and which of its ids are records: those after the last BOS."""
+        bos = self.vocabulary.bos_id
+        records = prompt[len(prompt) - prompt[::-1].index(bos) :] if bos in prompt else ()
+        return Beginning(prompt=prompt, records=records, forced=forced)
+
+    def _sampling(self, params: SamplingParams, shape: _Shape) -> Sampling:
+        room = self._longest - shape.prompt
+        return Sampling(
+            temperature=params.temperature,
+            top_p=params.top_p,
+            repetition_penalty=params.repetition_penalty,
+            max_tokens=min(shape.max_tokens or params.max_new_tokens or room, room),
+            max_records=shape.max_records or None,
+            constrained=params.constrained,
+            max_nodes=self.batch_size,
+        )
+
+    def _block(
+        self, ids: npt.NDArray[np.int64], decoded: Decoded, prompts: Sequence[Sequence[int]] | None
+    ) -> CompletionBlock:
+        """Completions; with the log-probabilities of their tokens where their prompts are given."""
+        return CompletionBlock(
+            request_ids=ids,
+            ids=decoded.ids,
+            lengths=decoded.lengths,
+            finish_reasons=[FinishReason.STOP if done else FinishReason.LENGTH for done in decoded.finished],
+            decode=self.vocabulary.decode,
+            log_probs=None
+            if prompts is None
+            else completion_log_probs(self._model, prompts, decoded.ids, decoded.lengths),
+        )
+
+    def stop(self) -> None:
+        """Let go of the model."""
+        self._steps = self._model = self._tokenizer = self._automaton = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def count_tokens(self, text: str) -> int:
+        """Number of tokens that ``text`` takes."""
+        if self._tokenizer is None:
+            raise GenerationError("the engine has not been started: call initialize() first")
+        return len(self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+
+
+_Members = dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]]
+
+
+def _portions(requests: Sequence[CompletionRequest], most: int) -> Iterator[_Members]:
+    """Request ids by prompt and forced ids, at most so many of these at once."""
+    members: _Members = {}
+    for request in requests:
+        beginning = request.prompt_ids, request.forced_ids
+        if beginning not in members and len(members) == most:
+            yield members
+            members = {}
+        members.setdefault(beginning, []).append(request.request_id)
+    yield members
+
+
+class _Shape(NamedTuple):
+    """What requests have in common that are decoded together: lengths in tokens, and limits (0 for none)."""
+
+    prompt: int
+    forced: int
+    max_tokens: int
+    max_records: int
+
+
+def _by_shape(requests: Sequence[CompletionRequest]) -> dict[_Shape, list[CompletionRequest]]:
+    alike: dict[_Shape, list[CompletionRequest]] = {}
+    for request in requests:
+        alike.setdefault(_shape(request), []).append(request)
+    return alike
+
+
+def _shape(request: CompletionRequest) -> _Shape:
+    return _Shape(
+        prompt=len(request.prompt_ids),
+        forced=len(request.forced_ids),
+        max_tokens=request.max_tokens or 0,
+        max_records=request.max_records or 0,
+    )

@@ -1,0 +1,1 @@
+"""Training of the model ``scratch``: its recipe, loss, first weights and calibration."""

@@ -1,0 +1,176 @@
+"""Asking about series and reading the answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from attrs import define, evolve, field
+
+from rowsmith.errors import GenerationError
+from rowsmith.generation.asking import Asker, Completing
+from rowsmith.generation.batch import Batch
+from rowsmith.generation.processors import ParsedResponse, Processor
+from rowsmith.generation.requests import (
+    Completion,
+    CompletionBlock,
+    CompletionRequest,
+    Engine,
+    FinishReason,
+    SamplingParams,
+)
+from rowsmith.generation.responses import check_response
+from rowsmith.generation.tokens import TokenCounter
+from rowsmith.interruption import StopRequest
+from rowsmith_backends.timeseries.group import SeriesGroup, Windows
+from rowsmith_backends.timeseries.journal import only_row
+from rowsmith_backends.timeseries.judging import Verdict, judge
+
+__all__ = ["SeriesReading"]
+
+
+class _Judge(Processor):
+    """Reads completions with the run's processor, and judges each by the series that it is for."""
+
+    def __init__(self, processor: Processor, windows: Windows) -> None:
+        self._processor = processor
+        self._windows = windows
+        self.groups: dict[int, SeriesGroup] = {}
+        self.verdicts: dict[int, Verdict] = {}
+
+    def __call__(self, prompt_number: int, text: str) -> ParsedResponse:
+        response = self._processor(prompt_number, text)
+        check_response(response, self._processor)
+        group = self.groups[prompt_number]
+        verdict, counted = judge(group, response, self._windows.codec, self._windows.clock)
+        self.verdicts[prompt_number] = verdict
+        return counted
+
+
+@define(kw_only=True, eq=False)
+class SeriesReading:
+    """Asks an engine about series, and reads what it answers.
+
+    Attributes:
+        engine: Completes prompts; already started.
+        processor: Turns completions into records.
+        windows: Makes prompts.
+        params: How completions are drawn.
+        samples: Completions of each prompt.
+        counter: Counts tokens.
+        stop: Whether the run was asked to end; looked at after each block.
+        check: Raises when the job is to end.
+        keeps: Whether completions are kept for a journal.
+        complete: What completes prompts in the engine's place; None for the engine.
+    """
+
+    engine: Engine
+    processor: Processor
+    windows: Windows
+    params: SamplingParams
+    samples: int
+    counter: TokenCounter
+    stop: StopRequest
+    check: Callable[[], None]
+    keeps: bool = False
+    complete: Completing | None = None
+    _asker: Asker = field(init=False)
+    _judge: _Judge = field(init=False)
+
+    @_asker.default
+    def _make_asker(self) -> Asker:
+        return Asker(self.complete or self.engine.complete)
+
+    @_judge.default
+    def _make_judge(self) -> _Judge:
+        return _Judge(self.processor, self.windows)
+
+    def ask(self, groups: Sequence[SeriesGroup]) -> dict[int, list[Verdict]]:
+        """Ask once about each series; each counts its completions in a batch of its own.
+
+        Args:
+            groups: The series.
+
+        Returns:
+            What their completions are worth, by the number of the series.
+
+        Raises:
+            GenerationError: The engine answered what it was not asked, or left something out.
+        """
+        asked = self._begin(groups)
+        sent = [self._sent(request) for request in asked.values()]
+        with contextlib.closing(self._asker.ask(sent, self.params)) as blocks:
+            for block in blocks:
+                with self.stop.awaited():
+                    self._read(block, asked)
+                self.check()
+        missing = len(asked.keys() - self._judge.verdicts.keys())
+        if missing:
+            raise GenerationError(f"the engine left {missing} of {len(asked)} requests unanswered")
+        return {group.number: self._verdicts(group) for group in groups}
+
+    def replay(self, group: SeriesGroup, answers: Mapping[int, CompletionBlock]) -> list[Verdict] | None:
+        """Read what an engine answered before, as if it were asked once more.
+
+        Args:
+            group: The series.
+            answers: Its completions by request.
+
+        Returns:
+            What they are worth; None when they are not those of the present prompt.
+        """
+        asked = self._begin([group])
+        if not answers.keys() >= asked.keys():
+            return None
+        for request_id in asked:
+            self._read(answers[request_id], asked)
+        return self._verdicts(group)
+
+    def _begin(self, groups: Sequence[SeriesGroup]) -> dict[int, CompletionRequest]:
+        requests = [request for group in groups for request in self.windows.requests(group, self.samples)]
+        self._judge.groups = {group.request_id(sample): group for group in groups for sample in range(self.samples)}
+        self._judge.verdicts = {}
+        return {request.request_id: request for request in requests}
+
+    def _verdicts(self, group: SeriesGroup) -> list[Verdict]:
+        return [self._judge.verdicts[group.request_id(sample)] for sample in range(self.samples)]
+
+    @property
+    def _forces(self) -> bool:
+        return "forced-tokens" in self.engine.capabilities
+
+    def _sent(self, request: CompletionRequest) -> CompletionRequest:
+        """A request as the engine takes it: where it forces no tokens, they are the end of the prompt."""
+        if self._forces or not request.forced_ids:
+            return request
+        limit = None if request.max_tokens is None else max(1, request.max_tokens - len(request.forced_ids))
+        prompt = (*request.prompt_ids, *request.forced_ids)
+        return evolve(request, prompt_ids=prompt, forced_ids=(), max_tokens=limit)
+
+    def _read(self, block: CompletionBlock, asked: Mapping[int, CompletionRequest]) -> None:
+        for row, request_id in enumerate(np.asarray(block.request_ids).tolist()):
+            request = asked.get(request_id)
+            if request is None or request_id in self._judge.verdicts:
+                raise GenerationError(f"the engine answered request {request_id} twice, or was not asked it")
+            group, completion = self._judge.groups[request_id], self._completed(block.completion(row), request)
+            if group.batch is None:
+                group.batch = Batch(self._judge, count_tokens=self.counter)
+            group.batch.process_completion(request_id, completion)
+            if _ended(group, completion):
+                self._judge.verdicts[request_id] = Verdict(ended=True)
+            if self.keeps:
+                group.kept.append(only_row(block, row))
+
+    def _completed(self, completion: Completion, request: CompletionRequest) -> Completion:
+        """A completion with the beginning that stood in its prompt."""
+        if self._forces or not request.forced_ids:
+            return completion
+        text = self.windows.codec.decode(request.forced_ids) + completion.text
+        return evolve(completion, text=text, ids=None, decode=None)
+
+
+def _ended(group: SeriesGroup, completion: Completion) -> bool:
+    """Whether the model has ended a series whose steps it writes itself."""
+    learned = group.span.interval is None and bool(group.records)
+    return learned and completion.finish_reason is FinishReason.STOP and not completion.text.strip()

@@ -1,0 +1,1 @@
+"""The backend ``transformers``, and its engine for any causal language model."""

@@ -1,0 +1,79 @@
+"""The backend ``transformers``: records sampled from a checkpoint in this process, on CPU or GPU."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from rowsmith.errors import MissingDependency
+from rowsmith.generation.building import surroundings, trained_bundle
+from rowsmith.generation.engine_backend import EngineBackend
+from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
+from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.transformers.engine import CausalEngine
+from rowsmith_backends.transformers.options import TransformersOptions
+
+if TYPE_CHECKING:
+    from rowsmith.bundle import Bundle
+    from rowsmith.config import RunConfig
+    from rowsmith.context import BuildContext
+    from rowsmith.generation.requests import Engine
+    from rowsmith.model_metadata import ModelMetadata
+
+__all__ = ["TransformersBackend", "build"]
+
+
+class TransformersBackend(EngineBackend):
+    """Samples records with a Hugging Face model.
+
+    Args:
+        config: The run's configuration.
+        model_metadata: Prompt layout, special tokens and context length.
+        bundle: The trained model.
+        options: Batch size, precision and device.
+        **kwargs: As for ``EngineBackend``: processor, policy, seeds, workdir, observers.
+
+    Raises:
+        MissingDependency: The model is a pretrained one, and there is nothing to hold it to the grammar.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        model_metadata: ModelMetadata,
+        *,
+        bundle: Bundle,
+        options: TransformersOptions | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            config,
+            model_metadata,
+            engine=_engine(bundle, options or TransformersOptions(), constrained=config.generation.constrained),
+            prompt_ids=bundle_prompt_ids(bundle),
+            columns=bundle.table_schema.names,
+            # A columnar engine closes records in time, and learns nothing from how long they were.
+            longest_completion=bundle.longest_completion if bundle.vocabulary is None else None,
+            **kwargs,
+        )
+
+
+def _engine(bundle: Bundle, options: TransformersOptions, *, constrained: bool) -> Engine:
+    """The engine of a columnar model, or of one that reads text in pieces of its own."""
+    given: dict[str, Any] = {"batch_size": options.batch_size, "dtype": options.dtype, "device": options.device}
+    if bundle.vocabulary is not None:
+        return TransformersEngine(bundle.model_directory, bundle.vocabulary, **given)
+    if constrained and find_spec("llguidance") is None:
+        raise MissingDependency(
+            "the backend 'transformers' needs llguidance to hold a pretrained model to the grammar of records, and it "
+            'is not installed. Install with: pip install "rowsmith[local]". Or set generation.constrained to false.'
+        )
+    return CausalEngine.of_bundle(bundle, merge=options.merge_adapter, batch_tokens=options.batch_tokens, **given)
+
+
+def build(context: BuildContext, options: TransformersOptions | None) -> TransformersBackend:
+    """Build the component, with the processor and the stopping policy that the configuration names."""
+    bundle = trained_bundle(context, "transformers")
+    return TransformersBackend(
+        context.config, bundle.metadata, bundle=bundle, options=options, **surroundings(context, bundle)
+    )

@@ -1,0 +1,32 @@
+"""Options of the backend ``transformers``; importing them imports nothing heavy."""
+
+from __future__ import annotations
+
+from attrs import field, frozen, validators
+
+from rowsmith.config_sections import between
+
+__all__ = ["TransformersOptions"]
+
+
+@frozen(kw_only=True)
+class TransformersOptions:
+    """Options of the backend ``transformers``.
+
+    Attributes:
+        batch_size: The most distinct beginnings of records in one step of the model; with pretrained models, the most
+            completions.
+        batch_tokens: With pretrained models, the most tokens of the completions that are written at the same time,
+            prompts and longest lengths together; by default as many as keys and values take 2 GiB, or a quarter of a
+            GPU's memory.
+        merge_adapter: Whether an adapter becomes part of its base model's weights, which is faster; in bfloat16 it
+            rounds them once more.
+        dtype: Precision of matrix products: ``auto`` takes bfloat16 where the hardware multiplies it.
+        device: Where to generate: ``auto`` takes a GPU when there is one.
+    """
+
+    batch_size: int = field(default=2_048, validator=between(1, 1_000_000))
+    batch_tokens: int | None = field(default=None, validator=between(1, 1_000_000_000))
+    merge_adapter: bool = True
+    dtype: str = field(default="auto", validator=validators.in_(("auto", "float32", "bfloat16")))
+    device: str = field(default="auto", validator=validators.matches_re(r"[a-z]+(:[0-9]{1,3})?"))

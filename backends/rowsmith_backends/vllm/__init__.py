@@ -1,0 +1,1 @@
+"""The backend ``vllm``: an engine in a process of its own."""

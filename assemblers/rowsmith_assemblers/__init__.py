@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
     from rowsmith.assembly import PSEUDO_GROUP_COLUMN
@@ -18,19 +19,12 @@ __all__ = [
     "TabularDataExampleAssembler",
 ]
 
-_HOMES = {
-    "GroupedDataExampleAssembler": "rowsmith_assemblers.grouped",
-    "PSEUDO_GROUP_COLUMN": "rowsmith.assembly",
-    "SequentialExampleAssembler": "rowsmith_assemblers.sequential",
-    "TabularDataExampleAssembler": "rowsmith_assemblers.tabular",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "rowsmith.assembly": ["PSEUDO_GROUP_COLUMN"],
+        "rowsmith_assemblers.grouped": ["GroupedDataExampleAssembler"],
+        "rowsmith_assemblers.sequential": ["SequentialExampleAssembler"],
+        "rowsmith_assemblers.tabular": ["TabularDataExampleAssembler"],
+    },
+)

@@ -5,8 +5,9 @@ Nothing heavy is imported until a name is used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
     from rowsmith_backends.remote.backend import RemoteBackend
@@ -25,22 +26,13 @@ __all__ = [
     "VllmBackend",
 ]
 
-_WHERE = {
-    "GroupProcessingResult": "rowsmith_backends.timeseries.state",
-    "GroupState": "rowsmith_backends.timeseries.state",
-    "ProgressSnapshot": "rowsmith_backends.timeseries.state",
-    "RemoteBackend": "rowsmith_backends.remote.backend",
-    "TimeseriesBackend": "rowsmith_backends.timeseries.backend",
-    "TransformersBackend": "rowsmith_backends.transformers.backend",
-    "VllmBackend": "rowsmith_backends.vllm.backend",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        return getattr(importlib.import_module(_WHERE[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "rowsmith_backends.remote.backend": ["RemoteBackend"],
+        "rowsmith_backends.timeseries.backend": ["TimeseriesBackend"],
+        "rowsmith_backends.timeseries.state": ["GroupProcessingResult", "GroupState", "ProgressSnapshot"],
+        "rowsmith_backends.transformers.backend": ["TransformersBackend"],
+        "rowsmith_backends.vllm.backend": ["VllmBackend"],
+    },
+)

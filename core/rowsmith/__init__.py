@@ -5,8 +5,9 @@ Importing this package is cheap: what is heavy is imported when it is used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
     from rowsmith.components import Component, LazyCommand
@@ -61,21 +62,31 @@ __all__ = [
     "hookimpl",
 ]
 
-_HOMES = {
-    "Component": "rowsmith.components",
-    "LazyCommand": "rowsmith.components",
-    "Synthesizer": "rowsmith.synthesizer",
-    "hookimpl": "rowsmith.hookspecs",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES.get(name, "rowsmith.errors")), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "rowsmith.components": ["Component", "LazyCommand"],
+        "rowsmith.errors": [
+            "AmbiguousComponent",
+            "AssemblyError",
+            "BundleError",
+            "ConfigError",
+            "DataError",
+            "GenerationError",
+            "MissingDependency",
+            "OverlongGroupError",
+            "OverlongRecordError",
+            "ParameterError",
+            "PluginContractError",
+            "PluginError",
+            "PluginLoadError",
+            "RecordError",
+            "RowsmithError",
+            "RunDirectoryError",
+            "TrainingError",
+            "UnknownComponent",
+        ],
+        "rowsmith.hookspecs": ["hookimpl"],
+        "rowsmith.synthesizer": ["Synthesizer"],
+    },
+)

@@ -7,8 +7,9 @@ from here. Names are imported on first use, so that importing this package costs
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
     from rowsmith.dialect.records import RecordDialect
@@ -16,15 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["OTHER", "RecordDialect", "json_string", "split_lines"]
 
-_HOMES = {
-    "OTHER": "rowsmith.dialect.text",
-    "RecordDialect": "rowsmith.dialect.records",
-    "json_string": "rowsmith.dialect.text",
-    "split_lines": "rowsmith.dialect.text",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "rowsmith.dialect.records": ["RecordDialect"],
+        "rowsmith.dialect.text": ["OTHER", "json_string", "split_lines"],
+    },
+)

@@ -5,8 +5,9 @@ Names are imported when they are first used, so that importing the package costs
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
     from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted, DataActionsFn
@@ -66,35 +67,33 @@ __all__ = [
     "rejected_record_to_error",
 ]
 
-_MODULES = {
-    "actions": ("RECORD_ID", "REJECT_REASON", "Accepted", "DataActionsFn"),
-    "backend": ("GeneratorBackend",),
-    "batch": ("Batch",),
-    "engine_backend": ("EngineBackend",),
-    "loop": ("BatchFinished",),
-    "processors": ("ParsedResponse", "Processor"),
-    "requests": ("Completion", "CompletionBlock", "CompletionRequest", "Engine", "FinishReason", "SamplingParams"),
-    "results": (
-        "ADAPTIVE_MAX_PROMPTS_CEILING",
-        "INITIAL_PROBE_PROMPTS",
-        "NUM_PROMPT_BUFFER",
-        "GenerateJobResults",
-        "GenerationBatches",
-        "GenerationFailure",
-        "rejected_record_to_error",
-    ),
-    "status": ("GenerationStatus",),
-    "stopping": ("GenerationStopCondition", "Progress", "Stop", "StoppingPolicy"),
-}
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Import the module of a public name when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "rowsmith.generation.actions": ["RECORD_ID", "REJECT_REASON", "Accepted", "DataActionsFn"],
+        "rowsmith.generation.backend": ["GeneratorBackend"],
+        "rowsmith.generation.batch": ["Batch"],
+        "rowsmith.generation.engine_backend": ["EngineBackend"],
+        "rowsmith.generation.loop": ["BatchFinished"],
+        "rowsmith.generation.processors": ["ParsedResponse", "Processor"],
+        "rowsmith.generation.requests": [
+            "Completion",
+            "CompletionBlock",
+            "CompletionRequest",
+            "Engine",
+            "FinishReason",
+            "SamplingParams",
+        ],
+        "rowsmith.generation.results": [
+            "ADAPTIVE_MAX_PROMPTS_CEILING",
+            "INITIAL_PROBE_PROMPTS",
+            "NUM_PROMPT_BUFFER",
+            "GenerateJobResults",
+            "GenerationBatches",
+            "GenerationFailure",
+            "rejected_record_to_error",
+        ],
+        "rowsmith.generation.status": ["GenerationStatus"],
+        "rowsmith.generation.stopping": ["GenerationStopCondition", "Progress", "Stop", "StoppingPolicy"],
+    },
+)

@@ -35,8 +35,8 @@ from rowsmith.context import BuildContext
 from rowsmith.dialect import RecordDialect
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.modelling import PreparedModel
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
-from rowsmith.seeds import Seeds
 from rowsmith.table import Table
 from rowsmith.token_store import TokenStore, tokenize_text
 from rowsmith.transforms import default_transforms, fit_transforms

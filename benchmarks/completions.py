@@ -26,11 +26,11 @@ from rowsmith.components import Kind
 from rowsmith.config import RunConfig
 from rowsmith.context import BuildContext
 from rowsmith.dialect import RecordDialect
-from rowsmith.draws import Draws
 from rowsmith.generation import Batch, CompletionBlock, FinishReason
 from rowsmith.generation.journal import GenerationJournal
+from rowsmith.randomness.draws import Draws
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
-from rowsmith.seeds import Seeds
 from rowsmith.table import Table, to_frame, write_table
 from rowsmith.table.frames import misfits
 from rowsmith.transforms import FittedTransforms, default_transforms, fit_transforms

@@ -24,8 +24,8 @@ from rowsmith import pipeline
 from rowsmith.bundle import Bundle
 from rowsmith.registry import Registry
 from rowsmith.reporting import Reporter
-from rowsmith.run_directory import RunDirectory
 from rowsmith.stage_times import StageTimes
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import read_table
 
 SPEED = ("backend", "seed", "start s", "rows", "rows/s", "tokens/s", "valid records")

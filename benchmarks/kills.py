@@ -43,7 +43,7 @@ def job(table: Path, directory: Path, steps: int, rows: int, resume: bool) -> No
     from rowsmith.config import load_config
     from rowsmith.jobs import run_job
     from rowsmith.pipeline import Run
-    from rowsmith.run_directory import RunDirectory
+    from rowsmith.storage.run_directory import RunDirectory
     from rowsmith.validation import registry_for
 
     options = {"width": 32, "layers": 1, "dtype": "float32", "batch_size": 64}

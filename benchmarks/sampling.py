@@ -25,7 +25,7 @@ from rowsmith import pipeline
 from rowsmith.bundle import Bundle
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.registry import Registry
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import write_table
 from rowsmith.transforms import default_transforms
 from rowsmith_backends.scratch.decoding.automaton import build_automaton

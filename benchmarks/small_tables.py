@@ -31,8 +31,8 @@ from rowsmith import Synthesizer
 from rowsmith.bundle import Bundle, load_bundle
 from rowsmith.config import load_config
 from rowsmith.context import BuildContext
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
-from rowsmith.seeds import Seeds
 from rowsmith.summary import summarize
 from rowsmith.table import read_table
 from rowsmith.vocabulary import ClosedField, Vocabulary

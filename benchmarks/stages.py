@@ -11,7 +11,7 @@ from rowsmith import pipeline
 from rowsmith.config import load_config
 from rowsmith.registry import Registry
 from rowsmith.reporting import Reporter
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 
 
 class Reached(Exception):

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from rowsmith.table import Table, from_frame, read_table, to_frame, write_table
 from rowsmith.table.columns import codes_of, distinct, from_codes, single_array
 from rowsmith.table.schema import ColumnType, TableSchema
-from rowsmith.table.spelling import parse_numbers, spell_numbers
+from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 
 CENSUS_ROWS = 48_842
 

@@ -22,7 +22,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.reports import machine, markdown
-from rowsmith.heap import keep_for_reuse
+from rowsmith.storage.malloc import keep_for_reuse
 from rowsmith_backends.scratch import packed_llama
 from rowsmith_backends.training.examples import ListedExamples
 from rowsmith_backends.training.fit import batch_loss

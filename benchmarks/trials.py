@@ -20,8 +20,8 @@ from rowsmith import pipeline
 from rowsmith.config import RunConfig, load_config
 from rowsmith.registry import Registry
 from rowsmith.reporting import Reporter
-from rowsmith.run_directory import RunDirectory
 from rowsmith.stage_times import StageTimes
+from rowsmith.storage.run_directory import RunDirectory
 
 STAGES = ("reading", "transforming", "tokenizing", "training")
 SPEED = (

@@ -15,7 +15,7 @@ from attrs import frozen
 from rowsmith.assembly import Statistics, TrainingExampleAssembler, TrainingExamples, as_dataset, context_advice
 from rowsmith.errors import AssemblyError, OverlongGroupError, OverlongRecordError, ParameterError
 from rowsmith.example_ranges import ExampleRanges
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.token_store import Ints, TokenStore
 from rowsmith_assemblers.group_sequences import GroupSequences, joined
 from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_values

@@ -15,10 +15,10 @@ from attrs import frozen
 
 from rowsmith.errors import DataError, ParameterError
 from rowsmith.example_ranges import Rows
-from rowsmith.runs import run_places
-from rowsmith.spooling import spooled
-from rowsmith.table.datetimes import find_format, parse_datetimes
-from rowsmith.table.spelling import parse_numbers
+from rowsmith.storage.memory_map import spooled
+from rowsmith.table.row_ranges import run_places
+from rowsmith.table.types.datetimes import find_format, parse_datetimes
+from rowsmith.table.types.spelling import parse_numbers
 from rowsmith.token_store import Ints, TokenStore
 
 if TYPE_CHECKING:

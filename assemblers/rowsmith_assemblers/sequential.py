@@ -21,8 +21,8 @@ from rowsmith.assembly import (
 )
 from rowsmith.errors import ParameterError
 from rowsmith.example_ranges import ExampleRanges, Rows
-from rowsmith.seeds import Seeds
-from rowsmith.spooling import spooled
+from rowsmith.randomness.seeds import Seeds
+from rowsmith.storage.memory_map import spooled
 from rowsmith.token_store import Ints, TokenStore
 from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_values, taken
 from rowsmith_assemblers.options import SequentialOptions

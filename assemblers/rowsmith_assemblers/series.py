@@ -6,7 +6,7 @@ import numpy as np
 from attrs import frozen
 
 from rowsmith.example_ranges import Rows
-from rowsmith.runs import run_places
+from rowsmith.table.row_ranges import run_places
 from rowsmith.token_store import Ints
 from rowsmith_assemblers.groups import Groups
 from rowsmith_assemblers.packing import windows

@@ -14,8 +14,8 @@ from attrs import frozen
 from rowsmith.assembly import Statistics, TrainingExampleAssembler, TrainingExamples, as_dataset
 from rowsmith.errors import ParameterError
 from rowsmith.example_ranges import ExampleRanges, Rows
-from rowsmith.seeds import Seeds
-from rowsmith.spooling import spooled
+from rowsmith.randomness.seeds import Seeds
+from rowsmith.storage.memory_map import spooled
 from rowsmith.token_store import TokenStore
 from rowsmith_assemblers.options import TabularOptions
 from rowsmith_assemblers.packing import pack

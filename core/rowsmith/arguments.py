@@ -14,7 +14,7 @@ from rowsmith.caller import Caller, factories_in
 from rowsmith.config import GenerationConfig, RunConfig, load_config, to_mapping
 from rowsmith.config_values import merge
 from rowsmith.errors import ConfigError, ParameterError
-from rowsmith.table.names import name_of
+from rowsmith.table.frames.names import name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,7 +168,7 @@ def no_rows(bundle: Bundle) -> pd.DataFrame:
     import pandas as pd
 
     from rowsmith.table import to_frame
-    from rowsmith.table.respelling import spell_frame
+    from rowsmith.table.frames.respelling import spell_frame
 
     schema = bundle.table_schema
     return to_frame(spell_frame(pd.DataFrame(columns=list(schema.names)), schema), schema)
@@ -176,6 +176,6 @@ def no_rows(bundle: Bundle) -> pd.DataFrame:
 
 def with_labels(frame: pd.DataFrame, bundle: Bundle) -> pd.DataFrame:
     """Rows with the labels of the frame that was fitted."""
-    from rowsmith.table.labels import labelled
+    from rowsmith.table.frames.labels import labelled
 
     return labelled(frame, bundle.table_schema)

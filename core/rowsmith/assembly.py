@@ -281,8 +281,8 @@ class TrainingExampleAssembler(ABC):
 
 def _build(inputs: AssemblyInputs, registry: Registry | None) -> TrainingExampleAssembler:
     from rowsmith.context import BuildContext
+    from rowsmith.randomness.seeds import Seeds
     from rowsmith.registry import Registry
-    from rowsmith.seeds import Seeds
 
     config = inputs.config
     plugins = registry if registry is not None else Registry(disable=config.plugins.disable)

@@ -24,12 +24,12 @@ from rowsmith.base_model import BaseModel
 from rowsmith.bundle_safety import check_contents, check_links
 from rowsmith.checkpoints import hashes
 from rowsmith.components import ComponentRef, Kind
-from rowsmith.disk_errors import explained
 from rowsmith.errors import BundleError, PluginContractError, RowsmithError
 from rowsmith.model_metadata import ModelMetadata
 from rowsmith.modelling import TrainingReport
-from rowsmith.plain_files import parse_json, read_plain
-from rowsmith.run_directory import RunDirectory, flush_tree
+from rowsmith.storage.disk_errors import explained
+from rowsmith.storage.plain_files import parse_json, read_plain
+from rowsmith.storage.run_directory import RunDirectory, flush_tree
 from rowsmith.table.schema import ModelSchema, TableSchema, check_columns
 from rowsmith.timeseries.plan import SeriesPlan
 from rowsmith.transforms import FittedTransforms, Transform

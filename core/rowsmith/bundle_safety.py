@@ -19,7 +19,7 @@ from rowsmith.model_settings import (
     check_model_settings,
     check_tokenizer_settings,
 )
-from rowsmith.plain_files import parse_json, read_plain
+from rowsmith.storage.plain_files import parse_json, read_plain
 from rowsmith.weight_headers import check_llama, shapes_of
 
 __all__ = [

@@ -20,7 +20,7 @@ from rowsmith.replacing import kept_until_whole, recover, set_aside
 
 if TYPE_CHECKING:
     from rowsmith.pipeline import Run
-    from rowsmith.run_directory import RunDirectory
+    from rowsmith.storage.run_directory import RunDirectory
 
 __all__ = ["check_same", "claim_rows", "claimed", "tell_openness"]
 

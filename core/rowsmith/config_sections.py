@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from rowsmith.plugin_requirements import check_requirement
 from rowsmith.problems import show
-from rowsmith.table.read_options import ReadOptions, check_encoding
+from rowsmith.table.files.read_options import ReadOptions, check_encoding
 
 __all__ = [
     "COLUMN_TYPES",

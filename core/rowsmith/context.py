@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from rowsmith.config import RunConfig
     from rowsmith.generation.loop import BatchFinished
     from rowsmith.model_metadata import ModelMetadata
+    from rowsmith.randomness.seeds import Seeds
     from rowsmith.registry import Registry
-    from rowsmith.run_directory import RunDirectory
-    from rowsmith.seeds import Seeds
+    from rowsmith.storage.run_directory import RunDirectory
     from rowsmith.table.schema import ModelSchema, TableSchema
 
 __all__ = ["BuildContext"]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from attrs import evolve, field, frozen
 
 from rowsmith.errors import AssemblyError
-from rowsmith.runs import run_places, run_sums
+from rowsmith.table.row_ranges import run_places, run_sums
 from rowsmith.token_store import Ids, Ints, TokenStore
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from attrs import evolve
 
 from rowsmith.example_ranges import ExampleRanges
-from rowsmith.spooling import BlockWriter
+from rowsmith.storage.memory_map import BlockWriter
 from rowsmith.token_store import Ints
 
 __all__ = ["SCHEMA", "ExampleTable", "example_table"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rowsmith.bundle import Bundle
     from rowsmith.pipeline import Run
-    from rowsmith.run_directory import RunDirectory
+    from rowsmith.storage.run_directory import RunDirectory
 
 __all__ = ["journal_of", "journals"]
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import evolve, field, frozen
 
 from rowsmith.errors import RunDirectoryError
-from rowsmith.file_lock import hold_lock
 from rowsmith.numbering import BLOCK, FURTHER_BLOCK, Numbering
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
+from rowsmith.storage.file_lock import hold_lock
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
-    from rowsmith.run_directory import RunDirectory
+    from rowsmith.storage.run_directory import RunDirectory
 
 __all__ = ["GENERATIONS_FILE", "Generation", "Generations"]
 

@@ -8,7 +8,7 @@ from attrs import define
 
 from rowsmith.errors import ConfigError
 from rowsmith.table.columns import distinct, from_codes, replace_column
-from rowsmith.table.decoding import takes
+from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnType, TableSchema
 
 __all__ = ["GivenNames", "given_names"]

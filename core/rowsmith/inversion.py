@@ -12,9 +12,9 @@ import pyarrow as pa
 from attrs import evolve
 
 from rowsmith.dialect import RecordDialect
-from rowsmith.draws import Draws
 from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted, ColumnActions, ColumnOutcome
 from rowsmith.numbering import Numbering
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.frames import misfits, named_frame
 
 if TYPE_CHECKING:

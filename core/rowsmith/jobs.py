@@ -30,10 +30,10 @@ from rowsmith.replacing import REPLACED_FOLDER, forget, kept_until_whole, recove
 from rowsmith.reporting import Reporter
 from rowsmith.result_files import Rejections
 from rowsmith.row_making import Outcome, Output, RowMaking
-from rowsmith.run_directory import RunDirectory
 from rowsmith.servers import servers_told
 from rowsmith.splitting import training_part
 from rowsmith.stage_times import StageTimes
+from rowsmith.storage.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from rowsmith.bundle import Bundle

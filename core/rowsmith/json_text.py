@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 
 from rowsmith.dialect.text import json_string
-from rowsmith.text_shapes import characters_of
+from rowsmith.table.types.text_shapes import characters_of
 
 __all__ = ["INTEGER", "NUMBER", "STRING", "ByteAutomaton", "text_automaton"]
 

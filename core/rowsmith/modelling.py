@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rowsmith.checkpoints import Checkpoints
     from rowsmith.config import TrainingConfig
     from rowsmith.model_metadata import ModelMetadata
-    from rowsmith.seeds import Seeds
+    from rowsmith.randomness.seeds import Seeds
     from rowsmith.table.schema import ModelSchema, TableSchema
     from rowsmith.token_store import Ints, TokenStore
     from rowsmith.vocabulary import Vocabulary

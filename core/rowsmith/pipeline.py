@@ -26,20 +26,20 @@ from rowsmith.example_ranges import ranges_of
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.group_names import given_names
-from rowsmith.heap import usual_afterwards
 from rowsmith.interruption import StopRequest
 from rowsmith.inversion import InverseTransforms
 from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
 from rowsmith.numbering import Numbering
 from rowsmith.observers import BatchReport, RunInfo
 from rowsmith.provenance import blaming
-from rowsmith.random_state import shared_random_state_kept
+from rowsmith.randomness.global_state import shared_random_state_kept
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
-from rowsmith.seeds import Seeds
 from rowsmith.servers import servers_told
 from rowsmith.splitting import training_part
-from rowsmith.table.categories import with_open_names
+from rowsmith.storage.malloc import usual_afterwards
+from rowsmith.table.frames.categories import with_open_names
 from rowsmith.timeseries.choosing import backend_for
 from rowsmith.transforms import Transform, default_transforms, fit_transforms
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from rowsmith.generation.loop import BatchFinished
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.registry import Registry
-    from rowsmith.run_directory import RunDirectory
+    from rowsmith.storage.run_directory import RunDirectory
     from rowsmith.table import Table
     from rowsmith.table.schema import TableSchema
 

@@ -20,7 +20,7 @@ from rowsmith.errors import ConfigError, RunDirectoryError
 
 if TYPE_CHECKING:
     from rowsmith.plugin_records import Found
-    from rowsmith.run_directory import RunDirectory
+    from rowsmith.storage.run_directory import RunDirectory
 
 __all__ = ["FORMAT", "PLAN_FILE", "Plan", "PluginVersion", "library_versions"]
 

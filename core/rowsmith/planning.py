@@ -16,7 +16,7 @@ from rowsmith.config_checks import cross_problems
 from rowsmith.generation.engine_backend import SAMPLING_STAGE
 from rowsmith.generation.processors import processor_for
 from rowsmith.plan import Plan, PluginVersion
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import Layout
 from rowsmith.transforms import default_transforms

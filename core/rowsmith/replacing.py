@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from rowsmith import result_files
 from rowsmith.checkpoints import CHECKPOINT_FOLDER
-from rowsmith.disk_errors import explained
 from rowsmith.errors import RunDirectoryError
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation_state import journals
 from rowsmith.plan import PLAN_FILE
+from rowsmith.storage.disk_errors import explained
 
 if TYPE_CHECKING:
-    from rowsmith.run_directory import RunDirectory
+    from rowsmith.storage.run_directory import RunDirectory
 
 __all__ = ["REPLACED_FOLDER", "forget", "kept_until_whole", "recover", "set_aside"]
 

@@ -21,13 +21,13 @@ import attrs
 from rowsmith import __version__
 from rowsmith.bundle import BUNDLE_FILE
 from rowsmith.checkpoints import CHECKPOINT_FOLDER
-from rowsmith.disk_errors import explained, is_full
 from rowsmith.errors import DataError, RunDirectoryError
 from rowsmith.generation_state import journals
 from rowsmith.generations import GENERATIONS_FILE
 from rowsmith.pipeline import BUNDLE_FOLDER
 from rowsmith.plan import PLAN_FILE
 from rowsmith.series_plot import PLOT_FILE
+from rowsmith.storage.disk_errors import explained, is_full
 from rowsmith.table.files import FORMATS, write_table
 from rowsmith.table.schema import Source, TableSchema
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from rowsmith.generation import BatchFinished, GenerateJobResults
     from rowsmith.modelling import TrainingReport
-    from rowsmith.run_directory import RunDirectory
+    from rowsmith.storage.run_directory import RunDirectory
     from rowsmith.summary import ColumnSummary
 
 __all__ = [

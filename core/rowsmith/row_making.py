@@ -18,7 +18,7 @@ from rowsmith.observers import RunReport
 from rowsmith.replacing import forget
 from rowsmith.stage_times import StageTimes
 from rowsmith.summary import ColumnSummary, summarize
-from rowsmith.table.respelling import spell_frame
+from rowsmith.table.frames.respelling import spell_frame
 from rowsmith.timeseries import with_identifier
 
 if TYPE_CHECKING:

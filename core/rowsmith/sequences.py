@@ -17,10 +17,10 @@ from rowsmith.config import RunConfig
 from rowsmith.errors import ConfigError, DataError
 from rowsmith.problems import did_you_mean, show
 from rowsmith.table.columns import combined_codes, distinct
-from rowsmith.table.datetimes import candidates, find_format, format_fit, parse_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
-from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers
 from rowsmith.table.table import Table
+from rowsmith.table.types.datetimes import candidates, find_format, format_fit, parse_datetimes
+from rowsmith.table.types.spelling import EXACT_LIMIT, parse_numbers
 
 __all__ = ["Arranged", "arrange", "check_columns", "group_bounds", "rows_without_order"]
 

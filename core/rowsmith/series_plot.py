@@ -13,9 +13,9 @@ from attrs import evolve
 from rowsmith.errors import DataError, MissingDependency
 from rowsmith.sequences import Arranged, arrange, group_bounds
 from rowsmith.table.columns import distinct
-from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.schema import ColumnType
-from rowsmith.table.spelling import parse_numbers
+from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.spelling import parse_numbers
 from rowsmith.targets import missing_modules
 
 if TYPE_CHECKING:

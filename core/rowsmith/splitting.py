@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from rowsmith.config import DataConfig, RunConfig
 from rowsmith.errors import DataError
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.sequences import arrange, check_columns, group_bounds, rows_without_order
 from rowsmith.table.table import Table
 from rowsmith.timeseries import SeriesPlan, bounds_of, prepare_series

@@ -22,10 +22,10 @@ from attrs import field, frozen
 from rowsmith.errors import DataError
 from rowsmith.holders import groups_needed
 from rowsmith.table.columns import combined_codes, distinct
-from rowsmith.table.datetimes import parse_datetimes
-from rowsmith.table.marks import fits_marked
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
-from rowsmith.table.spelling import parse_numbers
+from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.marks import fits_marked
+from rowsmith.table.types.spelling import parse_numbers
 
 __all__ = ["ColumnSide", "ColumnSummary", "summarize"]
 

@@ -38,9 +38,9 @@ from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
 from rowsmith.foreign import take_up
 from rowsmith.generations import Generations
 from rowsmith.numbering import Numbering, first_of_seed
-from rowsmith.portable import pack, unpack
 from rowsmith.reporting import Reporter
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.portable import pack, unpack
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.validation import registry_for
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from attrs import field, frozen
 
 from rowsmith.errors import DataError
-from rowsmith.spooling import spooled
+from rowsmith.storage.memory_map import spooled
 
 __all__ = ["Ids", "Ints", "TokenStore", "tokenize_text"]
 

@@ -31,9 +31,9 @@ import pyarrow as pa
 from attrs import evolve, frozen
 
 from rowsmith.changed_values import added, check_shares, columns_traced, compared, describe_changes
-from rowsmith.draws import Draws
 from rowsmith.errors import BundleError, PluginContractError
 from rowsmith.provenance import blaming
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import TableSchema, check_columns
 
 __all__ = [

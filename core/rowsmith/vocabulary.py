@@ -27,8 +27,8 @@ from rowsmith.errors import DataError
 from rowsmith.json_text import INTEGER, NUMBER, STRING, ByteAutomaton, text_automaton
 from rowsmith.table.columns import count_codes, distinct
 from rowsmith.table.schema import ColumnSchema, ColumnType, JsonKind, ModelColumn, ModelSchema, TableSchema
-from rowsmith.table.spelling import parse_numbers
-from rowsmith.text_shapes import whole_shapes
+from rowsmith.table.types.spelling import parse_numbers
+from rowsmith.table.types.text_shapes import whole_shapes
 
 __all__ = ["BOS", "EOS", "PAD", "UNKNOWN", "ClosedField", "OpenField", "Vocabulary", "model_schema_of"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rowsmith.errors import BundleError
-from rowsmith.plain_files import parse_json, read_plain
+from rowsmith.storage.plain_files import parse_json, read_plain
 
 __all__ = ["INDEX_FILE", "Shapes", "check_llama", "shapes_of"]
 

@@ -11,7 +11,7 @@ from datasets import Dataset, concatenate_datasets, load_from_disk
 
 from rowsmith import example_table
 from rowsmith.assembly import ExampleRanges, as_dataset, ranges_of
-from rowsmith.spooling import SPOOLED_BYTES
+from rowsmith.storage.memory_map import SPOOLED_BYTES
 from rowsmith.token_store import TokenStore
 
 COLUMNS = ["input_ids", "attention_mask", "labels"]

@@ -125,7 +125,7 @@ def test_a_run_that_is_over_is_left_alone(run: Call, tmp_path: Path) -> None:
 
 
 def test_a_folder_in_use_or_not_writable_is_told_before_any_work(run: Call, invoke: Call, table: Path) -> None:
-    from rowsmith.run_directory import RunDirectory
+    from rowsmith.storage.run_directory import RunDirectory
 
     with RunDirectory(table.parent / "run").lock():
         taken = run()

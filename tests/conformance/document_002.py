@@ -21,7 +21,7 @@ from sheet import Sheet, logged_by, raised, signature
 from rowsmith.config import load_config
 from rowsmith.generation import GenerateJobResults, GenerationStatus, GeneratorBackend
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith_backends import VllmBackend
 from rowsmith_backends.timeseries_backend import (
     GroupProcessingResult,

@@ -20,7 +20,7 @@ from rowsmith.errors import RecordError
 from rowsmith.generation import EngineBackend, GenerateJobResults, GenerationStatus, GeneratorBackend
 from rowsmith.generation.stopping import PatiencePolicy
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.testing.fake_engine import FakeEngine
 from rowsmith_plugins.processors.tabular import TabularProcessor
 

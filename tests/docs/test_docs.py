@@ -23,13 +23,13 @@ from rowsmith.cli.root import cli
 from rowsmith.components import Kind
 from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
 from rowsmith.generation import GeneratorBackend
 from rowsmith.hookspecs import GROUP
 from rowsmith.modelling import TableModel
 from rowsmith.observers import BatchReport, RunInfo, RunReport
+from rowsmith.randomness.draws import Draws
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
-from rowsmith.seeds import Seeds
 from rowsmith.table import from_frame
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 from rowsmith.transforms import fit_transforms

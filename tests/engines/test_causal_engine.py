@@ -15,9 +15,9 @@ from tests.engines.causal import SCHEMA, causal_engine, prompt_of
 from tests.pretrained.making import make_base
 from transformers import AutoModelForCausalLM, AutoTokenizer, RepetitionPenaltyLogitsProcessor
 
-from rowsmith.draws import Draws
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, Engine, FinishReason, SamplingParams
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers

@@ -34,8 +34,8 @@ from rowsmith.modelling import TrainingReport
 from rowsmith.pipeline import Run
 from rowsmith.plan import Plan
 from rowsmith.registry import Registry
-from rowsmith.run_directory import RunDirectory
 from rowsmith.splitting import training_part
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import read_table
 from rowsmith.transforms import default_transforms, fit_transforms
 from rowsmith.vocabulary import Vocabulary, model_schema_of

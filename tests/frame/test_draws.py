@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 
 ROWS = hnp.arrays(np.int64, st.integers(0, 50))
 LABELS = st.one_of(st.text(max_size=20), st.integers(-(10**6), 10**6))

@@ -11,7 +11,7 @@ import pytest
 # What a block takes right after it was freed, beside what it took: the page faults of using it once more.
 FAULTS = """
 import ctypes, resource, sys
-from rowsmith.heap import give_back, keep_for_reuse, release_freed_memory
+from rowsmith.storage.malloc import give_back, keep_for_reuse, release_freed_memory
 
 library = ctypes.CDLL(None)
 library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -66,7 +66,7 @@ def many():
 
 @pytest.mark.skipif(sys.platform != "linux" or not Path("/proc/self/statm").exists(), reason="the C library of Linux")
 def test_afterwards_freed_memory_is_given_back_as_usual():
-    within = "from rowsmith.heap import usual_afterwards\nwith usual_afterwards():\n    keep_for_reuse()\n"
+    within = "from rowsmith.storage.malloc import usual_afterwards\nwith usual_afterwards():\n    keep_for_reuse()\n"
     inside, after = (printed(f"{MANY}\n{within}{spaces}many(); print(many())") for spaces in ("    ", "many()\n"))
     assert max(inside) < 1_000
     assert min(after) > 10_000

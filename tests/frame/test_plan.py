@@ -8,7 +8,7 @@ from rowsmith.config import load_config
 from rowsmith.errors import RunDirectoryError
 from rowsmith.plan import PLAN_FILE, Plan, PluginVersion
 from rowsmith.plugin_records import Found
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 
 
 @pytest.fixture

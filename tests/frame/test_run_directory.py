@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowsmith.errors import RunDirectoryError
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX modes and signals")
 
 HOLD = """
 import sys, time
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 directory = RunDirectory(sys.argv[1])
 with directory.lock():
     with directory.writing("result.csv") as partial:

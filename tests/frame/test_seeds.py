@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 
 
 @given(st.integers(0, 2**70), st.text())

@@ -22,7 +22,7 @@ from rowsmith.generation import (
 )
 from rowsmith.generation.stopping import PatiencePolicy
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.testing.fake_engine import FakeEngine, Reply
 
 

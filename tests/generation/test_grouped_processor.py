@@ -13,7 +13,7 @@ from rowsmith.errors import PluginContractError, RecordError
 from rowsmith.generation import Batch, Completion, FinishReason
 from rowsmith.generation.processors import TRUNCATED, processor_for
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.schema import (
     ColumnSchema,
     ColumnType,

@@ -14,7 +14,7 @@ from rowsmith.conversion import structure
 from rowsmith.errors import ConfigError, ParameterError, PluginContractError
 from rowsmith.generation import GenerationStatus, GenerationStopCondition, Progress, Stop, StoppingPolicy
 from rowsmith.generation.stopping import PatiencePolicy
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith_plugins.stopping import combined, patience, time_limit
 from rowsmith_plugins.stopping.options import CombinedOptions, PatienceOptions, TimeLimitOptions
 

@@ -10,7 +10,7 @@ from rowsmith.config import RunConfig
 from rowsmith.context import BuildContext
 from rowsmith.errors import PluginContractError
 from rowsmith.generation.processors import TRUNCATED
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 from rowsmith_plugins.processors.tabular import build
 

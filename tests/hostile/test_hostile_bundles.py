@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rowsmith import Synthesizer
 from rowsmith.errors import BundleError, RowsmithError, RunDirectoryError
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 
 from .conftest import seal
 from .strategies import ODD_SETTINGS

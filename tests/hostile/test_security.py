@@ -22,7 +22,7 @@ from hypothesis import example, given, settings
 from rowsmith.components import Kind
 from rowsmith.errors import DataError, PluginError, RowsmithError, RunDirectoryError
 from rowsmith.registry import Registry
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import from_frame, read_table, write_table
 
 from ..table.strategies import unicode_text
@@ -179,7 +179,7 @@ def bomb(path: Path, megabytes: int) -> None:
 
 
 def test_a_compressed_bomb_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
-    from rowsmith.table.limits import Limits
+    from rowsmith.table.files.limits import Limits
 
     bomb(tmp_path / "x.csv.gz", 64)
     assert (tmp_path / "x.csv.gz").stat().st_size < 1 << 20

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rowsmith.checkpoints import CHECKPOINT_FOLDER, Checkpoints, hashes
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.tensor_files import holds_tensors_alone
 
 torch = pytest.importorskip("torch")

@@ -12,8 +12,8 @@ from rowsmith.checkpoints import CHECKPOINT_FOLDER, Checkpoints
 from rowsmith.config import TrainingConfig
 from rowsmith.interruption import StopRequest
 from rowsmith.modelling import TrainingJob, TrainingProgress, TrainingReport
-from rowsmith.run_directory import RunDirectory
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table.schema import TableSchema
 from rowsmith_backends.scratch.model import ScratchModel
 

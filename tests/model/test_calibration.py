@@ -15,7 +15,7 @@ from rowsmith.assembly import TrainingExamples
 from rowsmith.config import TrainingConfig
 from rowsmith.example_ranges import IGNORED, ExampleRanges, as_dataset
 from rowsmith.modelling import TrainingJob
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.token_store import TokenStore
 from rowsmith_backends.scratch.model import ScratchModel
 from rowsmith_backends.scratch.options import ScratchOptions

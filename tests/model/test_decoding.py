@@ -8,9 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from rowsmith.dialect import RecordDialect
-from rowsmith.draws import Draws
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, FinishReason, SamplingParams
+from rowsmith.randomness.draws import Draws
 from rowsmith_backends.scratch.decoding import engine as transformers_engine
 from rowsmith_backends.scratch.decoding.automaton import build_automaton
 from rowsmith_backends.scratch.decoding.engine import TransformersEngine

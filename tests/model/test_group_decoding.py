@@ -13,11 +13,11 @@ from transformers import AutoModelForCausalLM  # noqa: E402
 
 from rowsmith.assembly import TrainingExamples  # noqa: E402
 from rowsmith.config import TrainingConfig  # noqa: E402
-from rowsmith.draws import Draws  # noqa: E402
 from rowsmith.example_ranges import ExampleRanges, as_dataset  # noqa: E402
 from rowsmith.generation.requests import CompletionRequest, FinishReason, SamplingParams  # noqa: E402
 from rowsmith.modelling import TrainingJob  # noqa: E402
-from rowsmith.seeds import Seeds  # noqa: E402
+from rowsmith.randomness.draws import Draws  # noqa: E402
+from rowsmith.randomness.seeds import Seeds  # noqa: E402
 from rowsmith_backends.scratch.decoding.automaton import build_automaton  # noqa: E402
 from rowsmith_backends.scratch.decoding.engine import TransformersEngine  # noqa: E402
 from rowsmith_backends.scratch.model import ScratchModel  # noqa: E402

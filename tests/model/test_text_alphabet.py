@@ -14,7 +14,7 @@ from rowsmith.errors import RecordError
 from rowsmith.json_text import ByteAutomaton, text_automaton
 from rowsmith.table.columns import CODED_TEXT
 from rowsmith.table.schema import ColumnSchema, ColumnType, JsonKind, ModelColumn, ModelSchema, TableSchema
-from rowsmith.text_shapes import shape_of
+from rowsmith.table.types.text_shapes import shape_of
 from rowsmith.vocabulary import Vocabulary, model_schema_of
 from rowsmith_backends.scratch.decoding.automaton import build_automaton
 

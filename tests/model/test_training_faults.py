@@ -19,7 +19,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from rowsmith.checkpoints import Checkpoints
 from rowsmith.errors import TrainingError
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith_backends.training import ema_callback as keeper
 
 from .breaking import Killed, Training

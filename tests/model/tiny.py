@@ -12,7 +12,7 @@ from rowsmith.assembly import TrainingExamples
 from rowsmith.config import TrainingConfig
 from rowsmith.example_ranges import ExampleRanges, as_dataset
 from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith_backends.scratch.model import ScratchModel
 from rowsmith_backends.scratch.options import ScratchOptions

@@ -15,7 +15,7 @@ from rowsmith.modelling import TrainingProgress
 from rowsmith.pipeline import Run
 from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.validation import registry_for
 
 

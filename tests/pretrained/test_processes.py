@@ -22,7 +22,7 @@ from rowsmith.config import load_config
 from rowsmith.errors import ConfigError
 from rowsmith.pipeline import Run, train
 from rowsmith.ranks import Ranks
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import from_frame
 from rowsmith.validation import registry_for
 

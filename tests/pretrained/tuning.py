@@ -11,7 +11,7 @@ from rowsmith.bundle import Bundle
 from rowsmith.config import RunConfig
 from rowsmith.conversion import structure
 from rowsmith.pipeline import Run, train
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import from_frame
 from rowsmith.validation import registry_for
 

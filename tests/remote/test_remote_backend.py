@@ -250,7 +250,7 @@ def test_a_key_in_place_of_its_variable_is_refused_and_not_repeated(registry, bu
     from rowsmith.components import ComponentRef, Kind
     from rowsmith.config import RunConfig
     from rowsmith.context import BuildContext
-    from rowsmith.seeds import Seeds
+    from rowsmith.randomness.seeds import Seeds
 
     context = BuildContext(config=RunConfig(), registry=registry, seeds=Seeds(0), bundle=bundle)
     with pytest.raises(ConfigError) as caught:

@@ -17,7 +17,7 @@ import pytest
 
 from rowsmith import Synthesizer
 from rowsmith.errors import DataError, ParameterError, RunDirectoryError
-from rowsmith.random_state import shared_random_state_kept
+from rowsmith.randomness.global_state import shared_random_state_kept
 from rowsmith.registry import Registry
 from rowsmith.reporting import Reporter
 
@@ -127,7 +127,7 @@ def test_the_state_is_restored_after_a_failure() -> None:
 def test_a_generator_that_is_loaded_meanwhile_is_as_new() -> None:
     pytest.importorskip("torch")
     code = (
-        "from rowsmith.random_state import shared_random_state_kept\n"
+        "from rowsmith.randomness.global_state import shared_random_state_kept\n"
         "with shared_random_state_kept():\n"
         "    import torch\n"
         "    torch.manual_seed(4)\n"

@@ -20,7 +20,7 @@ from rowsmith.jobs import generate_job, saved_plan
 from rowsmith.observers import BatchReport
 from rowsmith.pipeline import Run
 from rowsmith.reporting import Reporter
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.validation import registry_for
 
 KEYS = ["row", "customer", "plate"]

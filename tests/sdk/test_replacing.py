@@ -13,7 +13,7 @@ import pytest
 
 from rowsmith.errors import RunDirectoryError
 from rowsmith.replacing import REPLACED_FOLDER, forget, kept_until_whole, recover, set_aside
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 
 ROWS = ("synthetic.csv", "metrics.json", "rejected.jsonl", "series.html")
 MODEL = ("plan.json", "generations.json", "bundle/bundle.json", "bundle/model/weights", "generation-0123.journal")

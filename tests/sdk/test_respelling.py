@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rowsmith.errors import DataError
 from rowsmith.table import Table, from_frame, read_table, to_frame
-from rowsmith.table.respelling import spell_frame
+from rowsmith.table.frames.respelling import spell_frame
 
 
 def texts(columns: object) -> dict[str, list[str | None]]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from rowsmith.errors import DataError, MissingDependency, ParameterError, RunDirectoryError
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import from_frame, read_table
 
 

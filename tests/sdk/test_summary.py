@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rowsmith.summary import ColumnSummary, summarize
 from rowsmith.table import Table, from_frame, read_table
-from rowsmith.table.respelling import spell_frame
+from rowsmith.table.frames.respelling import spell_frame
 
 
 def compare(real: pd.DataFrame, synthetic: pd.DataFrame, **options: object) -> dict[str, ColumnSummary]:

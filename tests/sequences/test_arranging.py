@@ -13,7 +13,7 @@ from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig
 from rowsmith.errors import ConfigError, DataError
 from rowsmith.sequences import arrange, group_bounds
 from rowsmith.table import from_frame
-from rowsmith.table.datetimes import spell_datetimes
+from rowsmith.table.types.datetimes import spell_datetimes
 
 
 def config(by=("g",), order=None, time=None, types=None):

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from rowsmith import OverlongGroupError, Synthesizer
 from rowsmith.bundle import load_bundle
 from rowsmith.context import BuildContext
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
-from rowsmith.seeds import Seeds
 
 pytest.importorskip("torch")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig
 from rowsmith.errors import ConfigError, DataError
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.splitting import MIN_TRAIN_ROWS, split_holdout_groups, training_part
 from rowsmith.table import from_frame
 

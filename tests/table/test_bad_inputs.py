@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from rowsmith.errors import DataError
 from rowsmith.table import from_frame, read_table
-from rowsmith.table.limits import Limits
+from rowsmith.table.files.limits import Limits
 from rowsmith.table.schema import ColumnType
 
 REFUSED = [
@@ -146,7 +146,8 @@ def test_a_table_that_packs_well_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
 def test_rows_are_counted_while_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    from rowsmith.table import csv_reading, jsonl
+    from rowsmith.table.files import csv_reader as csv_reading
+    from rowsmith.table.files import jsonl
 
     monkeypatch.setattr(jsonl, "_BLOCK_ROWS", 100)
     monkeypatch.setattr(csv_reading, "_BLOCK", 1 << 10)
@@ -198,7 +199,7 @@ def test_a_parquet_file_that_unpacks_to_very_much_is_ended_before_or_while_it_is
     with pytest.raises(DataError, match=r"unpacks to .*beyond 50 times as many"):
         read_table(path, limits=SMALL)
     # A footer need not be true.
-    monkeypatch.setattr("rowsmith.table.parquet._check_footer", lambda *_: None)
+    monkeypatch.setattr("rowsmith.table.files.parquet._check_footer", lambda *_: None)
     with pytest.raises(DataError, match=r"unpacks to .*beyond 50 times as many"):
         read_table(path, limits=SMALL)
 

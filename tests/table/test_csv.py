@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rowsmith.errors import DataError
 from rowsmith.table.columns import from_codes
 from rowsmith.table.files import read_table, write_table
-from rowsmith.table.frames import Table
+from rowsmith.table.frames.conversion import Table
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage, TableSchema
 
 from .strategies import names, unicode_text

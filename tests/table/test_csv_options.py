@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.errors import DataError
-from rowsmith.table import text_encoding
-from rowsmith.table.files import ReadOptions, read_table, write_table
+from rowsmith.table.files import ReadOptions, read_table, text_encoding, write_table
 from rowsmith.table.schema import ColumnType
 from rowsmith.table.table import Table
 

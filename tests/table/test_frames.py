@@ -20,7 +20,7 @@ from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct, from_codes, replace_column
 from rowsmith.table.files import read_table, write_table
 from rowsmith.table.frames import from_frame, misfits, to_frame
-from rowsmith.table.respelling import spell_frame
+from rowsmith.table.frames.respelling import spell_frame
 from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith.transforms import schema_from_state, schema_state
 

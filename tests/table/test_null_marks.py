@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from rowsmith.planning import fingerprint
 from rowsmith.table.files import ReadOptions, read_table, write_table
 from rowsmith.table.frames import from_frame
-from rowsmith.table.respelling import spell_frame
+from rowsmith.table.frames.respelling import spell_frame
 from rowsmith.table.schema import ColumnType
 from rowsmith.table.table import Table
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import from_codes
-from rowsmith.table.datetimes import find_format, parse_datetimes, spell_datetimes
-from rowsmith.table.inference import ANY_TYPE, infer_column
 from rowsmith.table.schema import ColumnSchema, ColumnType, Storage
-from rowsmith.table.spelling import parse_numbers, spell_numbers
+from rowsmith.table.types.datetimes import find_format, parse_datetimes, spell_datetimes
+from rowsmith.table.types.inference import ANY_TYPE, infer_column
+from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 
 from .strategies import doubles, unicode_text
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rowsmith.spooling import SPOOLED_BYTES, BlockWriter, spooled
+from rowsmith.storage.memory_map import SPOOLED_BYTES, BlockWriter, spooled
 from rowsmith.table import read_table
 from rowsmith.table.columns import codes_of, from_codes, take_rows
 

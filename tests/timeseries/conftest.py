@@ -12,9 +12,9 @@ from attrs import define, field
 
 from rowsmith.config import RunConfig, load_config
 from rowsmith.dialect import RecordDialect
-from rowsmith.draws import Draws
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, FinishReason, SamplingParams
 from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import (
     ColumnSchema,
     ColumnType,

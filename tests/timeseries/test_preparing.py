@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rowsmith.config import load_config
 from rowsmith.errors import ConfigError, DataError
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.table import from_frame
 from rowsmith.timeseries import TICKS, Interval, SeriesPlan, draw_spans, learn_interval, prepare_series
 

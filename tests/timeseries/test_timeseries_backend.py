@@ -19,7 +19,7 @@ import rowsmith_backends
 from rowsmith.errors import PluginContractError
 from rowsmith.generation import GenerationStatus
 from rowsmith.generation.results import GenerationFailure
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 
 
 def times_of(frame):
@@ -643,7 +643,7 @@ def test_order_and_coverage_hold_whatever_the_engine_writes(seed, lengths, slots
 
 
 def _drawn(made, seed):
-    from rowsmith.seeds import Seeds
+    from rowsmith.randomness.seeds import Seeds
     from rowsmith.timeseries import SeriesClock, SeriesPlan, draw_spans
 
     clock = SeriesClock(column="t", format="%Y-%m-%d")

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from rowsmith.config import RunConfig
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.draws import Draws
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.columns import CODED_TEXT
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
-from rowsmith.table.spelling import spell_numbers
+from rowsmith.table.types.spelling import spell_numbers
 from rowsmith.transforms import FittedTransform, FittedTransforms, Transform
 from rowsmith_plugins.transforms.codes import CodesTransform
 from rowsmith_plugins.transforms.constant import ConstantTransform

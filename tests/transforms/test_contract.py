@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.draws import Draws
 from rowsmith.errors import BundleError, PluginContractError
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import distinct
-from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.schema import ColumnSchema, TableSchema
-from rowsmith.table.spelling import parse_numbers, spell_numbers
+from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith.transforms import (
     FittedTransform,
     FittedTransforms,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rowsmith.components import ComponentRef
 from rowsmith.table.schema import ColumnSchema
-from rowsmith.table.spelling import parse_numbers, spell_numbers
+from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith.transforms import FittedTransforms, fit_transforms
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform

@@ -11,9 +11,9 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage
-from rowsmith.table.spelling import parse_numbers
+from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.options import ProtectRareOptions
 from rowsmith_plugins.transforms.protect_rare import FittedProtectRare, ProtectRareTransform
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.table.schema import ColumnSchema
-from rowsmith.table.spelling import parse_numbers, spell_numbers
+from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith_plugins.transforms.options import QuantizeOptions
 from rowsmith_plugins.transforms.quantize import FittedQuantize, QuantizeTransform
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rowsmith.config_sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import ParameterError
-from rowsmith.table.spelling import parse_numbers, spell_numbers
+from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith.transforms import default_transforms, fit_transforms
 from rowsmith_plugins.transforms import changes, groups
 from rowsmith_plugins.transforms.options import SeasonalOptions

@@ -10,8 +10,8 @@ import pandas as pd
 from rowsmith.bundle import Bundle, load_bundle
 from rowsmith.config import RunConfig
 from rowsmith.context import BuildContext
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
-from rowsmith.seeds import Seeds
 from rowsmith.synthesizer import Synthesizer
 
 CONFIG = {

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from rowsmith.bundle_safety import check_adapter, check_checkpoint
 from rowsmith.errors import BundleError, RowsmithError
-from rowsmith.plain_files import read_plain
+from rowsmith.storage.plain_files import read_plain
 from rowsmith.weight_headers import shapes_of
 from rowsmith_backends.pretrained.base_lookup import (
     base_folder,

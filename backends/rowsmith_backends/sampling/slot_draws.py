@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from attrs import frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith_backends.sampling.repetition_penalty import penalized, tokens_seen
 from rowsmith_backends.sampling.token_sampling import choose
 

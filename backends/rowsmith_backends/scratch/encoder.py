@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rowsmith.dialect import json_string
-from rowsmith.spooling import BlockWriter, spooled
+from rowsmith.storage.memory_map import BlockWriter, spooled
 from rowsmith.table.columns import Codes, distinct
 from rowsmith.table.schema import JsonKind
 from rowsmith.token_store import Ids, Ints, TokenStore

@@ -21,7 +21,7 @@ from rowsmith.generation.results import GenerateJobResults
 from rowsmith.generation.tokens import TokenCounter
 from rowsmith.interruption import Interrupted
 from rowsmith.prompts import prompt_ids, schema_prompt
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.timeseries import SeriesPlan, SeriesSpan, draw_spans, identifier_name
 from rowsmith_backends.timeseries.codec import (
     RecordCodec,

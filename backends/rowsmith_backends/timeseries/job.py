@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from attrs import define, field
 
-from rowsmith.draws import Draws
 from rowsmith.generation import rules
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.journal import GenerationJournal
@@ -21,6 +20,7 @@ from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import Progress, StoppingPolicy
 from rowsmith.generation.totals import Totals
 from rowsmith.interruption import StopRequest
+from rowsmith.randomness.draws import Draws
 from rowsmith_backends.timeseries.group import SeriesGroup
 from rowsmith_backends.timeseries.journal import keep_group, kept_groups
 from rowsmith_backends.timeseries.judging import Verdict

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn, run_actions
 from rowsmith.table.columns import distinct, from_codes
-from rowsmith.table.csv_writing import write_csv
+from rowsmith.table.files.csv_writer import write_csv
 from rowsmith.table.schema import ColumnSchema, ColumnType, ModelSchema, TableSchema
 from rowsmith.timeseries import SeriesPlan, with_identifier
 from rowsmith_backends.timeseries.group import SeriesGroup

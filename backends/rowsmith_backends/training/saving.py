@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
-from rowsmith.disk_errors import explained
-from rowsmith.run_directory import flush_tree
+from rowsmith.storage.disk_errors import explained
+from rowsmith.storage.run_directory import flush_tree
 
 if TYPE_CHECKING:
     from rowsmith.modelling import PreparedModel, TrainingJob

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import torch
 from attrs import define, field
 
-from rowsmith.draws import Draws
 from rowsmith.generation.requests import SamplingParams
+from rowsmith.randomness.draws import Draws
 from rowsmith_backends.grammar.record_grammar import RecordGrammar
 from rowsmith_backends.sampling.decoded import Decoded
 from rowsmith_backends.sampling.repetition_penalty import penalized, tokens_seen

@@ -19,7 +19,7 @@ from rowsmith.generation.requests import (
     FinishReason,
     SamplingParams,
 )
-from rowsmith.heap import keep_for_reuse
+from rowsmith.storage.malloc import keep_for_reuse
 from rowsmith_backends.grammar.record_grammar import RecordGrammar
 from rowsmith_backends.sampling.decoded import Decoded
 from rowsmith_backends.sampling.device import placing

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from attrs import define, frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith_backends.sampling.decoded import Decoded
 
 __all__ = ["Page", "Rows"]

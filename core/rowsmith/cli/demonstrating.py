@@ -21,8 +21,8 @@ from rowsmith.config import load_config
 from rowsmith.config_values import merge
 from rowsmith.demo_tables import DEMO_TABLES, demo_path
 from rowsmith.jobs import run_job
-from rowsmith.run_directory import RunDirectory
 from rowsmith.series_plot import PLOT_FILE, require_plotting
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.validation import registry_for
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _draw(run: pipeline.Run, outcome: Outcome) -> Path:
     """Write the page with some groups of both tables."""
     from rowsmith.series_plot import series_page
     from rowsmith.table import Table, read_table
-    from rowsmith.table.respelling import spell_frame
+    from rowsmith.table.frames.respelling import spell_frame
     from rowsmith.timeseries import with_identifier
 
     config = run.config

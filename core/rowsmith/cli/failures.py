@@ -15,8 +15,8 @@ import click
 from rowsmith.cli.interrupts import interrupted_code
 from rowsmith.cli.settings import Settings
 from rowsmith.cli.telling import tell
-from rowsmith.disk_errors import is_full
 from rowsmith.errors import RowsmithError
+from rowsmith.storage.disk_errors import is_full
 
 __all__ = ["ExitCode", "exit_code_of"]
 

@@ -23,7 +23,7 @@ def init(settings: Settings, /, data: str, output: str, force: bool) -> int:
     """Look at the table DATA and write a configuration to start from."""
     settle(settings)
     from rowsmith.cli.starting_config import starting_config, write_text
-    from rowsmith.table.found_options import found_options
+    from rowsmith.table.files.found_options import found_options
 
     options, table = found_options(data)
     text = starting_config(data, table, options)

@@ -27,7 +27,7 @@ from rowsmith.foreign import take_up
 from rowsmith.interruption import StopRequest
 from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
-from rowsmith.run_directory import RunDirectory
+from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.validation import registry_for, said
 
 if TYPE_CHECKING:

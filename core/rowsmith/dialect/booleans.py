@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rowsmith.table.inference import BOOLEAN_SPELLINGS
 from rowsmith.table.schema import ModelColumn
+from rowsmith.table.types.inference import BOOLEAN_SPELLINGS
 
 __all__ = ["boolean_spellings"]
 

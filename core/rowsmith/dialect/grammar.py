@@ -16,7 +16,7 @@ from rowsmith.dialect.booleans import boolean_spellings
 from rowsmith.dialect.numbers import GREATEST, LEAST, number_regex
 from rowsmith.dialect.text import json_string
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
-from rowsmith.text_shapes import characters_of
+from rowsmith.table.types.text_shapes import characters_of
 
 __all__ = ["STRING", "closed_texts", "columns_regex", "json_schema", "leads", "literal", "record_regex", "value_regex"]
 

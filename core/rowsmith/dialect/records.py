@@ -17,7 +17,7 @@ from rowsmith.dialect.validation import Record, compile_validator
 from rowsmith.dialect.writing import CellWriter
 from rowsmith.errors import DataError
 from rowsmith.table.columns import from_codes
-from rowsmith.table.fragments import joined_rows
+from rowsmith.table.files.fragments import joined_rows
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 
 __all__ = ["RecordDialect", "speller"]

@@ -17,7 +17,7 @@ from rowsmith.dialect.booleans import boolean_spellings
 from rowsmith.dialect.numbers import GREATEST, LEAST, decimal_of, fits_double
 from rowsmith.errors import RecordError
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
-from rowsmith.text_shapes import shape_of
+from rowsmith.table.types.text_shapes import shape_of
 
 __all__ = ["Record", "Value", "compile_validator"]
 

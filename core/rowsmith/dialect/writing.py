@@ -13,9 +13,9 @@ from rowsmith.dialect.numbers import number_regex
 from rowsmith.dialect.text import OTHER, json_string
 from rowsmith.errors import DataError
 from rowsmith.table.columns import Codes, distinct
-from rowsmith.table.fragments import Fragments
-from rowsmith.table.number_shapes import JSON_NUMBER
+from rowsmith.table.files.fragments import Fragments
 from rowsmith.table.schema import JsonKind, ModelColumn
+from rowsmith.table.types.number_shapes import JSON_NUMBER
 
 __all__ = ["CellWriter"]
 

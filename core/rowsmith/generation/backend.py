@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rowsmith.generation.actions import DataActionsFn
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.model_metadata import ModelMetadata
-    from rowsmith.run_directory import Workdir
+    from rowsmith.storage.run_directory import Workdir
 
 __all__ = ["GeneratorBackend"]
 

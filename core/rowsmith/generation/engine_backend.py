@@ -25,13 +25,13 @@ from rowsmith.generation.sampling import resolve_sampling
 from rowsmith.generation.stopping import StoppingPolicy
 from rowsmith.generation.tokens import TokenCounter
 from rowsmith.interruption import StopRequest
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
     from rowsmith.model_metadata import ModelMetadata
-    from rowsmith.run_directory import Workdir
+    from rowsmith.storage.run_directory import Workdir
 
 __all__ = ["SAMPLING_STAGE", "EngineBackend", "failure_of"]
 

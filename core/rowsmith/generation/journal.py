@@ -30,9 +30,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
-from rowsmith.disk_errors import explained
 from rowsmith.errors import RowsmithError
 from rowsmith.generation.requests import CompletionBlock, Decode, FinishReason
+from rowsmith.storage.disk_errors import explained
 
 __all__ = ["GenerationJournal", "JournalEntry"]
 

@@ -24,8 +24,8 @@ from rowsmith.generation.journal import GenerationJournal, JournalEntry
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.tokens import TokenCounter
-from rowsmith.heap import making_many
 from rowsmith.interruption import Interrupted, StopRequest
+from rowsmith.storage.malloc import making_many
 
 __all__ = ["INTERRUPTED", "BatchFinished", "Loop"]
 

@@ -3,7 +3,7 @@
 A spelled column is a single-chunk ``dictionary<int32, string>`` array. Nulls are null codes; the
 dictionary never holds a null and never holds a value twice. It may hold values that no row uses,
 as after taking some rows of a table; ``distinct`` leaves those out. The codes of long columns lie in
-mapped files (see ``rowsmith.spooling``).
+mapped files (see ``rowsmith.storage.memory_map``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from rowsmith.spooling import BlockWriter, spooled
+from rowsmith.storage.memory_map import BlockWriter, spooled
 
 __all__ = [
     "CODED_TEXT",

@@ -13,9 +13,9 @@ from attrs import field, frozen
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import Codes, from_codes, spelled
-from rowsmith.table.datetimes import resolution_format, spell_datetimes
 from rowsmith.table.schema import ColumnType, Layout, Storage
-from rowsmith.table.spelling import DECIMAL_LIMIT, EXACT_LIMIT
+from rowsmith.table.types.datetimes import resolution_format, spell_datetimes
+from rowsmith.table.types.spelling import DECIMAL_LIMIT, EXACT_LIMIT
 
 __all__ = [
     "Encoded",

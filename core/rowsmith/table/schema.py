@@ -18,8 +18,8 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
-from rowsmith.table.datetime_formats import DIGIT_DATES, EPOCHS
-from rowsmith.table.names import ColumnLabels
+from rowsmith.table.frames.names import ColumnLabels
+from rowsmith.table.types.datetime_formats import DIGIT_DATES, EPOCHS
 
 __all__ = [
     "ColumnSchema",
@@ -318,7 +318,7 @@ class ModelColumn:
         timing: What it tells of where a record stands in its group; None for ordinary columns.
         ascending: How many of ``values``, from the first one on, are numbers or stand for some, by number.
         alphabet: Open text only: the characters that its values are made of; None for any.
-        shapes: Open text with an alphabet only: the shapes that its values have (see ``rowsmith.text_shapes``); none
+        shapes: Open text with an alphabet only: the shapes that its values have (see ``table.types.text_shapes``); none
             for any.
         shortest: Open text with an alphabet only: the fewest characters of a value, up to a few.
     """

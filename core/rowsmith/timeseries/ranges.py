@@ -7,7 +7,7 @@ from attrs import evolve
 
 from rowsmith.config import RunConfig, TimeSeriesConfig
 from rowsmith.errors import ConfigError
-from rowsmith.seeds import Seeds
+from rowsmith.randomness.seeds import Seeds
 from rowsmith.timeseries.clock import SeriesClock
 from rowsmith.timeseries.intervals import Interval
 from rowsmith.timeseries.plan import SeriesPlan, SeriesSpan

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from rowsmith import Component, hookimpl
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import distinct, from_codes, replace_column
 from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state

@@ -8,8 +8,8 @@ from rowsmith import Component, hookimpl
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.context import BuildContext
 from rowsmith.dialect import RecordDialect
-from rowsmith.draws import Draws
 from rowsmith.generation import CompletionBlock, CompletionRequest, Engine, EngineBackend, FinishReason, SamplingParams
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import ModelSchema
 
 

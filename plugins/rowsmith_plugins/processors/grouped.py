@@ -199,8 +199,8 @@ def _columns(context: BuildContext) -> GroupColumns:
 
 def _order_keys(column: ModelColumn | None, table: TableSchema | None) -> Keys | None:
     """What the order of a column goes by: the value, and never how it is spelled; None where that is not known."""
-    from rowsmith.table.datetimes import parse_datetimes
     from rowsmith.table.schema import ColumnType, JsonKind
+    from rowsmith.table.types.datetimes import parse_datetimes
 
     if column is None:
         return None

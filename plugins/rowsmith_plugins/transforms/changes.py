@@ -22,8 +22,8 @@ import pyarrow as pa
 from attrs import field, frozen
 
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
 from rowsmith.errors import ParameterError
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema, TimingRole
 from rowsmith.transforms import FittedTransform, Scope, Transform, schema_from_state, schema_state

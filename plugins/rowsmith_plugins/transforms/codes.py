@@ -22,7 +22,7 @@ import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import compact, from_codes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema

@@ -14,7 +14,7 @@ import pyarrow as pa
 from attrs import field, frozen
 
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state

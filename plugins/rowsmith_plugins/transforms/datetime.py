@@ -23,7 +23,7 @@ import pyarrow as pa
 from attrs import asdict, field, frozen
 
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import count_shared, count_values, record_groups

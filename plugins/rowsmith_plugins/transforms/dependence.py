@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rowsmith.table.schema import ColumnType, TableSchema
-from rowsmith.table.spelling import parse_numbers
+from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.counting import count_values
 
 __all__ = ["Groups", "depends", "groups_of"]

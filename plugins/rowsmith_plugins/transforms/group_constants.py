@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import distinct, from_codes
-from rowsmith.table.decoding import takes
+from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith_plugins.transforms.counting import Counted
 from rowsmith_plugins.transforms.group_bounds import Bounds

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
-from rowsmith.draws import Draws
 from rowsmith.errors import ParameterError
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import from_codes, take_rows
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith_plugins.transforms.counting import count_values

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
-from rowsmith.draws import Draws
 from rowsmith.errors import DataError
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, Timing, TimingRole
 from rowsmith_plugins.transforms.counting import without_outer_groups

@@ -28,8 +28,8 @@ import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
 from rowsmith.errors import DataError, ParameterError
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema, Timing, TimingRole
 from rowsmith.transforms import FittedTransform, Scope, Transform, schema_from_state, schema_state

@@ -16,11 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import asdict, frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import compact, from_codes
-from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.encoded import spelled_unique
-from rowsmith.table.spelling import parse_numbers
+from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.counting import Counted, nearest
 
 __all__ = [

@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType
-from rowsmith.table.spelling import parse_numbers
+from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.counting import Counted
 
 __all__ = ["Names", "Numbers", "go_with", "is_spread_evenly", "levels_of", "names_of", "never_collides"]

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rowsmith.table.decoding import takes
-from rowsmith.table.marks import is_null_word
+from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema
-from rowsmith.text_shapes import characters_of, shape_of
+from rowsmith.table.types.marks import is_null_word
+from rowsmith.table.types.text_shapes import characters_of, shape_of
 from rowsmith_plugins.transforms.counting import Counted
 
 __all__ = ["invent", "invent_rare"]

@@ -12,7 +12,7 @@ import pyarrow as pa
 from attrs import evolve
 
 from rowsmith.table.columns import single_array, take_rows
-from rowsmith.table.decoding import takes
+from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema, TableSchema
 from rowsmith_plugins.transforms.counting import count_shared
 from rowsmith_plugins.transforms.invented import invent_rare

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from attrs import asdict, evolve, frozen
 
-from rowsmith.draws import Draws
 from rowsmith.errors import GenerationError
 from rowsmith.numbering import place_of
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith_plugins.transforms.integer_bounds import integer_bounds, is_integer_typed
 from rowsmith_plugins.transforms.key_filter import KeyFilter, fit_filter

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 
 __all__ = [
     "Layout",

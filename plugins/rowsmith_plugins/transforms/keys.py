@@ -27,12 +27,12 @@ import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
 from rowsmith.errors import ParameterError
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import distinct, from_codes
-from rowsmith.table.decoding import is_uuid_typed
-from rowsmith.table.marks import fits_marked
+from rowsmith.table.frames.decoding import is_uuid_typed
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, Role, TableSchema
+from rowsmith.table.types.marks import fits_marked
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values
 from rowsmith_plugins.transforms.integer_keys import (

@@ -1,6 +1,6 @@
 """The ``marks`` transform: numbers or date-times with a few texts among them become those and labels.
 
-What most values of such a column are, its schema says (see ``rowsmith.table.marks``). ``<column>`` becomes
+What most values of such a column are, its schema says (see ``rowsmith.table.types.marks``). ``<column>`` becomes
 a column of those values alone, null where there was a mark; ``<column>.mark`` says which mark it was, or
 ``value``. A mark that fewer than k rows have is no mark, but a rare value: one of the table's other values is
 drawn for it. Numbers of another style are written in the column's.
@@ -25,11 +25,11 @@ import pyarrow as pa
 from attrs import asdict, evolve, field, frozen
 
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import compact, from_codes
 from rowsmith.table.encoded import spelled_unique
-from rowsmith.table.marks import fits_marked, is_null_word, respelled
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
+from rowsmith.table.types.marks import fits_marked, is_null_word, respelled
 from rowsmith.transforms import Transform, schema_from_state
 from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, row_groups
 from rowsmith_plugins.transforms.layout import grouping, unique_name

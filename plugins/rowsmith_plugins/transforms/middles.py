@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from rowsmith.table.datetimes import parse_datetimes, spell_datetimes
 from rowsmith.table.schema import ColumnSchema
-from rowsmith.table.spelling import parse_numbers, spell_numbers
+from rowsmith.table.types.datetimes import parse_datetimes, spell_datetimes
+from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith_plugins.transforms.counting import Counted
 
 __all__ = ["middle_moment", "middle_number"]

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from attrs import field, frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state

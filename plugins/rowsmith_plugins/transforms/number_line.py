@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from attrs import evolve, frozen
 
 from rowsmith.table.schema import ColumnSchema, ColumnType
-from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers, spell_numbers
+from rowsmith.table.types.spelling import EXACT_LIMIT, parse_numbers, spell_numbers
 from rowsmith_plugins.transforms.decimal_places import (
     MOST_FIGURES,
     doubles_of,

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from attrs import evolve, frozen
 
 from rowsmith.errors import DataError
-from rowsmith.table.datetimes import parse_datetimes, spell_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType
-from rowsmith.table.spelling import EXACT_LIMIT, parse_numbers
+from rowsmith.table.types.datetimes import parse_datetimes, spell_datetimes
+from rowsmith.table.types.spelling import EXACT_LIMIT, parse_numbers
 from rowsmith_plugins.transforms.integer_bounds import integer_bounds
 from rowsmith_plugins.transforms.number_line import NumberLine, kind_of, units_of
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith_plugins.transforms.cells import Cells, cut_cells, peaks
 from rowsmith_plugins.transforms.counting import is_wide, kth_extremes
 from rowsmith_plugins.transforms.number_line import NumberLine

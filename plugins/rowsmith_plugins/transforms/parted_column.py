@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import from_codes
-from rowsmith.table.datetimes import parse_datetimes, spell_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType
+from rowsmith.table.types.datetimes import parse_datetimes, spell_datetimes
 from rowsmith_plugins.transforms.calendar_parts import BOUNDS, PARTS, join_parts, split_parts
 from rowsmith_plugins.transforms.counting import Counted
 from rowsmith_plugins.transforms.layout import unique_name

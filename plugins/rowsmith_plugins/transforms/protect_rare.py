@@ -39,13 +39,13 @@ from attrs import evolve, field, frozen
 
 from rowsmith.changed_values import compared
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
 from rowsmith.holders import FEWEST_GROUPS
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import from_codes
-from rowsmith.table.datetimes import parse_datetimes
-from rowsmith.table.decoding import takes
+from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
-from rowsmith.table.spelling import parse_numbers
+from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, is_wide, record_groups, row_groups
 from rowsmith_plugins.transforms.guards import (

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import evolve, frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith_plugins.transforms.cells import Cells, Reach, cut_cells, peaks

@@ -21,12 +21,12 @@ import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
 from rowsmith.errors import ParameterError
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import combined_codes, distinct, from_codes
-from rowsmith.table.datetimes import parse_datetimes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
-from rowsmith.table.spelling import parse_numbers
+from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_shared
 from rowsmith_plugins.transforms.layout import arrange, expanded

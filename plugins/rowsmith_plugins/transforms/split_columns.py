@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import pyarrow as pa
 from attrs import AttrsInstance, asdict, field, frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import ColumnSchema, TableSchema
 from rowsmith.transforms import FittedTransform, schema_state
 from rowsmith_plugins.transforms.counting import Counted, count_values

@@ -2,7 +2,7 @@
 
 A character that fewer than k rows of a column have becomes its plain form (``é`` and ``E`` an ``e``), or the most
 frequent character of its kind, or nothing, whichever is the first that enough rows have. A value of which nothing is
-left becomes another row's; so does, where nine tenths of the values look alike (see ``rowsmith.text_shapes``), a
+left becomes another row's; so does, where nine tenths of the values look alike (see ``table.types.text_shapes``), a
 value of a shape that fewer than k rows have. Tables below 500 rows have a smaller k, down to 2.
 
 Where values that k rows have make up a tenth of the rows, ``<column>`` becomes a column of labels: such a value
@@ -28,11 +28,11 @@ from attrs import evolve, field, frozen
 
 from rowsmith.changed_values import compared
 from rowsmith.context import BuildContext
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import codes_of, compact, from_codes
 from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
-from rowsmith.text_shapes import characters_of, frequent_shapes, shape_of
+from rowsmith.table.types.text_shapes import characters_of, frequent_shapes, shape_of
 from rowsmith.transforms import Transform, schema_from_state
 from rowsmith_plugins.transforms.counting import Counted, count_shared, record_groups
 from rowsmith_plugins.transforms.layout import grouping, unique_name

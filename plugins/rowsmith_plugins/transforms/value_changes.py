@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import evolve, frozen
 
-from rowsmith.draws import Draws
+from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, Timing, TimingRole
-from rowsmith.table.spelling import parse_numbers
+from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.change_labels import ChangeCoder, Span, fit_changes
 from rowsmith_plugins.transforms.counting import Counted, count_values, without_outer_groups
 from rowsmith_plugins.transforms.group_bounds import Bounds

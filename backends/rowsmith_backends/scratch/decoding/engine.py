@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 
 from rowsmith.bundle_safety import check_checkpoint
-from rowsmith.draws import Draws
 from rowsmith.errors import BundleError, GenerationError
 from rowsmith.generation.requests import (
     REPETITION_PENALTY,
@@ -21,7 +20,8 @@ from rowsmith.generation.requests import (
     FinishReason,
     SamplingParams,
 )
-from rowsmith.heap import keep_for_reuse
+from rowsmith.randomness.draws import Draws
+from rowsmith.storage.malloc import keep_for_reuse
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.sampling.decoded import Decoded
 from rowsmith_backends.sampling.device import placing

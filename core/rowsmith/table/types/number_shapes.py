@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowsmith.table.schema import ColumnSchema, ColumnType
-from rowsmith.table.spelling import DECIMAL_LIMIT, spell_decimal
+from rowsmith.table.types.spelling import DECIMAL_LIMIT, spell_decimal
 
 __all__ = ["JSON_NUMBER", "decimal_fit", "decimal_style", "integer_fit", "most_digits"]
 

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import evolve
 
-from rowsmith.table.arrow_types import arrow_type, is_uuid
 from rowsmith.table.columns import Codes, codes_of
-from rowsmith.table.datetimes import find_format, parse_datetimes
-from rowsmith.table.objects import NULLS, element_reader
+from rowsmith.table.frames.arrow_types import arrow_type, is_uuid
+from rowsmith.table.frames.objects import NULLS, element_reader
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage
-from rowsmith.table.units import periods_of, ticks_of
+from rowsmith.table.types.datetimes import find_format, parse_datetimes
+from rowsmith.table.types.units import periods_of, ticks_of
 
 __all__ = ["READ_ERRORS", "Reader", "holds_any_text", "is_uuid_typed", "reader", "takes"]
 

@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 from attrs import evolve, frozen
 
 from rowsmith.table.columns import codes_of, count_codes
-from rowsmith.table.datetimes import candidates, format_fit
-from rowsmith.table.number_shapes import JSON_NUMBER, decimal_fit, integer_fit, most_digits
 from rowsmith.table.schema import ColumnType, Marked
-from rowsmith.table.spelling import spell_numbers
-from rowsmith.table.whole_dates import find_whole_dates
+from rowsmith.table.types.datetimes import candidates, format_fit
+from rowsmith.table.types.number_shapes import JSON_NUMBER, decimal_fit, integer_fit, most_digits
+from rowsmith.table.types.spelling import spell_numbers
+from rowsmith.table.types.whole_dates import find_whole_dates
 
 __all__ = ["MARK_ROWS", "find_marked", "fits_marked", "is_null_word", "respelled", "slips_note"]
 

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rowsmith.disk_errors import explained, is_full
 from rowsmith.errors import RunDirectoryError
-from rowsmith.file_lock import hold_lock
-from rowsmith.plain_files import parse_json, read_plain
+from rowsmith.storage.disk_errors import explained, is_full
+from rowsmith.storage.file_lock import hold_lock
+from rowsmith.storage.plain_files import parse_json, read_plain
 
 __all__ = ["RunDirectory", "Workdir", "flush_tree"]
 

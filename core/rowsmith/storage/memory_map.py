@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rowsmith.heap import give_back
+from rowsmith.storage.malloc import give_back
 
 __all__ = ["SPOOLED_BYTES", "BlockWriter", "spooled"]
 

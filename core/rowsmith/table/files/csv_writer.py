@@ -13,9 +13,9 @@ from typing import IO
 import pyarrow as pa
 
 from rowsmith.table.columns import distinct
-from rowsmith.table.fragments import CountedFragments, Fragments, joined_rows, write_rows
-from rowsmith.table.null_marks import with_marks
+from rowsmith.table.files.fragments import CountedFragments, Fragments, joined_rows, write_rows
 from rowsmith.table.schema import JsonKind, TableSchema
+from rowsmith.table.types.null_marks import with_marks
 
 __all__ = ["write_csv"]
 

@@ -26,11 +26,11 @@ from attrs import evolve
 from rowsmith.errors import DataError
 from rowsmith.table.columns import from_codes
 from rowsmith.table.encoded import Encoded, factorized, spell_floats, spell_instants
-from rowsmith.table.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
-from rowsmith.table.null_marks import marked_storage, types_left
-from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.schema import Source, Storage
-from rowsmith.table.units import NANOSECONDS, in_coarsest, period_starts, ticks_of
+from rowsmith.table.types.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
+from rowsmith.table.types.null_marks import marked_storage, types_left
+from rowsmith.table.types.units import NANOSECONDS, in_coarsest, period_starts, ticks_of
 
 __all__ = ["NULLS", "element_reader", "encode_objects"]
 

@@ -16,14 +16,14 @@ import pyarrow as pa
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import codes_of, compact
-from rowsmith.table.datetimes import format_fit, spell_datetimes
 from rowsmith.table.encoded import spelled_unique
-from rowsmith.table.encoding import encode_column
-from rowsmith.table.names import name_of
-from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.files.read_options import ReadOptions
+from rowsmith.table.frames.encoding import encode_column
+from rowsmith.table.frames.names import name_of
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
-from rowsmith.table.spelling import spell_decimal
-from rowsmith.table.units import ticks_of
+from rowsmith.table.types.datetimes import format_fit, spell_datetimes
+from rowsmith.table.types.spelling import spell_decimal
+from rowsmith.table.types.units import ticks_of
 
 __all__ = ["spell_frame"]
 

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rowsmith.disk_errors import explained
 from rowsmith.errors import RunDirectoryError
+from rowsmith.storage.disk_errors import explained
 
 __all__ = ["hold_lock"]
 

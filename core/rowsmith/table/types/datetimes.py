@@ -17,7 +17,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowsmith.errors import DataError
-from rowsmith.table.datetime_formats import CODES, DATES, EPOCHS, MONTHS, OVERRIDE_DATES, TIMES, ZONE, Piece, pieces
+from rowsmith.table.types.datetime_formats import (
+    CODES,
+    DATES,
+    EPOCHS,
+    MONTHS,
+    OVERRIDE_DATES,
+    TIMES,
+    ZONE,
+    Piece,
+    pieces,
+)
 
 __all__ = ["candidates", "find_format", "format_fit", "parse_datetimes", "resolution_format", "spell_datetimes"]
 

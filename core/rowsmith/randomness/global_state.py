@@ -1,6 +1,6 @@
 """The random state of the process, which belongs to whoever runs this library.
 
-Every draw of the library's own comes from streams of its own (see ``rowsmith.seeds``); but a deep learning library
+Every draw of the library's own comes from streams of its own (see ``randomness.seeds``); but a deep learning library
 seeds the generators that the whole process shares.
 """
 

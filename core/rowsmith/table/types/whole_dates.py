@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rowsmith.table.datetimes import format_fit, parse_datetimes
+from rowsmith.table.types.datetimes import format_fit, parse_datetimes
 
 __all__ = ["DESCRIPTIONS", "find_whole_dates"]
 

@@ -19,15 +19,16 @@ import pyarrow.parquet as pq
 from attrs import evolve
 
 from rowsmith.errors import DataError
-from rowsmith.heap import release_freed_memory
-from rowsmith.table.arrow_encoding import encode_arrow, is_text
+from rowsmith.storage.malloc import release_freed_memory
 from rowsmith.table.encoded import Encoded, EncodedTable
-from rowsmith.table.encoding import encode_column
-from rowsmith.table.frames import check_names, named_frame
-from rowsmith.table.limits import Limits
-from rowsmith.table.null_marks import take_marks
-from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.files.limits import Limits
+from rowsmith.table.files.read_options import ReadOptions
+from rowsmith.table.frames import named_frame
+from rowsmith.table.frames.arrow_encoding import encode_arrow, is_text
+from rowsmith.table.frames.conversion import check_names
+from rowsmith.table.frames.encoding import encode_column
 from rowsmith.table.schema import ColumnSchema, TableSchema
+from rowsmith.table.types.null_marks import take_marks
 
 __all__ = ["read_parquet", "write_parquet"]
 

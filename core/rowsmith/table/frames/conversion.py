@@ -17,19 +17,19 @@ from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import codes_of, compact, single_array
-from rowsmith.table.decoding import READ_ERRORS, Reader, holds_any_text, reader
 from rowsmith.table.encoded import Encoded, EncodedTable
-from rowsmith.table.encoding import encode_column
-from rowsmith.table.inference import check_types, infer_column
-from rowsmith.table.labels import keep_labels, labelled, names_of
-from rowsmith.table.limits import Limits
-from rowsmith.table.marks import slips_note
-from rowsmith.table.names import name_of
-from rowsmith.table.null_marks import mark_notes, put_marks
-from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.files.limits import Limits
+from rowsmith.table.files.read_options import ReadOptions
+from rowsmith.table.frames.decoding import READ_ERRORS, Reader, holds_any_text, reader
+from rowsmith.table.frames.encoding import encode_column
+from rowsmith.table.frames.labels import keep_labels, labelled, names_of
+from rowsmith.table.frames.names import name_of
 from rowsmith.table.schema import ColumnSchema, Source, TableSchema
 from rowsmith.table.table import Table
-from rowsmith.table.whole_dates import DESCRIPTIONS
+from rowsmith.table.types.inference import check_types, infer_column
+from rowsmith.table.types.marks import slips_note
+from rowsmith.table.types.null_marks import mark_notes, put_marks
+from rowsmith.table.types.whole_dates import DESCRIPTIONS
 
 __all__ = ["build_table", "from_frame", "misfits", "named_frame", "to_frame"]
 

@@ -29,16 +29,16 @@ from benchmarks.processes import Watch, measured, python
 from benchmarks.reports import machine, markdown
 from benchmarks.tables import CENSUS_ROWS, base_table, resampled
 from rowsmith.assembly import Example, ranges_of
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
+from rowsmith.assembly.token_store import TokenStore, tokenize_text
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.config import RunConfig
 from rowsmith.context import BuildContext
 from rowsmith.dialect import RecordDialect
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
-from rowsmith.modelling import PreparedModel
+from rowsmith.model import PreparedModel
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
 from rowsmith.table import Table
-from rowsmith.token_store import TokenStore, tokenize_text
 from rowsmith.transforms import default_transforms, fit_transforms
 from rowsmith.vocabulary import model_schema_of
 from rowsmith_assemblers import TabularDataExampleAssembler

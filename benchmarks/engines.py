@@ -21,7 +21,7 @@ from benchmarks import fidelity
 from benchmarks.reports import Scores, line, machine, markdown
 from benchmarks.trials import configuration
 from rowsmith import pipeline
-from rowsmith.bundle import Bundle
+from rowsmith.model import Bundle
 from rowsmith.registry import Registry
 from rowsmith.reporting import Reporter
 from rowsmith.stage_times import StageTimes

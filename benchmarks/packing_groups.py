@@ -28,11 +28,11 @@ from benchmarks.assembly import ordinary_tokenizer
 from benchmarks.processes import Watch, measured, python
 from benchmarks.reports import machine, markdown
 from rowsmith.assembly import Example, ranges_of
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
+from rowsmith.assembly.token_store import TokenStore, tokenize_text
 from rowsmith.dialect import RecordDialect
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.table import Table, read_table
 from rowsmith.table.columns import distinct
-from rowsmith.token_store import TokenStore, tokenize_text
 from rowsmith.vocabulary import model_schema_of
 from rowsmith_assemblers import GroupedDataExampleAssembler, SequentialExampleAssembler
 

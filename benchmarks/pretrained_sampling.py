@@ -20,9 +20,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.reports import machine, markdown
+from rowsmith.assembly.metadata import DEFAULT_INSTRUCTION, LLMPromptConfig
+from rowsmith.assembly.prompts import schema_prompt
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
-from rowsmith.model_metadata import DEFAULT_INSTRUCTION, LLMPromptConfig
-from rowsmith.prompts import schema_prompt
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 from rowsmith_backends.transformers.engine import CausalEngine
 

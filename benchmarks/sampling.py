@@ -22,8 +22,8 @@ from transformers import AutoModelForCausalLM, DynamicCache
 from benchmarks.reports import machine, markdown
 from benchmarks.trials import configuration
 from rowsmith import pipeline
-from rowsmith.bundle import Bundle
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
+from rowsmith.model import Bundle
 from rowsmith.registry import Registry
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import write_table

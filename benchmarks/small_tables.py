@@ -28,9 +28,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from rowsmith import Synthesizer
-from rowsmith.bundle import Bundle, load_bundle
 from rowsmith.config import load_config
 from rowsmith.context import BuildContext
+from rowsmith.model import Bundle, load_bundle
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
 from rowsmith.summary import summarize

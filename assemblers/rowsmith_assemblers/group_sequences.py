@@ -8,10 +8,10 @@ from typing import TypeAlias
 import numpy as np
 from attrs import frozen
 
-from rowsmith.example_ranges import Rows
+from rowsmith.assembly.ranges import Rows
+from rowsmith.assembly.token_store import Ints
 from rowsmith.storage.memory_map import spooled
 from rowsmith.table.row_ranges import run_places, run_sums
-from rowsmith.token_store import Ints
 from rowsmith_assemblers.groups import Groups
 from rowsmith_assemblers.packing import pack, windows
 

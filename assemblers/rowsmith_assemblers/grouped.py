@@ -13,10 +13,10 @@ import numpy as np
 from attrs import frozen
 
 from rowsmith.assembly import Statistics, TrainingExampleAssembler, TrainingExamples, as_dataset, context_advice
+from rowsmith.assembly.ranges import ExampleRanges
+from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import AssemblyError, OverlongGroupError, OverlongRecordError, ParameterError
-from rowsmith.example_ranges import ExampleRanges
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.token_store import Ints, TokenStore
 from rowsmith_assemblers.group_sequences import GroupSequences, joined
 from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_values
 from rowsmith_assemblers.options import GroupedOptions
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizer
 
+    from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.context import BuildContext
-    from rowsmith.model_metadata import ModelMetadata
 
 __all__ = ["GroupedDataExampleAssembler", "build"]
 

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import frozen
 
+from rowsmith.assembly.ranges import Rows
+from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import DataError, ParameterError
-from rowsmith.example_ranges import Rows
 from rowsmith.storage.memory_map import spooled
 from rowsmith.table.row_ranges import run_places
 from rowsmith.table.types.datetimes import find_format, parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
-from rowsmith.token_store import Ints, TokenStore
 
 if TYPE_CHECKING:
     from datasets import Dataset

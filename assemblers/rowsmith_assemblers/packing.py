@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rowsmith.token_store import Ints
+from rowsmith.assembly.token_store import Ints
 
 __all__ = ["pack", "windows"]
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from rowsmith.assembly.ranges import Rows
+from rowsmith.assembly.token_store import Ints
 from rowsmith.errors import ParameterError
-from rowsmith.example_ranges import Rows
-from rowsmith.token_store import Ints
 
 __all__ = [
     "group_passes",

@@ -12,18 +12,12 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve, frozen
 
-from rowsmith.assembly import (
-    PSEUDO_GROUP_COLUMN,
-    Statistics,
-    TrainingExampleAssembler,
-    TrainingExamples,
-    as_dataset,
-)
+from rowsmith.assembly import PSEUDO_GROUP_COLUMN, Statistics, TrainingExampleAssembler, TrainingExamples, as_dataset
+from rowsmith.assembly.ranges import ExampleRanges, Rows
+from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import ParameterError
-from rowsmith.example_ranges import ExampleRanges, Rows
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.memory_map import spooled
-from rowsmith.token_store import Ints, TokenStore
 from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_values, taken
 from rowsmith_assemblers.options import SequentialOptions
 from rowsmith_assemblers.series import Stretches, cut, passes, split, stretches
@@ -33,8 +27,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizer
 
+    from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.context import BuildContext
-    from rowsmith.model_metadata import ModelMetadata
     from rowsmith.table.schema import ModelSchema
 
 __all__ = ["PSEUDO_GROUP_COLUMN", "SequentialExampleAssembler", "build"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from rowsmith.example_ranges import Rows
+from rowsmith.assembly.ranges import Rows
+from rowsmith.assembly.token_store import Ints
 from rowsmith.table.row_ranges import run_places
-from rowsmith.token_store import Ints
 from rowsmith_assemblers.groups import Groups
 from rowsmith_assemblers.packing import windows
 from rowsmith_assemblers.sampling import share_of, split_groups, test_count, whole_and_part

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from rowsmith.assembly import ExampleRanges, context_advice
+from rowsmith.assembly.prompts import prompt_ids, schema_prompt
+from rowsmith.assembly.ranges import Rows
+from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import AssemblyError, OverlongRecordError, ParameterError
-from rowsmith.example_ranges import Rows
-from rowsmith.prompts import prompt_ids, schema_prompt
 from rowsmith.table.schema import ModelSchema
-from rowsmith.token_store import Ints, TokenStore
 from rowsmith_assemblers.records import check_columns, record_lines, record_names
 from rowsmith_assemblers.token_cache import tokenize_cached
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizer
 
-    from rowsmith.model_metadata import ModelMetadata
+    from rowsmith.assembly.metadata import ModelMetadata
 
 __all__ = ["RecordSource", "check_policy", "listed"]
 

@@ -12,11 +12,11 @@ import numpy as np
 from attrs import frozen
 
 from rowsmith.assembly import Statistics, TrainingExampleAssembler, TrainingExamples, as_dataset
+from rowsmith.assembly.ranges import ExampleRanges, Rows
+from rowsmith.assembly.token_store import TokenStore
 from rowsmith.errors import ParameterError
-from rowsmith.example_ranges import ExampleRanges, Rows
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.memory_map import spooled
-from rowsmith.token_store import TokenStore
 from rowsmith_assemblers.options import TabularOptions
 from rowsmith_assemblers.packing import pack
 from rowsmith_assemblers.sampling import passes, split
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizer
 
+    from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.context import BuildContext
-    from rowsmith.model_metadata import ModelMetadata
 
 __all__ = ["TabularDataExampleAssembler", "build"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from rowsmith.assembly.token_store import TokenStore, tokenize_text
 from rowsmith.errors import DataError
-from rowsmith.token_store import TokenStore, tokenize_text
 
 __all__ = ["tokenize_cached"]
 

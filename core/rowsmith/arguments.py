@@ -19,8 +19,8 @@ from rowsmith.table.frames.names import name_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rowsmith.bundle import Bundle
     from rowsmith.generation.results import GenerateJobResults
+    from rowsmith.model import Bundle
     from rowsmith.table import Table
 
 __all__ = [

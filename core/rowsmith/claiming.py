@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rowsmith import result_files
-from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.errors import ParameterError, RunDirectoryError
 from rowsmith.generation_state import journals
+from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.plan import PLAN_FILE, Plan
 from rowsmith.replacing import kept_until_whole, recover, set_aside
 

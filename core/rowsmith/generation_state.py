@@ -7,15 +7,15 @@ import json
 from typing import TYPE_CHECKING
 
 from rowsmith import __version__
-from rowsmith.bundle import BUNDLE_FILE
 from rowsmith.config import to_mapping
 from rowsmith.generation.journal import GenerationJournal
+from rowsmith.model.bundle import BUNDLE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from rowsmith.bundle import Bundle
+    from rowsmith.model import Bundle
     from rowsmith.pipeline import Run
     from rowsmith.storage.run_directory import RunDirectory
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import evolve, field, frozen
 
 from rowsmith.errors import RunDirectoryError
-from rowsmith.numbering import BLOCK, FURTHER_BLOCK, Numbering
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.file_lock import hold_lock
+from rowsmith.transforms.numbering import BLOCK, FURTHER_BLOCK, Numbering
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig

@@ -13,13 +13,13 @@ from attrs import evolve
 
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted, ColumnActions, ColumnOutcome
-from rowsmith.numbering import Numbering
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.frames import misfits, named_frame
+from rowsmith.transforms.numbering import Numbering
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
-    from rowsmith.group_names import GivenNames
+    from rowsmith.model import Bundle
+    from rowsmith.sequences import GivenNames
     from rowsmith.table.schema import TableSchema
 
 __all__ = ["InverseTransforms"]

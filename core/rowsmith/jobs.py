@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from rowsmith import pipeline, result_files
-from rowsmith.bundle import load_bundle
-from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.claiming import check_same, claim_rows, claimed, tell_openness
 from rowsmith.errors import RunDirectoryError
 from rowsmith.generation_state import journal_of, journals
 from rowsmith.generations import Generation, Generations
-from rowsmith.numbering import Numbering, first_of_seed
+from rowsmith.model import load_bundle
+from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.observers import RunReport
 from rowsmith.plan import Plan
 from rowsmith.planning import after_training, draft_plan, with_data
@@ -30,13 +29,14 @@ from rowsmith.replacing import REPLACED_FOLDER, forget, kept_until_whole, recove
 from rowsmith.reporting import Reporter
 from rowsmith.result_files import Rejections
 from rowsmith.row_making import Outcome, Output, RowMaking
+from rowsmith.sequences import training_part
 from rowsmith.servers import servers_told
-from rowsmith.splitting import training_part
 from rowsmith.stage_times import StageTimes
 from rowsmith.storage.run_directory import RunDirectory
+from rowsmith.transforms.numbering import Numbering, first_of_seed
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
+    from rowsmith.model import Bundle
     from rowsmith.pipeline import Run
     from rowsmith.table import Table
 

@@ -17,31 +17,30 @@ import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples
-from rowsmith.bundle import FACTORY_PREFIX, MODEL_FOLDER, Bundle, load_bundle, save_bundle
-from rowsmith.checkpoints import Checkpoints
+from rowsmith.assembly.ranges import ranges_of
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError, DataError, PluginContractError
-from rowsmith.example_ranges import ranges_of
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.engine_backend import EngineBackend
-from rowsmith.group_names import given_names
 from rowsmith.interruption import StopRequest
 from rowsmith.inversion import InverseTransforms
-from rowsmith.modelling import PreparedModel, TableModel, TrainingJob
-from rowsmith.numbering import Numbering
+from rowsmith.model import Bundle, PreparedModel, TableModel, TrainingJob, load_bundle, save_bundle
+from rowsmith.model.bundle import FACTORY_PREFIX, MODEL_FOLDER
+from rowsmith.model.checkpoints import Checkpoints
+from rowsmith.model.distributed import Ranks
 from rowsmith.observers import BatchReport, RunInfo
 from rowsmith.provenance import blaming
 from rowsmith.randomness.global_state import shared_random_state_kept
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
+from rowsmith.sequences import given_names, training_part
 from rowsmith.servers import servers_told
-from rowsmith.splitting import training_part
 from rowsmith.storage.malloc import usual_afterwards
 from rowsmith.table.frames.categories import with_open_names
 from rowsmith.timeseries.choosing import backend_for
 from rowsmith.transforms import Transform, default_transforms, fit_transforms
+from rowsmith.transforms.numbering import Numbering
 
 if TYPE_CHECKING:
     from rowsmith.caller import Caller

@@ -23,9 +23,9 @@ from rowsmith.transforms import default_transforms
 from rowsmith.validation import check_components, missing_files
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
     from rowsmith.caller import Caller
     from rowsmith.config import RunConfig
+    from rowsmith.model import Bundle
     from rowsmith.registry import Registry
     from rowsmith.table import Table
 

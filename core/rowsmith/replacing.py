@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rowsmith import result_files
-from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.errors import RunDirectoryError
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation_state import journals
+from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.plan import PLAN_FILE
 from rowsmith.storage.disk_errors import explained
 

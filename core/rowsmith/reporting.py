@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rowsmith.modelling import TrainingProgress
+    from rowsmith.model import TrainingProgress
     from rowsmith.observers import BatchReport
 
 __all__ = ["Reporter"]

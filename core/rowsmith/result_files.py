@@ -19,11 +19,11 @@ from typing import IO, TYPE_CHECKING, Any
 import attrs
 
 from rowsmith import __version__
-from rowsmith.bundle import BUNDLE_FILE
-from rowsmith.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.errors import DataError, RunDirectoryError
 from rowsmith.generation_state import journals
 from rowsmith.generations import GENERATIONS_FILE
+from rowsmith.model.bundle import BUNDLE_FILE
+from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.pipeline import BUNDLE_FOLDER
 from rowsmith.plan import PLAN_FILE
 from rowsmith.series_plot import PLOT_FILE
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from rowsmith.generation import BatchFinished, GenerateJobResults
-    from rowsmith.modelling import TrainingReport
+    from rowsmith.model import TrainingReport
     from rowsmith.storage.run_directory import RunDirectory
     from rowsmith.summary import ColumnSummary
 

@@ -16,14 +16,14 @@ from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation_state import journal_of
 from rowsmith.observers import RunReport
 from rowsmith.replacing import forget
+from rowsmith.sequences import with_identifier
 from rowsmith.stage_times import StageTimes
 from rowsmith.summary import ColumnSummary, summarize
 from rowsmith.table.frames.respelling import spell_frame
-from rowsmith.timeseries import with_identifier
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
     from rowsmith.generation.results import GenerateJobResults
+    from rowsmith.model import Bundle
     from rowsmith.pipeline import Run
     from rowsmith.plan import Plan
     from rowsmith.result_files import Rejections

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rowsmith.reporting import Reporter
 
 if TYPE_CHECKING:
-    from rowsmith.modelling import TrainingProgress
+    from rowsmith.model import TrainingProgress
     from rowsmith.observers import BatchReport
 
 __all__ = ["StageTimes"]

@@ -6,7 +6,7 @@ and date-times, or, for free text, of lengths; and for keys, which are made anew
 that were not new.
 
 No value of a single person is told: a value is named when at least 5 rows have it (and enough groups, see
-``rowsmith.holders``), a quantile when as many rows lie at or beyond it, a mean when it is of twice as many, without
+``transforms.holders``), a quantile when as many rows lie at or beyond it, a mean when it is of twice as many, without
 what stands out at either end. None are told of keys and of free text.
 """
 
@@ -20,12 +20,12 @@ import pyarrow as pa
 from attrs import field, frozen
 
 from rowsmith.errors import DataError
-from rowsmith.holders import groups_needed
 from rowsmith.table.columns import combined_codes, distinct
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
 from rowsmith.table.types.datetimes import parse_datetimes
 from rowsmith.table.types.marks import fits_marked
 from rowsmith.table.types.spelling import parse_numbers
+from rowsmith.transforms.holders import groups_needed
 
 __all__ = ["ColumnSide", "ColumnSummary", "summarize"]
 

@@ -37,19 +37,18 @@ from rowsmith.config_values import merge
 from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
 from rowsmith.foreign import take_up
 from rowsmith.generations import Generations
-from rowsmith.numbering import Numbering, first_of_seed
 from rowsmith.reporting import Reporter
 from rowsmith.storage.portable import pack, unpack
 from rowsmith.storage.run_directory import RunDirectory
+from rowsmith.transforms.numbering import Numbering, first_of_seed
 from rowsmith.validation import registry_for
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rowsmith.bundle import Bundle
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.interruption import StopRequest
-    from rowsmith.modelling import TrainingReport
+    from rowsmith.model import Bundle, TrainingReport
     from rowsmith.pipeline import Run
     from rowsmith.plan import Plan
     from rowsmith.registry import Registry
@@ -386,8 +385,8 @@ class Synthesizer:
 
     def _open(self, directory: RunDirectory) -> None:
         """Take over the model of a run directory."""
-        from rowsmith.bundle import load_bundle
         from rowsmith.jobs import saved_plan
+        from rowsmith.model import load_bundle
 
         run = self._run(self._config, directory)
         self._learned(directory, load_bundle(run.bundle_directory, run.context()), saved_plan(directory))

@@ -11,7 +11,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import PreTrainedTokenizerFast
 
 from rowsmith.assembly import Example
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from datasets import Dataset, concatenate_datasets, load_from_disk
 
-from rowsmith import example_table
-from rowsmith.assembly import ExampleRanges, as_dataset, ranges_of
+from rowsmith.assembly import ExampleRanges, as_dataset, example_table, ranges_of
+from rowsmith.assembly.token_store import TokenStore
 from rowsmith.storage.memory_map import SPOOLED_BYTES
-from rowsmith.token_store import TokenStore
 
 COLUMNS = ["input_ids", "attention_mask", "labels"]
 

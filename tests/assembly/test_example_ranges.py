@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowsmith.assembly import Example, ExampleRanges
+from rowsmith.assembly.prompts import prompt_ids
+from rowsmith.assembly.token_store import TokenStore
 from rowsmith.errors import AssemblyError
-from rowsmith.prompts import prompt_ids
-from rowsmith.token_store import TokenStore
 
 FEW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowsmith.assembly import ranges_of
+from rowsmith.assembly.prompts import inference_prefix, schema_prompt
+from rowsmith.assembly.token_store import TokenStore
 from rowsmith.errors import AssemblyError, DataError, OverlongGroupError, OverlongRecordError, ParameterError
-from rowsmith.prompts import inference_prefix, schema_prompt
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema, Timing, TimingRole
-from rowsmith.token_store import TokenStore
 from rowsmith_assemblers import GroupedDataExampleAssembler
 
 from .read_back import joined, sequences_of

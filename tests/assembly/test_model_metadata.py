@@ -5,8 +5,8 @@ from __future__ import annotations
 import cattrs.preconf.json
 import pytest
 
+from rowsmith.assembly.metadata import ModelMetadata, RopeScaling
 from rowsmith.errors import ParameterError
-from rowsmith.model_metadata import ModelMetadata, RopeScaling
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 
 

@@ -7,8 +7,8 @@ import json
 import pyarrow as pa
 import pytest
 
+from rowsmith.assembly.prompts import inference_prefix, lay_out, prompt_ids, schema_prompt
 from rowsmith.errors import ParameterError
-from rowsmith.prompts import inference_prefix, lay_out, prompt_ids, schema_prompt
 from rowsmith_assemblers import TabularDataExampleAssembler
 
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from datasets import Dataset
 
+from rowsmith.assembly.token_store import tokenize_text
 from rowsmith.errors import DataError, ParameterError
 from rowsmith.table.columns import CODED_TEXT
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
-from rowsmith.token_store import tokenize_text
 from rowsmith_assemblers import TabularDataExampleAssembler
 
 ROWS = {

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowsmith.assembly import Example, ranges_of
+from rowsmith.assembly.metadata import ModelMetadata
+from rowsmith.assembly.prompts import inference_prefix, schema_prompt
+from rowsmith.assembly.token_store import TokenStore
 from rowsmith.errors import AssemblyError, DataError, OverlongRecordError, ParameterError
-from rowsmith.model_metadata import ModelMetadata
-from rowsmith.prompts import inference_prefix, schema_prompt
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
-from rowsmith.token_store import TokenStore
 from rowsmith_assemblers import PSEUDO_GROUP_COLUMN, SequentialExampleAssembler
 from rowsmith_assemblers.series import MAX_FILL_RATIO, MIN_FILL_RATIO
 

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowsmith.assembly import ranges_of
+from rowsmith.assembly.prompts import inference_prefix, schema_prompt
+from rowsmith.assembly.token_store import TokenStore
 from rowsmith.errors import AssemblyError, OverlongRecordError, ParameterError
-from rowsmith.prompts import inference_prefix, schema_prompt
-from rowsmith.token_store import TokenStore
 from rowsmith_assemblers import TabularDataExampleAssembler
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rowsmith.assembly.token_store import TokenStore, tokenize_text
 from rowsmith.errors import DataError
-from rowsmith.token_store import TokenStore, tokenize_text
 
 RECORDS = st.lists(st.lists(st.integers(0, 70_000), max_size=6), max_size=12)
 

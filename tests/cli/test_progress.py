@@ -11,7 +11,7 @@ from rich.progress import Progress, TextColumn
 from rowsmith.cli.progress import LiveReporter, PlainReporter, reporting
 from rowsmith.cli.settings import Settings
 from rowsmith.cli.summary_table import print_summary
-from rowsmith.modelling import TrainingProgress
+from rowsmith.model import TrainingProgress
 from rowsmith.observers import BatchReport
 from rowsmith.reporting import Reporter
 from rowsmith.summary import ColumnSide, ColumnSummary

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from rowsmith.interruption import StopRequest
-from rowsmith.modelling import TrainingProgress
+from rowsmith.model import TrainingProgress
 
 pytest.importorskip("torch")
 

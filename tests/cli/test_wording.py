@@ -15,7 +15,7 @@ from rowsmith.cli.wording import (
     stage_line,
     training_line,
 )
-from rowsmith.modelling import TrainingProgress
+from rowsmith.model import TrainingProgress
 from rowsmith.observers import BatchReport
 
 

@@ -19,9 +19,9 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import PreTrainedTokenizerFast
 
 from rowsmith.assembly import Example, Statistics, TrainingExampleAssembler, TrainingExamples
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig, TrainingConfig
 from rowsmith.errors import GenerationError, ParameterError
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith_assemblers import (
     PSEUDO_GROUP_COLUMN,
     GroupedDataExampleAssembler,

@@ -18,9 +18,9 @@ from typing import Any
 import pandas as pd
 from sheet import Sheet, logged_by, raised, signature
 
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.config import load_config
 from rowsmith.generation import GenerateJobResults, GenerationStatus, GeneratorBackend
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith_backends import VllmBackend
 from rowsmith_backends.timeseries_backend import (

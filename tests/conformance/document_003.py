@@ -15,11 +15,11 @@ from typing import Any
 import pandas as pd
 from sheet import Sheet, logged_by, raised, signature
 
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.errors import RecordError
 from rowsmith.generation import EngineBackend, GenerateJobResults, GenerationStatus, GeneratorBackend
 from rowsmith.generation.stopping import PatiencePolicy
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.testing.fake_engine import FakeEngine
 from rowsmith_plugins.processors.tabular import TabularProcessor

@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith(("| no. ", "| ---"))]
 TEST = r"`([\w/]+\.py::test_\w+)`"
 NAMES = {
-    "rowsmith.assembly": ["Example", "TrainingExamples", "TrainingExampleAssembler", "Statistics"],
+    "rowsmith.assembly.contract": ["Example", "TrainingExamples", "TrainingExampleAssembler", "Statistics"],
     "rowsmith_assemblers": [
         "TabularDataExampleAssembler",
         "GroupedDataExampleAssembler",

@@ -25,7 +25,7 @@ from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.context import BuildContext
 from rowsmith.generation import GeneratorBackend
 from rowsmith.hookspecs import GROUP
-from rowsmith.modelling import TableModel
+from rowsmith.model import TableModel
 from rowsmith.observers import BatchReport, RunInfo, RunReport
 from rowsmith.randomness.draws import Draws
 from rowsmith.randomness.seeds import Seeds

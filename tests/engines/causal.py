@@ -8,7 +8,7 @@ from typing import Any
 from tests.pretrained.making import BOS, EOS
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rowsmith.model_metadata import LLMPromptConfig
+from rowsmith.assembly.metadata import LLMPromptConfig
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 from rowsmith_backends.transformers.engine import CausalEngine
 

@@ -15,9 +15,9 @@ from tests.pretrained.making import make_base
 from tests.pretrained.tuning import settings, tune
 
 from rowsmith import Synthesizer
-from rowsmith.bundle import Bundle
 from rowsmith.errors import MissingDependency, RowsmithError
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
+from rowsmith.model import Bundle
 from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers

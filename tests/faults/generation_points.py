@@ -22,19 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from rowsmith.bundle import Bundle, save_bundle
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.components import Kind
 from rowsmith.config import load_config
 from rowsmith.errors import RowsmithError
 from rowsmith.generation import CompletionBlock, CompletionRequest, Engine, EngineBackend, FinishReason, SamplingParams
 from rowsmith.generation.processors import processor_for
 from rowsmith.jobs import generate_job
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
-from rowsmith.modelling import TrainingReport
+from rowsmith.model import Bundle, TrainingReport, save_bundle
 from rowsmith.pipeline import Run
 from rowsmith.plan import Plan
 from rowsmith.registry import Registry
-from rowsmith.splitting import training_part
+from rowsmith.sequences import training_part
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import read_table
 from rowsmith.transforms import default_transforms, fit_transforms

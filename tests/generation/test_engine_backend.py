@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.errors import GenerationError, ParameterError, PluginContractError, RowsmithError
 from rowsmith.generation import (
@@ -21,7 +22,6 @@ from rowsmith.generation import (
     StoppingPolicy,
 )
 from rowsmith.generation.stopping import PatiencePolicy
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.testing.fake_engine import FakeEngine, Reply
 

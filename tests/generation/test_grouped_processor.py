@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.config import DataConfig, RunConfig
 from rowsmith.context import BuildContext
 from rowsmith.errors import PluginContractError, RecordError
 from rowsmith.generation import Batch, Completion, FinishReason
 from rowsmith.generation.processors import TRUNCATED, processor_for
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.schema import (
     ColumnSchema,

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowsmith import Synthesizer
-from rowsmith.bundle_safety import check_checkpoint
 from rowsmith.errors import BundleError, RowsmithError
-from rowsmith.model_settings import check_adapter_settings, check_model_settings, check_tokenizer_settings
+from rowsmith.model.bundle_safety import check_checkpoint
+from rowsmith.model.settings import check_adapter_settings, check_model_settings, check_tokenizer_settings
 
 from .conftest import seal
 

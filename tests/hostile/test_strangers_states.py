@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rowsmith.checkpoints import CHECKPOINT_FOLDER, Checkpoints, hashes
+from rowsmith.model.checkpoints import CHECKPOINT_FOLDER, Checkpoints, hashes
+from rowsmith.model.tensor_files import holds_tensors_alone
 from rowsmith.storage.run_directory import RunDirectory
-from rowsmith.tensor_files import holds_tensors_alone
 
 torch = pytest.importorskip("torch")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from rowsmith.checkpoints import CHECKPOINT_FOLDER, Checkpoints
 from rowsmith.config import TrainingConfig
 from rowsmith.interruption import StopRequest
-from rowsmith.modelling import TrainingJob, TrainingProgress, TrainingReport
+from rowsmith.model import TrainingJob, TrainingProgress, TrainingReport
+from rowsmith.model.checkpoints import CHECKPOINT_FOLDER, Checkpoints
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table.schema import TableSchema

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from transformers import Trainer
 
 from rowsmith.assembly import TrainingExamples
+from rowsmith.assembly.ranges import IGNORED, ExampleRanges, as_dataset
+from rowsmith.assembly.token_store import TokenStore
 from rowsmith.config import TrainingConfig
-from rowsmith.example_ranges import IGNORED, ExampleRanges, as_dataset
-from rowsmith.modelling import TrainingJob
+from rowsmith.model import TrainingJob
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.token_store import TokenStore
 from rowsmith_backends.scratch.model import ScratchModel
 from rowsmith_backends.scratch.options import ScratchOptions
 from rowsmith_backends.scratch.shape_buckets import bucket_lengths, rounded

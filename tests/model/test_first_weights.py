@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from rowsmith.example_ranges import IGNORED
-from rowsmith.modelling import PreparedModel
+from rowsmith.assembly.ranges import IGNORED
+from rowsmith.model import PreparedModel
 from rowsmith.table.schema import ColumnType
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.scratch.model import ScratchModel

@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 from transformers import AutoModelForCausalLM  # noqa: E402
 
 from rowsmith.assembly import TrainingExamples  # noqa: E402
+from rowsmith.assembly.ranges import ExampleRanges, as_dataset  # noqa: E402
 from rowsmith.config import TrainingConfig  # noqa: E402
-from rowsmith.example_ranges import ExampleRanges, as_dataset  # noqa: E402
 from rowsmith.generation.requests import CompletionRequest, FinishReason, SamplingParams  # noqa: E402
-from rowsmith.modelling import TrainingJob  # noqa: E402
+from rowsmith.model import TrainingJob  # noqa: E402
 from rowsmith.randomness.draws import Draws  # noqa: E402
 from rowsmith.randomness.seeds import Seeds  # noqa: E402
 from rowsmith_backends.scratch.decoding.automaton import build_automaton  # noqa: E402

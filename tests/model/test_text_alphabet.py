@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from rowsmith.dialect import RecordDialect, json_string
 from rowsmith.dialect.grammar import value_regex
 from rowsmith.errors import RecordError
-from rowsmith.json_text import ByteAutomaton, text_automaton
 from rowsmith.table.columns import CODED_TEXT
 from rowsmith.table.schema import ColumnSchema, ColumnType, JsonKind, ModelColumn, ModelSchema, TableSchema
 from rowsmith.table.types.text_shapes import shape_of
 from rowsmith.vocabulary import Vocabulary, model_schema_of
+from rowsmith.vocabulary.byte_automata import ByteAutomaton, text_automaton
 from rowsmith_backends.scratch.decoding.automaton import build_automaton
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])

@@ -16,7 +16,7 @@ from rowsmith.assembly import TrainingExamples
 from rowsmith.config import TrainingConfig
 from rowsmith.conversion import structure
 from rowsmith.errors import ConfigError, DataError, PluginContractError, TrainingError
-from rowsmith.modelling import TrainingJob
+from rowsmith.model import TrainingJob
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith_backends.scratch.model import ScratchModel, size_for

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel, Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
-from rowsmith.checkpoints import Checkpoints
 from rowsmith.errors import TrainingError
+from rowsmith.model.checkpoints import Checkpoints
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith_backends.training import ema_callback as keeper
 

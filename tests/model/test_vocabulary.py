@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from rowsmith.dialect import OTHER, RecordDialect
 from rowsmith.errors import DataError, GenerationError
-from rowsmith.json_text import STRING
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.vocabulary import Vocabulary, model_schema_of
+from rowsmith.vocabulary.byte_automata import STRING
 from rowsmith_backends.scratch.decoding.automaton import build_automaton
 from rowsmith_backends.scratch.encoder import encode_table
 from rowsmith_backends.scratch.tokenizer import build_tokenizer, learn_vocabulary

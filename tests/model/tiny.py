@@ -9,9 +9,9 @@ import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.assembly import TrainingExamples
+from rowsmith.assembly.ranges import ExampleRanges, as_dataset
 from rowsmith.config import TrainingConfig
-from rowsmith.example_ranges import ExampleRanges, as_dataset
-from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
+from rowsmith.model import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith_backends.scratch.model import ScratchModel

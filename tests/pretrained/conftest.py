@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rowsmith.bundle import Bundle
+from rowsmith.model import Bundle
 
 from .making import make_base
 from .tuning import tune

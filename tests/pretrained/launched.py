@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rowsmith.config import load_config
 from rowsmith.jobs import follow_job, train_job
-from rowsmith.modelling import TrainingProgress
+from rowsmith.model import TrainingProgress
+from rowsmith.model.distributed import Ranks
 from rowsmith.pipeline import Run
-from rowsmith.ranks import Ranks
 from rowsmith.reporting import Reporter
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.validation import registry_for

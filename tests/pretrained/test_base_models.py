@@ -14,9 +14,9 @@ import torch
 from attrs import evolve
 from safetensors.torch import load_file, save_file
 
-from rowsmith.base_model import BaseModel
-from rowsmith.bundle import Bundle
 from rowsmith.errors import BundleError, ConfigError
+from rowsmith.model import Bundle
+from rowsmith.model.base import BaseModel
 from rowsmith_backends.pretrained.loading import (
     base_folder,
     base_model,

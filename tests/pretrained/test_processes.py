@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from rowsmith import Synthesizer
 from rowsmith.config import load_config
 from rowsmith.errors import ConfigError
+from rowsmith.model.distributed import Ranks
 from rowsmith.pipeline import Run, train
-from rowsmith.ranks import Ranks
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import from_frame
 from rowsmith.validation import registry_for

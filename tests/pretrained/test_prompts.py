@@ -13,12 +13,11 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from rowsmith.assembly import TrainingExampleAssembler
-from rowsmith.bundle import Bundle
+from rowsmith.assembly.ranges import ranges_of
 from rowsmith.config import RunConfig
 from rowsmith.conversion import structure
 from rowsmith.errors import ConfigError
-from rowsmith.example_ranges import ranges_of
-from rowsmith.modelling import PreparedModel
+from rowsmith.model import Bundle, PreparedModel
 from rowsmith.table import from_frame
 from rowsmith.validation import registry_for
 from rowsmith_backends.pretrained.model import PretrainedModel

@@ -16,11 +16,10 @@ from attrs import evolve
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from rowsmith.bundle import Bundle
+from rowsmith.assembly.metadata import RopeScaling
 from rowsmith.errors import BundleError, ConfigError, ParameterError, TrainingError
 from rowsmith.interruption import Interrupted, StopRequest
-from rowsmith.model_metadata import RopeScaling
-from rowsmith.modelling import TrainingProgress
+from rowsmith.model import Bundle, TrainingProgress
 from rowsmith.pipeline import train
 from rowsmith.reporting import Reporter
 from rowsmith.table import from_frame

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from rowsmith.bundle import Bundle
 from rowsmith.config import RunConfig
 from rowsmith.conversion import structure
+from rowsmith.model import Bundle
 from rowsmith.pipeline import Run, train
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import from_frame

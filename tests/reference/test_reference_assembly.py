@@ -13,7 +13,7 @@ from datasets import Dataset
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 from rowsmith_assemblers import GroupedDataExampleAssembler, SequentialExampleAssembler, series
 
 with warnings.catch_warnings():

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rowsmith.bundle import Bundle, load_bundle
 from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.context import BuildContext
 from rowsmith.hookspecs import GROUP
+from rowsmith.model import Bundle, load_bundle
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
 from rowsmith.synthesizer import Synthesizer

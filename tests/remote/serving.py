@@ -13,8 +13,8 @@ from typing import Any
 
 from attrs import define, field
 
-from rowsmith.bundle import Bundle
 from rowsmith.generation import CompletionRequest, SamplingParams
+from rowsmith.model import Bundle
 from rowsmith_backends.scratch.decoding.engine import TransformersEngine
 
 OPENAI = {"model", "prompt", "max_tokens", "temperature", "top_p", "seed", "echo", "logprobs", "n", "stop"}

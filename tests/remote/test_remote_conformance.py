@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rowsmith.bundle import Bundle
 from rowsmith.generation.requests import Engine
+from rowsmith.model import Bundle
 from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.backend_conformance import BackendConformance

@@ -14,8 +14,8 @@ import pytest
 from rowsmith import Synthesizer
 from rowsmith.config import load_config
 from rowsmith.errors import ConfigError
+from rowsmith.sequences import prepare_series
 from rowsmith.table import from_frame
-from rowsmith.timeseries import prepare_series
 
 
 def _uuids(chance: np.random.Generator, count: int) -> list[uuid.UUID]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rowsmith import Synthesizer
 from rowsmith.config import load_config
 from rowsmith.errors import ConfigError, ParameterError
-from rowsmith.group_names import GivenNames, given_names
+from rowsmith.sequences import GivenNames, given_names
 from rowsmith.table import from_frame
 
 

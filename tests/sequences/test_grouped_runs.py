@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rowsmith import OverlongGroupError, Synthesizer
-from rowsmith.bundle import load_bundle
 from rowsmith.context import BuildContext
+from rowsmith.model import load_bundle
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
 

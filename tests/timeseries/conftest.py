@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from attrs import define, field
 
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.config import RunConfig, load_config
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, FinishReason, SamplingParams
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.randomness.draws import Draws
+from rowsmith.sequences import TICKS, Interval, SeriesClock, SeriesPlan, SeriesSpan
 from rowsmith.table.schema import (
     ColumnSchema,
     ColumnType,
@@ -25,7 +26,6 @@ from rowsmith.table.schema import (
     Timing,
     TimingRole,
 )
-from rowsmith.timeseries import TICKS, Interval, SeriesClock, SeriesPlan, SeriesSpan
 from rowsmith.vocabulary import BOS, EOS, Vocabulary
 from rowsmith_backends import TimeseriesBackend
 from rowsmith_backends.timeseries.codec import codec_of_vocabulary

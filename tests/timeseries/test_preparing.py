@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rowsmith.config import load_config
 from rowsmith.errors import ConfigError, DataError
 from rowsmith.randomness.seeds import Seeds
+from rowsmith.sequences import TICKS, Interval, SeriesPlan, draw_spans, learn_interval, prepare_series
 from rowsmith.table import from_frame
-from rowsmith.timeseries import TICKS, Interval, SeriesPlan, draw_spans, learn_interval, prepare_series
 
 DAY = 86_400 * TICKS
 

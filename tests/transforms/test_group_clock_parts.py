@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowsmith.group_clock_parts import part_of
+from rowsmith.sequences.calendar import part_of
 from rowsmith.table.schema import TimingRole as R
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rowsmith.config_sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import DataError, ParameterError
-from rowsmith.group_clock_parts import part_of
+from rowsmith.sequences.calendar import part_of
 from rowsmith.table.schema import ColumnSchema, Source, Storage, TimingRole
 from rowsmith.transforms import Scope, default_transforms, fit_transforms
 from rowsmith_plugins.transforms import codes, constant, datetime, keys, marks, protect_rare, quantize

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rowsmith.config_sections import DataConfig
-from rowsmith.holders import groups_needed
 from rowsmith.table.schema import Marked, Source, Storage, TableSchema
 from rowsmith.transforms import FittedTransforms, fit_transforms
+from rowsmith.transforms.holders import groups_needed
 from rowsmith.vocabulary import model_schema_of
 from rowsmith_backends.scratch.tokenizer import learn_vocabulary
 from rowsmith_plugins.transforms import marks, protect_rare

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rowsmith.bundle import Bundle, load_bundle
 from rowsmith.config import RunConfig
 from rowsmith.context import BuildContext
+from rowsmith.model import Bundle, load_bundle
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.registry import Registry
 from rowsmith.synthesizer import Synthesizer

@@ -8,10 +8,10 @@ import pytest
 from tests.vllm.serving import Serving, serve_transformers
 from tests.vllm.tables import people, scratch
 
-from rowsmith.bundle import Bundle
 from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation import GenerationFailure, GenerationStatus
+from rowsmith.model import Bundle
 from rowsmith.registry import Registry
 from rowsmith_backends.remote.backend import RemoteBackend
 from rowsmith_backends.remote.options import RemoteOptions

@@ -12,9 +12,9 @@ import torch
 from tests.pretrained.making import make_base
 from tests.pretrained.tuning import tune
 
-from rowsmith.bundle import Bundle
 from rowsmith.config import RunConfig
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
+from rowsmith.model import Bundle
 from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers

@@ -15,12 +15,12 @@ import pytest
 from tests.pretrained.making import make_base
 from tests.pretrained.tuning import tune
 
-from rowsmith.bundle import Bundle
 from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.dialect import RecordDialect
 from rowsmith.errors import GenerationError, ParameterError
 from rowsmith.generation import GenerationFailure, GenerationStatus, SamplingParams
 from rowsmith.generation.requests import CompletionRequest, Engine
+from rowsmith.model import Bundle
 from rowsmith.registry import Registry
 from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement

@@ -7,8 +7,8 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rowsmith.base_model import BaseModel
 from rowsmith.errors import BundleError, ConfigError
+from rowsmith.model.base import BaseModel
 
 __all__ = ["base_folder", "base_model", "digest_of", "refused_base", "resolve_base", "shortened"]
 

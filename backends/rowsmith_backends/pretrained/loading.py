@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from rowsmith.bundle_safety import check_adapter, check_checkpoint
 from rowsmith.errors import BundleError, RowsmithError
+from rowsmith.model.bundle_safety import check_adapter, check_checkpoint
+from rowsmith.model.weight_headers import shapes_of
 from rowsmith.storage.plain_files import read_plain
-from rowsmith.weight_headers import shapes_of
 from rowsmith_backends.pretrained.base_lookup import (
     base_folder,
     base_model,
@@ -33,8 +33,8 @@ from rowsmith_backends.training.progress_bars import no_progress_bars
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-    from rowsmith.bundle import Bundle
-    from rowsmith.model_metadata import RopeScaling
+    from rowsmith.assembly.metadata import RopeScaling
+    from rowsmith.model import Bundle
 
 __all__ = [
     "base_folder",

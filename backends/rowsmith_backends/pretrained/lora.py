@@ -12,8 +12,8 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft
 from safetensors.torch import load_file, save_file
 from transformers.pytorch_utils import Conv1D
 
-from rowsmith.bundle_safety import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from rowsmith.errors import BundleError
+from rowsmith.model.bundle_safety import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 if TYPE_CHECKING:
     from peft import PeftModel

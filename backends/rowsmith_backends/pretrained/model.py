@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from attrs import evolve
 
+from rowsmith.assembly.metadata import ModelMetadata, RopeScaling
+from rowsmith.assembly.prompts import prompt_ids, schema_prompt
+from rowsmith.assembly.token_store import TokenStore, tokenize_text
 from rowsmith.dialect import RecordDialect
 from rowsmith.errors import BundleError, DataError
-from rowsmith.model_metadata import ModelMetadata, RopeScaling
-from rowsmith.model_settings import check_model_settings
-from rowsmith.modelling import PreparedModel, TableModel, TrainingJob, TrainingReport
-from rowsmith.prompts import prompt_ids, schema_prompt
+from rowsmith.model import PreparedModel, TableModel, TrainingJob, TrainingReport
+from rowsmith.model.settings import check_model_settings
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema, TableSchema
-from rowsmith.token_store import TokenStore, tokenize_text
 from rowsmith.vocabulary import model_schema_of
 from rowsmith_backends.pretrained.loading import base_model, load_config, load_tokenizer, refused_base, resolve_base
 from rowsmith_backends.pretrained.options import PretrainedOptions

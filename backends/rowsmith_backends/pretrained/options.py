@@ -6,8 +6,8 @@ from typing import Any
 
 from attrs import field, frozen, validators
 
+from rowsmith.assembly.metadata import DEFAULT_INSTRUCTION, DEFAULT_TEMPLATE, MAX_ROPE_SCALING_FACTOR
 from rowsmith.config_sections import between
-from rowsmith.model_metadata import DEFAULT_INSTRUCTION, DEFAULT_TEMPLATE, MAX_ROPE_SCALING_FACTOR
 
 __all__ = ["PretrainedOptions"]
 

@@ -9,7 +9,7 @@ from rowsmith.errors import ParameterError
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-    from rowsmith.model_metadata import RopeScaling
+    from rowsmith.assembly.metadata import RopeScaling
 
 __all__ = ["ROPE_LOCATION", "YARN", "stretch"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from rowsmith.model_metadata import LLMPromptConfig
+from rowsmith.assembly.metadata import LLMPromptConfig
 from rowsmith_backends.pretrained.base_lookup import refused_base
 
 if TYPE_CHECKING:

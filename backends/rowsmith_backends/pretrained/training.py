@@ -16,7 +16,7 @@ import torch
 from attrs import frozen
 
 from rowsmith.errors import TrainingError
-from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
+from rowsmith.model import PreparedModel, TrainingJob, TrainingReport
 from rowsmith_backends.pretrained.learning_rates import learning_rate_for
 from rowsmith_backends.pretrained.loading import digest_of, load_base, refused_base
 from rowsmith_backends.pretrained.lora import Adapter, add_adapter, save_adapter

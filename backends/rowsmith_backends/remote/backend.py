@@ -16,10 +16,10 @@ from rowsmith_backends.sampling.bundle_tokens import BundleTokens
 from rowsmith_backends.scratch.vocabulary_width import is_wide
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
+    from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.config import RunConfig
     from rowsmith.context import BuildContext
-    from rowsmith.model_metadata import ModelMetadata
+    from rowsmith.model import Bundle
 
 __all__ = ["RemoteBackend", "build", "remote_engine"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rowsmith.prompts import inference_prefix, schema_prompt
+from rowsmith.assembly.prompts import inference_prefix, schema_prompt
 from rowsmith_backends.timeseries.codec import load_tokenizer
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
+    from rowsmith.model import Bundle
 
 __all__ = ["bundle_prompt_ids"]
 

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from rowsmith.assembly.token_store import Ids, Ints, TokenStore
 from rowsmith.dialect import json_string
 from rowsmith.storage.memory_map import BlockWriter, spooled
 from rowsmith.table.columns import Codes, distinct
 from rowsmith.table.schema import JsonKind
-from rowsmith.token_store import Ids, Ints, TokenStore
 from rowsmith.vocabulary import ClosedField, OpenField, Vocabulary
 
 __all__ = ["encode_table"]

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from attrs import evolve, frozen
 
+from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
+from rowsmith.assembly.token_store import TokenStore
 from rowsmith.errors import DataError
-from rowsmith.model_metadata import LLMPromptConfig, ModelMetadata
-from rowsmith.modelling import PreparedModel, TableModel, TrainingJob, TrainingReport
+from rowsmith.model import PreparedModel, TableModel, TrainingJob, TrainingReport
 from rowsmith.table.schema import TableSchema
-from rowsmith.token_store import TokenStore
 from rowsmith.vocabulary import BOS, EOS, Vocabulary, model_schema_of
 from rowsmith_backends.scratch.encoder import encode_table
 from rowsmith_backends.scratch.options import ScratchOptions

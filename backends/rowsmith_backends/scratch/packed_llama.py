@@ -20,7 +20,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from rowsmith.example_ranges import IGNORED
+from rowsmith.assembly.ranges import IGNORED
 from rowsmith_backends.scratch.shape_buckets import bucket_lengths, rounded
 from rowsmith_backends.scratch.training.loss import ColumnParts, column_loss
 

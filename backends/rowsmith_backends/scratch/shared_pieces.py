@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rowsmith.holders import FEWEST_GROUPS, groups_needed
+from rowsmith.transforms.holders import FEWEST_GROUPS, groups_needed
 
 __all__ = ["Merge", "merges_of_groups", "shared_merges", "texts_by_group"]
 

@@ -65,7 +65,7 @@ def learn_vocabulary(
         schema: Its model schema.
         max_pieces: The most pieces to learn, single bytes included.
         min_rows: In how many rows a piece must be, so that no rare text becomes a token; where the records of groups
-            follow each other, it must be in enough groups, too (see ``rowsmith.holders``).
+            follow each other, it must be in enough groups, too (see ``rowsmith.transforms.holders``).
         max_length: The most characters of a piece.
 
     Returns:

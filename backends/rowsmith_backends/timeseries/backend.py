@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rowsmith.assembly.prompts import prompt_ids, schema_prompt
 from rowsmith.errors import GenerationError
 from rowsmith.generation.actions import DataActionsFn
 from rowsmith.generation.engine_backend import EngineBackend, failure_of
@@ -20,9 +21,8 @@ from rowsmith.generation.requests import Engine
 from rowsmith.generation.results import GenerateJobResults
 from rowsmith.generation.tokens import TokenCounter
 from rowsmith.interruption import Interrupted
-from rowsmith.prompts import prompt_ids, schema_prompt
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.timeseries import SeriesPlan, SeriesSpan, draw_spans, identifier_name
+from rowsmith.sequences import SeriesPlan, SeriesSpan, draw_spans, identifier_name
 from rowsmith_backends.timeseries.codec import (
     RecordCodec,
     Written,
@@ -37,8 +37,8 @@ from rowsmith_backends.timeseries.results import results_of
 from rowsmith_backends.timeseries.state import GroupProcessingResult, GroupState, ProgressSnapshot
 
 if TYPE_CHECKING:
+    from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.config import RunConfig
-    from rowsmith.model_metadata import ModelMetadata
     from rowsmith.table.schema import TableSchema
 
 __all__ = ["GroupProcessingResult", "GroupState", "ProgressSnapshot", "TimeseriesBackend"]

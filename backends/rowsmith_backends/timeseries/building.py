@@ -13,8 +13,8 @@ from rowsmith_backends.timeseries.codec import RecordCodec, codec_of_tokenizer, 
 from rowsmith_backends.timeseries.options import TimeseriesOptions
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
     from rowsmith.context import BuildContext
+    from rowsmith.model import Bundle
 
 __all__ = ["build"]
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn, run_actions
+from rowsmith.sequences import SeriesPlan, with_identifier
 from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.files.csv_writer import write_csv
 from rowsmith.table.schema import ColumnSchema, ColumnType, ModelSchema, TableSchema
-from rowsmith.timeseries import SeriesPlan, with_identifier
 from rowsmith_backends.timeseries.group import SeriesGroup
 from rowsmith_backends.timeseries.record_times import RecordClock, months_between, months_later
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from attrs import field, frozen
 
 from rowsmith.errors import DataError
-from rowsmith.group_clock_parts import part_of
+from rowsmith.sequences.calendar import part_of
+from rowsmith.sequences.intervals import TICKS, Interval
 from rowsmith.table.schema import ModelColumn, ModelSchema, TimingRole
-from rowsmith.timeseries.intervals import TICKS, Interval
 
 __all__ = ["RecordClock", "months_between", "months_later"]
 

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from rowsmith.checkpoints import Checkpoint, Checkpoints
 from rowsmith.errors import RunDirectoryError
 from rowsmith.interruption import Interrupted
+from rowsmith.model.checkpoints import Checkpoint, Checkpoints
 from rowsmith_backends.training.ema_callback import Keeper
 from rowsmith_backends.training.plan import Course
 from rowsmith_backends.training.state import TrainingState

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from rowsmith.errors import TrainingError
-from rowsmith.modelling import TrainingProgress
+from rowsmith.model import TrainingProgress
 from rowsmith_backends.training.optimizers import CosineSchedule
 from rowsmith_backends.training.plan import FitPlan
 from rowsmith_backends.training.process_group import Company

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from rowsmith.assembly.ranges import IGNORED, ranges_of
 from rowsmith.errors import PluginContractError
-from rowsmith.example_ranges import IGNORED, ranges_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

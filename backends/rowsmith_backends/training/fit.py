@@ -17,8 +17,8 @@ from attrs import evolve, frozen
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from rowsmith.assembly.ranges import IGNORED
 from rowsmith.errors import TrainingError
-from rowsmith.example_ranges import IGNORED
 from rowsmith_backends.training.checkpoint_callback import FitSaver
 from rowsmith_backends.training.ema_callback import Keeper
 from rowsmith_backends.training.examples import Examples

@@ -13,7 +13,7 @@ from accelerate import PartialState
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from rowsmith.ranks import Ranks
+    from rowsmith.model.distributed import Ranks
 
 __all__ = ["Company"]
 

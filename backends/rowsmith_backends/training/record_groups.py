@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from rowsmith.assembly.token_store import Ints
 from rowsmith.table.columns import codes_of, single_array
 from rowsmith.table.schema import ModelSchema
-from rowsmith.token_store import Ints
 
 __all__ = ["longest_sequence", "record_groups"]
 

@@ -11,7 +11,7 @@ from rowsmith.storage.disk_errors import explained
 from rowsmith.storage.run_directory import flush_tree
 
 if TYPE_CHECKING:
-    from rowsmith.modelling import PreparedModel, TrainingJob
+    from rowsmith.model import PreparedModel, TrainingJob
 
 __all__ = ["save_model"]
 

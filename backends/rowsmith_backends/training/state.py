@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from attrs import asdict, define, field
 
-from rowsmith.checkpoints import Checkpoint
 from rowsmith.errors import TrainingError
-from rowsmith.modelling import TrainingJob
+from rowsmith.model import TrainingJob
+from rowsmith.model.checkpoints import Checkpoint
 from rowsmith_backends.training.plan import Course
 from rowsmith_backends.training.process_group import Company
 

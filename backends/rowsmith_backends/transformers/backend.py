@@ -14,11 +14,11 @@ from rowsmith_backends.transformers.engine import CausalEngine
 from rowsmith_backends.transformers.options import TransformersOptions
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
+    from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.config import RunConfig
     from rowsmith.context import BuildContext
     from rowsmith.generation.requests import Engine
-    from rowsmith.model_metadata import ModelMetadata
+    from rowsmith.model import Bundle
 
 __all__ = ["TransformersBackend", "build"]
 

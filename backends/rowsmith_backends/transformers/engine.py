@@ -31,8 +31,8 @@ from rowsmith_backends.transformers.decoding import CausalDecoder
 from rowsmith_backends.transformers.kv_cache import token_bytes
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
-    from rowsmith.model_metadata import LLMPromptConfig
+    from rowsmith.assembly.metadata import LLMPromptConfig
+    from rowsmith.model import Bundle
     from rowsmith.table.schema import ModelSchema
 
 __all__ = ["CausalEngine"]

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from rowsmith.bundle_safety import ADAPTER_CONFIG, check_adapter, check_checkpoint
 from rowsmith.generation.building import surroundings, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
+from rowsmith.model.bundle_safety import ADAPTER_CONFIG, check_adapter, check_checkpoint
 from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
 from rowsmith_backends.sampling.bundle_tokens import BundleTokens
 from rowsmith_backends.vllm.engine import VllmEngine, VllmModel
 from rowsmith_backends.vllm.options import VllmOptions
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
+    from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.config import RunConfig
     from rowsmith.context import BuildContext
-    from rowsmith.model_metadata import ModelMetadata
+    from rowsmith.model import Bundle
 
 __all__ = ["VllmBackend", "build"]
 

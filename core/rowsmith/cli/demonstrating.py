@@ -93,10 +93,10 @@ def demonstrate(
 
 def _draw(run: pipeline.Run, outcome: Outcome) -> Path:
     """Write the page with some groups of both tables."""
+    from rowsmith.sequences import with_identifier
     from rowsmith.series_plot import series_page
     from rowsmith.table import Table, read_table
     from rowsmith.table.frames.respelling import spell_frame
-    from rowsmith.timeseries import with_identifier
 
     config = run.config
     assert config.data.source is not None

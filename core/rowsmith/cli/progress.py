@@ -17,7 +17,7 @@ from rowsmith.reporting import Reporter
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from rowsmith.modelling import TrainingProgress
+    from rowsmith.model import TrainingProgress
     from rowsmith.observers import BatchReport
 
 __all__ = ["LiveReporter", "PlainReporter", "reporting"]

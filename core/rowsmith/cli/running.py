@@ -25,7 +25,7 @@ from rowsmith.config_file import dump
 from rowsmith.config_values import merge
 from rowsmith.foreign import take_up
 from rowsmith.interruption import StopRequest
-from rowsmith.ranks import Ranks
+from rowsmith.model.distributed import Ranks
 from rowsmith.reporting import Reporter
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.validation import registry_for, said

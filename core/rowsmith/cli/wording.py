@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from rowsmith.cli.terminal import printable
 
 if TYPE_CHECKING:
-    from rowsmith.modelling import TrainingProgress
+    from rowsmith.model import TrainingProgress
     from rowsmith.observers import BatchReport
 
 __all__ = [

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.config import RunConfig
     from rowsmith.generation.actions import DataActionsFn
     from rowsmith.generation.results import GenerateJobResults
-    from rowsmith.model_metadata import ModelMetadata
     from rowsmith.storage.run_directory import Workdir
 
 __all__ = ["GeneratorBackend"]

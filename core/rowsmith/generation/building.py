@@ -9,8 +9,8 @@ from rowsmith.errors import BundleError
 from rowsmith.generation.processors import processor_for
 
 if TYPE_CHECKING:
-    from rowsmith.bundle import Bundle
     from rowsmith.context import BuildContext
+    from rowsmith.model import Bundle
 
 __all__ = ["surroundings", "trained_bundle"]
 

@@ -29,8 +29,8 @@ from rowsmith.randomness.seeds import Seeds
 from rowsmith.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.config import RunConfig
-    from rowsmith.model_metadata import ModelMetadata
     from rowsmith.storage.run_directory import Workdir
 
 __all__ = ["SAMPLING_STAGE", "EngineBackend", "failure_of"]

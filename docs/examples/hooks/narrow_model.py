@@ -7,7 +7,7 @@ import pyarrow as pa
 from rowsmith import Component, hookimpl
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.context import BuildContext
-from rowsmith.modelling import PreparedModel, TableModel, TrainingJob, TrainingReport
+from rowsmith.model import PreparedModel, TableModel, TrainingJob, TrainingReport
 from rowsmith.table.schema import TableSchema
 
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import evolve, frozen
 
-from rowsmith.holders import FEWEST_GROUPS, groups_needed, groups_of_values
 from rowsmith.table.columns import combined_codes, count_codes, distinct
 from rowsmith.table.schema import TableSchema, TimingRole
+from rowsmith.transforms.holders import FEWEST_GROUPS, groups_needed, groups_of_values
 
 __all__ = [
     "Counted",
@@ -61,7 +61,7 @@ class Counted:
         return Counted([""] * size, codes, counts, self.groups)
 
     def shared(self, k: int) -> Mask:
-        """Which values k rows have, and enough groups of them (see ``rowsmith.holders``)."""
+        """Which values k rows have, and enough groups of them (see ``rowsmith.transforms.holders``)."""
         enough: Mask = self.counts >= k
         if self.groups is None:
             return enough

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from rowsmith.group_clock_parts import part_of
+from rowsmith.sequences.calendar import part_of
 from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import TimingRole
 from rowsmith_plugins.transforms.order_axis import OrderAxis

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from attrs import asdict, evolve, frozen
 
 from rowsmith.errors import GenerationError
-from rowsmith.numbering import place_of
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import ColumnSchema, ColumnType
+from rowsmith.transforms.numbering import place_of
 from rowsmith_plugins.transforms.integer_bounds import integer_bounds, is_integer_typed
 from rowsmith_plugins.transforms.key_filter import KeyFilter, fit_filter
 from rowsmith_plugins.transforms.key_order import LARGEST, size_of, texts_at

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from rowsmith.group_clock_parts import part_of
 from rowsmith.randomness.draws import Draws
+from rowsmith.sequences.calendar import part_of
 from rowsmith.table.schema import TimingRole
 from rowsmith_plugins.transforms.cells import shape
 from rowsmith_plugins.transforms.counting import kth_extremes

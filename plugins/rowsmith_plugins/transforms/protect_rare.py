@@ -1,7 +1,7 @@
 """The ``protect-rare`` transform: values that only few rows have never reach the model.
 
 A value is rare when fewer than ``k`` training rows have it, or too few groups where rows belong to groups (see
-``rowsmith.holders``). What happens, by the column's type:
+``rowsmith.transforms.holders``). What happens, by the column's type:
 
 * categories and booleans: a rare one is drawn anew among those that are not rare, as often as each
   occurs; or it becomes a label (option ``replacement: constant``);
@@ -37,9 +37,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import evolve, field, frozen
 
-from rowsmith.changed_values import compared
 from rowsmith.context import BuildContext
-from rowsmith.holders import FEWEST_GROUPS
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import from_codes
 from rowsmith.table.frames.decoding import takes
@@ -47,6 +45,8 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.datetimes import parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+from rowsmith.transforms.changed_values import compared
+from rowsmith.transforms.holders import FEWEST_GROUPS
 from rowsmith_plugins.transforms.counting import Counted, count_shared, count_values, is_wide, record_groups, row_groups
 from rowsmith_plugins.transforms.guards import (
     Blank,

@@ -26,7 +26,6 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve, field, frozen
 
-from rowsmith.changed_values import compared
 from rowsmith.context import BuildContext
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import codes_of, compact, from_codes
@@ -34,6 +33,7 @@ from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.text_shapes import characters_of, frequent_shapes, shape_of
 from rowsmith.transforms import Transform, schema_from_state
+from rowsmith.transforms.changed_values import compared
 from rowsmith_plugins.transforms.counting import Counted, count_shared, record_groups
 from rowsmith_plugins.transforms.layout import grouping, unique_name
 from rowsmith_plugins.transforms.options import TextsOptions

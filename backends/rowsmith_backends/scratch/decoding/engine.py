@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rowsmith.bundle_safety import check_checkpoint
 from rowsmith.errors import BundleError, GenerationError
 from rowsmith.generation.requests import (
     REPETITION_PENALTY,
@@ -20,6 +19,7 @@ from rowsmith.generation.requests import (
     FinishReason,
     SamplingParams,
 )
+from rowsmith.model.bundle_safety import check_checkpoint
 from rowsmith.randomness.draws import Draws
 from rowsmith.storage.malloc import keep_for_reuse
 from rowsmith.vocabulary import Vocabulary

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from attrs import frozen
 
 from rowsmith.errors import DataError
-from rowsmith.group_clock_parts import part_of
+from rowsmith.sequences.calendar import part_of
 from rowsmith.table.schema import Timing, TimingRole
 from rowsmith.vocabulary import ClosedField, Vocabulary
 

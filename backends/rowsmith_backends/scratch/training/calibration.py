@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from attrs import evolve, frozen
 
-from rowsmith.modelling import TrainingJob
+from rowsmith.model import TrainingJob
 from rowsmith_backends.sampling.precision import has_fast_bf16
 from rowsmith_backends.scratch.shape_buckets import bucket_lengths
 from rowsmith_backends.scratch.training.example_windows import shortest_window, windows_of

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from rowsmith.example_ranges import IGNORED, ExampleRanges
+from rowsmith.assembly.ranges import IGNORED, ExampleRanges
 from rowsmith_backends.training.examples import Examples
 
 __all__ = ["ExampleWindows", "shortest_window", "windows_of"]

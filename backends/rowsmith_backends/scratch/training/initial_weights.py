@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from attrs import frozen
 
-from rowsmith.example_ranges import IGNORED
+from rowsmith.assembly.ranges import IGNORED
 from rowsmith.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from attrs import frozen
 
-from rowsmith.example_ranges import IGNORED
+from rowsmith.assembly.ranges import IGNORED
 from rowsmith.vocabulary import OpenField, Vocabulary
 from rowsmith_backends.scratch.shape_buckets import rounded
 from rowsmith_backends.scratch.vocabulary_width import is_wide

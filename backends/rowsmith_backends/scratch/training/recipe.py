@@ -16,7 +16,7 @@ import numpy as np
 from attrs import evolve
 
 from rowsmith.errors import TrainingError
-from rowsmith.modelling import PreparedModel, TrainingJob, TrainingReport
+from rowsmith.model import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.storage.malloc import keep_for_reuse
 from rowsmith_backends.sampling.precision import chosen_device
 from rowsmith_backends.scratch.packed_llama import PackedLlama

@@ -9,10 +9,10 @@ import numpy as np
 from datasets import Dataset
 
 from rowsmith.assembly import Example, Statistics, TrainingExampleAssembler, TrainingExamples
+from rowsmith.assembly.prompts import schema_prompt
+from rowsmith.assembly.token_store import TokenStore, tokenize_text
 from rowsmith.context import BuildContext
 from rowsmith.dialect import RecordDialect
-from rowsmith.prompts import schema_prompt
-from rowsmith.token_store import TokenStore, tokenize_text
 from rowsmith_echo.options import EchoOptions
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rowsmith.assembly.metadata import MAX_ROPE_SCALING_FACTOR
+from rowsmith.assembly.prompts import prompt_ids
+from rowsmith.assembly.ranges import IGNORED
 from rowsmith.errors import GenerationError, ParameterError
-from rowsmith.example_ranges import IGNORED
-from rowsmith.model_metadata import MAX_ROPE_SCALING_FACTOR
-from rowsmith.prompts import prompt_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizer
 
-    from rowsmith.model_metadata import ModelMetadata
+    from rowsmith.assembly.metadata import ModelMetadata
 
 __all__ = ["Example", "context_advice"]
 

@@ -13,9 +13,11 @@ from attrs import evolve, frozen
 from rowsmith.config import DataConfig, RunConfig
 from rowsmith.errors import DataError
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.sequences import arrange, check_columns, group_bounds, rows_without_order
+from rowsmith.sequences.arranging import arrange, check_columns, group_bounds, rows_without_order
+from rowsmith.sequences.ranges import bounds_of
+from rowsmith.sequences.series_plan import SeriesPlan
+from rowsmith.sequences.time_column import prepare_series
 from rowsmith.table.table import Table
-from rowsmith.timeseries import SeriesPlan, bounds_of, prepare_series
 
 __all__ = ["MIN_TRAIN_ROWS", "TrainingPart", "split_holdout", "split_holdout_groups", "training_part"]
 

@@ -16,20 +16,20 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
+from rowsmith.assembly.example import Example, context_advice
+from rowsmith.assembly.ranges import ExampleRanges, as_dataset, ranges_of
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.errors import ParameterError
-from rowsmith.example import Example, context_advice
-from rowsmith.example_ranges import ExampleRanges, as_dataset, ranges_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
     from transformers import PreTrainedTokenizer
 
+    from rowsmith.assembly.metadata import ModelMetadata
+    from rowsmith.assembly.token_store import TokenStore
     from rowsmith.config import RunConfig
-    from rowsmith.model_metadata import ModelMetadata
     from rowsmith.registry import Registry
-    from rowsmith.token_store import TokenStore
 
 __all__ = [
     "PSEUDO_GROUP_COLUMN",

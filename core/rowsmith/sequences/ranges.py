@@ -8,10 +8,10 @@ from attrs import evolve
 from rowsmith.config import RunConfig, TimeSeriesConfig
 from rowsmith.errors import ConfigError
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.timeseries.clock import SeriesClock
-from rowsmith.timeseries.intervals import Interval
-from rowsmith.timeseries.plan import SeriesPlan, SeriesSpan
-from rowsmith.timeseries.preparing import given_interval
+from rowsmith.sequences.intervals import Interval
+from rowsmith.sequences.series_plan import SeriesPlan, SeriesSpan
+from rowsmith.sequences.time_column import given_interval
+from rowsmith.sequences.times import SeriesClock
 
 __all__ = ["SPANS_STAGE", "bounds_of", "draw_spans"]
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from rowsmith.errors import BundleError
-from rowsmith.model_settings import (
+from rowsmith.model.settings import (
     LLAMA_SETTINGS,
     check_adapter_settings,
     check_model_settings,
     check_tokenizer_settings,
 )
+from rowsmith.model.weight_headers import check_llama, shapes_of
 from rowsmith.storage.plain_files import parse_json, read_plain
-from rowsmith.weight_headers import check_llama, shapes_of
 
 __all__ = [
     "ADAPTER_CONFIG",

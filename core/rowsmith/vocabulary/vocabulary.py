@@ -24,11 +24,11 @@ from attrs import define, field, frozen
 from rowsmith.dialect import OTHER, json_string
 from rowsmith.dialect.writing import CellWriter
 from rowsmith.errors import DataError
-from rowsmith.json_text import INTEGER, NUMBER, STRING, ByteAutomaton, text_automaton
 from rowsmith.table.columns import count_codes, distinct
 from rowsmith.table.schema import ColumnSchema, ColumnType, JsonKind, ModelColumn, ModelSchema, TableSchema
 from rowsmith.table.types.spelling import parse_numbers
 from rowsmith.table.types.text_shapes import whole_shapes
+from rowsmith.vocabulary.byte_automata import INTEGER, NUMBER, STRING, ByteAutomaton, text_automaton
 
 __all__ = ["BOS", "EOS", "PAD", "UNKNOWN", "ClosedField", "OpenField", "Vocabulary", "model_schema_of"]
 

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any
 import cattrs.preconf.json
 from attrs import asdict, frozen
 
-from rowsmith.base_model import BaseModel
-from rowsmith.bundle_safety import check_contents, check_links
-from rowsmith.checkpoints import hashes
+from rowsmith.assembly.metadata import ModelMetadata
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.errors import BundleError, PluginContractError, RowsmithError
-from rowsmith.model_metadata import ModelMetadata
-from rowsmith.modelling import TrainingReport
+from rowsmith.model.base import BaseModel
+from rowsmith.model.bundle_safety import check_contents, check_links
+from rowsmith.model.checkpoints import hashes
+from rowsmith.model.contract import TrainingReport
+from rowsmith.sequences.series_plan import SeriesPlan
 from rowsmith.storage.disk_errors import explained
 from rowsmith.storage.plain_files import parse_json, read_plain
 from rowsmith.storage.run_directory import RunDirectory, flush_tree
 from rowsmith.table.schema import ModelSchema, TableSchema, check_columns
-from rowsmith.timeseries.plan import SeriesPlan
 from rowsmith.transforms import FittedTransforms, Transform
 from rowsmith.vocabulary import Vocabulary
 

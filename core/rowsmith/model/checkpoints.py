@@ -23,10 +23,10 @@ from typing import Any
 from attrs import frozen
 
 from rowsmith.errors import RunDirectoryError
+from rowsmith.model.tensor_files import holds_tensors_alone
 from rowsmith.storage.disk_errors import explained, is_full
 from rowsmith.storage.plain_files import parse_json, read_plain
 from rowsmith.storage.run_directory import RunDirectory
-from rowsmith.tensor_files import holds_tensors_alone
 
 __all__ = ["CHECKPOINT_FOLDER", "Checkpoint", "Checkpoints", "hashes"]
 

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import evolve
 
-from rowsmith.example_ranges import ExampleRanges
+from rowsmith.assembly.ranges import ExampleRanges
+from rowsmith.assembly.token_store import Ints
 from rowsmith.storage.memory_map import BlockWriter
-from rowsmith.token_store import Ints
 
 __all__ = ["SCHEMA", "ExampleTable", "example_table"]
 

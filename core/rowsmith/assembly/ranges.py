@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from attrs import evolve, field, frozen
 
+from rowsmith.assembly.token_store import Ids, Ints, TokenStore
 from rowsmith.errors import AssemblyError
 from rowsmith.table.row_ranges import run_places, run_sums
-from rowsmith.token_store import Ids, Ints, TokenStore
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -236,7 +236,7 @@ def as_dataset(ranges: ExampleRanges) -> Dataset:
     """
     from datasets import Dataset
 
-    from rowsmith.example_table import example_table
+    from rowsmith.assembly.example_table import example_table
 
     # A fingerprint of its own: Datasets would read the whole table to make one.
     return Dataset(example_table(ranges), fingerprint=uuid4().hex[:16])
@@ -251,7 +251,7 @@ def ranges_of(dataset: Dataset) -> ExampleRanges | None:
     Returns:
         Its examples in its order; None for a dataset of another origin, or one whose rows are transformed.
     """
-    from rowsmith.example_table import ExampleTable
+    from rowsmith.assembly.example_table import ExampleTable
 
     table = dataset.data
     if not isinstance(table, ExampleTable) or dataset.format["type"] == "custom":

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from attrs import asdict, frozen
 
-from rowsmith.timeseries.clock import SeriesClock
-from rowsmith.timeseries.intervals import Interval, learn_interval
+from rowsmith.sequences.intervals import Interval, learn_interval
+from rowsmith.sequences.times import SeriesClock
 
 __all__ = ["SeriesPlan", "SeriesSpan", "make_plan"]
 

@@ -1,0 +1,30 @@
+"""The contract of models, and what is saved of a trained one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rowsmith._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from rowsmith.model.bundle import Bundle, load_bundle, save_bundle
+    from rowsmith.model.contract import PreparedModel, TableModel, TrainingJob, TrainingProgress, TrainingReport
+
+__all__ = [
+    "Bundle",
+    "PreparedModel",
+    "TableModel",
+    "TrainingJob",
+    "TrainingProgress",
+    "TrainingReport",
+    "load_bundle",
+    "save_bundle",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "rowsmith.model.bundle": ["Bundle", "load_bundle", "save_bundle"],
+        "rowsmith.model.contract": ["PreparedModel", "TableModel", "TrainingJob", "TrainingProgress", "TrainingReport"],
+    },
+)

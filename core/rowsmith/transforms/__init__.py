@@ -1,0 +1,46 @@
+"""Reversible steps between the user's table and the table that a model learns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rowsmith._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from rowsmith.transforms.contract import (
+        FittedTransform,
+        FittedTransforms,
+        Scope,
+        Transform,
+        default_transforms,
+        fit_transforms,
+        schema_from_state,
+        schema_state,
+    )
+
+__all__ = [
+    "FittedTransform",
+    "FittedTransforms",
+    "Scope",
+    "Transform",
+    "default_transforms",
+    "fit_transforms",
+    "schema_from_state",
+    "schema_state",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "rowsmith.transforms.contract": [
+            "FittedTransform",
+            "FittedTransforms",
+            "Scope",
+            "Transform",
+            "default_transforms",
+            "fit_transforms",
+            "schema_from_state",
+            "schema_state",
+        ],
+    },
+)

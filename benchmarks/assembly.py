@@ -36,8 +36,8 @@ from rowsmith.config import RunConfig
 from rowsmith.context import BuildContext
 from rowsmith.dialect import RecordDialect
 from rowsmith.model import PreparedModel
+from rowsmith.plugins import Registry
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.registry import Registry
 from rowsmith.table import Table
 from rowsmith.transforms import default_transforms, fit_transforms
 from rowsmith.vocabulary import model_schema_of

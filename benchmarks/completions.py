@@ -28,9 +28,9 @@ from rowsmith.context import BuildContext
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation import Batch, CompletionBlock, FinishReason
 from rowsmith.generation.journal import GenerationJournal
+from rowsmith.plugins import Registry
 from rowsmith.randomness.draws import Draws
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.registry import Registry
 from rowsmith.table import Table, to_frame, write_table
 from rowsmith.table.frames import misfits
 from rowsmith.transforms import FittedTransforms, default_transforms, fit_transforms

@@ -20,11 +20,11 @@ import numpy as np
 from benchmarks import fidelity
 from benchmarks.reports import Scores, line, machine, markdown
 from benchmarks.trials import configuration
-from rowsmith import pipeline
 from rowsmith.model import Bundle
-from rowsmith.registry import Registry
-from rowsmith.reporting import Reporter
-from rowsmith.stage_times import StageTimes
+from rowsmith.plugins import Registry
+from rowsmith.runs import stages as pipeline
+from rowsmith.runs.reporting import Reporter
+from rowsmith.runs.stage_times import StageTimes
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import read_table
 

@@ -41,10 +41,10 @@ def write_table(path: Path, rows: int) -> None:
 def job(table: Path, directory: Path, steps: int, rows: int, resume: bool) -> None:
     """The run."""
     from rowsmith.config import load_config
-    from rowsmith.jobs import run_job
-    from rowsmith.pipeline import Run
+    from rowsmith.runs.jobs import run_job
+    from rowsmith.runs.stages import Run
+    from rowsmith.runs.validation import registry_for
     from rowsmith.storage.run_directory import RunDirectory
-    from rowsmith.validation import registry_for
 
     options = {"width": 32, "layers": 1, "dtype": "float32", "batch_size": 64}
     values = {

@@ -21,10 +21,10 @@ from transformers import AutoModelForCausalLM, DynamicCache
 
 from benchmarks.reports import machine, markdown
 from benchmarks.trials import configuration
-from rowsmith import pipeline
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.model import Bundle
-from rowsmith.registry import Registry
+from rowsmith.plugins import Registry
+from rowsmith.runs import stages as pipeline
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import write_table
 from rowsmith.transforms import default_transforms

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rowsmith import pipeline
 from rowsmith.config import load_config
-from rowsmith.registry import Registry
-from rowsmith.reporting import Reporter
+from rowsmith.plugins import Registry
+from rowsmith.runs import stages as pipeline
+from rowsmith.runs.reporting import Reporter
 from rowsmith.storage.run_directory import RunDirectory
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from attrs import frozen
 
 from benchmarks.reports import Scores, line, machine, markdown, mean_line
-from rowsmith import pipeline
 from rowsmith.config import RunConfig, load_config
-from rowsmith.registry import Registry
-from rowsmith.reporting import Reporter
-from rowsmith.stage_times import StageTimes
+from rowsmith.plugins import Registry
+from rowsmith.runs import stages as pipeline
+from rowsmith.runs.reporting import Reporter
+from rowsmith.runs.stage_times import StageTimes
 from rowsmith.storage.run_directory import RunDirectory
 
 STAGES = ("reading", "transforming", "tokenizing", "training")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from rowsmith.config_sections import between
+from rowsmith.config.sections import between
 
 __all__ = ["GroupedOptions", "SequentialOptions", "TabularOptions"]
 

@@ -10,9 +10,9 @@ from benchmarks.zoo.outcomes import Effort, Outcome, told_of
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.config import load_config
 from rowsmith.context import BuildContext
+from rowsmith.plugins import Registry
 from rowsmith.randomness.draws import Draws
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.registry import Registry
 from rowsmith.table import from_frame, to_frame
 from rowsmith.transforms import FittedTransforms, Transform, default_transforms, fit_transforms
 

@@ -67,7 +67,7 @@ def _learn_csv(table: pd.DataFrame, folder: Path, effort: Effort) -> Outcome:
 
 def _learn_frame(table: pd.DataFrame, folder: Path, effort: Effort) -> Outcome:
     from rowsmith import Synthesizer
-    from rowsmith.reporting import Reporter
+    from rowsmith.runs.reporting import Reporter
 
     notes: list[str] = []
 

@@ -10,13 +10,13 @@ from attrs import evolve, field, frozen
 if TYPE_CHECKING:
     from rowsmith.assembly import AssemblyInputs
     from rowsmith.assembly.metadata import ModelMetadata
-    from rowsmith.caller import Caller
     from rowsmith.components import ComponentRef, Kind
     from rowsmith.config import RunConfig
     from rowsmith.generation.loop import BatchFinished
     from rowsmith.model import Bundle
+    from rowsmith.plugins import Registry
+    from rowsmith.plugins.permissions import Caller
     from rowsmith.randomness.seeds import Seeds
-    from rowsmith.registry import Registry
     from rowsmith.storage.run_directory import RunDirectory
     from rowsmith.table.schema import ModelSchema, TableSchema
 

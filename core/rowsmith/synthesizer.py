@@ -19,7 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve
 
-from rowsmith.arguments import (
+from rowsmith.config import RunConfig, to_mapping
+from rowsmith.config.layering import merge
+from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
+from rowsmith.plugins.permissions import factories_in
+from rowsmith.runs.arguments import (
     PathLike,
     caller_of,
     load_settings,
@@ -31,17 +35,13 @@ from rowsmith.arguments import (
     whole,
     with_labels,
 )
-from rowsmith.caller import factories_in
-from rowsmith.config import RunConfig, to_mapping
-from rowsmith.config_values import merge
-from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
-from rowsmith.foreign import take_up
-from rowsmith.generations import Generations
-from rowsmith.reporting import Reporter
+from rowsmith.runs.generations import Generations
+from rowsmith.runs.reporting import Reporter
+from rowsmith.runs.saved_plan import take_up
+from rowsmith.runs.validation import registry_for
 from rowsmith.storage.portable import pack, unpack
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.transforms.numbering import Numbering, first_of_seed
-from rowsmith.validation import registry_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.interruption import StopRequest
     from rowsmith.model import Bundle, TrainingReport
-    from rowsmith.pipeline import Run
-    from rowsmith.plan import Plan
-    from rowsmith.registry import Registry
+    from rowsmith.plugins import Registry
+    from rowsmith.runs.plan import Plan
+    from rowsmith.runs.stages import Run
 
 __all__ = ["Synthesizer"]
 
@@ -164,7 +164,7 @@ class Synthesizer:
             PluginError: A component is missing.
             TrainingError: Training cannot go on.
         """
-        from rowsmith.jobs import train_job
+        from rowsmith.runs.jobs import train_job
 
         source, table = table_of(data, self._config)
         config = evolve(self._config, data=evolve(self._config.data, source=source))
@@ -205,7 +205,7 @@ class Synthesizer:
             ConfigError: Groups are asked for, and the table has none.
             GenerationError: Nothing has been learned yet, or generation cannot go on.
         """
-        from rowsmith.pipeline import generate
+        from rowsmith.runs.stages import generate
 
         bundle, directory = self._fitted(), self._directory
         assert directory is not None
@@ -242,9 +242,9 @@ class Synthesizer:
             RunDirectoryError: There is a model already, or the folder cannot be written.
             GenerationError: Nothing has been learned yet.
         """
-        from rowsmith.pipeline import BUNDLE_FOLDER
-        from rowsmith.replacing import forget, kept_until_whole, recover, set_aside
-        from rowsmith.result_files import has_model
+        from rowsmith.runs.replacing import forget, kept_until_whole, recover, set_aside
+        from rowsmith.runs.result_files import has_model
+        from rowsmith.runs.stages import BUNDLE_FOLDER
 
         bundle, target = self._fitted(), RunDirectory(path)
         assert self._plan is not None
@@ -296,7 +296,7 @@ class Synthesizer:
             PluginLoadError: The model names code that is not allowed.
             ConfigError: A setting is wrong, or the model was made with a server that ``sections`` do not name.
         """
-        from rowsmith.jobs import saved_plan
+        from rowsmith.runs.jobs import saved_plan
 
         directory = RunDirectory(path)
         saved = saved_plan(directory).config
@@ -385,8 +385,8 @@ class Synthesizer:
 
     def _open(self, directory: RunDirectory) -> None:
         """Take over the model of a run directory."""
-        from rowsmith.jobs import saved_plan
         from rowsmith.model import load_bundle
+        from rowsmith.runs.jobs import saved_plan
 
         run = self._run(self._config, directory)
         self._learned(directory, load_bundle(run.bundle_directory, run.context()), saved_plan(directory))
@@ -400,7 +400,7 @@ class Synthesizer:
             self._stop = None
 
     def _run(self, config: RunConfig, directory: RunDirectory) -> Run:
-        from rowsmith.pipeline import Run
+        from rowsmith.runs.stages import Run
 
         return Run(
             config=config,

@@ -17,7 +17,7 @@ from rowsmith.components import Component, ComponentRef
 from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig, TrainingConfig
 from rowsmith.errors import ConfigError, ParameterError, UnknownComponent
 from rowsmith.hookspecs import GROUP, hookimpl
-from rowsmith.registry import Registry
+from rowsmith.plugins import Registry
 from rowsmith_assemblers import (
     GroupedDataExampleAssembler,
     SequentialExampleAssembler,

@@ -56,7 +56,7 @@ def test_nothing_is_lost_to_work_that_cannot_begin(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("rowsmith.pipeline.fit_transforms", fail)
+        patch.setattr("rowsmith.runs.stages.fit_transforms", fail)
         assert invoke("run", table, *fresh).exit_code == 4
     assert content(done) == before
 
@@ -65,7 +65,7 @@ def test_nothing_is_lost_to_work_that_cannot_begin(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("rowsmith.pipeline.train", stop)
+        patch.setattr("rowsmith.runs.stages.train", stop)
         for _ in range(2):
             stopped = invoke("run", table, *fresh)
             assert stopped.exit_code == 130

@@ -35,7 +35,7 @@ def test_help_is_as_reviewed(
 
 
 def test_every_command_has_its_help_reviewed(invoke: Callable[..., Result]) -> None:
-    from rowsmith.cli.plugins_command import plugins
+    from rowsmith.cli.commands.plugins import plugins
     from rowsmith.cli.root import cli
 
     names = {(name,) for name in cli._listed} | {("plugins", name) for name in plugins._listed}

@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from rowsmith.cli.progress import LiveReporter, PlainReporter, reporting
+from rowsmith.cli.display.progress import LiveReporter, PlainReporter, reporting
+from rowsmith.cli.display.summary_table import print_summary
 from rowsmith.cli.settings import Settings
-from rowsmith.cli.summary_table import print_summary
 from rowsmith.model import TrainingProgress
 from rowsmith.observers import BatchReport
-from rowsmith.reporting import Reporter
-from rowsmith.summary import ColumnSide, ColumnSummary
+from rowsmith.runs.reporting import Reporter
+from rowsmith.runs.summary import ColumnSide, ColumnSummary
 from rowsmith.table.schema import ColumnType
 
 

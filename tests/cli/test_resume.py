@@ -29,7 +29,7 @@ def run(invoke: Call, table: Path, tiny: list[str], tmp_path: Path) -> Call:
 @pytest.fixture
 def broken(run: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory of a run whose training was stopped."""
-    from rowsmith.cli.progress import PlainReporter
+    from rowsmith.cli.display.progress import PlainReporter
 
     def stop(self: PlainReporter, progress: TrainingProgress) -> None:
         if progress.phase.startswith("fold 1") and progress.step == 3:

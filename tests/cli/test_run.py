@@ -220,7 +220,7 @@ def test_an_internal_error_is_told_as_one(
     invoke: Callable[..., Result], table: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("rowsmith.pipeline.read", lambda run: 1 / 0)
+    monkeypatch.setattr("rowsmith.runs.stages.read", lambda run: 1 / 0)
     result = invoke("run", table)
     assert result.exit_code == 4
     assert "ZeroDivisionError" in result.stderr

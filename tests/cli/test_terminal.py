@@ -17,9 +17,9 @@ from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rowsmith.cli.display.sanitizer import Filtered, filtered_streams, json_text
 from rowsmith.cli.root import cli
 from rowsmith.cli.settings import Settings, settle
-from rowsmith.cli.terminal import Filtered, filtered_streams, json_text
 
 EVIL = "x\x1b]0;OWNED\x07\x1b[2J\x1b[31mRED\x9b31m\u202e\u2066\u200f\rEND"
 YAML = "x\\e]0;OWNED\\a\\e[31m\\x9b31m\\u202eEND"
@@ -103,7 +103,7 @@ def test_a_fault_with_escapes_in_its_message_is_shown_harmless(
     def fail(*_: Any, **__: Any) -> None:
         raise ValueError(EVIL)
 
-    monkeypatch.setattr("rowsmith.cli.validate_command.check", fail)
+    monkeypatch.setattr("rowsmith.cli.commands.validate.check", fail)
     done = invoke("validate", tmp_path / "x.yaml")
     assert done.exit_code == 4
     assert "OWNED" in done.stderr
@@ -139,7 +139,7 @@ def test_json_is_harmless_and_says_the_same(value: Any) -> None:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_stdout_is_filtered_on_a_terminal_and_exact_in_a_pipe(environment: dict[str, str], terminal: bool) -> None:
     program = (
-        "import sys\nfrom rowsmith.cli.terminal import filtered_streams\nfrom rowsmith.cli.streams import data_stream\n"
+        "import sys\nfrom rowsmith.cli.display.sanitizer import filtered_streams\nfrom rowsmith.cli.display.streams import data_stream\n"
         "with filtered_streams(), data_stream() as out:\n    out.write('a,\\x1b[31m,\\u202e\\n'.encode())\n"
     )
     leader, follower = os.openpty() if terminal else os.pipe()

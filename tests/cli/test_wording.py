@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rowsmith.cli.terminal import printable
-from rowsmith.cli.wording import (
+from rowsmith.cli.display.sanitizer import printable
+from rowsmith.cli.display.wording import (
     Rows,
     duration,
     outcome_line,

@@ -27,9 +27,9 @@ from rowsmith.generation import GeneratorBackend
 from rowsmith.hookspecs import GROUP
 from rowsmith.model import TableModel
 from rowsmith.observers import BatchReport, RunInfo, RunReport
+from rowsmith.plugins import Registry
 from rowsmith.randomness.draws import Draws
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.registry import Registry
 from rowsmith.table import from_frame
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 from rowsmith.transforms import fit_transforms

@@ -28,11 +28,11 @@ from rowsmith.config import load_config
 from rowsmith.errors import RowsmithError
 from rowsmith.generation import CompletionBlock, CompletionRequest, Engine, EngineBackend, FinishReason, SamplingParams
 from rowsmith.generation.processors import processor_for
-from rowsmith.jobs import generate_job
 from rowsmith.model import Bundle, TrainingReport, save_bundle
-from rowsmith.pipeline import Run
-from rowsmith.plan import Plan
-from rowsmith.registry import Registry
+from rowsmith.plugins import Registry
+from rowsmith.runs.jobs import generate_job
+from rowsmith.runs.plan import Plan
+from rowsmith.runs.stages import Run
 from rowsmith.sequences import training_part
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import read_table

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowsmith.components import ComponentRef
-from rowsmith.conversion import structure, unstructure
+from rowsmith.config.conversion import structure, unstructure
 from rowsmith.errors import ConfigError
 
 

@@ -94,7 +94,7 @@ def test_options_modules_are_light():
     assert offenders(modules, eager_imports, HEAVY | DATA) == {}
 
 
-LIGHT = ["rowsmith", "rowsmith.registry", "rowsmith.config", "rowsmith.hookspecs", "rowsmith.cli"]
+LIGHT = ["rowsmith", "rowsmith.plugins.registry", "rowsmith.config.run_config", "rowsmith.hookspecs", "rowsmith.cli"]
 PACKAGES = ["rowsmith_assemblers", "rowsmith_backends", "rowsmith_plugins", "rowsmith.generation"]
 
 
@@ -109,7 +109,7 @@ def test_listing_and_checking_are_light(python):
         import sys
         from rowsmith.components import Kind
         from rowsmith.config import load_config
-        from rowsmith.registry import Registry
+        from rowsmith.plugins import Registry
         registry = Registry()
         config = load_config(overrides=["stopping.options.x=1"])
         assert [registry.components(kind) for kind in Kind]

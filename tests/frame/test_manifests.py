@@ -8,10 +8,10 @@ import attrs
 import pytest
 
 from rowsmith.components import Kind
-from rowsmith.conversion import structure, unstructure
+from rowsmith.config.conversion import structure, unstructure
 from rowsmith.hookspecs import GROUP
-from rowsmith.registry import Registry
-from rowsmith.targets import import_target
+from rowsmith.plugins import Registry
+from rowsmith.plugins.imports import import_target
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

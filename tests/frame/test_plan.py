@@ -6,8 +6,8 @@ from attrs import evolve
 from rowsmith.components import Component, ComponentRef
 from rowsmith.config import load_config
 from rowsmith.errors import RunDirectoryError
-from rowsmith.plan import PLAN_FILE, Plan, PluginVersion
-from rowsmith.plugin_records import Found
+from rowsmith.plugins.records import Found
+from rowsmith.runs.plan import PLAN_FILE, Plan, PluginVersion
 from rowsmith.storage.run_directory import RunDirectory
 
 

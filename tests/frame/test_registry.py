@@ -17,8 +17,8 @@ from rowsmith.errors import (
 )
 from rowsmith.generation import EngineBackend, GenerationFailure
 from rowsmith.hookspecs import GROUP
-from rowsmith.plugin_records import PluginStatus
-from rowsmith.registry import Registry
+from rowsmith.plugins import Registry
+from rowsmith.plugins.records import PluginStatus
 from rowsmith.testing.fake_engine import FakeEngine
 
 ECHO = """

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.config import GenerationConfig, RunConfig
+from rowsmith.config.conversion import structure
 from rowsmith.context import BuildContext
-from rowsmith.conversion import structure
 from rowsmith.errors import ConfigError, ParameterError, PluginContractError
 from rowsmith.generation import GenerationStatus, GenerationStopCondition, Progress, Stop, StoppingPolicy
 from rowsmith.generation.stopping import PatiencePolicy

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from rowsmith.components import Kind
 from rowsmith.config import RunConfig, load_config, to_mapping, to_yaml
 from rowsmith.errors import ConfigError
-from rowsmith.registry import Registry
-from rowsmith.validation import check
+from rowsmith.plugins import Registry
+from rowsmith.runs.validation import check
 
 from .strategies import ODD_NUMBERS, ODD_SETTINGS
 

@@ -21,7 +21,7 @@ from hypothesis import example, given, settings
 
 from rowsmith.components import Kind
 from rowsmith.errors import DataError, PluginError, RowsmithError, RunDirectoryError
-from rowsmith.registry import Registry
+from rowsmith.plugins import Registry
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import from_frame, read_table, write_table
 

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from rowsmith import Synthesizer
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.errors import PluginContractError, PluginLoadError
-from rowsmith.provenance import blaming
-from rowsmith.registry import Registry
-from rowsmith.targets import import_target
+from rowsmith.plugins import Registry
+from rowsmith.plugins.blame import blaming
+from rowsmith.plugins.imports import import_target
 
 from .conftest import seal
 

@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from rowsmith import Synthesizer
-from rowsmith.caller import Caller
 from rowsmith.config import load_config
 from rowsmith.errors import ConfigError, GenerationError
-from rowsmith.registry import Registry
-from rowsmith.servers import KEY_VARIABLES, ServerOptions, is_named, servers_told
-from rowsmith.validation import check
+from rowsmith.plugins import Registry
+from rowsmith.plugins.permissions import Caller
+from rowsmith.plugins.servers import KEY_VARIABLES, ServerOptions, is_named, servers_told
+from rowsmith.runs.validation import check
 
 pytest.importorskip("torch")
 

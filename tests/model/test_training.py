@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from rowsmith.assembly import TrainingExamples
 from rowsmith.config import TrainingConfig
-from rowsmith.conversion import structure
+from rowsmith.config.conversion import structure
 from rowsmith.errors import ConfigError, DataError, PluginContractError, TrainingError
 from rowsmith.model import TrainingJob
 from rowsmith.randomness.seeds import Seeds

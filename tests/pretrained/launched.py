@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 from rowsmith.config import load_config
-from rowsmith.jobs import follow_job, train_job
 from rowsmith.model import TrainingProgress
 from rowsmith.model.distributed import Ranks
-from rowsmith.pipeline import Run
-from rowsmith.reporting import Reporter
+from rowsmith.runs.jobs import follow_job, train_job
+from rowsmith.runs.reporting import Reporter
+from rowsmith.runs.stages import Run
+from rowsmith.runs.validation import registry_for
 from rowsmith.storage.run_directory import RunDirectory
-from rowsmith.validation import registry_for
 
 
 class Curve(Reporter):

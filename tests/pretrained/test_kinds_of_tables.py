@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from rowsmith.errors import OverlongGroupError
-from rowsmith.pipeline import train
+from rowsmith.runs.stages import train
 from rowsmith.table import from_frame
 from rowsmith_backends.pretrained.loading import load_bundle_tokenizer
 from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids

@@ -21,10 +21,10 @@ from rowsmith import Synthesizer
 from rowsmith.config import load_config
 from rowsmith.errors import ConfigError
 from rowsmith.model.distributed import Ranks
-from rowsmith.pipeline import Run, train
+from rowsmith.runs.stages import Run, train
+from rowsmith.runs.validation import registry_for
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import from_frame
-from rowsmith.validation import registry_for
 
 from .making import make_base
 from .test_kills import log, report, saved_step

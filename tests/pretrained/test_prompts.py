@@ -15,11 +15,11 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from rowsmith.assembly import TrainingExampleAssembler
 from rowsmith.assembly.ranges import ranges_of
 from rowsmith.config import RunConfig
-from rowsmith.conversion import structure
+from rowsmith.config.conversion import structure
 from rowsmith.errors import ConfigError
 from rowsmith.model import Bundle, PreparedModel
+from rowsmith.runs.validation import registry_for
 from rowsmith.table import from_frame
-from rowsmith.validation import registry_for
 from rowsmith_backends.pretrained.model import PretrainedModel
 from rowsmith_backends.pretrained.options import PretrainedOptions
 from rowsmith_backends.pretrained.tokenizer_layout import plain_tokenizer, prompt_config_of

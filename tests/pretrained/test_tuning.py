@@ -20,8 +20,8 @@ from rowsmith.assembly.metadata import RopeScaling
 from rowsmith.errors import BundleError, ConfigError, ParameterError, TrainingError
 from rowsmith.interruption import Interrupted, StopRequest
 from rowsmith.model import Bundle, TrainingProgress
-from rowsmith.pipeline import train
-from rowsmith.reporting import Reporter
+from rowsmith.runs.reporting import Reporter
+from rowsmith.runs.stages import train
 from rowsmith.table import from_frame
 from rowsmith_backends.pretrained.learning_rates import learning_rate_for
 from rowsmith_backends.pretrained.loading import digest_of, load_base, load_bundle_model, load_bundle_tokenizer

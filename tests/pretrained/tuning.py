@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from rowsmith.config import RunConfig
-from rowsmith.conversion import structure
+from rowsmith.config.conversion import structure
 from rowsmith.model import Bundle
-from rowsmith.pipeline import Run, train
+from rowsmith.runs.stages import Run, train
+from rowsmith.runs.validation import registry_for
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import from_frame
-from rowsmith.validation import registry_for
 
 OPTIONS = {"rank": 4, "batch_tokens": 1_024, "context": 256, "dtype": "float32"}
 

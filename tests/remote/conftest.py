@@ -17,8 +17,8 @@ from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.context import BuildContext
 from rowsmith.hookspecs import GROUP
 from rowsmith.model import Bundle, load_bundle
+from rowsmith.plugins import Registry
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.registry import Registry
 from rowsmith.synthesizer import Synthesizer
 from rowsmith_backends.remote.backend import RemoteBackend, build
 from rowsmith_backends.remote.options import RemoteOptions

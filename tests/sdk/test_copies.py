@@ -17,9 +17,9 @@ import pytest
 
 from rowsmith import Synthesizer
 from rowsmith.errors import DataError, ParameterError, RunDirectoryError
+from rowsmith.plugins import Registry
 from rowsmith.randomness.global_state import shared_random_state_kept
-from rowsmith.registry import Registry
-from rowsmith.reporting import Reporter
+from rowsmith.runs.reporting import Reporter
 
 COPIES: dict[str, Callable[[Any], Any]] = {
     "pickle": lambda each: pickle.loads(pickle.dumps(each)),

@@ -16,12 +16,12 @@ from attrs import evolve
 from rowsmith import Synthesizer
 from rowsmith.errors import RunDirectoryError
 from rowsmith.interruption import StopRequest
-from rowsmith.jobs import generate_job, saved_plan
 from rowsmith.observers import BatchReport
-from rowsmith.pipeline import Run
-from rowsmith.reporting import Reporter
+from rowsmith.runs.jobs import generate_job, saved_plan
+from rowsmith.runs.reporting import Reporter
+from rowsmith.runs.stages import Run
+from rowsmith.runs.validation import registry_for
 from rowsmith.storage.run_directory import RunDirectory
-from rowsmith.validation import registry_for
 
 KEYS = ["row", "customer", "plate"]
 

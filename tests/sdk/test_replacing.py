@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rowsmith.errors import RunDirectoryError
-from rowsmith.replacing import REPLACED_FOLDER, forget, kept_until_whole, recover, set_aside
+from rowsmith.runs.replacing import REPLACED_FOLDER, forget, kept_until_whole, recover, set_aside
 from rowsmith.storage.run_directory import RunDirectory
 
 ROWS = ("synthetic.csv", "metrics.json", "rejected.jsonl", "series.html")
@@ -152,7 +152,7 @@ def test_nothing_is_made_where_nothing_is_to_be_kept(tmp_path: Path) -> None:
 
 
 def test_a_device_or_folder_is_never_replaced_by_a_file(tmp_path: Path) -> None:
-    from rowsmith.result_files import beside
+    from rowsmith.runs.result_files import beside
 
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path):

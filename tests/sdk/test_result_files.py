@@ -31,7 +31,7 @@ from rowsmith.table import from_frame, read_table
     ],
 )
 def test_a_result_has_the_format_of_its_source(source: str | None, expected: str, tmp_path: Path) -> None:
-    from rowsmith.result_files import clear, existing_result, output_format, write_result
+    from rowsmith.runs.result_files import clear, existing_result, output_format, write_result
 
     table = from_frame(pd.DataFrame({"a": [1, 2], "b": ["x", None]}))
     assert output_format(source, table.schema) == expected
@@ -47,7 +47,7 @@ def test_a_result_has_the_format_of_its_source(source: str | None, expected: str
 
 
 def test_an_output_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rowsmith import result_files
+    from rowsmith.runs import result_files
 
     table = from_frame(pd.DataFrame({"a": [1, 2]}))
     target = tmp_path / "my rows.csv"
@@ -65,7 +65,7 @@ def test_an_output_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
 
 
 def test_outputs_that_cannot_be_written_are_refused_beforehand(tmp_path: Path) -> None:
-    from rowsmith.result_files import check_output
+    from rowsmith.runs.result_files import check_output
 
     for name in ("x.docx", "x", "no/x.csv"):
         with pytest.raises(DataError):
@@ -82,7 +82,7 @@ def test_outputs_that_cannot_be_written_are_refused_beforehand(tmp_path: Path) -
 
 @pytest.mark.parametrize("with_text", [False, True])
 def test_rejections_hold_cell_text_only_on_request(with_text: bool, tmp_path: Path) -> None:
-    from rowsmith.result_files import Rejections
+    from rowsmith.runs.result_files import Rejections
 
     records = [('{"a":"secret"}', ("'secret' is not one of the values", "enum")), ("{}", ("too small", "age rule"))]
     batch = SimpleNamespace(invalid_records=lambda: iter(records), num_data_rejected_records=1)
@@ -97,7 +97,7 @@ def test_rejections_hold_cell_text_only_on_request(with_text: bool, tmp_path: Pa
 
 
 def test_demo_tables_lie_in_installed_packages() -> None:
-    from rowsmith.demo_tables import DEMO_TABLES, demo_path
+    from rowsmith.cli.demo.tables import DEMO_TABLES, demo_path
 
     rows = {"randhie": 20190, "fair": 6366, "tips": 244, "gapminder": 1704, "co2": 2284}
     for name, table in DEMO_TABLES.items():
@@ -106,7 +106,7 @@ def test_demo_tables_lie_in_installed_packages() -> None:
 
 
 def test_demo_tables_without_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rowsmith import demo_tables
+    from rowsmith.cli.demo import tables as demo_tables
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=r"rowsmith\[demo\]"):
@@ -116,7 +116,7 @@ def test_demo_tables_without_their_package(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_fingerprint_follows_cells_and_not_codes() -> None:
-    from rowsmith.planning import fingerprint
+    from rowsmith.runs.planning import fingerprint
 
     frame = pd.DataFrame({"a": ["x", "y", None, "x"], "b": [1, 2, 3, 4]})
     table = from_frame(frame)

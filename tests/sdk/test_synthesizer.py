@@ -23,8 +23,8 @@ from rowsmith.errors import (
     UnknownComponent,
 )
 from rowsmith.observers import BatchReport
-from rowsmith.reporting import Reporter
-from rowsmith.result_files import metrics
+from rowsmith.runs.reporting import Reporter
+from rowsmith.runs.result_files import metrics
 from rowsmith_plugins.processors.tabular import TabularProcessor
 
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from rowsmith import OverlongGroupError, Synthesizer
 from rowsmith.context import BuildContext
 from rowsmith.model import load_bundle
+from rowsmith.plugins import Registry
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.registry import Registry
 
 pytest.importorskip("torch")
 

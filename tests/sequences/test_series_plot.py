@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rowsmith.cli.demo.tables import DEMO_MODES, DEMO_TABLES, demo_path
 from rowsmith.config import load_config
-from rowsmith.demo_tables import DEMO_MODES, DEMO_TABLES, demo_path
 from rowsmith.errors import DataError, MissingDependency
+from rowsmith.runs.series_plot import series_page
 from rowsmith.sequences import arrange
-from rowsmith.series_plot import series_page
 from rowsmith.table import from_frame, read_table
 
 SHOPS = {"data": {"group_training_examples_by": ["shop", "till"], "order_training_examples_by": "day"}}
@@ -75,7 +75,7 @@ def test_a_table_without_numbers_has_nothing_to_draw():
 
 
 def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):
-    monkeypatch.setattr("rowsmith.series_plot.missing_modules", lambda names: names)
+    monkeypatch.setattr("rowsmith.runs.series_plot.missing_modules", lambda names: names)
     with pytest.raises(MissingDependency, match=re.escape('pip install "rowsmith[demo]"')):
         series_page(shops("real"), shops("new"), load_config(values=SHOPS))
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from rowsmith import Synthesizer
 from rowsmith.errors import ParameterError
-from rowsmith.reporting import Reporter
+from rowsmith.runs.reporting import Reporter
 
 pytest.importorskip("torch")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rowsmith.cli.starting_config import starting_config
+from rowsmith.cli.commands.starting_config import starting_config
 from rowsmith.errors import DataError
-from rowsmith.summary import summarize
+from rowsmith.runs.summary import summarize
 from rowsmith.table import Table, from_frame, read_table
 from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.schema import ColumnType

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.cli.starting_config import starting_config
+from rowsmith.cli.commands.starting_config import starting_config
 from rowsmith.table import from_frame, read_table, write_table
 from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.frames.respelling import spell_frame

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.config_sections import DataConfig, TimeSeriesConfig
+from rowsmith.config.sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import ParameterError
 from rowsmith.table.schema import ColumnSchema, Timing, TimingRole
 from rowsmith.transforms import Scope, default_transforms, fit_transforms

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.config_sections import DataConfig, TimeSeriesConfig
+from rowsmith.config.sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import DataError, ParameterError
 from rowsmith.sequences.calendar import part_of
 from rowsmith.table.schema import ColumnSchema, Source, Storage, TimingRole

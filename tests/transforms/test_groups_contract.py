@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.config_sections import DataConfig
+from rowsmith.config.sections import DataConfig
 from rowsmith.sequences import arrange
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import TimingRole

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.config_sections import DataConfig
+from rowsmith.config.sections import DataConfig
 from rowsmith.errors import GenerationError, ParameterError
 from rowsmith.table.schema import ColumnSchema, Marked, Role, Source, Storage
 from rowsmith.transforms import FittedTransform

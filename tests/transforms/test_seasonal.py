@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.config_sections import DataConfig, TimeSeriesConfig
+from rowsmith.config.sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import ParameterError
 from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith.transforms import default_transforms, fit_transforms

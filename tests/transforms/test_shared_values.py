@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from rowsmith.config_sections import DataConfig
+from rowsmith.config.sections import DataConfig
 from rowsmith.table.schema import Marked, Source, Storage, TableSchema
 from rowsmith.transforms import FittedTransforms, fit_transforms
 from rowsmith.transforms.holders import groups_needed

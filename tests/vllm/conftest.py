@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rowsmith.hookspecs import GROUP
-from rowsmith.registry import Registry
+from rowsmith.plugins import Registry
 
 collect_ignore_glob = [] if importlib.util.find_spec("vllm") else ["test_*.py"]
 

@@ -10,8 +10,8 @@ import pandas as pd
 from rowsmith.config import RunConfig
 from rowsmith.context import BuildContext
 from rowsmith.model import Bundle, load_bundle
+from rowsmith.plugins import Registry
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.registry import Registry
 from rowsmith.synthesizer import Synthesizer
 
 CONFIG = {

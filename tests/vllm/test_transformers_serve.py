@@ -12,7 +12,7 @@ from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation import GenerationFailure, GenerationStatus
 from rowsmith.model import Bundle
-from rowsmith.registry import Registry
+from rowsmith.plugins import Registry
 from rowsmith_backends.remote.backend import RemoteBackend
 from rowsmith_backends.remote.options import RemoteOptions
 from rowsmith_plugins.processors.tabular import TabularProcessor

@@ -21,7 +21,7 @@ from rowsmith.errors import GenerationError, ParameterError
 from rowsmith.generation import GenerationFailure, GenerationStatus, SamplingParams
 from rowsmith.generation.requests import CompletionRequest, Engine
 from rowsmith.model import Bundle
-from rowsmith.registry import Registry
+from rowsmith.plugins import Registry
 from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import field, frozen, validators
 
 from rowsmith.assembly.metadata import DEFAULT_INSTRUCTION, DEFAULT_TEMPLATE, MAX_ROPE_SCALING_FACTOR
-from rowsmith.config_sections import between
+from rowsmith.config.sections import between
 
 __all__ = ["PretrainedOptions"]
 

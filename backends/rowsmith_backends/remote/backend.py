@@ -8,7 +8,7 @@ from rowsmith.components import Kind
 from rowsmith.errors import BundleError
 from rowsmith.generation.building import surroundings, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
-from rowsmith.servers import check_key_variable, is_named
+from rowsmith.plugins.servers import check_key_variable, is_named
 from rowsmith_backends.remote.engine import RemoteEngine
 from rowsmith_backends.remote.options import RemoteOptions
 from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids

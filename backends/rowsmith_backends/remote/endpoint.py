@@ -18,7 +18,7 @@ import httpx2
 import numpy as np
 
 from rowsmith.errors import GenerationError
-from rowsmith.servers import ADDRESS_VARIABLE
+from rowsmith.plugins.servers import ADDRESS_VARIABLE
 from rowsmith_backends.remote.options import RemoteOptions
 from rowsmith_backends.remote.redaction import without_secret
 

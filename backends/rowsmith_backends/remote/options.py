@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import field, frozen, validators
 
-from rowsmith.config_sections import between
-from rowsmith.servers import ServerOptions
+from rowsmith.config.sections import between
+from rowsmith.plugins.servers import ServerOptions
 
 __all__ = ["GRAMMAR_FIELDS", "RemoteOptions"]
 

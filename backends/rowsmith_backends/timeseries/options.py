@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from rowsmith.components import ComponentRef
-from rowsmith.config_sections import between
+from rowsmith.config.sections import between
 
 __all__ = ["TimeseriesOptions"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen, validators
 
-from rowsmith.config_sections import between
+from rowsmith.config.sections import between
 
 __all__ = ["TransformersOptions"]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.assembly.token_store import TokenStore
     from rowsmith.config import RunConfig
-    from rowsmith.registry import Registry
+    from rowsmith.plugins import Registry
 
 __all__ = [
     "PSEUDO_GROUP_COLUMN",
@@ -281,8 +281,8 @@ class TrainingExampleAssembler(ABC):
 
 def _build(inputs: AssemblyInputs, registry: Registry | None) -> TrainingExampleAssembler:
     from rowsmith.context import BuildContext
+    from rowsmith.plugins import Registry
     from rowsmith.randomness.seeds import Seeds
-    from rowsmith.registry import Registry
 
     config = inputs.config
     plugins = registry if registry is not None else Registry(disable=config.plugins.disable)

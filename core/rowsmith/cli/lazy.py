@@ -15,7 +15,7 @@ import click
 from attrs import frozen
 
 from rowsmith.errors import AmbiguousComponent, PluginContractError
-from rowsmith.plugin_records import FoundCommand
+from rowsmith.plugins.records import FoundCommand
 
 __all__ = ["LazyGroup", "Listed"]
 
@@ -93,7 +93,7 @@ class LazyGroup(click.Group):
 
 
 def _plugin_command(name: str, providers: tuple[FoundCommand, ...]) -> click.Command:
-    from rowsmith.targets import import_target
+    from rowsmith.plugins.imports import import_target
 
     if len(providers) > 1:
         names = ", ".join(f"{each.plugin!r} ({each.distribution} {each.version})" for each in providers)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rowsmith.components import is_target
-from rowsmith.config_sections import parse_duration
+from rowsmith.config.sections import parse_duration
 from rowsmith.errors import RunDirectoryError
 
 if TYPE_CHECKING:

@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rowsmith import __version__
+from rowsmith.cli.display.sanitizer import filtered_streams
 from rowsmith.cli.failures import exit_code_of
 from rowsmith.cli.lazy import LazyGroup, Listed
 from rowsmith.cli.settings import Settings
-from rowsmith.cli.terminal import filtered_streams
 
 if TYPE_CHECKING:
-    from rowsmith.plugin_records import FoundCommand
+    from rowsmith.plugins.records import FoundCommand
 
 __all__ = ["cli"]
 
 _COMMANDS = {
-    "demo": Listed("rowsmith.cli.demo_command:demo", "Try it on real tables that come with installed packages."),
-    "run": Listed("rowsmith.cli.run_commands:run", "Learn a table and write rows like it."),
-    "train": Listed("rowsmith.cli.run_commands:train", "Learn a table and keep the model."),
-    "generate": Listed("rowsmith.cli.run_commands:generate", "Write rows with a trained model."),
-    "init": Listed("rowsmith.cli.init_command:init", "Look at a table and write a configuration to start from."),
-    "validate": Listed("rowsmith.cli.validate_command:validate", "Check a configuration, all of it at once."),
-    "plugins": Listed("rowsmith.cli.plugins_command:plugins", "Show plugins and what they provide."),
+    "demo": Listed("rowsmith.cli.demo.command:demo", "Try it on real tables that come with installed packages."),
+    "run": Listed("rowsmith.cli.commands.run:run", "Learn a table and write rows like it."),
+    "train": Listed("rowsmith.cli.commands.run:train", "Learn a table and keep the model."),
+    "generate": Listed("rowsmith.cli.commands.run:generate", "Write rows with a trained model."),
+    "init": Listed("rowsmith.cli.commands.init:init", "Look at a table and write a configuration to start from."),
+    "validate": Listed("rowsmith.cli.commands.validate:validate", "Check a configuration, all of it at once."),
+    "plugins": Listed("rowsmith.cli.commands.plugins:plugins", "Show plugins and what they provide."),
 }
 
 
 def _plugin_commands() -> Mapping[str, tuple[FoundCommand, ...]]:
-    from rowsmith.registry import Registry
+    from rowsmith.plugins import Registry
 
     return Registry().commands
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 from attrs import define
 
-from rowsmith.cli.telling import tell
+from rowsmith.cli.display.messages import tell
 
 __all__ = ["Settings", "json_option", "settle", "shared_options"]
 

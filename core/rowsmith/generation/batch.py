@@ -23,7 +23,7 @@ from rowsmith.generation.requests import Completion, CompletionBlock, FinishReas
 from rowsmith.generation.responses import check_response, token_shares
 from rowsmith.generation.row_store import RowStore
 from rowsmith.generation.tokens import CountTokens, TokenCounter
-from rowsmith.provenance import blaming
+from rowsmith.plugins.blame import blaming
 
 __all__ = ["Batch"]
 

@@ -6,7 +6,7 @@ from rowsmith.errors import ParameterError, PluginContractError
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import PatiencePolicy, Progress, Stop, StoppingPolicy
-from rowsmith.provenance import blaming
+from rowsmith.plugins.blame import blaming
 
 __all__ = ["ask", "choose_policy", "groups_cut_off", "stop_over_budget", "stop_without_records"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rowsmith.conversion import did_you_mean
+from rowsmith.config.conversion import did_you_mean
 from rowsmith.errors import ParameterError
 from rowsmith.generation.requests import REPETITION_PENALTY, SamplingParams
 

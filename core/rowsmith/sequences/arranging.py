@@ -14,8 +14,8 @@ import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.config import RunConfig
+from rowsmith.config.problems import did_you_mean, show
 from rowsmith.errors import ConfigError, DataError
-from rowsmith.problems import did_you_mean, show
 from rowsmith.table.columns import combined_codes, distinct
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.table import Table

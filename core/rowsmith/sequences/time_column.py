@@ -11,8 +11,8 @@ import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.config import RunConfig
+from rowsmith.config.problems import did_you_mean
 from rowsmith.errors import ConfigError, DataError
-from rowsmith.problems import did_you_mean
 from rowsmith.sequences.intervals import TICKS, Interval
 from rowsmith.sequences.series_plan import SeriesPlan, make_plan
 from rowsmith.sequences.times import DAY, ELAPSED_SECONDS, SeriesClock

@@ -31,7 +31,7 @@ import pyarrow as pa
 from attrs import evolve, frozen
 
 from rowsmith.errors import BundleError, PluginContractError
-from rowsmith.provenance import blaming
+from rowsmith.plugins.blame import blaming
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import TableSchema, check_columns
 from rowsmith.transforms.changed_values import added, check_shares, columns_traced, compared, describe_changes

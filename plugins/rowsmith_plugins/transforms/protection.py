@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import evolve
 
 from rowsmith.components import ComponentRef
+from rowsmith.config.conversion import structure
 from rowsmith.context import BuildContext
-from rowsmith.conversion import structure
 from rowsmith_plugins.transforms.layout import grouping
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 

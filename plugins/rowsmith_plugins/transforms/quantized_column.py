@@ -1,6 +1,6 @@
 """One numeric column as labels: what is known of it, and both directions.
 
-A value that ``value_k`` rows have (and enough groups of them, see ``transforms.holders``) is frequent, and has a label of
+A value that ``value_k`` rows have (and enough groups of them, see ``holders``) is frequent, and has a label of
 its own; in a column of very many values, only
 one that stands out from those around it. All others lie in bins. The values beyond the k-th lowest and the k-th
 highest row count as those rows' values, but are never taken for a frequent value: the end bins hold them.

@@ -1,0 +1,54 @@
+"""The command ``demo``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rowsmith.cli.demo.tables import DEMO_MODES, DEMO_TABLES
+from rowsmith.cli.display.messages import tell
+from rowsmith.cli.failures import ExitCode
+from rowsmith.cli.parameters import DURATION
+from rowsmith.cli.settings import Settings, settle, shared_options
+
+__all__ = ["demo"]
+
+
+@click.command()
+@click.option(
+    "--mode",
+    type=click.Choice([*DEMO_MODES]),
+    default="tabular",
+    show_default=True,
+    help="Rows that stand alone, rows of groups in their order, or readings over time.",
+)
+@click.option("--table", type=click.Choice([*DEMO_TABLES]), help="Which table.  [default: those of the mode]")
+@click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: those of the table]")
+@click.option("-g", "--groups", type=click.IntRange(min=1), help="How many groups or series to write.")
+@click.option("--max-train-time", type=DURATION, help="Training time, such as 20s.  [default: 60s, less for tips]")
+@click.option("--run-dir", help="Where everything is kept.  [default: rowsmith-runs/NAME-TIME]")
+@click.option("--force", is_flag=True, help="Overwrite an earlier result.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Set any value of the configuration.")
+@shared_options
+@click.pass_obj
+def demo(settings: Settings, /, mode: str, table: str | None, **options: Any) -> int:
+    """Learn real public tables and write rows like them.
+
+    The tables lie inside installed packages; nothing is downloaded. Groups and series are drawn beside
+    real ones on a page in the run directory.
+    """
+    settle(settings)
+    from rowsmith.cli.demo.running import demonstrate
+
+    names = DEMO_MODES[mode] if table is None else (table,)
+    if len(names) > 1 and options["run_dir"] is not None:
+        raise click.UsageError("--run-dir holds one run; choose one with --table")
+    codes = []
+    for name in names:
+        if not settings.quiet:
+            tell(f"\n{name}: {DEMO_TABLES[name].about}")
+        codes.append(demonstrate(settings, name, **options))
+        if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+            break
+    return max(codes)

@@ -1,0 +1,107 @@
+"""One demo run: a table that lies inside an installed package, from end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rowsmith.cli.commands.running import finish, working
+from rowsmith.cli.demo.tables import DEMO_TABLES, demo_path
+from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.streams import data_stream
+from rowsmith.cli.parameters import (
+    check_rows,
+    config_values,
+    default_run_directory,
+    run_directory_path,
+    target_values,
+)
+from rowsmith.cli.settings import Settings
+from rowsmith.config import load_config
+from rowsmith.config.layering import merge
+from rowsmith.runs import stages as pipeline
+from rowsmith.runs.jobs import run_job
+from rowsmith.runs.series_plot import PLOT_FILE, require_plotting
+from rowsmith.runs.validation import registry_for
+from rowsmith.storage.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from rowsmith.runs.jobs import Outcome
+
+__all__ = ["demonstrate"]
+
+
+def demonstrate(
+    settings: Settings,
+    name: str,
+    *,
+    rows: int | None = None,
+    groups: int | None = None,
+    max_train_time: float | None = None,
+    run_dir: str | None = None,
+    force: bool = False,
+    overrides: tuple[str, ...] = (),
+) -> int:
+    """Learn a demo table, write rows like it, and show both side by side.
+
+    Args:
+        settings: How much is told, and how.
+        name: The table.
+        rows: How many rows to write; by default as many as the table has, or the table's number of groups.
+        groups: How many groups or series to write.
+        max_train_time: Training time in seconds; by default the table's own.
+        run_dir: Where everything is kept; a new directory by default.
+        force: Whether an earlier result may be overwritten.
+        overrides: Further settings, as for ``--set``.
+
+    Returns:
+        The exit code.
+    """
+    from rowsmith.table import read_table
+
+    table, path = DEMO_TABLES[name], demo_path(name)
+    target = target_values(rows, groups or (None if rows else table.groups))
+    if rows is None and table.groups is None:
+        target["generation__num_records"] = len(read_table(path))
+    values: dict[str, Any] = config_values(
+        data__source=str(path), training__max_time=max_train_time or table.seconds, **target
+    )
+    for section, settings_ in table.settings.items():
+        values = merge(values, {section: settings_})
+    config = load_config(None, overrides, values)
+    check_rows(config, rows)
+    if config.grouped:
+        require_plotting()
+    directory = RunDirectory(default_run_directory(name) if run_dir is None else run_directory_path(run_dir))
+    with data_stream() as stdout:
+        with working(settings) as work:
+            run = pipeline.Run(
+                config=config,
+                registry=registry_for(config),
+                directory=directory,
+                reporter=work.reporter,
+                stop=work.stop,
+            )
+            outcome = run_job(run, force=force)
+        code = finish(settings, outcome, directory, None, stdout)
+    if config.grouped and len(outcome.results.df):
+        page = _draw(run, outcome)
+        if not settings.quiet:
+            tell(f"a few real and synthetic ones side by side: {page}")
+    return code
+
+
+def _draw(run: pipeline.Run, outcome: Outcome) -> Path:
+    """Write the page with some groups of both tables."""
+    from rowsmith.runs.series_plot import series_page
+    from rowsmith.sequences import with_identifier
+    from rowsmith.table import Table, read_table
+    from rowsmith.table.frames.respelling import spell_frame
+
+    config = run.config
+    assert config.data.source is not None
+    real = read_table(config.data.source, types=config.data.types, options=config.data.read_options)
+    identifier = outcome.results.identifier
+    schema = with_identifier(real.schema, identifier)
+    synthetic = Table(spell_frame(outcome.results.df, schema), schema)
+    return run.directory.write_text(PLOT_FILE, series_page(real, synthetic, config, identifier))

@@ -1,0 +1,219 @@
+"""Components that ask a server: who decides which one, and who gets a key.
+
+The address of a server and the variable that holds a key are never taken from a saved plan, and a key goes only to
+a host that the user of the call named: with the call, or in the environment. A configuration file may name a server,
+which is then asked without a key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from attrs import evolve, field, frozen
+
+from rowsmith.components import ComponentRef, Kind
+from rowsmith.errors import ConfigError, RowsmithError
+
+if TYPE_CHECKING:
+    from rowsmith.config import RunConfig
+    from rowsmith.plugins.permissions import Caller
+    from rowsmith.plugins.registry import Registry
+
+__all__ = [
+    "ADDRESS_VARIABLE",
+    "KEY_VARIABLES",
+    "ServerOptions",
+    "check_key_variable",
+    "is_named",
+    "servers_told",
+    "with_own_servers",
+    "without_servers",
+]
+
+ADDRESS_VARIABLE = "ROWSMITH_API_URL"
+"""The environment variable that names a server, and the host that a key may go to."""
+
+KEY_VARIABLES = ("ROWSMITH_API_KEY", "OPENAI_API_KEY", "VLLM_API_KEY")
+"""The variables that a configuration file may take a key from."""
+
+_DEFAULT = "http://localhost:8000/v1"
+_OWN = ("url", "api_key_env")
+# A slip that puts a secret in the wrong place must not be repeated by a message.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_KINDS = {"backend": Kind.BACKEND, "model": Kind.MODEL, "processor": Kind.PROCESSOR, "stopping": Kind.STOPPING}
+
+
+def _check_url(instance: object, attribute: Any, value: str | None) -> None:
+    if value is None:
+        return
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or not value.isprintable() or " " in value:
+        raise ValueError("url must be the address of the endpoint, such as http://localhost:8000/v1")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("url must hold neither a password nor a query; put the API key into an environment variable")
+
+
+def _check_variable(instance: object, attribute: Any, value: str) -> None:
+    if not _VARIABLE.fullmatch(value):
+        raise ValueError("api_key_env must be the name of an environment variable, not the key itself")
+
+
+@frozen(kw_only=True)
+class ServerOptions:
+    """Options of a component that asks a server; neither of them is ever taken from a saved plan.
+
+    Attributes:
+        url: Address of the server; by default ``ROWSMITH_API_URL`` of the environment, or else
+            ``http://localhost:8000/v1``.
+        api_key_env: The environment variable that holds the API key.
+    """
+
+    url: str | None = field(default=None, validator=_check_url)
+    api_key_env: str = field(default="ROWSMITH_API_KEY", validator=_check_variable)
+
+    @property
+    def address(self) -> str:
+        """The address that is asked.
+
+        Raises:
+            ConfigError: The environment holds none that can be used.
+        """
+        return self.url or _from_environment() or _DEFAULT
+
+
+def is_named(options: ServerOptions, caller: Caller | None, component: str) -> bool:
+    """Whether the user of the call named the host that is asked, so that it may be given a key.
+
+    Args:
+        options: The server.
+        caller: What the user said; None for one who made the options himself.
+        component: Its place in the configuration.
+    """
+    if caller is None:
+        return True
+    named = (caller.options(component).get("url"), _from_environment())
+    return _origin(options.address) in {_origin(each) for each in named if isinstance(each, str)}
+
+
+def check_key_variable(options: ServerOptions, caller: Caller | None, component: str) -> None:
+    """Refuse to take a key from a variable that only a file chose.
+
+    Args:
+        options: The server.
+        caller: What the user said; None for one who made the options himself.
+        component: Its place in the configuration.
+
+    Raises:
+        ConfigError: The variable is none that files may name.
+    """
+    name = options.api_key_env
+    if caller is None or name in KEY_VARIABLES or caller.options(component).get("api_key_env") == name:
+        return
+    raise ConfigError(
+        [
+            f"a file may take a key from {', '.join(KEY_VARIABLES)} only, not from {name}; to send that one, say so "
+            f"with the call: --set {component}.options.api_key_env={name} @ {component}.options.api_key_env"
+        ]
+    )
+
+
+def without_servers(config: RunConfig, registry: Registry) -> RunConfig:
+    """A saved configuration without the addresses and key variables that it names.
+
+    Args:
+        config: The configuration of a saved plan.
+        registry: Finds the components.
+    """
+    changes: dict[str, ComponentRef] = {}
+    for name, ref, _ in _asking(config, registry):
+        kept = {option: value for option, value in ref.options.items() if option not in _OWN}
+        changes[name] = evolve(ref, options=kept)
+    return evolve(config, **changes)  # type: ignore[arg-type]
+
+
+def with_own_servers(saved: RunConfig, config: RunConfig, registry: Registry) -> RunConfig:
+    """The configuration of a call on a saved plan, checked to name every server that it asks.
+
+    Args:
+        saved: The plan's, as it was saved.
+        config: The call's, laid over that without its servers.
+        registry: Finds the components.
+
+    Raises:
+        ConfigError: The plan names a server, and the call does not.
+    """
+    before = {name: ref for name, ref, _ in _asking(saved, registry)}
+    for name, ref, options in _asking(config, registry):
+        if name in before and options.url is None and _from_environment() is None and "url" in before[name].options:
+            url = before[name].options["url"]
+            raise ConfigError(
+                [
+                    f"the saved plan asks the server {url!r:.200}, and addresses are not taken from saved plans. To "
+                    f"ask a server, name it: --set {name}.options.url=URL, or {ADDRESS_VARIABLE}=URL in the "
+                    f"environment; from Python, {name}={{'name': {ref.name!r}, 'options': {{'url': ...}}}}. To make "
+                    f"the rows here: --set {name}=transformers @ {name}.options.url"
+                ]
+            )
+    return config
+
+
+def servers_told(config: RunConfig, registry: Registry, caller: Caller | None) -> list[str]:
+    """What goes to which server, a line each.
+
+    Args:
+        config: The configuration.
+        registry: Finds the components.
+        caller: What the user of the call said.
+    """
+    return [_told(name, options, is_named(options, caller, name)) for name, _, options in _asking(config, registry)]
+
+
+def _told(component: str, options: ServerOptions, named: bool) -> str:
+    asks = f"{component}: asks {options.address}"
+    name = options.api_key_env
+    if not os.environ.get(name, "").strip():
+        return f"{asks} without a key ({name} is not set)"
+    if named:
+        return f"{asks} with the key of {name}"
+    return (
+        f"{asks} without a key: that of {name} goes only to a host that this call names, with "
+        f"--set {component}.options.url={options.address} or {ADDRESS_VARIABLE}"
+    )
+
+
+def _asking(config: RunConfig, registry: Registry) -> Iterator[tuple[str, ComponentRef, ServerOptions]]:
+    """The components that ask a server, with their places; what cannot be found asks none."""
+    for name, kind in _KINDS.items():
+        ref = getattr(config, name)
+        if not isinstance(ref, ComponentRef) or ref.name is None:
+            continue
+        try:
+            options = registry.options(kind, ref)
+        except RowsmithError:
+            # Whoever asks for the component itself tells what is wrong.
+            continue
+        if isinstance(options, ServerOptions):
+            yield name, ref, options
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", parts.port or default
+
+
+def _from_environment() -> str | None:
+    url = os.environ.get(ADDRESS_VARIABLE, "").strip() or None
+    try:
+        _check_url(None, None, url)
+    except ValueError as error:
+        raise ConfigError([f"the environment variable {ADDRESS_VARIABLE} holds no address: {error}"]) from None
+    return url

@@ -1,0 +1,357 @@
+"""A run from end to end over its run directory: plan, model, rows, files.
+
+This is what the command line and the ``Synthesizer`` call. A run directory that holds a result is
+refused unless it may be overwritten, and one that holds unfinished work unless that is taken up; rows
+made before a failure or an interrupt are written all the same.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
+
+from rowsmith.errors import RunDirectoryError
+from rowsmith.model import load_bundle
+from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
+from rowsmith.observers import RunReport
+from rowsmith.plugins.servers import servers_told
+from rowsmith.runs import result_files
+from rowsmith.runs import stages as pipeline
+from rowsmith.runs.generation_state import journal_of, journals
+from rowsmith.runs.generations import Generation, Generations
+from rowsmith.runs.ownership import check_same, claim_rows, claimed, tell_openness
+from rowsmith.runs.plan import Plan
+from rowsmith.runs.planning import after_training, draft_plan, with_data
+from rowsmith.runs.replacing import REPLACED_FOLDER, forget, kept_until_whole, recover, set_aside
+from rowsmith.runs.reporting import Reporter
+from rowsmith.runs.result_files import Rejections
+from rowsmith.runs.stage_times import StageTimes
+from rowsmith.runs.writing import Outcome, Output, RowMaking
+from rowsmith.sequences import training_part
+from rowsmith.storage.run_directory import RunDirectory
+from rowsmith.transforms.numbering import Numbering, first_of_seed
+
+if TYPE_CHECKING:
+    from rowsmith.model import Bundle
+    from rowsmith.runs.stages import Run
+    from rowsmith.table import Table
+
+__all__ = [
+    "Outcome",
+    "Output",
+    "Trained",
+    "dry_run",
+    "finished",
+    "follow_job",
+    "generate_job",
+    "run_job",
+    "saved_plan",
+    "train_job",
+]
+
+
+@frozen(kw_only=True, eq=False)
+class Trained:
+    """A trained model and what it learned from.
+
+    Attributes:
+        bundle: The model.
+        plan: The plan it was trained by.
+        table: The table that was read.
+        seconds: Time per stage.
+    """
+
+    bundle: Bundle
+    plan: Plan
+    table: Table
+    seconds: Mapping[str, float]
+
+
+def dry_run(run: Run) -> Plan:
+    """Plan a run and read its table, but write nothing.
+
+    Raises:
+        RowsmithError: The configuration, the plugins or the table cannot be used.
+    """
+    plan = draft_plan(run.config, run.registry, run.caller)
+    for line in servers_told(run.config, run.registry, run.caller):
+        run.reporter.note(line)
+    table = pipeline.read(run)
+    if plan.config.grouped:
+        training_part(table, plan.config, run.seeds)
+    return with_data(plan, table)
+
+
+def saved_plan(directory: RunDirectory) -> Plan:
+    """The plan of a run directory that holds a trained model.
+
+    Args:
+        directory: The run directory.
+
+    Raises:
+        RunDirectoryError: There is no model, or the plan is missing or damaged.
+    """
+    if not result_files.has_model(directory):
+        earlier = directory.path(REPLACED_FOLDER)
+        kept = f" The model that was there before is kept in {earlier}." if earlier.exists() else ""
+        raise RunDirectoryError(
+            f"{directory.root} holds no trained model. Train one with 'rowsmith train DATA --run-dir "
+            f"{directory.root}', or name another run directory.{kept}"
+        )
+    return Plan.load(directory)
+
+
+def train_job(run: Run, data: Table | None = None, *, force: bool = False) -> Trained:
+    """Learn a table and leave the model and the plan in the run directory.
+
+    Args:
+        run: The run.
+        data: The table; None reads the one that the configuration names.
+        force: Whether a model or a result that is there may be overwritten.
+
+    Raises:
+        RunDirectoryError: The directory is in use, or holds work and neither ``force`` nor ``run.resume``
+            is given, or work of another plan.
+        RowsmithError: As the stage that fails says.
+    """
+    plan = draft_plan(run.config, run.registry, run.caller)
+    with claimed(run, force=force) as saved:
+        run.registry.notify("rowsmith_run_started", run=run.info)
+        trained = _train(run, plan, data, saved)
+        forget(run.directory)
+        report = RunReport(status="trained", rows=0, seconds=sum(trained.seconds.values()))
+        run.registry.notify("rowsmith_run_finished", run=run.info, report=report)
+        return trained
+
+
+def follow_job(run: Run, data: Table | None = None) -> None:
+    """Help the first process of several to learn a table; what this one writes is gone in the end.
+
+    Args:
+        run: The run, as the first process has it.
+        data: The table; None reads the one that the configuration names.
+
+    Raises:
+        RowsmithError: As the stage that fails says.
+    """
+    if run.resume and result_files.has_model(run.directory):
+        return  # The first process has nothing to train.
+    plan = draft_plan(run.config, run.registry, run.caller)
+    with tempfile.TemporaryDirectory(prefix="rowsmith-") as folder:
+        pipeline.train(
+            evolve(run, config=plan.config, directory=RunDirectory(folder), reporter=Reporter(), resume=False), data
+        )
+
+
+def run_job(
+    run: Run,
+    data: Table | None = None,
+    *,
+    output: Output | None = None,
+    force: bool = False,
+    rejected_text: bool = False,
+    csv_safe: bool = False,
+) -> Outcome:
+    """Learn a table and make rows like it.
+
+    Args:
+        run: The run.
+        data: The table; None reads the one that the configuration names.
+        output: Where rows go besides the run directory.
+        force: Whether a model or a result that is there may be overwritten.
+        rejected_text: Whether the text of rejected records is kept.
+        csv_safe: Whether text in CSV files that a spreadsheet would take for a formula is made harmless.
+
+    Returns:
+        The outcome, also when it fell short of its target or was interrupted.
+
+    Raises:
+        RunDirectoryError: The directory is in use, or holds work and neither ``force`` nor ``run.resume``
+            is given, or work of another plan.
+        RowsmithError: As the stage that fails says; rows made before are in the run directory.
+    """
+    run.ranks.check()
+    plan = draft_plan(run.config, run.registry, run.caller)
+    _check(output, force or run.resume)
+    with claimed(run, force=force) as saved:
+        run.registry.notify("rowsmith_run_started", run=run.info)
+        trained = _train(run, plan, data, saved)
+        generations = Generations(run.directory)
+        begun = generations.begin_first(run.config)
+        making = RowMaking(
+            run=run,
+            bundle=trained.bundle,
+            plan=trained.plan,
+            rejections=Rejections(with_text=rejected_text),
+            csv_safe=csv_safe,
+            seconds=trained.seconds,
+            real=trained.table,
+            output=output,
+        )
+        with _counted(run, trained.bundle, generations, begun):
+            return making.make()
+
+
+def generate_job(
+    run: Run,
+    *,
+    output: Output | None = None,
+    force: bool = False,
+    rejected_text: bool = False,
+    csv_safe: bool = False,
+    further: bool = False,
+) -> Outcome:
+    """Make rows with the model of a run directory.
+
+    With an output the rows go there alone, and what the run directory holds stays as it is.
+
+    The rows are those of the configuration's seed. Or they are further ones: those of the run's generations are
+    counted, and each one's seed and keys are its own.
+
+    Args:
+        run: The run; its configuration says how many rows, and with which seed.
+        output: Where the rows go; None means the run directory.
+        force: Whether a result that is there may be overwritten.
+        rejected_text: Whether the text of rejected records is kept.
+        csv_safe: Whether text in CSV files that a spreadsheet would take for a formula is made harmless.
+        further: Whether the rows follow those of the generations before; a generation of this kind that was broken
+            off is the one that is resumed.
+
+    Raises:
+        RunDirectoryError: There is no model, or there is a result and ``force`` is not given.
+        RowsmithError: As the stage that fails says.
+    """
+    saved = saved_plan(run.directory)
+    own = saved.config.seed
+    _check(output, force or run.resume)
+    with run.directory.lock(), kept_until_whole(run.directory):
+        tell_openness(run)
+        recover(run.directory)
+        bundle = load_bundle(run.bundle_directory, run.context())
+        generations = Generations(run.directory)
+        begun = None
+        if further:
+            broken_off = _broken_off(run, bundle, generations, own)
+            run = _following(run, broken_off or generations.next(), own)
+        else:
+            broken_off, run = None, evolve(run, numbering=Numbering(first_of_seed(run.config.seed, own)))
+        claim_rows(run, journal_of(run, bundle).path, kept=output is None, force=force)
+        if further:
+            begun = _begun(run, bundle, generations, broken_off)
+            run = _following(run, begun, own)
+        run.registry.notify("rowsmith_run_started", run=run.info)
+        making = RowMaking(
+            run=run,
+            bundle=bundle,
+            plan=evolve(saved, config=run.config),
+            rejections=Rejections(with_text=rejected_text),
+            csv_safe=csv_safe,
+            output=output,
+            kept=output is None,
+        )
+        with _counted(run, bundle, generations, begun):
+            return making.make()
+
+
+def _following(run: Run, generation: Generation, own: int) -> Run:
+    """The run with the seed and the numbers of one of the generations of its model."""
+    config = evolve(run.config, seed=generation.seed(own))
+    return evolve(run, config=config, numbering=Numbering(generation.first))
+
+
+def _broken_off(run: Run, bundle: Bundle, generations: Generations, own: int) -> Generation | None:
+    """The last generation like this one that was broken off."""
+    if not any(journals(run.directory)):
+        return None
+    begun = (each for each in generations.unfinished() if journal_of(_following(run, each, own), bundle).path.exists())
+    return next(begun, None)
+
+
+def _begun(run: Run, bundle: Bundle, generations: Generations, broken_off: Generation | None) -> Generation:
+    """The generation that was broken off, where it is gone on with, or else a new one in its place."""
+    if broken_off is not None and run.resume:
+        return broken_off
+    if broken_off is not None:
+        run.directory.discard(journal_of(run, bundle).path.name)
+        generations.drop(broken_off)
+    return generations.begin(run.config)
+
+
+@contextmanager
+def _counted(run: Run, bundle: Bundle, generations: Generations, begun: Generation | None) -> Iterator[None]:
+    """Count a generation as finished when it ends, unless it can be gone on with."""
+    try:
+        yield
+    finally:
+        if begun is not None and not journal_of(run, bundle).path.exists():
+            generations.finish(begun, run.numbering, run.config)
+
+
+def finished(directory: RunDirectory, output: Path | None = None) -> Mapping[str, Any] | None:
+    """The figures of a run that is over, so that nothing of it is to be taken up.
+
+    Args:
+        directory: The run directory.
+        output: Where the rows were to go besides.
+
+    Returns:
+        What ``metrics.json`` holds; None when rows, figures or rejections are missing.
+    """
+    names = (result_files.METRICS_FILE, result_files.REJECTED_FILE)
+    there = result_files.existing_result(directory) is not None and all(map(directory.exists, names))
+    if not there or any(journals(directory)) or (output is not None and not output.exists()):
+        return None
+    figures: Mapping[str, Any] = directory.read_json(result_files.METRICS_FILE)
+    return figures
+
+
+def _check(output: Output | None, force: bool) -> None:
+    if output is not None and isinstance(output.target, Path):
+        result_files.check_output(output.target, force=force, format_=output.format)
+
+
+def _train(run: Run, plan: Plan, data: Table | None, saved: Plan | None) -> Trained:
+    clock = StageTimes(run.reporter)
+    # A run that has nothing to take up must not find anything either.
+    timed = evolve(run, config=plan.config, reporter=clock, resume=saved is not None)
+    if saved is not None:
+        check_same(run.directory.root, saved, evolve(plan, data_fingerprint=saved.data_fingerprint))
+    table = pipeline.read(timed) if data is None else data
+    if data is not None:
+        pipeline.tell_notes(timed, data)
+    plan = with_data(plan, table)
+    if saved is not None:
+        check_same(run.directory.root, saved, plan)
+    bundle = _taken_up(timed) if saved is not None else None
+    if bundle is None:
+        if saved is None:
+            set_aside(run.directory, model=True)
+        plan.save(run.directory)
+        bundle = _learned(timed, table)
+    plan = after_training(plan, bundle)
+    plan.save(run.directory)
+    return Trained(bundle=bundle, plan=plan, table=table, seconds=clock.seconds)
+
+
+def _taken_up(run: Run) -> Bundle | None:
+    """The model that is there already."""
+    if not result_files.has_model(run.directory):
+        return None
+    bundle = load_bundle(run.bundle_directory, run.context())
+    run.directory.discard(CHECKPOINT_FOLDER)
+    run.reporter.note("training is done already; its model is taken up")
+    return bundle
+
+
+def _learned(run: Run, table: Table) -> Bundle:
+    try:
+        return pipeline.train(run, table)
+    except (KeyboardInterrupt, RunDirectoryError) as error:
+        if run.directory.exists(CHECKPOINT_FOLDER):
+            error.add_note(f"{run.directory.root} keeps the state of the training; go on with --resume.")
+        raise

@@ -1,0 +1,127 @@
+"""Makes the plan of a run: what the configuration leaves open is chosen here, once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import evolve
+
+from rowsmith.assembly import assembler_for
+from rowsmith.components import ComponentRef, Kind
+from rowsmith.config import to_mapping
+from rowsmith.config.cross_checks import cross_problems
+from rowsmith.generation.engine_backend import SAMPLING_STAGE
+from rowsmith.generation.processors import processor_for
+from rowsmith.randomness.seeds import Seeds
+from rowsmith.runs.plan import Plan, PluginVersion
+from rowsmith.runs.validation import check_components, missing_files
+from rowsmith.table.columns import distinct
+from rowsmith.table.schema import Layout
+from rowsmith.transforms import default_transforms
+
+if TYPE_CHECKING:
+    from rowsmith.config import RunConfig
+    from rowsmith.model import Bundle
+    from rowsmith.plugins import Registry
+    from rowsmith.plugins.permissions import Caller
+    from rowsmith.table import Table
+
+__all__ = ["after_training", "draft_plan", "fingerprint", "with_data"]
+
+_STAGES = ("assembly", "training", SAMPLING_STAGE, "inversion")
+"""Stages whose seed is handed on as one number."""
+
+
+def draft_plan(config: RunConfig, registry: Registry, caller: Caller | None = None) -> Plan:
+    """Decide what can be decided before the table is read.
+
+    Args:
+        config: The configuration.
+        registry: Finds components.
+        caller: What the user of the call said himself; None for one who says everything.
+
+    Returns:
+        A plan without ``auto``, with the plugin of each component.
+
+    Raises:
+        ConfigError: Options are wrong or files are missing, with every problem.
+        PluginError: Components are missing, ambiguous or not installed.
+    """
+    resolved = _resolved(config)
+    found = check_components(resolved, registry, caller)
+    contradictions = [problem.render() for problem in cross_problems(to_mapping(config))]
+    evolve(found, problems=(*contradictions, *missing_files(config), *found.problems)).raise_first()
+    return Plan(
+        config=resolved,
+        seeds={stage: Seeds(config.seed).integer(stage) for stage in _STAGES},
+        plugins={place: PluginVersion.of(registry.resolve(kind, ref)) for place, kind, ref in _components(resolved)},
+    )
+
+
+def _resolved(config: RunConfig) -> RunConfig:
+    return evolve(
+        config,
+        assembler=assembler_for(config),
+        transforms=_refs(config.transforms, default_transforms(config.grouped, config.time_series.is_timeseries)),
+        processor=processor_for(config),
+        evaluation=_refs(config.evaluation, ()),
+    )
+
+
+def _refs(chosen: object, default: tuple[str, ...]) -> tuple[ComponentRef, ...]:
+    return chosen if isinstance(chosen, tuple) else tuple(ComponentRef(name=name) for name in default)
+
+
+def _components(config: RunConfig) -> Iterator[tuple[str, Kind, ComponentRef]]:
+    for place, ref in enumerate(_refs(config.transforms, ())):
+        yield f"transforms[{place}]", Kind.TRANSFORM, ref
+    single = (Kind.ASSEMBLER, Kind.MODEL, Kind.BACKEND, Kind.PROCESSOR, Kind.STOPPING)
+    for kind in single:
+        ref = getattr(config, kind.value)
+        if isinstance(ref, ComponentRef):
+            yield kind.value, kind, ref
+    for place, ref in enumerate(_refs(config.evaluation, ())):
+        yield f"evaluation[{place}]", Kind.EVALUATION, ref
+
+
+def with_data(plan: Plan, table: Table) -> Plan:
+    """The plan with the table that was read."""
+    return evolve(plan, data_fingerprint=fingerprint(table), rows={**plan.rows, "table": len(table)})
+
+
+def after_training(plan: Plan, bundle: Bundle) -> Plan:
+    """The plan with what training decided."""
+    rows = {"train": bundle.train_rows, "holdout": plan.rows.get("table", bundle.train_rows) - bundle.train_rows}
+    report = bundle.report
+    counted = evolve(plan, rows={**plan.rows, **rows})
+    return counted.with_steps(total_steps=report.total_steps, steps=report.steps, best_step=report.best_step)
+
+
+def fingerprint(table: Table) -> str:
+    """A hash of a table's names, cells and marks of null, the same for the same rows in the same order.
+
+    Args:
+        table: The table.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    if table.schema.layout != Layout():
+        digest.update(repr(table.schema.layout).encode())
+    for name in table.columns.column_names:
+        values, codes = distinct(table.columns, name)
+        order = sorted(range(len(values)), key=values.__getitem__)
+        # Codes by the order of the texts, so that the order in which a reader met them is no matter.
+        ranks = np.full(len(values) + 1, -1, dtype=np.int32)
+        ranks[order] = np.arange(len(values), dtype=np.int32)
+        for text in (name, *(values[place] for place in order)):
+            encoded = text.encode()
+            digest.update(len(encoded).to_bytes(8, "little") + encoded)
+        digest.update(ranks[codes].astype("<i4").tobytes())
+        if table.schema[name].storage.null_marks:
+            digest.update(repr(sorted(table.schema[name].storage.null_marks, key=str)).encode())
+    return digest.hexdigest()

@@ -1,0 +1,194 @@
+"""From a trained model to rows in files, whether generation ends well or not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from attrs import evolve, field, frozen
+
+from rowsmith.generation.loop import INTERRUPTED
+from rowsmith.generation.results import GenerationFailure
+from rowsmith.generation.status import GenerationStatus
+from rowsmith.observers import RunReport
+from rowsmith.runs import result_files
+from rowsmith.runs import stages as pipeline
+from rowsmith.runs.generation_state import journal_of
+from rowsmith.runs.replacing import forget
+from rowsmith.runs.stage_times import StageTimes
+from rowsmith.runs.summary import ColumnSummary, summarize
+from rowsmith.sequences import with_identifier
+from rowsmith.table.frames.respelling import spell_frame
+
+if TYPE_CHECKING:
+    from rowsmith.generation.results import GenerateJobResults
+    from rowsmith.model import Bundle
+    from rowsmith.runs.plan import Plan
+    from rowsmith.runs.result_files import Rejections
+    from rowsmith.runs.stages import Run
+    from rowsmith.table import Table
+
+__all__ = ["Outcome", "Output", "RowMaking"]
+
+_GO_ON = "what was made is kept in the run directory; the same command with --resume goes on after it"
+
+
+@frozen(kw_only=True)
+class Output:
+    """Where rows go besides the run directory.
+
+    Attributes:
+        target: A file, or an open binary stream.
+        format: The format; by default the file's suffix tells it, and for a stream the source's.
+    """
+
+    target: Path | IO[bytes]
+    format: str | None = None
+
+
+@frozen(kw_only=True, eq=False)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        results: The rows and how they came about.
+        bundle: The model that made them.
+        plan: The run's plan.
+        summary: The real table against the synthetic one; empty when the real one was not read.
+        seconds: Time per stage.
+        result: The file in the run directory; None when rows went elsewhere alone.
+        metrics: The figures that were written, as plain data.
+    """
+
+    results: GenerateJobResults
+    bundle: Bundle
+    plan: Plan
+    summary: tuple[ColumnSummary, ...]
+    seconds: Mapping[str, float]
+    result: Path | None
+    metrics: Mapping[str, Any]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the target was met."""
+        return self.results.status is GenerationStatus.COMPLETE
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user ended it."""
+        return self.results.stop_reason == INTERRUPTED
+
+
+@frozen(kw_only=True, eq=False)
+class RowMaking:
+    """What is needed to make rows and write them.
+
+    Attributes:
+        run: The run.
+        bundle: The trained model.
+        plan: The run's plan.
+        rejections: Gathers rejected records.
+        seconds: Time per stage before this one.
+        real: The real table, to compare with; None when it was not read.
+        output: Where rows go besides the run directory.
+        kept: Whether they go to the run directory.
+        csv_safe: Whether formulas in CSV files are made harmless.
+    """
+
+    run: Run
+    bundle: Bundle
+    plan: Plan
+    rejections: Rejections
+    seconds: Mapping[str, float] = field(factory=dict)
+    real: Table | None = None
+    output: Output | None = None
+    kept: bool = True
+    csv_safe: bool = False
+
+    def make(self) -> Outcome:
+        """Make the rows.
+
+        Finished batches are kept in the run directory until the rows are written, so that ``--resume``
+        goes on after them.
+
+        Raises:
+            GenerationFailure: Generation broke off; the rows made before are written all the same.
+            RowsmithError: As the stage that fails says.
+        """
+        clock = StageTimes(self.run.reporter)
+        with journal_of(self.run, self.bundle) as journal:
+            try:
+                run = evolve(self.run, reporter=clock, on_batch=self.rejections)
+                results = pipeline.generate(run, self.bundle, journal)
+            except GenerationFailure as failure:
+                if journal.path.exists():
+                    failure.add_note(_GO_ON)
+                if len(failure.results.df):
+                    self._write(failure.results, clock.seconds)
+                raise
+            outcome = self._write(results, clock.seconds)
+            if not outcome.interrupted:
+                journal.remove()
+                if self.kept:
+                    forget(self.run.directory)
+            elif journal.path.exists():
+                self.run.reporter.note(_GO_ON)
+        report = RunReport(
+            status=results.status.value,
+            rows=len(results.df),
+            reason=results.stop_reason or "",
+            seconds=sum(outcome.seconds.values()),
+        )
+        self.run.registry.notify("rowsmith_run_finished", run=self.run.info, report=report)
+        return outcome
+
+    def _write(self, results: GenerateJobResults, seconds: Mapping[str, float]) -> Outcome:
+        # A run that is asked to end meanwhile ends when its rows are where they belong.
+        with self.run.stop.awaited():
+            return self._written(results, seconds)
+
+    def _written(self, results: GenerateJobResults, seconds: Mapping[str, float]) -> Outcome:
+        started = time.monotonic()
+        schema = with_identifier(self.bundle.table_schema, results.identifier)
+        spelled = results.columns
+        columns = spell_frame(results.df, schema) if spelled is None else spelled.select(schema.names)
+        format_ = result_files.output_format(self.plan.config.data.source, schema)
+        result = None
+        if self.kept:
+            result = result_files.write_result(self.run.directory, columns, schema, format_, csv_safe=self.csv_safe)
+        if self.output is not None:
+            chosen = self.output.format or (None if isinstance(self.output.target, Path) else format_)
+            result_files.write_output(self.output.target, columns, schema, chosen, csv_safe=self.csv_safe)
+        seconds = {**self.seconds, **seconds, "writing": time.monotonic() - started}
+        table = self.bundle.table_schema
+        summary = (
+            ()
+            if self.real is None
+            else summarize(self.real.columns, columns, table, _keys(self.bundle), self.plan.config.data.group_columns)
+        )
+        changed = self.bundle.transforms.changed
+        figures = result_files.metrics(results, self.bundle.report, seconds, summary, changed)
+        if self.kept:
+            self.run.directory.write_json(result_files.METRICS_FILE, figures)
+            self.rejections.write(self.run.directory)
+        return Outcome(
+            results=results,
+            bundle=self.bundle,
+            plan=self.plan,
+            summary=summary,
+            seconds=seconds,
+            result=result,
+            metrics=figures,
+        )
+
+
+def _keys(bundle: Bundle) -> set[str]:
+    """Columns that the model never saw because their values are made anew."""
+    return {
+        name
+        for component, step in bundle.transforms.steps
+        if component.rpartition(":")[2] in ("keys", "groups")
+        for name in set(step.schema_before.names) - set(step.schema_after.names)
+    }

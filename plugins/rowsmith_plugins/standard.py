@@ -11,18 +11,28 @@ _PROCESSORS = "rowsmith_plugins.processors"
 _STOPPING = "rowsmith_plugins.stopping"
 _TRANSFORMS = "rowsmith_plugins.transforms"
 _BUNDLED = (
-    ("keys", "KeysOptions", "Replaces identifiers by new ones of the same pattern"),
-    ("marks", "MarksOptions", "Takes apart numbers and the texts among them, such as NA"),
-    ("constant", "ConstantOptions", "Sets aside columns that hold one value and puts them back"),
-    ("seasonal", "SeasonalOptions", "Takes trend and seasons from values over time and puts them back"),
-    ("groups", "GroupsOptions", "Turns the rows of a group into records that follow each other"),
-    ("changes", "ChangesOptions", "Tells values of a series by their changes"),
-    ("codes", "CodesOptions", "Tells codes such as A-017 by the numbers in them"),
-    ("protect-rare", "ProtectRareOptions", "Keeps values of few people out of the model"),
-    ("texts", "TextsOptions", "Keeps the characters and shapes of free text that enough rows have"),
-    ("datetime", "DatetimeOptions", "Splits dates and times into calendar parts"),
-    ("quantize", "QuantizeOptions", "Turns numbers of many values into bins and draws within them"),
-    ("narrow-first", None, "Puts columns of few values first"),
+    ("keys", "keys.transform", "KeysOptions", "Replaces identifiers by new ones of the same pattern"),
+    ("marks", "texts.marks", "MarksOptions", "Takes apart numbers and the texts among them, such as NA"),
+    ("constant", "common.constant", "ConstantOptions", "Sets aside columns that hold one value and puts them back"),
+    (
+        "seasonal",
+        "seasonal.transform",
+        "SeasonalOptions",
+        "Takes trend and seasons from values and puts them back",
+    ),
+    ("groups", "groups.transform", "GroupsOptions", "Turns the rows of a group into records that follow each other"),
+    ("changes", "changes.transform", "ChangesOptions", "Tells values of a series by their changes"),
+    ("codes", "texts.codes", "CodesOptions", "Tells codes such as A-017 by the numbers in them"),
+    ("protect-rare", "rare.transform", "ProtectRareOptions", "Keeps values of few people out of the model"),
+    ("texts", "texts.texts", "TextsOptions", "Keeps the characters and shapes of free text that enough rows have"),
+    ("datetime", "datetime.transform", "DatetimeOptions", "Splits dates and times into calendar parts"),
+    (
+        "quantize",
+        "quantize.transform",
+        "QuantizeOptions",
+        "Turns numbers of many values into bins and draws in them",
+    ),
+    ("narrow-first", "common.narrow_first", None, "Puts columns of few values first"),
 )
 
 
@@ -74,10 +84,10 @@ def rowsmith_stopping_policies() -> Iterator[Component]:
 @hookimpl
 def rowsmith_transforms() -> Iterator[Component]:
     """Reversible steps before training, in the order in which ``auto`` applies them."""
-    for name, options, summary in _BUNDLED:
+    for name, module, options, summary in _BUNDLED:
         yield Component(
             name=name,
-            factory=f"{_TRANSFORMS}.{name.replace('-', '_')}:build",
+            factory=f"{_TRANSFORMS}.{module}:build",
             options=options and f"{_TRANSFORMS}.options:{options}",
             summary=summary,
         )

@@ -139,7 +139,8 @@ def test_json_is_harmless_and_says_the_same(value: Any) -> None:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_stdout_is_filtered_on_a_terminal_and_exact_in_a_pipe(environment: dict[str, str], terminal: bool) -> None:
     program = (
-        "import sys\nfrom rowsmith.cli.display.sanitizer import filtered_streams\nfrom rowsmith.cli.display.streams import data_stream\n"
+        "import sys\nfrom rowsmith.cli.display.sanitizer import filtered_streams\n"
+        "from rowsmith.cli.display.streams import data_stream\n"
         "with filtered_streams(), data_stream() as out:\n    out.write('a,\\x1b[31m,\\u202e\\n'.encode())\n"
     )
     leader, follower = os.openpty() if terminal else os.pipe()

@@ -112,7 +112,7 @@ def test_code_that_is_installed_runs_when_it_is_named(
 ) -> None:
     site = tmp_path / "site"
     site.mkdir()
-    (site / "honest_steps.py").write_text("from rowsmith_plugins.transforms.keys import build as build\n")
+    (site / "honest_steps.py").write_text("from rowsmith_plugins.transforms.keys.transform import build as build\n")
     monkeypatch.syspath_prepend(str(site))
     state = json.loads((bundle / "bundle" / "bundle.json").read_text())
     assert state["transforms"]["steps"][0]["name"] == "keys"

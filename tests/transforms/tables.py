@@ -17,16 +17,16 @@ from rowsmith.table.columns import CODED_TEXT
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, TableSchema
 from rowsmith.table.types.spelling import spell_numbers
 from rowsmith.transforms import FittedTransform, FittedTransforms, Transform
-from rowsmith_plugins.transforms.codes import CodesTransform
-from rowsmith_plugins.transforms.constant import ConstantTransform
-from rowsmith_plugins.transforms.datetime import DatetimeTransform
-from rowsmith_plugins.transforms.keys import KeysTransform
-from rowsmith_plugins.transforms.marks import MarksTransform
-from rowsmith_plugins.transforms.narrow_first import NarrowFirstTransform
+from rowsmith_plugins.transforms.common.constant import ConstantTransform
+from rowsmith_plugins.transforms.common.narrow_first import NarrowFirstTransform
+from rowsmith_plugins.transforms.datetime.transform import DatetimeTransform
+from rowsmith_plugins.transforms.keys.transform import KeysTransform
 from rowsmith_plugins.transforms.options import QuantizeOptions
-from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
-from rowsmith_plugins.transforms.quantize import QuantizeTransform
-from rowsmith_plugins.transforms.texts import TextsTransform
+from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
+from rowsmith_plugins.transforms.rare.transform import ProtectRareTransform
+from rowsmith_plugins.transforms.texts.codes import CodesTransform
+from rowsmith_plugins.transforms.texts.marks import MarksTransform
+from rowsmith_plugins.transforms.texts.texts import TextsTransform
 
 T = ColumnType
 

@@ -12,22 +12,18 @@ from rowsmith.config.sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import ParameterError
 from rowsmith.table.schema import ColumnSchema, Timing, TimingRole
 from rowsmith.transforms import Scope, default_transforms, fit_transforms
-from rowsmith_plugins.transforms import (
-    changes,
-    codes,
-    constant,
-    datetime,
-    groups,
-    keys,
-    marks,
-    narrow_first,
-    protect_rare,
-    quantize,
-    seasonal,
-)
-from rowsmith_plugins.transforms import texts as texts_
-from rowsmith_plugins.transforms.changes import ChangesTransform, FittedChanges, build
+from rowsmith_plugins.transforms.changes import transform as changes
+from rowsmith_plugins.transforms.changes.transform import ChangesTransform, FittedChanges, build
+from rowsmith_plugins.transforms.common import constant, narrow_first
+from rowsmith_plugins.transforms.datetime import transform as datetime
+from rowsmith_plugins.transforms.groups import transform as groups
+from rowsmith_plugins.transforms.keys import transform as keys
 from rowsmith_plugins.transforms.options import ChangesOptions
+from rowsmith_plugins.transforms.quantize import transform as quantize
+from rowsmith_plugins.transforms.rare import transform as protect_rare
+from rowsmith_plugins.transforms.seasonal import transform as seasonal
+from rowsmith_plugins.transforms.texts import codes, marks
+from rowsmith_plugins.transforms.texts import texts as texts_
 
 from .tables import T, check_state, column, context, draws, schema, seeds, table, texts
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.transforms import FittedTransforms, fit_transforms
-from rowsmith_plugins.transforms.codes import CodesTransform, FittedCodes
-from rowsmith_plugins.transforms.quantize import QuantizeTransform
+from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
+from rowsmith_plugins.transforms.texts.codes import CodesTransform, FittedCodes
 
 from .tables import T, check_round_trip, check_state, column, draws, schema, seeds, table, texts
 

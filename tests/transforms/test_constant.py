@@ -2,7 +2,7 @@
 
 import pytest
 
-from rowsmith_plugins.transforms.constant import ConstantTransform
+from rowsmith_plugins.transforms.common.constant import ConstantTransform
 
 from .tables import T, check_round_trip, check_state, column, draws, schema, table, texts
 

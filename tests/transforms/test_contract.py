@@ -24,7 +24,7 @@ from rowsmith.transforms import (
     schema_from_state,
     schema_state,
 )
-from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
+from rowsmith_plugins.transforms.rare.transform import ProtectRareTransform
 
 from .tables import (
     MAKERS,

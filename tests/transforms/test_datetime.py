@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.table.schema import ColumnSchema
-from rowsmith_plugins.transforms.datetime import DatetimeTransform, FittedDatetime
+from rowsmith_plugins.transforms.datetime.transform import DatetimeTransform, FittedDatetime
 
 from .tables import T, check_round_trip, check_state, column, draws, schema, table, texts
 

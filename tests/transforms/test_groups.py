@@ -15,10 +15,15 @@ from rowsmith.errors import DataError, ParameterError
 from rowsmith.sequences.calendar import part_of
 from rowsmith.table.schema import ColumnSchema, Source, Storage, TimingRole
 from rowsmith.transforms import Scope, default_transforms, fit_transforms
-from rowsmith_plugins.transforms import codes, constant, datetime, keys, marks, protect_rare, quantize
-from rowsmith_plugins.transforms import texts as texts_
-from rowsmith_plugins.transforms.groups import FittedGroups, GroupsTransform, build
+from rowsmith_plugins.transforms.common import constant
+from rowsmith_plugins.transforms.datetime import transform as datetime
+from rowsmith_plugins.transforms.groups.transform import FittedGroups, GroupsTransform, build
+from rowsmith_plugins.transforms.keys import transform as keys
 from rowsmith_plugins.transforms.options import GroupsOptions
+from rowsmith_plugins.transforms.quantize import transform as quantize
+from rowsmith_plugins.transforms.rare import transform as protect_rare
+from rowsmith_plugins.transforms.texts import codes, marks
+from rowsmith_plugins.transforms.texts import texts as texts_
 
 from .tables import T, check_state, column, context, draws, schema, seeds, table, texts
 

@@ -15,8 +15,14 @@ from rowsmith.table.columns import distinct
 from rowsmith.table.schema import TimingRole
 from rowsmith.table.table import Table
 from rowsmith.transforms import FittedTransforms, Transform, default_transforms, fit_transforms
-from rowsmith_plugins.transforms import codes, constant, datetime, groups, keys, marks, protect_rare, quantize
-from rowsmith_plugins.transforms import texts as texts_
+from rowsmith_plugins.transforms.common import constant
+from rowsmith_plugins.transforms.datetime import transform as datetime
+from rowsmith_plugins.transforms.groups import transform as groups
+from rowsmith_plugins.transforms.keys import transform as keys
+from rowsmith_plugins.transforms.quantize import transform as quantize
+from rowsmith_plugins.transforms.rare import transform as protect_rare
+from rowsmith_plugins.transforms.texts import codes, marks
+from rowsmith_plugins.transforms.texts import texts as texts_
 
 from .tables import MAKERS, T, context, draws, random_table, row_counts, schema, seeds, table, texts
 from .test_contract import check_support

@@ -14,8 +14,8 @@ from rowsmith.config.sections import DataConfig
 from rowsmith.errors import GenerationError, ParameterError
 from rowsmith.table.schema import ColumnSchema, Marked, Role, Source, Storage
 from rowsmith.transforms import FittedTransform
-from rowsmith_plugins.transforms.key_makers import Pattern
-from rowsmith_plugins.transforms.keys import KeysTransform, build
+from rowsmith_plugins.transforms.keys.makers import Pattern
+from rowsmith_plugins.transforms.keys.transform import KeysTransform, build
 from rowsmith_plugins.transforms.options import KeysOptions
 
 from .tables import T, check_round_trip, check_state, column, context, draws, schema, seeds, table, texts

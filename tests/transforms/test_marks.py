@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.table.schema import Marked
-from rowsmith_plugins.transforms.marks import MarksTransform
 from rowsmith_plugins.transforms.options import MarksOptions
+from rowsmith_plugins.transforms.texts.marks import MarksTransform
 
 from .tables import T, check_round_trip, check_state, column, draws, schema, seeds, table, texts
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowsmith_plugins.transforms.narrow_first import NarrowFirstTransform
+from rowsmith_plugins.transforms.common.narrow_first import NarrowFirstTransform
 
 from .tables import T, check_round_trip, check_state, column, schema, table, texts
 

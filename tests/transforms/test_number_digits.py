@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.table import from_frame
-from rowsmith_plugins.transforms.decimal_places import (
+from rowsmith_plugins.transforms.quantize.decimal_places import (
     doubles_of,
     figures_of,
     figures_places,
     long_places,
     span_of,
 )
-from rowsmith_plugins.transforms.quantize import QuantizeTransform
+from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
 
 from .tables import check_round_trip, check_state, seeds, texts
 

@@ -15,7 +15,7 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage
 from rowsmith.table.types.datetimes import parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.options import ProtectRareOptions
-from rowsmith_plugins.transforms.protect_rare import FittedProtectRare, ProtectRareTransform
+from rowsmith_plugins.transforms.rare.transform import FittedProtectRare, ProtectRareTransform
 
 from .tables import (
     MAKERS,

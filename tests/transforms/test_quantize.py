@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rowsmith.table.schema import ColumnSchema
 from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith_plugins.transforms.options import QuantizeOptions
-from rowsmith_plugins.transforms.quantize import FittedQuantize, QuantizeTransform
+from rowsmith_plugins.transforms.quantize.transform import FittedQuantize, QuantizeTransform
 
 from .tables import T, check_round_trip, check_state, column, draws, schema, seeds, table, texts
 

@@ -15,9 +15,10 @@ from rowsmith.config.sections import DataConfig, TimeSeriesConfig
 from rowsmith.errors import ParameterError
 from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith.transforms import default_transforms, fit_transforms
-from rowsmith_plugins.transforms import changes, groups
+from rowsmith_plugins.transforms.changes import transform as changes
+from rowsmith_plugins.transforms.groups import transform as groups
 from rowsmith_plugins.transforms.options import SeasonalOptions
-from rowsmith_plugins.transforms.seasonal import FittedSeasonal, SeasonalTransform, build
+from rowsmith_plugins.transforms.seasonal.transform import FittedSeasonal, SeasonalTransform, build
 
 from .tables import T, check_round_trip, check_state, column, context, draws, schema, seeds, table, texts
 

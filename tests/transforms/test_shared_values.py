@@ -13,12 +13,13 @@ from rowsmith.transforms import FittedTransforms, fit_transforms
 from rowsmith.transforms.holders import groups_needed
 from rowsmith.vocabulary import model_schema_of
 from rowsmith_backends.scratch.tokenizer import learn_vocabulary
-from rowsmith_plugins.transforms import marks, protect_rare
-from rowsmith_plugins.transforms.datetime import DatetimeTransform
-from rowsmith_plugins.transforms.groups import GroupsTransform
+from rowsmith_plugins.transforms.datetime.transform import DatetimeTransform
+from rowsmith_plugins.transforms.groups.transform import GroupsTransform
 from rowsmith_plugins.transforms.options import ProtectRareOptions
-from rowsmith_plugins.transforms.protect_rare import ProtectRareTransform
-from rowsmith_plugins.transforms.quantize import QuantizeTransform
+from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
+from rowsmith_plugins.transforms.rare import transform as protect_rare
+from rowsmith_plugins.transforms.rare.transform import ProtectRareTransform
+from rowsmith_plugins.transforms.texts import marks
 
 from .tables import T, check_round_trip, column, context, draws, schema, table, texts
 

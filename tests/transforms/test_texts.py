@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rowsmith_plugins.transforms.options import TextsOptions
-from rowsmith_plugins.transforms.texts import FittedTexts, TextsTransform
+from rowsmith_plugins.transforms.texts.texts import FittedTexts, TextsTransform
 
 from .tables import T, check_round_trip, check_state, column, draws, schema, table, texts
 

@@ -1,0 +1,1 @@
+"""The ``datetime`` transform: date-time columns become one column for each calendar part."""

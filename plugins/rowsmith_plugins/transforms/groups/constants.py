@@ -1,0 +1,105 @@
+"""Columns that are the same in every row of a group: told once, in the group's first record."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.randomness.draws import Draws
+from rowsmith.table.columns import distinct, from_codes
+from rowsmith.table.frames.decoding import takes
+from rowsmith.table.schema import ColumnSchema, ColumnType
+from rowsmith_plugins.transforms.common.counting import Counted
+from rowsmith_plugins.transforms.groups.bounds import Bounds
+from rowsmith_plugins.transforms.rare.middles import middle_moment, middle_number
+
+__all__ = ["GroupConstant", "constant_names", "fit_constant"]
+
+Ints = npt.NDArray[np.int64]
+
+_MOST_SPARES = 100
+_RARE = "_RARE_"
+
+
+@frozen
+class GroupConstant:
+    """A column that is the same in every row of a group.
+
+    Attributes:
+        name: The column.
+        spares: For a column without nulls: values to draw from where a model writes null all the same.
+        weights: How often each is drawn.
+    """
+
+    name: str
+    spares: tuple[str, ...]
+    weights: tuple[int, ...]
+
+    def told_once(self, columns: pa.Table, bounds: Bounds) -> pa.DictionaryArray:
+        """The column with null in every row but the first of a group."""
+        values, codes = distinct(columns, self.name)
+        return from_codes(values, np.where(bounds.first, codes, -1))
+
+    def repeated(self, columns: pa.Table, bounds: Bounds, draws: Draws) -> pa.DictionaryArray:
+        """The column with the value of the group's first row in every row."""
+        values, codes = distinct(columns, self.name)
+        found = codes[bounds.starts].astype(np.int64)
+        if self.spares and (found < 0).any():
+            known = {value: place for place, value in enumerate(values)}
+            places = np.array([known.setdefault(spare, len(known)) for spare in self.spares])
+            ends = np.cumsum(self.weights)
+            level = draws.take(bounds.starts).uniform(f"groups.constant.{self.name}") * ends[-1]
+            drawn = np.searchsorted(ends, level, side="right").clip(0, len(ends) - 1)
+            found, values = np.where(found < 0, places[drawn], found), list(known)
+        return from_codes(values, found[bounds.groups])
+
+
+def constant_names(columns: pa.Table, names: Collection[str], bounds: Bounds) -> Iterator[str]:
+    """Which columns are the same in all rows of each group; none where every group is a single row."""
+    if bounds.first.all():
+        return
+    for name in names:
+        codes = distinct(columns, name)[1]
+        if (bounds.first[1:] | (codes[1:] == codes[:-1])).all():
+            yield name
+
+
+def fit_constant(columns: pa.Table, column: ColumnSchema, bounds: Bounds, k: int) -> GroupConstant:
+    """Learn what may stand in for a missing value.
+
+    Args:
+        columns: A spelled table.
+        column: A column that is the same in all rows of each group.
+        bounds: The groups.
+        k: A value that fewer groups have is not kept.
+    """
+    values, codes = distinct(columns, column.name)
+    firsts = codes[bounds.starts]
+    if column.nullable or (firsts < 0).any():
+        return GroupConstant(column.name, (), ())
+    counts = np.bincount(firsts, minlength=len(values))
+    order = np.argsort(-counts, kind="stable")[:_MOST_SPARES]
+    kept = [int(place) for place in order if counts[place] >= k]
+    if not kept:
+        spare = _middle(column, Counted(values, firsts, counts), k)
+        return GroupConstant(column.name, (spare,), (1,)) if spare is not None else GroupConstant(column.name, (), ())
+    return GroupConstant(column.name, tuple(values[place] for place in kept), tuple(int(counts[i]) for i in kept))
+
+
+def _middle(column: ColumnSchema, counted: Counted, k: int) -> str | None:
+    """The mean of what has an order; of categories a label, where the column takes any; None where nothing will do."""
+    if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
+        return middle_number(column, counted, k)
+    if column.type is ColumnType.DATETIME and column.datetime_format is not None:
+        return middle_moment(column.datetime_format, counted, k)
+    if column.type is ColumnType.BOOLEAN:
+        return counted.values[int(np.argmax(counted.counts))]
+    if takes(column, _RARE):
+        return _RARE
+    if column.storage.categories is not None:
+        return next(iter(column.storage.categories), None)
+    return counted.values[int(np.argmax(counted.counts))]

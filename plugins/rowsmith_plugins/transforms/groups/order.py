@@ -1,0 +1,169 @@
+"""What the records of a group tell of their order, and how it is read back."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from attrs import frozen
+
+from rowsmith.errors import DataError
+from rowsmith.randomness.draws import Draws
+from rowsmith.table.columns import distinct, from_codes
+from rowsmith.table.schema import ColumnSchema, ColumnType, Timing, TimingRole
+from rowsmith_plugins.transforms.common.counting import without_outer_groups
+from rowsmith_plugins.transforms.common.layout import unique_name
+from rowsmith_plugins.transforms.groups.bounds import Bounds, check_order
+from rowsmith_plugins.transforms.groups.calendar import fit_parts, in_phase, part_column, phase
+from rowsmith_plugins.transforms.groups.order_axis import OrderAxis, fit_axis, with_anniversaries
+from rowsmith_plugins.transforms.groups.order_positions import PlaceCoder, fit_places
+from rowsmith_plugins.transforms.groups.order_steps import StepCoder, fit_steps
+
+__all__ = ["GroupOrder", "fit_order"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@frozen
+class GroupOrder:
+    """The order column of a grouped table.
+
+    Attributes:
+        axis: Its values as ticks.
+        steps: The steps between records as labels.
+        places: Where records stand as labels.
+        parts: The columns of the calendar: role and name.
+    """
+
+    axis: OrderAxis
+    steps: StepCoder
+    places: PlaceCoder
+    parts: tuple[tuple[TimingRole, str], ...]
+
+    @property
+    def name(self) -> str:
+        """The order column's name."""
+        return self.axis.column.name
+
+    def columns_after(self) -> tuple[ColumnSchema, ...]:
+        """The columns of places and of the calendar."""
+        amounts = tuple(zip(self.places.labels, self.places.amounts, strict=True))
+        place = (self.name, Timing(role=TimingRole.PLACE, amounts=amounts))
+        parts = [(name, Timing(role=role)) for role, name in self.parts]
+        return tuple(
+            ColumnSchema(name=name, type=ColumnType.CATEGORICAL, timing=timing) for name, timing in (place, *parts)
+        )
+
+    def step_amounts(self) -> tuple[tuple[str, float], ...]:
+        """The label of each step, and how far it goes."""
+        return tuple(zip(self.steps.labels, self.steps.amounts, strict=True))
+
+    def tell(self, columns: pa.Table, bounds: Bounds, step: str) -> dict[str, pa.DictionaryArray]:
+        """The columns of steps, places and the calendar.
+
+        Raises:
+            DataError: An order value is missing, or less than the one before it in its group.
+        """
+        ticks = _ticks(columns, self.axis, bounds)
+        steps = self.axis.between(np.append(ticks[:1], ticks[:-1]), ticks).clip(0)
+        steps = np.where(bounds.first, -1, self.steps.code(steps))
+        arrays = {step: from_codes(self.steps.labels, steps)}
+        arrays[self.name] = from_codes(self.places.labels, self.places.code(ticks))
+        return arrays | {name: part_column(role, self.axis, ticks) for role, name in self.parts}
+
+    def read(self, columns: pa.Table, bounds: Bounds, step: str, draws: Draws) -> pa.DictionaryArray:
+        """The order column of the columns of steps and places; it never goes back inside a group."""
+        steps = np.where(bounds.first, 0, self.steps.draw(_codes(columns, step, self.steps.labels), draws))
+        starts = self._begin(columns, bounds, draws.take(bounds.starts)).clip(self.axis.low, self.axis.high)
+        ticks = self._walked(starts, steps, bounds).clip(self.axis.low, self.axis.high)
+        found, codes = np.unique(ticks, return_inverse=True)
+        return from_codes(self.axis.spell(found), codes)
+
+    def _walked(self, starts: Ints, steps: Ints, bounds: Bounds) -> Ints:
+        """The tick of each record."""
+        if self.axis.kind != "anniversary":
+            return _sums(starts, steps, bounds, self.axis.high)
+        last = int(self.axis.months(np.array([self.axis.high]))[0])
+        months = _sums(self.axis.months(starts), steps, bounds, last).clip(max=last)
+        return self.axis.in_months(starts[bounds.groups], months)
+
+    def _begin(self, columns: pa.Table, bounds: Bounds, draws: Draws) -> Ints:
+        """The tick at which each group begins: near its landmark, and in phase with the parts of the calendar."""
+        codes = _codes(columns, self.name, self.places.labels)[bounds.starts]
+        ticks = self.places.begin(codes, draws)
+        if not self.parts:
+            return ticks
+        told = {role: _numbers(columns, name)[bounds.starts] for role, name in self.parts}
+        within, roles = self.places.cells(self.places.code(ticks)), [role for role, _ in self.parts]
+        return in_phase(self.axis, roles, ticks, phase(told), within, self.places.grid)
+
+    def describe(self) -> str:
+        """What it holds of the training data."""
+        return f"{self.places.describe()}; {self.steps.describe()}"
+
+
+def fit_order(columns: pa.Table, column: ColumnSchema, bounds: Bounds, taken: set[str], k: int) -> GroupOrder:
+    """Learn how the records of a group follow each other.
+
+    Args:
+        columns: A spelled table, rows of a group in their order.
+        column: The order column.
+        bounds: The groups.
+        taken: Names that other columns have; new ones are added.
+        k: What fewer groups have is rare.
+
+    Raises:
+        DataError: A value is missing, or less than the one before it in its group; or the column has no order.
+    """
+    axis = fit_axis(column, distinct(columns, column.name)[0])
+    ticks = _ticks(columns, axis, bounds)
+    later = np.flatnonzero(~bounds.first)
+    axis = with_anniversaries(axis, ticks, ticks[bounds.begin()])
+    steps = axis.between(ticks[later - 1], ticks[later])
+    roles = fit_parts(axis, ticks, steps)
+    return GroupOrder(
+        axis=axis,
+        steps=fit_steps(steps, bounds.groups[later], axis, k),
+        places=fit_places(without_outer_groups(ticks, bounds.groups), bounds.groups, bounds.first, axis, roles, k),
+        parts=tuple((role, unique_name(f"{column.name}~{role.value}", taken)) for role in roles),
+    )
+
+
+def _ticks(columns: pa.Table, axis: OrderAxis, bounds: Bounds) -> Ints:
+    """The tick of each row."""
+    name = axis.column.name
+    values, codes = distinct(columns, name)
+    missing = codes < 0
+    if missing.any():
+        raise DataError(
+            f"column {name!r}, row {int(np.argmax(missing)) + 1}: a value is missing, but the column orders the rows; "
+            "fill it in or leave the row out"
+        )
+    ticks = axis.ticks(values)[codes] if values else np.zeros(0, dtype=np.int64)
+    check_order(ticks, bounds, name)
+    return ticks
+
+
+def _codes(columns: pa.Table, name: str, labels: tuple[str, ...]) -> Ints:
+    """The place of each row's label; -1 for null and for what is no label."""
+    known = {label: place for place, label in enumerate(labels)}
+    values, codes = distinct(columns, name)
+    return np.array([*(known.get(value, -1) for value in values), -1], dtype=np.int64)[codes]
+
+
+def _numbers(columns: pa.Table, name: str) -> Ints:
+    """The number in each row of a part of the calendar; -1 for null and for what is no number."""
+    values, codes = distinct(columns, name)
+    numbers = [int(value) if value.isascii() and value.isdigit() and len(value) < 3 else -1 for value in values]
+    return np.array([*numbers, -1], dtype=np.int64)[codes]
+
+
+def _sums(starts: Ints, steps: Ints, bounds: Bounds, high: int) -> Ints:
+    """Where each record stands: the beginning of its group, and the steps up to it, or the last tick there is."""
+    # Whole numbers wrap around, so that differences are right; doubles tell which sums are too large.
+    walked = np.cumsum(steps)
+    far = np.cumsum(steps.astype(np.float64))
+    begin = bounds.begin()
+    ticks = starts[bounds.groups] + (walked - walked[begin])
+    too_far = starts[bounds.groups] + (far - far[begin]) > float(high)
+    return np.where(too_far, np.int64(high), ticks)

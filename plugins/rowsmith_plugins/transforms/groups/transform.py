@@ -1,0 +1,215 @@
+"""The ``groups`` transform: the rows of a group become records that follow each other.
+
+It takes tables in which the rows of a group stand together, in their order. What a record tells, in this order:
+
+* ``<order>~step``: how far it is from the record before it; null in the first record of a group, and only there.
+  Without an order column it is ``~step``, and every later record says ``next``;
+* ``<order>``: the landmark nearest to where it stands (see ``order_places``);
+* ``<order>~month``, ``~weekday``, ``~hour``, ``~minute``: the parts of the calendar that vary, come back and may
+  matter;
+* columns that are the same in all rows of each training group: in the first record; null in later ones;
+* all other columns as they are. The column that names the groups is left out.
+
+Back: a null step begins a group. Its landmark, and the parts of the calendar, say where it begins; every later record
+stands a step after the one before it, whatever landmark it names, so the order is always right. Columns told once are
+repeated, and each group gets a new name: numbers count on, others follow the pattern of the training names. Where
+several columns name the groups, the one with the most values gets new names, and the others are told once. Columns
+that only tell groups apart, as those that ``keys`` finds tell rows apart, are left out and made anew, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import cattrs
+import numpy as np
+import pyarrow as pa
+from attrs import evolve, field, frozen
+
+from rowsmith.context import BuildContext
+from rowsmith.errors import DataError, ParameterError
+from rowsmith.randomness.draws import Draws
+from rowsmith.table.columns import distinct, from_codes
+from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema, Timing, TimingRole
+from rowsmith.transforms import FittedTransform, Scope, Transform, schema_from_state, schema_state
+from rowsmith_plugins.transforms.common.layout import arrange, unique_name
+from rowsmith_plugins.transforms.groups.bounds import Bounds, bounds_of_columns, bounds_of_firsts
+from rowsmith_plugins.transforms.groups.constants import GroupConstant, constant_names, fit_constant
+from rowsmith_plugins.transforms.groups.names import GroupKey, fit_name, fit_others, key_from_state
+from rowsmith_plugins.transforms.groups.order import GroupOrder, fit_order
+from rowsmith_plugins.transforms.keys.transform import key_notes
+from rowsmith_plugins.transforms.options import GroupsOptions, KeysOptions
+
+__all__ = ["FittedGroups", "GroupsTransform", "build"]
+
+_NEXT = "next"
+
+
+@frozen
+class FittedGroups(FittedTransform):
+    """Knows what the records of a group tell.
+
+    Attributes:
+        schema_before: The table whose rows stand together by group.
+        groups: The columns whose equal values make rows a group; none when all rows are one.
+        step: The name of the column of steps.
+        order: What is known of the order; None where rows just follow each other.
+        keys: The columns that get new values for each group.
+        constants: The columns that are told once for each group.
+        schema_after: The table of records.
+    """
+
+    scope: ClassVar[Scope] = Scope.GROUP
+    schema_before: TableSchema
+    groups: tuple[str, ...]
+    step: str
+    order: GroupOrder | None
+    keys: tuple[GroupKey, ...]
+    constants: tuple[GroupConstant, ...]
+    schema_after: TableSchema = field(init=False)
+
+    @schema_after.default
+    def _records(self) -> TableSchema:
+        once = [each.name for each in self.constants]
+        gone = {*once, *(key.name for key in self.keys), *([] if self.order is None else [self.order.name])}
+        timing = Timing(role=TimingRole.STEP, amounts=self._amounts())
+        step = ColumnSchema(name=self.step, type=ColumnType.CATEGORICAL, nullable=True, timing=timing)
+        return TableSchema(
+            columns=(
+                step,
+                *(() if self.order is None else self.order.columns_after()),
+                *(evolve(self.schema_before[name], nullable=True) for name in once),
+                *(column for column in self.schema_before if column.name not in gone),
+            )
+        )
+
+    def apply(self, columns: pa.Table) -> pa.Table:
+        """Turn the rows of each group into records.
+
+        Raises:
+            DataError: Rows of a group stand apart or out of order, or a group or order value is missing.
+        """
+        bounds = bounds_of_columns(columns, self.groups)
+        arrays = {each.name: each.told_once(columns, bounds) for each in self.constants}
+        if self.order is None:
+            arrays[self.step] = from_codes([_NEXT], np.where(bounds.first, -1, 0))
+        else:
+            arrays |= self.order.tell(columns, bounds, self.step)
+        return arrange(columns, self.schema_after, arrays)
+
+    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+        """Turn records into the rows of groups."""
+        bounds = bounds_of_firsts(distinct(columns, self.step)[1] < 0)
+        arrays = {each.name: each.repeated(columns, bounds, draws) for each in self.constants}
+        arrays |= {key.name: key.make(bounds, draws, carry.setdefault(key.name, {})) for key in self.keys}
+        if self.order is not None:
+            arrays[self.order.name] = self.order.read(columns, bounds, self.step, draws)
+        return arrange(columns, self.schema_before, arrays)
+
+    def state(self) -> dict[str, Any]:
+        """The schema, and what is known of the order, the names of groups and what is told once."""
+        return {
+            "schema": schema_state(self.schema_before),
+            "groups": list(self.groups),
+            "step": self.step,
+            "order": cattrs.unstructure(self.order),
+            "keys": [key.state() for key in self.keys],
+            "constants": cattrs.unstructure(self.constants),
+        }
+
+    def inventory(self) -> list[str]:
+        """A line for the order column, and one for each column of names or told once."""
+        order = [] if self.order is None else [f"column {self.order.name!r}: {self.order.describe()}"]
+        keys = [f"column {key.name!r}: {key.maker.describe()}" for key in self.keys]
+        constants = [
+            f"column {each.name!r}: {len(each.spares)} values of several groups and how often each occurs"
+            for each in self.constants
+        ]
+        return [*order, *keys, *constants]
+
+    def keeping_clear(self, columns: pa.Table) -> FittedGroups:
+        """Make no name that any group of the table has."""
+        clear = (evolve(key, maker=key.maker.avoiding(distinct(columns, key.name)[0])) for key in self.keys)
+        return evolve(self, keys=tuple(clear))
+
+    def notes(self) -> list[str]:
+        """Which columns beside those that name the groups are keys."""
+        return key_notes("groups", [key.name for key in self.keys if key.name not in self.groups])
+
+    def _amounts(self) -> tuple[tuple[str, float], ...]:
+        return ((_NEXT, 1.0),) if self.order is None else self.order.step_amounts()
+
+
+@frozen
+class GroupsTransform(Transform):
+    """Learns how the records of a group follow each other.
+
+    Attributes:
+        groups: The columns whose equal values make rows a group; none when all rows are one.
+        order: The column by which the rows of a group are ordered; None where they just follow each other.
+        options: What is rare.
+        seed: What the hashes of training names are salted with, at least 0.
+        grouped: Whether rows belong together at all; where they do not, it can only be restored.
+    """
+
+    scope: ClassVar[Scope] = Scope.GROUP
+    groups: tuple[str, ...] = ()
+    order: str | None = None
+    options: GroupsOptions = field(factory=GroupsOptions)
+    seed: int = 0
+    grouped: bool = field(default=True, kw_only=True)
+
+    def fit(self, columns: pa.Table, schema: TableSchema) -> FittedGroups:
+        """Learn from a table in which the rows of a group stand together, in their order.
+
+        Raises:
+            ParameterError: The run's rows stand alone.
+            DataError: They do not stand so; or a column that names or orders them is missing, or cannot do so.
+        """
+        if not self.grouped:
+            raise ParameterError(
+                "transform 'groups' needs groups: set `data.group_training_examples_by`, or leave the transform out"
+            )
+        for name in (*self.groups, *([] if self.order is None else [self.order])):
+            if name not in schema.names:
+                raise DataError(f"transform 'groups': the table has no column {name!r} to group or order its rows by")
+        bounds, taken = bounds_of_columns(columns, self.groups), set(schema.names)
+        step = unique_name("~step" if self.order is None else f"{self.order}~step", taken)
+        order = None if self.order is None else fit_order(columns, schema[self.order], bounds, taken, self.options.k)
+        told = [*self._told(columns, schema, bounds)]
+        keys = tuple(self._keys(columns, schema, bounds, told))
+        gone = {key.name for key in keys}
+        constants = (fit_constant(columns, schema[name], bounds, self.options.k) for name in told if name not in gone)
+        return FittedGroups(schema, self.groups, step, order, keys, tuple(constants))
+
+    def restore(self, state: Mapping[str, Any]) -> FittedGroups:
+        """Make the fitted transform from its state."""
+        return FittedGroups(
+            schema_from_state(state["schema"]),
+            tuple(state["groups"]),
+            state["step"],
+            cattrs.structure(state["order"], GroupOrder | None),  # type: ignore[arg-type]
+            tuple(key_from_state(each) for each in state["keys"]),
+            cattrs.structure(state["constants"], tuple[GroupConstant, ...]),
+        )
+
+    def _keys(self, columns: pa.Table, schema: TableSchema, bounds: Bounds, told: list[str]) -> Iterator[GroupKey]:
+        """The column that names the groups, and others that only tell them apart."""
+        yield from fit_name(columns, schema, self.groups, self.options.k, self.seed)
+        others = [name for name in told if name not in self.groups]
+        options = KeysOptions(k=self.options.k, exclude=self.options.exclude)
+        chosen = TableSchema(columns=tuple(schema[name] for name in others))
+        yield from fit_others(columns.select(others), chosen, bounds, options, self.seed)
+
+    def _told(self, columns: pa.Table, schema: TableSchema, bounds: Bounds) -> Iterator[str]:
+        """The columns that are told once, those that name the groups among them, in the table's order."""
+        found = set(constant_names(columns, [name for name in schema.names if name != self.order], bounds))
+        return (name for name in schema.names if name in found or name in self.groups)
+
+
+def build(context: BuildContext, options: GroupsOptions | None) -> GroupsTransform:
+    """Build the transform from its options and the run's grouping."""
+    config, chosen = context.config, options or GroupsOptions()
+    seed = context.seeds.integer("transforms.groups")
+    return GroupsTransform(config.data.group_columns, config.order_column, chosen, seed, grouped=config.grouped)

@@ -1,0 +1,1 @@
+"""The ``quantize`` transform: numeric columns become labels."""

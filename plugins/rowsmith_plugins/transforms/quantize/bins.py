@@ -1,0 +1,357 @@
+"""How the rows of a numeric column are cut into labels, and the shape of the numbers inside them.
+
+Works on places (see ``number_line``). A value frequent in itself is an *atom*, with a label of its
+own. All other places are cut into *bins* of about as many rows, and each bin into *cells*, one for
+each position inside it. Atoms are taken out of the line before it is cut, so that a cell is a
+stretch without gaps and a number drawn in it always belongs to it again.
+
+Inside a cell numbers follow a piecewise-linear quantile function. Its knots are means of at least k
+neighbouring order statistics, so none is the value of a single row.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from attrs import asdict, frozen
+
+from rowsmith_plugins.transforms.common.counting import nearest
+from rowsmith_plugins.transforms.quantize.number_line import NumberLine
+
+__all__ = ["Cells", "Reach", "cut_cells", "peaks", "shape"]
+
+Places = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+_MOST_KNOTS = 8_192
+_AT_ONCE = 512
+_NEIGHBOURS = 8
+_PEAK = 3.0
+
+
+@frozen(eq=False)
+class Reach:
+    """How far the number of each row may lie; all arrays are as long as there are rows.
+
+    Attributes:
+        low: The least place.
+        high: The greatest.
+        low_between: The least place on the line without atoms.
+        high_between: The greatest; below ``low_between`` where only atoms are in reach.
+        first: The first cell in reach.
+        last: The last one; before ``first`` where there is none.
+    """
+
+    low: Places
+    high: Places
+    low_between: Places
+    high_between: Places
+    first: Places
+    last: Places
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Reach:
+        """The reach of some of the rows."""
+        return Reach(**{name: each[rows] for name, each in asdict(self, recurse=False).items()})
+
+
+@frozen
+class Cells:
+    """The labels of a quantized column; all sequences ascend.
+
+    Attributes:
+        atoms: Places that are labels of their own.
+        firsts: The first cell of each bin, and the number of cells at the end; just 0 when every
+            value is an atom.
+        lows: Where each cell starts on the line without atoms, and the last place at the end.
+        rows: The rows before each cell, and all of them at the end.
+        knot_rows: The rows before each knot.
+        knots: Where each knot lies on the axis.
+    """
+
+    atoms: tuple[int, ...]
+    firsts: tuple[int, ...]
+    lows: tuple[int, ...]
+    rows: tuple[int, ...]
+    knot_rows: tuple[float, ...]
+    knots: tuple[float, ...]
+
+    @property
+    def bins(self) -> int:
+        """How many bins there are."""
+        return len(self.firsts) - 1
+
+    @property
+    def positions(self) -> int:
+        """The most cells of a bin."""
+        return int(np.diff(self.firsts).max(initial=0))
+
+    def find(self, places: Places) -> tuple[Places, Places]:
+        """The labels of places.
+
+        Args:
+            places: ``int64[n]``.
+
+        Returns:
+            For each, its bin, or the number of bins plus its atom; and its position in the bin, -1
+            for an atom.
+        """
+        if not self.bins:
+            atoms = nearest(places.astype(np.float64), np.array(self.atoms, dtype=np.float64))
+            return atoms, np.full(len(places), -1)
+        atoms, rank = np.array(self.atoms, dtype=np.int64), np.searchsorted(self.atoms, places)
+        is_atom = np.append(atoms, np.int64(0))[rank] == places if len(atoms) else np.zeros(len(places), dtype=bool)
+        is_atom &= rank < len(atoms)
+        cell = np.searchsorted(np.array(self.lows[1:-1], dtype=np.int64), places - rank, side="right")
+        firsts = np.array(self.firsts, dtype=np.int64)
+        bin_ = np.searchsorted(firsts, cell, side="right") - 1
+        return np.where(is_atom, self.bins + rank, bin_), np.where(is_atom, -1, cell - firsts[bin_])
+
+    def reach(self, low: Places, high: Places) -> Reach:
+        """What is in reach between two places, ends included, for each row."""
+        atoms, inner = np.array(self.atoms, dtype=np.int64), np.array(self.lows[1:-1], dtype=np.int64)
+        below = low - np.searchsorted(atoms, low, side="left")
+        above = high - np.searchsorted(atoms, high, side="right")
+        first, last = (np.searchsorted(inner, each, side="right") for each in (below, above))
+        some = (above >= below) & bool(self.bins)
+        return Reach(low, high, below, above, first, np.where(some, last, first - 1))
+
+    def reached(self, bins: Places, reach: Reach) -> npt.NDArray[np.bool_]:
+        """Whether some number of each bin or atom is in reach."""
+        atoms = np.append(np.array(self.atoms, dtype=np.int64), np.int64(0))
+        exact = atoms[np.where(bins >= self.bins, bins - self.bins, -1)]
+        firsts = np.append(np.array(self.firsts, dtype=np.int64), np.int64(0))
+        plain = np.minimum(bins, self.bins)
+        overlap = np.maximum(firsts[plain], reach.first) <= np.minimum(firsts[plain + 1] - 1, reach.last)
+        return np.where(bins >= self.bins, (exact >= reach.low) & (exact <= reach.high), overlap)
+
+    def in_reach(self, bins: Places, positions: Places, reach: Reach) -> npt.NDArray[np.bool_]:
+        """Whether the cell of each position is in reach; an atom that is a label is."""
+        firsts = np.append(np.array(self.firsts, dtype=np.int64), np.int64(0))
+        cells = firsts[np.minimum(bins, self.bins)] + positions
+        return (bins >= self.bins) | ((cells >= reach.first) & (cells <= reach.last))
+
+    def draw_bins(self, uniform: Floats, reach: Reach | None) -> Places:
+        """A bin for each row by the rows behind it; where there is none in reach, an atom."""
+        if not self.bins:
+            return self._draw_atoms(uniform, reach)
+        rows, cells = np.array(self.rows, dtype=np.float64), len(self.rows) - 1
+        first, last = (0, cells - 1) if reach is None else (reach.first.clip(0, cells - 1), reach.last)
+        cell = self._draw_cells(rows, first, np.maximum(last, first), uniform)
+        bins = np.searchsorted(np.array(self.firsts), cell, side="right") - 1
+        if reach is None:
+            return bins
+        none = reach.last < reach.first
+        bins[none] = self.bins + self._draw_atoms(uniform[none], reach.take(none))
+        return bins
+
+    def draw_positions(self, bins: Places, uniform: Floats, reach: Reach | None) -> Places:
+        """A position inside each bin, by the rows behind it; 0 for atoms."""
+        rows, firsts = np.array(self.rows, dtype=np.float64), np.array(self.firsts, dtype=np.int64)
+        plain = bins < self.bins
+        first, last = firsts[bins[plain]], firsts[bins[plain] + 1] - 1
+        low, high = first, last
+        if reach is not None:
+            low, high = np.maximum(low, reach.first[plain]), np.minimum(high, reach.last[plain])
+        positions = np.zeros(len(bins), dtype=np.int64)
+        positions[plain] = self._draw_cells(rows, low, high, uniform[plain]) - first
+        return positions
+
+    def _draw_cells(self, rows: Floats, first: Places | int, last: Places | int, uniform: Floats) -> Places:
+        level = rows[first] + uniform * (rows[np.asarray(last) + 1] - rows[first])
+        return np.asarray(np.clip(np.searchsorted(rows, level, side="right") - 1, first, last), dtype=np.int64)
+
+    def _draw_atoms(self, uniform: Floats, reach: Reach | None) -> Places:
+        atoms = np.array(self.atoms, dtype=np.int64)
+        low, high = (atoms[:1], atoms[-1:]) if reach is None else (reach.low, reach.high)
+        first = np.searchsorted(atoms, low, side="left").clip(0, len(atoms) - 1)
+        last = np.maximum(np.searchsorted(atoms, high, side="right") - 1, first)
+        return np.asarray(first + np.floor(uniform * (last - first + 1)), dtype=np.int64)
+
+    def draw(
+        self, bins: Places, positions: Places, uniform: Floats, line: NumberLine, reach: Reach | None = None
+    ) -> Places:
+        """Draw a place for each pair of labels; ascending in ``uniform``.
+
+        Args:
+            bins: Bins and atoms as ``find`` gives them.
+            positions: Positions of the bins; not used for atoms.
+            uniform: In [0, 1).
+            line: The column's line.
+            reach: Where the numbers must lie; none of the cells is out of reach. None for anywhere.
+        """
+        drawn = np.zeros(len(bins), dtype=np.int64)
+        atom = bins >= self.bins
+        drawn[atom] = np.array(self.atoms, dtype=np.int64)[bins[atom] - self.bins]
+        if not atom.all():
+            cells = np.array(self.firsts, dtype=np.int64)[bins[~atom]] + positions[~atom]
+            drawn[~atom] = self._draw_in(cells, uniform[~atom], line, None if reach is None else reach.take(~atom))
+        return drawn
+
+    def ascending(self) -> Places:
+        """Bins and atoms as ``find`` gives them, by the numbers that they stand for."""
+        edges = np.array(self.lows, dtype=np.float64)[list(self.firsts)] if self.bins else np.empty(0)
+        # An atom may lie inside a bin.
+        middles = (edges[1:] + edges[:-1]) / 2
+        return np.argsort([*middles, *(atom - rank for rank, atom in enumerate(self.atoms))], kind="stable")
+
+    def sizes(self) -> Places:
+        """How many cells each bin has."""
+        firsts = np.array(self.firsts, dtype=np.int64)
+        return firsts[1:] - firsts[:-1]
+
+    def _draw_in(self, cells: Places, uniform: Floats, line: NumberLine, reach: Reach | None) -> Places:
+        rows, atoms = np.array(self.rows, dtype=np.float64), np.array(self.atoms, dtype=np.int64)
+        lows = np.array(self.lows, dtype=np.int64)
+        low, high = lows[cells], np.append(lows[1:-1] - 1, lows[-1])[cells]
+        start, stop = rows[cells], rows[cells + 1]
+        if reach is not None:
+            low, high = np.maximum(low, reach.low_between), np.minimum(high, reach.high_between)
+            begun, ended = (np.interp(line.axis(end), self.knots, self.knot_rows) for end in (reach.low, reach.high))
+            start, stop = np.clip(begun, start, stop), np.clip(ended, start, stop)
+        place = line.nearest(np.interp(start + uniform * (stop - start), self.knot_rows, self.knots))
+        without = (place - np.searchsorted(atoms, place)).clip(low, high)
+        # The atoms below a place: those whose own place without atoms is not above it.
+        return without + np.searchsorted(atoms - np.arange(len(atoms)), without, side="right")
+
+
+def cut_cells(
+    places: Places,
+    counts: Places,
+    atom: npt.NDArray[np.bool_],
+    line: NumberLine,
+    *,
+    bins: int,
+    positions: int,
+    k: int,
+    cuts: Sequence[int] = (),
+    cut_k: int = 1,
+) -> Cells:
+    """Cut what is left of a column when some values have labels of their own.
+
+    Args:
+        places: The places that occur, ascending.
+        counts: The rows of each.
+        atom: Which of them have labels of their own.
+        line: The column's line.
+        bins: The most bins.
+        positions: The most positions of a bin.
+        k: The fewest rows of a bin, a position or a knot.
+        cuts: Places at which a bin begins besides those that equal rows ask for, ascending.
+        cut_k: The fewest rows on either side of such a place.
+    """
+    if counts[~atom].sum() < k and atom.any():
+        return Cells(tuple(places[atom].tolist()), (0,), (), (), (), ())
+    rest, rows = places[~atom], counts[~atom]
+    atoms = places[atom]
+    bounds = _with_cuts(rows, _bounds(rows, bins, k), np.searchsorted(rest, np.array(cuts, dtype=np.int64)), cut_k)
+    firsts, starts = _cut(rows, bounds, positions, k)
+    without = rest - np.searchsorted(atoms, rest)
+    # Half-way between neighbours, so that no edge is a value of the table.
+    edges = _middle(without[starts[1:] - 1], without[starts[1:]] - 1) + 1
+    before = np.append(0, np.cumsum(rows))
+    knot_rows, knots = shape(line.axis(rest), rows, k)
+    return Cells(
+        atoms=tuple(atoms.tolist()),
+        firsts=tuple(firsts),
+        lows=(int(without[0]), *edges.tolist(), int(without[-1])),
+        rows=(*before[starts].tolist(), int(before[-1])),
+        knot_rows=tuple(knot_rows.tolist()),
+        knots=tuple(knots.tolist()),
+    )
+
+
+def peaks(places: Places, counts: Places, least: int, most: int) -> npt.NDArray[np.bool_]:
+    """Which values are frequent, and well above the density of rows around them: at most so many."""
+    size = len(places)
+    first = np.maximum(np.arange(size) - _NEIGHBOURS, 0)
+    last = np.minimum(np.arange(size) + _NEIGHBOURS, size - 1)
+    total = np.append(0, np.cumsum(counts))
+    around = total[last + 1] - total[first] - counts
+    span = places[last].astype(np.float64) - places[first].astype(np.float64)
+    peak: npt.NDArray[np.bool_] = (counts >= least) & (counts * np.maximum(span, 1.0) >= _PEAK * around)
+    rank = np.empty(size, dtype=np.int64)
+    rank[np.argsort(np.where(peak, -counts, 0), kind="stable")] = np.arange(size)
+    peak &= rank < most
+    return peak
+
+
+def _bounds(counts: Places, bins: int, k: int) -> list[int]:
+    """The first value of each bin, and the number of values at the end."""
+    return [*_groups(counts, min(bins, max(1, int(counts.sum()) // k)), k), len(counts)]
+
+
+def _with_cuts(counts: Places, bounds: list[int], cuts: Places, k: int) -> list[int]:
+    """The bounds, and those cuts that leave at least k rows on both sides."""
+    before = np.append(0, np.cumsum(counts))
+    for cut in cuts.tolist():
+        at = bisect_left(bounds, cut)
+        if bounds[at] != cut and min(before[cut] - before[bounds[at - 1]], before[bounds[at]] - before[cut]) >= k:
+            bounds = [*bounds[:at], cut, *bounds[at:]]
+    return bounds
+
+
+def _cut(counts: Places, bounds: list[int], positions: int, k: int) -> tuple[list[int], Places]:
+    """The first cell of each bin (and one past the last cell), and the first value of each cell."""
+    firsts, starts = [0], []
+    for start, stop in pairwise(bounds):
+        inside = counts[start:stop]
+        most = min(positions, max(1, int(inside.sum()) // k))
+        starts += [start + offset for offset in _groups(inside, most, k)]
+        firsts.append(len(starts))
+    return firsts, np.array(starts, dtype=np.int64)
+
+
+def _groups(counts: Places, most: int, k: int) -> list[int]:
+    """Where each of at most ``most`` runs of values starts; about equal rows, at least k each."""
+    middles = np.cumsum(counts) - counts / 2
+    group = np.minimum((middles * (most / counts.sum())).astype(np.int64), most - 1)
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    kept, rows = [0], 0
+    for start, held in zip(starts.tolist(), np.add.reduceat(counts, starts).tolist(), strict=True):
+        if rows >= k:
+            kept.append(start)
+            rows = 0
+        rows += held
+    return kept if rows >= k or len(kept) == 1 else kept[:-1]
+
+
+def _middle(low: Places, high: Places) -> Places:
+    # The mean without the sum, which may be too large.
+    return (low & high) + ((low ^ high) >> 1)
+
+
+def shape(axis: Floats, counts: Places, k: int) -> tuple[Floats, Floats]:
+    """Rows before each knot, and the knots: means of blocks of rows, and an end on either side."""
+    rows, ends = int(counts.sum()), np.cumsum(counts)
+    blocks = max(1, min(rows // k, _MOST_KNOTS))
+    edges = np.linspace(0, rows, blocks + 1).astype(np.int64)
+    means = np.concatenate([_means(axis, ends, edges[at : at + _AT_ONCE + 1]) for at in range(0, blocks, _AT_ONCE)])
+    first, last = (axis[np.searchsorted(ends, each, side="right")] for each in (edges[:-1], edges[1:] - 1))
+    means = np.maximum.accumulate(means.clip(first, last))
+    low, high = _ends(means, axis, counts)
+    at = np.concatenate([[0.0], (edges[:-1] + edges[1:]) / 2, [float(rows)]])
+    return at, np.concatenate([[low], means, [high]])
+
+
+def _means(axis: Floats, ends: Places, edges: Places) -> Floats:
+    """The mean number of the rows between neighbouring edges."""
+    first, last = np.searchsorted(ends, [edges[0], edges[-1] - 1], side="right")
+    counts = np.diff(ends[first : last + 1].clip(max=edges[-1]), prepend=edges[0])
+    width = np.diff(edges)
+    shares = np.repeat(axis[first : last + 1], counts) / np.repeat(width, width)
+    means: Floats = np.add.reduceat(shares, edges[:-1] - edges[0])
+    return means
+
+
+def _ends(means: Floats, axis: Floats, counts: Places) -> tuple[float, float]:
+    """The function's ends, carried on from the knots and never outside the numbers."""
+    if len(means) == 1:
+        half = float(np.std(np.repeat(axis, counts))) * 3**0.5
+        low, high = means[0] - half, means[0] + half
+    else:
+        low, high = means[0] - (means[1] - means[0]) / 2, means[-1] + (means[-1] - means[-2]) / 2
+    return max(float(low), float(axis[0])), min(float(high), float(axis[-1]))

@@ -1,0 +1,264 @@
+"""One numeric column as labels: what is known of it, and both directions.
+
+A value that ``value_k`` rows have (and enough groups of them, see ``holders``) is frequent, and has a label of
+its own; in a column of very many values, only
+one that stands out from those around it. All others lie in bins. The values beyond the k-th lowest and the k-th
+highest row count as those rows' values, but are never taken for a frequent value: the end bins hold them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from attrs import evolve, frozen
+
+from rowsmith.randomness.draws import Draws
+from rowsmith.table.columns import from_codes
+from rowsmith.table.schema import ColumnSchema, ColumnType
+from rowsmith_plugins.transforms.common.counting import Counted, count_values, is_wide
+from rowsmith_plugins.transforms.common.layout import unique_name
+from rowsmith_plugins.transforms.options import QuantizeOptions
+from rowsmith_plugins.transforms.quantize.bins import Cells, Reach, cut_cells, peaks
+from rowsmith_plugins.transforms.quantize.label_ranges import LabelRanges
+from rowsmith_plugins.transforms.quantize.number_line import NumberLine, kind_of, number_kind, units_of
+
+__all__ = ["QuantizedColumn", "fit_column", "is_cut"]
+
+Places = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
+
+_NO_POSITION = "-"
+_FILLED = 0.5
+"""The share of the places in the middle of a range that occur, from which on values count as smooth."""
+
+
+@frozen
+class QuantizedColumn:
+    """One numeric column as labels.
+
+    Attributes:
+        column: The column.
+        second: The name of the column of positions; None when every bin has just one, or when
+            positions are drawn because they go with no other column.
+        line: Its values as places.
+        cells: How the places are cut.
+        ranges: Where the numbers of another column's labels lie; None when that says little.
+    """
+
+    column: ColumnSchema
+    second: str | None
+    line: NumberLine
+    cells: Cells
+    ranges: LabelRanges | None = None
+
+    def columns_after(self) -> tuple[ColumnSchema, ...]:
+        """The columns of labels."""
+        labels = self._bin_labels()
+        bins = self._labelled(self.column.name, [labels[place] for place in self.cells.ascending()])
+        return (bins,) if self.second is None else (bins, self._labelled(self.second, self._position_labels()[:-1]))
+
+    def _labelled(self, name: str, ascending: list[str]) -> ColumnSchema:
+        return ColumnSchema(
+            name=name, type=ColumnType.CATEGORICAL, nullable=self.column.nullable, ascending=tuple(ascending)
+        )
+
+    def label(self, columns: pa.Table) -> dict[str, pa.DictionaryArray]:
+        """The columns of labels of the numbers of a table."""
+        places, codes = self._places(columns)
+        bins, positions = self.cells.find(places)
+        arrays = {self.column.name: _coded(self._bin_labels(), bins, codes)}
+        if self.second is not None:
+            labels = self._position_labels()
+            arrays[self.second] = _coded(labels, np.where(positions < 0, len(labels) - 1, positions), codes)
+        return arrays
+
+    def number(self, columns: pa.Table, draws: Draws) -> pa.DictionaryArray:
+        """The numbers of the labels of a table.
+
+        Args:
+            columns: A table with ``columns_after()``.
+            draws: Random numbers, one stream per row.
+        """
+        counted = [count_values(columns, each.name) for each in self.columns_after()]
+        reach = None if self.ranges is None else self.cells.reach(*self._limits(self.ranges, columns))
+        bins = _read(counted[0], self._bin_labels())
+        missing = (counted[0].codes < 0) & self.column.nullable
+        bins = self._repaired_bins(bins, reach, draws)
+        positions = self._repaired_positions(bins, counted, reach, draws)
+        drawn = self.cells.draw(bins, positions, draws.uniform(f"quantize.{self.column.name}"), self.line, reach)
+        found, places = np.unique(drawn, return_inverse=True)
+        return from_codes(self.line.spell(found, self.column), np.where(missing, -1, places))
+
+    def _places(self, columns: pa.Table) -> tuple[Places, Places]:
+        """Places of which each row has one, and the number of each row's; -1 for null."""
+        if self.ranges is None:
+            counted = count_values(columns, self.column.name)
+            return self.line.places(counted.values), counted.codes.astype(np.int64)
+        rows, known = self.rows_of(columns)
+        places, codes = np.unique(rows, return_inverse=True)
+        return places, np.where(known, codes, -1)
+
+    def rows_of(self, columns: pa.Table) -> tuple[Places, Mask]:
+        """The place of each row's number, in the range of its label; and whether it has one."""
+        counted = count_values(columns, self.column.name)
+        places = np.append(self.line.places(counted.values), self.line.ends[0])[counted.codes]
+        if self.ranges is not None:
+            places = places.clip(*self._limits(self.ranges, columns))
+        return places, counted.codes >= 0
+
+    def _limits(self, ranges: LabelRanges, columns: pa.Table) -> tuple[Places, Places]:
+        first, last = self.line.ends
+        return ranges.limits(columns, first, last)
+
+    def describe(self) -> str:
+        """What it holds of the training data."""
+        return (
+            f"{len(self.cells.atoms)} frequent values, the edges of {max(0, len(self.cells.rows) - 1)} cells, "
+            f"{len(self.cells.knots)} means of neighbouring values, the range"
+            + (f", {self.ranges.describe()}" if self.ranges is not None else "")
+        )
+
+    def _bin_labels(self) -> list[str]:
+        digits = max(2, len(str(self.cells.bins - 1)))
+        atoms = self.line.spell(np.array(self.cells.atoms, dtype=np.int64), self.column)
+        return [*(f"b{bin_:0{digits}d}" for bin_ in range(self.cells.bins)), *(f"={atom}" for atom in atoms)]
+
+    def _position_labels(self) -> list[str]:
+        digits = max(2, len(str(self.cells.positions - 1)))
+        return [*(f"p{position:0{digits}d}" for position in range(self.cells.positions)), _NO_POSITION]
+
+    def _repaired_bins(self, bins: Places, reach: Reach | None, draws: Draws) -> Places:
+        """The bins, with another one where there is none, or none in reach."""
+        odd = bins < 0
+        if reach is not None:
+            odd |= ~self.cells.reached(bins, reach)
+        if odd.any():
+            drawn = draws.take(odd).uniform(f"quantize.{self.column.name}.bin")
+            bins[odd] = self.cells.draw_bins(drawn, None if reach is None else reach.take(odd))
+        return bins
+
+    def _repaired_positions(self, bins: Places, counted: list[Counted], reach: Reach | None, draws: Draws) -> Places:
+        sizes = np.append(self.cells.sizes(), np.ones(len(self.cells.atoms), dtype=np.int64))[bins]
+        if self.second is None:
+            positions = np.full(len(bins), -1, dtype=np.int64)
+        else:
+            positions = _read(counted[1], self._position_labels())
+        odd = (positions < 0) | (positions >= sizes)
+        if reach is not None:
+            odd |= ~self.cells.in_reach(bins, positions, reach)
+        if odd.any():
+            drawn = draws.take(odd).uniform(f"quantize.{self.column.name}.position")
+            positions[odd] = self.cells.draw_positions(bins[odd], drawn, None if reach is None else reach.take(odd))
+        return positions
+
+    def changed(self, columns: pa.Table) -> float:
+        """The share of rows whose number is clipped, or joins the nearest frequent one."""
+        counted = count_values(columns, self.column.name)
+        units = self.line.units(counted.values)
+        own = self.line.places(counted.values)
+        moved = (units < self.line.low) | (units > self.line.high)
+        if not self.cells.bins:
+            moved |= ~np.isin(own, self.cells.atoms)
+        places, known = self.rows_of(columns)
+        clipped = places != np.append(own, 0)[counted.codes]
+        return float(((np.append(moved, False)[counted.codes] | clipped) & known).sum() / len(known))
+
+    def without_positions(self) -> QuantizedColumn:
+        """The same labels, with positions drawn on the way back."""
+        return evolve(self, second=None)
+
+
+def is_cut(column: ColumnSchema, counted: Counted, options: QuantizeOptions) -> bool:
+    """Whether a column is turned into labels: a numeric one with a rare value, or with very many values.
+
+    Args:
+        column: The column.
+        counted: Its values.
+        options: What is rare, and how many are very many.
+    """
+    if column.type not in _NUMERIC or column.name in options.exclude or not counted.values:
+        return False
+    if counted.shared(options.value_k).all() and not is_wide(counted.counts, options.max_values):
+        return False
+    # Integers that are too large for a line of whole numbers.
+    return kind_of(counted.values, column)[0] is not None
+
+
+def fit_column(
+    column: ColumnSchema, counted: Counted, options: QuantizeOptions, taken: set[str], cuts: Sequence[int] = ()
+) -> QuantizedColumn:
+    """Learn how a numeric column is cut.
+
+    Args:
+        column: A column that ``is_cut``.
+        counted: Its values, at least one.
+        options: How finely.
+        taken: Names that other columns have.
+        cuts: Places at which a bin begins, besides those that equal rows ask for.
+    """
+    line, inside = _fit_line(column, counted, options.value_k)
+    places, inverse = np.unique(line.places(counted.values), return_inverse=True)
+    shared = np.bincount(inverse, weights=counted.shared(options.value_k), minlength=len(places)) > 0
+    rows, own = (
+        np.bincount(inverse, weights=weights, minlength=len(places)).astype(np.int64)
+        for weights in (counted.counts, np.where(inside, counted.counts, 0))
+    )
+    atom = _frequent(places, own, counted, options) & shared
+    rest = int(rows[~atom].sum())
+    # What is left may be fewer rows than a bin has elsewhere; it is not moved to other values for that.
+    k = options.k if rest >= options.k else options.value_k
+    cells = cut_cells(
+        places, rows, atom, line, bins=options.bins, positions=options.positions, k=k, cuts=cuts, cut_k=options.value_k
+    )
+    second = unique_name(f"{column.name}.1", set(taken)) if cells.positions > 1 else None
+    return QuantizedColumn(column, second, line, cells)
+
+
+def _fit_line(column: ColumnSchema, counted: Counted, k: int) -> tuple[NumberLine, Mask]:
+    """The line from the k-th lowest to the k-th highest row, and which values lie on it."""
+    kind = number_kind(counted.values, column)
+    assert kind is not None, "a column that is cut has a line"
+    units = units_of(counted.values, kind.kind, kind.digits, kind.figures)
+    low, high = (int(units[each]) for each in counted.ends(np.argsort(units, kind="stable"), k))
+    inside = (units >= low) & (units <= high)
+    step = max(1, int(np.gcd.reduce(units[inside] - low))) if kind.stepped else 1
+    return NumberLine(kind.kind, kind.digits, low, high, step, kind.figures), inside
+
+
+def _frequent(places: Places, counts: Places, counted: Counted, options: QuantizeOptions) -> Mask:
+    """Which places have labels of their own.
+
+    Args:
+        places: The places that occur, ascending.
+        counts: The rows whose value each place is, without those that lie beyond the line's ends.
+        counted: The column's values.
+        options: What is frequent.
+    """
+    if not is_wide(counted.counts, options.max_values) and not _is_smooth(places, counts, options.max_values):
+        return counts >= options.value_k
+    least = max(options.k, math.ceil(options.atom_share * counted.rows))
+    return peaks(places, counts, least, options.max_values)
+
+
+def _is_smooth(places: Places, counts: Places, max_values: int) -> bool:
+    """Whether very many values fill their range, as those of a measurement do and those of a price list do not."""
+    if len(places) <= max_values:
+        return False
+    low, high = np.searchsorted(np.cumsum(counts), np.array([0.05, 0.95]) * counts.sum())
+    return bool(high - low >= _FILLED * (places[high] - places[low]))
+
+
+def _coded(labels: list[str], places: Places, codes: Places) -> pa.DictionaryArray:
+    return from_codes(labels, np.append(places, -1)[codes])
+
+
+def _read(counted: Counted, labels: list[str]) -> Places:
+    """The place of each row's label; -1 for null and for what is no label."""
+    known = {label: place for place, label in enumerate(labels)}
+    return np.array([*(known.get(value, -1) for value in counted.values), -1], dtype=np.int64)[counted.codes]

@@ -1,0 +1,202 @@
+"""A numeric column's values as places on a line of whole numbers, exactly and in order.
+
+Every value that the column can write has a place, so that edges between places respect how the
+column rounds:
+
+* ``whole``: integers; the place is the number;
+* ``fixed``: decimals of one scale; the place is the number without its point;
+* ``grid``: decimals of at most so many digits; likewise;
+* ``figures`` and ``long``: decimals of a wide range, whose digits are limited (see ``decimal_places``);
+* ``float``: any other decimals; the place is the rank of the double among all doubles.
+
+For the first three, places are counted in the greatest step that all training values share.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from attrs import evolve, frozen
+
+from rowsmith.table.schema import ColumnSchema, ColumnType
+from rowsmith.table.types.spelling import EXACT_LIMIT, parse_numbers, spell_numbers
+from rowsmith_plugins.transforms.quantize.decimal_places import (
+    MOST_FIGURES,
+    doubles_of,
+    figures_of,
+    figures_places,
+    long_places,
+    ranks,
+    span_of,
+)
+
+__all__ = ["NumberKind", "NumberLine", "kind_of", "number_kind", "units_of"]
+
+Places = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+# Division and multiplication by a power of ten together err by less than half a place below this.
+_GRID_LIMIT = 2**50
+# So that sums of two places fit 64 bits.
+_WHOLE_LIMIT = 2**61
+_MOST_DIGITS = 22
+_FEW_DIGITS = 2
+_HUGE = 2.0**62
+_STEPPED = frozenset({"whole", "fixed", "grid"})
+
+
+@frozen
+class NumberKind:
+    """What the values of a line are.
+
+    Attributes:
+        kind: ``whole``, ``fixed``, ``grid``, ``figures``, ``long`` or ``float``.
+        digits: The most digits after the point; 0 for ``float``.
+        figures: The most significant digits of ``figures``; else 0.
+    """
+
+    kind: str
+    digits: int = 0
+    figures: int = 0
+
+    @property
+    def stepped(self) -> bool:
+        """Whether places are counted in steps from the least number."""
+        return self.kind in _STEPPED
+
+
+@frozen
+class NumberLine:
+    """Maps spelled numbers to places and back.
+
+    Attributes:
+        kind: ``whole``, ``fixed``, ``grid``, ``figures``, ``long`` or ``float``.
+        digits: The most digits after the point; 0 for ``float``.
+        low: The least number seen, in units of the last digit (where there are none, its place).
+        high: The greatest.
+        step: How many units a place is.
+        figures: The most significant digits of ``figures``; else 0.
+    """
+
+    kind: str
+    digits: int
+    low: int
+    high: int
+    step: int
+    figures: int = 0
+
+    @property
+    def _stepped(self) -> bool:
+        return self.kind in _STEPPED
+
+    def units(self, values: list[str]) -> Places:
+        """Spelled numbers in units of the last digit; where there are none, their places on a line without ends."""
+        return units_of(values, self.kind, self.digits, self.figures)
+
+    def places(self, values: list[str]) -> Places:
+        """The place of each spelled number; those outside the range seen get its ends."""
+        units = self.units(values).clip(self.low, self.high)
+        if not self._stepped:
+            return units
+        return (units - self.low + self.step // 2) // self.step
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The first and the last place."""
+        return (0, (self.high - self.low) // self.step) if self._stepped else (self.low, self.high)
+
+    def spell(self, places: Places, column: ColumnSchema) -> list[str]:
+        """The text of each place, as the column writes it; one text a place."""
+        if not self._stepped:
+            return spell_numbers(self._doubles(places), evolve(column, max_scale=None))
+        units = places * self.step + self.low
+        if self.kind == "whole":
+            return [str(unit) for unit in units.tolist()]
+        if self.kind == "fixed":
+            return [_pointed(unit, self.digits) for unit in units.tolist()]
+        return spell_numbers(units / 10.0**self.digits, column)
+
+    def axis(self, places: Places) -> Floats:
+        """Where places lie on an axis on which neighbouring values may be averaged."""
+        return places.astype(np.float64) if self._stepped else self._doubles(places)
+
+    def nearest(self, axis: Floats) -> Places:
+        """The place nearest to each point of the axis, within the range seen."""
+        if self._stepped:
+            return np.rint(axis).clip(0, (self.high - self.low) // self.step).astype(np.int64)
+        found = ranks(axis) if self.kind == "float" else self.units([repr(one) for one in axis.tolist()])
+        return found.clip(self.low, self.high)
+
+    def _doubles(self, places: Places) -> Floats:
+        if self.kind != "float":
+            return doubles_of(places, self.figures, self.digits)
+        magnitudes = np.abs(places).view(np.float64)
+        numbers: Floats = np.where(places < 0, -magnitudes, magnitudes)
+        return numbers
+
+
+def kind_of(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
+    """How a numeric column's values are units, and the digits after the point.
+
+    The kind is ``float`` where there would be too many units, and None for integers too large for a line.
+    """
+    greatest = float(np.abs(parse_numbers(values)).max())
+    if column.type is ColumnType.INTEGER:
+        return ("whole" if greatest < _WHOLE_LIMIT else None), 0
+    if column.scale is not None and greatest * 10.0**column.scale < EXACT_LIMIT:
+        return "fixed", column.scale
+    digits = _MOST_DIGITS + 1 if column.max_scale is None else column.max_scale
+    if column.scale is None and digits <= _MOST_DIGITS and greatest * 10.0**digits < _GRID_LIMIT:
+        return "grid", digits
+    return "float", 0
+
+
+def number_kind(values: list[str], column: ColumnSchema) -> NumberKind | None:
+    """What the values of a numeric column are, whatever their range; None for integers too large for a line."""
+    kind, digits = kind_of(values, column)
+    if kind is None:
+        return None
+    # Where there are more digits after the point than significant ones, only the small numbers have them.
+    few = kind == "grid" and digits > _FEW_DIGITS and all(figures_of([value])[0] < digits for value in values)
+    return _wide_kind(values) if few or kind == "float" else NumberKind(kind, digits)
+
+
+def _wide_kind(values: list[str]) -> NumberKind:
+    figures, digits = figures_of(values)
+    greatest = float(np.abs(parse_numbers(values)).max())
+    if 0 < figures <= MOST_FIGURES and span_of(greatest, figures, digits) < _WHOLE_LIMIT:
+        return NumberKind("figures", digits, figures)
+    return NumberKind("long", digits) if digits <= _MOST_DIGITS else NumberKind("float")
+
+
+def units_of(values: list[str], kind: str, digits: int, figures: int = 0) -> Places:
+    """Spelled numbers in units of the last digit; where there are none, their places."""
+    if kind == "float":
+        return ranks(parse_numbers(values))
+    if kind == "figures":
+        return figures_places(values, figures, digits)
+    if kind == "long":
+        return long_places(values, digits)
+    if kind == "whole":
+        return _read_whole(pa.array(values, type=pa.string()))
+    with np.errstate(over="ignore"):
+        scaled = parse_numbers(values) * 10.0**digits
+    rounded: Places = np.rint(scaled.clip(-_HUGE, _HUGE)).astype(np.int64)
+    if kind == "grid":
+        return rounded
+    # Only the text has all digits; where there are too many, the value is far out of range.
+    short = np.abs(scaled) < _HUGE
+    texts = pc.replace_substring(pa.array(values, type=pa.string()).filter(pa.array(short)), ".", "")
+    rounded[short] = _read_whole(texts)
+    return rounded
+
+
+def _read_whole(texts: pa.StringArray) -> Places:
+    return np.asarray(pc.cast(texts, pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _pointed(unit: int, digits: int) -> str:
+    text = str(abs(unit)).zfill(digits + 1)
+    return f"{'-' if unit < 0 else ''}{text[:-digits]}.{text[-digits:]}" if digits else str(unit)

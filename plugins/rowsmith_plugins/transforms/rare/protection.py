@@ -1,0 +1,45 @@
+"""How ``protect-rare`` and ``quantize`` share the work of keeping rare numbers out of a run's model."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from rowsmith.components import ComponentRef
+from rowsmith.config.conversion import structure
+from rowsmith.context import BuildContext
+from rowsmith_plugins.transforms.common.layout import grouping
+from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
+
+__all__ = ["k_of_run", "quantize_of_run", "quantize_options"]
+
+_AUTO = (ComponentRef(name="protect-rare"), ComponentRef(name="quantize"))
+
+
+def k_of_run(context: BuildContext) -> int:
+    """How many rows must have a value in the run that is not to be rare; 1 where nothing is protected."""
+    ref = _chosen(context, "protect-rare")
+    return 1 if ref is None else structure(ref.options, ProtectRareOptions).k
+
+
+def quantize_of_run(context: BuildContext) -> QuantizeOptions | None:
+    """The options with which the run turns numbers into labels; None when it does not."""
+    ref = _chosen(context, "quantize")
+    return None if ref is None else quantize_options(context, structure(ref.options, QuantizeOptions))
+
+
+def quantize_options(context: BuildContext, options: QuantizeOptions) -> QuantizeOptions:
+    """The options of ``quantize`` in a run: group columns stay, and ``k`` is at least that of ``protect-rare``.
+
+    Args:
+        context: The run.
+        options: The options as the user gave them.
+    """
+    options = evolve(options, exclude=(*options.exclude, *grouping(context)))
+    k = k_of_run(context)
+    return evolve(options, k=max(options.k, k), value_k=max(options.value_k, k))
+
+
+def _chosen(context: BuildContext, name: str) -> ComponentRef | None:
+    chosen = context.config.transforms
+    refs = chosen if isinstance(chosen, tuple) else _AUTO
+    return next((ref for ref in refs if ref.name is not None and ref.name.rpartition(":")[2] == name), None)

@@ -1,0 +1,245 @@
+"""What keeps rare values of one column out: a guard maps each value to one that may be learned.
+
+A guard is a pure function of a column: it leaves alone what it once gave. Rare categories are drawn
+by row position, so that one table always gives the same result.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import cattrs
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from attrs import asdict, frozen
+
+from rowsmith.randomness.draws import Draws
+from rowsmith.table.columns import compact, from_codes
+from rowsmith.table.encoded import spelled_unique
+from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.spelling import parse_numbers
+from rowsmith_plugins.transforms.common.counting import Counted, nearest
+
+__all__ = [
+    "Blank",
+    "Categories",
+    "Guard",
+    "Invented",
+    "Moments",
+    "Numbers",
+    "Range",
+    "guard_from_state",
+]
+
+Order = npt.NDArray[np.int64]
+
+
+@frozen
+class Guard(ABC):
+    """Maps each value of a column to one that may be learned; frozen, made of JSON values."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
+        """The guarded column.
+
+        Args:
+            counted: The column's values and codes.
+            seed: What the draws depend on, besides the row's place and ``name``.
+            name: The column's name.
+        """
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What it holds of the training data."""
+
+    def state(self) -> dict[str, Any]:
+        """The guard as JSON values."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@frozen
+class Blank(Guard):
+    """Leaves nothing of a column that hardly any row has a value in."""
+
+    kind: ClassVar[str] = "blank"
+
+    def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
+        """Null in every row."""
+        return from_codes([], np.full(len(counted.codes), -1))
+
+    def describe(self) -> str:
+        """Nothing."""
+        return "nothing of its few values"
+
+
+@frozen
+class Categories(Guard):
+    """Keeps some categories; every other one is drawn anew, row by row.
+
+    Attributes:
+        kept: The categories that stay.
+        choices: What others become.
+        weights: How often each choice is drawn, as whole numbers.
+    """
+
+    kind: ClassVar[str] = "categories"
+    kept: tuple[str, ...]
+    choices: tuple[str, ...]
+    weights: tuple[int, ...]
+
+    def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
+        """Draw a choice for each row whose category is not kept."""
+        places = {value: place for place, value in enumerate(self.kept)}
+        renumbered = np.array([*(places.get(value, -2) for value in counted.values), -1], dtype=np.int32)
+        codes = renumbered[counted.codes]
+        rare = np.flatnonzero(codes == -2)
+        if rare.size:
+            bounds = np.cumsum(self.weights)
+            drawn = Draws(seed, rare).uniform(f"protect-rare.{name}") * bounds[-1]
+            chosen = np.searchsorted(bounds, drawn, side="right").clip(0, len(bounds) - 1)
+            codes[rare] = np.array([places[choice] for choice in self.choices], dtype=np.int32)[chosen]
+        return from_codes(self.kept, codes)
+
+    def describe(self) -> str:
+        """How many categories stay."""
+        return f"{len(self.kept)} categories and how often each occurs"
+
+
+@frozen
+class Invented(Guard):
+    """Keeps some categories; every other one becomes a label, for which invented categories are put back.
+
+    Attributes:
+        kept: The categories that stay.
+        label: The label, which is none of them.
+        names: The invented categories.
+        weights: How often each is drawn, as whole numbers.
+    """
+
+    kind: ClassVar[str] = "invented"
+    kept: tuple[str, ...]
+    label: str
+    names: tuple[str, ...]
+    weights: tuple[int, ...]
+
+    def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
+        """Put the label for each category that is not kept."""
+        places = {value: place for place, value in enumerate(self.kept)}
+        renumbered = [*(places.get(value, len(self.kept)) for value in counted.values), -1]
+        return from_codes([*self.kept, self.label], np.array(renumbered, dtype=np.int32)[counted.codes])
+
+    def invert(self, counted: Counted, draws: Draws, name: str) -> pa.DictionaryArray:
+        """Draw an invented category for each label."""
+        values = [*counted.values, *self.names]
+        codes = counted.codes.astype(np.int64)
+        rows = np.flatnonzero(np.array([*(value == self.label for value in counted.values), False])[codes])
+        bounds = np.cumsum(self.weights)
+        drawn = draws.take(rows).uniform(f"protect-rare.{name}.invented") * bounds[-1]
+        codes[rows] = len(counted.values) + np.searchsorted(bounds, drawn, side="right").clip(0, len(bounds) - 1)
+        return compact(spelled_unique(values, codes.astype(np.int32)))
+
+    def describe(self) -> str:
+        """How many categories stay, and how many are invented."""
+        return f"{len(self.kept)} categories, and how often each of {len(self.names)} others occurs"
+
+
+@frozen
+class Numbers(Guard):
+    """Keeps some numbers; every other one becomes the nearest of them.
+
+    Attributes:
+        kept: Spelled numbers, ascending.
+    """
+
+    kind: ClassVar[str] = "numbers"
+    kept: tuple[str, ...]
+
+    def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
+        """Move each number to the nearest kept one."""
+        places = {value: place for place, value in enumerate(self.kept)}
+        found = nearest(parse_numbers(counted.values), parse_numbers(list(self.kept)))
+        renumbered = [places.get(value, int(near)) for value, near in zip(counted.values, found, strict=True)]
+        return from_codes(self.kept, np.array([*renumbered, -1], dtype=np.int32)[counted.codes])
+
+    def describe(self) -> str:
+        """How many numbers stay."""
+        return f"{len(self.kept)} numbers"
+
+
+@frozen
+class Range(Guard):
+    """Clips numbers.
+
+    Attributes:
+        low: The spelled number that lower ones become.
+        high: The spelled number that higher ones become.
+    """
+
+    kind: ClassVar[str] = "range"
+    low: str
+    high: str
+
+    def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
+        """Move numbers outside the range to its ends."""
+        numbers = parse_numbers(counted.values)
+        low, high = parse_numbers([self.low, self.high])
+        return _clip(counted, numbers < low, numbers > high, self.low, self.high)
+
+    def describe(self) -> str:
+        """The range."""
+        return f"range from {self.low} to {self.high}"
+
+
+@frozen
+class Moments(Guard):
+    """Clips dates and times, by whole seconds.
+
+    Attributes:
+        low: The spelled moment that earlier ones become.
+        high: The spelled moment that later ones become.
+        format: How the column spells moments.
+    """
+
+    kind: ClassVar[str] = "moments"
+    low: str
+    high: str
+    format: str
+
+    def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
+        """Move moments outside the range to its ends."""
+        moments = parse_datetimes(counted.values, self.format).astype("datetime64[s]")
+        low, high = parse_datetimes([self.low, self.high], self.format).astype("datetime64[s]")
+        return _clip(counted, moments < low, moments > high, self.low, self.high)
+
+    def describe(self) -> str:
+        """The range."""
+        return f"range from {self.low} to {self.high}"
+
+
+_KINDS: dict[str, type[Guard]] = {guard.kind: guard for guard in (Blank, Categories, Invented, Numbers, Range, Moments)}
+
+
+def guard_from_state(state: Mapping[str, Any]) -> Guard:
+    """The guard that ``state()`` described."""
+    return cattrs.structure({key: value for key, value in state.items() if key != "kind"}, _KINDS[state["kind"]])
+
+
+def _clip(
+    counted: Counted, below: npt.NDArray[np.bool_], above: npt.NDArray[np.bool_], low: str, high: str
+) -> pa.DictionaryArray:
+    inside = np.flatnonzero(~below & ~above)
+    values = [counted.values[place] for place in inside]
+    places = {value: place for place, value in enumerate(values)}
+    for end in (low, high):
+        if places.setdefault(end, len(values)) == len(values):
+            values.append(end)
+    renumbered = np.full(len(counted.values) + 1, -1, dtype=np.int32)
+    renumbered[inside] = np.arange(len(inside))
+    renumbered[:-1][below] = places[low]
+    renumbered[:-1][above] = places[high]
+    return from_codes(values, renumbered[counted.codes])

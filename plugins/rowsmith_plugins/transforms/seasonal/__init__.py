@@ -1,0 +1,1 @@
+"""The ``seasonal`` transform: values over time without their trend and their seasons."""

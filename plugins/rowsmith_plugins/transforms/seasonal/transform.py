@@ -1,0 +1,324 @@
+"""The ``seasonal`` transform: values over time without their trend and their seasons.
+
+A model that writes a long series in windows sees a short stretch of it at a time, and loses the level and the time of
+the year. So what a smooth curve over time tells (see ``season_curve``) is taken from the values, and put back at the
+time of each row afterwards. The model learns the rest. Several series share one curve, each at its own level.
+
+It stands before ``groups``, so that the way back meets rows whose times are known. The curve is counted in steps of
+the column's own grid, so values come back exactly, and lie on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import cattrs
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from attrs import evolve, field, frozen
+
+from rowsmith.context import BuildContext
+from rowsmith.errors import ParameterError
+from rowsmith.randomness.draws import Draws
+from rowsmith.table.columns import combined_codes, distinct, from_codes
+from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
+from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.spelling import parse_numbers
+from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+from rowsmith_plugins.transforms.common.counting import Counted, count_shared
+from rowsmith_plugins.transforms.common.layout import arrange, expanded
+from rowsmith_plugins.transforms.options import SeasonalOptions
+from rowsmith_plugins.transforms.quantize.number_line import NumberLine, kind_of, units_of
+from rowsmith_plugins.transforms.seasonal.curve import Curve
+from rowsmith_plugins.transforms.seasonal.fit import FEWEST_ROWS, fit_curve
+
+__all__ = ["FittedSeasonal", "SeasonalColumn", "SeasonalTransform", "build"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+_NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
+_MANY_VALUES = 32
+"""A column of fewer values has a token for each, which its seasons would blur."""
+_MOST_ALIKE = 0.1
+"""A value that more rows have is a state of its own, such as no rain; a curve would blur it."""
+_ROWS_A_GROUP = 20
+_FINENESS = 1e6
+"""Steps of the grid of values that have none of their own, in their spread."""
+_MOST_UNITS = 2**50
+
+
+@frozen
+class SeasonalColumn:
+    """One column without its trend and seasons.
+
+    Attributes:
+        column: The column.
+        curve: What is taken from it, in units of the last digit.
+        explained: The share of the variance that the curve tells of stretches of time not looked at.
+        kind: How its values are units: ``whole``, ``fixed`` or ``grid`` (see ``number_line``).
+        digits: Digits after the point.
+        step: Units from one value to the next, at least.
+        low: The lowest value that comes back, in units.
+        high: The highest.
+        middle: What is left of a usual value.
+    """
+
+    column: ColumnSchema
+    curve: Curve
+    explained: float
+    kind: str
+    digits: int
+    step: int
+    low: int
+    high: int
+    middle: int
+
+    @property
+    def rest(self) -> ColumnSchema:
+        """The column of what is left."""
+        if self.column.type is ColumnType.INTEGER or self.column.scale is not None:
+            return self.column
+        return evolve(self.column, max_scale=self.digits)
+
+    def apply(self, columns: pa.Table, seconds: Floats) -> pa.DictionaryArray:
+        """What is left of each value."""
+        values, codes = distinct(columns, self.column.name)
+        held = np.flatnonzero(codes >= 0)
+        units = units_of(values, self.kind, self.digits)[codes[held]] if len(held) else np.zeros(0, dtype=np.int64)
+        rest = units.clip(self.low, self.high) - self._height(seconds[held])
+        return self._spelled(rest, held, columns.num_rows, self.rest)
+
+    def invert(self, columns: pa.Table, seconds: Floats) -> pa.DictionaryArray:
+        """The values of what is left."""
+        values, codes = distinct(columns, self.column.name)
+        held = np.flatnonzero(codes >= 0) if self.column.nullable else np.arange(columns.num_rows)
+        known = units_of(values, self.kind, self.digits) if values else np.zeros(0, dtype=np.int64)
+        rest = np.append(known, self.middle)[codes[held]].clip(-_MOST_UNITS, _MOST_UNITS)
+        units = (rest + self._height(seconds[held])).clip(self.low, self.high)
+        return self._spelled(units, held, columns.num_rows, self.column)
+
+    def describe(self, rows: int) -> str:
+        """What is taken from it, for people to read."""
+        return (
+            f"{self.curve.describe()}, learned from {rows:,} rows; it tells {self.explained:.1%} of what stretches of "
+            "time vary that were not looked at"
+        )
+
+    def _height(self, seconds: Floats) -> Ints:
+        """The curve in units, on the grid; 0 where there is no time."""
+        known = np.isfinite(seconds)
+        steps = np.rint(self.curve.at(np.where(known, seconds, self.curve.origin)) / self.step)
+        return np.where(known, steps, 0).astype(np.int64) * self.step
+
+    def _spelled(self, units: Ints, rows: Ints, count: int, column: ColumnSchema) -> pa.DictionaryArray:
+        found, places = np.unique(units, return_inverse=True)
+        codes = np.full(count, -1, dtype=np.int64)
+        codes[rows] = places
+        return from_codes(NumberLine(self.kind, self.digits, 0, 0, 1).spell(found, column), codes)
+
+
+@frozen
+class FittedSeasonal(FittedTransform):
+    """Knows the trend and the seasons of some columns.
+
+    Attributes:
+        schema_before: The table.
+        time: The column of times.
+        rows: The rows that were learned from.
+        taken: What is known of each column.
+        schema_after: The table with what is left of them.
+    """
+
+    schema_before: TableSchema
+    time: str
+    rows: int
+    taken: tuple[SeasonalColumn, ...]
+    schema_after: TableSchema = field(init=False)
+
+    @schema_after.default
+    def _with_rests(self) -> TableSchema:
+        return expanded(self.schema_before, {each.column.name: (each.rest,) for each in self.taken})
+
+    def apply(self, columns: pa.Table) -> pa.Table:
+        """Take the curve from the values."""
+        if not self.taken:
+            return columns
+        seconds = _seconds(columns, self.schema_before[self.time])
+        return arrange(
+            columns, self.schema_after, {each.column.name: each.apply(columns, seconds) for each in self.taken}
+        )
+
+    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+        """Put the curve back, at the time of each row."""
+        if not self.taken:
+            return columns
+        seconds = _seconds(columns, self.schema_before[self.time])
+        arrays = {each.column.name: each.invert(columns, seconds) for each in self.taken}
+        return arrange(columns, self.schema_before, arrays)
+
+    def state(self) -> dict[str, Any]:
+        """The schema and the curves."""
+        columns = [{**cattrs.unstructure(each), "column": each.column.name} for each in self.taken]
+        return {"schema": schema_state(self.schema_before), "time": self.time, "rows": self.rows, "columns": columns}
+
+    def inventory(self) -> list[str]:
+        """A line for each column."""
+        return [f"column {each.column.name!r}: {each.describe(self.rows)}" for each in self.taken]
+
+    def notes(self) -> list[str]:
+        """What is taken from which column."""
+        return [f"column {each.column.name!r} is learned without {each.curve.describe()}" for each in self.taken]
+
+
+@frozen
+class SeasonalTransform(Transform):
+    """Finds columns with a trend or seasons.
+
+    Attributes:
+        groups: The columns that tell series apart.
+        time: The column of times; None where the rows have none.
+        options: Which columns are looked at.
+    """
+
+    groups: tuple[str, ...] = ()
+    time: str | None = None
+    options: SeasonalOptions = field(factory=SeasonalOptions)
+
+    def fit(self, columns: pa.Table, schema: TableSchema) -> FittedSeasonal:
+        """Learn from a table in which the rows of a series stand together, in the order of time.
+
+        Raises:
+            ParameterError: There is no column of times, or one that is asked for has no curve.
+        """
+        if self.time is None or self.time not in schema.names:
+            raise ParameterError(
+                "transform 'seasonal' needs a column of times: set `time_series.timestamp_column`, and name it before "
+                "'groups', or leave the transform out"
+            )
+        self._check(schema)
+        time = schema[self.time]
+        seconds = _seconds(columns, time)
+        groups = combined_codes(columns, self.groups)
+        taken = tuple(self._taken(columns, schema, seconds, groups))
+        return FittedSeasonal(schema, self.time, columns.num_rows, taken)
+
+    def restore(self, state: Mapping[str, Any]) -> FittedSeasonal:
+        """Make the fitted transform from its state."""
+        schema = schema_from_state(state["schema"])
+        columns = [{**each, "column": cattrs.unstructure(schema[each["column"]])} for each in state["columns"]]
+        taken = cattrs.structure(columns, tuple[SeasonalColumn, ...])
+        return FittedSeasonal(schema, state["time"], state["rows"], taken)
+
+    def _check(self, schema: TableSchema) -> None:
+        for name in self.options.columns:
+            if name not in schema.names or not self._is_value(schema[name]):
+                raise ParameterError(
+                    f"transform 'seasonal': the table has no numeric column {name!r} to take seasons from; check its "
+                    "name and type, or take it out of `columns`"
+                )
+
+    def _is_value(self, column: ColumnSchema) -> bool:
+        apart = column.name == self.time or column.name in self.groups
+        return column.type in _NUMERIC and column.timing is None and not apart
+
+    def _taken(self, columns: pa.Table, schema: TableSchema, seconds: Floats, groups: Ints) -> Iterator[SeasonalColumn]:
+        known = np.isfinite(seconds)
+        for column in schema:
+            asked = column.name in self.options.columns
+            if not self._is_value(column) or (column.name in self.options.exclude and not asked):
+                continue
+            counted = count_shared(columns, column.name, groups)
+            rows = np.flatnonzero((counted.codes >= 0) & known)
+            if not len(rows) or not (asked or _is_smooth(counted, rows, groups)):
+                continue
+            dates = schema[self.time or ""].type is ColumnType.DATETIME
+            found = _taken_from(column, counted, rows, seconds[rows], groups[rows], dates, self.options.k)
+            if asked and found is None:
+                raise ParameterError(
+                    f"transform 'seasonal': no smooth curve over time tells a quarter of what column {column.name!r} "
+                    "varies, or its values are too large for one; take it out of `columns`"
+                )
+            if found is not None:
+                yield found
+
+
+def build(context: BuildContext, options: SeasonalOptions | None) -> SeasonalTransform:
+    """Build the transform from its options and the run's time column."""
+    config = context.config
+    return SeasonalTransform(config.data.group_columns, config.order_column, options or SeasonalOptions())
+
+
+def _taken_from(
+    column: ColumnSchema, counted: Counted, rows: Ints, seconds: Floats, groups: Ints, dates: bool, k: int
+) -> SeasonalColumn | None:
+    """What is taken from a column, of which some rows have a value and a time; None where that would be too little."""
+    line = _line(counted, column, k)
+    if line is None:
+        return None
+    heights = units_of(counted.values, line.kind, line.digits).clip(line.low, line.high)[counted.codes[rows]]
+    fit = fit_curve(seconds, heights.astype(np.float64), groups, calendar=dates, k=k)
+    if fit is None:
+        return None
+    return SeasonalColumn(
+        column=column,
+        curve=fit.curve,
+        explained=fit.explained,
+        kind=line.kind,
+        digits=line.digits,
+        step=line.step,
+        low=line.low,
+        high=line.high,
+        middle=line.low + round((float(np.median(heights)) - line.low) / line.step) * line.step,
+    )
+
+
+def _is_smooth(counted: Counted, rows: Ints, groups: Ints) -> bool:
+    """Whether there are enough rows, series are long, and values are many and none of them stands out."""
+    series = len(np.unique(groups[rows]))
+    enough = len(rows) >= max(FEWEST_ROWS, _ROWS_A_GROUP * series)
+    return enough and len(counted.values) > _MANY_VALUES and int(counted.counts.max()) <= _MOST_ALIKE * counted.rows
+
+
+def _line(counted: Counted, column: ColumnSchema, k: int) -> NumberLine | None:
+    """The grid of the values and how far they may go; None where they have none that is fine enough.
+
+    Values go on as far beyond the k-th lowest and highest as these are from each other, as a trend may lead there; but
+    not beyond an end at which k rows stand, nor beyond zero where no value is.
+    """
+    kind, digits = kind_of(counted.values, column)
+    if kind == "float":
+        numbers = parse_numbers(counted.values)
+        spread, greatest = float(np.ptp(np.quantile(numbers, [0.05, 0.95]))), float(np.abs(numbers).max())
+        digits = math.ceil(math.log10(_FINENESS / spread)) if spread > 0 else -1
+        kind = "grid" if 0 <= digits <= 22 and greatest * 10.0**digits < _MOST_UNITS / 4 else None
+    if kind is None:
+        return None
+    units = units_of(counted.values, kind, digits)
+    if np.abs(units).max() >= _MOST_UNITS // 4:
+        return None
+    order = np.argsort(units, kind="stable")
+    step = max(1, int(np.gcd.reduce(units - units[order[0]])))
+    low, high = (int(units[each]) for each in counted.ends(order, k))
+    if high <= low:
+        return None
+    more = [0 if counted.counts[order[end]] >= k else high - low for end in (0, -1)]
+    if units.min() >= 0:
+        more[0] = min(more[0], low // step * step)
+    if units.max() <= 0:
+        more[1] = min(more[1], -high // step * step)
+    return NumberLine(kind, digits, low - more[0], high + more[1], step)
+
+
+def _seconds(columns: pa.Table, time: ColumnSchema) -> Floats:
+    """The time of each row in seconds; nan where there is none."""
+    values, codes = distinct(columns, time.name)
+    if time.type is ColumnType.DATETIME:
+        ticks = parse_datetimes(values, time.datetime_format or "").astype("datetime64[us]").astype(np.int64)
+        seconds = ticks.astype(np.float64) / 1e6
+    else:
+        seconds = parse_numbers(values)
+    return np.append(seconds, np.nan)[codes]

@@ -1,0 +1,1 @@
+"""Transforms of text columns: ``codes``, ``texts`` and ``marks``."""

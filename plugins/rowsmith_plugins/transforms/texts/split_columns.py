@@ -1,0 +1,87 @@
+"""What transforms share that split single columns, each for itself: labels in one column, all else in another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+import pyarrow as pa
+from attrs import AttrsInstance, asdict, field, frozen
+
+from rowsmith.randomness.draws import Draws
+from rowsmith.table.schema import ColumnSchema, TableSchema
+from rowsmith.transforms import FittedTransform, schema_state
+from rowsmith_plugins.transforms.common.counting import Counted, count_values
+from rowsmith_plugins.transforms.common.layout import arrange, expanded
+
+__all__ = ["FittedSplit", "SplitColumn"]
+
+
+class SplitColumn(AttrsInstance, Protocol):
+    """What is known of a column that is split."""
+
+    @property
+    def name(self) -> str:
+        """The column."""
+
+    def columns_after(self, column: ColumnSchema) -> tuple[ColumnSchema, ...]:
+        """The columns that it becomes."""
+
+    def split(self, counted: Counted, seed: int) -> dict[str, pa.DictionaryArray]:
+        """These columns, by name; what is rare becomes another row's by (seed, row's place in the table)."""
+
+    def join(self, columns: Mapping[str, Counted], nullable: bool, draws: Draws) -> pa.DictionaryArray:
+        """These columns as the one they were."""
+
+    def describe(self) -> str:
+        """What it holds of the training data."""
+
+
+C = TypeVar("C", bound=SplitColumn)
+
+
+@frozen
+class FittedSplit(FittedTransform, Generic[C]):
+    """Knows how to split some columns.
+
+    Attributes:
+        schema_before: The table with whole columns.
+        seed: What draws depend on.
+        columns: What is known of each such column.
+        schema_after: The table with split ones.
+    """
+
+    schema_before: TableSchema
+    seed: int
+    columns: tuple[C, ...]
+    schema_after: TableSchema = field(init=False)
+
+    @schema_after.default
+    def _split(self) -> TableSchema:
+        before = self.schema_before
+        return expanded(before, {each.name: each.columns_after(before[each.name]) for each in self.columns})
+
+    def apply(self, columns: pa.Table) -> pa.Table:
+        """Split the columns."""
+        arrays: dict[str, pa.DictionaryArray] = {}
+        for each in self.columns:
+            arrays |= each.split(count_values(columns, each.name), self.seed)
+        return arrange(columns, self.schema_after, arrays)
+
+    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+        """Join what was split."""
+        arrays = {}
+        for each in self.columns:
+            before = self.schema_before[each.name]
+            counted = {after.name: count_values(columns, after.name) for after in each.columns_after(before)}
+            arrays[each.name] = each.join(counted, before.nullable, draws)
+        return arrange(columns, self.schema_before, arrays)
+
+    def state(self) -> dict[str, Any]:
+        """The schema, the seed and what is known of each column."""
+        columns = [asdict(each) for each in self.columns]
+        return {"schema": schema_state(self.schema_before), "seed": self.seed, "columns": columns}
+
+    def inventory(self) -> list[str]:
+        """A line for each column."""
+        return [f"column {each.name!r}: {each.describe()}" for each in self.columns]

@@ -1,7 +1,7 @@
 """The contract of assembly: records become training examples.
 
 ``Example`` is the slow and obvious way to lay one out; fast assemblers give the same ids, labels and
-masks. An assembler decides which records stand together; how they are gathered is ``example_ranges``.
+masks. An assembler decides which records stand together; how they are gathered is ``ranges``.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def config_values(**given: Any) -> dict[str, Any]:
 
 
 def sequence_values(groups: Sequence[str], order: str | None, time: str | None) -> dict[str, Any]:
-    """Settings of what groups and orders rows, for ``config_values``.
+    """Settings of what groups and orders rows, for ``config.layering``.
 
     Args:
         groups: The columns of ``--group-by``.
@@ -113,7 +113,7 @@ def sequence_values(groups: Sequence[str], order: str | None, time: str | None) 
 
 
 def target_values(rows: int | None, groups: int | None) -> dict[str, Any]:
-    """Settings of how much to make, for ``config_values``.
+    """Settings of how much to make, for ``config.layering``.
 
     Args:
         rows: The number of ``--rows``; it takes the place of a number of groups that the configuration names.

@@ -4,7 +4,7 @@ It takes tables in which the rows of a group stand together, in their order. Wha
 
 * ``<order>~step``: how far it is from the record before it; null in the first record of a group, and only there.
   Without an order column it is ``~step``, and every later record says ``next``;
-* ``<order>``: the landmark nearest to where it stands (see ``order_places``);
+* ``<order>``: the landmark nearest to where it stands (see ``order_positions``);
 * ``<order>~month``, ``~weekday``, ``~hour``, ``~minute``: the parts of the calendar that vary, come back and may
   matter;
 * columns that are the same in all rows of each training group: in the first record; null in later ones;

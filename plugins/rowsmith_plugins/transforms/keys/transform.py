@@ -3,7 +3,7 @@
 A column is a key when the schema or the option ``columns`` says so, or when at least 99 % of its values that are not
 null are different (option ``unique_share``), and
 
-* its integers are numbers that were handed out, not measured (see ``integer_keys``), and the column is not named like
+* its integers are numbers that were handed out, not measured (see ``keys.integers``), and the column is not named like
   a quantity (``price``, ``year``, ``n_rooms``); or it is named like a key (``id``, ``order_id``, ``userId``, ``uuid``,
   ``invoice_number``);
 * its texts are codes (no white space, at most 64 characters, most with a digit, or all of one length);

@@ -1,7 +1,7 @@
 """The ``seasonal`` transform: values over time without their trend and their seasons.
 
 A model that writes a long series in windows sees a short stretch of it at a time, and loses the level and the time of
-the year. So what a smooth curve over time tells (see ``season_curve``) is taken from the values, and put back at the
+the year. So what a smooth curve over time tells (see ``seasonal.curve``) is taken from the values, and put back at the
 time of each row afterwards. The model learns the rest. Several series share one curve, each at its own level.
 
 It stands before ``groups``, so that the way back meets rows whose times are known. The curve is counted in steps of

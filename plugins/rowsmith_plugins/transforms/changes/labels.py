@@ -1,7 +1,7 @@
 """How far a value is from the one before it, as labels.
 
 A change that at least k records have is a label of its own, where those are nearly all records; the others join the
-nearest label. Otherwise changes are cut into bins of about equal rows (see ``quantize.bins``), but for those that are frequent
+nearest label. Otherwise changes are cut into bins of about equal rows (see ``bins``), but for those that are frequent
 in themselves, as no change often is; a change is then drawn inside its bin.
 """
 

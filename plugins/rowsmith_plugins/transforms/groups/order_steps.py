@@ -1,7 +1,7 @@
 """How far each record of a group is from the one before it, as labels.
 
 A step that enough groups have is a label of its own. The steps that are left are cut into bins of about equal
-rows (see ``quantize.bins``), unless they are so few that they join the nearest label; a step is then drawn inside its bin,
+rows (see ``bins``), unless they are so few that they join the nearest label; a step is then drawn inside its bin,
 in multiples of what all training steps are multiples of.
 """
 

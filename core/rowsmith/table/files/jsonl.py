@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from json.encoder import encode_basestring
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 
-from rowsmith.dialect.text import json_string
 from rowsmith.errors import DataError
 from rowsmith.storage.malloc import release_freed_memory
 from rowsmith.table.columns import distinct, from_codes, single_array
@@ -231,10 +231,10 @@ def write_jsonl(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> None
     parts: list[Fragments] = []
     for place, column in enumerate(schema):
         values, codes = distinct(columns, column.name)
-        start = ("," if place else "{") + json_string(column.name) + ":"
+        start = ("," if place else "{") + encode_basestring(column.name) + ":"
         end = "}\n" if place == len(schema) - 1 else ""
         marked, codes = with_marks(values, codes, column)
-        texts = [*_json_texts(values, column), *map(json_string, marked[len(values) :]), "null"]
+        texts = [*_json_texts(values, column), *map(encode_basestring, marked[len(values) :]), "null"]
         parts.append(Fragments([start + text + end for text in texts], codes))
     write_rows(joined_rows(parts), file)
 
@@ -244,8 +244,8 @@ def _json_texts(values: list[str], column: ColumnSchema) -> list[str]:
         false = (column.spellings or ("false", "true"))[0]
         return ["false" if value == false else "true" for value in values]
     if _is_number(column):
-        return [value if _NUMBER.match(value) else json_string(value) for value in values]
-    return [json_string(value) for value in values]
+        return [value if _NUMBER.match(value) else encode_basestring(value) for value in values]
+    return [encode_basestring(value) for value in values]
 
 
 def _is_number(column: ColumnSchema) -> bool:

@@ -1,5 +1,7 @@
 """Sessions that check the project: ``nox`` runs lint, tests and docs; ``nox -l`` lists all."""
 
+import os
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -8,6 +10,7 @@ nox.options.sessions = ["lint", "tests", "docs"]
 # Sessions of a Python that is not installed say so and are skipped.
 nox.options.error_on_missing_interpreters = False
 
+ROOTS = ["core", "assemblers", "backends", "plugins"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -35,11 +38,12 @@ LOWEST_TOOLS = ["hatchling", "jsonschema", "pytest-cov", "pytest-xdist"]
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, formatting and types."""
+    """Style, formatting, types, and who may import whom."""
     install(session, *PROJECT["project"]["dependencies"], *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": os.pathsep.join(ROOTS)})
 
 
 @nox.session

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from datasets import Dataset, concatenate_datasets, load_from_disk
 
-from rowsmith.assembly import ExampleRanges, as_dataset, example_table, ranges_of
+from rowsmith.assembly import ExampleRanges, as_dataset, ranges_of
+from rowsmith.assembly import dataset as example_table
 from rowsmith.assembly.token_store import TokenStore
 from rowsmith.storage.memory_map import SPOOLED_BYTES
 

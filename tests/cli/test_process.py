@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rowsmith.cli.settings import Settings, settle
+from rowsmith.cli.display.settings import Settings, settle
 
 pytest.importorskip("torch")
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from rowsmith.cli.display.progress import LiveReporter, PlainReporter, reporting
+from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.display.summary_table import print_summary
-from rowsmith.cli.settings import Settings
 from rowsmith.model import TrainingProgress
 from rowsmith.observers import BatchReport
 from rowsmith.runs.reporting import Reporter

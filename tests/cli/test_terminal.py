@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowsmith.cli.display.sanitizer import Filtered, filtered_streams, json_text
+from rowsmith.cli.display.settings import Settings, settle
 from rowsmith.cli.root import cli
-from rowsmith.cli.settings import Settings, settle
 
 EVIL = "x\x1b]0;OWNED\x07\x1b[2J\x1b[31mRED\x9b31m\u202e\u2066\u200f\rEND"
 YAML = "x\\e]0;OWNED\\a\\e[31m\\x9b31m\\u202eEND"

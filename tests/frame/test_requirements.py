@@ -1,8 +1,8 @@
 import pytest
 
+from rowsmith.config.requirements import check_requirement, unmet_requirements
 from rowsmith.errors import PluginError
 from rowsmith.plugins import Registry
-from rowsmith.plugins.requirements import check_requirement, unmet_requirements
 
 
 @pytest.mark.parametrize("requirement", ["pluggy", "pluggy>=1", "pluggy >= 1.0, <99", "Pluggy!=0.1", "pluggy>=1.0.0"])

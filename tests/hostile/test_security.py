@@ -179,7 +179,7 @@ def bomb(path: Path, megabytes: int) -> None:
 
 
 def test_a_compressed_bomb_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
-    from rowsmith.table.files.limits import Limits
+    from rowsmith.table.limits import Limits
 
     bomb(tmp_path / "x.csv.gz", 64)
     assert (tmp_path / "x.csv.gz").stat().st_size < 1 << 20

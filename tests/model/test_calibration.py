@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from transformers import Trainer
 
-from rowsmith.assembly import TrainingExamples
-from rowsmith.assembly.ranges import IGNORED, ExampleRanges, as_dataset
+from rowsmith.assembly import TrainingExamples, as_dataset
+from rowsmith.assembly.ranges import IGNORED, ExampleRanges
 from rowsmith.assembly.token_store import TokenStore
 from rowsmith.config import TrainingConfig
 from rowsmith.model import TrainingJob
@@ -114,9 +114,9 @@ def test_few_numbers_occur_between_two_powers_of_two(count, between):
 def test_batches_of_groups_have_few_shapes(monkeypatch):
     """Every batch has other lengths; the products of attention and output layer must not."""
     from rowsmith.vocabulary import Vocabulary, model_schema_of
+    from rowsmith_backends.scratch.column_loss import ColumnParts
     from rowsmith_backends.scratch.model import Size, llama_config
     from rowsmith_backends.scratch.packed_llama import PackedLlama
-    from rowsmith_backends.scratch.training.loss import ColumnParts
 
     columns, made, _ = group_table(30)
     vocabulary = Vocabulary(schema=model_schema_of(columns, made))

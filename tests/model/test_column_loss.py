@@ -9,12 +9,12 @@ from hypothesis import given, settings
 torch = pytest.importorskip("torch")
 
 from rowsmith.vocabulary import model_schema_of  # noqa: E402
+from rowsmith_backends.scratch.column_loss import ColumnParts, column_loss  # noqa: E402
 from rowsmith_backends.scratch.decoding.automaton import build_automaton  # noqa: E402
 from rowsmith_backends.scratch.encoder import encode_table  # noqa: E402
 from rowsmith_backends.scratch.model import Size, llama_config  # noqa: E402
 from rowsmith_backends.scratch.packed_llama import PackedLlama  # noqa: E402
 from rowsmith_backends.scratch.tokenizer import build_tokenizer, learn_vocabulary  # noqa: E402
-from rowsmith_backends.scratch.training.loss import ColumnParts, column_loss  # noqa: E402
 
 from .tables import tables  # noqa: E402
 

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from rowsmith.assembly import TrainingExamples  # noqa: E402
-from rowsmith.assembly.ranges import ExampleRanges, as_dataset  # noqa: E402
+from rowsmith.assembly import TrainingExamples, as_dataset  # noqa: E402
+from rowsmith.assembly.ranges import ExampleRanges  # noqa: E402
 from rowsmith.config import TrainingConfig  # noqa: E402
 from rowsmith.generation.requests import CompletionRequest, FinishReason, SamplingParams  # noqa: E402
 from rowsmith.model import TrainingJob  # noqa: E402

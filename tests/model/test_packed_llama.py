@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from rowsmith.vocabulary import Vocabulary, model_schema_of  # noqa: E402
+from rowsmith_backends.scratch.column_loss import ColumnParts  # noqa: E402
 from rowsmith_backends.scratch.model import Size, llama_config  # noqa: E402
 from rowsmith_backends.scratch.packed_llama import PackedLlama  # noqa: E402
-from rowsmith_backends.scratch.training.loss import ColumnParts  # noqa: E402
 
 from .groups import group_table  # noqa: E402
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
-from rowsmith.assembly import TrainingExamples
-from rowsmith.assembly.ranges import ExampleRanges, as_dataset
+from rowsmith.assembly import TrainingExamples, as_dataset
+from rowsmith.assembly.ranges import ExampleRanges
 from rowsmith.config import TrainingConfig
 from rowsmith.model import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.randomness.seeds import Seeds

@@ -12,8 +12,7 @@ from attrs import evolve
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from rowsmith.assembly import TrainingExampleAssembler
-from rowsmith.assembly.ranges import ranges_of
+from rowsmith.assembly import TrainingExampleAssembler, ranges_of
 from rowsmith.config import RunConfig
 from rowsmith.config.conversion import structure
 from rowsmith.errors import ConfigError

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from rowsmith.errors import DataError
 from rowsmith.table import from_frame, read_table
-from rowsmith.table.files.limits import Limits
+from rowsmith.table.limits import Limits
 from rowsmith.table.schema import ColumnType
 
 REFUSED = [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rowsmith.errors import DataError
 from rowsmith.table import Table, from_frame, read_table, write_table
-from rowsmith.table.files.limits import Limits
+from rowsmith.table.limits import Limits
 from rowsmith.table.schema import ColumnType
 
 from .strategies import frames, names, unicode_text

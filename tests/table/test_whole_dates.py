@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from rowsmith.cli.commands.starting_config import starting_config
 from rowsmith.table import from_frame, read_table, write_table
-from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.frames.respelling import spell_frame
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnType
 from rowsmith.table.types.datetimes import format_fit, parse_datetimes, spell_datetimes
 

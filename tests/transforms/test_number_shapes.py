@@ -11,9 +11,9 @@ from rowsmith.components import ComponentRef
 from rowsmith.table.schema import ColumnSchema
 from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith.transforms import FittedTransforms, fit_transforms
+from rowsmith_plugins.transforms.common.protection import quantize_of_run
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
-from rowsmith_plugins.transforms.rare.protection import quantize_of_run
 from rowsmith_plugins.transforms.rare.transform import ProtectRareTransform
 
 from .tables import T, check_round_trip, column, context, draws, schema, seeds, table, texts

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionBlock, Decode, FinishReason
+from rowsmith_backends.sampling.bundle_tokens import BundleTokens
 
 __all__ = ["Answer", "Asked", "answer_block", "read_answer", "read_scores"]
 
@@ -36,6 +37,11 @@ class Asked:
     most: int
     vocabulary_size: int
     longest: int
+
+    @classmethod
+    def of(cls, tokens: BundleTokens, prompt: Sequence[int], most: int) -> Asked:
+        """A request for a completion by the model that has these tokens."""
+        return cls(prompt, most, tokens.size, tokens.longest)
 
     @property
     def most_bytes(self) -> int:

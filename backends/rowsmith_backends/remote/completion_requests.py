@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, FinishReason, SamplingParams
-from rowsmith_backends.remote.answers import Answer, read_answer, read_scores
+from rowsmith_backends.remote.answers import Answer, Asked, read_answer, read_scores
 from rowsmith_backends.remote.endpoint import Endpoint, Refused
 from rowsmith_backends.remote.server import Server
 from rowsmith_backends.sampling.bundle_tokens import BundleTokens
@@ -62,7 +62,7 @@ class Asking:
             "top_p": self.params.top_p,
             "seed": request_seed(self.params.seed, request.request_id),
         }
-        asked = self.tokens.asked(prompt, most)
+        asked = Asked.of(self.tokens, prompt, most)
         said = await self.endpoint.post("/completions", body, asked.most_bytes)
         answer = read_answer(said, asked, str(self.endpoint))
         if self.server.gives_ids and answer.ids is None:
@@ -93,7 +93,7 @@ class Asking:
         asked = {"max_tokens": 1, "temperature": 0.0, "echo": True, "logprobs": 0, "allowed_token_ids": [last]}
         try:
             body = self.server.body(before, self.tokens) | asked
-            said = await self.endpoint.post("/completions", body, self.tokens.asked(before, 1).most_bytes)
+            said = await self.endpoint.post("/completions", body, Asked.of(self.tokens, before, 1).most_bytes)
         except Refused as error:
             raise GenerationError(f"the log-probabilities of a completion are not to be had: {error}") from None
         return evolve(answer, log_probs=read_scores(said, len(prompt), len(answer.ids), str(self.endpoint)))

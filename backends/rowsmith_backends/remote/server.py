@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from rowsmith.dialect.grammar import literal
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import REPETITION_PENALTY
-from rowsmith_backends.remote.answers import Answer, read_answer
+from rowsmith_backends.remote.answers import Answer, Asked, read_answer
 from rowsmith_backends.remote.endpoint import Endpoint, Refused
 from rowsmith_backends.remote.options import GRAMMAR_FIELDS
 from rowsmith_backends.sampling.bundle_tokens import BundleTokens
@@ -176,7 +176,7 @@ class Inquiry:
 
     async def _completed(self, server: Server, regex: str | None = None) -> Answer:
         body = server.body(self.prompt, self.tokens, regex) | {"max_tokens": _PROBE_TOKENS, "temperature": 0.0}
-        asked = self.tokens.asked(self.prompt, _PROBE_TOKENS)
+        asked = Asked.of(self.tokens, self.prompt, _PROBE_TOKENS)
         said = await self.endpoint.post("/completions", body, asked.most_bytes)
         return read_answer(said, asked, str(self.endpoint))
 

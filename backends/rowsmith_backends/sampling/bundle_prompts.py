@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rowsmith.assembly.prompts import inference_prefix, schema_prompt
-from rowsmith_backends.timeseries.codec import load_tokenizer
+from rowsmith_backends.sampling.bundle_tokens import load_tokenizer
 
 if TYPE_CHECKING:
     from rowsmith.model import Bundle

@@ -6,16 +6,30 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rowsmith.errors import GenerationError
-from rowsmith_backends.remote.answers import Asked
-from rowsmith_backends.timeseries.codec import load_tokenizer
+from rowsmith.errors import BundleError, GenerationError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rowsmith.vocabulary import Vocabulary
 
-__all__ = ["BundleTokens"]
+__all__ = ["BundleTokens", "load_tokenizer"]
+
+
+def load_tokenizer(directory: Path) -> Any:
+    """The tokenizer of a checkpoint.
+
+    Raises:
+        BundleError: It cannot be loaded.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        # Loaders raise errors of every kind, some of them plain exceptions.
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise BundleError(f"{directory} has no tokenizer that can be loaded ({reason}). Train again.") from error
 
 
 class BundleTokens:
@@ -48,15 +62,6 @@ class BundleTokens:
         """The most bytes of a token, special ones included."""
         texts = self.tokenizer.get_vocab() if self.vocabulary is None else self.vocabulary.texts
         return max((len(text.encode() if isinstance(text, str) else text) for text in texts), default=1)
-
-    def asked(self, prompt: Sequence[int], most: int) -> Asked:
-        """A request for a completion of this model.
-
-        Args:
-            prompt: Its token ids.
-            most: The most tokens that may be written.
-        """
-        return Asked(prompt, most, self.size, self.longest)
 
     @property
     def probes(self) -> tuple[str, str]:

@@ -21,8 +21,8 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rowsmith.assembly.ranges import IGNORED
+from rowsmith_backends.scratch.column_loss import ColumnParts, column_loss
 from rowsmith_backends.scratch.shape_buckets import bucket_lengths, rounded
-from rowsmith_backends.scratch.training.loss import ColumnParts, column_loss
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig

@@ -8,8 +8,9 @@ from rowsmith.components import ComponentRef, Kind
 from rowsmith.errors import BundleError, PluginContractError
 from rowsmith.generation.building import surroundings, trained_bundle
 from rowsmith.generation.requests import Engine
+from rowsmith_backends.sampling.bundle_tokens import load_tokenizer
 from rowsmith_backends.timeseries.backend import TimeseriesBackend
-from rowsmith_backends.timeseries.codec import RecordCodec, codec_of_tokenizer, codec_of_vocabulary, load_tokenizer
+from rowsmith_backends.timeseries.codec import RecordCodec, codec_of_tokenizer, codec_of_vocabulary
 from rowsmith_backends.timeseries.options import TimeseriesOptions
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
@@ -11,11 +10,10 @@ from attrs import field, frozen
 from rowsmith.dialect import json_string
 from rowsmith.dialect.records import speller
 from rowsmith.dialect.writing import CellWriter
-from rowsmith.errors import BundleError
 from rowsmith.table.schema import ModelSchema
 from rowsmith.vocabulary import Vocabulary
 
-__all__ = ["RecordCodec", "Written", "codec_of_tokenizer", "codec_of_vocabulary", "load_tokenizer"]
+__all__ = ["RecordCodec", "Written", "codec_of_tokenizer", "codec_of_vocabulary"]
 
 Ids = tuple[int, ...]
 
@@ -118,22 +116,6 @@ def codec_of_vocabulary(vocabulary: Vocabulary) -> RecordCodec:
     return RecordCodec(
         schema=vocabulary.schema, encode=encode, begin=lambda cells, _: encode(cells), decode=vocabulary.decode
     )
-
-
-def load_tokenizer(directory: Path) -> Any:
-    """The tokenizer of a checkpoint.
-
-    Raises:
-        BundleError: It cannot be loaded.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
-    except Exception as error:
-        # Loaders raise errors of every kind, some of them plain exceptions.
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        raise BundleError(f"{directory} has no tokenizer that can be loaded ({reason}). Train again.") from error
 
 
 def codec_of_tokenizer(schema: ModelSchema, tokenizer: Any) -> RecordCodec:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from rowsmith.assembly.ranges import IGNORED, ranges_of
+from rowsmith.assembly import ranges_of
+from rowsmith.assembly.ranges import IGNORED
 from rowsmith.errors import PluginContractError
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
+from rowsmith.assembly.dataset import as_dataset, ranges_of
 from rowsmith.assembly.example import Example, context_advice
-from rowsmith.assembly.ranges import ExampleRanges, as_dataset, ranges_of
+from rowsmith.assembly.ranges import ExampleRanges
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.errors import ParameterError
 

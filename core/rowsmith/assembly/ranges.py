@@ -8,21 +8,17 @@ arrays and for the ``datasets.Dataset`` of examples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from rowsmith.assembly.token_store import Ids, Ints, TokenStore
 from rowsmith.errors import AssemblyError
 from rowsmith.table.row_ranges import run_places, run_sums
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-__all__ = ["IGNORED", "ExampleRanges", "Rows", "as_dataset", "ranges_of"]
+__all__ = ["IGNORED", "ExampleRanges", "Rows"]
 
 IGNORED = -100
 """The label of a token that the loss leaves out."""
@@ -223,41 +219,3 @@ class ExampleRanges:
             "attention_mask": used.astype(np.int64),
             "labels": np.where(trained, ids, IGNORED),
         }
-
-
-def as_dataset(ranges: ExampleRanges) -> Dataset:
-    """A Dataset of examples, which are laid out when they are read.
-
-    Args:
-        ranges: The examples.
-
-    Returns:
-        The dataset; its columns are the lists ``input_ids``, ``attention_mask`` and ``labels``.
-    """
-    from datasets import Dataset
-
-    from rowsmith.assembly.example_table import example_table
-
-    # A fingerprint of its own: Datasets would read the whole table to make one.
-    return Dataset(example_table(ranges), fingerprint=uuid4().hex[:16])
-
-
-def ranges_of(dataset: Dataset) -> ExampleRanges | None:
-    """The ranges behind a dataset that ``as_dataset`` made, so that a trainer can gather arrays itself.
-
-    Args:
-        dataset: Such a dataset, or one shuffled or selected from it.
-
-    Returns:
-        Its examples in its order; None for a dataset of another origin, or one whose rows are transformed.
-    """
-    from rowsmith.assembly.example_table import ExampleTable
-
-    table = dataset.data
-    if not isinstance(table, ExampleTable) or dataset.format["type"] == "custom":
-        return None
-    # What was selected is found nowhere else.
-    if dataset._indices is None:
-        return table.ranges
-    rows = dataset._indices.column(0).to_numpy()
-    return evolve(table.ranges, starts=table.ranges.starts[rows], stops=table.ranges.stops[rows])

@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.interrupts import interrupted_code
-from rowsmith.cli.settings import Settings
 from rowsmith.errors import RowsmithError
 from rowsmith.storage.disk_errors import is_full
 

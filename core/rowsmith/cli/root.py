@@ -10,9 +10,9 @@ import click
 
 from rowsmith import __version__
 from rowsmith.cli.display.sanitizer import filtered_streams
+from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.failures import exit_code_of
 from rowsmith.cli.lazy import LazyGroup, Listed
-from rowsmith.cli.settings import Settings
 
 if TYPE_CHECKING:
     from rowsmith.plugins.records import FoundCommand

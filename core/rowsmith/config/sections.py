@@ -9,8 +9,8 @@ from typing import Any
 from attrs import field, frozen
 
 from rowsmith.config.problems import show
-from rowsmith.plugins.requirements import check_requirement
-from rowsmith.table.files.read_options import ReadOptions, check_encoding
+from rowsmith.config.requirements import check_requirement
+from rowsmith.table.read_options import ReadOptions, check_encoding
 
 __all__ = [
     "COLUMN_TYPES",

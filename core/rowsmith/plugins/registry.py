@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rowsmith.components import ComponentRef, Kind, is_target
 from rowsmith.config.conversion import did_you_mean, structure
+from rowsmith.config.requirements import unmet_requirements
 from rowsmith.errors import (
     AmbiguousComponent,
     ConfigError,
@@ -32,7 +33,6 @@ from rowsmith.plugins.contracts import check_contract
 from rowsmith.plugins.imports import import_target, missing_modules
 from rowsmith.plugins.loader import Loaded, load_plugins
 from rowsmith.plugins.records import Found, FoundCommand, PluginRecord, PluginStatus
-from rowsmith.plugins.requirements import unmet_requirements
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext

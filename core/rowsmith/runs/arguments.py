@@ -14,7 +14,7 @@ from rowsmith.config import GenerationConfig, RunConfig, load_config, to_mapping
 from rowsmith.config.layering import merge
 from rowsmith.errors import ConfigError, ParameterError
 from rowsmith.plugins.permissions import Caller, factories_in
-from rowsmith.table.frames.names import name_of
+from rowsmith.table.column_labels import name_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 from attrs import evolve, field, frozen
 
-from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples
-from rowsmith.assembly.ranges import ranges_of
+from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples, ranges_of
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.config.defaults import backend_for
 from rowsmith.context import BuildContext

@@ -17,9 +17,9 @@ from rowsmith.sequences.intervals import TICKS, Interval
 from rowsmith.sequences.series_plan import SeriesPlan, make_plan
 from rowsmith.sequences.times import DAY, ELAPSED_SECONDS, SeriesClock
 from rowsmith.table.columns import combined_codes, distinct, from_codes, replace_column
+from rowsmith.table.datetime_formats import TIMES
 from rowsmith.table.schema import ColumnSchema, ColumnType, Role, TableSchema
 from rowsmith.table.table import Table
-from rowsmith.table.types.datetime_formats import TIMES
 from rowsmith.table.types.datetimes import find_format, format_fit, resolution_format, spell_datetimes
 
 __all__ = ["PreparedSeries", "given_interval", "prepare_series"]

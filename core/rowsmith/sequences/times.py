@@ -13,8 +13,8 @@ from attrs import frozen
 
 from rowsmith.errors import ConfigError, DataError
 from rowsmith.sequences.intervals import TICKS
+from rowsmith.table.datetime_formats import pieces
 from rowsmith.table.schema import ColumnSchema, ColumnType
-from rowsmith.table.types.datetime_formats import pieces
 from rowsmith.table.types.datetimes import find_format, format_fit, parse_datetimes, spell_datetimes
 from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith.table.types.units import NANOSECONDS

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
-from rowsmith.table.frames.names import ColumnLabels
-from rowsmith.table.types.datetime_formats import DIGIT_DATES, EPOCHS
+from rowsmith.table.column_labels import ColumnLabels
+from rowsmith.table.datetime_formats import DIGIT_DATES, EPOCHS
 
 __all__ = [
     "ColumnSchema",

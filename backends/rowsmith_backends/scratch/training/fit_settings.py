@@ -8,9 +8,9 @@ import torch
 from attrs import evolve, frozen
 from transformers import LlamaForCausalLM
 
+from rowsmith_backends.scratch.column_loss import ColumnParts
 from rowsmith_backends.scratch.packed_llama import LONGEST_PLAIN, PackedLlama
 from rowsmith_backends.scratch.training.initial_weights import FirstWeights
-from rowsmith_backends.scratch.training.loss import ColumnParts
 from rowsmith_backends.scratch.training.smoothed_embeddings import Neighbours
 from rowsmith_backends.training.examples import BlankedExamples, Examples
 from rowsmith_backends.training.optimizers import joint_optimizer

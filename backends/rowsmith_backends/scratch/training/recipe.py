@@ -19,13 +19,13 @@ from rowsmith.errors import TrainingError
 from rowsmith.model import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.storage.malloc import keep_for_reuse
 from rowsmith_backends.sampling.precision import chosen_device
+from rowsmith_backends.scratch.column_loss import ColumnParts
 from rowsmith_backends.scratch.packed_llama import PackedLlama
 from rowsmith_backends.scratch.training.calibration import calibrated
 from rowsmith_backends.scratch.training.cross_validation import best_epochs, has_risen
 from rowsmith_backends.scratch.training.example_windows import windows_of
 from rowsmith_backends.scratch.training.fit_settings import SMALL_TABLE, Setting, recipe_of
 from rowsmith_backends.scratch.training.initial_weights import FirstWeights
-from rowsmith_backends.scratch.training.loss import ColumnParts
 from rowsmith_backends.scratch.training.smoothed_embeddings import Neighbours
 from rowsmith_backends.training.budget import budgeted, held_out_in_time
 from rowsmith_backends.training.examples import Examples, SomeExamples, examples_of

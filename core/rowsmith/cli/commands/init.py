@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.settings import Settings, settle, shared_options
 from rowsmith.cli.failures import ExitCode
-from rowsmith.cli.settings import Settings, settle, shared_options
 
 __all__ = ["init"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from rowsmith.cli.display.sanitizer import json_text
+from rowsmith.cli.display.settings import Settings, json_option
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.lazy import LazyGroup, Listed
-from rowsmith.cli.settings import Settings, json_option
 from rowsmith.components import Kind
 from rowsmith.plugins import Registry
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from rowsmith.cli.display.settings import Settings, shared_options
 from rowsmith.cli.parameters import DURATION, FACTORY, HOLDOUT, config_values, sequence_values, target_values
-from rowsmith.cli.settings import Settings, shared_options
 
 __all__ = ["generate", "run", "train"]
 

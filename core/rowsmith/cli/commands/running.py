@@ -13,12 +13,12 @@ from attrs import evolve, frozen
 from rowsmith.cli.display.messages import tell
 from rowsmith.cli.display.progress import reporting
 from rowsmith.cli.display.sanitizer import json_text
+from rowsmith.cli.display.settings import Settings, settle
 from rowsmith.cli.display.streams import data_stream
 from rowsmith.cli.display.wording import outcome_line
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.interrupts import interrupted_code, interruptible
 from rowsmith.cli.parameters import check_rows, default_run_directory, run_directory_path
-from rowsmith.cli.settings import Settings, settle
 from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config.layering import merge
 from rowsmith.config.yaml_file import dump

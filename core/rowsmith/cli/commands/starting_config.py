@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rowsmith.table import Table
     from rowsmith.table.columns import Codes
-    from rowsmith.table.files.read_options import ReadOptions
+    from rowsmith.table.read_options import ReadOptions
     from rowsmith.table.schema import ColumnSchema
 
 __all__ = ["starting_config", "write_text"]

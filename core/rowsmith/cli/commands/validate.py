@@ -6,8 +6,8 @@ import click
 
 from rowsmith.cli.display.messages import tell
 from rowsmith.cli.display.sanitizer import json_text
+from rowsmith.cli.display.settings import Settings, json_option
 from rowsmith.cli.failures import ExitCode
-from rowsmith.cli.settings import Settings, json_option
 from rowsmith.runs.validation import Findings, check
 
 __all__ = ["validate"]

@@ -8,9 +8,9 @@ import click
 
 from rowsmith.cli.demo.tables import DEMO_MODES, DEMO_TABLES
 from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.settings import Settings, settle, shared_options
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.parameters import DURATION
-from rowsmith.cli.settings import Settings, settle, shared_options
 
 __all__ = ["demo"]
 

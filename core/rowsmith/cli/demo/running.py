@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rowsmith.cli.commands.running import finish, working
 from rowsmith.cli.demo.tables import DEMO_TABLES, demo_path
 from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.display.streams import data_stream
 from rowsmith.cli.parameters import (
     check_rows,
@@ -16,7 +17,6 @@ from rowsmith.cli.parameters import (
     run_directory_path,
     target_values,
 )
-from rowsmith.cli.settings import Settings
 from rowsmith.config import load_config
 from rowsmith.config.layering import merge
 from rowsmith.runs import stages as pipeline

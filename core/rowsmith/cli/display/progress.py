@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from rowsmith.cli.display.messages import tell
 from rowsmith.cli.display.sanitizer import printable, unfiltered_stderr
+from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.display.wording import Rows, rows_line, stage_line, training_line
-from rowsmith.cli.settings import Settings
 from rowsmith.runs.reporting import Reporter
 
 if TYPE_CHECKING:

@@ -20,15 +20,15 @@ from pyarrow import csv
 from rowsmith.errors import DataError
 from rowsmith.storage.malloc import release_freed_memory
 from rowsmith.table.columns import CODED_TEXT, compact, single_array
-from rowsmith.table.encoded import Encoded, EncodedTable
 from rowsmith.table.files.csv_causes import DELIMITERS, header_notes, is_number, ragged_cause
-from rowsmith.table.files.limits import Limits
-from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.files.text_encoding import guessed_encoding
 from rowsmith.table.files.text_source import BOM, Look, TextSource, check_text
 from rowsmith.table.frames.conversion import check_names
+from rowsmith.table.limits import Limits
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.row_index import row_index
 from rowsmith.table.schema import Layout, RowIndex, Source, Storage
+from rowsmith.table.types.encoded import Encoded, EncodedTable
 from rowsmith.table.types.inference import ANY_TYPE
 from rowsmith.table.types.null_marks import take_marks
 

@@ -27,12 +27,12 @@ from rowsmith.errors import DataError
 from rowsmith.table.files.csv_reader import read_csv
 from rowsmith.table.files.csv_writer import write_csv
 from rowsmith.table.files.jsonl import read_jsonl, write_jsonl
-from rowsmith.table.files.limits import Limits
 from rowsmith.table.files.parquet import read_parquet, write_parquet
-from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.files.text_encoding import is_utf8
 from rowsmith.table.files.text_source import TextSource
 from rowsmith.table.frames import build_table
+from rowsmith.table.limits import Limits
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import TableSchema
 from rowsmith.table.table import Table
 from rowsmith.table.types.units import as_text

@@ -14,9 +14,9 @@ from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct
 from rowsmith.table.files.csv_causes import is_number, preamble_lines
 from rowsmith.table.files.formats import file_format, read_table
-from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.files.text_encoding import guessed_encoding
 from rowsmith.table.files.text_source import TextSource
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.table import Table
 
 __all__ = ["found_options", "marks_among_numbers"]

@@ -18,14 +18,14 @@ import pyarrow as pa
 from rowsmith.errors import DataError
 from rowsmith.storage.malloc import release_freed_memory
 from rowsmith.table.columns import distinct, from_codes, single_array
-from rowsmith.table.encoded import Encoded, EncodedTable
 from rowsmith.table.files.fragments import Fragments, joined_rows, write_rows
-from rowsmith.table.files.limits import Limits
-from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.files.text_encoding import guessed_encoding
 from rowsmith.table.files.text_source import BOM, TextSource, check_text
 from rowsmith.table.frames.conversion import check_names
+from rowsmith.table.limits import Limits
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage, TableSchema
+from rowsmith.table.types.encoded import Encoded, EncodedTable
 from rowsmith.table.types.inference import BOOLEANS, NUMBERS, TEXTS
 from rowsmith.table.types.null_marks import marked_storage, types_left, with_marks
 from rowsmith.table.types.number_shapes import JSON_NUMBER

@@ -20,14 +20,14 @@ from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.storage.malloc import release_freed_memory
-from rowsmith.table.encoded import Encoded, EncodedTable
-from rowsmith.table.files.limits import Limits
-from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.frames import named_frame
 from rowsmith.table.frames.arrow_encoding import encode_arrow, is_text
 from rowsmith.table.frames.conversion import check_names
 from rowsmith.table.frames.encoding import encode_column
+from rowsmith.table.limits import Limits
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, TableSchema
+from rowsmith.table.types.encoded import Encoded, EncodedTable
 from rowsmith.table.types.null_marks import take_marks
 
 __all__ = ["read_parquet", "write_parquet"]

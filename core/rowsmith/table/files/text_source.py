@@ -14,8 +14,8 @@ from typing import IO, cast
 from attrs import frozen
 
 from rowsmith.errors import DataError
-from rowsmith.table.files.limits import Limits
 from rowsmith.table.files.text_encoding import decoded, guessed_encoding, is_utf8
+from rowsmith.table.limits import Limits
 
 __all__ = ["BOM", "Look", "TextSource", "check_text"]
 

@@ -14,9 +14,9 @@ from attrs import evolve
 from rowsmith.errors import DataError
 from rowsmith.storage.malloc import release_freed_memory
 from rowsmith.table.columns import Codes, codes_of, compact, renumbered, single_array, spelled
-from rowsmith.table.encoded import Encoded, float_texts, instant_texts, integer_texts
 from rowsmith.table.frames.arrow_types import arrow_type, is_uuid
 from rowsmith.table.schema import ColumnType, Source, Storage
+from rowsmith.table.types.encoded import Encoded, float_texts, instant_texts, integer_texts
 from rowsmith.table.types.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
 from rowsmith.table.types.units import in_coarsest
 

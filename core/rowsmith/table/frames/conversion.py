@@ -16,16 +16,16 @@ import pyarrow as pa
 from attrs import evolve
 
 from rowsmith.errors import DataError
+from rowsmith.table.column_labels import name_of
 from rowsmith.table.columns import codes_of, compact, single_array
-from rowsmith.table.encoded import Encoded, EncodedTable
-from rowsmith.table.files.limits import Limits
-from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.frames.decoding import READ_ERRORS, Reader, holds_any_text, reader
 from rowsmith.table.frames.encoding import encode_column
 from rowsmith.table.frames.labels import keep_labels, labelled, names_of
-from rowsmith.table.frames.names import name_of
+from rowsmith.table.limits import Limits
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, Source, TableSchema
 from rowsmith.table.table import Table
+from rowsmith.table.types.encoded import Encoded, EncodedTable
 from rowsmith.table.types.inference import check_types, infer_column
 from rowsmith.table.types.marks import slips_note
 from rowsmith.table.types.null_marks import mark_notes, put_marks

@@ -15,7 +15,11 @@ from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import codes_of, compact, from_codes, spelled
-from rowsmith.table.encoded import (
+from rowsmith.table.frames.arrow_encoding import encode_arrow, encode_strings
+from rowsmith.table.frames.objects import encode_objects
+from rowsmith.table.read_options import ReadOptions
+from rowsmith.table.schema import ColumnType, Source, Storage
+from rowsmith.table.types.encoded import (
     Encoded,
     factorized,
     first_row,
@@ -24,10 +28,6 @@ from rowsmith.table.encoded import (
     spell_instants,
     spell_integers,
 )
-from rowsmith.table.files.read_options import ReadOptions
-from rowsmith.table.frames.arrow_encoding import encode_arrow, encode_strings
-from rowsmith.table.frames.objects import encode_objects
-from rowsmith.table.schema import ColumnType, Source, Storage
 from rowsmith.table.types.inference import BOOLEANS, LABELS, NUMBERS, TEXTS, infer_column
 from rowsmith.table.types.null_marks import take_marks
 from rowsmith.table.types.units import in_coarsest, period_starts

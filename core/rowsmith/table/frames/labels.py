@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from rowsmith.errors import DataError
-from rowsmith.table.files.read_options import ReadOptions
-from rowsmith.table.frames.names import ColumnLabel, ColumnLabels, LabelPart, name_of
+from rowsmith.table.column_labels import ColumnLabel, ColumnLabels, LabelPart, name_of
 from rowsmith.table.frames.objects import NULLS, element_reader, encode_objects
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import Storage, TableSchema
 
 __all__ = ["keep_labels", "labelled", "names_of"]

@@ -25,9 +25,9 @@ from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import from_codes
-from rowsmith.table.encoded import Encoded, factorized, spell_floats, spell_instants
-from rowsmith.table.files.read_options import ReadOptions
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import Source, Storage
+from rowsmith.table.types.encoded import Encoded, factorized, spell_floats, spell_instants
 from rowsmith.table.types.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
 from rowsmith.table.types.null_marks import marked_storage, types_left
 from rowsmith.table.types.units import NANOSECONDS, in_coarsest, period_starts, ticks_of

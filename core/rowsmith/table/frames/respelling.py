@@ -15,13 +15,13 @@ import pandas as pd
 import pyarrow as pa
 
 from rowsmith.errors import DataError
+from rowsmith.table.column_labels import name_of
 from rowsmith.table.columns import codes_of, compact
-from rowsmith.table.encoded import spelled_unique
-from rowsmith.table.files.read_options import ReadOptions
 from rowsmith.table.frames.encoding import encode_column
-from rowsmith.table.frames.names import name_of
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.datetimes import format_fit, spell_datetimes
+from rowsmith.table.types.encoded import spelled_unique
 from rowsmith.table.types.spelling import spell_decimal
 from rowsmith.table.types.units import ticks_of
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowsmith.errors import DataError
-from rowsmith.table.types.datetime_formats import (
+from rowsmith.table.datetime_formats import (
     CODES,
     DATES,
     EPOCHS,

@@ -11,9 +11,9 @@ import numpy as np
 from attrs import evolve
 
 from rowsmith.table.columns import Codes, codes_of, compact, count_codes, renumbered, spelled
-from rowsmith.table.encoded import Encoded
-from rowsmith.table.files.read_options import ReadOptions
+from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage
+from rowsmith.table.types.encoded import Encoded
 from rowsmith.table.types.inference import NUMBERS, TEXTS
 
 __all__ = ["mark_notes", "marked_storage", "put_marks", "take_marks", "types_left", "with_marks"]

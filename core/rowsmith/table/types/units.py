@@ -15,8 +15,8 @@ import pyarrow as pa
 from attrs import evolve
 
 from rowsmith.table.columns import codes_of, compact, replace_column, single_array
-from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.schema import ColumnType, Storage, TableSchema
+from rowsmith.table.types.encoded import spelled_unique
 
 __all__ = ["DAY", "NANOSECONDS", "as_text", "in_coarsest", "is_time_of_day", "period_starts", "periods_of", "ticks_of"]
 

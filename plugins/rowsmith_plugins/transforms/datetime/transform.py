@@ -28,9 +28,9 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.common.counting import count_shared, count_values, record_groups
 from rowsmith_plugins.transforms.common.layout import arrange, expanded, grouping
+from rowsmith_plugins.transforms.common.protection import k_of_run
 from rowsmith_plugins.transforms.datetime.column import PartedColumn, fit_parts
 from rowsmith_plugins.transforms.options import DatetimeOptions
-from rowsmith_plugins.transforms.rare.protection import k_of_run
 
 __all__ = ["DatetimeTransform", "FittedDatetime", "build"]
 

@@ -32,12 +32,12 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.common.counting import Counted, count_shared, record_groups
 from rowsmith_plugins.transforms.common.layout import arrange, expanded
+from rowsmith_plugins.transforms.common.protection import quantize_options
 from rowsmith_plugins.transforms.options import QuantizeOptions
 from rowsmith_plugins.transforms.quantize.column import QuantizedColumn, fit_column, is_cut
 from rowsmith_plugins.transforms.quantize.context_cuts import context_cuts
 from rowsmith_plugins.transforms.quantize.dependence import Groups, depends, groups_of
 from rowsmith_plugins.transforms.quantize.label_ranges import fit_ranges
-from rowsmith_plugins.transforms.rare.protection import quantize_options
 
 __all__ = ["FittedQuantize", "QuantizeTransform", "build"]
 

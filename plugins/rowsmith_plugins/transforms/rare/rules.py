@@ -18,8 +18,8 @@ from attrs import asdict, frozen
 
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import compact, from_codes
-from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.encoded import spelled_unique
 from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.common.counting import Counted, nearest
 

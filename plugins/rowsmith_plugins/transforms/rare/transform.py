@@ -56,12 +56,12 @@ from rowsmith_plugins.transforms.common.counting import (
     row_groups,
 )
 from rowsmith_plugins.transforms.common.layout import arrange, expanded, grouping, unique_name
+from rowsmith_plugins.transforms.common.protection import quantize_of_run
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 from rowsmith_plugins.transforms.quantize.column import is_cut
 from rowsmith_plugins.transforms.rare.invented import invent_rare
 from rowsmith_plugins.transforms.rare.kept_categories import narrowed
 from rowsmith_plugins.transforms.rare.middles import middle_moment, middle_number
-from rowsmith_plugins.transforms.rare.protection import quantize_of_run
 from rowsmith_plugins.transforms.rare.rules import (
     Blank,
     Categories,

@@ -24,8 +24,8 @@ from attrs import evolve, field, frozen
 from rowsmith.context import BuildContext
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import compact, from_codes
-from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
+from rowsmith.table.types.encoded import spelled_unique
 from rowsmith.transforms import Transform, schema_from_state
 from rowsmith_plugins.transforms.common.counting import Counted, count_shared, count_values, row_groups
 from rowsmith_plugins.transforms.common.layout import grouping, unique_name

@@ -29,8 +29,8 @@ from attrs import evolve, field, frozen
 from rowsmith.context import BuildContext
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import codes_of, compact, from_codes
-from rowsmith.table.encoded import spelled_unique
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
+from rowsmith.table.types.encoded import spelled_unique
 from rowsmith.table.types.text_shapes import characters_of, frequent_shapes, shape_of
 from rowsmith.transforms import Transform, schema_from_state
 from rowsmith.transforms.changed_values import compared

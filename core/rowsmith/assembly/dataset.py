@@ -1,4 +1,4 @@
-"""Training examples as an Arrow table that is laid out where it is read.
+"""Training examples as a dataset on an Arrow table that is laid out where it is read.
 
 A dataset on such a table is an ordinary one: it has columns, is indexed, shuffled, mapped, formatted and saved. What
 costs nothing until it is wanted are the tokens: rows that are asked for are gathered from the token store, and whole
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,10 @@ from rowsmith.assembly.ranges import ExampleRanges
 from rowsmith.assembly.token_store import Ints
 from rowsmith.storage.memory_map import BlockWriter
 
-__all__ = ["SCHEMA", "ExampleTable", "example_table"]
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["SCHEMA", "ExampleTable", "as_dataset", "example_table", "ranges_of"]
 
 _TYPES: dict[str, type[np.signedinteger[Any]]] = {"input_ids": np.int32, "attention_mask": np.int8, "labels": np.int64}
 
@@ -29,6 +33,40 @@ SCHEMA = pa.schema([(name, pa.list_(pa.from_numpy_dtype(kind))) for name, kind i
 
 _CELLS = 1 << 20
 """Tokens of a block, padding included."""
+
+
+def as_dataset(ranges: ExampleRanges) -> Dataset:
+    """A Dataset of examples, which are laid out when they are read.
+
+    Args:
+        ranges: The examples.
+
+    Returns:
+        The dataset; its columns are the lists ``input_ids``, ``attention_mask`` and ``labels``.
+    """
+    from datasets import Dataset
+
+    # A fingerprint of its own: Datasets would read the whole table to make one.
+    return Dataset(example_table(ranges), fingerprint=uuid4().hex[:16])
+
+
+def ranges_of(dataset: Dataset) -> ExampleRanges | None:
+    """The ranges behind a dataset that ``as_dataset`` made, so that a trainer can gather arrays itself.
+
+    Args:
+        dataset: Such a dataset, or one shuffled or selected from it.
+
+    Returns:
+        Its examples in its order; None for a dataset of another origin, or one whose rows are transformed.
+    """
+    table = dataset.data
+    if not isinstance(table, ExampleTable) or dataset.format["type"] == "custom":
+        return None
+    # What was selected is found nowhere else.
+    if dataset._indices is None:
+        return table.ranges
+    rows = dataset._indices.column(0).to_numpy()
+    return evolve(table.ranges, starts=table.ranges.starts[rows], stops=table.ranges.stops[rows])
 
 
 def example_table(ranges: ExampleRanges, schema: pa.Schema = SCHEMA) -> ExampleTable:

@@ -19,7 +19,8 @@ from attrs import field, frozen
 from rowsmith.assembly.dataset import as_dataset, ranges_of
 from rowsmith.assembly.example import Example, context_advice
 from rowsmith.assembly.ranges import ExampleRanges
-from rowsmith.components import ComponentRef, Kind
+from rowsmith.components import Kind
+from rowsmith.config.defaults import assembler_for
 from rowsmith.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ __all__ = [
     "TrainingExampleAssembler",
     "TrainingExamples",
     "as_dataset",
-    "assembler_for",
     "context_advice",
     "ranges_of",
 ]
@@ -128,27 +128,6 @@ class AssemblyInputs:
     token_store: TokenStore | None = None
     group_values: pa.Table | None = None
     extra: Mapping[str, Any] = field(factory=dict)
-
-
-def assembler_for(config: RunConfig) -> ComponentRef:
-    """The assembler that a configuration asks for; ``auto`` follows from the kind of table.
-
-    Args:
-        config: The run's configuration.
-
-    Returns:
-        ``sequential`` for time series, ``grouped`` when examples are grouped, ``tabular`` otherwise; or
-        what ``config.assembler`` names.
-    """
-    chosen = config.assembler
-    if isinstance(chosen, ComponentRef) and chosen.name != "auto":
-        return chosen
-    options = chosen.options if isinstance(chosen, ComponentRef) else {}
-    if config.time_series.is_timeseries:
-        return ComponentRef(name="sequential", options=options)
-    if config.grouped:
-        return ComponentRef(name="grouped", options=options)
-    return ComponentRef(name="tabular", options=options)
 
 
 class TrainingExampleAssembler(ABC):

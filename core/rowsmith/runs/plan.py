@@ -7,7 +7,7 @@ of the same configuration, data and plugin versions.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -146,9 +146,12 @@ class Plan:
         """What keeps a run under this plan from continuing as the other's, each by its key.
 
         Step counts and rows are outcomes and are not compared; neither is what does not change the rows,
-        which are the place of the table and how often states are saved.
+        which are the place of the table and how often states are saved. A component that only one of them lists
+        follows from the configuration, which is compared.
         """
-        mine, others = (_leaves(_compared(plan.to_mapping())) for plan in (self, other))
+        plans = (self.to_mapping(), other.to_mapping())
+        shared = plans[0]["plugins"].keys() & plans[1]["plugins"].keys()
+        mine, others = (_leaves(_compared(plan, shared)) for plan in plans)
         found = [
             f"{path} was {mine.get(path)!r} and is {others.get(path)!r}"
             for path in sorted({*mine, *others})
@@ -157,14 +160,15 @@ class Plan:
         return (*found, *(["the data are not the same"] if self.data_fingerprint != other.data_fingerprint else []))
 
 
-def _compared(plan: Mapping[str, Any]) -> dict[str, Any]:
+def _compared(plan: Mapping[str, Any], places: Set[str]) -> dict[str, Any]:
     config = {
         section: {key: value for key, value in values.items() if (section, key) not in _IMMATERIAL}
         if isinstance(values, Mapping)
         else values
         for section, values in plan["config"].items()
     }
-    return {**config, "plugins": plan["plugins"], "libraries": plan["libraries"], "rowsmith": plan["rowsmith"]}
+    plugins = {place: plan["plugins"][place] for place in places}
+    return {**config, "plugins": plugins, "libraries": plan["libraries"], "rowsmith": plan["rowsmith"]}
 
 
 def _leaves(value: Any, path: str = "") -> dict[str, Any]:

@@ -18,7 +18,7 @@ from attrs import evolve, field, frozen
 
 from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples, ranges_of
 from rowsmith.components import ComponentRef, Kind
-from rowsmith.config.defaults import backend_for
+from rowsmith.config.defaults import backend_for, transforms_for
 from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError, DataError, PluginContractError
 from rowsmith.generation.backend import GeneratorBackend
@@ -38,7 +38,7 @@ from rowsmith.runs.reporting import Reporter
 from rowsmith.sequences import given_names, training_part
 from rowsmith.storage.malloc import usual_afterwards
 from rowsmith.table.frames.categories import with_open_names
-from rowsmith.transforms import Transform, default_transforms, fit_transforms
+from rowsmith.transforms import Transform, fit_transforms
 from rowsmith.transforms.numbering import Numbering
 
 if TYPE_CHECKING:
@@ -317,15 +317,9 @@ def _known(whole: TableSchema, before: TableSchema, after: TableSchema) -> Table
 
 
 def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Transform]]:
-    chosen = config.transforms
-    refs = (
-        chosen
-        if isinstance(chosen, tuple)
-        else [ComponentRef(name=name) for name in default_transforms(config.grouped, config.time_series.is_timeseries)]
-    )
     return [
         (ref.name or f"{FACTORY_PREFIX}{ref.factory}", _built(context, Kind.TRANSFORM, ref, Transform))  # type: ignore[type-abstract]
-        for ref in refs
+        for ref in transforms_for(config)
     ]
 
 

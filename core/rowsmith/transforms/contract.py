@@ -41,7 +41,6 @@ __all__ = [
     "FittedTransforms",
     "Scope",
     "Transform",
-    "default_transforms",
     "fit_transforms",
     "schema_from_state",
     "schema_state",
@@ -303,20 +302,6 @@ class FittedTransforms:
     def inventory(self) -> list[str]:
         """What the steps hold of the training data, a line for people per thing."""
         return [f"{name}: {line}" for name, step in self.steps for line in step.inventory()]
-
-
-def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple[str, ...]:
-    """Component names of the transforms that ``auto`` stands for, in order.
-
-    Args:
-        grouped: Whether the rows belong to groups or series.
-        timeseries: Whether they are readings at points in time.
-    """
-    # Rare values are replaced row by row, so what is constant in a group must be told once before.
-    # The way back needs to know times when it puts trend and seasons back, so these go before groups.
-    seasons, changes = (("seasonal",), ("changes",)) if timeseries else ((), ())
-    groups = (*seasons, *(("groups",) if grouped else ()), *changes)
-    return ("keys", "marks", "constant", *groups, "codes", "protect-rare", "texts", "datetime", "quantize")
 
 
 def fit_transforms(

@@ -27,19 +27,19 @@ from rowsmith.runs.generation_state import journal_of, journals
 from rowsmith.runs.generations import Generation, Generations
 from rowsmith.runs.ownership import check_same, claim_rows, claimed, tell_openness
 from rowsmith.runs.plan import Plan
-from rowsmith.runs.planning import after_training, draft_plan, resumed, with_data
+from rowsmith.runs.planning import after_training, draft_plan, resumed, with_data, with_order
 from rowsmith.runs.replacing import REPLACED_FOLDER, forget, kept_until_whole, recover, set_aside
 from rowsmith.runs.reporting import Reporter
 from rowsmith.runs.result_files import Rejections
 from rowsmith.runs.stage_times import StageTimes
 from rowsmith.runs.writing import Outcome, Output, RowMaking
-from rowsmith.sequences import training_part
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.transforms.numbering import Numbering, first_of_seed
 
 if TYPE_CHECKING:
     from rowsmith.model import Bundle
     from rowsmith.runs.stages import Run
+    from rowsmith.sequences import TrainingPart
     from rowsmith.table import Table
 
 __all__ = [
@@ -82,10 +82,10 @@ def dry_run(run: Run) -> Plan:
     plan = draft_plan(run.config, run.registry, run.caller)
     for line in servers_told(run.config, run.registry, run.caller):
         run.reporter.note(line)
+    run = evolve(run, config=plan.config)
     table = pipeline.read(run)
-    if plan.config.grouped:
-        training_part(table, plan.config, run.seeds)
-    return with_data(plan, table)
+    plan = with_data(plan, table)
+    return with_order(plan, pipeline.split(run, table)) if plan.config.grouped else plan
 
 
 def saved_plan(directory: RunDirectory) -> Plan:
@@ -333,10 +333,12 @@ def _train(run: Run, plan: Plan, data: Table | None, saved: Plan | None) -> Trai
         check_same(run.directory.root, saved, plan)
     bundle = _taken_up(timed) if saved is not None else None
     if bundle is None:
+        part = pipeline.split(timed, table)
+        plan = with_order(plan, part)
         if saved is None:
             set_aside(run.directory, model=True)
         plan.save(run.directory)
-        bundle = _learned(timed, table)
+        bundle = _learned(evolve(timed, config=plan.learned_config), part)
     plan = after_training(plan, bundle, run.config, run.registry)
     plan.save(run.directory)
     return Trained(bundle=bundle, plan=plan, table=table, seconds=clock.seconds)
@@ -352,9 +354,9 @@ def _taken_up(run: Run) -> Bundle | None:
     return bundle
 
 
-def _learned(run: Run, table: Table) -> Bundle:
+def _learned(run: Run, part: TrainingPart) -> Bundle:
     try:
-        return pipeline.train(run, table)
+        return pipeline.learn(run, part)
     except (KeyboardInterrupt, RunDirectoryError) as error:
         if run.directory.exists(CHECKPOINT_FOLDER):
             error.add_note(f"{run.directory.root} keeps the state of the training; go on with --resume.")

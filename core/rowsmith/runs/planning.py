@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from rowsmith.model import Bundle
     from rowsmith.plugins import Registry
     from rowsmith.plugins.permissions import Caller
+    from rowsmith.sequences import TrainingPart
     from rowsmith.table import Table
 
-__all__ = ["after_training", "draft_plan", "fingerprint", "resumed", "with_data"]
+__all__ = ["after_training", "draft_plan", "fingerprint", "resumed", "with_data", "with_order"]
 
 _STAGES = ("assembly", "training", SAMPLING_STAGE, "inversion")
 """Stages whose seed is handed on as one number."""
@@ -87,6 +88,11 @@ def with_data(plan: Plan, table: Table) -> Plan:
     return evolve(plan, data_fingerprint=fingerprint(table), rows={**plan.rows, "table": len(table)})
 
 
+def with_order(plan: Plan, part: TrainingPart) -> Plan:
+    """The plan with what the table decided of the order of its rows: nothing is left to decide before training."""
+    return evolve(plan, order=part.order)
+
+
 def resumed(plan: Plan, saved: Plan, asked: RunConfig) -> Plan:
     """A draft with what is decided only after the table is read, as the run that is resumed has it.
 
@@ -95,7 +101,8 @@ def resumed(plan: Plan, saved: Plan, asked: RunConfig) -> Plan:
         saved: The plan that was saved.
         asked: The configuration before anything was chosen.
     """
-    if not is_auto(asked.processor):
+    plan = evolve(plan, order=saved.order)
+    if not is_auto(asked.processor) or "processor" not in saved.plugins:
         return plan
     return evolve(
         plan.resolve(processor=saved.config.processor),

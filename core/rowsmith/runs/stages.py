@@ -1,8 +1,8 @@
 """The stages of a run, in order, each a plain function over the run directory.
 
-``train`` reads the table, holds rows out, fits the transforms, prepares and trains the model and saves
-the bundle. ``generate`` loads the bundle and samples rows until the target is met or a policy says
-stop. Both take the registry as an argument and find every component through it.
+``read`` reads the table and ``split`` holds rows out; ``learn`` fits the transforms, prepares and trains the model
+and saves the bundle; ``train`` does all three. ``generate`` loads the bundle and samples rows until the target is met
+or a policy says stop. All take the registry as an argument and find every component through it.
 """
 
 from __future__ import annotations
@@ -48,11 +48,12 @@ if TYPE_CHECKING:
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.plugins import Registry
     from rowsmith.plugins.permissions import Caller
+    from rowsmith.sequences import TrainingPart
     from rowsmith.storage.run_directory import RunDirectory
     from rowsmith.table import Table
     from rowsmith.table.schema import TableSchema
 
-__all__ = ["BUNDLE_FOLDER", "Run", "generate", "read", "tell_notes", "train"]
+__all__ = ["BUNDLE_FOLDER", "Run", "generate", "learn", "read", "split", "tell_notes", "train"]
 
 BUNDLE_FOLDER = "bundle"
 MAX_VALIDATION_ROWS = 1_000
@@ -149,10 +150,18 @@ def tell_notes(run: Run, table: Table) -> None:
         run.reporter.note(note)
 
 
-@shared_random_state_kept()
-@usual_afterwards()
+def split(run: Run, table: Table) -> TrainingPart:
+    """Arrange a table, and hold rows out.
+
+    Raises:
+        ConfigError: A column is not in the table.
+        DataError: The rows cannot be arranged, or too few are left to train on.
+    """
+    return training_part(with_open_names(table, run.config.data.group_columns), run.config, run.seeds)
+
+
 def train(run: Run, data: Table | None = None) -> Bundle:
-    """Learn a table.
+    """Learn a table that no plan was made of.
 
     Args:
         run: The run.
@@ -165,9 +174,26 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         RowsmithError: As the stage that fails says.
     """
     run.ranks.check()
-    table = with_open_names(read(run) if data is None else data, run.config.data.group_columns)
-    part = training_part(table, run.config, run.seeds)
-    run = evolve(run, config=part.config)
+    part = split(run, read(run) if data is None else data)
+    return learn(run if part.order is None else evolve(run, config=part.order.applied_to(run.config)), part)
+
+
+@shared_random_state_kept()
+@usual_afterwards()
+def learn(run: Run, part: TrainingPart) -> Bundle:
+    """Learn the rows of a table that are not held out.
+
+    Args:
+        run: The run; its configuration names the column that orders the rows, as the table has it.
+        part: What ``split`` gave.
+
+    Returns:
+        The bundle; saved, unless another process that trains with this one saves it.
+
+    Raises:
+        RowsmithError: As the stage that fails says.
+    """
+    run.ranks.check()
     for note in part.notes:
         run.reporter.note(note)
     schema, transforms = _narrowed(run, part.table)
@@ -176,7 +202,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         fitted, columns = fit_transforms(part.table.columns, schema, transforms)
         if len(part.table) < len(part.whole):
             fitted = fitted.keeping_clear(part.whole.columns)
-        detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
+        detail.append(f"{len(part.schema)} columns become {len(fitted.schema_after)}")
     for note in fitted.notes():
         run.reporter.note(note)
     model = _built(context, Kind.MODEL, run.config.model, TableModel)  # type: ignore[type-abstract]
@@ -201,7 +227,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     ranges = ranges_of(examples.train)
     bundle = Bundle(
         directory=run.bundle_directory,
-        table_schema=_known(table.schema, part.table.schema, schema),
+        table_schema=_known(part.schema, part.table.schema, schema),
         model_schema=prepared.model_schema,
         transforms=fitted,
         metadata=prepared.metadata,

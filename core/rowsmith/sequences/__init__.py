@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rowsmith.sequences.intervals import TICKS, Interval, learn_interval
     from rowsmith.sequences.names import GivenNames, given_names
     from rowsmith.sequences.ranges import SPANS_STAGE, bounds_of, draw_spans
+    from rowsmith.sequences.row_order import RowOrder
     from rowsmith.sequences.series_plan import SeriesPlan, SeriesSpan, make_plan
     from rowsmith.sequences.time_column import PreparedSeries, given_interval, prepare_series
     from rowsmith.sequences.times import ELAPSED_SECONDS, SeriesClock
@@ -32,6 +33,7 @@ __all__ = [
     "GivenNames",
     "Interval",
     "PreparedSeries",
+    "RowOrder",
     "SeriesClock",
     "SeriesPlan",
     "SeriesSpan",
@@ -69,6 +71,7 @@ __getattr__, __dir__ = lazy_names(
         "rowsmith.sequences.intervals": ["Interval", "TICKS", "learn_interval"],
         "rowsmith.sequences.names": ["GivenNames", "given_names"],
         "rowsmith.sequences.ranges": ["SPANS_STAGE", "bounds_of", "draw_spans"],
+        "rowsmith.sequences.row_order": ["RowOrder"],
         "rowsmith.sequences.series_plan": ["SeriesPlan", "SeriesSpan", "make_plan"],
         "rowsmith.sequences.time_column": ["PreparedSeries", "given_interval", "prepare_series"],
         "rowsmith.sequences.times": ["ELAPSED_SECONDS", "SeriesClock"],

@@ -18,7 +18,7 @@ from attrs import evolve, field, frozen
 
 from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples, ranges_of
 from rowsmith.components import ComponentRef, Kind
-from rowsmith.config.defaults import backend_for, transforms_for
+from rowsmith.config.defaults import STEPS_TRANSFORM, backend_for, transforms_for
 from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError, DataError, PluginContractError
 from rowsmith.generation.backend import GeneratorBackend
@@ -212,7 +212,9 @@ def learn(run: Run, part: TrainingPart) -> Bundle:
         with blaming(model):
             prepared = model.prepare(columns, fitted.schema_after).with_groups(part.groups)
         if part.series is not None and prepared.model_schema.step is None:
-            raise ConfigError(["time series need the transform 'groups', which tells the steps of time @ transforms"])
+            raise ConfigError(
+                [f"time series need the transform {STEPS_TRANSFORM!r}, which tells the steps of time @ transforms"]
+            )
         context = context.evolve(model_schema=prepared.model_schema, metadata=prepared.metadata)
         examples = _assemble(run, prepared, columns, part.table)
         detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")
@@ -323,17 +325,22 @@ def _narrowed(run: Run, table: Table) -> tuple[TableSchema, list[tuple[str, Tran
     """What may be known of a table, and the transforms, whose say it is."""
     transforms = _transforms(run.config, run.context().evolve(table_schema=table.schema))
     schema = table.schema
-    for _, transform in transforms:
+    for name, transform in transforms:
+        before = schema
         with blaming(transform):
             schema = transform.narrowed(table.columns, schema)
-    for before, after in zip(table.schema, schema, strict=True):
-        left, kept = (len(column.storage.categories or ()) for column in (before, after))
-        if left != kept or before.storage.categories != after.storage.categories:
-            run.reporter.note(
-                f"column {before.name!r}: of its {left:,} categories, {kept:,} are kept, since only few rows have the "
-                "others; list it in the `exclude` option of transform 'protect-rare' where they are no secret"
-            )
+        why = transform.narrowed_because or f"as transform {name!r} has it"
+        for line in _left_out(before, schema):
+            run.reporter.note(f"{line}, {why}")
     return schema, transforms
+
+
+def _left_out(before: TableSchema, after: TableSchema) -> Iterator[str]:
+    """What became of the categories of columns that have others now."""
+    for whole, narrowed in zip(before, after, strict=True):
+        left, kept = (len(column.storage.categories or ()) for column in (whole, narrowed))
+        if left != kept or whole.storage.categories != narrowed.storage.categories:
+            yield f"column {whole.name!r}: of its {left:,} categories, {kept:,} are kept"
 
 
 def _known(whole: TableSchema, before: TableSchema, after: TableSchema) -> TableSchema:

@@ -69,6 +69,15 @@ class FittedTransform(ABC):
     schema_before: TableSchema
     schema_after: TableSchema
 
+    @property
+    def regenerated_columns(self) -> frozenset[str]:
+        """Columns of ``schema_before`` whose values ``invert`` makes anew, such as identifiers.
+
+        The summary of a run does not compare how they are distributed, but counts those that are not new, and shows
+        none of them. By itself there are none.
+        """
+        return frozenset()
+
     @abstractmethod
     def apply(self, columns: pa.Table) -> pa.Table:
         """Transform a table.
@@ -139,9 +148,16 @@ class FittedTransform(ABC):
 
 
 class Transform(ABC):
-    """A reversible step, not yet fitted."""
+    """A reversible step, not yet fitted.
+
+    Attributes:
+        scope: ``GROUP`` when it must see the complete groups.
+        narrowed_because: Why ``narrowed`` leaves categories out, and what the user can do about it; it goes on with
+            the note that says how many.
+    """
 
     scope: ClassVar[Scope] = Scope.ROW
+    narrowed_because: ClassVar[str] = ""
 
     def narrowed(self, columns: pa.Table, schema: TableSchema) -> TableSchema:
         """What may be known of a table once it is learned, before any step is fitted: a schema of the same columns.
@@ -203,6 +219,11 @@ class FittedTransforms:
     def changed(self) -> dict[str, float]:
         """The share of training rows that were changed for good, for every column of the user's table."""
         return dict.fromkeys(self.schema_before.names, 0.0) | added(self.changes)
+
+    @property
+    def regenerated_columns(self) -> frozenset[str]:
+        """Columns whose values some step makes anew."""
+        return frozenset().union(*(step.regenerated_columns for _, step in self.steps))
 
     def notes(self) -> list[str]:
         """What the user should be told of the steps: their own notes, and what they changed for good."""

@@ -84,6 +84,11 @@ class FittedGroups(FittedTransform):
             )
         )
 
+    @property
+    def regenerated_columns(self) -> frozenset[str]:
+        """Names of groups, other keys of theirs, and an order column that nothing but its steps is told of."""
+        return frozenset(self.schema_before.names) - frozenset(self.schema_after.names)
+
     def apply(self, columns: pa.Table) -> pa.Table:
         """Turn the rows of each group into records.
 

@@ -92,6 +92,11 @@ class FittedKeys(FittedTransform):
     def _without_keys(self) -> TableSchema:
         return expanded(self.schema_before, {key.name: () for key in self.keys})
 
+    @property
+    def regenerated_columns(self) -> frozenset[str]:
+        """The key columns."""
+        return frozenset(key.name for key in self.keys)
+
     def apply(self, columns: pa.Table) -> pa.Table:
         """Drop the keys."""
         return columns.drop_columns([key.name for key in self.keys])

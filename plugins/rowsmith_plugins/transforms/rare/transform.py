@@ -30,7 +30,7 @@ the table it is given, and leaves a protected table as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -160,6 +160,10 @@ class ProtectRareTransform(Transform):
         groups: Those that group them.
     """
 
+    narrowed_because: ClassVar[str] = (
+        "since only few rows have the others; list it in the `exclude` option of transform 'protect-rare' where they "
+        "are no secret"
+    )
     options: ProtectRareOptions = field(factory=ProtectRareOptions)
     seed: int = 0
     quantize: QuantizeOptions | None = None

@@ -10,7 +10,7 @@ from pandas.api.types import union_categoricals
 
 from rowsmith.errors import GenerationError, PluginContractError
 
-__all__ = ["check_columns", "join_frames"]
+__all__ = ["check_columns", "check_made", "join_frames"]
 
 
 def check_columns(names: Sequence[str], columns: Iterable[str], maker: str) -> None:
@@ -30,6 +30,21 @@ def check_columns(names: Sequence[str], columns: Iterable[str], maker: str) -> N
             f"{maker} gave rows without the columns {missing}; they have {list(names)}. "
             "Every column of the output must be there, with nulls where a row has no value"
         )
+
+
+def check_made(names: Sequence[str], columns: Sequence[str]) -> None:
+    """Refuse generated records that lack a column of the output.
+
+    Args:
+        names: The columns of the records.
+        columns: Columns of the output.
+
+    Raises:
+        GenerationError: Columns are missing.
+    """
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise GenerationError(f"generated records have no column {missing}; they have {list(names)}")
 
 
 def join_frames(frames: Iterable[pd.DataFrame], columns: Sequence[str], most: int | None, typed: bool) -> pd.DataFrame:
@@ -52,9 +67,7 @@ def join_frames(frames: Iterable[pd.DataFrame], columns: Sequence[str], most: in
     if not needed:
         return pd.DataFrame(columns=list(columns))
     table = pd.concat(needed, ignore_index=True) if len(needed) > 1 else needed[0].reset_index(drop=True)
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise GenerationError(f"generated records have no column {missing}; they have {list(table.columns)}")
+    check_made(list(table.columns), columns)
     for name in columns:
         if isinstance(needed[0][name].dtype, pd.CategoricalDtype) and table[name].dtype != needed[0][name].dtype:
             table[name] = _categories_of_all([frame[name] for frame in needed])

@@ -31,6 +31,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from rowsmith.storage.host_process import own_process
+
 WITHOUT_TABLE = ("training", "assembly", "parsing", "completions", "memory", "startup")
 NAMES = (
     *WITHOUT_TABLE, "packing-groups", "fidelity", "plain-table", "sequences", "time-series",
@@ -40,6 +42,7 @@ NAMES = (
 
 def main(arguments: Sequence[str]) -> int:
     """Run what the first argument names; returns the exit code."""
+    own_process()
     name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", ())
     if name == "all":
         for each in WITHOUT_TABLE:

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation.actions import rejected_record_to_error
+from rowsmith.generation.applying import join_columns
 from rowsmith.generation.batches import GenerationBatches
-from rowsmith.generation.frames import check_made
 from rowsmith.generation.lazy_frame import UnbuiltFrame, with_lazy_frame
-from rowsmith.generation.settling import join_columns
+from rowsmith.generation.rows import check_made
 from rowsmith.generation.sizing import ADAPTIVE_MAX_PROMPTS_CEILING, INITIAL_PROBE_PROMPTS, NUM_PROMPT_BUFFER
 from rowsmith.generation.status import GenerationStatus
 

@@ -10,6 +10,7 @@ from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig
 from rowsmith.errors import ConfigError, DataError
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.sequences import MIN_TRAIN_ROWS, split_holdout_groups, training_part
+from rowsmith.sequences.holdout import MIN_TRAIN_ROWS, split_holdout, split_holdout_groups, training_part
 from rowsmith.table import from_frame
 
 SIZES = st.lists(st.integers(1, 30), min_size=2, max_size=60).filter(lambda sizes: sum(sizes) >= 2 * MIN_TRAIN_ROWS)
@@ -94,6 +95,15 @@ def test_what_is_learned_of_an_ungrouped_series_has_no_gaps():
     assert [*part.table.to_frame()["day"]] == [*days[:95]]
     assert part.groups.tolist() == [0] * 95
     assert part.notes[-1] == "5 rows, the end of the series, are held out and never trained on"
+
+
+@pytest.mark.parametrize(
+    ("rows", "held"), [(19, 0), (20, 1), (100, 5), (39_999, 1_999), (40_000, 2_000), (1_000_000, 2_000)]
+)
+def test_of_a_plain_table_a_twentieth_is_held_out_and_two_thousand_rows_at_most(rows, held):
+    kept, away = split_holdout(rows, DataConfig(), Seeds(0))
+    assert len(away) == held
+    assert np.array_equal(np.sort([*kept, *away]), np.arange(rows))
 
 
 def test_plain_tables_are_split_row_by_row():

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage
 from rowsmith.table.types.datetimes import parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
-from rowsmith_plugins.transforms.options import ProtectRareOptions
+from rowsmith.transforms import fit_transforms
+from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
+from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
 from rowsmith_plugins.transforms.rare.transform import FittedProtectRare, ProtectRareTransform
 
 from .tables import (
@@ -136,6 +138,15 @@ def test_extremes_of_wide_columns_clip_to_the_kth() -> None:
     fitted, protected = protect([*values], column("c", T.INTEGER))
     assert protected == ["4"] * 4 + values[4:995] + ["995"] * 5
     assert texts(fitted.apply(table({"c": ["-3", "77", "5000"]})))["c"] == ["4", "77", "995"]
+
+
+def test_of_thirty_different_numbers_eight_are_clipped() -> None:
+    columns, found = table({"c": [str(17 * number) for number in range(30)]}), schema(column("c", T.INTEGER))
+    for steps in (
+        [("protect-rare", ProtectRareTransform())],
+        [("protect-rare", ProtectRareTransform(quantize=QuantizeOptions())), ("quantize", QuantizeTransform())],
+    ):
+        assert fit_transforms(columns, found, steps)[0].changed == {"c": pytest.approx(8 / 30)}
 
 
 def test_extremes_of_moments_clip_to_the_kth() -> None:

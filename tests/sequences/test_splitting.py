@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig
 from rowsmith.errors import ConfigError, DataError
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.sequences import MIN_TRAIN_ROWS, split_holdout_groups, training_part
-from rowsmith.sequences.holdout import MIN_TRAIN_ROWS, split_holdout, split_holdout_groups, training_part
+from rowsmith.sequences import MIN_TRAIN_ROWS, split_holdout, split_holdout_groups, training_part
 from rowsmith.table import from_frame
 
 SIZES = st.lists(st.integers(1, 30), min_size=2, max_size=60).filter(lambda sizes: sum(sizes) >= 2 * MIN_TRAIN_ROWS)

@@ -19,7 +19,7 @@ from rowsmith_plugins.transforms.options import ProtectRareOptions
 from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
 from rowsmith_plugins.transforms.rare import transform as protect_rare
 from rowsmith_plugins.transforms.rare.transform import ProtectRareTransform
-from rowsmith_plugins.transforms.texts.texts import marks
+from rowsmith_plugins.transforms.texts import marks
 
 from .tables import T, check_round_trip, column, context, draws, schema, table, texts
 

@@ -6,7 +6,7 @@
 
 Steps are fixed, and one thread computes, so that on one machine with the same libraries two runs are equal to the
 last bit. Only the command line is used, and files whose names the documentation gives. ``bundle`` is all that
-``bundle.json`` says, but for how long training took.
+``bundle.json`` says, but for how long training took and where the base model lies.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def hashes(name: str, tree: Path, folder: Path) -> dict[str, str]:
     """
     folder.mkdir()
     prepare(name, folder)
-    # A configuration may name files beside itself, and a run may remember the name of its folder.
+    # The configuration names files beside itself.
     command = [sys.executable, "-m", "rowsmith.cli", "run", "-c", "config.yaml", "--run-dir", "run"]
     done = subprocess.run(command, cwd=folder, env=environment(tree), capture_output=True, text=True, check=False)
     if done.returncode:
@@ -173,7 +173,8 @@ def hashes(name: str, tree: Path, folder: Path) -> dict[str, str]:
     return {
         "rows": _digest((run / "synthetic.csv").read_bytes()),
         "weights": _digest(weights.read_bytes()),
-        "bundle": _digest(json.dumps(bundle, sort_keys=True).encode()),
+        # Where the base model lies is another place every time.
+        "bundle": _digest(json.dumps(bundle, sort_keys=True).replace(str(folder.resolve()), "").encode()),
     }
 
 

@@ -252,7 +252,10 @@ def test_invented_categories_are_in_the_dtype_in_place_of_those_that_few_rows_ha
 
 def test_a_tenth_of_rows_with_rare_labels_become_as_frequent_invented_ones() -> None:
     values: list[str | None] = [*many(a1=300, b2=100), *(f"c{number}" for number in range(10, 90) for _ in "ab")]
-    back = protect(values, column("a"))[1]
+    fitted, back = protect(values, column("a"))
+    assert [*fitted.notes()] == [
+        "labels that fewer than 5 rows have are given back as invented ones of the same look: a (28.6% of its values)"
+    ]
     assert back[:400] == values[:400]
     new = Counter(back[400:])
     assert len(new) > 40 and max(new.values()) < 10
@@ -276,6 +279,27 @@ def test_long_rare_labels_become_words_that_enough_rows_have() -> None:
     assert not set(new) & set(long) and len(set(new)) > 30
     assert {word for text in new for word in str(text).split()} <= set(words)
     assert all(29 <= len(str(text).split()) <= 32 for text in new)
+
+
+def test_invented_labels_hold_nothing_that_a_single_rare_one_has() -> None:
+    rare = [
+        "Tyler",
+        "Taft",
+        "Polk",
+        "Pierce",
+        "Q\u00fc\u00dfx",
+        "Hayes",
+        "Arthur",
+        "Truman",
+        "Ford",
+        "Tully",
+        "Carter",
+        "Harris",
+    ]
+    values: list[str | None] = [*many(Adams=40, Grant=40), *(name for name in rare for _ in range(4))]
+    new = protect(values, column("a"))[1][80:]
+    assert len(set(new)) > 6 and not set(new) & set(values)
+    assert not {"Q", "\u00fc", "\u00df", "x", "k"} & set("".join(map(str, new)))
 
 
 def test_what_a_single_group_has_is_no_part_of_invented_labels() -> None:

@@ -35,15 +35,16 @@ _FEWEST_WORDS = 10
 _KINDS = "Aa9"
 _ALL = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
 
-Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Invented = tuple[tuple[str, ...], tuple[int, ...]]
 
 
 def invent_rare(column: ColumnSchema, counted: Counted, k: int, seed: int) -> Invented:
     """Invent labels for the rare ones of a column, where drawing them again among the others would change too much.
 
-    Only shapes, lengths, characters and words are used that k rows of the column have, and enough groups of them
-    (fewer rows in tables below 500 rows, down to 2). Each is as frequent as in the rare labels. Where those spell
+    Only shapes, characters and words are used that k rows of the column have, in as many rare labels or in one that is
+    none, and enough groups of them; and only lengths that as many rows reach (k is smaller in tables below 500 rows,
+    down to 2). Each is as frequent as in the rare labels. Where those spell
     nothing new, characters of the other labels will do, and then others of the same kinds.
 
     Args:
@@ -57,11 +58,10 @@ def invent_rare(column: ColumnSchema, counted: Counted, k: int, seed: int) -> In
         often each is drawn. None where fewer than 2k rows hold a rare one, or these are no more than a tenth of the
         rows and there are two others, or no character is frequent enough.
     """
-    shared = counted.shared(k)
-    rare = np.flatnonzero(~shared)
+    rare = ~counted.shared(k)
     rows = int(counted.counts[rare].sum())
     # A word for a missing value is no label to draw among.
-    others = sum(not is_null_word(counted.values[place]) for place in np.flatnonzero(shared)[:_TOLD_APART].tolist())
+    others = sum(not is_null_word(counted.values[place]) for place in np.flatnonzero(~rare)[:_TOLD_APART].tolist())
     if rows < 2 * k or (rows <= _NOTICEABLY_RARE * counted.rows and others > 1):
         return (), ()
     weights = tuple(sorted(counted.counts[rare].tolist(), reverse=True))
@@ -79,12 +79,12 @@ class _Look:
 
     Attributes:
         counted: All labels.
-        rare: The places of the rare ones.
+        rare: Which of them are rare.
         k: The fewest rows of anything, in tables of 500 rows or more.
     """
 
     counted: Counted
-    rare: Ints
+    rare: Mask
     k: int
 
     @property
@@ -105,16 +105,13 @@ class _Look:
                 if self._enough(places)
             }
         )
-        rare = set(self.rare.tolist())
-        among_rare = {
-            part: sum(int(self.counted.counts[place]) for place in holders[part] if place in rare)
-            for part in everywhere
-        }
-        return Counter({part: rows for part, rows in among_rare.items() if rows}), everywhere
+        rows = self.counted.counts * self.rare
+        among_rare = {part: int(rows[holders[part]].sum()) for part in everywhere}
+        return Counter({part: count for part, count in among_rare.items() if count}), everywhere
 
     def lengths(self, size_of: Callable[[str], int]) -> list[int]:
         """The sizes of rare labels, one a row, between the least and the greatest that enough rows have."""
-        sizes = [size_of(self.counted.values[place]) for place in self.rare.tolist()]
+        sizes = [size_of(self.counted.values[place]) for place in np.flatnonzero(self.rare).tolist()]
         found = np.sort(np.repeat(sizes, self.counted.counts[self.rare]))
         return [int(size) for size in found[self.least - 1 : max(self.least, len(found) - self.least + 1)]]
 
@@ -122,6 +119,8 @@ class _Look:
         counted = self.counted
         if int(counted.counts[places].sum()) < self.least:
             return False
+        if len(places) < self.least and self.rare[places].all():
+            return False  # A label would tell its own characters, however many rows it has.
         if counted.groups is None:
             return True
         having = np.append(np.isin(np.arange(len(counted.values)), places), False)[counted.codes]
@@ -138,7 +137,7 @@ def _invent(look: _Look, known: set[str], seed: int, fits: Callable[[str], bool]
     """A new label for each rare one, as far as there are so many."""
     random, taken, failed = np.random.default_rng(seed), set(known), 0
     spell = _sentences(look) or _spelled(look)
-    for _ in look.rare if spell else ():
+    for _ in range(int(look.rare.sum())) if spell else ():
         for attempt in range(_STAGES * _TRIES):
             name = spell(random, attempt // _TRIES)
             if name.strip() and name not in taken and not is_null_word(name) and fits(name):

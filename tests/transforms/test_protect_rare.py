@@ -302,6 +302,16 @@ def test_invented_labels_hold_nothing_that_a_single_rare_one_has() -> None:
     assert not {"Q", "\u00fc", "\u00df", "x", "k"} & set("".join(map(str, new)))
 
 
+def test_invented_names_are_as_long_as_those_they_stand_for_though_few_share_a_shape() -> None:
+    rng = np.random.default_rng(4)
+    words = ["".join(rng.choice(list("aeinorst"), size)).capitalize() for size in range(4, 16) for _ in "abc"]
+    rare = [word + tail for word in words for tail in ("", "-" + word[:2] + "9", word[:3])]
+    values: list[str | None] = [*many(Adams=40, Grant=40), *(name for name in rare for _ in "ab")]
+    new = protect(values, column("a"))[1][80:]
+    usual, found = (np.quantile([*map(len, map(str, names))], [0.1, 0.5, 0.9]) for names in (values[80:], new))
+    assert np.abs(usual - found).max() <= 2
+
+
 def test_what_a_single_group_has_is_no_part_of_invented_labels() -> None:
     values: list[str | None] = [*many(a1=300, b2=100), *(f"c{number}" for number in range(10, 90) for _ in "ab")]
     owners = [*(str(row % 40) for row in range(560))]

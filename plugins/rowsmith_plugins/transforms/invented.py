@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ __all__ = ["invent_rare"]
 
 _LEAST_K = 2
 _ROWS_PER_K = 100
-_ALIKE = 0.5
+_ALIKE = 0.9
 _TRIES = 20
 _STAGES = 4
 _MOST_FAILED = 10
@@ -109,10 +109,13 @@ class _Look:
         among_rare = {part: int(rows[holders[part]].sum()) for part in everywhere}
         return Counter({part: count for part, count in among_rare.items() if count}), everywhere
 
-    def lengths(self, size_of: Callable[[str], int]) -> list[int]:
-        """The sizes of rare labels, one a row, between the least and the greatest that enough rows have."""
-        sizes = [size_of(self.counted.values[place]) for place in np.flatnonzero(self.rare).tolist()]
-        found = np.sort(np.repeat(sizes, self.counted.counts[self.rare]))
+    def lengths(self, size_of: Callable[[str], int], shapes: Container[str] = ()) -> list[int]:
+        """The sizes of rare labels of other shapes, one a row, between the least and the greatest that enough have."""
+        values, counts = self.counted.values, self.counted.counts
+        rare = np.flatnonzero(self.rare)
+        places = rare[[shape_of(values[place]) not in shapes for place in rare.tolist()]]
+        sizes = np.array([size_of(values[place]) for place in places.tolist()], dtype=np.int64)
+        found = np.sort(np.repeat(sizes, counts[places]))
         return [int(size) for size in found[self.least - 1 : max(self.least, len(found) - self.least + 1)]]
 
     def _enough(self, places: list[int]) -> bool:
@@ -137,7 +140,9 @@ def _invent(look: _Look, known: set[str], seed: int, fits: Callable[[str], bool]
     """A new label for each rare one, as far as there are so many."""
     random, taken, failed = np.random.default_rng(seed), set(known), 0
     spell = _sentences(look) or _spelled(look)
-    for _ in range(int(look.rare.sum())) if spell else ():
+    if spell is None:
+        return
+    for _ in range(int(look.rare.sum())):
         for attempt in range(_STAGES * _TRIES):
             name = spell(random, attempt // _TRIES)
             if name.strip() and name not in taken and not is_null_word(name) and fits(name):
@@ -210,16 +215,14 @@ def _by_kind(letters: str, rows: Counter[str]) -> dict[str, _Drawer]:
 
 
 def _templates(look: _Look, alphabet: str) -> Counter[str]:
-    """Shapes that enough rows have, if they cover half; else words of the usual lengths."""
+    """Shapes that enough rows have; unless these are nearly all, words of the lengths of the others besides."""
     shapes, _ = look.frequent(lambda value: (shape_of(value),))
     kept = Counter({shape: rows for shape, rows in shapes.items() if _fits(shape, alphabet)})
-    if kept.total() >= _ALIKE * int(look.counted.counts[look.rare].sum()):
-        return kept
     kinds = [kind for kind in _KINDS if characters_of(kind, alphabet)]
-    if not kinds:
-        return Counter()
+    if not kinds or kept.total() >= _ALIKE * int(look.counted.counts[look.rare].sum()):
+        return kept
     rest = "a" if "a" in kinds else kinds[0]
-    return Counter((kinds[0] + rest * (length - 1))[:length] for length in look.lengths(len))
+    return kept + Counter((kinds[0] + rest * (length - 1))[:length] for length in look.lengths(len, kept))
 
 
 def _fits(shape: str, alphabet: str) -> bool:

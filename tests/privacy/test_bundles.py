@@ -43,7 +43,7 @@ def frame() -> pd.DataFrame:
             "size": np.where(held, 77_123, chance.integers(0, 5, ROWS)),
             "amount": np.round(chance.normal(50, 9, ROWS), 2),
             "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(chance.integers(0, 90, ROWS), unit="D"),
-            "note": [" ".join(chance.choice(words, 4)) for _ in range(ROWS)],
+            "note": [" ".join(chance.choice(words, 7)) for _ in range(ROWS)],
         }
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ from rowsmith import Synthesizer
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.config import AUTO, DataConfig, RunConfig, TimeSeriesConfig
 from rowsmith.config.defaults import is_auto, reopened, resolved
+from rowsmith.model.bundle import BUNDLE_FILE
 from rowsmith.plugins import Registry
+from rowsmith.runs.generation_state import journal_of
 from rowsmith.runs.plan import Plan
 from rowsmith.runs.planning import draft_plan
+from rowsmith.runs.stages import Run
 from rowsmith.storage.run_directory import RunDirectory
 
 GROUPED = DataConfig(group_training_examples_by="g")
@@ -55,6 +59,19 @@ def test_a_generation_is_the_same_whether_its_processor_was_chosen_or_left_open(
     assert reopened(resolved(KINDS[kind])).processor == reopened(KINDS[kind]).processor
     own = evolve(KINDS[kind], processor=ComponentRef(name="own"))
     assert reopened(own) == own
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_generate_goes_on_with_the_generation_that_a_run_began(kind: str, tmp_path: Path) -> None:
+    (tmp_path / BUNDLE_FILE).write_text("{}")
+    bundle: Any = SimpleNamespace(directory=tmp_path, model_schema=None)
+
+    def path(config: RunConfig) -> Path:
+        return journal_of(Run(config=config, registry=Registry(), directory=RunDirectory(tmp_path)), bundle).path
+
+    # A run has what the user gave; generate has what the plan of the run says.
+    assert path(KINDS[kind]) == path(resolved(KINDS[kind]))
+    assert path(KINDS[kind]) != path(evolve(KINDS[kind], processor=ComponentRef(name="own")))
 
 
 @pytest.fixture

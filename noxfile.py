@@ -25,7 +25,8 @@ CORE_TESTS = ["tests/frame", "tests/table", "tests/dialect", "tests/transforms",
 LOWEST_TESTS = [
     "tests/frame/test_floors.py",
     "tests/table/test_frames.py",  # numpy, pandas
-    "tests/table/test_csv.py",  # hypothesis, pyarrow
+    "tests/table/test_csv.py",  # hypothesis
+    "tests/table/test_parquet_dtypes.py",  # pyarrow
     "tests/dialect",  # jsonschema
     "tests/frame/test_config.py",  # attrs, cattrs, pyyaml
     "tests/frame/test_registry.py",  # pluggy

@@ -20,10 +20,11 @@ from rowsmith.model.bundle import BUNDLE_FILE
 from rowsmith.plugins import Registry
 from rowsmith.runs.generation_state import journal_of
 from rowsmith.runs.plan import Plan
-from rowsmith.runs.planning import draft_plan
+from rowsmith.runs.planning import draft_plan, resumed
 from rowsmith.runs.stages import Run
 from rowsmith.storage.run_directory import RunDirectory
 
+GROUPS = ComponentRef(name="grouped")
 GROUPED = DataConfig(group_training_examples_by="g")
 SERIES = TimeSeriesConfig(is_timeseries=True, timestamp_column="t")
 KINDS = {
@@ -111,3 +112,13 @@ def test_a_run_saved_before_plans_listed_a_component_can_go_on() -> None:
     assert evolve(plan, plugins=other).differences(plan) == (
         f"plugins.model.version was '9' and is {plan.plugins['model'].version!r}",
     )
+
+
+def test_a_run_is_resumed_with_the_processor_that_its_model_asked_for_but_not_with_another() -> None:
+    config, registry = KINDS["plain"], Registry()
+    drafted, written = draft_plan(config, registry), draft_plan(evolve(config, processor=GROUPS), registry)
+    assert written.differences(resumed(drafted, written, config)) == ()
+    own = evolve(written, config=evolve(written.config, processor=ComponentRef(name="own")))
+    assert "processor was 'own' and is 'tabular'" in own.differences(resumed(drafted, own, config))
+    explicit = evolve(config, processor=ComponentRef(name="tabular"))
+    assert "processor was 'grouped' and is 'tabular'" in written.differences(resumed(drafted, written, explicit))

@@ -30,6 +30,7 @@ __all__ = [
     "default_transforms",
     "evaluations_for",
     "is_auto",
+    "is_auto_processor",
     "processor_for",
     "record_processor_for",
     "reopened",
@@ -122,6 +123,11 @@ def processor_for(config: RunConfig, model_schema: ModelSchema | None = None) ->
     """
     grouped = config.grouped or (model_schema is not None and model_schema.step is not None)
     return _or_auto(config.processor, _GROUP_PROCESSOR if grouped else _RECORD_PROCESSOR)
+
+
+def is_auto_processor(chosen: object) -> bool:
+    """Whether ``auto`` chooses this processor, for one kind of table or another."""
+    return isinstance(chosen, ComponentRef) and chosen.name in (_RECORD_PROCESSOR, _GROUP_PROCESSOR)
 
 
 def record_processor_for(config: RunConfig) -> ComponentRef:

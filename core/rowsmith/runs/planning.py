@@ -16,6 +16,7 @@ from rowsmith.config.defaults import (
     backend_for,
     evaluations_for,
     is_auto,
+    is_auto_processor,
     processor_for,
     record_processor_for,
     resolved,
@@ -102,12 +103,11 @@ def resumed(plan: Plan, saved: Plan, asked: RunConfig) -> Plan:
         asked: The configuration before anything was chosen.
     """
     plan = evolve(plan, order=saved.order)
-    if not is_auto(asked.processor) or "processor" not in saved.plugins:
+    used = saved.plugins.get("processor")
+    if used is None or not is_auto(asked.processor) or not is_auto_processor(saved.config.processor):
         return plan
-    return evolve(
-        plan.resolve(processor=saved.config.processor),
-        plugins={**plan.plugins, "processor": saved.plugins["processor"]},
-    )
+    # What auto stands for may have been decided by what the model writes.
+    return evolve(plan.resolve(processor=saved.config.processor), plugins={**plan.plugins, "processor": used})
 
 
 def after_training(plan: Plan, bundle: Bundle, asked: RunConfig, registry: Registry) -> Plan:

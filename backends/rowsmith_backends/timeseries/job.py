@@ -14,9 +14,9 @@ from attrs import define, field
 from rowsmith.generation import rules
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.journal import GenerationJournal
-from rowsmith.generation.loop import INTERRUPTED, BatchFinished
+from rowsmith.generation.loop import BatchFinished
 from rowsmith.generation.requests import CompletionBlock
-from rowsmith.generation.status import GenerationStatus
+from rowsmith.generation.status import INTERRUPTED, GenerationStatus
 from rowsmith.generation.stopping import Progress, StoppingPolicy
 from rowsmith.generation.totals import Totals
 from rowsmith.interruption import StopRequest

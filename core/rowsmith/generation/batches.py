@@ -23,7 +23,7 @@ from rowsmith.generation.groups import Target
 from rowsmith.generation.row_store import RowStore
 from rowsmith.generation.settling import check_batch, join_columns, settle
 from rowsmith.generation.sizing import check_sizes, default_batch_size, default_budget, is_enough, next_batch_size
-from rowsmith.generation.status import GenerationStatus
+from rowsmith.generation.status import INTERRUPTED, GenerationStatus
 from rowsmith.generation.stopping import DEFAULT_PATIENCE, Progress, StoppingPolicy
 from rowsmith.generation.totals import Counted, Totals
 
@@ -187,8 +187,12 @@ class GenerationBatches(Counted):
         missing = self.target_num_records - self.num_valid_records
         return is_enough(missing, batch.num_valid_records, self._totals.accepted_share(self.data_actions_fn is None))
 
-    def interrupt(self, reason: str) -> None:
-        """End the job from outside, keeping what there is; ``reason`` is for people."""
+    def interrupt(self, reason: str = INTERRUPTED) -> None:
+        """End the job from outside, keeping what there is.
+
+        Args:
+            reason: Why, for people; by default that the user has interrupted it.
+        """
         self.status, self.stop_reason = GenerationStatus.INCOMPLETE, reason
 
     def job_complete(self) -> None:

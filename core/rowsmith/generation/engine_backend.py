@@ -116,6 +116,14 @@ class EngineBackend(GeneratorBackend):
         self._started = False
         self._stopped = True
 
+    def use_journal(self, journal: GenerationJournal) -> None:
+        """See the base class."""
+        self.journal = journal
+
+    def use_stop_request(self, stop: StopRequest) -> None:
+        """See the base class."""
+        self.stop = stop
+
     def initialize(self) -> None:
         """Start the engine; does nothing when it is started.
 

@@ -27,10 +27,7 @@ from rowsmith.generation.tokens import TokenCounter
 from rowsmith.interruption import Interrupted, StopRequest
 from rowsmith.storage.malloc import making_many
 
-__all__ = ["INTERRUPTED", "BatchFinished", "Loop"]
-
-INTERRUPTED = "interrupted"
-"""``stop_reason`` of a job that the user interrupted."""
+__all__ = ["BatchFinished", "Loop"]
 
 _SHOWN_IDS = 5
 
@@ -159,7 +156,7 @@ class Loop:
                     batch.release(batches.rows)
         except KeyboardInterrupt:
             _keep(batch, batches)
-            batches.interrupt(INTERRUPTED)
+            batches.interrupt()
         except Exception as error:
             _keep(batch, batches)
             batches.interrupt(f"{type(error).__name__}: {error}")

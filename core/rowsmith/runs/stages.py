@@ -43,8 +43,8 @@ from rowsmith.transforms.numbering import Numbering
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
+    from rowsmith.generation.accounting import BatchFinished
     from rowsmith.generation.journal import GenerationJournal
-    from rowsmith.generation.loop import BatchFinished
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.plugins import Registry
     from rowsmith.plugins.permissions import Caller

@@ -193,9 +193,28 @@ class EngineBackend(GeneratorBackend):
             GenerationError: The backend is not ready. Or the job failed midway: then it is a
                 ``GenerationFailure``, whose ``results`` hold the rows made before.
         """
-        loop = self._new_loop(self._ready_params())
-        batches = self._new_batches(data_actions_fn)
-        return self._made(lambda: loop.run(batches), lambda: self._results(batches))
+        params, batches = self._ready_params(), self._new_batches(data_actions_fn)
+        return self._made(lambda: self._new_loop(params).run(batches), lambda: self._results(batches))
+
+    def cancel(self) -> None:
+        """End the ``generate`` that is under way, if there is one; safe to call from any thread.
+
+        It returns what there is as soon as the engine has given the block that it works on.
+        """
+        self._cancelled.set()
+
+    def teardown(self) -> None:
+        """Stop the engine; safe to call at any time, any number of times."""
+        self._started = False
+        self._params = None
+        self.gen_method = None
+        if self._stopped:
+            return
+        self._stopped = True
+        try:
+            self.engine.stop()
+        except Exception:
+            _logger.warning("the engine failed while it was stopped", exc_info=True)
 
     def _ready_params(self) -> SamplingParams:
         """The sampling parameters, once everything is there to generate with."""
@@ -230,26 +249,6 @@ class EngineBackend(GeneratorBackend):
         self.stop.check()
         if self._cancelled.is_set():
             raise Interrupted
-
-    def cancel(self) -> None:
-        """End the ``generate`` that is under way, if there is one; safe to call from any thread.
-
-        It returns what there is as soon as the engine has given the block that it works on.
-        """
-        self._cancelled.set()
-
-    def teardown(self) -> None:
-        """Stop the engine; safe to call at any time, any number of times."""
-        self._started = False
-        self._params = None
-        self.gen_method = None
-        if self._stopped:
-            return
-        self._stopped = True
-        try:
-            self.engine.stop()
-        except Exception:
-            _logger.warning("the engine failed while it was stopped", exc_info=True)
 
     def _check_alone(self) -> None:
         vocabulary = self.engine.vocabulary

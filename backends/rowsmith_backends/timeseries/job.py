@@ -12,7 +12,7 @@ from attrs import define, field
 from rowsmith.generation.accounting import Accounting, BatchFinished
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.journal import GenerationJournal, JournalEntry
-from rowsmith.generation.resuming import take_up
+from rowsmith.generation.loop import take_up
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import Stop
 from rowsmith.interruption import StopRequest

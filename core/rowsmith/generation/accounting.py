@@ -15,10 +15,10 @@ from attrs import frozen
 
 from rowsmith.generation import rules
 from rowsmith.generation.batch import Batch
+from rowsmith.generation.counts import Counted, Totals
 from rowsmith.generation.groups import Target
 from rowsmith.generation.status import INTERRUPTED, GenerationStatus
 from rowsmith.generation.stopping import DEFAULT_PATIENCE, Progress, Stop, StoppingPolicy
-from rowsmith.generation.totals import Counted, Totals
 
 __all__ = ["Accounting", "BatchFinished"]
 

@@ -16,19 +16,18 @@ from attrs import field, frozen
 
 from rowsmith.errors import GenerationError, PluginContractError
 from rowsmith.generation.accounting import BatchFinished
-from rowsmith.generation.asking import Asker, Completing
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.batches import GenerationBatches
 from rowsmith.generation.columns import ColumnReader
 from rowsmith.generation.journal import GenerationJournal, JournalEntry
+from rowsmith.generation.oom_retry import Asker, Completing
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
-from rowsmith.generation.resuming import take_up
 from rowsmith.generation.tokens import TokenCounter
 from rowsmith.interruption import StopRequest
 from rowsmith.storage.malloc import making_many
 
-__all__ = ["Loop"]
+__all__ = ["Loop", "take_up"]
 
 _SHOWN_IDS = 5
 
@@ -176,6 +175,38 @@ class Loop:
         batches.log_batch()
         batches.report(batch, self.batch_finished)
         batch.release(batches.rows)
+
+
+def take_up(
+    journal: GenerationJournal | None,
+    engine: Engine,
+    take: Callable[[JournalEntry], bool],
+    *,
+    stop: StopRequest,
+    check: Callable[[], None],
+) -> None:
+    """Read the batches of a journal as they were read when the engine gave them.
+
+    Args:
+        journal: Where they are; None for a job that keeps none.
+        engine: Knows what token ids mean.
+        take: Reads one; False when neither it nor those after it belong to this job.
+        stop: Lets no interrupt into a batch that is read.
+        check: Raises when the job is to end.
+
+    Raises:
+        RunDirectoryError: The journal cannot be read.
+    """
+    if journal is None:
+        return
+    vocabulary = engine.vocabulary
+    decode = None if vocabulary is None else vocabulary.decode
+    with contextlib.closing(journal.entries(decode)) as entries:
+        for entry in entries:
+            check()
+            with stop.awaited():
+                if not take(entry):
+                    return
 
 
 def _some(ids: set[int] | list[int]) -> str:

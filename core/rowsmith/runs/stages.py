@@ -264,7 +264,7 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
                 for line in _not_kept(backend, journal):
                     interrupt.add_note(f"no row was handed on; {line}")
                 raise
-            detail.append(f"{len(results.df):,} rows, {results.valid_record_fraction:.2%} of records valid")
+            detail.append(f"{results.num_rows:,} rows, {results.valid_record_fraction:.2%} of records valid")
         if results.stop_reason == INTERRUPTED:
             for line in _not_kept(backend, journal):
                 run.reporter.note(line)

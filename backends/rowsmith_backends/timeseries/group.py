@@ -8,7 +8,6 @@ from itertools import chain
 from attrs import define, field, frozen
 
 from rowsmith.generation.batch import Batch
-from rowsmith.generation.counts import Totals
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest
 from rowsmith.sequences import TICKS, SeriesSpan
 from rowsmith_backends.timeseries.codec import Ids, RecordCodec, Written
@@ -37,8 +36,7 @@ class SeriesGroup:
         asks: Prompts so far.
         reason: Why it failed; empty when it has not.
         batch: Its newest completions; None between batches.
-        totals: What the batches before came to.
-        fractions: Share of valid records of each of them.
+        fractions: Share of valid records of each batch before.
         kept: Its completions, for the journal.
         early_ends: How often in a row the model has ended it too early.
     """
@@ -52,7 +50,6 @@ class SeriesGroup:
     asks: int = 0
     reason: str = ""
     batch: Batch | None = None
-    totals: Totals = field(factory=Totals)
     fractions: list[float] = field(factory=list)
     kept: list[CompletionBlock] = field(factory=list)
     early_ends: int = 0
@@ -104,7 +101,7 @@ class SeriesGroup:
         """Forget what was written."""
         state = self.state
         self.records, self.kept, self.asks, self.reason, self.early_ends = [], [], 0, "", 0
-        self.batch, self.totals, self.fractions = None, Totals(), []
+        self.batch, self.fractions = None, []
         self.state = GroupState(
             group_id=state.group_id,
             initial_prefill=state.initial_prefill,

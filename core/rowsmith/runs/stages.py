@@ -22,14 +22,14 @@ from rowsmith.config.defaults import STEPS_TRANSFORM, backend_for, transforms_fo
 from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError, DataError, PluginContractError
 from rowsmith.generation.backend import GeneratorBackend
-from rowsmith.generation.engine_backend import EngineBackend
+from rowsmith.generation.status import INTERRUPTED
 from rowsmith.interruption import StopRequest
 from rowsmith.model import Bundle, PreparedModel, TableModel, TrainingJob, load_bundle, save_bundle
 from rowsmith.model.bundle import FACTORY_PREFIX, MODEL_FOLDER
 from rowsmith.model.checkpoints import Checkpoints
 from rowsmith.model.distributed import Ranks
 from rowsmith.observers import BatchReport, RunInfo
-from rowsmith.plugins.blame import blaming
+from rowsmith.plugins.blame import blaming, describe_component
 from rowsmith.plugins.servers import servers_told
 from rowsmith.randomness.global_state import shared_random_state_kept
 from rowsmith.randomness.seeds import Seeds
@@ -43,8 +43,8 @@ from rowsmith.transforms.numbering import Numbering
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
+    from rowsmith.generation.accounting import BatchFinished
     from rowsmith.generation.journal import GenerationJournal
-    from rowsmith.generation.loop import BatchFinished
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.plugins import Registry
     from rowsmith.plugins.permissions import Caller
@@ -254,7 +254,7 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
     Args:
         run: The run.
         bundle: The trained model; None loads the run directory's.
-        journal: Where finished batches are kept and taken up from, by backends that can; None keeps none.
+        journal: Where backends that can keep finished batches, and take them up from; None keeps none.
 
     Returns:
         The rows in the user's dtypes, and how they came about; fewer than asked for when a policy or
@@ -274,8 +274,10 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
         on_batch=_batch_listener(run),
     )
     backend = _built(context, Kind.BACKEND, backend_for(run.config), GeneratorBackend)  # type: ignore[type-abstract]
-    if isinstance(backend, EngineBackend):
-        backend.journal, backend.stop = journal, run.stop
+    with blaming(backend):
+        backend.use_stop_request(run.stop)
+        if journal is not None:
+            backend.use_journal(journal)
     try:
         # Weights that are loaded are drawn first; rows are drawn from streams of the run's own.
         with run.stage("loading"), shared_random_state_kept():
@@ -283,13 +285,32 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
             backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:
             names = given_names(run.config.generation.group_keys, run.config.data.group_columns, model.table_schema)
-            results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering))
+            actions = InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering)
+            try:
+                results = backend.generate(actions)
+            except KeyboardInterrupt as interrupt:
+                for line in _not_kept(backend, journal):
+                    interrupt.add_note(f"no row was handed on; {line}")
+                raise
             detail.append(f"{results.num_rows:,} rows, {results.valid_record_fraction:.2%} of records valid")
+        if results.stop_reason == INTERRUPTED:
+            for line in _not_kept(backend, journal):
+                run.reporter.note(line)
         if results.identifier is not None:
             run.reporter.note(f"column {results.identifier!r} numbers the series; the table has none that does")
     finally:
         backend.teardown()
     return results
+
+
+def _not_kept(backend: GeneratorBackend, journal: GenerationJournal | None) -> list[str]:
+    """What is to be told of an interrupted generation that cannot be gone on with, though its run could be."""
+    if journal is None or journal.path.exists():
+        return []
+    return [
+        f"{describe_component(backend)} kept no finished batch, so --resume has nothing to go on after: "
+        "'rowsmith generate --force' makes all rows again"
+    ]
 
 
 def _batch_listener(run: Run) -> Callable[[BatchFinished], None]:

@@ -9,9 +9,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from rowsmith.generation.loop import INTERRUPTED
 from rowsmith.generation.results import GenerationFailure
-from rowsmith.generation.status import GenerationStatus
+from rowsmith.generation.status import INTERRUPTED, GenerationStatus
 from rowsmith.observers import RunReport
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline

@@ -7,13 +7,13 @@ of a group knows much of the rest. A single series gives its end: rows out of it
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from attrs import evolve, frozen
 
 from rowsmith.config import DataConfig, RunConfig
 from rowsmith.errors import DataError
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.sequences.arranging import arrange, check_columns, group_bounds, rows_without_order
+from rowsmith.sequences.arranging import arrange, check_columns, rows_without_order
+from rowsmith.sequences.grouping import Ints, group_bounds
 from rowsmith.sequences.ranges import bounds_of
 from rowsmith.sequences.series_plan import SeriesPlan
 from rowsmith.sequences.time_column import prepare_series
@@ -24,8 +24,6 @@ __all__ = ["MIN_TRAIN_ROWS", "TrainingPart", "split_holdout", "split_holdout_gro
 MIN_TRAIN_ROWS = 10
 _TRIALS = 20
 """Orders of the groups that are tried for a holdout of the right size."""
-
-Ints = npt.NDArray[np.int64]
 
 
 @frozen(eq=False)

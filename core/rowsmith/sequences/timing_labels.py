@@ -69,7 +69,8 @@ class TimingLabels:
         if len(self.amounts) == 1:
             return np.zeros(wanted.shape, dtype=np.int64)
         above = np.searchsorted(self.amounts, wanted).clip(1, len(self.amounts) - 1)
-        return above - (wanted - self.amounts[above - 1] <= self.amounts[above] - wanted)
+        found: Ints = above - (wanted - self.amounts[above - 1] <= self.amounts[above] - wanted)
+        return found
 
     def label(self, amount: float) -> str:
         """The label nearest to one amount."""

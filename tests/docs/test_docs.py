@@ -212,6 +212,13 @@ def test_modules_of_the_api_pages_exist_and_every_page_is_listed():
         assert DOCS not in page.parents or page.relative_to(DOCS).as_posix() in listed
 
 
+def test_files_that_the_guide_for_contributors_names_exist():
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = re.findall(r"`((?:core|assemblers|backends|plugins|tests|docs)/[^`*\s]+)`", guide)
+    assert len(files) > 40
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
 def test_included_files_exist():
     for page in PAGES:
         for name in re.findall(r'^--8<-- "(.+)"$', page.read_text(encoding="utf-8"), re.MULTILINE):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import gc
+import itertools
 import json
 import os
 import random
@@ -151,7 +152,9 @@ def test_a_job_goes_on_after_its_last_finished_batch(number: int, tmp_path: Path
         same(made(backend, journal), expected)
     asked = [request.request_id for request in backend.engine.requests]
     assert asked == list(range(asked[0], asked[-1] + 1))
-    assert asked[0] <= number
+    # Of what was asked before, no more than the batch under way, of 10 prompts at first, is asked again.
+    assert number - 40 < asked[0] <= number
+    assert number < 10 or asked[0] >= 10
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -260,12 +263,15 @@ def test_a_run_broken_off_at_any_call_that_reaches_the_disk_ends_as_if_it_had_no
 # F5: interrupted
 
 
-def test_an_interrupt_keeps_the_rows_and_the_job_goes_on(tmp_path: Path, expected: GenerateJobResults) -> None:
+@pytest.mark.parametrize("number", [0, 9, 57, 130])
+def test_an_interrupt_keeps_the_rows_and_the_job_goes_on(
+    number: int, tmp_path: Path, expected: GenerateJobResults
+) -> None:
     with GenerationJournal(tmp_path / "journal", "job") as journal:
-        first = made(backend_of(failing_at(130, KeyboardInterrupt())), journal)  # type: ignore[arg-type]
+        first = made(backend_of(failing_at(number, KeyboardInterrupt())), journal)  # type: ignore[arg-type]
     assert (first.status, first.stop_reason) == (GenerationStatus.INCOMPLETE, "interrupted")
     assert first.df["a"].tolist() == expected.df["a"].tolist()[: len(first.df)]
-    assert len(first.df) > 30
+    assert len(first.df) > number / 4 - 10
     with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
         same(made(backend_of(), journal), expected)
 
@@ -346,6 +352,27 @@ def test_a_job_that_never_has_memory_ends_soon_with_a_typed_error(error: Excepti
     with pytest.raises(GenerationFailure, match="memory ran out with 1 completions"):
         backend.generate()
     assert calls == [10, 5, 2, 1]
+
+
+def test_what_is_asked_for_is_halved_eight_times_at_most() -> None:
+    calls: list[int] = []
+
+    class Never(FakeEngine):
+        def complete(self, requests: Any, params: Any) -> Any:
+            calls.append(len(requests))
+            if len(calls) > 1:
+                raise MemoryError
+            return super().complete(requests, params)
+
+    backend = backend_of(target=100_000)
+    backend.engine = Never(answer, block_size=7, texts_only=True, max_num_prompts=100_000)
+    backend.gen_method = backend.engine.complete
+    with pytest.raises(GenerationFailure, match="after 8 smaller attempts") as caught:
+        backend.generate()
+    assert len(calls) == 10
+    assert calls[1] >= 256
+    assert all(later == before // 2 for before, later in itertools.pairwise(calls[1:]))
+    assert len(caught.value.results.df) > 0
 
 
 # F11: the engine dies

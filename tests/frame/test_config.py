@@ -176,11 +176,15 @@ def test_files_that_cannot_be_read_are_config_errors(tmp_path):
 
 
 def test_what_yaml_1_1_would_twist_stays_text(write):
-    path = write("data: {source: 2024-01-01, types: {12:30: text, 1e: text}}\ntraining: {data_fraction: 5e-1}")
+    path = write(
+        "data: {source: 2024-01-01, types: {12:30: text, 1e: text, 012: text, 1:30: 'text'}}\n"
+        "training: {data_fraction: 5e-1, max_time: 1e3}"
+    )
     config = load_config(path)
     assert config.data.source == "2024-01-01"
-    assert config.data.types == {"12:30": "text", "1e": "text"}
+    assert config.data.types == {"12:30": "text", "1e": "text", "012": "text", "1:30": "text"}
     assert config.training.data_fraction == 0.5
+    assert config.training.max_time == 1000
 
 
 def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 # What a block takes right after it was freed, beside what it took: the page faults of using it once more.
 FAULTS = """
 import ctypes, resource, sys
+from rowsmith.storage.host_process import own_process
 from rowsmith.storage.malloc import give_back, keep_for_reuse, release_freed_memory
 
 library = ctypes.CDLL(None)
@@ -27,6 +28,7 @@ def faults():
 
 {calls}
 """
+OWN = "own_process(); "
 
 
 def printed(calls: str) -> list[int]:
@@ -38,18 +40,18 @@ def printed(calls: str) -> list[int]:
 
 @pytest.mark.skipif(sys.platform != "linux" or not Path("/proc/self/statm").exists(), reason="the C library of Linux")
 def test_freed_memory_is_kept_or_given_back_as_asked():
-    kept = printed("keep_for_reuse(); print(faults(), faults(), faults())")
+    kept = printed(OWN + "keep_for_reuse(); print(faults(), faults(), faults())")
     assert kept[0] > 3_000
     assert max(kept[1:]) < 100
-    given_back = printed("give_back(1 << 20); print(faults(), faults())")
+    given_back = printed(OWN + "give_back(1 << 20); print(faults(), faults())")
     assert min(given_back) > 3_000
-    released = printed("keep_for_reuse(); print(faults()); release_freed_memory(); print(faults())")
+    released = printed(OWN + "keep_for_reuse(); print(faults()); release_freed_memory(); print(faults())")
     assert min(released) > 3_000
 
 
 @pytest.mark.parametrize("call", ["keep_for_reuse()", "give_back(1 << 20)", "release_freed_memory()"])
 def test_nothing_happens_where_the_library_has_no_such_setting(call):
-    assert printed(f"import types; ctypes.CDLL = lambda name: types.SimpleNamespace(); {call}; print(1)") == [1]
+    assert printed(f"{OWN}import types; ctypes.CDLL = lambda name: types.SimpleNamespace(); {call}; print(1)") == [1]
 
 
 MANY = """
@@ -66,7 +68,30 @@ def many():
 
 @pytest.mark.skipif(sys.platform != "linux" or not Path("/proc/self/statm").exists(), reason="the C library of Linux")
 def test_afterwards_freed_memory_is_given_back_as_usual():
-    within = "from rowsmith.storage.malloc import usual_afterwards\nwith usual_afterwards():\n    keep_for_reuse()\n"
+    within = f"{OWN}\nfrom rowsmith.storage.malloc import usual_afterwards\nwith usual_afterwards():\n"
+    within += "    keep_for_reuse()\n"
     inside, after = (printed(f"{MANY}\n{within}{spaces}many(); print(many())") for spaces in ("    ", "many()\n"))
     assert max(inside) < 1_000
     assert min(after) > 10_000
+
+
+# What all of a process shares: the C library's blocks, and the look for garbage.
+SHARED = """
+import gc
+from rowsmith.storage.malloc import making_many, usual_afterwards
+with usual_afterwards():
+    keep_for_reuse()
+    with making_many():
+        print(int(gc.isenabled()))
+    print(faults(), faults())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not Path("/proc/self/statm").exists(), reason="the C library of Linux")
+def test_a_process_that_rowsmith_is_only_a_guest_in_stays_as_it_was():
+    collects, *taken = printed(SHARED)
+    assert collects == 1
+    assert min(taken) > 3_000
+    collects, *taken = printed(OWN + SHARED)
+    assert collects == 0
+    assert taken[1] < 100

@@ -134,6 +134,14 @@ def test_no_rare_text_becomes_a_piece():
     assert b"yzz" not in learned
 
 
+def test_pieces_are_learned_from_the_first_ten_thousand_characters_of_a_text():
+    columns = table(a=[("Smith " * 1_700)[:10_000] + "Xyzzyq " * 1_500] * 20)
+    vocabulary, _, _ = _model(columns, schema(a=ColumnType.TEXT), min_rows=10)
+    learned = b" ".join(vocabulary.pieces[256:])
+    assert b"Smith" in learned
+    assert b"yzz" not in learned
+
+
 @settings(max_examples=20, deadline=None)
 @given(tables())
 def test_state_restores_an_equal_vocabulary(made):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from attrs import evolve
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from rowsmith.errors import BundleError, ConfigError
 from rowsmith.model import Bundle
 from rowsmith.model.base import BaseModel
+from rowsmith.table import from_frame
 from rowsmith_backends.pretrained.loading import (
     base_folder,
     base_model,
@@ -26,6 +28,8 @@ from rowsmith_backends.pretrained.loading import (
     load_bundle_tokenizer,
     resolve_base,
 )
+from rowsmith_backends.pretrained.model import PretrainedModel
+from rowsmith_backends.pretrained.options import PretrainedOptions
 
 from .making import make_base
 
@@ -48,6 +52,22 @@ def test_a_bundle_knows_its_base(tuned: Bundle, base: Path) -> None:
     assert tuned.base == BaseModel(name=str(base.resolve()), revision=None, digest=digest_of(base))
     assert tuned.metadata.is_adapter
     assert base_folder(tuned.base) == base.resolve()
+
+
+def test_a_bundle_holds_the_values_of_columns_of_few_and_the_characters_of_others(
+    tuned: Bundle, base: Path, frame: pd.DataFrame
+) -> None:
+    city = next(column for column in tuned.model_schema if column.name == "city")
+    assert city.values == ("Rome", "São", "Ulm")
+    saved = (tuned.directory / "bundle.json").read_text(encoding="utf-8")
+    assert "São" in saved
+    assert not [note for note in frame["note"] if json.dumps(note, ensure_ascii=False)[1:-1] in saved]
+    table = from_frame(frame)
+    prepared = PretrainedModel(PretrainedOptions(base=str(base), max_values=2)).prepare(table.columns, table.schema)
+    held = {column.name: (column.values, column.alphabet) for column in prepared.model_schema}
+    assert held["city"] == (None, "".join(sorted(set("RomeUlmSão"))))
+    assert held["n"] == (None, None)
+    assert held["note"] == (None, "".join(sorted(set("".join(frame["note"])))))
 
 
 def test_the_adapter_is_one_that_peft_reads(tuned: Bundle, base: Path) -> None:

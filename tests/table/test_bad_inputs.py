@@ -180,7 +180,11 @@ def test_numbers_of_any_length_are_read(tmp_path: Path, digits: int, start: str)
     lengthy = [start + "".join(chance.choice("123456789") for _ in range(digits)) for _ in range(30)]
     for cells in (lengthy, [*(f"{place}.5" for place in range(40)), lengthy[0]], [*map(str, range(40)), lengthy[0]]):
         (tmp_path / "x.csv").write_text("a,b\n" + "".join(f"{cell},1\n" for cell in cells))
-        assert len(read_table(tmp_path / "x.csv")) == len(cells)
+        table = read_table(tmp_path / "x.csv")
+        assert table.columns.column("a").to_pylist() == cells
+        # One that is not written as the others are is told.
+        assert bool(table.notes) is (table.schema["a"].marked is not None)
+        assert digits < 400 or cells is lengthy or table.notes
 
 
 def test_bytes_that_are_no_utf8_are_found_wherever_they_are(tmp_path: Path) -> None:
@@ -221,6 +225,12 @@ def test_damaged_or_oversized_gzip(tmp_path: Path) -> None:
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"a\n" + b"1\n" * 100_000))
     with pytest.raises(DataError, match="limit"):
         read_table(tmp_path / "x.csv.gz", limits=Limits(size=10_000))
+
+
+def test_the_limits_are_those_of_the_reliability_page() -> None:
+    limits = Limits()
+    assert (limits.rows, limits.columns, limits.size) == (100_000_000, 10_000, 8 * 2**30)
+    assert (limits.record, limits.ratio, limits.unpacked) == (64 * 2**20, 200, 256 * 2**20)
 
 
 def test_limits_on_shape(tmp_path: Path) -> None:

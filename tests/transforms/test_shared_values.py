@@ -68,6 +68,38 @@ def test_a_tenth_of_the_groups_is_enough(groups: int, needed: int) -> None:
     assert groups_needed(groups, 5) == needed
 
 
+def test_what_one_group_has_in_the_middle_of_a_range_may_be_learned_but_gets_no_label() -> None:
+    """A bin needs rows, not groups, as the privacy page says."""
+    chance, rows = np.random.default_rng(0), np.repeat(np.arange(60), 10)
+    others = chance.choice([*range(300), *range(700, 1_000)], len(rows))
+    amounts = np.where(rows == 0, 500, others).astype(str)
+    columns = table({"who": [f"p{row:03d}" for row in rows], "amount": [*amounts]})
+    found = schema(column("who", T.TEXT), column("amount", T.INTEGER))
+    run = context(data=DataConfig(group_training_examples_by="who"))
+    steps = [
+        ("groups", GroupsTransform(("who",))),
+        ("protect-rare", protect_rare.build(run, None)),
+        ("quantize", QuantizeTransform()),
+    ]
+    known, applied = fit_transforms(columns, found, steps)
+    assert "=500" not in str(texts(applied))
+    made = texts(known.invert(applied, draws(len(rows)), {}))["amount"]
+    assert any(300 <= int(value or 0) < 700 for value in made)
+
+
+def test_what_one_group_has_in_the_middle_of_the_order_may_be_learned() -> None:
+    """A block of places needs records, not groups, as the privacy page says."""
+    groups = np.repeat(np.arange(40), 20)
+    years = np.where(groups == 20, 2000, np.where(groups < 20, 1980, 2020))
+    days = [f"{year}-{1 + place % 12:02d}-{1 + place % 28:02d}" for place, year in zip(range(800), years, strict=True)]
+    ordered = [day for group in range(40) for day in sorted(days[20 * group : 20 * group + 20])]
+    columns = table({"who": [f"p{group:02d}" for group in groups], "day": ordered})
+    found = schema(column("who", T.TEXT), column("day", T.DATETIME, datetime_format="%Y-%m-%d"))
+    known = GroupsTransform(("who",), "day").fit(columns, found)
+    made = texts(known.invert(known.apply(columns), draws(800), {}))["day"]
+    assert any((value or "").startswith("2000") for value in made)
+
+
 def fixed(*categories: str, dtype: str = "str[python, NaN]") -> Storage:
     return Storage(source=Source.PANDAS, dtype="category", categories=categories, categories_dtype=dtype)
 
@@ -118,6 +150,7 @@ def test_rare_parts_of_moments_are_told_with_their_neighbours() -> None:
 
 
 def test_pieces_that_one_text_or_one_group_repeats_are_not_learned() -> None:
+    pytest.importorskip("tokenizers")
     chance = np.random.default_rng(1)
     plain = [" ".join(chance.choice(["called", "twice", "nobody"], 4)) for _ in range(400)]
     once = table({"note": [*plain, "canary " * 60]})

@@ -8,8 +8,8 @@ from itertools import chain
 from attrs import define, field, frozen
 
 from rowsmith.generation.batch import Batch
+from rowsmith.generation.counts import Totals
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest
-from rowsmith.generation.totals import Totals
 from rowsmith.sequences import TICKS, SeriesSpan
 from rowsmith_backends.timeseries.codec import Ids, RecordCodec, Written
 from rowsmith_backends.timeseries.record_times import RecordTiming

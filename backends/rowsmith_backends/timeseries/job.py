@@ -13,12 +13,12 @@ from attrs import define, field
 
 from rowsmith.generation import rules
 from rowsmith.generation.batch import Batch
+from rowsmith.generation.counts import Totals
 from rowsmith.generation.journal import GenerationJournal
 from rowsmith.generation.loop import INTERRUPTED, BatchFinished
 from rowsmith.generation.requests import CompletionBlock
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import Progress, StoppingPolicy
-from rowsmith.generation.totals import Totals
 from rowsmith.interruption import StopRequest
 from rowsmith.randomness.draws import Draws
 from rowsmith_backends.timeseries.group import SeriesGroup

@@ -9,8 +9,8 @@ import numpy as np
 from attrs import define, evolve, field
 
 from rowsmith.errors import GenerationError
-from rowsmith.generation.asking import Asker, Completing
 from rowsmith.generation.batch import Batch
+from rowsmith.generation.oom_retry import Asker, Completing
 from rowsmith.generation.processors import ParsedResponse, Processor
 from rowsmith.generation.requests import (
     Completion,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rowsmith.generation.actions import DataActionsFn
+from rowsmith.generation.counts import Totals
 from rowsmith.generation.results import GenerateJobResults
 from rowsmith.generation.status import GenerationStatus
-from rowsmith.generation.totals import Totals
 from rowsmith_backends.timeseries.job import SeriesJob
 from rowsmith_backends.timeseries.output import SeriesOutput
 

@@ -13,6 +13,7 @@ from rowsmith.cli.display.sanitizer import filtered_streams
 from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.failures import exit_code_of
 from rowsmith.cli.lazy import LazyGroup, Listed
+from rowsmith.storage.host_process import own_process
 
 if TYPE_CHECKING:
     from rowsmith.plugins.records import FoundCommand
@@ -55,6 +56,7 @@ class _Root(LazyGroup):
 
         if not standalone_mode:
             return call()
+        own_process()
         with filtered_streams():
             code = exit_code_of(call, extra["obj"])
         sys.exit(code)

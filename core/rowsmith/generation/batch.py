@@ -13,15 +13,14 @@ import pandas as pd
 import pyarrow as pa
 
 from rowsmith.errors import GenerationError
-from rowsmith.generation.batch_counts import BatchCounts
 from rowsmith.generation.columns import ColumnReader, ReadRows
-from rowsmith.generation.error_counts import ErrorCounts
+from rowsmith.generation.counts import BatchCounts, ErrorCounts
 from rowsmith.generation.groups import Ints, group_sizes, num_failed_groups, sizes_without
 from rowsmith.generation.processors import ParsedResponse, Processor, read_completion
 from rowsmith.generation.records import BatchRecords, record_text
 from rowsmith.generation.requests import Completion, CompletionBlock, FinishReason
 from rowsmith.generation.responses import check_response, token_shares
-from rowsmith.generation.row_store import RowStore
+from rowsmith.generation.rows import RowStore
 from rowsmith.generation.tokens import CountTokens, TokenCounter
 from rowsmith.plugins.blame import blaming
 

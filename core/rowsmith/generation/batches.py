@@ -17,15 +17,14 @@ import pandas as pd
 from rowsmith.errors import DataError
 from rowsmith.generation import rules
 from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn
+from rowsmith.generation.applying import check_batch, join_columns, settle
 from rowsmith.generation.batch import Batch
-from rowsmith.generation.frames import join_frames
+from rowsmith.generation.counts import Counted, Totals
 from rowsmith.generation.groups import Target
-from rowsmith.generation.row_store import RowStore
-from rowsmith.generation.settling import check_batch, join_columns, settle
+from rowsmith.generation.rows import RowStore, join_frames
 from rowsmith.generation.sizing import check_sizes, default_batch_size, default_budget, is_enough, next_batch_size
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import DEFAULT_PATIENCE, Progress, StoppingPolicy
-from rowsmith.generation.totals import Counted, Totals
 
 __all__ = ["GenerationBatches"]
 

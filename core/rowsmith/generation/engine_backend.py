@@ -290,7 +290,7 @@ def _reader(processor: Processor, engine: Engine) -> ColumnReader | None:
 def failure_of(error: Exception, results: GenerateJobResults) -> GenerationFailure:
     """The error of a job that failed midway, with what it made before."""
     kind = "" if isinstance(error, RowsmithError) else f"{type(error).__name__}: "
-    rows = len(results.df)
+    rows = results.num_rows
     where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     failure = GenerationFailure(
         f"generation broke off after {rows} rows, which are kept: {kind}{error}{where}", results

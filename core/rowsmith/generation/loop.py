@@ -16,11 +16,11 @@ import numpy as np
 from attrs import field, frozen
 
 from rowsmith.errors import GenerationError, PluginContractError
-from rowsmith.generation.asking import Asker, Completing
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.batches import GenerationBatches
 from rowsmith.generation.columns import ColumnReader
 from rowsmith.generation.journal import GenerationJournal, JournalEntry
+from rowsmith.generation.oom_retry import Asker, Completing
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.tokens import TokenCounter

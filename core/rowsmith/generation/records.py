@@ -15,7 +15,7 @@ from attrs import define, field
 from rowsmith.generation.columns import ColumnReader, ReadRows
 from rowsmith.generation.groups import group_sizes
 from rowsmith.generation.processors import ParsedResponse, Processor, read_completion
-from rowsmith.generation.row_store import joined
+from rowsmith.generation.rows import joined
 
 __all__ = ["BatchRecords", "record_text"]
 

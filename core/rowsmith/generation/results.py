@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, cast
 
 import pandas as pd
 import pyarrow as pa
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation.actions import rejected_record_to_error
+from rowsmith.generation.applying import join_columns
 from rowsmith.generation.batches import GenerationBatches
-from rowsmith.generation.settling import join_columns
+from rowsmith.generation.lazy_frame import UnbuiltFrame, with_lazy_frame
+from rowsmith.generation.rows import check_made
 from rowsmith.generation.sizing import ADAPTIVE_MAX_PROMPTS_CEILING, INITIAL_PROBE_PROMPTS, NUM_PROMPT_BUFFER
 from rowsmith.generation.status import GenerationStatus
 
@@ -27,12 +29,13 @@ __all__ = [
 ]
 
 
+@with_lazy_frame("df")
 @dataclass
 class GenerateJobResults:
     """Results of a complete generation job.
 
     Attributes:
-        df: The generated records.
+        df: The generated records. Where they are there as ``columns``, the frame is built when it is first read.
         status: How the job ended.
         num_valid_records: Records that passed, also those beyond the target.
         num_invalid_records: Records that failed.
@@ -84,6 +87,11 @@ class GenerateJobResults:
     all_groups_succeeded: bool | None = field(default=None, kw_only=True)
     identifier: str | None = field(default=None, kw_only=True)
 
+    @property
+    def num_rows(self) -> int:
+        """Rows of ``df``, which is not built for it."""
+        return len(self.df) if self.columns is None else int(self.columns.num_rows)
+
     def groups_made(self, wanted: int | None) -> tuple[int, int] | None:
         """Groups made and groups wanted; None where rows are counted.
 
@@ -114,8 +122,9 @@ class GenerateJobResults:
         grouped = batches.target.grouped
         known = not batches.num_uncounted_completions
         tokens, valid_tokens = batches.total_completion_tokens, batches.total_valid_record_tokens
+        table = join_columns(batches.batches, batches.rows, batches.num_rows_within(max_num_records))
         return cls(
-            df=batches.to_dataframe(columns, max_num_records),
+            df=_frame_of(batches, table, columns, max_num_records),
             status=batches.status,
             num_valid_records=valid,
             num_invalid_records=invalid,
@@ -132,11 +141,20 @@ class GenerateJobResults:
             valid_tokens_per_second=_over(valid_tokens, elapsed_time) if known else None,
             tokenization_overhead_sec=batches.total_tokenization_time_sec,
             stop_reason=batches.stop_reason,
-            columns=join_columns(batches.batches, batches.rows, batches.num_rows_within(max_num_records)),
+            columns=table,
             num_valid_groups=batches.num_valid_groups if grouped else None,
             num_invalid_groups=batches.num_invalid_groups if grouped else None,
             num_length_truncated_completions=batches.num_length_truncated_completions,
         )
+
+
+def _frame_of(
+    batches: GenerationBatches, table: pa.Table | None, columns: list[str], max_num_records: int | None
+) -> pd.DataFrame:
+    if table is None:
+        return batches.to_dataframe(columns, max_num_records)
+    check_made(table.column_names, columns)
+    return cast(pd.DataFrame, UnbuiltFrame(lambda: batches.to_dataframe(columns, max_num_records)))
 
 
 def _over(part: float, whole: float) -> float | None:

@@ -94,6 +94,9 @@ class Bundle:
         for column in self.model_schema:
             if column.values is not None:
                 lines.append(f"{column.name}: {len(column.values)} values")
+            if column.alphabet:
+                shapes = f" and {len(column.shapes)} shapes" if column.shapes else ""
+                lines.append(f"{column.name}: {len(column.alphabet)} characters{shapes} of its text")
         for each in self.table_schema:
             if each.storage.categories is not None:
                 lines.append(f"{each.name}: the {len(each.storage.categories)} categories of its dtype")

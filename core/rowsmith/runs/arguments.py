@@ -147,7 +147,7 @@ def target(config: RunConfig, rows: int | None, groups: int | Sequence[str] | No
 def shortfall(results: GenerateJobResults, wanted: GenerationConfig) -> str | None:
     """What is missing of the rows or groups that were asked for, in words; None when nothing is."""
     groups = results.groups_made(wanted.num_groups)
-    (made, target_), what = (groups, "groups") if groups else ((len(results.df), wanted.num_records), "rows")
+    (made, target_), what = (groups, "groups") if groups else ((results.num_rows, wanted.num_records), "rows")
     if made >= target_:
         return None
     reason = f": {results.stop_reason}" if results.stop_reason else ""

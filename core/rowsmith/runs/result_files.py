@@ -291,7 +291,7 @@ def metrics(
         {
             "rowsmith": __version__,
             "status": "trained" if results is None else results.status.value,
-            "rows": 0 if results is None else len(results.df),
+            "rows": 0 if results is None else results.num_rows,
             "generation": generation,
             "training": None if training is None else attrs.asdict(training),
             "seconds": {name: round(value, 3) for name, value in seconds.items()},

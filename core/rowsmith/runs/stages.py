@@ -256,7 +256,7 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
         with run.stage("generating") as detail:
             names = given_names(run.config.generation.group_keys, run.config.data.group_columns, model.table_schema)
             results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering))
-            detail.append(f"{len(results.df):,} rows, {results.valid_record_fraction:.2%} of records valid")
+            detail.append(f"{results.num_rows:,} rows, {results.valid_record_fraction:.2%} of records valid")
         if results.identifier is not None:
             run.reporter.note(f"column {results.identifier!r} numbers the series; the table has none that does")
     finally:

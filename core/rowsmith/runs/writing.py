@@ -125,7 +125,7 @@ class RowMaking:
             except GenerationFailure as failure:
                 if journal.path.exists():
                     failure.add_note(_GO_ON)
-                if len(failure.results.df):
+                if failure.results.num_rows:
                     self._write(failure.results, clock.seconds)
                 raise
             outcome = self._write(results, clock.seconds)
@@ -137,7 +137,7 @@ class RowMaking:
                 self.run.reporter.note(_GO_ON)
         report = RunReport(
             status=results.status.value,
-            rows=len(results.df),
+            rows=results.num_rows,
             reason=results.stop_reason or "",
             seconds=sum(outcome.seconds.values()),
         )

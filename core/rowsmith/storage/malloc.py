@@ -1,6 +1,7 @@
 """What becomes of memory that was freed.
 
-What is asked of the C library of Linux does nothing on other systems. A large block that is asked for anew from the
+The settings are those of the C library of Linux; they do nothing on other systems, nor in a process that is not
+Rowsmith's own (see ``host_process``). A large block that is asked for anew from the
 system comes as pages that must be cleared one by one. That is right for the arrays of a large table, which should be
 given back when they are freed, and wrong for the tensors of a training step, which are freed and wanted again a
 thousand times a second.
@@ -14,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pyarrow as pa
+
+from rowsmith.storage.host_process import is_own_process
 
 __all__ = ["give_back", "keep_for_reuse", "making_many", "release_freed_memory", "usual_afterwards"]
 
@@ -47,8 +50,12 @@ def usual_afterwards() -> Iterator[None]:
 def making_many() -> Iterator[None]:
     """Make many small objects that are all kept, without a look for garbage every 700 of them.
 
-    Where a deep learning library is loaded, a look at everything takes a fifth of a second.
+    Where a deep learning library is loaded, a look at everything takes a fifth of a second. Nothing changes in a
+    process that is not Rowsmith's own.
     """
+    if not is_own_process():
+        yield
+        return
     usual = gc.isenabled()
     gc.disable()
     try:
@@ -66,5 +73,7 @@ def release_freed_memory() -> None:
 
 
 def _set(parameter: int, value: int) -> None:
+    if not is_own_process():
+        return
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(parameter, value)

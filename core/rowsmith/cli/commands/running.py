@@ -212,7 +212,7 @@ def finish(settings: Settings, outcome: Outcome, directory: RunDirectory, output
     place = "stdout" if output == "-" else output or str(outcome.result)
     results, wanted = outcome.results, outcome.plan.config.generation
     groups = results.groups_made(wanted.num_groups)
-    _tell(settings, outcome_line(len(results.df), wanted.num_records, results.stop_reason, place, groups))
+    _tell(settings, outcome_line(results.num_rows, wanted.num_records, results.stop_reason, place, groups))
     if outcome.interrupted:
         return interrupted_code()
     return ExitCode.DONE if outcome.complete else ExitCode.SHORT

@@ -84,7 +84,7 @@ def demonstrate(
             )
             outcome = run_job(run, force=force)
         code = finish(settings, outcome, directory, None, stdout)
-    if config.grouped and len(outcome.results.df):
+    if config.grouped and outcome.results.num_rows:
         page = _draw(run, outcome)
         if not settings.quiet:
             tell(f"a few real and synthetic ones side by side: {page}")

@@ -63,7 +63,7 @@ def fit_name(columns: pa.Table, schema: TableSchema, groups: Sequence[str], k: i
         schema: Its schema.
         groups: The columns that name the groups; perhaps none.
         k: What fewer names have is not repeated.
-        seed: What the hashes of names are salted with.
+        seed: What the filter of names is salted with.
 
     Raises:
         ParameterError: No column that names the groups can get new values.
@@ -85,7 +85,7 @@ def fit_others(
         schema: Its schema.
         bounds: The groups.
         options: Which columns are keys.
-        seed: What the hashes of keys are salted with.
+        seed: What the filter of keys is salted with.
     """
     if schema.columns:
         found = KeysTransform(options, seed).fit(take_rows(columns, bounds.starts), schema)

@@ -149,7 +149,7 @@ class GroupsTransform(Transform):
         groups: The columns whose equal values make rows a group; none when all rows are one.
         order: The column by which the rows of a group are ordered; None where they just follow each other.
         options: What is rare.
-        seed: What the hashes of training names are salted with, at least 0.
+        seed: What the filter of training names is salted with, at least 0.
         grouped: Whether rows belong together at all; where they do not, it can only be restored.
     """
 

@@ -279,7 +279,7 @@ def fit_maker(column: ColumnSchema, values: list[str], k: int, seed: int) -> Key
         column: The column, of integers or text.
         values: Its distinct keys, at least one.
         k: What fewer keys have is not repeated.
-        seed: What their hashes are salted with, at least 0.
+        seed: What their filter is salted with, at least 0.
     """
     # Whole numbers beyond 63 bits count as text, but must still fit their dtype.
     whole = column.type is ColumnType.INTEGER or is_integer_typed(column)
@@ -318,7 +318,7 @@ def fit_pattern(values: Sequence[str], k: int, salt: str, bounds: tuple[int, int
     Args:
         values: Distinct keys, at least one.
         k: What fewer keys have is not repeated.
-        salt: What their hashes are salted with.
+        salt: What their filter is salted with.
         bounds: The numbers that the column can hold; None for text.
     """
     layouts = uuid_layouts(values) or fit_layouts([value for value in values if value] or ["0"], k)

@@ -134,7 +134,7 @@ class KeysTransform(Transform):
 
     Attributes:
         options: Which columns are keys.
-        seed: What the hashes of training keys are salted with, at least 0.
+        seed: What the filter of training keys is salted with, at least 0.
     """
 
     options: KeysOptions = field(factory=KeysOptions)

@@ -19,9 +19,8 @@ from rowsmith.generation.actions import (
     run_actions,
 )
 from rowsmith.generation.batch import Batch
-from rowsmith.generation.frames import check_columns
 from rowsmith.generation.groups import owners
-from rowsmith.generation.row_store import RowStore, joined
+from rowsmith.generation.rows import RowStore, check_columns, joined
 
 __all__ = ["check_batch", "join_columns", "settle"]
 

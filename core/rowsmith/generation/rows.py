@@ -1,4 +1,7 @@
-"""Frames of batches, checked and joined into one table."""
+"""Rows of many batches: kept in few tables, checked, and joined into one.
+
+A thousand small tables cost far more than their rows.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,68 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+from attrs import define, field
 from pandas.api.types import union_categoricals
 
 from rowsmith.errors import GenerationError, PluginContractError
+from rowsmith.table.columns import single_array
 
-__all__ = ["check_columns", "join_frames"]
+__all__ = ["RowStore", "check_columns", "check_made", "join_frames", "joined"]
+
+_MOST_PENDING = 64
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Spelled tables one under the other, each column in one piece."""
+    if len(tables) == 1:
+        return tables[0]
+    table = pa.concat_tables(tables)
+    return pa.table([single_array(column) for column in table.columns], names=table.column_names)
+
+
+@define(eq=False)
+class RowStore:
+    """Rows in the order in which they came.
+
+    Attributes:
+        num_rows: How many there are.
+    """
+
+    num_rows: int = 0
+    _parts: list[pa.Table] = field(factory=list)
+    _pending: list[pa.Table] = field(factory=list)
+
+    def append(self, table: pa.Table) -> int:
+        """Add rows; their place is the number of rows before them.
+
+        Args:
+            table: A spelled table, of the same columns every time.
+        """
+        place = self.num_rows
+        self._pending.append(table)
+        self.num_rows += table.num_rows
+        if len(self._pending) == _MOST_PENDING:
+            self._parts.append(joined(self._pending))
+            self._pending = []
+        return place
+
+    def tables(self) -> list[pa.Table]:
+        """All rows, in as few tables as they are kept in."""
+        return [*self._parts, *self._pending]
+
+    def rows(self, place: int, count: int) -> pa.Table:
+        """Some of the rows.
+
+        Args:
+            place: The first of them.
+            count: How many; they were added together.
+        """
+        for table in self.tables():
+            if place < table.num_rows:
+                return table.slice(place, count)
+            place -= table.num_rows
+        raise IndexError(place)
 
 
 def check_columns(names: Sequence[str], columns: Iterable[str], maker: str) -> None:
@@ -30,6 +90,21 @@ def check_columns(names: Sequence[str], columns: Iterable[str], maker: str) -> N
             f"{maker} gave rows without the columns {missing}; they have {list(names)}. "
             "Every column of the output must be there, with nulls where a row has no value"
         )
+
+
+def check_made(names: Sequence[str], columns: Sequence[str]) -> None:
+    """Refuse generated records that lack a column of the output.
+
+    Args:
+        names: The columns of the records.
+        columns: Columns of the output.
+
+    Raises:
+        GenerationError: Columns are missing.
+    """
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise GenerationError(f"generated records have no column {missing}; they have {list(names)}")
 
 
 def join_frames(frames: Iterable[pd.DataFrame], columns: Sequence[str], most: int | None, typed: bool) -> pd.DataFrame:
@@ -52,9 +127,7 @@ def join_frames(frames: Iterable[pd.DataFrame], columns: Sequence[str], most: in
     if not needed:
         return pd.DataFrame(columns=list(columns))
     table = pd.concat(needed, ignore_index=True) if len(needed) > 1 else needed[0].reset_index(drop=True)
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise GenerationError(f"generated records have no column {missing}; they have {list(table.columns)}")
+    check_made(list(table.columns), columns)
     for name in columns:
         if isinstance(needed[0][name].dtype, pd.CategoricalDtype) and table[name].dtype != needed[0][name].dtype:
             table[name] = _categories_of_all([frame[name] for frame in needed])

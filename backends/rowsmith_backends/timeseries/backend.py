@@ -31,7 +31,7 @@ from rowsmith_backends.timeseries.job import SeriesJob
 from rowsmith_backends.timeseries.options import TimeseriesOptions
 from rowsmith_backends.timeseries.output import SeriesOutput
 from rowsmith_backends.timeseries.reading import SeriesReading
-from rowsmith_backends.timeseries.record_times import RecordClock
+from rowsmith_backends.timeseries.record_times import RecordTiming
 from rowsmith_backends.timeseries.results import results_of
 from rowsmith_backends.timeseries.state import GroupProcessingResult, GroupState, ProgressSnapshot
 
@@ -101,7 +101,7 @@ class TimeseriesBackend(EngineBackend):
         self._grouped = True  # a series is a group, whatever the processor reads of it at a time
         self.plan = plan
         self.codec = codec
-        self.record_clock = RecordClock(codec.schema)
+        self.record_timing = RecordTiming(codec.schema)
         self.all_groups_succeeded = False
         self.snapshots: list[ProgressSnapshot] = []
         self._unsaved: list[ProgressSnapshot] = []
@@ -219,7 +219,7 @@ class TimeseriesBackend(EngineBackend):
         return Windows(
             prefix=self._prompt_ids,
             codec=self.codec,
-            clock=self.record_clock,
+            timing=self.record_timing,
             context=self.model_metadata.max_seq_length,
             most_records=self._prefill_context_size,
             record_tokens=len(vocabulary.fields) if vocabulary is not None and vocabulary.closed else None,
@@ -273,8 +273,8 @@ class TimeseriesBackend(EngineBackend):
     def _read_prefill(self, text: str) -> tuple[Written, ...]:
         found: list[Written] = []
         for record in self._processor(0, text).valid_records if text.strip() else []:
-            levels, hands = self.record_clock.moved(record, found[-1].hands if found else {})
-            found.append(self.codec.written(record, levels, 0, hands))
+            levels, running = self.record_timing.moved(record, found[-1].running if found else {})
+            found.append(self.codec.written(record, levels, 0, running))
         return tuple(found)
 
     def _new_snapshots(self, groups: list[SeriesGroup]) -> list[ProgressSnapshot]:

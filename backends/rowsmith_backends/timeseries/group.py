@@ -11,7 +11,7 @@ from rowsmith.generation.batch import Batch
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest
 from rowsmith.sequences import TICKS, SeriesSpan
 from rowsmith_backends.timeseries.codec import Ids, RecordCodec, Written
-from rowsmith_backends.timeseries.record_times import RecordClock
+from rowsmith_backends.timeseries.record_times import RecordTiming
 from rowsmith_backends.timeseries.state import GroupState
 
 __all__ = ["SeriesGroup", "Windows"]
@@ -141,7 +141,7 @@ class Windows:
     Attributes:
         prefix: Ids that every prompt begins with.
         codec: Writes records.
-        clock: Their timing columns.
+        timing: Their timing columns.
         context: The most tokens of a prompt and its completion.
         most_records: The most records of a window; None for as many as fit.
         record_tokens: Tokens of every record; None when they differ.
@@ -150,7 +150,7 @@ class Windows:
 
     prefix: Ids
     codec: RecordCodec
-    clock: RecordClock
+    timing: RecordTiming
     context: int
     most_records: int | None = None
     record_tokens: int | None = None
@@ -165,7 +165,7 @@ class Windows:
         step = due - group.records[-1].time if count else group.first_step
         if step is None and group.prefill:
             return ()
-        return self.codec.forced(self.clock.labels(due, step), self.clock.leading)
+        return self.codec.forced(self.timing.labels(due, step), self.timing.leading)
 
     def requests(self, group: SeriesGroup, samples: int) -> list[CompletionRequest]:
         """What to ask for the series: some completions of one prompt."""

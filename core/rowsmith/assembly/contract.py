@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizer
 
     from rowsmith.assembly.metadata import ModelMetadata
-    from rowsmith.assembly.token_store import TokenStore
+    from rowsmith.assembly.token_store import Ints, TokenStore
     from rowsmith.config import RunConfig
     from rowsmith.plugins import Registry
 
@@ -112,6 +112,8 @@ class AssemblyInputs:
         cache_file_path: Folder for tokenized records, or None.
         keep_columns: Columns to keep beside the tokens, or None.
         token_store: The records tokenized already, or None.
+        groups: The number of each record's group, int64 ``[records]``; records of a group stand together, in their
+            order. None where groups and order are to be found by value, and for plain tables.
         group_values: What the records' groups are called, row for row: the columns that make a group, as the
             user wrote them. None where the dataset has them.
         extra: More keyword arguments for the assembler's constructor.
@@ -126,6 +128,7 @@ class AssemblyInputs:
     cache_file_path: str | Path | None = None
     keep_columns: Sequence[str] | None = None
     token_store: TokenStore | None = None
+    groups: Ints | None = None
     group_values: pa.Table | None = None
     extra: Mapping[str, Any] = field(factory=dict)
 
@@ -253,6 +256,7 @@ class TrainingExampleAssembler(ABC):
             cache_file_path=cache_file_path,
             keep_columns=keep_columns,
             token_store=kwargs.pop("token_store", None),
+            groups=kwargs.pop("groups", None),
             group_values=kwargs.pop("group_values", None),
             extra=kwargs,
         )

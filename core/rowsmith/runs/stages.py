@@ -35,7 +35,7 @@ from rowsmith.randomness.global_state import shared_random_state_kept
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.runs.inversion import InverseTransforms
 from rowsmith.runs.reporting import Reporter
-from rowsmith.sequences import given_names, training_part
+from rowsmith.sequences import TrainingPart, given_names, training_part
 from rowsmith.storage.malloc import usual_afterwards
 from rowsmith.table.frames.categories import with_open_names
 from rowsmith.transforms import Transform, fit_transforms
@@ -197,7 +197,7 @@ def learn(run: Run, part: TrainingPart) -> Bundle:
     for note in part.notes:
         run.reporter.note(note)
     schema, transforms = _narrowed(run, part.table)
-    context = run.context().evolve(table_schema=schema)
+    context = run.context().evolve(table_schema=schema, groups=part.groups)
     with run.stage("transforming") as detail:
         fitted, columns = fit_transforms(part.table.columns, schema, transforms)
         if len(part.table) < len(part.whole):
@@ -216,7 +216,7 @@ def learn(run: Run, part: TrainingPart) -> Bundle:
                 [f"time series need the transform {STEPS_TRANSFORM!r}, which tells the steps of time @ transforms"]
             )
         context = context.evolve(model_schema=prepared.model_schema, metadata=prepared.metadata)
-        examples = _assemble(run, prepared, columns, part.table)
+        examples = _assemble(run, prepared, columns, part)
         detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")
         if "tokens_per_record" in examples.stats:
             detail.append(f"{examples.stats['tokens_per_record'].mean:,.1f} tokens a record")
@@ -377,7 +377,7 @@ def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Tra
     ]
 
 
-def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, table: Table) -> TrainingExamples:
+def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, part: TrainingPart) -> TrainingExamples:
     test_size = 0.0 if prepared.cross_validated else run.config.training.validation_ratio
     if test_size > 0:
         test_size = max(test_size, min(_MOST_VALIDATION, prepared.validation_rows / max(1, columns.num_rows)))
@@ -392,7 +392,8 @@ def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, table: Table
         seed=run.seeds.integer("assembly") % 2**32,
         registry=run.registry,
         token_store=prepared.token_store,
-        group_values=table.columns.select(run.config.data.group_columns),
+        groups=part.groups,
+        group_values=part.table.columns.select(run.config.data.group_columns),
     )
     fraction = run.config.training.data_fraction
     examples = _assembled(assembler, fraction)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from rowsmith.sequences.arranging import Arranged, arrange, check_columns, group_bounds, rows_without_order
+    from rowsmith.sequences.arranging import Arranged, arrange, check_columns, rows_without_order
+    from rowsmith.sequences.grouping import group_bounds, group_numbers, groups_begun_by
     from rowsmith.sequences.holdout import (
         MIN_TRAIN_ROWS,
         TrainingPart,
@@ -45,6 +46,8 @@ __all__ = [
     "given_interval",
     "given_names",
     "group_bounds",
+    "group_numbers",
+    "groups_begun_by",
     "identifier_name",
     "learn_interval",
     "make_plan",
@@ -59,7 +62,8 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "rowsmith.sequences.arranging": ["Arranged", "arrange", "check_columns", "group_bounds", "rows_without_order"],
+        "rowsmith.sequences.arranging": ["Arranged", "arrange", "check_columns", "rows_without_order"],
+        "rowsmith.sequences.grouping": ["group_bounds", "group_numbers", "groups_begun_by"],
         "rowsmith.sequences.holdout": [
             "MIN_TRAIN_ROWS",
             "TrainingPart",

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 from attrs import frozen
 
 from rowsmith.config import DataConfig, RunConfig
 from rowsmith.errors import DataError
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.sequences.arranging import arrange, check_columns, group_bounds, rows_without_order
+from rowsmith.sequences.arranging import arrange, check_columns, rows_without_order
+from rowsmith.sequences.grouping import Ints, group_bounds
 from rowsmith.sequences.ranges import bounds_of
 from rowsmith.sequences.row_order import RowOrder
 from rowsmith.sequences.series_plan import SeriesPlan
@@ -35,8 +35,6 @@ _SMALL = 1_000
 _LABELLED = (ColumnType.BOOLEAN, ColumnType.CATEGORICAL)
 _TRIALS = 20
 """Orders of the groups that are tried for a holdout of the right size."""
-
-Ints = npt.NDArray[np.int64]
 
 
 @frozen(eq=False)

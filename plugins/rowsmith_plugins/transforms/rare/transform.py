@@ -55,7 +55,7 @@ from rowsmith_plugins.transforms.common.counting import (
     record_groups,
     row_groups,
 )
-from rowsmith_plugins.transforms.common.layout import arrange, expanded, grouping, unique_name
+from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order, unique_name
 from rowsmith_plugins.transforms.common.protection import quantize_of_run
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 from rowsmith_plugins.transforms.quantize.column import is_cut
@@ -109,7 +109,7 @@ class FittedProtectRare(FittedTransform):
             for name, guard in self.guards.items()
             if name not in self.alike
         }
-        return arrange(columns, self.schema_after, guarded)
+        return in_schema_order(columns, self.schema_after, guarded)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
         """Put invented categories for the label, and columns that are the same in every row; the rest is as it is."""
@@ -123,7 +123,7 @@ class FittedProtectRare(FittedTransform):
             for name, guard in self.guards.items()
             if isinstance(guard, Invented)
         }
-        return arrange(columns, self.schema_before, arrays)
+        return in_schema_order(columns, self.schema_before, arrays)
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows with another value, by column."""

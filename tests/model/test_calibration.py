@@ -19,7 +19,7 @@ from rowsmith.model import TrainingJob
 from rowsmith.randomness.seeds import Seeds
 from rowsmith_backends.scratch.model import ScratchModel
 from rowsmith_backends.scratch.options import ScratchOptions
-from rowsmith_backends.scratch.shape_buckets import bucket_lengths, rounded
+from rowsmith_backends.scratch.shape_buckets import bucket_lengths, round_up
 from rowsmith_backends.scratch.training import calibration
 from rowsmith_backends.scratch.training.calibration import largest_step
 from rowsmith_backends.scratch.training.example_windows import shortest_window, windows_of
@@ -106,9 +106,9 @@ def test_buckets_hold_every_length_and_are_well_filled(lengths):
 
 @given(st.integers(1, 10**6), st.sampled_from([4, 8, 16]))
 def test_few_numbers_occur_between_two_powers_of_two(count, between):
-    up = rounded(count, between)
+    up = round_up(count, between)
     assert count <= up <= count * (1 + 1 / between) + 1
-    assert rounded(up, between) == up
+    assert round_up(up, between) == up
 
 
 def test_batches_of_groups_have_few_shapes(monkeypatch):

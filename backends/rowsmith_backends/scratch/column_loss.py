@@ -15,7 +15,7 @@ from attrs import frozen
 
 from rowsmith.assembly.ranges import IGNORED
 from rowsmith.vocabulary import OpenField, Vocabulary
-from rowsmith_backends.scratch.shape_buckets import rounded
+from rowsmith_backends.scratch.shape_buckets import round_up
 from rowsmith_backends.scratch.vocabulary_width import is_wide
 
 __all__ = ["ColumnParts", "column_loss"]
@@ -92,7 +92,7 @@ def column_loss(states: torch.Tensor, weight: torch.Tensor, targets: torch.Tenso
     for column, (state, goal) in enumerate(divided, -1):
         allowed = parts.after(column)
         if len(state) and allowed:
-            blank = rounded(len(state), _ROWS_BETWEEN) - len(state)
+            blank = round_up(len(state), _ROWS_BETWEEN) - len(state)
             logits = F.linear(F.pad(state, (0, 0, 0, blank)), torch.cat([pieces[part] for part in allowed]))
             wanted_ids = F.pad(_offsets(goal, allowed, starts, parts), (0, blank), value=IGNORED)
             losses.append(F.cross_entropy(logits.float(), wanted_ids, reduction="sum"))

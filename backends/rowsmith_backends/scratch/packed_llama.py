@@ -22,7 +22,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rowsmith.assembly.ranges import IGNORED
 from rowsmith_backends.scratch.column_loss import ColumnParts, column_loss
-from rowsmith_backends.scratch.shape_buckets import bucket_lengths, rounded
+from rowsmith_backends.scratch.shape_buckets import bucket_lengths, round_up
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
@@ -69,7 +69,7 @@ class _Layout:
     @property
     def tokens(self) -> int:
         """Tokens of all runs, and some blank ones, so that few numbers occur."""
-        return rounded(sum(count * length for count, length in self.runs))
+        return round_up(sum(count * length for count, length in self.runs))
 
     def take(self, tensor: torch.Tensor, blank: int = 0) -> torch.Tensor:
         """``[b, t]`` of the examples as they came, packed: ``[tokens]``; blank ones last."""
@@ -106,7 +106,7 @@ def _attend(
     divided = zip(*(part[0].split([*sizes, blank], dim=1)[:-1] for part in (query, key, value)), strict=True)
     mixed = []
     for run, parts in zip(runs, divided, strict=True):
-        filling = (0, 0, 0, 0, 0, rounded(run[0], _EXAMPLES_BETWEEN) - run[0])
+        filling = (0, 0, 0, 0, 0, round_up(run[0], _EXAMPLES_BETWEEN) - run[0])
         one, two, three = (F.pad(part.unflatten(1, run), filling) for part in parts)
         mixed.append(_causal(one, two, three, scaling, fused)[:, : run[0]].permute(1, 2, 0, 3).flatten(0, 1))
     return F.pad(torch.cat(mixed), (0, 0, 0, 0, 0, blank))[None], None
@@ -177,7 +177,7 @@ class PackedLlama(LlamaForCausalLM):
         ordered = shift_labels[torch.from_numpy(layout.examples).to(shift_labels.device)]
         states = hidden[layout.take(shift_labels, IGNORED) != IGNORED]
         if self.parts is None:
-            blank = rounded(len(states)) - len(states)
+            blank = round_up(len(states)) - len(states)
             states = F.pad(states, (0, 0, 0, blank))
             targets = F.pad(ordered[ordered != IGNORED], (0, blank), value=IGNORED)
             total = F.cross_entropy(self.lm_head(states).float(), targets, reduction="sum")

@@ -93,8 +93,8 @@ def parse_completion(response: Mapping[str, Any], limits: ResponseLimits, server
     read = choice.get("prompt_token_ids")
     if (num_reported is not None and num_reported != len(prompt)) or (isinstance(read, list) and read != list(prompt)):
         raise GenerationError(
-            f"{server} reads other tokens than the model was trained with: {num_reported} for a prompt of {len(prompt)}. "
-            "It must serve this very model with its tokenizer, and add no tokens"
+            f"{server} reads other tokens than the model was trained with: {num_reported} for a prompt of "
+            f"{len(prompt)}. It must serve this very model with its tokenizer, and add no tokens"
         )
     text, ids, reason = choice.get("text"), choice.get("token_ids"), choice.get("finish_reason")
     if not isinstance(text, str) or not (ids is None or _are_ids(ids, limits.vocabulary_size)):
@@ -180,8 +180,9 @@ def _check_length(
         return
     found = f"{len(text):,} characters" if out_of_range is None else f"{_shown(out_of_range)} tokens"
     raise GenerationError(
-        f"{server} answered with {found} where {limits.max_tokens:,} tokens were asked for. It must heed max_tokens and "
-        "count what it writes; see that backend.options.url is the address of an OpenAI-compatible completions endpoint"
+        f"{server} answered with {found} where {limits.max_tokens:,} tokens were asked for. It must heed max_tokens "
+        "and count what it writes; see that backend.options.url is the address of an OpenAI-compatible completions "
+        "endpoint"
     )
 
 

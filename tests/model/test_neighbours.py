@@ -1,4 +1,4 @@
-"""Numbers that learn from the numbers beside them."""
+"""Smoothed embeddings: the tokens of close numbers share weights during training."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def test_what_one_number_teaches_is_learned_of_those_beside_it_and_of_nothing_el
     vocabulary = _vocabulary()
     model = _model(vocabulary)
     before = model.model.embed_tokens.weight.detach().clone()
-    neighbours = SmoothedEmbeddings.of(vocabulary)
-    neighbours.apply(model)
+    smoothed = SmoothedEmbeddings.of(vocabulary)
+    smoothed.apply(model)
     taught = vocabulary.fields[0].start + 10
     model.model.embed_tokens.weight[taught].sum().backward()
     with torch.no_grad():

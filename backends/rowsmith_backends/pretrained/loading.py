@@ -229,6 +229,6 @@ def _check_size(folder: Path, config: PreTrainedConfig) -> None:
     declared = sum(weight.numel() for weight in model.parameters())
     if declared > num_weights:
         raise BundleError(
-            f"{folder / 'config.json'} declares more parameters ({declared:,}) than the weights hold ({num_weights:,}). "
-            "Train again, or restore the files."
+            f"{folder / 'config.json'} declares more parameters ({declared:,}) than the weights hold "
+            f"({num_weights:,}). Train again, or restore the files."
         )

@@ -127,7 +127,7 @@ class PretrainedModel(TableModel):
         """
         from rowsmith_backends.pretrained.training import train_pretrained
 
-        # A branch of the hub may have gone on since.
+        # A branch of the hub may have changed since.
         folder = self._folder or resolve_base(self.options.base, self.options.revision)
         return train_pretrained(prepared, job, self.options, folder)
 

@@ -126,7 +126,7 @@ def parse_log_probs(response: Mapping[str, Any], start: int, count: int, server:
     found = scores.get("token_logprobs") if isinstance(scores, Mapping) else None
     wanted = found[start : start + count] if isinstance(found, list) else []
     if len(wanted) != count or not all(map(_is_score, wanted)):
-        raise GenerationError(f"{server} does not tell the log-probabilities of a prompt; do without log_probs")
+        raise GenerationError(f"{server} does not return the log-probabilities of a prompt; do without log_probs")
     return tuple(map(float, wanted))
 
 

@@ -128,7 +128,7 @@ class Endpoint:
                 failures = 0 if error.busy and others_succeed else failures + 1
                 if failures > self.options.retries or (error.silent and not others_succeed):
                     raise GenerationError(self._failure_message(failures, error)) from None
-                _logger.debug("%s %s; asking again", self, error)
+                _logger.debug("%s %s; retrying", self, error)
                 await self._pause(failures, error)
 
     async def _wait_for_resume(self) -> None:

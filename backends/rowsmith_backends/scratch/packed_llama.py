@@ -162,7 +162,7 @@ class PackedLlama(LlamaForCausalLM):
     ) -> CausalLMOutputWithPast:
         """The loss of the next tokens, ``[b, t]`` like the ids, right padded with -100."""
         if shift_labels is None:
-            raise ValueError("packed examples are told apart by shift_labels, which are missing")
+            raise ValueError("packed examples are separated by shift_labels, which are missing")
         has_label = (shift_labels != IGNORED).cpu().numpy()
         lengths = has_label.shape[1] - has_label[:, ::-1].argmax(axis=1) * has_label.any(axis=1)
         layout = _Layout.of(lengths, self.buckets or bucket_lengths(lengths.clip(min=1)))

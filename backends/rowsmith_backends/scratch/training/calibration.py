@@ -185,9 +185,9 @@ def _choose_size(
     expected_seconds = found.seconds * max(1.0, tokens / found.tokens) ** 2
     if expected_seconds > seconds:
         job.note(
-            f"a step of one example of {tokens:,} tokens takes up to {expected_seconds:,.0f} s, and the time for training "
-            f"is {seconds:,.0f} s: little or nothing will be learned. Give it more time (training.max_time), fewer "
-            "columns, or a smaller model (model.options.width or layers)."
+            f"a step of one example of {tokens:,} tokens takes up to {expected_seconds:,.0f} s, and the time "
+            f"for training is {seconds:,.0f} s: little or nothing will be learned. Give it more time "
+            "(training.max_time), fewer columns, or a smaller model (model.options.width or layers)."
         )
     elif window is not None:
         job.note(

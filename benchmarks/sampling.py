@@ -29,7 +29,7 @@ from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import write_table
 from rowsmith.transforms import default_transforms
 from rowsmith_backends.scratch.decoding.automaton import build_automaton
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
 
 NARROW_FIRST = f"transforms=[{', '.join((*default_transforms(), 'narrow-first'))}]"
 
@@ -43,7 +43,7 @@ def trained(source: Path, rows: int, steps: int, folder: Path, settings: Sequenc
 
 def decoding_rate(bundle: Bundle, rows: int, dtype: str) -> float:
     """Rows a second of the engine alone."""
-    engine = TransformersEngine(bundle.model_directory, bundle.vocabulary, dtype=dtype)
+    engine = ColumnarEngine(bundle.model_directory, bundle.vocabulary, dtype=dtype)
     engine.start()
     requests = [CompletionRequest(number, (bundle.vocabulary.bos_id,)) for number in range(rows)]
     started = time.perf_counter()

@@ -80,12 +80,12 @@ def packed_of(vocabulary: int, batch: int, again: bool, rounded: bool) -> Callab
 @contextlib.contextmanager
 def as_it_is(rounded: bool) -> Iterator[None]:
     """Numbers of tokens are not rounded in the block, unless they are to be."""
-    usual = packed_llama.rounded
-    packed_llama.rounded = usual if rounded else lambda count, between=0: count
+    usual = packed_llama.round_up
+    packed_llama.round_up = usual if rounded else lambda count, between=0: count
     try:
         yield
     finally:
-        packed_llama.rounded = usual
+        packed_llama.round_up = usual
 
 
 def groups_table(vocabulary: int, batch: int, steps: int) -> str:

@@ -15,7 +15,7 @@ from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
 from rowsmith.testing.backend_conformance import BackendConformance
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
 
 
 @pytest.fixture(scope="module", params=["closed", "open"])
@@ -36,7 +36,7 @@ class TestColumnarEngine(BackendConformance):
     @pytest.fixture(scope="class")
     @classmethod
     def make_engine(cls, trained: Trained) -> Callable[[], Engine]:
-        return lambda: TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32")
+        return lambda: ColumnarEngine(trained.directory, trained.prepared.vocabulary, dtype="float32")
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -50,7 +50,7 @@ class TestColumnarEngine(BackendConformance):
 
 
 def test_log_probabilities_are_those_of_the_whole_text_read_at_once(trained: Trained) -> None:
-    engine = TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32")
+    engine = ColumnarEngine(trained.directory, trained.prepared.vocabulary, dtype="float32")
     engine.start()
     found = answers(engine, [CompletionRequest(i, (1,)) for i in range(3)], SamplingParams(log_probs=True))
     model = AutoModelForCausalLM.from_pretrained(trained.directory).eval()
@@ -64,7 +64,7 @@ def test_log_probabilities_are_those_of_the_whole_text_read_at_once(trained: Tra
 @pytest.mark.parametrize("penalty", [0.02, 4.0])
 def test_the_repetition_penalty_is_that_of_transformers(trained: Trained, penalty: float) -> None:
     """Promise B27: greedy completions without a grammar are those of transformers' own logits processor."""
-    engine = TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32")
+    engine = ColumnarEngine(trained.directory, trained.prepared.vocabulary, dtype="float32")
     engine.start()
     params = SamplingParams(temperature=0.0, constrained=False, extra={"repetition_penalty": penalty})
     requests = [CompletionRequest(0, (1,), 12), CompletionRequest(1, (7, 1), 12), CompletionRequest(2, (9, 1), 12)]
@@ -85,7 +85,7 @@ def test_the_repetition_penalty_is_that_of_transformers(trained: Trained, penalt
 
 
 def test_an_engine_agrees_with_itself_and_not_with_another_model(trained: Trained, other: Trained) -> None:
-    engines = [TransformersEngine(each.directory, each.prepared.vocabulary) for each in (trained, trained, other)]
+    engines = [ColumnarEngine(each.directory, each.prepared.vocabulary) for each in (trained, trained, other)]
     for engine in engines:
         engine.start()
     same = agreement(engines[0], engines[1], [(1,)] * 3, max_tokens=20)

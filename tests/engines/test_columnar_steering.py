@@ -16,8 +16,8 @@ from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.testing.answers import answers
 from rowsmith_backends.sampling.slot_draws import SlotRequest
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine
-from rowsmith_backends.scratch.decoding.slot_sampling import Steering
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
+from rowsmith_backends.scratch.decoding.slot_sampling import AutomatonSlotSampler
 
 SLOTS = 5
 
@@ -33,8 +33,8 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="module")
-def engine(trained: Trained) -> TransformersEngine:
-    made = TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32", device="cpu")
+def engine(trained: Trained) -> ColumnarEngine:
+    made = ColumnarEngine(trained.directory, trained.prepared.vocabulary, dtype="float32", device="cpu")
     made.start()
     return made
 
@@ -50,41 +50,41 @@ class Batching:
         model = AutoModelForCausalLM.from_pretrained(self.trained.directory).eval()
         room = model.config.max_position_embeddings
         vocabulary = self.trained.prepared.vocabulary
-        steering = Steering(vocabulary, SLOTS, torch.device("cpu"))
+        sampler = AutomatonSlotSampler(vocabulary, SLOTS, torch.device("cpu"))
         waiting, under_way = list(requests), []
         while waiting or under_way:
             while waiting and len(under_way) < SLOTS:
                 request = waiting.pop(0)
-                steered = _steered(request, params, room - len(request.prompt_ids))
+                slot_request = _slot_request(request, params, room - len(request.prompt_ids))
                 prompt, written = [*request.prompt_ids, *request.forced_ids], []
-                steering.enter(len(under_way), steered, prompt, written)
-                under_way.append((request, steered, prompt, written))
+                sampler.add(len(under_way), slot_request, prompt, written)
+                under_way.append((request, slot_request, prompt, written))
             if len(under_way) > 1:
-                steering.swap(0, 1)
+                sampler.swap(0, 1)
                 under_way[:2] = under_way[1::-1]
             with torch.no_grad():
                 logits = [model(torch.tensor([prompt + written])).logits[0, -1] for *_, prompt, written in under_way]
-            chosen = steering.steer(torch.stack(logits).float()).argmax(-1).tolist()
+            chosen = sampler.sample(torch.stack(logits).float()).argmax(-1).tolist()
             for (*_, written), token in zip(under_way, chosen, strict=True):
                 written.append(token)
             for slot in reversed(range(len(under_way))):
-                self._leave(steering, under_way, slot, vocabulary.eos_id)
+                self._leave(sampler, under_way, slot, vocabulary.eos_id)
         return self.done
 
-    def _leave(self, steering: Steering, under_way: list, slot: int, eos: int) -> None:
-        request, steered, _, written = under_way[slot]
+    def _leave(self, sampler: AutomatonSlotSampler, under_way: list, slot: int, eos: int) -> None:
+        request, slot_request, _, written = under_way[slot]
         ids = (*request.forced_ids, *written)
-        if written[-1] != eos and len(ids) < steered.max_tokens:
+        if written[-1] != eos and len(ids) < slot_request.max_tokens:
             return
         self.done[request.request_id] = ids
         last = len(under_way) - 1
-        steering.swap(slot, last)
-        steering.leave(last)
+        sampler.swap(slot, last)
+        sampler.remove(last)
         under_way[slot] = under_way[last]
         under_way.pop()
 
 
-def _steered(request: CompletionRequest, params: SamplingParams, room: int) -> SlotRequest:
+def _slot_request(request: CompletionRequest, params: SamplingParams, room: int) -> SlotRequest:
     return SlotRequest(
         request_id=request.request_id,
         seed=params.seed,
@@ -110,7 +110,7 @@ def _steered(request: CompletionRequest, params: SamplingParams, room: int) -> S
     ids=["sampled", "greedy", "sharper", "free", "penalized"],
 )
 def test_requests_are_completed_as_by_the_engine_of_columnar_models(
-    trained: Trained, engine: TransformersEngine, params: SamplingParams
+    trained: Trained, engine: ColumnarEngine, params: SamplingParams
 ) -> None:
     """Promise B27: with a repetition penalty, as vLLM's logits processor draws, among others."""
     requests = [CompletionRequest(name, (1,), max_tokens=40) for name in (3, 0, 2**40, 8, 5, 6, 7, 9)]
@@ -118,7 +118,7 @@ def test_requests_are_completed_as_by_the_engine_of_columnar_models(
     assert Batching(trained).run(requests, params) == expected
 
 
-def test_forced_ids_and_limits_are_heeded(trained: Trained, engine: TransformersEngine) -> None:
+def test_forced_ids_and_limits_are_heeded(trained: Trained, engine: ColumnarEngine) -> None:
     params = SamplingParams(seed=2)
     drawn = answers(engine, [CompletionRequest(0, (1,))], params)[0].ids
     requests = [CompletionRequest(place, (1,), forced_ids=drawn[:place]) for place in range(3)]
@@ -128,10 +128,10 @@ def test_forced_ids_and_limits_are_heeded(trained: Trained, engine: Transformers
 
 
 def test_what_breaks_the_grammar_is_refused(trained: Trained) -> None:
-    steering = Steering(trained.prepared.vocabulary, 1, torch.device("cpu"))
-    steered = _steered(CompletionRequest(0, (1,), forced_ids=(2,)), SamplingParams(), 10)
+    sampler = AutomatonSlotSampler(trained.prepared.vocabulary, 1, torch.device("cpu"))
+    slot_request = _slot_request(CompletionRequest(0, (1,), forced_ids=(2,)), SamplingParams(), 10)
     with pytest.raises(GenerationError, match="cannot follow"):
-        steering.enter(0, steered, [1, 2], [])
+        sampler.add(0, slot_request, [1, 2], [])
 
 
 def test_the_most_records_end_a_completion(trained: Trained) -> None:
@@ -142,11 +142,11 @@ def test_the_most_records_end_a_completion(trained: Trained) -> None:
 
 
 def test_slots_without_a_request_are_left_alone(trained: Trained) -> None:
-    steering = Steering(trained.prepared.vocabulary, 3, torch.device("cpu"))
+    sampler = AutomatonSlotSampler(trained.prepared.vocabulary, 3, torch.device("cpu"))
     logits = torch.from_numpy(np.random.default_rng(0).normal(size=(3, len(trained.prepared.vocabulary)))).float()
     before = logits.clone()
-    steered = _steered(CompletionRequest(0, (1,)), SamplingParams(), 10)
-    steering.enter(1, steered, [1], [])
-    after = steering.steer(logits)
+    slot_request = _slot_request(CompletionRequest(0, (1,)), SamplingParams(), 10)
+    sampler.add(1, slot_request, [1], [])
+    after = sampler.sample(logits)
     assert torch.equal(after[[0, 2]], before[[0, 2]])
     assert (after[1] == 0).sum() == 1

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, FinishReason
-from rowsmith_backends.vllm.answers import Answers
+from rowsmith_backends.vllm.answers import OrderedCompletions
 from rowsmith_backends.vllm.engine import VllmEngine
-from rowsmith_backends.vllm.messages import Job, Rows, Setup
+from rowsmith_backends.vllm.messages import CompletionRows, Job, Setup
 from rowsmith_backends.vllm.process import VllmProcess
 
 EOS = 2
@@ -35,9 +35,9 @@ def test_importing_it_imports_no_vllm():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def _rows(answers: dict[int, list[int]], stopped: bool = True) -> Rows:
-    return Rows(
-        places=np.array([*answers], dtype=np.int32),
+def _rows(answers: dict[int, list[int]], stopped: bool = True) -> CompletionRows:
+    return CompletionRows(
+        indices=np.array([*answers], dtype=np.int32),
         lengths=np.array([len(ids) for ids in answers.values()], dtype=np.int32),
         ids=np.array([token for ids in answers.values() for token in ids], dtype=np.int32),
         stopped=np.full(len(answers), stopped),
@@ -49,27 +49,27 @@ def _decode(ids: list[int]) -> str:
     return "".join("r\n" for token in ids if token != EOS)
 
 
-def _answers(count: int, **request: object) -> Answers:
-    requests = [CompletionRequest(10 + place, (1,), max_tokens=50, **request) for place in range(count)]
-    return Answers(requests, _decode, EOS, whole=False)
+def _answers(count: int, **request: object) -> OrderedCompletions:
+    requests = [CompletionRequest(10 + index, (1,), max_tokens=50, **request) for index in range(count)]
+    return OrderedCompletions(requests, _decode, EOS, includes_forced=False)
 
 
 @given(st.permutations(range(6)), st.integers(1, 6))
-def test_answers_come_in_the_order_of_their_requests(order: list[int], at_once: int):
+def test_answers_come_in_the_order_of_their_requests(order: list[int], max_running: int):
     answers, found = _answers(6), []
-    for start in range(0, 6, at_once):
-        answers.add(_rows({place: [5] * (place + 1) for place in order[start : start + at_once]}), range(6))
+    for start in range(0, 6, max_running):
+        answers.add(_rows({index: [5] * (index + 1) for index in order[start : start + max_running]}), range(6))
         for block in answers.ready():
             found += [(int(name), block.row_ids(row)) for row, name in enumerate(block.request_ids)]
-    assert found == [(10 + place, [5] * (place + 1)) for place in range(6)]
-    assert [*answers.rest()] == []
+    assert found == [(10 + index, [5] * (index + 1)) for index in range(6)]
+    assert [*answers.flush()] == []
 
 
 def test_what_is_there_when_the_engine_fails_is_handed_on():
     answers = _answers(3)
     answers.add(_rows({2: [5], 1: [6, 7]}), range(3))
     assert [*answers.ready()] == []
-    (block,) = answers.rest()
+    (block,) = answers.flush()
     assert block.request_ids.tolist() == [11, 12]
 
 
@@ -95,7 +95,7 @@ def test_without_vllm_the_process_says_what_is_missing(tmp_path: Path):
         process.start(60)
     assert process.stop() is None
     with pytest.raises(GenerationError, match="not running"):
-        list(process.complete(Job(prompts=[], at_once=1)))
+        list(process.complete(Job(prompts=[], max_running=1)))
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
 
 

@@ -19,7 +19,7 @@ from rowsmith.model import TrainingJob
 from rowsmith.randomness.seeds import Seeds
 from rowsmith_backends.scratch.model import ScratchModel
 from rowsmith_backends.scratch.options import ScratchOptions
-from rowsmith_backends.scratch.shape_buckets import bucket_lengths, rounded
+from rowsmith_backends.scratch.shape_buckets import bucket_lengths, round_up
 from rowsmith_backends.scratch.training import calibration
 from rowsmith_backends.scratch.training.calibration import largest_step
 from rowsmith_backends.scratch.training.example_windows import shortest_window, windows_of
@@ -106,15 +106,15 @@ def test_buckets_hold_every_length_and_are_well_filled(lengths):
 
 @given(st.integers(1, 10**6), st.sampled_from([4, 8, 16]))
 def test_few_numbers_occur_between_two_powers_of_two(count, between):
-    up = rounded(count, between)
+    up = round_up(count, between)
     assert count <= up <= count * (1 + 1 / between) + 1
-    assert rounded(up, between) == up
+    assert round_up(up, between) == up
 
 
 def test_batches_of_groups_have_few_shapes(monkeypatch):
     """Every batch has other lengths; the products of attention and output layer must not."""
     from rowsmith.vocabulary import Vocabulary, model_schema_of
-    from rowsmith_backends.scratch.column_loss import ColumnParts
+    from rowsmith_backends.scratch.column_loss import VocabularyParts
     from rowsmith_backends.scratch.model import Size, llama_config
     from rowsmith_backends.scratch.packed_llama import PackedLlama
 
@@ -123,7 +123,7 @@ def test_batches_of_groups_have_few_shapes(monkeypatch):
     config = llama_config(vocabulary, Size(width=8, layers=1, heads=1, mlp=8), 128)
     draw = np.random.default_rng(0)
     lengths = [3 * draw.geometric(0.15, 24).clip(1, 20) + 1 for _ in range(40)]
-    model = PackedLlama(config, ColumnParts.of(vocabulary), bucket_lengths(np.concatenate(lengths)))
+    model = PackedLlama(config, VocabularyParts.of(vocabulary), bucket_lengths(np.concatenate(lengths)))
     shapes: list[set[tuple[int, ...]]] = []
     matmul, linear = torch.matmul, torch.nn.functional.linear
     monkeypatch.setattr(torch, "matmul", lambda a, b: (shapes[-1].add((*a.shape, *b.shape)), matmul(a, b))[1])

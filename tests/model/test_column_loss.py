@@ -9,7 +9,7 @@ from hypothesis import given, settings
 torch = pytest.importorskip("torch")
 
 from rowsmith.vocabulary import model_schema_of  # noqa: E402
-from rowsmith_backends.scratch.column_loss import ColumnParts, column_loss  # noqa: E402
+from rowsmith_backends.scratch.column_loss import VocabularyParts, column_loss  # noqa: E402
 from rowsmith_backends.scratch.decoding.automaton import build_automaton  # noqa: E402
 from rowsmith_backends.scratch.encoder import encode_table  # noqa: E402
 from rowsmith_backends.scratch.model import Size, llama_config  # noqa: E402
@@ -57,7 +57,7 @@ def test_the_loss_is_that_of_a_softmax_over_what_can_come(made):
     hidden = torch.randn(*ids.shape, 8, generator=torch.Generator().manual_seed(0))
     weight = torch.randn(len(vocabulary), 8, generator=torch.Generator().manual_seed(1))
     # Inside open values the loss weighs tokens that the grammar refuses as well.
-    parts = ColumnParts.of(vocabulary)
+    parts = VocabularyParts.of(vocabulary)
     found = float(column_loss(hidden[targets != -100], weight, targets, parts))
     slow = _slow(hidden @ weight.T, ids, targets, vocabulary)
     if vocabulary.closed:
@@ -73,7 +73,7 @@ def test_the_loss_is_that_of_a_softmax_over_what_can_come(made):
 def test_what_is_saved_is_an_ordinary_llama_with_the_same_weights(made):
     vocabulary, ids, targets = _tokenized(made)
     config = llama_config(vocabulary, Size(width=8, layers=1, heads=1, mlp=16), ids.shape[1] + 1)
-    model = PackedLlama(config, ColumnParts.of(vocabulary))
+    model = PackedLlama(config, VocabularyParts.of(vocabulary))
     model(input_ids=ids, shift_labels=targets).loss.backward()
     assert all(weight.grad is not None for weight in model.parameters())
     plain = model.plain()

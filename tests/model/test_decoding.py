@@ -13,21 +13,21 @@ from rowsmith.generation.requests import CompletionRequest, FinishReason, Sampli
 from rowsmith.randomness.draws import Draws
 from rowsmith_backends.scratch.decoding import engine as transformers_engine
 from rowsmith_backends.scratch.decoding.automaton import build_automaton
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
 
 from .tiny import Trained
 
 
-def _engine(trained: Trained, **options: object) -> TransformersEngine:
+def _engine(trained: Trained, **options: object) -> ColumnarEngine:
     # Tests compare rows drawn in batches of other sizes: less rounding, fewer draws on the edge.
     given = {"dtype": "float32", **options}
-    engine = TransformersEngine(trained.directory, trained.prepared.vocabulary, **given)
+    engine = ColumnarEngine(trained.directory, trained.prepared.vocabulary, **given)
     engine.start()
     return engine
 
 
 def _sample(
-    engine: TransformersEngine, ids: list[int], params: SamplingParams, forced: tuple[int, ...] = ()
+    engine: ColumnarEngine, ids: list[int], params: SamplingParams, forced: tuple[int, ...] = ()
 ) -> dict[int, list[int]]:
     requests = [CompletionRequest(i, (1,), forced_ids=forced) for i in ids]
     blocks = engine.complete(requests, params)
@@ -138,7 +138,7 @@ def test_the_model_learned_what_follows_from_what(closed):
 
 
 def test_an_engine_that_was_not_started_says_so(closed):
-    engine = TransformersEngine(closed.directory, closed.prepared.vocabulary)
+    engine = ColumnarEngine(closed.directory, closed.prepared.vocabulary)
     with pytest.raises(GenerationError, match="initialize"):
         next(iter(engine.complete([CompletionRequest(0, (1,))], SamplingParams())))
     engine.stop()
@@ -154,6 +154,6 @@ def test_an_error_elsewhere_is_not_blamed_on_the_device(closed, monkeypatch):
     def flawed(*arguments: object) -> None:
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(transformers_engine, "steps_for", flawed)
+    monkeypatch.setattr(transformers_engine, "forward_step_for", flawed)
     with pytest.raises(RuntimeError, match=r"^shapes differ$"):
         _engine(closed)

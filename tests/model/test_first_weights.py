@@ -12,7 +12,7 @@ from rowsmith.model import PreparedModel
 from rowsmith.table.schema import ColumnType
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.scratch.model import ScratchModel
-from rowsmith_backends.scratch.training.initial_weights import FirstWeights
+from rowsmith_backends.scratch.training.initial_weights import InitialWeights
 from rowsmith_backends.training.examples import Examples, ListedExamples, examples_of
 
 from .tables import schema, table
@@ -37,7 +37,7 @@ def _given(vocabulary: Vocabulary, train: Examples, *, by_column: bool) -> Llama
     torch.manual_seed(0)
     shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 160}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=len(vocabulary), **shape, tie_word_embeddings=False))
-    FirstWeights.of(vocabulary, train, by_column=by_column, seed=0).give(model)
+    InitialWeights.of(vocabulary, train, by_column=by_column, seed=0).apply(model)
     return model
 
 

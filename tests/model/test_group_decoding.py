@@ -19,7 +19,7 @@ from rowsmith.model import TrainingJob  # noqa: E402
 from rowsmith.randomness.draws import Draws  # noqa: E402
 from rowsmith.randomness.seeds import Seeds  # noqa: E402
 from rowsmith_backends.scratch.decoding.automaton import build_automaton  # noqa: E402
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine  # noqa: E402
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine  # noqa: E402
 from rowsmith_backends.scratch.model import ScratchModel  # noqa: E402
 
 from .groups import group_table, level_table, record_groups  # noqa: E402
@@ -66,7 +66,7 @@ def levelled(tmp_path_factory):
 
 
 def _sample(trained, requests, seed=0, **options):
-    engine = TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32", **options)
+    engine = ColumnarEngine(trained.directory, trained.prepared.vocabulary, dtype="float32", **options)
     engine.start()
     blocks = list(engine.complete(requests, SamplingParams(seed=seed)))
     return {

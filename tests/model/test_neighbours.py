@@ -1,4 +1,4 @@
-"""Numbers that learn from the numbers beside them."""
+"""Smoothed embeddings: the tokens of close numbers share weights during training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from rowsmith.table.schema import ColumnType
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.scratch.model import ScratchModel
-from rowsmith_backends.scratch.training.smoothed_embeddings import Neighbours
+from rowsmith_backends.scratch.training.smoothed_embeddings import SmoothedEmbeddings
 
 from .tables import schema, table
 from .tiny import OPTIONS, number_table, train
@@ -42,7 +42,7 @@ def _model(vocabulary: Vocabulary) -> LlamaForCausalLM:
 def test_only_numbers_of_which_there_are_some_have_neighbours() -> None:
     vocabulary = _vocabulary()
     age, _, _, size, floor = vocabulary.fields
-    found = Neighbours.of(vocabulary)
+    found = SmoothedEmbeddings.of(vocabulary)
     assert found.columns == {15: 2, 30: 1}
     ranges = [(size.start, 15), (floor.start, 15), (age.start, 30)]
     assert found.ids.tolist() == [number for start, count in ranges for number in range(start, start + count)]
@@ -52,7 +52,7 @@ def test_what_numbers_share_is_the_formula_column_by_column() -> None:
     vocabulary = _vocabulary()
     model = _model(vocabulary)
     own = model.lm_head.weight.detach().clone()
-    Neighbours.of(vocabulary).join(model)
+    SmoothedEmbeddings.of(vocabulary).apply(model)
     coefficients = model.lm_head.parametrizations.weight[0].coefficients
     torch.nn.init.normal_(coefficients)
     age, _, _, size, floor = vocabulary.fields
@@ -68,7 +68,7 @@ def test_a_model_is_the_same_before_it_learns_and_after_its_parts_are_added_up()
     vocabulary = _vocabulary()
     model, ids = _model(vocabulary), torch.arange(len(vocabulary))[None]
     plain = copy.deepcopy(model)
-    Neighbours.of(vocabulary).join(model)
+    SmoothedEmbeddings.of(vocabulary).apply(model)
     assert torch.equal(model(ids).logits, plain(ids).logits)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -76,8 +76,8 @@ def test_a_model_is_the_same_before_it_learns_and_after_its_parts_are_added_up()
                 weight.normal_()
     learned = model(ids).logits
     assert not torch.allclose(learned, plain(ids).logits, atol=0.1)
-    Neighbours.settle(model)
-    Neighbours.settle(model)
+    SmoothedEmbeddings.fold(model)
+    SmoothedEmbeddings.fold(model)
     assert torch.equal(model(ids).logits, learned)
     assert model.state_dict().keys() == plain.state_dict().keys()
 
@@ -86,14 +86,14 @@ def test_what_one_number_teaches_is_learned_of_those_beside_it_and_of_nothing_el
     vocabulary = _vocabulary()
     model = _model(vocabulary)
     before = model.model.embed_tokens.weight.detach().clone()
-    neighbours = Neighbours.of(vocabulary)
-    neighbours.join(model)
+    smoothed = SmoothedEmbeddings.of(vocabulary)
+    smoothed.apply(model)
     taught = vocabulary.fields[0].start + 10
     model.model.embed_tokens.weight[taught].sum().backward()
     with torch.no_grad():
         for weight in model.model.embed_tokens.parameters():
             weight -= weight.grad
-    Neighbours.settle(model)
+    SmoothedEmbeddings.fold(model)
     moved = (before - model.model.embed_tokens.weight.detach()).mean(dim=1)
     ages = moved[vocabulary.fields[0].start :][:30]
     assert ages.argmax() == 10

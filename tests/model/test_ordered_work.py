@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowsmith_backends.scratch.decoding.work_pool import Done, walk
+from rowsmith_backends.scratch.decoding.work_pool import WorkResult, process_in_order
 
 Tree = tuple[int, list["Tree"]]
 trees = st.recursive(
@@ -20,10 +20,10 @@ trees = st.recursive(
 )
 
 
-def visit(tree: Tree) -> Done[Tree, int]:
-    number, left = tree
+def visit(tree: Tree) -> WorkResult[Tree, int]:
+    number, remaining = tree
     time.sleep(number / 2_000)
-    return Done(results=[number] * number, left=left)
+    return WorkResult(results=[number] * number, remaining=remaining)
 
 
 def in_order(tree: Tree) -> list[int]:
@@ -32,24 +32,24 @@ def in_order(tree: Tree) -> list[int]:
 
 @given(trees, st.integers(1, 4))
 def test_results_come_in_the_order_of_the_work(tree: Tree, workers: int) -> None:
-    assert list(walk(tree, visit, workers)) == in_order(tree)
+    assert list(process_in_order(tree, visit, workers)) == in_order(tree)
 
 
 def test_pieces_are_done_side_by_side_each_with_one_thread_of_torch() -> None:
     usual, both, seen = torch.get_num_threads(), threading.Barrier(2, timeout=20), []
 
-    def meet(number: int) -> Done[int, int]:
+    def meet(number: int) -> WorkResult[int, int]:
         if number == 0:
-            return Done(left=[1, 2])
+            return WorkResult(remaining=[1, 2])
         both.wait()
         seen.append(torch.get_num_threads())
-        return Done(results=[number])
+        return WorkResult(results=[number])
 
     later: list[int] = []
     thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
     try:
         torch.set_num_threads(3)
-        assert list(walk(0, meet, 2)) == [1, 2]
+        assert list(process_in_order(0, meet, 2)) == [1, 2]
         assert seen == [1, 1]
         assert torch.get_num_threads() == 3
         thread.start()
@@ -61,12 +61,12 @@ def test_pieces_are_done_side_by_side_each_with_one_thread_of_torch() -> None:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_what_a_piece_raises_comes_after_the_results_before_it(workers: int) -> None:
-    def fail(number: int) -> Done[int, int]:
+    def fail(number: int) -> WorkResult[int, int]:
         if number == 5:
             raise MemoryError("no room")
-        return Done(results=[number], left=[] if number else [1, 2, 5, 6, 7, 8])
+        return WorkResult(results=[number], remaining=[] if number else [1, 2, 5, 6, 7, 8])
 
-    found = walk(0, fail, workers)
+    found = process_in_order(0, fail, workers)
     assert [next(found) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(MemoryError, match="no room"):
         next(found)
@@ -76,11 +76,11 @@ def test_what_a_piece_raises_comes_after_the_results_before_it(workers: int) -> 
 def test_who_has_enough_ends_the_work(workers: int) -> None:
     begun: list[int] = []
 
-    def count(number: int) -> Done[int, int]:
+    def count(number: int) -> WorkResult[int, int]:
         begun.append(number)
-        return Done(results=[number], left=range(1, 100) if number == 0 else [])
+        return WorkResult(results=[number], remaining=range(1, 100) if number == 0 else [])
 
-    found = walk(0, count, workers)
+    found = process_in_order(0, count, workers)
     assert [next(found) for _ in range(4)] == [0, 1, 2, 3]
     found.close()
     assert len(begun) <= 4 + workers

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from rowsmith.vocabulary import Vocabulary, model_schema_of  # noqa: E402
-from rowsmith_backends.scratch.column_loss import ColumnParts  # noqa: E402
+from rowsmith_backends.scratch.column_loss import VocabularyParts  # noqa: E402
 from rowsmith_backends.scratch.model import Size, llama_config  # noqa: E402
 from rowsmith_backends.scratch.packed_llama import PackedLlama  # noqa: E402
 
@@ -69,11 +69,11 @@ def test_after_a_record_of_a_group_the_loss_weighs_the_end_and_another_record():
     from rowsmith_backends.scratch.tokenizer import learn_vocabulary
 
     vocabulary = learn_vocabulary(columns, model_schema_of(columns, schema), max_pieces=260)
-    parts = ColumnParts.of(vocabulary)
+    parts = VocabularyParts.of(vocabulary)
     fields = len(vocabulary.fields)
     assert parts.after(-1) == (1,)
     assert parts.after(0) == (2,)
     assert set(parts.after(fields - 1)) == {0, 1, fields}
-    closed = ColumnParts.of(_vocabulary())
+    closed = VocabularyParts.of(_vocabulary())
     assert closed.after(len(_vocabulary().fields) - 1) == (0, 1)
     assert np.prod(closed.sizes) > 0

@@ -21,7 +21,7 @@ from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith_backends.scratch.model import ScratchModel, size_for
 from rowsmith_backends.scratch.options import ScratchOptions
-from rowsmith_backends.training.examples import BlankedExamples, ListedExamples, examples_of
+from rowsmith_backends.training.examples import ListedExamples, MaskedExamples, examples_of
 from rowsmith_backends.training.optimizers import CosineSchedule, joint_optimizer
 
 from .tables import schema, table
@@ -104,7 +104,7 @@ def test_listed_examples_are_padded_like_ranges(opened):
 
 def test_blanked_examples_hide_inputs_and_keep_what_is_to_be_written(opened):
     whole = examples_of(examples(opened.prepared).train, 0)
-    shown = BlankedExamples(whole, 0.6, 3, seed=5)
+    shown = MaskedExamples(whole, 0.6, 3, seed=5)
     chosen, others = np.arange(200), np.arange(200)[::-1].copy()
     batch, plain = shown.batch(chosen), whole.batch(chosen)
     assert np.array_equal(batch["labels"], plain["labels"])

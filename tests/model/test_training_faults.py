@@ -20,7 +20,7 @@ from transformers.trainer_utils import EvalLoopOutput
 from rowsmith.errors import TrainingError
 from rowsmith.model.checkpoints import Checkpoints
 from rowsmith.storage.run_directory import RunDirectory
-from rowsmith_backends.training import ema_callback as keeper
+from rowsmith_backends.training import ema_callback
 
 from .breaking import Killed, Training
 from .tiny import closed_table
@@ -143,14 +143,14 @@ def test_a_machine_that_slows_down_late_leaves_the_weights_of_the_last_step(
 
 
 def test_a_full_disk_does_not_end_a_training(whole, tmp_path, monkeypatch):
-    save, calls = keeper.save_file, itertools.count()
+    save, calls = ema_callback.save_file, itertools.count()
 
     def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
         if next(calls) in (3, 4):
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         save(tensors, path)
 
-    monkeypatch.setattr(keeper, "save_file", full)
+    monkeypatch.setattr(ema_callback, "save_file", full)
     training = Training(tmp_path, max_steps=14)
     with pytest.raises(Killed):
         training.run(kill=("", 6))
@@ -163,14 +163,14 @@ def test_a_full_disk_does_not_end_a_training(whole, tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_told_once_and_keeps_no_more_than_one_state(whole, tmp_path, monkeypatch):
-    save, calls = keeper.save_file, itertools.count()
+    save, calls = ema_callback.save_file, itertools.count()
 
     def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
         if next(calls) in (3, 4, 5):
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         save(tensors, path)
 
-    monkeypatch.setattr(keeper, "save_file", full)
+    monkeypatch.setattr(ema_callback, "save_file", full)
     training = Training(tmp_path, max_steps=14)
     with pytest.raises(Killed):
         training.run(kill=("", 10))

@@ -22,7 +22,7 @@ from rowsmith.randomness.seeds import Seeds
 from rowsmith.synthesizer import Synthesizer
 from rowsmith_backends.remote.backend import RemoteBackend, build
 from rowsmith_backends.remote.options import RemoteOptions
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
 
 from .serving import Local, serving
 
@@ -61,8 +61,8 @@ def bundle(run_directory: Path, registry: Registry) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def served(bundle: Bundle) -> Iterator[TransformersEngine]:
-    engine = TransformersEngine(bundle.model_directory, bundle.vocabulary, dtype="float32", device="cpu")
+def served(bundle: Bundle) -> Iterator[ColumnarEngine]:
+    engine = ColumnarEngine(bundle.model_directory, bundle.vocabulary, dtype="float32", device="cpu")
     engine.start()
     yield engine
     engine.stop()
@@ -74,7 +74,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def local(bundle: Bundle, served: TransformersEngine) -> Local:
+def local(bundle: Bundle, served: ColumnarEngine) -> Local:
     """What the next server does."""
     return Local(bundle=bundle, engine=served)
 

@@ -15,7 +15,7 @@ from attrs import define, field
 
 from rowsmith.generation import CompletionRequest, SamplingParams
 from rowsmith.model import Bundle
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
 
 OPENAI = {"model", "prompt", "max_tokens", "temperature", "top_p", "seed", "echo", "logprobs", "n", "stop"}
 VLLM = OPENAI | {
@@ -103,7 +103,7 @@ class Local:
     """
 
     bundle: Bundle
-    engine: TransformersEngine
+    engine: ColumnarEngine
     fields: set[str] | None = field(factory=lambda: VLLM)
     ids: bool = True
     key: str | None = None

@@ -13,13 +13,13 @@ from rowsmith.testing.agreement import agreement
 from rowsmith.testing.backend_conformance import BackendConformance
 from rowsmith_backends.remote.backend import remote_engine
 from rowsmith_backends.remote.options import RemoteOptions
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
 
 from .serving import Local, serving
 
 
 @pytest.fixture(scope="module")
-def address(bundle: Bundle, served: TransformersEngine) -> Iterator[str]:
+def address(bundle: Bundle, served: ColumnarEngine) -> Iterator[str]:
     with serving(Local(bundle=bundle, engine=served)) as found:
         yield found
 
@@ -41,7 +41,7 @@ class TestRemoteEngine(BackendConformance):
         return bundle.model_schema
 
 
-def test_it_agrees_with_the_engine_behind_the_server(bundle: Bundle, served: TransformersEngine, address: str) -> None:
+def test_it_agrees_with_the_engine_behind_the_server(bundle: Bundle, served: ColumnarEngine, address: str) -> None:
     remote = remote_engine(bundle, RemoteOptions(url=address))
     remote.start()
     found = agreement(served, remote, [(1,)] * 2)

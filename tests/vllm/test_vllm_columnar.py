@@ -13,7 +13,7 @@ from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
 from rowsmith.testing.backend_conformance import BackendConformance
 from rowsmith_backends.sampling.bundle_tokens import BundleTokens
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
 from rowsmith_backends.vllm.engine import VllmEngine, VllmModel
 from rowsmith_backends.vllm.options import VllmOptions
 
@@ -57,7 +57,7 @@ class TestColumnarVllm(BackendConformance):
     @pytest.fixture(scope="class")
     @classmethod
     def transformers(cls, trained: Trained) -> Engine:
-        made = TransformersEngine(trained.directory, trained.prepared.vocabulary, dtype="float32", device="cpu")
+        made = ColumnarEngine(trained.directory, trained.prepared.vocabulary, dtype="float32", device="cpu")
         made.start()
         return made
 

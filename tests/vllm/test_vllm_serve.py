@@ -29,7 +29,7 @@ from rowsmith.testing.backend_conformance import BackendConformance
 from rowsmith_backends.remote.backend import RemoteBackend, remote_engine
 from rowsmith_backends.remote.options import RemoteOptions
 from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
 from rowsmith_plugins.processors.tabular import TabularProcessor
 
 from .serving import Serving, serve_vllm
@@ -107,7 +107,7 @@ def test_without_grammar_and_with_prompts_as_text(remote: Remote, bundle: Bundle
 
 
 def test_it_agrees_with_transformers(bundle: Bundle, server: Serving) -> None:
-    local = TransformersEngine(bundle.model_directory, bundle.vocabulary, dtype="float32", device="cpu")
+    local = ColumnarEngine(bundle.model_directory, bundle.vocabulary, dtype="float32", device="cpu")
     far = remote_engine(bundle, RemoteOptions(url=server.url, api_key_env=VARIABLE))
     local.start()
     far.start()

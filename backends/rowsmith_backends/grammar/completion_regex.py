@@ -1,7 +1,7 @@
-"""The grammar of a completion: records one after another, perhaps from the middle of the first one.
+"""Regular expression of a completion: a sequence of records, possibly from within the first one.
 
-Engines that take a regular expression write by it what the token automaton lets a columnar model write. What
-follows from the records before, as the place of a record from its step, is beyond a regular expression.
+With it, engines that take a regular expression follow the same grammar as a columnar model under the token
+automaton. Values that follow from earlier records, such as a position from its step, are beyond a regular expression.
 """
 
 from __future__ import annotations
@@ -21,44 +21,46 @@ __all__ = ["completion_regex"]
 def completion_regex(
     schema: ModelSchema, *, begun: str = "", follows: bool = False, most_records: int | None = None
 ) -> str:
-    """A regular expression of a completion, to match against the whole of it.
+    """Regular expression of a completion, for a full match.
 
-    Records that stand alone come any number of times. Of records that form groups, the first of a group has no
-    step and no change, and every other one has a step.
+    Independent records repeat freely. In a group, the first record has neither step nor change, and every later one
+    has a step.
 
     Args:
         schema: The columns of a record.
-        begun: What the completion begins with already; it may end anywhere but inside an open value, or
-            after an open number or a number that begins another one.
-        follows: Whether records of the same group stand before the completion.
+        begun: Text that the completion begins with; it may end anywhere but inside an open value, after an open
+            number, or after a number that begins another one.
+        follows: Whether records of the same group precede the completion.
         most_records: The most records of the completion; None for any number.
 
     Returns:
-        An expression of what comes after ``begun``.
+        The expression of the text after ``begun``.
 
     Raises:
-        GenerationError: No record begins like ``begun``, or it ends where nobody can tell what may follow.
+        GenerationError: No record begins like ``begun``, or it ends where the continuation is ambiguous.
     """
-    more = _later(schema)
-    first = more if follows or schema.step is None else _first(schema)
+    later = _later_record(schema)
+    first = later if follows or schema.step is None else _first_record(schema)
     most = None if most_records is None else most_records - 1
     count = "*" if most is None else f"{{0,{most}}}"
-    rest = "" if most == 0 else f"(?:{record_regex(more)}){count}"
+    rest = "" if most == 0 else f"(?:{record_regex(later)}){count}"
     return _after(first, begun) + rest
 
 
-def _first(schema: ModelSchema) -> ModelSchema:
-    """The columns of the first record of a group: null where there is nothing before it to go on from."""
-    return ModelSchema(columns=tuple(_without_values(column) if _goes_on(column) else column for column in schema))
+def _first_record(schema: ModelSchema) -> ModelSchema:
+    """The columns of the first record of a group: steps and changes are null."""
+    return ModelSchema(
+        columns=tuple(_without_values(column) if _is_step_or_change(column) else column for column in schema)
+    )
 
 
-def _later(schema: ModelSchema) -> ModelSchema:
-    """The columns of every other record of a group: a step is never null."""
+def _later_record(schema: ModelSchema) -> ModelSchema:
+    """The columns of the later records of a group: a step is never null."""
     step = schema.step
     return ModelSchema(columns=tuple(evolve(each, nullable=False) if each is step else each for each in schema))
 
 
-def _goes_on(column: ModelColumn) -> bool:
+def _is_step_or_change(column: ModelColumn) -> bool:
     return column.timing is not None and column.timing.role in (TimingRole.STEP, TimingRole.CHANGE)
 
 
@@ -67,40 +69,40 @@ def _without_values(column: ModelColumn) -> ModelColumn:
 
 
 def _after(schema: ModelSchema, begun: str) -> str:
-    """A regular expression of what comes after the beginning of a record."""
-    left = begun
-    for place, (column, lead) in enumerate(zip(schema, leads(schema), strict=True)):
-        if len(left) <= len(lead):
-            if not lead.startswith(left):
+    """Regular expression of the rest of a record."""
+    rest = begun
+    for index, (column, lead) in enumerate(zip(schema, leads(schema), strict=True)):
+        if len(rest) <= len(lead):
+            if not lead.startswith(rest):
                 raise _unknown(begun)
-            return literal(lead[len(left) :]) + value_regex(column) + columns_regex(schema, place + 1)
-        if not left.startswith(lead):
+            return literal(lead[len(rest) :]) + value_regex(column) + columns_regex(schema, index + 1)
+        if not rest.startswith(lead):
             raise _unknown(begun)
-        left = left[len(lead) :]
-        following = leads(schema)[place + 1] if place + 1 < len(schema) else "}\n"
-        ended = _value_end(column, left, following)
-        if ended is None:
-            return _rest_of_value(column, left, begun) + columns_regex(schema, place + 1)
-        left = left[ended:]
-    if not "}\n".startswith(left):
+        rest = rest[len(lead) :]
+        following = leads(schema)[index + 1] if index + 1 < len(schema) else "}\n"
+        value_length = _value_end(column, rest, following)
+        if value_length is None:
+            return _rest_of_value(column, rest, begun) + columns_regex(schema, index + 1)
+        rest = rest[value_length:]
+    if not "}\n".startswith(rest):
         raise _unknown(begun)
-    return literal("}\n"[len(left) :])
+    return literal("}\n"[len(rest) :])
 
 
-def _value_end(column: ModelColumn, left: str, following: str) -> int | None:
-    """Where the value that a text begins with ends, if something after it tells so."""
-    for found in _whole(column, left):
-        after = left[found:]
+def _value_end(column: ModelColumn, rest: str, following: str) -> int | None:
+    """Length of the value at the start of a text; None if the text may end inside it."""
+    for found in _value_lengths(column, rest):
+        after = rest[found:]
         if after and (after.startswith(following) or following.startswith(after)):
             return found
     return None
 
 
-def _whole(column: ModelColumn, left: str) -> list[int]:
-    """How long the values are that a text may begin with."""
-    lengths = [len(text) for text in _texts(column) if left.startswith(text)]
+def _value_lengths(column: ModelColumn, rest: str) -> list[int]:
+    """Lengths of the values that a text may begin with."""
+    lengths = [len(text) for text in _texts(column) if rest.startswith(text)]
     if column.values is None:
-        found = re.match(STRING if left.startswith('"') else r"[^,}]*", left)
+        found = re.match(STRING if rest.startswith('"') else r"[^,}]*", rest)
         lengths += [found.end()] if found is not None and re.fullmatch(value_regex(column), found.group()) else []
     return lengths
 
@@ -110,16 +112,16 @@ def _texts(column: ModelColumn) -> Sequence[str]:
     return [*texts, "null"] if column.nullable else texts
 
 
-def _rest_of_value(column: ModelColumn, left: str, begun: str) -> str:
-    """A regular expression of what ends a value that has begun."""
+def _rest_of_value(column: ModelColumn, rest: str, begun: str) -> str:
+    """Regular expression of the rest of a value that has begun."""
     if column.values is None:
-        if re.fullmatch(STRING, left):
+        if re.fullmatch(STRING, rest):
             return ""
         raise GenerationError(
             f"the forced text {begun!r} ends inside a value of {column.name!r}, a column of any values: "
             "force whole values"
         )
-    endings = [text[len(left) :] for text in _texts(column) if text.startswith(left)]
+    endings = [text[len(rest) :] for text in _texts(column) if text.startswith(rest)]
     if not endings:
         raise _unknown(begun)
     return f"(?:{'|'.join(map(literal, endings))})"

@@ -1,4 +1,4 @@
-"""The grammar of records over the tokens of any tokenizer, by llguidance."""
+"""Record grammar over the tokens of any tokenizer, by llguidance."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ __all__ = ["RecordGrammar"]
 
 _QUIET = 0
 _UNSPELLABLE = "\x00special {}"
-# Beyond what a table needs that fits a model's context; the defaults are for grammars that strangers send to a server.
-_GREATEST = 1 << 40
+# More than any table needs that fits a model's context; llguidance's defaults guard servers against untrusted grammars.
+_UNLIMITED = 1 << 40
 
 
 @define(eq=False)
 class RecordGrammar:
-    """Tells which tokens may follow, for many completions at once.
+    """Computes the tokens that may follow, for many completions at once.
 
     Attributes:
         schema: The columns of a record.
         tokenizer: The model's tokenizer, of the fast kind.
-        vocabulary_size: Ids that the model knows, which may be more than the tokenizer's.
+        vocabulary_size: Ids of the model, which may be more than the tokenizer's.
         eos_id: The id that ends a completion.
-        threads: How many work on masks.
+        threads: Threads that compute masks.
     """
 
     schema: ModelSchema
@@ -43,7 +43,7 @@ class RecordGrammar:
     threads: int = 1
     _tokens: Any = field(init=False)
     _executor: Any = field(init=False)
-    _first: dict[tuple[bool, int | None], Any] = field(init=False, factory=dict)
+    _start_matchers: dict[tuple[bool, int | None], Any] = field(init=False, factory=dict)
 
     @_tokens.default
     def _make_tokens(self) -> Any:
@@ -58,85 +58,90 @@ class RecordGrammar:
         return LLExecutor(self.threads)
 
     def matcher(self, forced: Sequence[int], *, follows: bool, most_records: int | None) -> Any:
-        """The state of a completion that begins with some ids.
+        """Grammar state of a completion after its forced ids.
 
         Args:
-            forced: The ids.
-            follows: Whether records of the same group stand before the completion.
+            forced: The first ids of the completion.
+            follows: Whether records of the same group precede the completion.
             most_records: The most records of the completion; None for any number.
 
         Raises:
             GenerationError: The ids break the grammar, or the table is too much for it.
         """
         key = follows, most_records
-        if key not in self._first:
-            self._first[key] = self._compiled(follows, most_records)
-        made = self._first[key].deep_copy()
-        if made.consume_tokens(list(forced)):
-            return made
+        if key not in self._start_matchers:
+            self._start_matchers[key] = self._compile(follows, most_records)
+        matcher = self._start_matchers[key].deep_copy()
+        if matcher.consume_tokens(list(forced)):
+            return matcher
         text = self.tokenizer.decode(list(forced))
         raise GenerationError(
             f"the forced ids {list(forced)[:8]} ({text[:80]!r}) break the record grammar: no record begins like that"
         )
 
-    def _compiled(self, follows: bool, most_records: int | None) -> Any:
+    def _compile(self, follows: bool, most_records: int | None) -> Any:
         from llguidance import LLMatcher, LLParserLimits
 
         regex = completion_regex(self.schema, follows=follows, most_records=most_records)
         limits = LLParserLimits(
-            initial_lexer_fuel=_GREATEST,
-            step_lexer_fuel=_GREATEST,
+            initial_lexer_fuel=_UNLIMITED,
+            step_lexer_fuel=_UNLIMITED,
             max_lexer_states=1 << 30,
             max_grammar_size=1 << 30,
             verbose_errors=False,
         )
-        made = LLMatcher(self._tokens, LLMatcher.grammar_from_regex(regex), log_level=_QUIET, limits=limits)
-        if made.is_error():
+        matcher = LLMatcher(self._tokens, LLMatcher.grammar_from_regex(regex), log_level=_QUIET, limits=limits)
+        if matcher.is_error():
             raise GenerationError(
-                f"the grammar of {len(self.schema)} columns cannot be used ({made.get_error()[:200]}); "
+                f"the grammar of {len(self.schema)} columns cannot be used ({matcher.get_error()[:200]}); "
                 "set generation.constrained to false, or use fewer columns"
             )
-        return made
+        return matcher
 
     def allowed(self, matchers: Sequence[Any], device: torch.device) -> torch.Tensor:
-        """Which ids may follow: ``[matchers, vocabulary_size]`` bool.
+        """Mask of the ids that may follow.
 
         Args:
-            matchers: States of completions; None where one is over, and everything is allowed.
-            device: Where the answer is wanted.
+            matchers: Grammar states; None for a finished completion, for which every id is allowed.
+            device: Device of the mask.
+
+        Returns:
+            ``[matchers, vocabulary_size]`` bool.
         """
         from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 
         bits = allocate_token_bitmask(len(matchers), self.vocabulary_size)
-        going = [(matcher, row) for row, matcher in enumerate(matchers) if matcher is not None]
-        fill_next_token_bitmask_par(self._executor, going, bits)
+        active = [(matcher, row) for row, matcher in enumerate(matchers) if matcher is not None]
+        fill_next_token_bitmask_par(self._executor, active, bits)
         packed = torch.from_numpy(bits.view(np.uint8)).to(device)
-        places = torch.arange(8, dtype=torch.uint8, device=device)
-        return ((packed[:, :, None] >> places) & 1).view(len(matchers), -1)[:, : self.vocabulary_size].bool()
+        bit_offsets = torch.arange(8, dtype=torch.uint8, device=device)
+        return ((packed[:, :, None] >> bit_offsets) & 1).view(len(matchers), -1)[:, : self.vocabulary_size].bool()
 
     def advance(self, matchers: Sequence[Any], tokens: Sequence[int]) -> None:
-        """Go on by one id each.
+        """Advance each grammar state by one id.
 
         Args:
-            matchers: States of completions; they are changed.
-            tokens: The ids, which were allowed.
+            matchers: Grammar states; changed in place.
+            tokens: The next id of each.
 
         Raises:
             GenerationError: An id was not allowed.
         """
         if not matchers:
             return
-        taken = self._executor.consume_token_par(list(zip(matchers, tokens, strict=True)))
-        if not all(taken):
-            wrong = tokens[taken.index(False)]
-            raise GenerationError(f"token {wrong} was drawn against the record grammar; the logits may be no numbers")
+        accepted = self._executor.consume_token_par(list(zip(matchers, tokens, strict=True)))
+        if not all(accepted):
+            rejected = tokens[accepted.index(False)]
+            raise GenerationError(
+                f"token {rejected} was drawn against the record grammar; the logits may be no numbers"
+            )
 
 
 def _without_special_texts(tokenizer: Any) -> str:
-    """The tokenizer as JSON, its special tokens renamed to what no record can hold.
+    """The tokenizer as JSON, its special tokens renamed to text that no record can hold.
 
-    Where only one text can follow, llguidance allows the tokens that the tokenizer makes of it, and would take
-    a special token for text that spells it.
+    Where only one text can follow, llguidance allows the tokens that the tokenizer encodes it to. It would take text
+    that spells a special token for that token.
     """
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     state["padding"] = state["truncation"] = state["post_processor"] = None

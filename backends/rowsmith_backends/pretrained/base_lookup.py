@@ -1,4 +1,4 @@
-"""Where a pretrained model is, and what tells it from another of its name."""
+"""Lookup of pretrained models: folder, commit and digest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from rowsmith.errors import BundleError, ConfigError
 from rowsmith.model.base import BaseModel
 
-__all__ = ["base_folder", "base_model", "digest_of", "refused_base", "resolve_base", "shortened"]
+__all__ = ["base_folder", "base_model", "digest_of", "resolve_base", "shortened", "unusable_base"]
 
 _WEIGHTS = ("model*.safetensors",)
 _FILES = (
@@ -39,14 +39,14 @@ def resolve_base(name: str, revision: str | None = None, *, fetch: bool = True) 
     local = Path(name).expanduser()
     if local.is_dir():
         if revision is not None:
-            raise refused_base(f"{name} is a folder, which has no revisions; leave it out", "revision")
+            raise unusable_base(f"{name} is a folder, which has no revisions; leave it out", "revision")
         folder = local.resolve()
     else:
         folder = _fetched(name, revision, fetch=fetch)
     if not (folder / "config.json").is_file():
-        raise refused_base(f"{name} holds no config.json; name the folder of a saved model, or a model of the hub")
+        raise unusable_base(f"{name} holds no config.json; name the folder of a saved model, or a model of the hub")
     if not any(folder.glob(_WEIGHTS[0])):
-        raise refused_base(f"{name} holds no weights as safetensors, the only kind that is read; convert it")
+        raise unusable_base(f"{name} holds no weights as safetensors, the only kind that is read; convert it")
     return folder
 
 
@@ -60,31 +60,35 @@ def _fetched(name: str, revision: str | None, *, fetch: bool) -> Path:
         RevisionNotFoundError,
     )
 
-    wanted = name if revision is None else f"{name} at {revision}"
+    model_at_revision = name if revision is None else f"{name} at {revision}"
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(_FILES), local_files_only=not fetch))
     except HFValidationError:
-        raise refused_base(f"{name!r} is neither a folder that is there nor the id of a model of the hub") from None
+        raise unusable_base(f"{name!r} is neither a folder that is there nor the id of a model of the hub") from None
     except GatedRepoError:
-        raise refused_base(f"{name} is given out on request: ask for it on its page of the hub, then log in") from None
+        raise unusable_base(f"{name} is given out on request: ask for it on its page of the hub, then log in") from None
     except RevisionNotFoundError:
-        raise refused_base(f"{name} has no revision {revision!r}; give another, or leave it out", "revision") from None
+        raise unusable_base(f"{name} has no revision {revision!r}; give another, or leave it out", "revision") from None
     except RepositoryNotFoundError:
-        raise refused_base(f"there is no folder {name}, and no such model on the hub (or a private one)") from None
+        raise unusable_base(f"there is no folder {name}, and no such model on the hub (or a private one)") from None
     except LocalEntryNotFoundError:
         if not fetch:
-            raise refused_base(
-                f"{wanted} is not in the local cache, and is not fetched because a saved model names it. If you trust "
-                "it, give --fetch-base, or Synthesizer.load(..., fetch_base=True)"
+            raise unusable_base(
+                f"{model_at_revision} is not in the local cache, and is not fetched because a saved model names it. "
+                "If you trust it, give --fetch-base, or Synthesizer.load(..., fetch_base=True)"
             ) from None
-        raise refused_base(f"{wanted} is not in the local cache and the hub cannot be reached; name a folder") from None
+        raise unusable_base(
+            f"{model_at_revision} is not in the local cache and the hub cannot be reached; name a folder"
+        ) from None
     except Exception as error:
         # Downloads fail in the ways of networks and of disks.
-        raise refused_base(f"{wanted} cannot be fetched ({shortened(error)}); try again, or name a folder") from error
+        raise unusable_base(
+            f"{model_at_revision} cannot be fetched ({shortened(error)}); try again, or name a folder"
+        ) from error
 
 
 def base_model(name: str, revision: str | None = None, folder: Path | None = None) -> BaseModel:
-    """What a bundle must know of a pretrained model to find it again.
+    """Reference to a pretrained model, for a bundle.
 
     Args:
         name: A folder, or the id of a model on the Hugging Face hub.
@@ -107,15 +111,15 @@ def base_model(name: str, revision: str | None = None, folder: Path | None = Non
 
 
 def digest_of(folder: Path) -> str:
-    """SHA-256 of a model's configuration and weights, whatever the folder is called.
+    """SHA-256 of a model's configuration and weights, whatever its folder.
 
     Args:
         folder: The model's folder.
     """
     files = [folder / "config.json", *sorted(folder.glob(_WEIGHTS[0]))]
     with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
-        found = zip(files, pool.map(_file_digest, files), strict=True)
-        return hashlib.sha256("".join(f"{path.name} {digest}\n" for path, digest in found).encode()).hexdigest()
+        digests = zip(files, pool.map(_file_digest, files), strict=True)
+        return hashlib.sha256("".join(f"{path.name} {digest}\n" for path, digest in digests).encode()).hexdigest()
 
 
 def _file_digest(path: Path) -> str:
@@ -124,7 +128,7 @@ def _file_digest(path: Path) -> str:
 
 
 def base_folder(base: BaseModel, *, fetch: bool = False) -> Path:
-    """Where a bundle's base model is, with the weights that the adapter was trained on.
+    """Folder of a bundle's base model, checked against the weights that the adapter was trained on.
 
     Args:
         base: The model that the bundle names.
@@ -153,16 +157,16 @@ def base_folder(base: BaseModel, *, fetch: bool = False) -> Path:
     return folder
 
 
-def refused_base(message: str, option: str = "base") -> ConfigError:
-    """The error of a base model that cannot be used as a configuration wants it.
+def unusable_base(message: str, option: str = "base") -> ConfigError:
+    """The error of a base model that cannot be used as configured.
 
     Args:
         message: What is wrong, and what to do.
-        option: The option of the model that says so.
+        option: The option at fault.
     """
     return ConfigError([f"{message} @ model.options.{option}"])
 
 
 def shortened(error: Exception) -> str:
-    """The kind of an error of a library and the first line of what it says."""
+    """Type and first line of an error of a library."""
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]

@@ -1,4 +1,4 @@
-"""The peak learning rate of a pretrained model, from its own size."""
+"""Peak learning rate of a pretrained model, from its hidden size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["learning_rate_for"]
 # with the hidden size (J. Schulman and Thinking Machines Lab, "LoRA Without Regret", 2025).
 _FULL, _ADAPTER = 5e-5, 5e-4
 _WIDTH, _POWER = 2_000, 0.78
-# Narrower models than those were not measured there.
+# Upper bound for narrower models, which were not measured there.
 _HIGHEST = 4
 
 

@@ -1,6 +1,6 @@
-"""Pretrained models as they are found, checked and loaded, for training and for every engine in this process.
+"""Loading of pretrained models with safety checks, for training and for every engine in this process.
 
-Weights are safetensors and everything else is JSON; code that a model brings along is never run.
+Weights are safetensors and everything else is JSON; custom code of a model is never run.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from rowsmith_backends.pretrained.base_lookup import (
     base_folder,
     base_model,
     digest_of,
-    refused_base,
     resolve_base,
     shortened,
+    unusable_base,
 )
 from rowsmith_backends.pretrained.lora import with_adapter
 from rowsmith_backends.pretrained.rope import stretch
@@ -46,47 +46,47 @@ __all__ = [
     "load_bundle_tokenizer",
     "load_config",
     "load_tokenizer",
-    "refused_base",
     "resolve_base",
+    "unusable_base",
 ]
 
 _OWN_ATTENTION = ("eager", "sdpa", "flash_attention_2", "flex_attention")
 
 T = TypeVar("T")
 
-Refusal = Callable[[str], RowsmithError]
-"""Makes the error of a model that cannot be used."""
+ErrorFactory = Callable[[str], RowsmithError]
+"""Creates the error of a model that cannot be used."""
 
 
-def load_config(folder: Path, error: Refusal = BundleError) -> PreTrainedConfig:
+def load_config(folder: Path, error: ErrorFactory = BundleError) -> PreTrainedConfig:
     """The configuration of a model of any architecture that transformers knows by itself.
 
     Args:
         folder: The model's folder.
         error: Makes the error that is raised when it cannot be read.
     """
-    odd = _load(lambda: _brought_along(json.loads(read_plain(folder / "config.json"))), folder, error)
-    if odd is not None:
-        raise error(f"{folder / 'config.json'} sets {odd}, which may fetch or run something. Take another model.")
+    setting = _load(lambda: _custom_code_setting(json.loads(read_plain(folder / "config.json"))), folder, error)
+    if setting is not None:
+        raise error(f"{folder / 'config.json'} sets {setting}, which may fetch or run something. Take another model.")
     return _load(
         lambda: AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True), folder, error
     )
 
 
-def _brought_along(values: Mapping[str, Any]) -> str | None:
+def _custom_code_setting(values: Mapping[str, Any]) -> str | None:
     """A setting of a configuration that makes transformers fetch a kernel or load a plugin; None without one."""
     for name, value in values.items():
         if name.endswith("_implementation") and isinstance(value, str) and value not in _OWN_ATTENTION:
             return name
         if name in ("quantization_config", "compression_config"):
             return name
-        inner = _brought_along(value) if isinstance(value, Mapping) else None
+        inner = _custom_code_setting(value) if isinstance(value, Mapping) else None
         if inner is not None:
             return inner
     return None
 
 
-def load_tokenizer(folder: Path, error: Refusal = BundleError) -> PreTrainedTokenizerFast:
+def load_tokenizer(folder: Path, error: ErrorFactory = BundleError) -> PreTrainedTokenizerFast:
     """The tokenizer of a model.
 
     Args:
@@ -107,9 +107,9 @@ def load_base(
     dtype: torch.dtype,
     rope_scaling: RopeScaling | None = None,
     attn: str | None = None,
-    error: Refusal = BundleError,
+    error: ErrorFactory = BundleError,
 ) -> PreTrainedModel:
-    """A pretrained model with its context stretched; the one way for training and for inference.
+    """Load a pretrained model with its context extended; used for training and inference alike.
 
     Args:
         folder: The model's folder.
@@ -173,7 +173,7 @@ def load_bundle_tokenizer(bundle: Bundle) -> PreTrainedTokenizerFast:
 
 
 def _load_model(
-    folder: Path, config: PreTrainedConfig, dtype: torch.dtype, attn: str | None, error: Refusal
+    folder: Path, config: PreTrainedConfig, dtype: torch.dtype, attn: str | None, error: ErrorFactory
 ) -> PreTrainedModel:
     def load() -> Any:
         return AutoModelForCausalLM.from_pretrained(
@@ -192,13 +192,13 @@ def _load_model(
     return model
 
 
-def check_all_loaded(folder: Path, info: Mapping[str, Any], refuse: Refusal = BundleError) -> None:
-    """Refuse a model of which weights were made up, or whose files hold weights of something else.
+def check_all_loaded(folder: Path, info: Mapping[str, Any], refuse: ErrorFactory = BundleError) -> None:
+    """Reject a model with weights that are missing from its files, or of other shapes.
 
     Args:
         folder: The model's folder.
-        info: What ``from_pretrained`` tells of the loading.
-        refuse: Makes the error that is raised.
+        info: Loading information of ``from_pretrained``.
+        refuse: Creates the error that is raised.
     """
     for kind, words in (("missing", "lacks weights"), ("mismatched", "holds weights of other shapes")):
         found = sorted(map(str, info.get(f"{kind}_keys", ())))
@@ -207,7 +207,7 @@ def check_all_loaded(folder: Path, info: Mapping[str, Any], refuse: Refusal = Bu
 
 
 @no_progress_bars()
-def _load(load: Callable[[], T], folder: Path, refuse: Refusal) -> T:
+def _load(load: Callable[[], T], folder: Path, refuse: ErrorFactory) -> T:
     try:
         return load()
     except (RowsmithError, torch.OutOfMemoryError, MemoryError):
@@ -218,17 +218,17 @@ def _load(load: Callable[[], T], folder: Path, refuse: Refusal) -> T:
 
 
 def _check_size(folder: Path, config: PreTrainedConfig) -> None:
-    """A model cannot be larger than its weights: what is missing would be made up, and fill the memory."""
-    held = sum(math.prod(shape) for shape in shapes_of(folder).values())
-    # Modules are made without memory for their weights, and as many as there are numbers at most.
+    """Reject a model larger than its weights: missing ones would be initialised at random, and fill the memory."""
+    num_weights = sum(math.prod(shape) for shape in shapes_of(folder).values())
+    # Modules are created without memory for weights; there cannot be more layers than weights.
     layers = getattr(config.get_text_config(), "num_hidden_layers", None)
-    if type(layers) is not int or not 1 <= layers <= held:
+    if type(layers) is not int or not 1 <= layers <= num_weights:
         raise BundleError(f"{folder / 'config.json'} is damaged: it does not say how large the model is. Train again.")
     with torch.device("meta"):
-        made = _load(lambda: AutoModelForCausalLM.from_config(config, trust_remote_code=False), folder, BundleError)
-    declared = sum(weight.numel() for weight in made.parameters())
-    if declared > held:
+        model = _load(lambda: AutoModelForCausalLM.from_config(config, trust_remote_code=False), folder, BundleError)
+    declared = sum(weight.numel() for weight in model.parameters())
+    if declared > num_weights:
         raise BundleError(
-            f"{folder / 'config.json'} declares more parameters ({declared:,}) than the weights hold ({held:,}). Train "
-            "again, or restore the files."
+            f"{folder / 'config.json'} declares more parameters ({declared:,}) than the weights hold "
+            f"({num_weights:,}). Train again, or restore the files."
         )

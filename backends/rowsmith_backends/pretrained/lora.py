@@ -1,4 +1,4 @@
-"""LoRA adapters: made, saved as data alone, and put on their base model again."""
+"""LoRA adapters: creation, saving as plain data, and loading onto the base model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Adapter:
     dropout: float = 0.0
 
     def config(self, model: PreTrainedModel) -> LoraConfig:
-        """The same as peft wants it for a model."""
+        """The configuration of peft for a model."""
         every = self.modules == (ALL_LINEAR,)
         return LoraConfig(
             task_type="CAUSAL_LM",
@@ -58,25 +58,25 @@ class Adapter:
 
 
 def add_adapter(model: PreTrainedModel, adapter: Adapter) -> PeftModel:
-    """A model with a new adapter, which changes nothing yet; its weights alone are trained.
+    """Add a new adapter to a model; it is initialised to no effect, and only its weights are trained.
 
     Args:
         model: The base model.
         adapter: The adapter's shape.
 
     Raises:
-        ValueError: The model has no layers of the names that are asked for.
+        ValueError: The model has no layers of these names.
     """
     return get_peft_model(model, adapter.config(model), autocast_adapter_dtype=True)
 
 
 def save_adapter(model: PeftModel, folder: Path, base_name: str) -> None:
-    """Write an adapter as peft and vLLM read it.
+    """Save an adapter in the format of peft and vLLM.
 
     Args:
         model: The model with its adapter.
-        folder: Where it goes.
-        base_name: What the base model is called.
+        folder: Target folder.
+        base_name: Name of the base model.
     """
     state = get_peft_model_state_dict(model, save_embedding_layers=False)
     tensors = {name: weight.detach().cpu().contiguous() for name, weight in state.items()}
@@ -99,7 +99,7 @@ def save_adapter(model: PeftModel, folder: Path, base_name: str) -> None:
 
 
 def _modules(model: PeftModel, names: Iterable[str]) -> list[str]:
-    """The layers that have an adapter: by their short names, where no other layer is called so."""
+    """Names of the layers with an adapter: short ones if no other layer has them."""
     short = {name.rpartition(".")[2] for name in names}
     called = (module for name, module in model.named_modules() if name.rpartition(".")[2] in short)
     return sorted(short if all(hasattr(module, "lora_A") for module in called) else names)
@@ -112,7 +112,7 @@ def with_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
 
     Args:
         model: The base model.
-        folder: Where the adapter is; ``check_adapter`` has looked at it.
+        folder: Folder of the adapter, checked by ``check_adapter``.
 
     Raises:
         BundleError: The adapter is damaged, or does not fit the model.
@@ -127,7 +127,7 @@ def with_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
             raise ValueError("its weights are not those of the layers that it names")
         set_peft_model_state_dict(made, weights)
     except Exception as error:
-        # Whoever wrote it, what is not as it should be may fail anywhere.
+        # A malformed adapter may fail anywhere.
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise BundleError(
             f"{folder} is no adapter of this model ({reason}). Train again, or restore the files."
@@ -145,6 +145,6 @@ def _shape(config: dict[str, Any]) -> Adapter:
 
 
 def _check_rank(weights: dict[str, Any], rank: int) -> None:
-    """Matrices are made before they are filled: they must be as large as the file says."""
+    """Check that the rank matches the weights, before matrices of this size are allocated."""
     if not all(weight.shape[0] == rank for name, weight in weights.items() if ".lora_A." in name):
         raise ValueError("its rank is not that of its weights")

@@ -27,7 +27,7 @@ from rowsmith.model.settings import check_model_settings
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema, TableSchema
 from rowsmith.vocabulary import model_schema_of
-from rowsmith_backends.pretrained.loading import base_model, load_config, load_tokenizer, refused_base, resolve_base
+from rowsmith_backends.pretrained.loading import base_model, load_config, load_tokenizer, resolve_base, unusable_base
 from rowsmith_backends.pretrained.options import PretrainedOptions
 from rowsmith_backends.pretrained.rope import ROPE_LOCATION, YARN, stretch
 from rowsmith_backends.pretrained.tokenizer_layout import plain_tokenizer, prompt_config_of
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 __all__ = ["PretrainedModel", "build"]
 
 _BLOCK_ROWS = 1 << 14
-# Longer examples would tell more about each other's records; they cost memory, and records stand alone.
+# Longer examples cost memory, and records are independent of each other.
 _ENOUGH_CONTEXT = 2_048
 _ROUND = 64
-# A loss of fewer records says little about when to stop.
+# A held-out loss of fewer records is too noisy for early stopping.
 _VALIDATION_ROWS = 200
 
 
@@ -66,7 +66,7 @@ class PretrainedModel(TableModel):
         self._folder: Path | None = None
 
     def prepare(self, columns: pa.Table, schema: TableSchema) -> PreparedModel:
-        """Lay out the prompt as the model wants it, and tokenize the records of a transformed table.
+        """Lay out the prompt for the model, and tokenize the records of a transformed table.
 
         Args:
             columns: The spelled training table after all transforms.
@@ -86,10 +86,10 @@ class PretrainedModel(TableModel):
             )
         options = self.options
         folder = self._folder = resolve_base(options.base, options.revision)
-        config, original = load_config(folder, refused_base), load_tokenizer(folder, refused_base)
+        config, original = load_config(folder, unusable_base), load_tokenizer(folder, unusable_base)
         if options.full:
             _check_savable(folder, config)
-        tokenizer, model_schema = plain_tokenizer(original), _opened(columns, schema, options.max_values)
+        tokenizer, model_schema = plain_tokenizer(original), _with_open_text(columns, schema, options.max_values)
         store = _tokenized(columns, model_schema, tokenizer)
         metadata = ModelMetadata(
             model_name_or_path=options.base,
@@ -103,7 +103,7 @@ class PretrainedModel(TableModel):
             rope_parameters_location=ROPE_LOCATION,
         )
         longest = longest_sequence(store.lengths, None if self.windows else self.groups)
-        context = _context(config, options, _wanted(metadata, tokenizer, longest))
+        context = _context(config, options, _needed_context(metadata, tokenizer, longest))
         return PreparedModel(
             model_schema=model_schema,
             metadata=evolve(metadata, base_max_seq_length=context),
@@ -121,14 +121,14 @@ class PretrainedModel(TableModel):
             job: Examples, budget and target directory.
 
         Returns:
-            What training did.
+            Report of the training.
 
         Raises:
             TrainingError: The loss is not finite, or memory does not suffice.
         """
         from rowsmith_backends.pretrained.training import train_pretrained
 
-        # A branch of the hub may have gone on since.
+        # A branch of the hub may have changed since.
         folder = self._folder or resolve_base(self.options.base, self.options.revision)
         return train_pretrained(prepared, job, self.options, folder)
 
@@ -138,11 +138,11 @@ def _check_savable(folder: Path, config: PreTrainedConfig) -> None:
     try:
         check_model_settings(folder / "config.json", json.loads(config.to_json_string()))
     except BundleError as error:
-        raise refused_base(f"it cannot be trained as a whole ({error}); train an adapter") from error
+        raise unusable_base(f"it cannot be trained as a whole ({error}); train an adapter") from error
 
 
-def _opened(columns: pa.Table, schema: TableSchema, max_values: int) -> ModelSchema:
-    """The model schema; text of more values than are kept is written freely, since the model can spell."""
+def _with_open_text(columns: pa.Table, schema: TableSchema, max_values: int) -> ModelSchema:
+    """The model schema; text columns of too many values are open, since the model can spell."""
     found = model_schema_of(columns, schema, max_values)
     return ModelSchema(columns=tuple(_open(columns, column) for column in found))
 
@@ -165,7 +165,7 @@ def _tokenized(columns: pa.Table, schema: ModelSchema, tokenizer: PreTrainedToke
     return tokenize_text(lines(), tokenizer)
 
 
-def _wanted(metadata: ModelMetadata, tokenizer: PreTrainedTokenizerFast, longest: int) -> int:
+def _needed_context(metadata: ModelMetadata, tokenizer: PreTrainedTokenizerFast, longest: int) -> int:
     """A context that holds the longest sequence, and one that is a quarter longer than any seen."""
     config = metadata.prompt_config
     assert metadata.model_schema is not None
@@ -182,15 +182,15 @@ def _scaling(config: PreTrainedConfig, options: PretrainedOptions) -> RopeScalin
     return scaling
 
 
-def _context(config: PreTrainedConfig, options: PretrainedOptions, wanted: int) -> int:
-    """The most tokens of an example before they are stretched."""
+def _context(config: PreTrainedConfig, options: PretrainedOptions, needed_context: int) -> int:
+    """The most tokens of an example, before RoPE scaling."""
     own = getattr(config.get_text_config(), "max_position_embeddings", None)
     most = own if isinstance(own, int) and own > 0 else None
     if options.context is None:
-        needed = math.ceil(wanted / options.rope_scaling_factor)
+        needed = math.ceil(needed_context / options.rope_scaling_factor)
         return needed if most is None else min(most, needed)
     if most is not None and options.context > most:
-        raise refused_base(
+        raise unusable_base(
             f"the model reads {most} tokens, and context is {options.context}: lower it, or stretch the context with "
             "rope_scaling_factor",
             "context",

@@ -44,17 +44,17 @@ class PretrainedOptions:
         weight_decay: Decoupled weight decay.
         batch_tokens: Tokens a step, about; by default a fortieth of the table's, from 2048 to 16384.
         gradient_accumulation: In how many parts a step is computed; more take less memory.
-        gradient_checkpointing: Whether activations are computed again instead of kept, which takes less memory
-            and more time.
-        context: The most tokens of an example, before they are stretched; by default what the table needs, at
+        gradient_checkpointing: Whether activations are recomputed instead of stored, which takes less memory and more
+            time.
+        context: The most tokens of an example, before RoPE scaling; by default what the table needs, at
             least 2048, and at most what the model reads.
-        rope_scaling_factor: How many times more tokens than it was made for the model is to read.
+        rope_scaling_factor: Factor by which the context of the model is extended.
         max_sequences_per_example: The most records of an example (groups, for grouped tables); by default as
             many as there is room for.
         instruction: The text of the prompt.
-        template: Where the prompt has it: text with the places ``{instruction}`` and ``{schema}``.
+        template: Layout of the prompt: text with the placeholders ``{instruction}`` and ``{schema}``.
         max_values: The most values of a column of which only those seen in training can be generated; columns
-            of more are written freely.
+            of more are open.
         dtype: Precision of training: ``auto`` takes bfloat16 where the hardware multiplies it.
     """
 

@@ -1,4 +1,4 @@
-"""Stretching of rotary positions, so that a pretrained model reads longer texts than it was made for."""
+"""RoPE scaling: extends the context of a pretrained model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["ROPE_LOCATION", "YARN", "stretch"]
 
 ROPE_LOCATION = "rope_parameters"
-"""Where a configuration keeps its rotary parameters."""
+"""Key of the rotary parameters in a configuration."""
 
 # YaRN (B. Peng and others, 2023, arXiv:2309.00071); its frequencies do not depend on the length of a text,
-# so that a record is read in the same way wherever it is read.
+# so that a record is processed in the same way wherever it is.
 YARN = "yarn"
 
 

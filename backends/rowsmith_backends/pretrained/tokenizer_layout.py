@@ -1,7 +1,7 @@
-"""What a pretrained model's tokenizer says of the layout of a text, and the same tokenizer for records.
+"""Prompt layout from a pretrained tokenizer, and a variant of the tokenizer for records.
 
-Records are tokenized one by one and put together as ids, so no record's ids may depend on what stands before it:
-the space that some tokenizers put before every text is left out.
+Records are tokenized one by one and concatenated as ids, so the ids of a record must not depend on the text before it:
+the space that some tokenizers add before every text is removed.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from rowsmith.assembly.metadata import LLMPromptConfig
-from rowsmith_backends.pretrained.base_lookup import refused_base
+from rowsmith_backends.pretrained.base_lookup import unusable_base
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 __all__ = ["plain_tokenizer", "prompt_config_of"]
 
-_TRIED = ('{"a b":" x  y","n":-1.5e3,"t":null}\n', '{"ü":"日本 \\" \\\\ </x>","b":true}\n')
+_PROBE_TEXTS = ('{"a b":" x  y","n":-1.5e3,"t":null}\n', '{"ü":"日本 \\" \\\\ </x>","b":true}\n')
 
 
 def prompt_config_of(tokenizer: PreTrainedTokenizerBase, template: str) -> LLMPromptConfig:
-    """How the model wants a prompt written, as its own tokenizer does it.
+    """Prompt layout of a model, as its own tokenizer writes it.
 
     Args:
         tokenizer: The tokenizer as it was published.
         template: The prompt's template.
 
     Returns:
-        Special tokens, and whether BOS stands before a prompt: where the tokenizer puts one by itself. A model
-        without BOS begins its records with EOS, as its own texts followed each other.
+        Special tokens, and whether a prompt starts with BOS, which it does if the tokenizer adds one. A model without
+        BOS starts its records with EOS, which separated the texts of its pretraining.
 
     Raises:
         ConfigError: The tokenizer has no EOS.
     """
     eos, eos_id = tokenizer.eos_token, tokenizer.eos_token_id
     if eos is None or eos_id is None:
-        raise refused_base("its tokenizer has no EOS token, so no text could end")
+        raise unusable_base("its tokenizer has no EOS token, so no text could end")
     bos, bos_id = tokenizer.bos_token, tokenizer.bos_token_id
     if bos is None or bos_id is None:
         bos, bos_id = eos, eos_id
@@ -55,7 +55,7 @@ def prompt_config_of(tokenizer: PreTrainedTokenizerBase, template: str) -> LLMPr
 
 
 def plain_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """The tokenizer for records: the same ids, wherever a record stands, and read back alike from any folder.
+    """A tokenizer for records: the ids of a record do not depend on its position or on the folder it is loaded from.
 
     Args:
         tokenizer: The tokenizer as it was published.
@@ -67,7 +67,7 @@ def plain_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFa
     state["padding"] = state["truncation"] = None
     special = {tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token}
     for token in state["added_tokens"]:
-        # Only tokens that are marked can be told from text that spells them.
+        # Only special tokens are distinguished from text that spells them.
         token["special"] = token["special"] or token["content"] in special
     for part in ("normalizer", "pre_tokenizer"):
         state[part] = _without_prefix(state.get(part))
@@ -85,7 +85,7 @@ def plain_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFa
 
 
 def _without_prefix(part: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A step of a tokenizer that puts nothing before the text."""
+    """A tokenizer step that adds nothing before the text; None if that is all it does."""
     if part is None or part["type"] == "Prepend":
         return None
     if part["type"] == "Sequence":
@@ -100,14 +100,16 @@ def _without_prefix(part: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _check(tokenizer: PreTrainedTokenizerFast) -> None:
-    for text in _TRIED:
+    for text in _PROBE_TEXTS:
         ids = _ids(tokenizer, text)
         if tokenizer.decode([*ids, *ids]) != text + text:
-            raise refused_base("its tokenizer does not give a record back as it was; take one with byte-level tokens")
+            raise unusable_base("its tokenizer does not give a record back as it was; take one with byte-level tokens")
     for name in ("bos_token", "eos_token", "pad_token"):
         token = getattr(tokenizer, name)
         if token is not None and getattr(tokenizer, f"{name}_id") in _ids(tokenizer, f'{{"a":"{token}"}}\n'):
-            raise refused_base(f"its tokenizer makes a control token of text that spells {token!r}; take another model")
+            raise unusable_base(
+                f"its tokenizer makes a control token of text that spells {token!r}; take another model"
+            )
 
 
 def _ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:

@@ -1,8 +1,8 @@
-"""How a pretrained model is fine-tuned: a budget becomes a step count, then the Hugging Face Trainer runs.
+"""Fine-tuning of a pretrained model: turn the budget into steps, then run the Hugging Face Trainer.
 
-The learning rate rises, then falls along a cosine; a held-out loss may stop training early; the weights kept are an
-exponential average, taken where the held-out loss was best. Of a model with an adapter all of this is about
-the adapter's weights alone.
+The learning rate warms up and decays along a cosine; the held-out loss may stop training early; the final weights are
+an exponential moving average, from the step with the best held-out loss. With an adapter, all of this concerns the
+adapter's weights only.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from attrs import frozen
 from rowsmith.errors import TrainingError
 from rowsmith.model import PreparedModel, TrainingJob, TrainingReport
 from rowsmith_backends.pretrained.learning_rates import learning_rate_for
-from rowsmith_backends.pretrained.loading import digest_of, load_base, refused_base
+from rowsmith_backends.pretrained.loading import digest_of, load_base, unusable_base
 from rowsmith_backends.pretrained.lora import Adapter, add_adapter, save_adapter
 from rowsmith_backends.sampling.precision import chosen_device, has_fast_bf16
-from rowsmith_backends.training.budget import budgeted, held_out_in_time
+from rowsmith_backends.training.budget import course_of_budget, limit_held_out
 from rowsmith_backends.training.examples import Examples, examples_of
-from rowsmith_backends.training.fit import Fit, Pieces, batch_loss, fit
+from rowsmith_backends.training.fit import Fit, MicroBatches, batch_loss, fit
 from rowsmith_backends.training.plan import Course, FitPlan
 from rowsmith_backends.training.progress_bars import no_progress_bars
 from rowsmith_backends.training.saving import save_model
@@ -38,7 +38,7 @@ _MAX_EPOCHS = 20
 _CALIBRATION_SHARE = 0.03
 _CALIBRATION_STEPS = 5
 _HELD_OUT_TOKENS = 16_384
-# Few tokens a step make enough steps of a small table; more would not be learned from faster.
+# Small batches give a small table enough steps; larger ones would not speed up learning.
 _BATCHES, _BATCH_TOKENS = 40, (2_048, 16_384)
 
 
@@ -54,7 +54,7 @@ def train_pretrained(
         folder: The base model.
 
     Returns:
-        What training did.
+        Report of the training.
 
     Raises:
         TrainingError: There are no examples, the loss is not finite, or memory does not suffice.
@@ -70,31 +70,33 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
     if state.bf16 is None:
         state.bf16 = options.dtype == "bfloat16" or (options.dtype == "auto" and has_fast_bf16(chosen_device()))
     began = time.monotonic()
-    tuning = Tuning.of(folder, prepared, options, job.seeds.integer("training") % 2**31, state.bf16)
-    # The budget is for training; how long a model takes to load is told by its size.
+    fine_tuning = FineTuning.of(folder, prepared, options, job.seeds.integer("training") % 2**31, state.bf16)
+    # The budget is for training alone, without the time to load the model.
     state.started += time.monotonic() - began
     train, validation = _examples(prepared, job)
-    size, pieces = _pieces(train, options, job.ranks.count)
-    step_seconds = 0.0 if state.course() else state.process_group.broadcast(_step_seconds(tuning, train, pieces, job))
+    batch_size, micro_batches = _micro_batches(train, options, job.ranks.count)
+    step_seconds = (
+        0.0 if state.course() else state.process_group.broadcast(_step_seconds(fine_tuning, train, micro_batches, job))
+    )
     if validation is not None:
-        validation = held_out_in_time(
-            validation, train, batch_size=size, step_seconds=step_seconds, seed=tuning.seed, state=state
+        validation = limit_held_out(
+            validation, train, batch_size=batch_size, step_seconds=step_seconds, seed=fine_tuning.seed, state=state
         )
     result = fit(
-        FitPlan(train=train, validation=validation, course=_course(train, validation, size, step_seconds, state)),
-        tuning.model,
-        tuning.optimizer,
-        batch_size=size,
-        bf16=tuning.bf16,
-        seed=tuning.seed,
+        FitPlan(train=train, validation=validation, course=_course(train, validation, batch_size, step_seconds, state)),
+        fine_tuning.model,
+        fine_tuning.optimizer,
+        batch_size=batch_size,
+        bf16=fine_tuning.bf16,
+        seed=fine_tuning.seed,
         training=state,
-        pieces=pieces,
+        micro_batches=micro_batches,
     )
-    result.model.config.use_cache = tuning.use_cache
+    result.model.config.use_cache = fine_tuning.use_cache
     if job.ranks.leads:
         save_model(prepared, job, lambda: _write(result.model, prepared, job.directory))
     state.process_group.destroy()
-    return _report(result, tuning, size, train, state.seconds)
+    return _report(result, fine_tuning, batch_size, train, state.seconds)
 
 
 def _examples(prepared: PreparedModel, job: TrainingJob) -> tuple[Examples, Examples | None]:
@@ -107,14 +109,14 @@ def _examples(prepared: PreparedModel, job: TrainingJob) -> tuple[Examples, Exam
 
 
 def _course(
-    train: Examples, validation: Examples | None, size: int, step_seconds: float, state: TrainingState
+    train: Examples, validation: Examples | None, batch_size: int, step_seconds: float, state: TrainingState
 ) -> Course:
-    """The course that is under way, or a new one; the first of several processes says it for all."""
-    return state.course() or budgeted(
+    """The course of a resumed fit, or a new one; the first process decides for all."""
+    return state.course() or course_of_budget(
         state.job.training,
         train,
         validation,
-        batch_size=size,
+        batch_size=batch_size,
         step_seconds=step_seconds,
         spent=state.process_group.broadcast(state.seconds),
         most_epochs=_MAX_EPOCHS,
@@ -122,14 +124,14 @@ def _course(
 
 
 @frozen(kw_only=True, eq=False)
-class Tuning:
+class FineTuning:
     """A model that is being fine-tuned.
 
     Attributes:
-        model: The model; what is trained of it needs gradients.
-        seed: Of the adapter's weights and of everything random.
-        bf16: Whether products are computed in bfloat16.
-        use_cache: What the model's configuration said of caching; training has no use for a cache.
+        model: The model; trained weights require gradients.
+        seed: Seed of the adapter's weights and of everything random.
+        bf16: Whether matrix products are computed in bfloat16.
+        use_cache: The ``use_cache`` of the model's configuration, restored after training.
         learning_rate: Peak rate.
         weight_decay: Decoupled weight decay.
     """
@@ -142,15 +144,15 @@ class Tuning:
     weight_decay: float
 
     @classmethod
-    def of(cls, folder: Path, prepared: PreparedModel, options: PretrainedOptions, seed: int, bf16: bool) -> Tuning:
+    def of(cls, folder: Path, prepared: PreparedModel, options: PretrainedOptions, seed: int, bf16: bool) -> FineTuning:
         """The model that options name, with an adapter unless all of it is trained."""
-        # Weights that are trained stay exact; the others only take part.
+        # Trained weights are in float32; frozen ones may be in bfloat16.
         frozen_dtype = torch.bfloat16 if bf16 and not options.full else torch.float32
         scaling = prepared.metadata.rope_scaling
-        model = load_base(folder, dtype=frozen_dtype, rope_scaling=scaling, error=refused_base).to(chosen_device())
+        model = load_base(folder, dtype=frozen_dtype, rope_scaling=scaling, error=unusable_base).to(chosen_device())
         use_cache = getattr(model.config, "use_cache", True)
         rate = options.learning_rate or learning_rate_for(model.config, full=options.full)
-        # A cache is of use to generation alone, and fills the memory.
+        # A KV cache is useful for generation only, and takes memory.
         model.config.use_cache = False
         torch.manual_seed(seed)
         if not options.full:
@@ -172,7 +174,7 @@ class Tuning:
         return sum(weight.numel() for weight in self.model.parameters() if weight.requires_grad)
 
     def optimizer(self, model: Any) -> torch.optim.Optimizer:
-        """The optimizer of what is trained of a model."""
+        """The optimizer of the trained weights."""
         return torch.optim.AdamW(
             [weight for weight in model.parameters() if weight.requires_grad],
             lr=self.learning_rate,
@@ -195,35 +197,35 @@ def _adapted(model: Any, options: PretrainedOptions) -> Any:
     except ValueError as error:
         reason = str(error).splitlines()[0][:200]
         named = ", ".join(options.target_modules)
-        raise refused_base(f"target_modules {named} cannot be used: {reason}", "target_modules") from error
+        raise unusable_base(f"target_modules {named} cannot be used: {reason}", "target_modules") from error
 
 
-def _pieces(train: Examples, options: PretrainedOptions, processes: int) -> tuple[int, Pieces]:
-    """Examples a step, and how many of them a process computes at once."""
+def _micro_batches(train: Examples, options: PretrainedOptions, processes: int) -> tuple[int, MicroBatches]:
+    """Batch size, and the micro-batches of a process."""
     mean, longest = float(train.lengths.mean()), int(train.lengths.max())
     tokens = options.batch_tokens or int(np.clip(train.lengths.sum() // _BATCHES, *_BATCH_TOKENS))
-    wanted = int(np.clip(tokens // mean, 1, len(train)))
-    number = max(1, min(options.gradient_accumulation, wanted // processes))
+    target_size = int(np.clip(tokens // mean, 1, len(train)))
+    number = max(1, min(options.gradient_accumulation, target_size // processes))
     held_out = max(1, min(_HELD_OUT_TOKENS, tokens) // number // longest)
-    pieces = Pieces(examples=max(1, wanted // number // processes), number=number, held_out=held_out)
-    return pieces.examples * number * processes, pieces
+    micro_batches = MicroBatches(examples=max(1, target_size // number // processes), count=number, held_out=held_out)
+    return micro_batches.examples * number * processes, micro_batches
 
 
-def _step_seconds(tuning: Tuning, train: Examples, pieces: Pieces, job: TrainingJob) -> float:
-    """What a step takes, without taking one; not measured where steps are given, since nothing may be timed then."""
+def _step_seconds(fine_tuning: FineTuning, train: Examples, micro_batches: MicroBatches, job: TrainingJob) -> float:
+    """Seconds of a step, measured without updating weights; 0 for a budget of steps, which must not be timed."""
     if job.training.max_steps is not None:
         return 0.0
-    # Other examples every time, for lengths differ; no examples are drawn from a generator of the training.
-    random = np.random.default_rng(tuning.seed)
+    # Different examples every time, since lengths differ; the generators of the training are left untouched.
+    random = np.random.default_rng(fine_tuning.seed)
     times: list[float] = []
     with torch.random.fork_rng():
         while len(times) <= _CALIBRATION_STEPS and sum(times) < _CALIBRATION_SHARE * (job.training.max_time or 120):
             start = time.perf_counter()
-            indices = random.choice(len(train), pieces.examples, replace=False)
-            batch_loss(tuning.model, train, indices, tuning.bf16).backward()
-            tuning.model.zero_grad()
+            indices = random.choice(len(train), micro_batches.examples, replace=False)
+            batch_loss(fine_tuning.model, train, indices, fine_tuning.bf16).backward()
+            fine_tuning.model.zero_grad()
             times.append(time.perf_counter() - start)
-    return float(np.median(times[1:] or times)) * pieces.number
+    return float(np.median(times[1:] or times)) * micro_batches.count
 
 
 def _write(model: Any, prepared: PreparedModel, folder: Path) -> None:
@@ -234,16 +236,16 @@ def _write(model: Any, prepared: PreparedModel, folder: Path) -> None:
         model.save_pretrained(folder)
 
 
-def _report(result: Fit, tuning: Tuning, size: int, train: Examples, seconds: float) -> TrainingReport:
+def _report(result: Fit, fine_tuning: FineTuning, batch_size: int, train: Examples, seconds: float) -> TrainingReport:
     return TrainingReport(
         steps=result.steps,
         total_steps=result.total_steps,
         tokens=result.tokens,
         seconds=seconds,
-        epochs=result.steps * size / len(train),
+        epochs=result.steps * batch_size / len(train),
         validation_loss=result.best_loss,
         best_step=result.best_step,
-        parameters=tuning.parameters,
-        dtype="bfloat16" if tuning.bf16 else "float32",
+        parameters=fine_tuning.parameters,
+        dtype="bfloat16" if fine_tuning.bf16 else "float32",
         stop_reason=result.stop_reason,
     )

@@ -27,14 +27,14 @@ __all__ = ["RemoteBackend", "build", "remote_engine"]
 class RemoteBackend(EngineBackend):
     """Samples records from a model that a server runs.
 
-    The server must serve the checkpoint of the bundle, under any name. Nothing of the model is loaded here
-    but its tokenizer, and that only where it is needed.
+    The server must serve the checkpoint of the bundle, under any name. Only the tokenizer of the model is loaded here,
+    on first use.
 
     Args:
         config: The run's configuration.
         model_metadata: Prompt layout, special tokens and context length.
         bundle: The trained model.
-        options: The server, and how to ask it.
+        options: Options of the backend.
         with_key: Whether the server may be given the API key.
         **kwargs: As for ``EngineBackend``: processor, policy, seeds, workdir, observers.
 
@@ -70,7 +70,7 @@ def remote_engine(bundle: Bundle, options: RemoteOptions | None = None, *, with_
 
     Args:
         bundle: The trained model.
-        options: The server, and how to ask it.
+        options: Options of the backend.
         with_key: Whether the server may be given the API key.
 
     Raises:
@@ -91,7 +91,7 @@ def remote_engine(bundle: Bundle, options: RemoteOptions | None = None, *, with_
         context=metadata.max_seq_length,
         # Of grouped tables it counts groups, and a completion is one.
         most_records=metadata.max_sequences_per_example if bundle.model_schema.step is None else None,
-        # vLLM fails at the log-probabilities of prompts of an adapter, and takes the server with it.
+        # The server of vLLM crashes on log-probabilities of prompts with an adapter.
         scored=bundle.base is None,
         options=options,
         with_key=with_key,

@@ -1,6 +1,6 @@
-"""JSON over HTTP to one endpoint: what may pass is tried again, and everything else is said in words.
+"""JSON over HTTP to one endpoint: transient errors are retried, all others are reported.
 
-The API key is in the headers of the requests and nowhere else; what a server says is quoted without it.
+The API key is in the headers of the requests and nowhere else; messages of the server are quoted without it.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from rowsmith.plugins.servers import ADDRESS_VARIABLE
 from rowsmith_backends.remote.options import RemoteOptions
 from rowsmith_backends.remote.redaction import without_secret
 
-__all__ = ["Endpoint", "Refused"]
+__all__ = ["Endpoint", "RequestRejected"]
 
 MOST_BYTES = 4 * 2**20
-"""The longest answer that is read to what asks for no completion."""
+"""The longest response that is read, except for completions."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_WAIT = 0.5, 30.0, 300.0
-_LONGEST_QUOTE, _LONGEST_SAID = 300, 3_000
-# What a server says that is overloaded, starting or restarting.
-_PASSING = (408, 425, 429, 500, 502, 503, 504, 529)
-_BUSY = (429, 503, 529)
+_MAX_QUOTE, _MAX_MESSAGE = 300, 3_000
+# Status codes of a server that is overloaded, starting or restarting.
+_TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504, 529)
+_BUSY_STATUS = (429, 503, 529)
 
 _logger = logging.getLogger(__name__)
 
 
-class Refused(GenerationError):
-    """The server does not do what it was asked, and would not the next time.
+class RequestRejected(GenerationError):
+    """The server rejected a request; a retry would not help.
 
     Args:
-        message: What it said, and where.
+        message: The server's message, and where.
         status: The HTTP status.
     """
 
@@ -49,8 +49,8 @@ class Refused(GenerationError):
         self.status = status
 
 
-class _Passing(Exception):
-    """Something that may be gone the next time."""
+class _TransientError(Exception):
+    """A transient error: a retry may succeed."""
 
     def __init__(self, what: str, *, wait: float = 0.0, busy: bool = False, silent: bool = False) -> None:
         super().__init__(what)
@@ -58,26 +58,26 @@ class _Passing(Exception):
 
 
 class Endpoint:
-    """A server, for one event loop.
+    """HTTP client of one server, for one event loop.
 
     Args:
         options: Address, limits and retries.
         key: The API key; None sends none.
-        withheld: Whether there is a key that only other hosts may have.
+        withheld: Whether there is a key that may only be sent to other hosts.
     """
 
     def __init__(self, options: RemoteOptions, key: str | None, *, withheld: bool = False) -> None:
         self.options = options
         self._key = key
         self._withheld = withheld
-        self._answered = -float("inf")
+        self._last_response = -float("inf")
         self._resume_at = 0.0
         self._jitter = np.random.default_rng()
         self._client = httpx2.AsyncClient(
-            # Answers are short; what is not compressed cannot unpack to more than was sent.
+            # Responses are short; without compression they cannot expand to more than was sent.
             headers={"Accept-Encoding": "identity"} | ({} if key is None else {"Authorization": f"Bearer {key}"}),
             timeout=httpx2.Timeout(options.timeout, connect=options.connect_timeout, pool=None),
-            # Servers commonly drop connections that were idle for five seconds.
+            # Servers commonly close connections that were idle for five seconds.
             limits=httpx2.Limits(max_connections=options.concurrency, keepalive_expiry=2.0),
             mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),
             follow_redirects=False,
@@ -87,92 +87,95 @@ class Endpoint:
         return f"the server {self.options.address}"
 
     async def get(self, path: str) -> dict[str, Any]:
-        """What the server tells at a path; raises as ``post`` does."""
-        return await self._persistent("GET", path, None, MOST_BYTES)
+        """Send a GET request; raises as ``post`` does."""
+        return await self._with_retries("GET", path, None, MOST_BYTES)
 
-    async def post(self, path: str, body: Mapping[str, Any], most_bytes: int) -> dict[str, Any]:
-        """What the server answers to a request.
+    async def post(self, path: str, body: Mapping[str, Any], max_bytes: int) -> dict[str, Any]:
+        """Send a POST request.
 
         Args:
-            path: Added to the address.
+            path: Appended to the address.
             body: Sent as JSON.
-            most_bytes: The longest answer that is read.
+            max_bytes: The longest response that is read.
+
+        Returns:
+            The response, parsed as JSON.
 
         Raises:
-            Refused: The server does not do that.
-            GenerationError: It does not know the key or has moved; it gave no answer, again and again; or it
-                answers without end.
+            RequestRejected: The server does not support the request.
+            GenerationError: The key is not accepted, the server has moved, all retries failed, or the response is too
+                long.
         """
-        answer = await self._persistent("POST", path, body, most_bytes)
-        self._answered = time.monotonic()
-        return answer
+        response = await self._with_retries("POST", path, body, max_bytes)
+        self._last_response = time.monotonic()
+        return response
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         await self._client.aclose()
 
-    async def _persistent(
-        self, method: str, path: str, body: Mapping[str, Any] | None, most_bytes: int
+    async def _with_retries(
+        self, method: str, path: str, body: Mapping[str, Any] | None, max_bytes: int
     ) -> dict[str, Any]:
         failures, since = 0, time.monotonic()
         while True:
-            await self._held_back()
+            await self._wait_for_resume()
             try:
-                return await self._once(method, path, body, most_bytes)
-            except _Passing as fault:
-                going_on, since = self._answered > since, time.monotonic()
-                # A server that is only busy gets to everybody at last.
-                failures = 0 if fault.busy and going_on else failures + 1
-                if failures > self.options.retries or (fault.silent and not going_on):
-                    raise GenerationError(self._given_up(failures, fault)) from None
-                _logger.debug("%s %s; asking again", self, fault)
-                await self._pause(failures, fault)
+                return await self._send(method, path, body, max_bytes)
+            except _TransientError as error:
+                others_succeed, since = self._last_response > since, time.monotonic()
+                # A busy server that answers other requests will answer this one in time.
+                failures = 0 if error.busy and others_succeed else failures + 1
+                if failures > self.options.retries or (error.silent and not others_succeed):
+                    raise GenerationError(self._failure_message(failures, error)) from None
+                _logger.debug("%s %s; retrying", self, error)
+                await self._pause(failures, error)
 
-    async def _held_back(self) -> None:
-        while (left := self._resume_at - time.monotonic()) > 0:
-            await asyncio.sleep(left)
+    async def _wait_for_resume(self) -> None:
+        while (seconds := self._resume_at - time.monotonic()) > 0:
+            await asyncio.sleep(seconds)
 
-    async def _pause(self, failures: int, fault: _Passing) -> None:
-        if fault.wait:
-            self._resume_at = max(self._resume_at, time.monotonic() + fault.wait)
+    async def _pause(self, failures: int, error: _TransientError) -> None:
+        if error.wait:
+            self._resume_at = max(self._resume_at, time.monotonic() + error.wait)
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** max(0, failures - 1))
         await asyncio.sleep(longest * self._jitter.uniform(0.5, 1.0))
 
-    def _given_up(self, failures: int, fault: _Passing) -> str:
-        if fault.silent:
+    def _failure_message(self, failures: int, error: _TransientError) -> str:
+        if error.silent:
             return (
-                f"{self} {fault}. See whether it still runs; if it is slow, raise backend.options.timeout or lower "
+                f"{self} {error}. See whether it still runs; if it is slow, raise backend.options.timeout or lower "
                 "backend.options.concurrency"
             )
         times = "once" if failures == 1 else f"{failures} times in a row"
         return (
-            f"{self} {fault} ({times}). See whether it runs and is reached there; backend.options.url is its address, "
+            f"{self} {error} ({times}). See whether it runs and is reached there; backend.options.url is its address, "
             "backend.options.retries how often it is asked again"
         )
 
-    async def _once(self, method: str, path: str, body: Mapping[str, Any] | None, most_bytes: int) -> dict[str, Any]:
+    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, max_bytes: int) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self.options.timeout):
-                response, content = await self._exchange(method, path, body, most_bytes)
+                response, content = await self._exchange(method, path, body, max_bytes)
         except (TimeoutError, httpx2.TimeoutException) as error:
-            unconnected = isinstance(error, httpx2.ConnectTimeout)
-            what = "took no connection" if unconnected else "gave no answer"
-            seconds = self.options.connect_timeout if unconnected else self.options.timeout
-            raise _Passing(f"{what} within {seconds:g} s", silent=not unconnected) from None
+            no_connection = isinstance(error, httpx2.ConnectTimeout)
+            what = "took no connection" if no_connection else "gave no answer"
+            seconds = self.options.connect_timeout if no_connection else self.options.timeout
+            raise _TransientError(f"{what} within {seconds:g} s", silent=not no_connection) from None
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise self._unreachable(error) from None
-        return self._read(response, content)
+        return self._parse(response, content)
 
     async def _exchange(
-        self, method: str, path: str, body: Mapping[str, Any] | None, most_bytes: int
+        self, method: str, path: str, body: Mapping[str, Any] | None, max_bytes: int
     ) -> tuple[httpx2.Response, bytes]:
         content = bytearray()
         async with self._client.stream(method, self.options.address.rstrip("/") + path, json=body) as response:
             async for piece in response.aiter_bytes():
                 content += piece
-                if len(content) > most_bytes:
+                if len(content) > max_bytes:
                     raise GenerationError(
-                        f"{self} sent an answer of more than {most_bytes:,} bytes, which is more than was asked for; "
+                        f"{self} sent an answer of more than {max_bytes:,} bytes, which is more than was asked for; "
                         "stopped reading"
                     )
         return response, bytes(content)
@@ -186,31 +189,33 @@ class Endpoint:
                     "machine trusts (SSL_CERT_FILE names further authorities), or http:// for a server without TLS"
                 )
             cause = cause.__cause__ or cause.__context__
-        said = self._quoted(str(error)) or type(error).__name__
-        return _Passing(f"broke off the connection or took none ({said})")
+        reason = self._quoted(str(error)) or type(error).__name__
+        return _TransientError(f"broke off the connection or took none ({reason})")
 
-    def _read(self, response: httpx2.Response, content: bytes) -> dict[str, Any]:
+    def _parse(self, response: httpx2.Response, content: bytes) -> dict[str, Any]:
         status = response.status_code
-        if status in _PASSING:
-            wait, busy = _retry_after(response.headers.get("retry-after")), status in _BUSY
-            raise _Passing(f"answered with HTTP {status} ({self._said(content)})", wait=wait, busy=busy)
+        if status in _TRANSIENT_STATUS:
+            wait, busy = _retry_after(response.headers.get("retry-after")), status in _BUSY_STATUS
+            raise _TransientError(f"answered with HTTP {status} ({self._error_message(content)})", wait=wait, busy=busy)
         if status in (401, 403):
             raise GenerationError(self._unauthorized(status))
         if 300 <= status < 400:
-            where = self._quoted(response.headers.get("location", "another address"))
+            location = self._quoted(response.headers.get("location", "another address"))
             raise GenerationError(
-                f"{self} sends requests on to {where}; they are not followed, so that nothing goes where it was not "
+                f"{self} sends requests on to {location}; they are not followed, so that nothing goes where it was not "
                 "meant to go. Set backend.options.url to the address itself"
             )
         if status != 200:
-            raise Refused(f"{self} refused a request with HTTP {status}: {self._said(content)}", status)
+            raise RequestRejected(
+                f"{self} refused a request with HTTP {status}: {self._error_message(content)}", status
+            )
         try:
-            answer = json.loads(content)
+            parsed = json.loads(content)
         except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict):
-            raise _Passing("answered with something that is no JSON object")
-        return answer
+            parsed = None
+        if not isinstance(parsed, dict):
+            raise _TransientError("answered with something that is no JSON object")
+        return parsed
 
     def _unauthorized(self, status: int) -> str:
         name = self.options.api_key_env
@@ -223,27 +228,27 @@ class Endpoint:
             return f"{self} wants an API key (HTTP {status}): set the environment variable {name} to it"
         return f"{self} does not accept the API key of the environment variable {name} (HTTP {status}): set another one"
 
-    def _said(self, content: bytes) -> str:
+    def _error_message(self, content: bytes) -> str:
         text = content.decode("utf-8", "replace")
         try:
-            found = json.loads(text)
+            message = json.loads(text)
         except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            found = found.get("error", found)
-        if isinstance(found, dict):
-            found = found.get("message", found.get("detail", found))
-        return self._quoted(text if found is None else found if isinstance(found, str) else json.dumps(found))
+            message = None
+        if isinstance(message, dict):
+            message = message.get("error", message)
+        if isinstance(message, dict):
+            message = message.get("message", message.get("detail", message))
+        return self._quoted(text if message is None else message if isinstance(message, str) else json.dumps(message))
 
     def _quoted(self, text: str) -> str:
-        """What came from outside, on one line, without the key."""
-        shown = text[:_LONGEST_SAID] if self._key is None else without_secret(text[:_LONGEST_SAID], self._key)
-        shown = " ".join("".join(each if each.isprintable() else " " for each in shown).split())
-        return shown if len(shown) <= _LONGEST_QUOTE else shown[:_LONGEST_QUOTE] + "..."
+        """Text of the server on one line, without the key."""
+        quoted = text[:_MAX_MESSAGE] if self._key is None else without_secret(text[:_MAX_MESSAGE], self._key)
+        quoted = " ".join("".join(each if each.isprintable() else " " for each in quoted).split())
+        return quoted if len(quoted) <= _MAX_QUOTE else quoted[:_MAX_QUOTE] + "..."
 
 
 def _retry_after(value: str | None) -> float:
-    """The seconds that a server wants to be left alone; 0 when it does not say."""
+    """Seconds of a Retry-After header; 0 without one."""
     if value is None:
         return 0.0
     try:

@@ -10,7 +10,7 @@ from rowsmith.plugins.servers import ServerOptions
 __all__ = ["GRAMMAR_FIELDS", "RemoteOptions"]
 
 GRAMMAR_FIELDS = ("structured_outputs", "guided_regex", "regex")
-"""Where servers look for the regular expression of a completion."""
+"""Request fields in which servers take the regular expression of a completion."""
 
 
 @frozen(kw_only=True)
@@ -26,10 +26,10 @@ class RemoteOptions(ServerOptions):
         prompts: How prompts are sent: as token ids, as text, or ``auto``, which asks the server once.
         grammar: The field of a request in which the server takes a regular expression; ``auto`` tries all that
             are known, ``none`` sends none.
-        concurrency: Requests under way at the same time.
+        concurrency: Running requests at the same time.
         timeout: Seconds that one completion may take.
         connect_timeout: Seconds that a connection may take.
-        retries: How often a request is sent again that failed for a reason that may pass.
+        retries: Retries of a request after a transient error.
     """
 
     model: str | None = None

@@ -1,4 +1,4 @@
-"""Words from outside, without a secret that was sent there."""
+"""Redaction: mask a secret in text that a server sent back."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from urllib.parse import quote, quote_plus
 __all__ = ["without_secret"]
 
 _MASK = "***"
-_FEWEST = 4
-"""Characters of a written secret that say something of it."""
+_MIN_LENGTH = 4
+"""Shorter encodings reveal nothing of the secret."""
 
 
 def without_secret(text: str, secret: str) -> str:
-    """A text in which a secret is masked however it is usually written.
+    """Mask a secret in a text, in all its usual encodings.
 
-    That is as it is, in other cases, backwards, with other characters between its own, in base 64 at any place, in
-    hexadecimal, and with escapes of URLs, of JSON and of HTML.
+    These are the secret itself, in any case, reversed, with other characters between its own, in base64 at any offset,
+    in hexadecimal, and with the escapes of URLs, JSON and HTML.
 
     Args:
-        text: What came from outside.
-        secret: What must not be in it.
+        text: Text of a server.
+        secret: The secret.
     """
     # The longest first: a shorter one may be a part of it.
-    writings = {each for each in _writings(secret) if len(each) >= _FEWEST}
-    for written in sorted(writings, key=len, reverse=True):
-        text = re.sub(re.escape(written), _MASK, text, flags=re.IGNORECASE)
-    apart = r"[^A-Za-z0-9]*".join(map(re.escape, secret))
-    return re.sub(apart, _MASK, text, flags=re.IGNORECASE)
+    encodings = {each for each in _encodings(secret) if len(each) >= _MIN_LENGTH}
+    for encoded in sorted(encodings, key=len, reverse=True):
+        text = re.sub(re.escape(encoded), _MASK, text, flags=re.IGNORECASE)
+    interleaved = r"[^A-Za-z0-9]*".join(map(re.escape, secret))
+    return re.sub(interleaved, _MASK, text, flags=re.IGNORECASE)
 
 
-def _writings(secret: str) -> Iterator[str]:
-    """The secret in its writings."""
+def _encodings(secret: str) -> Iterator[str]:
+    """The encodings of the secret."""
     raw = secret.encode()
     for order in (raw, raw[::-1]):
         yield order.decode()
-        for before in range(3):
-            # What stands before the secret moves the groups of base 64; those that mix it with that are left out.
+        for offset in range(3):
+            # Text before the secret shifts the base64 groups; groups that mix the two are dropped.
             for encode in (base64.b64encode, base64.urlsafe_b64encode):
-                coded = encode(b"\0" * before + order).decode().rstrip("=")
-                inner = coded[-(-before * 4 // 3) :]
-                yield inner
-                yield inner[:-1]
+                encoded = encode(b"\0" * offset + order).decode().rstrip("=")
+                aligned = encoded[-(-offset * 4 // 3) :]
+                yield aligned
+                yield aligned[:-1]
         yield order.hex()
         yield base64.b32encode(order).decode().rstrip("=")
     yield json.dumps(secret)[1:-1]

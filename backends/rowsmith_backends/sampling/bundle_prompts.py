@@ -1,4 +1,4 @@
-"""What every completion of a trained model goes on from."""
+"""Prompt of a trained model, as token ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["bundle_prompt_ids"]
 
 
 def bundle_prompt_ids(bundle: Bundle) -> list[int]:
-    """The token ids that stand before the first record: the schema prompt as in training, and BOS.
+    """Token ids before the first record: the schema prompt as in training, and BOS.
 
     Args:
         bundle: The trained model.

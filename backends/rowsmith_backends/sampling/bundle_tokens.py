@@ -1,4 +1,4 @@
-"""The tokens of a bundle as a client needs them: decoding, counting, and prompts as text."""
+"""Tokens of a bundle for clients of an engine: decoding, counting, and prompts as text."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def load_tokenizer(directory: Path) -> Any:
 class BundleTokens:
     """Token ids and text of one model.
 
-    The tokenizer is loaded when something needs it; ids of a columnar vocabulary are read without.
+    The tokenizer is loaded on first use; ids of a columnar vocabulary are decoded without it.
 
     Args:
-        directory: Where the tokenizer is.
+        directory: Folder of the tokenizer.
         vocabulary: The columnar vocabulary; None for models of other kinds.
     """
 
@@ -58,14 +58,14 @@ class BundleTokens:
         return len(self.tokenizer if self.vocabulary is None else self.vocabulary)
 
     @cached_property
-    def longest(self) -> int:
+    def max_token_bytes(self) -> int:
         """The most bytes of a token, special ones included."""
         texts = self.tokenizer.get_vocab() if self.vocabulary is None else self.vocabulary.texts
         return max((len(text.encode() if isinstance(text, str) else text) for text in texts), default=1)
 
     @property
     def probes(self) -> tuple[str, str]:
-        """Two texts of which a model begins a completion with one at most."""
+        """Two texts; a model begins a completion with at most one of them."""
         if self.vocabulary is None:
             return "{", "}"
         fields = self.vocabulary.fields
@@ -80,28 +80,28 @@ class BundleTokens:
 
     def count(self, text: str) -> int:
         """Number of tokens that a text takes, no special tokens added."""
-        # What is no Unicode is no record, but has a length all the same.
-        known = text if text.isascii() else text.encode("utf-8", "replace").decode()
-        return len(self.tokenizer(known, add_special_tokens=False, verbose=False).input_ids)
+        # Text that is not valid Unicode is no record, but it has a length.
+        encodable = text if text.isascii() else text.encode("utf-8", "replace").decode()
+        return len(self.tokenizer(encodable, add_special_tokens=False, verbose=False).input_ids)
 
     def prompt_text(self, ids: tuple[int, ...]) -> str:
-        """The text that a server with this tokenizer reads as these ids.
+        """The text that this tokenizer encodes to these ids.
 
         Args:
             ids: A prompt.
 
         Raises:
-            GenerationError: There is none.
+            GenerationError: There is no such text.
         """
         if ids not in self._prompts:
-            self._prompts[ids] = self._written(ids)
+            self._prompts[ids] = self._text_of(ids)
         return self._prompts[ids]
 
-    def _written(self, ids: tuple[int, ...]) -> str:
-        # Some tokenizers put the first special token there by themselves.
-        for shown in (ids, ids[1:]):
+    def _text_of(self, ids: tuple[int, ...]) -> str:
+        # Some tokenizers add the first special token themselves.
+        for candidate in (ids, ids[1:]):
             text: str = self.tokenizer.decode(
-                list(shown), skip_special_tokens=False, clean_up_tokenization_spaces=False
+                list(candidate), skip_special_tokens=False, clean_up_tokenization_spaces=False
             )
             if text and tuple(self.tokenizer(text, verbose=False).input_ids) == ids:
                 return text

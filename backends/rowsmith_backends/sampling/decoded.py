@@ -1,4 +1,4 @@
-"""Completions as token ids, as every way of decoding in this process gives them."""
+"""Completions as token ids: the output of every decoder in this process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Decoded:
     """Completions of some rows.
 
     Attributes:
-        rows: ``[rows]`` int64, which rows of ``draws`` these are.
+        rows: ``[rows]`` int64 indices of the rows in ``draws``.
         ids: ``[rows, tokens]`` int32, right padded with the pad id.
         lengths: ``[rows]`` int32; EOS is counted.
-        finished: ``[rows]`` whether the end came before the limit of tokens.
+        finished: ``[rows]`` whether a row ended before its limit of tokens.
     """
 
     rows: npt.NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Putting a model on the device that the options name."""
+"""Device placement: put a model on the device of the options, with a clear error."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from rowsmith.errors import GenerationError
 from rowsmith_backends.sampling.precision import chosen_device
 
-__all__ = ["placing"]
+__all__ = ["on_device"]
 
 
 @contextmanager
-def placing(name: str) -> Iterator[torch.device]:
-    """The device of a name; what goes wrong with it is told in its name.
+def on_device(name: str) -> Iterator[torch.device]:
+    """Context of a torch device; errors inside it name the device.
 
     Args:
         name: A torch device; ``auto`` takes a GPU when there is one.

@@ -1,4 +1,4 @@
-"""Which precision a device computes fast in."""
+"""Device and precision of matrix products."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def chosen_device(name: str = "auto") -> torch.device:
 
 
 def chosen_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The precision of a name as torch spells it; ``auto`` goes by the device alone, never by the clock."""
+    """The precision of a name as torch spells it; ``auto`` depends on the device alone, never on measured speed."""
     if name == "auto":
         return torch.bfloat16 if has_fast_bf16(device) else torch.float32
     dtype: torch.dtype = getattr(torch, name)

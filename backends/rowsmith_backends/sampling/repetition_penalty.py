@@ -1,4 +1,4 @@
-"""The repetition penalty: logits of tokens that were read or written before are made smaller."""
+"""Repetition penalty: lower the logits of tokens in prompt and completion so far."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["penalized", "tokens_seen"]
 
 
 def tokens_seen(histories: Sequence[Sequence[int]], width: int, device: torch.device) -> torch.Tensor:
-    """Which ids each history holds.
+    """Mask of the ids in each history.
 
     Args:
         histories: Ids of prompt and completion so far, of each row.
         width: Number of ids.
-        device: Where the logits are.
+        device: Device of the logits.
 
     Returns:
         ``[rows, ids]`` bool.
@@ -27,11 +27,11 @@ def tokens_seen(histories: Sequence[Sequence[int]], width: int, device: torch.de
 
 
 def penalized(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Divide positive logits of ids that were seen by the penalty, and multiply negative ones with it.
+    """Apply the penalty to seen ids: divide positive logits by it, multiply negative ones.
 
     Args:
         logits: ``[rows, ids]``, before temperature and grammar.
-        seen: ``[rows, ids]`` which ids each row has read or written.
+        seen: ``[rows, ids]`` mask of the ids in prompt and completion so far.
         penalty: Above 0; 1 changes nothing.
     """
     return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)

@@ -1,4 +1,4 @@
-"""The log-probabilities that a model gives completions, read as a whole after they were drawn."""
+"""Log-probabilities of completions, computed in one forward pass after sampling."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 
 __all__ = ["completion_log_probs"]
 
-# Logits of one portion, in cells: 64 MiB in single precision.
-_CELLS_AT_ONCE = 1 << 24
+# Logits of one batch, in cells: 64 MiB in single precision.
+_MAX_CELLS = 1 << 24
 
 
 @torch.inference_mode()
@@ -22,7 +22,7 @@ def completion_log_probs(
     ids: npt.NDArray[np.int32],
     lengths: npt.NDArray[np.int32],
 ) -> npt.NDArray[np.float32]:
-    """What a model gives each token of some completions, after the prompt and the tokens before it.
+    """Log-probability of each token of some completions, given the prompt and the tokens before it.
 
     Args:
         model: A causal language model of transformers.
@@ -39,20 +39,20 @@ def completion_log_probs(
     order = np.argsort(sizes, kind="stable")
     start = 0
     while start < len(order):
-        # Rows of about the same length are read together, as many as keep the logits small.
-        most = max(1, _CELLS_AT_ONCE // (vocabulary * int(sizes[order[start:]].max())))
-        rows = order[start : start + most]
+        # Rows of similar length are scored together, as many as keep the logits small.
+        batch_rows = max(1, _MAX_CELLS // (vocabulary * int(sizes[order[start:]].max())))
+        rows = order[start : start + batch_rows]
         start += len(rows)
         texts = [[*prompts[row], *ids[row, : lengths[row]].tolist()] for row in rows]
-        for row, found in zip(rows, _scored(model, texts), strict=True):
-            scores[row, : lengths[row]] = found[len(prompts[row]) - 1 :]
+        for row, log_probs in zip(rows, _scored(model, texts), strict=True):
+            scores[row, : lengths[row]] = log_probs[len(prompts[row]) - 1 :]
     return scores
 
 
 def _scored(model: Any, texts: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
-    """The log-probability of each token of some texts but for the first."""
+    """The log-probability of each token of some texts, except the first."""
     longest = max(map(len, texts))
-    # Padded on the right, where nothing that counts looks.
+    # Padded on the right, which causal attention never sees.
     padded = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=model.device)
     logits = model(input_ids=padded, use_cache=False).logits[:, :-1].float()
     chosen = logits.gather(-1, padded[:, 1:, None]).squeeze(-1) - logits.logsumexp(-1)

@@ -1,45 +1,45 @@
-"""Drawing a token from logits: by inverse CDF, or the likeliest one."""
+"""Token sampling: inverse CDF with temperature and top-p, or greedy."""
 
 from __future__ import annotations
 
 import torch
 
-__all__ = ["choose"]
+__all__ = ["sample_tokens"]
 
 
-def choose(
-    logits: torch.Tensor, nodes: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
+def sample_tokens(
+    logits: torch.Tensor, prefixes: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
 ) -> torch.Tensor:
-    """Draw one id a row.
+    """Sample one token a row.
 
     Args:
-        logits: ``[nodes, ids]``, refused ids being -inf.
-        nodes: ``[rows]`` the node of each row.
-        uniforms: ``[rows]`` double, in [0, 1).
+        logits: ``[prefixes, ids]``; masked ids are -inf.
+        prefixes: ``[rows]`` the prefix of each row.
+        uniforms: ``[rows]`` float64 in [0, 1).
         temperature: Divides the logits; 0 takes the likeliest id.
-        top_p: Keeps the likeliest ids whose mass reaches this share.
+        top_p: Restricts sampling to the likeliest ids whose probability reaches this share.
 
     Returns:
         ``[rows]`` offsets into the ids.
     """
     if temperature == 0:
-        return logits.argmax(-1)[nodes]
-    weights = torch.softmax(logits.float() / temperature, dim=-1)
+        return logits.argmax(-1)[prefixes]
+    probabilities = torch.softmax(logits.float() / temperature, dim=-1)
     if top_p < 1:
-        weights = _top_p(weights, top_p)
-    cumulative = weights.double().cumsum(-1)
-    # One look-up for all rows: node i's chances are laid out over (i, i + 1].
+        probabilities = _top_p(probabilities, top_p)
+    cumulative = probabilities.double().cumsum(-1)
+    # One search for all rows: the cumulative probabilities of prefix i lie in (i, i + 1].
     cumulative /= cumulative[:, -1:].clone()
-    places = torch.arange(len(logits), device=logits.device, dtype=torch.float64).unsqueeze(-1)
+    offsets = torch.arange(len(logits), device=logits.device, dtype=torch.float64).unsqueeze(-1)
     # The first id whose cumulative mass exceeds the uniform; rounding may point past the last id with mass.
-    chosen = torch.searchsorted((cumulative + places).flatten(), uniforms + nodes, right=True)
+    chosen = torch.searchsorted((cumulative + offsets).flatten(), uniforms + prefixes, right=True)
     width = logits.shape[-1]
-    last = width - 1 - (weights > 0).to(torch.int8).flip(-1).argmax(-1)
-    return torch.minimum(chosen - nodes * width, last[nodes])
+    last = width - 1 - (probabilities > 0).to(torch.int8).flip(-1).argmax(-1)
+    return torch.minimum(chosen - prefixes * width, last[prefixes])
 
 
-def _top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
-    ordered, order = weights.sort(dim=-1, descending=True)
-    before = ordered.cumsum(-1) - ordered
-    ordered[before >= top_p * ordered.sum(-1, keepdim=True)] = 0
-    return torch.zeros_like(weights).scatter_(-1, order, ordered)
+def _top_p(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
+    ordered, order = probabilities.sort(dim=-1, descending=True)
+    mass_before = ordered.cumsum(-1) - ordered
+    ordered[mass_before >= top_p * ordered.sum(-1, keepdim=True)] = 0
+    return torch.zeros_like(probabilities).scatter_(-1, order, ordered)

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ScratchModel", "build", "llama_config"]
 
-# Below this many rows a validation set is too small to tell when to stop, and too dear to leave out.
+# Below this many rows a validation set is too small to decide when to stop, and training needs all rows.
 CROSS_VALIDATED_ROWS = 2_000
 
-# One cell of a megabyte must not decide the memory of the whole run; longer records are told by the assembler.
+# One cell of a megabyte must not set the memory of the whole run; the assembler reports longer records.
 _MOST_TOKENS = 16_384
-# Eager attention is the faster one for short records; its memory grows with the square of their length.
+# Eager attention is faster for short records; its memory grows with the square of their length.
 _LONG_RECORD = 256
-# Series of up to so many tokens are learned and written whole; longer ones in windows of so many.
+# Time series of up to this many tokens are trained and generated whole; longer ones in windows.
 _LONGEST_WHOLE = 4_096
 _WINDOW = 1_024
 
@@ -185,10 +185,10 @@ def _context(store: TokenStore, groups: Ints | None, vocabulary: Vocabulary, win
     """The most tokens of an example."""
     if groups is None:
         longest = int(store.lengths.max())
-        # Text may run longer than any text seen; a column of one token never does.
+        # Text may be longer than any text seen; a column of one token never is.
         return min(longest if vocabulary.closed else longest * 5 // 4, _MOST_TOKENS) + 2
-    # A group may run longer than any group seen.
-    longest = longest_sequence(store.lengths, groups) * 5 // 4
+    # A group may be longer than any group seen.
+    longest = longest_sequence(store.lengths, store.groups) * 5 // 4
     if windows and longest > _LONGEST_WHOLE:
         return max(_WINDOW, 2 * int(store.lengths.max())) + 2
     return min(longest, _MOST_TOKENS) + 2

@@ -8,7 +8,7 @@ from rowsmith.config.sections import between
 
 __all__ = ["ScratchOptions"]
 
-# Far beyond any use: a slip of the keyboard is told before the memory is gone.
+# Far beyond any use: a typing error is reported before memory runs out.
 _most = between(1, 1_000_000)
 _widest = between(1, 65_536)
 _deepest = between(1, 1_000)
@@ -27,13 +27,13 @@ class ScratchOptions:
         learning_rate: Peak rate of embeddings and output layer.
         matrix_learning_rate: Peak rate of Muon for the matrices inside the blocks; 0 leaves them to AdamW.
             By default 0.004 for budgets of up to five epochs, and 0 for longer ones: Muon learns faster,
-            and learns rows by heart sooner.
+            and overfits sooner.
         weight_decay: Decoupled weight decay; by default 0.05 for budgets of up to five epochs and 0.1 for
             longer ones and small tables, or 0.5 for these where ``blanked`` is set to 0.
-        blanked: The largest share of a record's tokens that the model is not shown while it learns to write
-            all of them; for each record and step a share is drawn from 0 to it. By default 0 for budgets of
-            up to five epochs, a thirtieth of the epochs for longer ones, at most 1, and 1 for tables of fewer
-            than 2,000 rows. It learns how columns go together with less learning of rows by heart.
+        blanked: The largest share of a record's tokens that are masked in the input (input dropout), while the loss
+            is over all of them; the share is drawn for each record and step, from 0 to this. By default 0 for budgets
+            of up to five epochs, a thirtieth of the epochs for longer ones, at most 1, and 1 for tables of fewer than
+            2,000 rows. It learns dependencies between columns with less overfitting.
         context: The most tokens of an example; by default the longest record or group and a quarter more, and a
             window of 1024 for series that are much longer.
         max_values: The most tokens of one closed column.

@@ -1,6 +1,6 @@
-"""Few shapes instead of many: matrix products of a shape that was not met before are set up first.
+"""Shape buckets: round batch sizes and lengths, so that the primitives of BLAS and oneDNN are reused.
 
-A CPU's library takes far longer for that than for a few blank rows.
+Setting up a matrix product of a new shape takes a CPU far longer than a few padding rows.
 """
 
 from __future__ import annotations
@@ -8,31 +8,31 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["bucket_lengths", "rounded"]
+__all__ = ["bucket_lengths", "round_up"]
 
 # A bucket ends where examples are shorter than this share of its longest one.
-_LEAST_FILLED = 0.8
+_MIN_FILL = 0.8
 
 
-def rounded(count: int, between: int = 16) -> int:
-    """The next of some numbers between two powers of two.
+def round_up(count: int, per_doubling: int = 16) -> int:
+    """Round a size up to the next bucket.
 
     Args:
-        count: At least this many.
-        between: How many numbers there are between two powers of two, a power of two itself.
+        count: The size.
+        per_doubling: Buckets between two powers of two; a power of two itself.
     """
-    step = 1 << max(0, count.bit_length() - between.bit_length())
+    step = 1 << max(0, count.bit_length() - per_doubling.bit_length())
     return -(-count // step) * step
 
 
 def bucket_lengths(lengths: npt.NDArray[np.int64]) -> tuple[int, ...]:
-    """The lengths that examples are filled up to, ascending.
+    """The lengths that examples are padded to, ascending.
 
     Args:
-        lengths: Tokens of all examples. Where these are all of one length, none is filled up.
+        lengths: Tokens of all examples; if they are all of one length, nothing is padded.
     """
-    left, found = np.unique(lengths), []
-    while len(left):
-        found.append(int(left[-1]))
-        left = left[left < _LEAST_FILLED * left[-1]]
-    return tuple(found[::-1])
+    remaining, buckets = np.unique(lengths), []
+    while len(remaining):
+        buckets.append(int(remaining[-1]))
+        remaining = remaining[remaining < _MIN_FILL * remaining[-1]]
+    return tuple(buckets[::-1])

@@ -64,8 +64,8 @@ def learn_vocabulary(
         columns: The spelled training table after all transforms.
         schema: Its model schema.
         max_pieces: The most pieces to learn, single bytes included.
-        min_rows: In how many rows a piece must be, so that no rare text becomes a token; where the records of groups
-            follow each other, it must be in enough groups, too (see ``rowsmith.transforms.holders``).
+        min_rows: The fewest rows with a piece, so that no rare text becomes a token; in grouped tables, a piece must
+            also occur in enough groups (see ``rowsmith.transforms.holders``).
         max_length: The most characters of a piece.
 
     Returns:
@@ -76,27 +76,30 @@ def learn_vocabulary(
         return Vocabulary(schema=schema)
     merges = _learn_merges(texts.values(), max_pieces, min_rows, max_length)
     merges = shared_merges(merges, texts.values(), min_rows)
-    merges = merges_of_groups(merges, _of_groups(columns, schema))
+    merges = merges_of_groups(merges, _group_texts(columns, schema))
     single = tuple(bytes([byte]) for byte in range(256))
     joined = tuple(dict.fromkeys(left + right for left, right in merges))
     return Vocabulary(schema=schema, pieces=single + joined, merges=tuple(merges))
 
 
-def _of_groups(columns: pa.Table, schema: ModelSchema) -> list[str]:
-    """The texts of open columns, as they are written, of each group; none where rows stand alone."""
+def _group_texts(columns: pa.Table, schema: ModelSchema) -> list[str]:
+    """The JSON texts of the open columns of each group; empty for independent rows."""
     if schema.step is None:
         return []
     first = distinct(columns, schema.step.name)[1] < 0
     first[:1] = True
-    found = ((distinct(columns, column.name), column.kind is JsonKind.STRING) for column in schema if not column.closed)
-    written = (
-        ([json_string(value)[1:-1] for value in values] if text else values, codes) for (values, codes), text in found
+    open_columns = (
+        (distinct(columns, column.name), column.kind is JsonKind.STRING) for column in schema if not column.closed
     )
-    return texts_by_group(written, np.cumsum(first) - 1)
+    json_texts = (
+        ([json_string(value)[1:-1] for value in values] if text else values, codes)
+        for (values, codes), text in open_columns
+    )
+    return texts_by_group(json_texts, np.cumsum(first) - 1)
 
 
-_LEARNED = 10_000
-"""The characters of a text that pieces are learned from."""
+_MAX_CHARACTERS = 10_000
+"""Pieces are learned from at most this many characters of a text."""
 
 
 def _learn_merges(
@@ -117,7 +120,10 @@ def _learn_merges(
     )
     # Time grows with the square of a text's length, and one very long text must not decide the pieces.
     texts = (
-        text[:_LEARNED] for column in columns for text, rows in sorted(column.items()) for _ in range(min(rows, 1_000))
+        text[:_MAX_CHARACTERS]
+        for column in columns
+        for text, rows in sorted(column.items())
+        for _ in range(min(rows, 1_000))
     )
     tokenizer.train_from_iterator(texts, trainer)
     back = {character: byte for byte, character in _byte_characters().items()}

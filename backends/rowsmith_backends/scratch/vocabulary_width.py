@@ -1,4 +1,4 @@
-"""Which columnar models learn among the tokens of one column at a time."""
+"""Width of a vocabulary: whether a model is trained with a loss by columns."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ _FULL_SOFTMAX_TOKENS = 2_000
 def is_wide(vocabulary: Vocabulary) -> bool:
     """Whether a model of these tokens was trained without a softmax over all of them.
 
-    Such a checkpoint has not learned which column comes when: it can only be sampled behind column masks.
+    Such a checkpoint has not learned the order of the columns: it can only be sampled under column masks.
     """
     return len(vocabulary) > _FULL_SOFTMAX_TOKENS

@@ -1,4 +1,4 @@
-"""How a budget of time or steps becomes the course of one fit."""
+"""Budget of time or steps, turned into the course of a fit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rowsmith_backends.training.examples import SomeExamples
+from rowsmith_backends.training.examples import ExampleSubset
 from rowsmith_backends.training.plan import Course, evaluation_steps
 
 if TYPE_CHECKING:
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from rowsmith_backends.training.examples import Examples
     from rowsmith_backends.training.state import TrainingState
 
-__all__ = ["budgeted", "held_out_in_time"]
+__all__ = ["course_of_budget", "limit_held_out"]
 
-_LEAST_STEPS = 1_000
-# Of the time for training, what one held-out evaluation may take; there are about eight.
+_MIN_STEPS = 1_000
+# Share of the training time for one held-out evaluation; there are about eight.
 _EVALUATION_SHARE = 0.03
 
 
-def budgeted(
+def course_of_budget(
     training: TrainingConfig,
     train: Examples,
     validation: Examples | None,
@@ -38,19 +38,19 @@ def budgeted(
         train: Training examples.
         validation: Held-out examples; None for none.
         batch_size: Examples a step.
-        step_seconds: What a step takes; not looked at for a number of steps.
-        spent: Seconds of the budget that are gone.
-        most_epochs: The most passes over the examples, whatever the time.
+        step_seconds: Duration of a step; unused for a budget of steps.
+        spent: Seconds of the budget used so far.
+        most_epochs: The most epochs, whatever the time.
     """
     epoch = max(1, len(train) // batch_size)
-    most, seconds = max(most_epochs * epoch, _LEAST_STEPS), None
+    most, seconds = max(most_epochs * epoch, _MIN_STEPS), None
     if training.max_steps is not None:
         steps = most = training.max_steps
     elif training.max_time is not None:
         seconds = training.max_time - spent
         # A validation row costs about a third of a training row: no backward pass.
         held_out = 0.0 if validation is None else step_seconds / 3 * len(validation) / batch_size
-        # One step would be the last before it could tell how many more there is time for.
+        # A single step could not be used to plan how many more there is time for.
         steps = min(most, max(2, int((seconds - 8 * held_out) / (step_seconds * 1.05))))
     else:
         steps = most
@@ -66,7 +66,7 @@ def budgeted(
     )
 
 
-def held_out_in_time(
+def limit_held_out(
     validation: Examples,
     train: Examples,
     *,
@@ -75,21 +75,21 @@ def held_out_in_time(
     seed: int,
     state: TrainingState,
 ) -> Examples:
-    """As many held-out examples as an evaluation has time for, the same in a training that is taken up.
+    """Limit the held-out examples to the time for an evaluation; a resumed training uses the same ones.
 
     Args:
         validation: All held-out examples.
         train: Training examples.
         batch_size: Training examples a step.
-        step_seconds: What a step takes; 0 if unknown.
-        seed: Of the choice.
-        state: The training, with its budget; how many there are is kept in it.
+        step_seconds: Duration of a step; 0 if unknown.
+        seed: Seed of the choice.
+        state: The training, with its budget; the number of examples is saved in it.
     """
     most, seconds = state.calibration.get("held_out"), state.job.training.max_time
     if most is None and seconds is not None and step_seconds:
         # Without a backward pass, a third of a training step.
-        each = step_seconds / 3 / batch_size * float(validation.lengths.mean() / train.lengths.mean())
-        most = state.calibration["held_out"] = max(1, int(_EVALUATION_SHARE * seconds / each))
+        example_seconds = step_seconds / 3 / batch_size * float(validation.lengths.mean() / train.lengths.mean())
+        most = state.calibration["held_out"] = max(1, int(_EVALUATION_SHARE * seconds / example_seconds))
         if most < len(validation):
             state.job.note(
                 f"the held-out loss is that of {most:,} of {len(validation):,} held-out examples: there is no time for "
@@ -97,4 +97,4 @@ def held_out_in_time(
             )
     if most is None or most >= len(validation):
         return validation
-    return SomeExamples(validation, np.random.default_rng(seed).permutation(len(validation))[:most])
+    return ExampleSubset(validation, np.random.default_rng(seed).permutation(len(validation))[:most])

@@ -1,8 +1,8 @@
-"""What hangs on the Trainer during a fit: averaged weights, the best of them, and when to end.
+"""Trainer callback: EMA weights, best checkpoint, early stopping and time budget.
 
-A fit ends early in two ways, and in both the learning rate is taken down first, because weights of a
-falling rate are better than any average of earlier ones: when the held-out loss has stopped falling,
-and when the machine turns out too slow for the steps that were planned.
+A fit ends early if the held-out loss has stopped falling, or if the machine is too slow for the planned steps. In both
+cases the learning rate is decayed first (cooldown), because weights after a decay are better than any average of
+earlier ones.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from rowsmith_backends.training.optimizers import CosineSchedule
 from rowsmith_backends.training.plan import FitPlan
 from rowsmith_backends.training.process_group import ProcessGroup
 
-__all__ = ["Keeper"]
+__all__ = ["EmaCallback"]
 
 _EMA_DECAY = 0.99
-_COOLING_SHARE = 5
-_AS_GOOD = 1.003
-_KNOWN_STEPS = 8
-"""After so many steps it is known what one takes."""
-_PACED_STEPS = 2
-"""So many have to do where half of the time is over."""
-_MORE = 1.25
-"""How many times more steps there must be time for to plan once more."""
-_FILE = "keeper.safetensors"
-_KINDS = ("average", "best")
-_PLAIN = (
+_COOLDOWN_SHARE = 5
+_LOSS_TOLERANCE = 1.003
+_TIMED_STEPS = 8
+"""After this many timed steps the duration of a step is known."""
+_FEWEST_TIMED_STEPS = 2
+"""The same once half of the time is over."""
+_REPLAN_FACTOR = 1.25
+"""Steps are planned again if there is time for this many times more."""
+_WEIGHTS_FILE = "keeper.safetensors"
+_WEIGHT_SETS = ("average", "best")
+_STATE_FIELDS = (
     "best_step",
     "best_loss",
     "curve",
@@ -55,32 +55,32 @@ _PLAIN = (
 
 
 @define(eq=False)
-class Keeper(TrainerCallback):
-    """Averages weights, keeps the best, and decides when to end early.
+class EmaCallback(TrainerCallback):
+    """Tracks EMA weights and the best of them, and decides when to stop early.
 
     Attributes:
         model: The model in training.
-        plan: What it is fitted on, and for how long.
-        schedule: Its learning rate, which is taken down here.
+        plan: Examples and course of the fit.
+        schedule: The learning rate schedule, which may be cut short here.
         progress: Called at every report.
-        phase: What is being fitted, for reports.
+        phase: Name of the fit in reports.
         process_group: The processes that train together.
-        started: When the fit began, on the monotonic clock.
-        average: The averaged weights.
-        best: The averaged weights to keep, once there was an evaluation.
-        best_step: The step they are of.
-        best_loss: Their held-out loss, in nats per token.
+        started: Start of the fit, on the monotonic clock.
+        average: The EMA weights.
+        best: The EMA weights of the best evaluation so far.
+        best_step: The step of the best evaluation.
+        best_loss: Its held-out loss, in nats per token.
         curve: Held-out losses by step.
         stop_reason: Why the fit ended.
-        planned: Whether the steps have been counted from real ones.
-        last: When the last step ended, in seconds.
-        longest: What the longest step took, in seconds.
-        paced_from: Seconds and steps at the end of the first step, from where on steps are timed; None before.
+        planned: Whether the number of steps has been planned from measured steps.
+        last: End of the last step, in seconds.
+        longest: Duration of the longest step, in seconds.
+        paced_from: Seconds and steps at the end of the first step, from where steps are timed; None before.
         loss: The last training loss, in nats per token.
-        losses: The losses of the last steps, not looked at yet.
-        every: Steps between evaluations, once they were planned anew; None before.
-        parts: In how many parts a batch is computed, for want of memory.
-        max_steps: The steps planned when the state that is taken up was saved; None at a beginning.
+        losses: Losses of the last steps, not checked yet.
+        every: Steps between evaluations after the steps were planned again; None before.
+        parts: Number of micro-batches of a batch, raised when memory runs out.
+        max_steps: Steps planned in the resumed state; None in a new fit.
     """
 
     model: Any
@@ -89,7 +89,7 @@ class Keeper(TrainerCallback):
     progress: Callable[[TrainingProgress], None]
     phase: str
     process_group: ProcessGroup = field(factory=ProcessGroup)
-    # Looked up when it begins: a test may have put another clock in its place.
+    # Looked up at the start of a fit: a test may have replaced the clock.
     started: float = field(factory=lambda: time.monotonic())
     average: list[torch.Tensor] = field(factory=list)
     best: list[torch.Tensor] = field(factory=list)
@@ -108,17 +108,17 @@ class Keeper(TrainerCallback):
     max_steps: int | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Plan as many steps as were planned before."""
+        """Set the planned steps, those of the state in a resumed fit."""
         state.max_steps = self.plan.course.total_steps if self.max_steps is None else self.max_steps
         state.eval_steps = self.every or self.plan.course.evaluate_every or state.eval_steps
 
     def weights(self) -> list[torch.Tensor]:
-        """The weights that are trained, not copied."""
+        """The trained weights, not copied."""
         return [weight.detach() for weight in self.model.parameters() if weight.requires_grad]
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """The model holds the averaged weights inside the block."""
+        """Use the EMA weights inside the block."""
         current = [weight.clone() for weight in self.weights()]
         self._load(self.average)
         try:
@@ -131,55 +131,58 @@ class Keeper(TrainerCallback):
             torch._foreach_copy_(self.weights(), list(source))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Take the step into the average, and look at the clock."""
+        """Update the EMA weights and check the time."""
         if not self.average:
             self.average = [weight.clone() for weight in self.weights()]
         decay = min(_EMA_DECAY, (1 + state.global_step) / (10 + state.global_step))
         torch._foreach_lerp_(self.average, self.weights(), 1 - decay)
         if self.plan.course.max_seconds is not None:
-            self._keep_time(state, control, self.plan.course.max_seconds)
+            self._check_time(state, control, self.plan.course.max_seconds)
 
-    def _keep_time(self, state: Any, control: Any, limit: float) -> None:
-        """Count on from real steps, and end in time in any case.
+    def _check_time(self, state: Any, control: Any, limit: float) -> None:
+        """Plan the number of steps from measured ones, and end within the time budget in any case.
 
-        That is done once a tenth of the time is over, or half of the steps are: those that were planned may be far
-        too few where the machine stood still while a step was measured. What comes before the second step (imports,
-        first shapes) and the longest step are left out of the count. It is done again at half of the steps as long as
-        there is time for far more.
+        Steps are planned after a tenth of the time or half of the steps: the calibration may be far too low or high if
+        the machine stalled. The time before the second step (imports, first shapes) and the longest step are left out
+        of the measurement. Steps are planned again at half of them as long as there is time for many more.
         """
-        # A clock that was set back must not divide by nothing.
+        # Never zero, even if the clock was set back.
         elapsed, step = self.process_group.broadcast(max(1e-6, time.monotonic() - self.started)), state.global_step
         if elapsed > limit and step < state.max_steps:
             self.stop_reason = f"the time was up after {step} of {self.schedule.total} steps"
             control.should_training_stop = True
-            # The Trainer does so by itself only after the last step that was planned.
+            # The Trainer itself evaluates only after the last planned step.
             control.should_evaluate = self.plan.evaluated
             return
         if self.paced_from is None:
             self.paced_from = (elapsed, step)
         self.longest, self.last = max(self.longest, elapsed - self.last if step > self.paced_from[1] else 0), elapsed
-        possible = int((limit - elapsed) / self._step_seconds(elapsed, step))
-        paced = step - self.paced_from[1]
-        # The first step tells nothing: what it took is mostly what was set up for it.
-        known = paced >= _KNOWN_STEPS or (paced >= _PACED_STEPS and elapsed > limit / 2)
+        possible_steps = int((limit - elapsed) / self._step_seconds(elapsed, step))
+        timed = step - self.paced_from[1]
+        # The first step is mostly one-time setup.
+        known = timed >= _TIMED_STEPS or (timed >= _FEWEST_TIMED_STEPS and elapsed > limit / 2)
         half = 2 * step >= state.max_steps
-        least = step + 1 + max(0, _PACED_STEPS - paced)
-        total = max(least, min(step + int(0.98 * possible), self.plan.course.most_steps))
-        due = (elapsed > limit / 10 and known) or half if not self.planned else half and total > _MORE * state.max_steps
+        least_steps = step + 1 + max(0, _FEWEST_TIMED_STEPS - timed)
+        total = max(least_steps, min(step + int(0.98 * possible_steps), self.plan.course.most_steps))
+        due = (
+            (elapsed > limit / 10 and known) or half
+            if not self.planned
+            else half and total > _REPLAN_FACTOR * state.max_steps
+        )
         if due and self.schedule.cooled_at is None:
             self.planned = self.planned or known
             state.max_steps = self.schedule.total = total
             self.every = self.plan.course.every(total)
             state.eval_steps = self.every or state.eval_steps
-        last = step + max(1, possible)
-        # A machine may slow down further, so that the rate has to fall in fewer steps than it began to.
-        if self.planned and last < state.max_steps and possible <= step // _COOLING_SHARE:
+        last = step + max(1, possible_steps)
+        # If the machine slows down further, the cooldown must be shortened.
+        if self.planned and last < state.max_steps and possible_steps <= step // _COOLDOWN_SHARE:
             self.schedule.cool_down(step, last - step)
             self.stop_reason = f"the time allowed {last} of {self.schedule.total} steps"
             state.max_steps = last
 
     def _step_seconds(self, elapsed: float, step: int) -> float:
-        """What a step takes: the mean of those after the first, without the longest; of all where there are few."""
+        """Seconds of a step: the mean after the first step and without the longest; of all if there are few."""
         began, first = self.paced_from or (0.0, 0)
         seconds, steps = elapsed - began, step - first
         if steps >= 2:
@@ -193,13 +196,13 @@ class Keeper(TrainerCallback):
             return
         self.check(state.global_step)
         self.loss = loss
-        self._tell(state)
+        self._report(state)
 
     def check(self, step: int) -> None:
-        """Stop at numbers that are not finite, before anything of them is kept.
+        """Check that losses and weights are finite, before anything is saved.
 
         Raises:
-            TrainingError: A loss since the last look, or a weight, is not finite.
+            TrainingError: A loss since the last check, or a weight, is not finite.
         """
         if self.losses:
             finite = torch.isfinite(torch.stack(self.losses)).tolist()
@@ -210,7 +213,7 @@ class Keeper(TrainerCallback):
         if not all(bool(torch.isfinite(weight).all()) for weight in (*self.weights(), *self.average)):
             raise _not_finite("weights are no longer finite", step)
 
-    def _tell(self, state: Any) -> None:
+    def _report(self, state: Any) -> None:
         self.progress(
             TrainingProgress(
                 step=state.global_step,
@@ -223,26 +226,26 @@ class Keeper(TrainerCallback):
         )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-        """Keep the weights if they are as good as any, and end soon if none got better for a while."""
+        """Retain the weights if their loss is about the lowest, and stop early if it no longer falls."""
         loss = metrics["eval_loss"]
         if not math.isfinite(loss):
             raise _not_finite(f"the held-out loss became {loss}", state.global_step)
         self.curve.append((state.global_step, loss))
         lowest = min(value for _, value in self.curve)
-        # Within the noise of a held-out set, later weights are better ones: their learning rate is lower.
-        if loss <= lowest * _AS_GOOD:
+        # Within the noise of a held-out set, later weights are better, since their learning rate is lower.
+        if loss <= lowest * _LOSS_TOLERANCE:
             self.best_loss, self.best_step = loss, state.global_step
             self.best = [weight.clone() for weight in self.average]
         losses = [value for _, value in self.curve]
-        waited = len(losses) - 1 - int(np.argmin(losses))
-        if waited >= self.plan.course.patience and self.schedule.cooled_at is None:
-            self._finish_soon(state)
-        self._tell(state)
+        evaluations_without_gain = len(losses) - 1 - int(np.argmin(losses))
+        if evaluations_without_gain >= self.plan.course.patience and self.schedule.cooled_at is None:
+            self._start_cooldown(state)
+        self._report(state)
 
-    def _finish_soon(self, state: Any) -> None:
-        """Take the learning rate down from here: more steps at this rate would only learn rows by heart."""
+    def _start_cooldown(self, state: Any) -> None:
+        """Start the cooldown: more steps at this learning rate would only overfit."""
         course = self.plan.course
-        steps = max(1, state.global_step // _COOLING_SHARE) if course.decayed else 1
+        steps = max(1, state.global_step // _COOLDOWN_SHARE) if course.decayed else 1
         if state.global_step + steps < state.max_steps:
             self.schedule.cool_down(state.global_step, steps)
             self.stop_reason = (
@@ -252,40 +255,44 @@ class Keeper(TrainerCallback):
             state.max_steps = state.global_step + steps
 
     def finish(self, step: int) -> None:
-        """Leave the model with the weights to keep."""
+        """Load the final weights into the model: the best, or else the average."""
         if self.best:
             self._load(self.best)
         elif self.average:
             self.best_step = step
             self._load(self.average)
 
-    def plain(self, max_steps: int) -> dict[str, Any]:
-        """The state but for the weights, as plain data."""
+    def state_fields(self, max_steps: int) -> dict[str, Any]:
+        """The state without weights, as plain data."""
         return {
             "max_steps": max_steps,
             "seconds": time.monotonic() - self.started,
-            **{name: getattr(self, name) for name in _PLAIN},
+            **{name: getattr(self, name) for name in _STATE_FIELDS},
         }
 
     def save(self, folder: Path) -> None:
-        """Write the averaged and the best weights to a folder."""
+        """Write the EMA weights and the best weights to a folder."""
         save_file(
-            {f"{kind}.{place}": weight for kind in _KINDS for place, weight in enumerate(getattr(self, kind))},
-            folder / _FILE,
+            {
+                f"{weight_set}.{index}": weight
+                for weight_set in _WEIGHT_SETS
+                for index, weight in enumerate(getattr(self, weight_set))
+            },
+            folder / _WEIGHTS_FILE,
         )
 
-    def restore(self, folder: Path, plain: dict[str, Any]) -> None:
-        """Take up what ``save`` and ``plain`` kept."""
-        found = load_file(folder / _FILE)
+    def restore(self, folder: Path, state_fields: dict[str, Any]) -> None:
+        """Restore the state of ``save`` and ``state_fields``."""
+        tensors = load_file(folder / _WEIGHTS_FILE)
         device = self.model.device
-        for kind in _KINDS:
-            count = sum(name.startswith(f"{kind}.") for name in found)
-            setattr(self, kind, [found[f"{kind}.{place}"].to(device) for place in range(count)])
-        for name in _PLAIN:
-            # A state of a version before may lack one.
-            setattr(self, name, plain.get(name, getattr(self, name)))
+        for weight_set in _WEIGHT_SETS:
+            count = sum(name.startswith(f"{weight_set}.") for name in tensors)
+            setattr(self, weight_set, [tensors[f"{weight_set}.{index}"].to(device) for index in range(count)])
+        for name in _STATE_FIELDS:
+            # The state of an earlier version may lack a field.
+            setattr(self, name, state_fields.get(name, getattr(self, name)))
         self.curve = [(step, loss) for step, loss in self.curve]
-        self.max_steps, self.started = plain["max_steps"], time.monotonic() - plain["seconds"]
+        self.max_steps, self.started = state_fields["max_steps"], time.monotonic() - state_fields["seconds"]
 
 
 def _not_finite(what: str, step: int) -> TrainingError:

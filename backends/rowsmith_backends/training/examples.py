@@ -1,4 +1,4 @@
-"""Training examples as a trainer wants them: padded NumPy batches by example number."""
+"""Training examples for a trainer: padded NumPy batches by example index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rowsmith.errors import PluginContractError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["BlankedExamples", "Examples", "ListedExamples", "SomeExamples", "examples_of"]
+__all__ = ["ExampleSubset", "Examples", "ListedExamples", "MaskedExamples", "examples_of"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -35,48 +35,47 @@ class Examples(Protocol):
 
 
 @frozen(eq=False)
-class SomeExamples:
-    """Part of other examples.
+class ExampleSubset:
+    """A subset of examples.
 
     Attributes:
-        source: The examples.
-        chosen: Their numbers.
+        source: All examples.
+        selected: Indices of the subset.
     """
 
     source: Examples
-    chosen: Ints
+    selected: Ints
 
     def __len__(self) -> int:
-        return len(self.chosen)
+        return len(self.selected)
 
     @property
     def lengths(self) -> Ints:
         """Tokens of each example."""
-        return self.source.lengths[self.chosen]
+        return self.source.lengths[self.selected]
 
     def batch(self, indices: Ints) -> dict[str, Ints]:
         """As ``Examples.batch``."""
-        return self.source.batch(self.chosen[indices])
+        return self.source.batch(self.selected[indices])
 
 
 @frozen(eq=False)
-class BlankedExamples:
-    """Examples of which the model is shown a part, another one at every step; all of it is to be written.
+class MaskedExamples:
+    """Examples with masked inputs (input dropout), others at every step; the labels stay complete.
 
-    Which tokens are blank depends on the seed and on the examples that make up the batch, so a fit that is
-    taken up sees what it would have seen.
+    The mask depends on the seed and on the examples of the batch, so a resumed fit sees the same masks.
 
     Attributes:
         source: The examples.
-        most: The largest share of an example's tokens that is blank; each example's is drawn from 0 to it.
-            Its first token never is.
-        blank: The id that stands in their place.
-        seed: Seed of the choice.
+        max_share: The largest share of masked tokens; that of each example is drawn from 0 to it. The first token is
+            never masked.
+        mask_id: The id that replaces masked tokens.
+        seed: Seed of the masks.
     """
 
     source: Examples
-    most: float
-    blank: int
+    max_share: float
+    mask_id: int
     seed: int
 
     def __len__(self) -> int:
@@ -92,14 +91,14 @@ class BlankedExamples:
         batch = self.source.batch(indices)
         ids = batch["input_ids"]
         draws = np.random.default_rng([self.seed, *indices.tolist()])
-        hidden = draws.random(ids.shape) < self.most * draws.random((len(ids), 1))
-        hidden[:, 0] = False
-        return {**batch, "input_ids": np.where(hidden, self.blank, ids)}
+        is_masked = draws.random(ids.shape) < self.max_share * draws.random((len(ids), 1))
+        is_masked[:, 0] = False
+        return {**batch, "input_ids": np.where(is_masked, self.mask_id, ids)}
 
 
 @frozen(eq=False)
 class ListedExamples:
-    """Examples that an assembler wrote out in full.
+    """Examples as lists of token ids.
 
     Attributes:
         ids: Token ids of each example.

@@ -1,6 +1,6 @@
 """One fit of a causal language model by the Hugging Face Trainer.
 
-The Trainer runs the loop; what is ours hangs on it as a callback (``ema_callback``).
+The Trainer runs the loop. EMA, early stopping and checkpoints are callbacks.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from rowsmith.assembly.ranges import IGNORED
 from rowsmith.errors import TrainingError
-from rowsmith_backends.training.checkpoint_callback import FitSaver
-from rowsmith_backends.training.ema_callback import Keeper
+from rowsmith_backends.training.checkpoint_callback import CheckpointCallback
+from rowsmith_backends.training.ema_callback import EmaCallback
 from rowsmith_backends.training.examples import Examples
 from rowsmith_backends.training.optimizers import CosineSchedule
 from rowsmith_backends.training.out_of_memory import split, without_running_out
 from rowsmith_backends.training.plan import Course, FitPlan
 from rowsmith_backends.training.state import TrainingState
 
-__all__ = ["Fit", "Pieces", "batch_loss", "fit"]
+__all__ = ["Fit", "MicroBatches", "batch_loss", "fit"]
 
 # Tokens of one held-out batch: memory grows with them.
 _HELD_OUT_TOKENS = 65_536
@@ -42,7 +42,7 @@ class Fit:
         steps: Optimizer steps taken.
         total_steps: Optimizer steps planned in the end.
         tokens: Tokens trained on, padding left out.
-        best_step: The last step whose held-out loss was as good as the lowest; its weights were kept.
+        best_step: The last step whose held-out loss was about the lowest; the model has its weights.
         best_loss: The held-out loss there, in nats per token; None without a validation set.
         curve: Held-out losses by step.
         stop_reason: Why the fit ended.
@@ -59,22 +59,22 @@ class Fit:
 
 
 @frozen(kw_only=True)
-class Pieces:
-    """How much of a step is computed at once.
+class MicroBatches:
+    """Micro-batches of a step (gradient accumulation).
 
     Attributes:
-        examples: Examples of a piece.
-        number: Pieces of a step; their gradients add up.
-        held_out: Examples of a piece of the held-out loss.
+        examples: Examples of a micro-batch.
+        count: Micro-batches of a step; their gradients add up.
+        held_out: Examples of a micro-batch of the held-out loss.
     """
 
     examples: int
-    number: int = 1
+    count: int = 1
     held_out: int
 
     @classmethod
-    def of(cls, plan: FitPlan, batch_size: int) -> Pieces:
-        """The pieces of a small model: a step is one."""
+    def of(cls, plan: FitPlan, batch_size: int) -> MicroBatches:
+        """A single micro-batch, for small models."""
         return cls(
             examples=min(batch_size, len(plan.train)),
             held_out=int(np.clip(_HELD_OUT_TOKENS // plan.train.lengths.max(), 16, 1_024)),
@@ -82,7 +82,7 @@ class Pieces:
 
 
 class _Indices(torch.utils.data.Dataset[int]):
-    """Example numbers; the collator gathers their tokens in one go."""
+    """Example indices; the collator gathers the tokens of a batch at once."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -94,8 +94,8 @@ class _Indices(torch.utils.data.Dataset[int]):
         return index
 
 
-class _Held(torch.utils.data.Dataset[int]):
-    """Held-out example numbers, told from training ones by their sign."""
+class _HeldOutIndices(torch.utils.data.Dataset[int]):
+    """Indices of held-out examples, negative to distinguish them from training examples."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -108,9 +108,8 @@ class _Held(torch.utils.data.Dataset[int]):
 
 
 def _tensors(batch: dict[str, np.ndarray[Any, Any]]) -> dict[str, torch.Tensor]:
-    # The last token predicts nothing, so it is no input; and right padding under causal attention needs
-    # no mask, for no real token sees what comes after it.
-    # Older Trainers divide by all labels of a batch, the first included, which nothing predicts: it is no label.
+    # The last token predicts nothing, so it is not an input. Right padding needs no mask under causal attention.
+    # Older Trainers divide by all labels of a batch, including the first, which nothing predicts: it is ignored.
     labels = batch["labels"].copy()
     labels[:, 0] = IGNORED
     return {
@@ -129,13 +128,13 @@ def batch_loss(model: Any, examples: Examples, indices: np.ndarray[Any, Any], bf
 
 
 class _Trainer(Trainer):
-    """A Trainer that evaluates averaged weights, gets by with little memory, and saves its state whole."""
+    """A Trainer that evaluates EMA weights, splits batches when memory runs out, and saves complete checkpoints."""
 
-    keeper: Keeper
-    saver: FitSaver
+    ema_callback: EmaCallback
+    checkpoint_callback: CheckpointCallback
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        with self.keeper.averaged():
+        with self.ema_callback.averaged():
             metrics: dict[str, float] = super().evaluate(*args, **kwargs)
         return metrics
 
@@ -145,28 +144,28 @@ class _Trainer(Trainer):
         step = super().training_step
 
         def compute(parts: int) -> torch.Tensor:
-            # The Trainer divides by the tokens of the whole batch, so the losses of its parts add up.
-            losses = [step(model, part, num_items_in_batch) for part in split(inputs, parts)]
+            # The Trainer divides by the tokens of the whole batch, so the losses of its micro-batches add up.
+            losses = [step(model, micro_batch, num_items_in_batch) for micro_batch in split(inputs, parts)]
             return torch.stack(losses).sum()
 
         examples = len(inputs["input_ids"])
-        # Processes that train together compute as many parts each.
-        most = examples if self.keeper.process_group.ranks.count == 1 else self.keeper.parts
-        loss = without_running_out(compute, self.keeper.parts, most, self._halve)
+        # Processes that train together must all compute the same number of micro-batches.
+        max_parts = examples if self.ema_callback.process_group.ranks.count == 1 else self.ema_callback.parts
+        loss = without_running_out(compute, self.ema_callback.parts, max_parts, self._use_more_parts)
         if loss is None:
             raise TrainingError(
                 f"memory ran out at step {self.state.global_step + 1:,}, even with "
-                f"{-(-examples // self.keeper.parts)} of {examples} examples at a time: give fewer columns, or a "
+                f"{-(-examples // self.ema_callback.parts)} of {examples} examples at a time: give fewer columns, or a "
                 "smaller model (of the model 'scratch', model.options.width or layers; of 'pretrained', more "
                 "model.options.gradient_accumulation)."
             )
-        self.keeper.losses.append(loss)
+        self.ema_callback.losses.append(loss)
         return loss
 
-    def _halve(self, parts: int) -> None:
+    def _use_more_parts(self, parts: int) -> None:
         self.model.zero_grad()
-        self.keeper.parts = parts
-        self.saver.training.job.note(
+        self.ema_callback.parts = parts
+        self.checkpoint_callback.training.job.note(
             f"memory ran out at step {self.state.global_step + 1:,}: batches are now computed in {parts} parts"
         )
 
@@ -177,7 +176,7 @@ class _Trainer(Trainer):
             self.args.output_dir = str(folder)
             save(model, trial)
 
-        self.saver.save(self.state.global_step, self.state.max_steps, write)
+        self.checkpoint_callback.save(self.state.global_step, self.state.max_steps, write)
 
 
 def fit(
@@ -190,7 +189,7 @@ def fit(
     seed: int,
     training: TrainingState,
     phase: str = "",
-    pieces: Pieces | None = None,
+    micro_batches: MicroBatches | None = None,
 ) -> Fit:
     """Fit a model to examples.
 
@@ -201,9 +200,9 @@ def fit(
         batch_size: Examples a step.
         bf16: Whether to compute in bfloat16.
         seed: Seed of the order of examples.
-        training: The training that the fit is part of; a fit that it had begun is taken up.
-        phase: What is being fitted, for reports.
-        pieces: How much is computed at once; None for what suits small models.
+        training: The training that the fit is part of; a fit with a checkpoint is resumed.
+        phase: Name of the fit in reports.
+        micro_batches: Micro-batches of a step; None for a single one.
 
     Returns:
         The outcome.
@@ -222,52 +221,54 @@ def fit(
     )
 
     def collate(indices: list[int]) -> dict[str, torch.Tensor]:
-        held = indices[0] < 0
-        source = plan.validation if held and plan.validation is not None else plan.train
-        return _tensors(source.batch(np.array([-1 - i for i in indices] if held else indices)))
+        is_held_out = indices[0] < 0
+        source = plan.validation if is_held_out and plan.validation is not None else plan.train
+        return _tensors(source.batch(np.array([-1 - i for i in indices] if is_held_out else indices)))
 
-    keeper = Keeper(model, plan, schedule, training.job.progress, phase, training.process_group)
-    saver = FitSaver(training, keeper, course, phase)
+    ema_callback = EmaCallback(model, plan, schedule, training.job.progress, phase, training.process_group)
+    checkpoint_callback = CheckpointCallback(training, ema_callback, course, phase)
     with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch:
         trainer = _Trainer(
             model=model,
-            args=_arguments(scratch, model, plan, bf16, seed, pieces or Pieces.of(plan, batch_size)),
+            args=_arguments(scratch, model, plan, bf16, seed, micro_batches or MicroBatches.of(plan, batch_size)),
             train_dataset=_Indices(len(plan.train)),
-            eval_dataset=None if plan.validation is None else _Held(len(plan.validation)),
+            eval_dataset=None if plan.validation is None else _HeldOutIndices(len(plan.validation)),
             data_collator=collate,
             optimizers=(optimizer, LambdaLR(optimizer, schedule)),
-            callbacks=[keeper, saver],
+            callbacks=[ema_callback, checkpoint_callback],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.keeper, trainer.saver = keeper, saver
-        trainer.train(resume_from_checkpoint=None if resumed is None else saver.trainer_state(resumed))
+        trainer.ema_callback, trainer.checkpoint_callback = ema_callback, checkpoint_callback
+        trainer.train(resume_from_checkpoint=None if resumed is None else checkpoint_callback.trainer_state(resumed))
     steps = trainer.state.global_step
-    keeper.check(steps)
-    saver.end(steps, trainer.state.max_steps)
-    keeper.finish(steps)
+    ema_callback.check(steps)
+    checkpoint_callback.end(steps, trainer.state.max_steps)
+    ema_callback.finish(steps)
     return Fit(
         model=model,
         steps=steps,
         total_steps=trainer.state.max_steps,
         tokens=int(plan.train.lengths.sum() * steps / math.ceil(len(plan.train) / batch_size)),
-        best_step=keeper.best_step,
-        best_loss=keeper.best_loss,
-        curve=tuple(keeper.curve),
-        stop_reason=keeper.stop_reason,
+        best_step=ema_callback.best_step,
+        best_loss=ema_callback.best_loss,
+        curve=tuple(ema_callback.curve),
+        stop_reason=ema_callback.stop_reason,
     )
 
 
-def _arguments(folder: str, model: Any, plan: FitPlan, bf16: bool, seed: int, pieces: Pieces) -> TrainingArguments:
+def _arguments(
+    folder: str, model: Any, plan: FitPlan, bf16: bool, seed: int, micro_batches: MicroBatches
+) -> TrainingArguments:
     course = plan.course
     return TrainingArguments(
         output_dir=folder,
-        # The Trainer counts epochs from these and ends after them, whatever is planned later.
+        # The Trainer ends after these steps, whatever is planned later.
         max_steps=course.most_steps,
-        per_device_train_batch_size=pieces.examples,
-        gradient_accumulation_steps=pieces.number,
-        per_device_eval_batch_size=pieces.held_out,
+        per_device_train_batch_size=micro_batches.examples,
+        gradient_accumulation_steps=micro_batches.count,
+        per_device_eval_batch_size=micro_batches.held_out,
         dataloader_pin_memory=False,
-        # Which experts a step uses differs; other models use all of their weights.
+        # Mixture-of-experts models use some of their weights in a step; all others use all.
         ddp_find_unused_parameters=any("expert" in name for name in model.config.to_dict()),
         max_grad_norm=1.0,
         use_cpu=not torch.cuda.is_available(),

@@ -1,4 +1,4 @@
-"""What a model is fitted on, and for how long."""
+"""Plan of a fit: examples and course."""
 
 from __future__ import annotations
 
@@ -21,20 +21,18 @@ def evaluation_steps(steps: int, epoch: int) -> int:
 
 @frozen(kw_only=True)
 class Course:
-    """How long a fit goes on.
+    """Length of a fit: steps, learning rate decay, evaluations and time limit.
 
     Attributes:
-        total_steps: Optimizer steps planned; with a time limit, until a tenth of it or half of the steps has been
-            measured.
-        most_steps: The most optimizer steps, however much time there is.
+        total_steps: Planned optimizer steps; with a time limit, they are planned again from measured steps.
+        most_steps: The most optimizer steps, whatever the time.
         warmup: Steps over which the learning rate rises.
         decayed: Whether the rate then falls along a cosine; constant otherwise.
         evaluate_every: Steps between held-out evaluations; 0 for none.
-        epoch: Steps of a pass over the examples, where evaluations go by the steps that are planned in the end; 0 where
-            they do not.
-        patience: Evaluations without a better loss before the learning rate is taken down and the fit ends.
+        epoch: Steps of an epoch, if evaluations depend on the steps planned in the end; 0 otherwise.
+        patience: Evaluations without a better loss before the cooldown starts and the fit ends.
         max_seconds: Wall-clock guard; None for none.
-        reason: What set the number of steps, when that is worth telling.
+        reason: What set the number of steps, if it is worth reporting.
     """
 
     total_steps: int
@@ -54,12 +52,12 @@ class Course:
 
 @frozen(kw_only=True)
 class FitPlan:
-    """What to fit on.
+    """Examples and course of a fit.
 
     Attributes:
         train: Training examples.
         validation: Held-out examples; None for none.
-        course: How long.
+        course: Length of the fit.
     """
 
     train: Examples

@@ -1,4 +1,4 @@
-"""Progress bars of the libraries underneath."""
+"""Progress bars of transformers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["no_progress_bars"]
 
 @contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """Have no progress bars drawn meanwhile; whether they are is a setting of the whole process."""
+    """Disable progress bars inside the block; the setting is process-wide and restored afterwards."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

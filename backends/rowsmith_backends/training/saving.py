@@ -1,4 +1,4 @@
-"""Saving a model whose training has ended."""
+"""Saving of a trained model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["save_model"]
 
 
 def save_model(prepared: PreparedModel, job: TrainingJob, write: Callable[[], None]) -> None:
-    """Save a model with its tokenizer; the states of its training give way where the disk has no room for both.
+    """Save a model with its tokenizer; checkpoints are deleted first if the disk has no space for both.
 
     Args:
-        prepared: Has the tokenizer.
-        job: Says where the model goes, and where the states are.
-        write: Writes the weights into ``job.directory``, which is there by then.
+        prepared: The prepared model, with the tokenizer.
+        job: The training job, with the target directory and the checkpoints.
+        write: Writes the weights into ``job.directory``, which exists by then.
 
     Raises:
         RunDirectoryError: It cannot be written.

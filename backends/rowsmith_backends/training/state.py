@@ -1,4 +1,4 @@
-"""How far a training of several fits has come, saved with the state of the fit that runs."""
+"""State of a training of several fits, saved with the checkpoint of the current fit."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["TrainingState"]
 
 @define(eq=False)
 class TrainingState:
-    """What outlasts a single fit.
+    """State that spans all fits of a training.
 
     Attributes:
-        job: What is trained.
-        bf16: The precision that was chosen; None before.
-        calibration: What else was chosen before the first step, as plain data.
-        curves: Held-out losses of the folds that are done.
-        resumed: The state that is taken up; None in a training that begins.
-        started: When the training began, on the monotonic clock, pauses left out.
+        job: The training job.
+        bf16: Whether bfloat16 was chosen; None before the choice.
+        calibration: Other choices before the first step, as plain data.
+        curves: Held-out losses of finished folds.
+        resumed: The checkpoint to resume from; None in a new training.
+        started: Start of the training on the monotonic clock, without pauses.
         process_group: The processes that train together.
-        base: The digest of the model that training begins with; None for random weights.
+        base: Digest of the base model; None for random weights.
     """
 
     job: TrainingJob
@@ -38,34 +38,34 @@ class TrainingState:
     calibration: dict[str, Any] = field(factory=dict)
     curves: list[list[float]] = field(factory=list)
     resumed: Checkpoint | None = None
-    # Looked up when it begins: a test may have put another clock in its place.
+    # Looked up at the start of a training: a test may have replaced the clock.
     started: float = field(factory=lambda: time.monotonic())
     process_group: ProcessGroup = field(factory=ProcessGroup)
     base: str | None = None
 
     @classmethod
     def of(cls, job: TrainingJob, base: str | None = None) -> TrainingState:
-        """The state of a job: that of its newest checkpoint, if it has one.
+        """The state of a job: that of its newest checkpoint, or a new one.
 
         Args:
-            job: What is trained.
-            base: The digest of the model that it begins with; None for random weights.
+            job: The training job.
+            base: Digest of the base model; None for random weights.
 
         Raises:
-            TrainingError: The training that is taken up began with another model.
+            TrainingError: The resumed training began with another base model.
         """
         process_group = ProcessGroup.init(job.ranks)
-        # Other processes read the first one's states, and leave the saving to it.
-        found = process_group.broadcast(None if job.checkpoints is None else job.checkpoints.latest())
-        if found is None:
+        # The first process saves checkpoints; the others read them.
+        checkpoint = process_group.broadcast(None if job.checkpoints is None else job.checkpoints.latest())
+        if checkpoint is None:
             return cls(job, process_group=process_group, base=base)
-        state = found.state
+        state = checkpoint.state
         if state.get("base") != base:
             raise TrainingError(
                 "the base model is no longer the one that this training began with: restore it (of a model of the hub, "
                 "name the commit as model.options.revision), or start anew with --force."
             )
-        job.note(f"training goes on from {_where(state)}")
+        job.note(f"training goes on from {_position(state)}")
         if state["threads"] != torch.get_num_threads():
             job.note(
                 f"this training began with {state['threads']} threads and goes on with {torch.get_num_threads()}, "
@@ -81,7 +81,7 @@ class TrainingState:
             bf16=state["bf16"],
             calibration=dict(state.get("calibration", {})),
             curves=state["curves"],
-            resumed=found,
+            resumed=checkpoint,
             started=time.monotonic() - state["seconds"],
             process_group=process_group,
             base=base,
@@ -89,24 +89,24 @@ class TrainingState:
 
     @property
     def seconds(self) -> float:
-        """Time since the training began, pauses left out."""
+        """Seconds since the training began, without pauses."""
         return max(0.0, time.monotonic() - self.started)
 
     def resumed_in(self, phase: str) -> Checkpoint | None:
-        """The state that is taken up, if it was saved in that phase."""
+        """The checkpoint to resume from, if it was saved in this phase."""
         return self.resumed if self.resumed is not None and self.resumed.state["phase"] == phase else None
 
     def course(self) -> Course | None:
-        """The course of the last fit, if that is under way already."""
-        found = self.resumed_in("")
-        return None if found is None else Course(**found.state["course"])
+        """The course of the final fit, if it has started already."""
+        checkpoint = self.resumed_in("")
+        return None if checkpoint is None else Course(**checkpoint.state["course"])
 
     def plain(self, phase: str, course: Course) -> dict[str, Any]:
         """The state as plain data.
 
         Args:
-            phase: The fit that runs.
-            course: How long it goes on.
+            phase: Name of the current fit.
+            course: Length of the current fit.
         """
         return {
             "phase": phase,
@@ -121,6 +121,6 @@ class TrainingState:
         }
 
 
-def _where(state: Mapping[str, Any]) -> str:
+def _position(state: Mapping[str, Any]) -> str:
     fold = f" of {state['phase']}" if state["phase"] else ""
     return f"step {state['step']:,}{fold}"

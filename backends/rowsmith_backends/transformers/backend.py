@@ -9,7 +9,7 @@ from rowsmith.errors import MissingDependency
 from rowsmith.generation.building import surroundings, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
-from rowsmith_backends.scratch.decoding.engine import TransformersEngine
+from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
 from rowsmith_backends.transformers.engine import CausalEngine
 from rowsmith_backends.transformers.options import TransformersOptions
 
@@ -34,7 +34,7 @@ class TransformersBackend(EngineBackend):
         **kwargs: As for ``EngineBackend``: processor, policy, seeds, workdir, observers.
 
     Raises:
-        MissingDependency: The model is a pretrained one, and there is nothing to hold it to the grammar.
+        MissingDependency: The model is a pretrained one, and llguidance is not installed.
     """
 
     def __init__(
@@ -52,23 +52,23 @@ class TransformersBackend(EngineBackend):
             engine=_engine(bundle, options or TransformersOptions(), constrained=config.generation.constrained),
             prompt_ids=bundle_prompt_ids(bundle),
             columns=bundle.table_schema.names,
-            # A columnar engine closes records in time, and learns nothing from how long they were.
+            # A columnar engine closes records in time, so it needs no length statistics.
             longest_completion=bundle.longest_completion if bundle.vocabulary is None else None,
             **kwargs,
         )
 
 
 def _engine(bundle: Bundle, options: TransformersOptions, *, constrained: bool) -> Engine:
-    """The engine of a columnar model, or of one that reads text in pieces of its own."""
-    given: dict[str, Any] = {"batch_size": options.batch_size, "dtype": options.dtype, "device": options.device}
+    """The engine of a columnar model, or of one with a tokenizer of its own."""
+    arguments: dict[str, Any] = {"batch_size": options.batch_size, "dtype": options.dtype, "device": options.device}
     if bundle.vocabulary is not None:
-        return TransformersEngine(bundle.model_directory, bundle.vocabulary, **given)
+        return ColumnarEngine(bundle.model_directory, bundle.vocabulary, **arguments)
     if constrained and find_spec("llguidance") is None:
         raise MissingDependency(
             "the backend 'transformers' needs llguidance to hold a pretrained model to the grammar of records, and it "
             'is not installed. Install with: pip install "rowsmith[local]". Or set generation.constrained to false.'
         )
-    return CausalEngine.of_bundle(bundle, merge=options.merge_adapter, batch_tokens=options.batch_tokens, **given)
+    return CausalEngine.of_bundle(bundle, merge=options.merge_adapter, batch_tokens=options.batch_tokens, **arguments)
 
 
 def build(context: BuildContext, options: TransformersOptions | None) -> TransformersBackend:

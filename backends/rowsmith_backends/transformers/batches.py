@@ -1,4 +1,4 @@
-"""Which requests are decoded together, and what they go on from."""
+"""Batching of requests: which are decoded together, and from which starts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from attrs import field, frozen
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
 
-__all__ = ["CausalBatch", "Start", "batches_of"]
+__all__ = ["CausalBatch", "CompletionStart", "batches_of"]
 
 
 @frozen(kw_only=True)
-class Start:
-    """What completions have in common that begin alike; the model reads it once.
+class CompletionStart:
+    """Common start of several completions; the model processes it once.
 
     Attributes:
         prompt: Token ids of the prompt.
@@ -30,7 +30,7 @@ class Start:
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """Everything that the model reads before it writes."""
+        """Prompt and forced ids."""
         return self.prompt + self.forced
 
 
@@ -39,14 +39,14 @@ class CausalBatch:
     """Completions that are decoded together.
 
     Attributes:
-        starts: What they go on from.
-        owners: ``[rows]`` the start of each.
-        request_ids: ``[rows]``.
-        limits: ``[rows]`` the most tokens of each, forced ones included.
-        forced: ``[rows]`` how many ids are forced.
+        starts: Distinct starts.
+        owners: ``[rows]`` the start of each row.
+        request_ids: ``[rows]`` request numbers.
+        limits: ``[rows]`` the most tokens of each row, forced ones included.
+        forced: ``[rows]`` number of forced ids.
     """
 
-    starts: tuple[Start, ...]
+    starts: tuple[CompletionStart, ...]
     owners: npt.NDArray[np.int64]
     request_ids: npt.NDArray[np.int64]
     limits: npt.NDArray[np.int64]
@@ -62,18 +62,18 @@ class CausalBatch:
         return len(self.owners)
 
     def row_ids(self, row: int) -> tuple[int, ...]:
-        """The forced ids of one row, as far as they are within its limit."""
+        """The forced ids of one row, truncated to its limit."""
         return self.starts[int(self.owners[row])].forced[: int(self.limits[row])]
 
 
 def batches_of(
     requests: Sequence[CompletionRequest], params: SamplingParams, *, context: int, most_rows: int, most_tokens: int
 ) -> Iterator[CausalBatch]:
-    """Cut requests into batches, those with prompts of about one length together.
+    """Split requests into batches of prompts of similar length.
 
     Args:
-        requests: What to complete.
-        params: Says how long completions may be where a request does not.
+        requests: The requests.
+        params: Says how long completions may be if a request does not.
         context: The most tokens of prompt and completion.
         most_rows: The most completions of a batch.
         most_tokens: The most tokens of a batch, prompts and longest completions together; one completion
@@ -102,25 +102,26 @@ def batches_of(
 
 def _limit(request: CompletionRequest, params: SamplingParams, context: int) -> int:
     prompt = len(request.prompt_ids)
-    room = context - prompt
-    if not prompt or room < 1:
+    available = context - prompt
+    if not prompt or available < 1:
         raise GenerationError(
             f"request {request.request_id} has a prompt of {prompt} tokens; it takes 1 to {context - 1} of them to "
             f"leave room in a context of {context}"
         )
-    return min(request.max_tokens or params.max_new_tokens or room, room)
+    return min(request.max_tokens or params.max_new_tokens or available, available)
 
 
 def _batch(requests: Sequence[CompletionRequest], limits: Sequence[int]) -> CausalBatch:
-    places: dict[Start, int] = {}
+    indices: dict[CompletionStart, int] = {}
     owners = [
-        places.setdefault(
-            Start(prompt=request.prompt_ids, forced=request.forced_ids, most_records=request.max_records), len(places)
+        indices.setdefault(
+            CompletionStart(prompt=request.prompt_ids, forced=request.forced_ids, most_records=request.max_records),
+            len(indices),
         )
         for request in requests
     ]
     return CausalBatch(
-        starts=tuple(places),
+        starts=tuple(indices),
         owners=np.array(owners, dtype=np.int64),
         request_ids=np.array([request.request_id for request in requests], dtype=np.int64),
         limits=np.array(limits, dtype=np.int64),

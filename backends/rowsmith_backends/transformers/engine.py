@@ -1,4 +1,4 @@
-"""The engine of models that read text in pieces of their own: pretrained ones, fine-tuned, in this process."""
+"""Engine of fine-tuned pretrained models, which have a tokenizer of their own, in this process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rowsmith.generation.requests import (
 from rowsmith.storage.malloc import keep_for_reuse
 from rowsmith_backends.grammar.record_grammar import RecordGrammar
 from rowsmith_backends.sampling.decoded import Decoded
-from rowsmith_backends.sampling.device import placing
+from rowsmith_backends.sampling.device import on_device
 from rowsmith_backends.sampling.precision import chosen_dtype
 from rowsmith_backends.sampling.scoring import completion_log_probs
 from rowsmith_backends.timeseries.codec import codec_of_tokenizer
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CausalEngine"]
 
-# Keys and values of one batch on a CPU, in bytes; on a GPU, the part of its memory.
+# KV cache of one batch: bytes on a CPU; on a GPU, one part in so many of its memory.
 _CACHE_BYTES = 2 << 30
 _CACHE_PART = 4
-_LITTLE = 0.5
+_WARN_BELOW = 0.5
 
 _logger = logging.getLogger(__name__)
 
@@ -52,11 +52,11 @@ class CausalEngine(Engine):
         load: Loads the model, given the precision of its weights.
         load_tokenizer: Loads its tokenizer.
         schema: The columns of a record.
-        prompt_config: Says which ids begin and end a sequence of records.
+        prompt_config: Layout of prompts: the ids that begin and end a sequence of records.
         context: The most tokens of prompt and completion.
         batch_size: The most completions in one step of the model.
         batch_tokens: The most tokens of a batch, prompts and longest completions together; None for as many as
-            keys and values take 2 GiB, or a quarter of a GPU's memory.
+            fit into a KV cache of 2 GiB, or of a quarter of a GPU's memory.
         dtype: Precision, as torch names it; ``auto`` goes by the device.
         device: A torch device; ``auto`` takes a GPU when there is one.
     """
@@ -113,7 +113,7 @@ class CausalEngine(Engine):
         )
 
     def start(self) -> None:
-        """Load the model; the grammar is made when it is first needed.
+        """Load the model; the grammar is compiled on first use.
 
         Raises:
             BundleError: The model is damaged, holds more than data, or its base model is missing.
@@ -122,21 +122,21 @@ class CausalEngine(Engine):
         keep_for_reuse()
         self._tokenizer = self._load_tokenizer()
         self._decode = codec_of_tokenizer(self.schema, self._tokenizer).decode
-        with placing(self.device) as device:
+        with on_device(self.device) as device:
             dtype = chosen_dtype(self.dtype, device)
         model = self._load(dtype)
-        with placing(self.device) as device:
+        with on_device(self.device) as device:
             self._model = model.to(device).eval()
 
     def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
-        """Complete every request once; requests with prompts of about one length are decoded together.
+        """Complete every request once; requests with prompts of similar length are decoded together.
 
         Args:
-            requests: What to complete.
-            params: How to draw.
+            requests: The requests.
+            params: Parameters of sampling.
 
         Yields:
-            Completions as they end, those with short prompts first.
+            Completions as they finish, those with short prompts first.
 
         Raises:
             GenerationError: The engine has not been started, a prompt is too long, or forced ids break the grammar.
@@ -149,12 +149,12 @@ class CausalEngine(Engine):
             params,
             context=self.context,
             most_rows=self.batch_size,
-            most_tokens=self.batch_tokens or self._most_tokens(),
+            most_tokens=self.batch_tokens or self._max_batch_tokens(),
         ):
             with contextlib.closing(decoder.run(batch, params)) as parts:
                 for decoded in parts:
                     yield self._block(batch, decoded, params.log_probs)
-        self._tell(decoder.kept)
+        self._report_allowed_shares(decoder.allowed_shares)
 
     def _decoder(self, constrained: bool) -> CausalDecoder:
         if constrained and self._grammar is None:
@@ -173,13 +173,13 @@ class CausalEngine(Engine):
             grammar=self._grammar if constrained else None,
         )
 
-    def _most_tokens(self) -> int:
-        # By the model and the machine alone, never by what is free at the moment: batches are the same every time.
+    def _max_batch_tokens(self) -> int:
+        # Depends on the model and the machine alone, not on free memory, so that batches are reproducible.
         device = self._model.device
-        room = _CACHE_BYTES
+        cache_bytes = _CACHE_BYTES
         if device.type == "cuda":
-            room = torch.cuda.get_device_properties(device).total_memory // _CACHE_PART
-        return max(1, room // token_bytes(self._model.config, self._model.dtype))
+            cache_bytes = torch.cuda.get_device_properties(device).total_memory // _CACHE_PART
+        return max(1, cache_bytes // token_bytes(self._model.config, self._model.dtype))
 
     def _block(self, batch: CausalBatch, decoded: Decoded, scored: bool) -> CompletionBlock:
         prompts = [batch.starts[batch.owners[row]].prompt for row in decoded.rows]
@@ -192,13 +192,13 @@ class CausalEngine(Engine):
             log_probs=completion_log_probs(self._model, prompts, decoded.ids, decoded.lengths) if scored else None,
         )
 
-    def _tell(self, kept: Sequence[float]) -> None:
-        """Say how much of what the model wanted to write the grammar left."""
-        if not kept:
+    def _report_allowed_shares(self, allowed_shares: Sequence[float]) -> None:
+        """Log the share of the model's probability that the grammar left; warn once if it is small."""
+        if not allowed_shares:
             return
-        share = float(np.mean(kept))
+        share = float(np.mean(allowed_shares))
         _logger.debug("the grammar left %.3f of the model's probability", share)
-        if share < _LITTLE and not self._warned:
+        if share < _WARN_BELOW and not self._warned:
             self._warned = True
             _logger.warning(
                 "the grammar left only %.0f %% of the model's probability: it has hardly learned to write records, and "
@@ -207,7 +207,7 @@ class CausalEngine(Engine):
             )
 
     def stop(self) -> None:
-        """Let go of the model."""
+        """Unload the model."""
         self._model = self._tokenizer = self._decode = self._grammar = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

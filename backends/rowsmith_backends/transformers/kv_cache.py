@@ -1,4 +1,4 @@
-"""A key-value cache of transformers that is written in place, instead of copied at every token."""
+"""KV cache of transformers that is written in place instead of copied at every token."""
 
 from __future__ import annotations
 
@@ -10,62 +10,62 @@ from transformers.cache_utils import DynamicLayer
 
 __all__ = ["GrowingLayer", "growing_cache", "token_bytes"]
 
-_LEAST_ROOM = 64
+_MIN_CAPACITY = 64
 
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values of one layer of full attention, with room for more tokens behind them."""
+    """Keys and values of one layer of full attention, with spare capacity for more tokens."""
 
-    _key_room: torch.Tensor | None = None
-    _value_room: torch.Tensor | None = None
+    _key_buffer: torch.Tensor | None = None
+    _value_buffer: torch.Tensor | None = None
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Add keys and values, ``[rows, heads, tokens, width]``; all of them so far."""
+        """Append keys and values, ``[rows, heads, tokens, width]``; returns all of them so far."""
         start = self.get_seq_length()
         stop = start + key_states.shape[-2]
         self.dtype, self.device, self.is_initialized = key_states.dtype, key_states.device, True
-        self._key_room = _with_room(self._key_room, key_states, start, stop)
-        self._value_room = _with_room(self._value_room, value_states, start, stop)
-        self._key_room[..., start:stop, :] = key_states
-        self._value_room[..., start:stop, :] = value_states
-        self.keys, self.values = self._key_room[..., :stop, :], self._value_room[..., :stop, :]
+        self._key_buffer = _with_capacity(self._key_buffer, key_states, start, stop)
+        self._value_buffer = _with_capacity(self._value_buffer, value_states, start, stop)
+        self._key_buffer[..., start:stop, :] = key_states
+        self._value_buffer[..., start:stop, :] = value_states
+        self.keys, self.values = self._key_buffer[..., :stop, :], self._value_buffer[..., :stop, :]
         return self.keys, self.values
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keep some rows, in this order; they may repeat."""
-        filled = self.get_seq_length()
-        if not filled or self._key_room is None or self._value_room is None:
+        """Select rows, in this order; they may repeat."""
+        length = self.get_seq_length()
+        if not length or self._key_buffer is None or self._value_buffer is None:
             return
-        self._key_room = _selected(self._key_room, indices, filled)
-        self._value_room = _selected(self._value_room, indices, filled)
-        self.keys, self.values = self._key_room[..., :filled, :], self._value_room[..., :filled, :]
+        self._key_buffer = _selected(self._key_buffer, indices, length)
+        self._value_buffer = _selected(self._value_buffer, indices, length)
+        self.keys, self.values = self._key_buffer[..., :length, :], self._value_buffer[..., :length, :]
 
 
-def _with_room(room: torch.Tensor | None, states: torch.Tensor, filled: int, needed: int) -> torch.Tensor:
+def _with_capacity(buffer: torch.Tensor | None, states: torch.Tensor, length: int, needed: int) -> torch.Tensor:
     rows, heads, _, width = states.shape
-    if room is not None and room.shape[-2] >= needed:
-        return room
-    tokens = max(needed, filled + filled // 2, _LEAST_ROOM)
-    wider = states.new_empty(rows, heads, tokens, width)
-    if room is not None:
-        wider[..., :filled, :] = room[..., :filled, :]
-    return wider
+    if buffer is not None and buffer.shape[-2] >= needed:
+        return buffer
+    tokens = max(needed, length + length // 2, _MIN_CAPACITY)
+    grown = states.new_empty(rows, heads, tokens, width)
+    if buffer is not None:
+        grown[..., :length, :] = buffer[..., :length, :]
+    return grown
 
 
-def _selected(room: torch.Tensor, indices: torch.Tensor, filled: int) -> torch.Tensor:
-    _, heads, tokens, width = room.shape
-    made = room.new_empty(len(indices), heads, tokens, width)
-    # Only what is filled is worth copying.
-    made[..., :filled, :] = room[..., :filled, :].index_select(0, indices)
-    return made
+def _selected(buffer: torch.Tensor, indices: torch.Tensor, length: int) -> torch.Tensor:
+    _, heads, tokens, width = buffer.shape
+    new = buffer.new_empty(len(indices), heads, tokens, width)
+    # Only the filled part is copied.
+    new[..., :length, :] = buffer[..., :length, :].index_select(0, indices)
+    return new
 
 
 def growing_cache(config: Any) -> DynamicCache:
     """An empty cache for a model.
 
-    Layers that look at a window, or keep a state, stay as transformers makes them.
+    Layers with sliding-window attention or a recurrent state are left as transformers creates them.
 
     Args:
         config: The model's configuration.

@@ -14,11 +14,10 @@ class TransformersOptions:
     """Options of the backend ``transformers``.
 
     Attributes:
-        batch_size: The most distinct beginnings of records in one step of the model; with pretrained models, the most
+        batch_size: The most distinct prefixes of records in one forward step; with pretrained models, the most
             completions.
-        batch_tokens: With pretrained models, the most tokens of the completions that are written at the same time,
-            prompts and longest lengths together; by default as many as keys and values take 2 GiB, or a quarter of a
-            GPU's memory.
+        batch_tokens: With pretrained models, the most tokens of a batch, prompts and longest completions together; by
+            default as many as fit into a KV cache of 2 GiB, or of a quarter of a GPU's memory.
         merge_adapter: Whether an adapter becomes part of its base model's weights, which is faster; in bfloat16 it
             rounds them once more.
         dtype: Precision of matrix products: ``auto`` takes bfloat16 where the hardware multiplies it.

@@ -33,7 +33,7 @@ class VllmBackend(EngineBackend):
         config: The run's configuration.
         model_metadata: Prompt layout, special tokens and context length.
         bundle: The trained model: a whole checkpoint, or a LoRA adapter on a pretrained model.
-        options: How vLLM is to run.
+        options: Options of the backend.
         **kwargs: As for ``EngineBackend``: processor, policy, seeds, workdir, observers.
 
     Raises:
@@ -51,7 +51,7 @@ class VllmBackend(EngineBackend):
     ) -> None:
         chosen = options or VllmOptions()
         if chosen.max_model_len is not None:
-            model_metadata = _shorter(model_metadata, chosen.max_model_len)
+            model_metadata = _with_context(model_metadata, chosen.max_model_len)
         workdir = kwargs.get("workdir")
         engine = VllmEngine(
             _model(bundle),
@@ -74,9 +74,9 @@ class VllmBackend(EngineBackend):
         )
 
 
-def _shorter(metadata: ModelMetadata, most: int) -> ModelMetadata:
-    """The same with a context of at most so many tokens."""
-    share = min(1.0, most / metadata.max_seq_length)
+def _with_context(metadata: ModelMetadata, max_tokens: int) -> ModelMetadata:
+    """The metadata with a context of at most ``max_tokens`` tokens."""
+    share = min(1.0, max_tokens / metadata.max_seq_length)
     return evolve(metadata, base_max_seq_length=max(1, int(metadata.base_max_seq_length * share)))
 
 

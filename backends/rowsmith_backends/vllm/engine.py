@@ -1,4 +1,4 @@
-"""The engine behind the backend ``vllm``."""
+"""Engine of the backend ``vllm``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from rowsmith.generation.requests import (
 from rowsmith_backends.grammar.completion_regex import completion_regex
 from rowsmith_backends.sampling.bundle_tokens import BundleTokens
 from rowsmith_backends.sampling.slot_draws import SlotRequest
-from rowsmith_backends.scratch.decoding.slot_sampling import Beginnings
-from rowsmith_backends.vllm.answers import Answers
-from rowsmith_backends.vllm.grammar import GRAMMAR_PATH, PROCESSOR, WISHES, GrammarFile
+from rowsmith_backends.scratch.decoding.slot_sampling import StartStates
+from rowsmith_backends.vllm.answers import OrderedCompletions
+from rowsmith_backends.vllm.grammar import GRAMMAR_PATH, PROCESSOR, REQUEST_KEY, GrammarFile
 from rowsmith_backends.vllm.messages import Job, Prompt, Setup
 from rowsmith_backends.vllm.options import VllmOptions
 from rowsmith_backends.vllm.process import VllmProcess
@@ -36,22 +36,22 @@ __all__ = ["VllmEngine", "VllmModel"]
 
 _SMALL_MODEL_SEQUENCES = 1_024
 _SEQUENCES = 256
-_HELD_PER_SEQUENCE = 2
+_RUNNING_PER_SEQUENCE = 2
 _PROMPTS_PER_SEQUENCE = 16
-# Ranks for which vLLM has room for adapters.
-_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+# Adapter ranks that vLLM supports.
+_SUPPORTED_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 
 @frozen(kw_only=True)
 class VllmModel:
-    """What vLLM is to load.
+    """Files that vLLM loads.
 
     Attributes:
-        folder: A whole checkpoint.
-        tokenizer: Where its tokenizer is.
+        folder: Folder of a whole checkpoint.
+        tokenizer: Folder of its tokenizer.
         adapter: Folder of a LoRA adapter on it; None for none.
         rank: Rank of the adapter.
-        overrides: What its configuration is to say instead of what it says.
+        overrides: Values that replace those of its configuration.
     """
 
     folder: Path
@@ -65,14 +65,14 @@ class VllmEngine(Engine):
     """Completes prompts with vLLM, in a process of its own.
 
     Args:
-        model: What to load.
+        model: The files to load.
         tokens: The model's tokens.
         schema: The columns of a record.
         bos_id: The token before the first record.
         eos_id: The token after the last one.
         context: The most tokens of prompt and completion.
-        options: How vLLM is to run.
-        log: Where vLLM writes what it has to say; None for a file that is gone with the engine.
+        options: Options of the backend.
+        log: Log file of vLLM; None for a temporary one.
     """
 
     capabilities = frozenset({"seed", "constrained", "forced-tokens", "log-probs"})
@@ -92,15 +92,15 @@ class VllmEngine(Engine):
     ) -> None:
         self.options = options or VllmOptions()
         self.vocabulary = tokens.vocabulary
-        usual = _SEQUENCES if self.vocabulary is None else _SMALL_MODEL_SEQUENCES
-        self.max_num_seqs = self.options.max_num_seqs or usual
+        default = _SEQUENCES if self.vocabulary is None else _SMALL_MODEL_SEQUENCES
+        self.max_num_seqs = self.options.max_num_seqs or default
         self.max_num_prompts = max(1_000, _PROMPTS_PER_SEQUENCE * self.max_num_seqs)
         self._model = model
         self._tokens = tokens
         self._schema = schema
         self._bos_id, self._eos_id, self._context = bos_id, eos_id, context
         self._log = log
-        self._beginnings = None if self.vocabulary is None else Beginnings(self.vocabulary)
+        self._start_states = None if self.vocabulary is None else StartStates(self.vocabulary)
         self._regex = lru_cache(maxsize=1_024)(self._make_regex)
         self._process: VllmProcess | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -142,11 +142,11 @@ class VllmEngine(Engine):
             "disable_log_stats": True,
             "hf_overrides": self._model.overrides or {},
             "logits_processors": [PROCESSOR],
-            # The processor must know the tokens before.
+            # The logits processor needs the tokens of the step before.
             "async_scheduling": False,
         }
         if self._model.adapter is not None:
-            arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _room_for(self._model.rank)}
+            arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _supported_rank(self._model.rank)}
         if self._own_grammar:
             arguments["additional_config"] = {GRAMMAR_PATH: str(self._saved_grammar(folder))}
         else:
@@ -155,7 +155,7 @@ class VllmEngine(Engine):
 
     @property
     def _own_grammar(self) -> bool:
-        """Whether a processor of ours keeps completions to the grammar, and not vLLM's structured outputs."""
+        """Whether our logits processor enforces the grammar, and not vLLM's structured outputs."""
         return self.vocabulary is not None or self.options.grammar == "auto"
 
     def _saved_grammar(self, folder: Path) -> Path:
@@ -173,12 +173,12 @@ class VllmEngine(Engine):
         """Complete every request once.
 
         Args:
-            requests: What to complete.
-            params: How to draw.
+            requests: The requests.
+            params: Parameters of sampling.
 
         Yields:
-            Blocks in the order of the requests, each row as soon as it and those before it are done: so those who
-            stop early get the same rows every time, and not the short ones first.
+            Blocks in the order of the requests, each row as soon as it and those before it are done, so that a
+            consumer that stops early gets the same rows every time, and not the short ones first.
 
         Raises:
             GenerationError: The engine has not been started, it died or hangs, or forced ids break the grammar.
@@ -191,32 +191,32 @@ class VllmEngine(Engine):
                 "backend.options.grammar to auto, or do without log_probs"
             )
         requests = [evolve(each, max_tokens=self._limit(each, params)) for each in requests]
-        answers = Answers(requests, self._tokens.decode, self._eos_id, whole=params.log_probs)
-        asked = [place for place, each in enumerate(requests) if params.log_probs or not self._is_over(each)]
+        completions = OrderedCompletions(requests, self._tokens.decode, self._eos_id, includes_forced=params.log_probs)
+        prompted = [index for index, each in enumerate(requests) if params.log_probs or not self._is_complete(each)]
         job = Job(
-            prompts=[self._prompt(requests[place], params) for place in asked],
-            at_once=_HELD_PER_SEQUENCE * self.max_num_seqs,
+            prompts=[self._prompt(requests[index], params) for index in prompted],
+            max_running=_RUNNING_PER_SEQUENCE * self.max_num_seqs,
         )
-        for place in sorted(set(range(len(requests))) - set(asked)):
-            answers.cut(place)
-        if asked:
+        for index in sorted(set(range(len(requests))) - set(prompted)):
+            completions.add_forced(index)
+        if prompted:
             try:
-                for rows in self._process.complete(job):
-                    if rows is not None:
-                        answers.add(rows, asked)
-                    yield from answers.ready()
+                for finished in self._process.complete(job):
+                    if finished is not None:
+                        completions.add(finished, prompted)
+                    yield from completions.ready()
             except GenerationError:
-                # What is there is not lost, whatever was to come before it.
-                yield from answers.rest()
+                # Finished completions are not lost, even if earlier ones are missing.
+                yield from completions.flush()
                 raise
-        yield from answers.ready()
+        yield from completions.ready()
 
     def _limit(self, request: CompletionRequest, params: SamplingParams) -> int:
-        room = self._context - len(request.prompt_ids)
-        return min(request.max_tokens or params.max_new_tokens or room, room)
+        available = self._context - len(request.prompt_ids)
+        return min(request.max_tokens or params.max_new_tokens or available, available)
 
     def _prompt(self, request: CompletionRequest, params: SamplingParams) -> Prompt:
-        # What vLLM tells of prompts leaves adapters out; so it writes what is forced where this matters.
+        # vLLM's log-probabilities of prompts ignore adapters, so forced ids are written as part of the completion.
         given = request.forced_ids if params.log_probs else ()
         forced = () if params.log_probs else request.forced_ids
         ids, limit = [*request.prompt_ids, *forced], request.max_tokens or 0
@@ -224,7 +224,7 @@ class VllmEngine(Engine):
             raise GenerationError("vLLM completes no empty prompt: give at least one token id")
         if params.constrained:
             self._check_forced(request)
-        wishes = SlotRequest(
+        parameters = SlotRequest(
             request_id=request.request_id,
             seed=params.seed,
             forced=len(forced),
@@ -238,7 +238,7 @@ class VllmEngine(Engine):
         )
         arguments = {
             "temperature": 0.0,
-            "extra_args": {WISHES: asdict(wishes)},
+            "extra_args": {REQUEST_KEY: asdict(parameters)},
             "max_tokens": limit - len(forced),
             "stop_token_ids": [self._eos_id],
             "logprobs": 0 if params.log_probs else None,
@@ -247,20 +247,20 @@ class VllmEngine(Engine):
         return Prompt(ids=ids, params=arguments, regex=regex)
 
     def _request_regex(self, request: CompletionRequest) -> str:
-        begun = self._tokens.decode(request.forced_ids) if request.forced_ids else ""
-        count, begun = begun.count("\n"), begun.rpartition("\n")[2]
-        most = None if request.max_records is None else request.max_records - count
-        regex = self._regex(begun, count > 0 or request.prompt_ids[-1:] != (self._bos_id,), most)
-        return f"(?:{regex})?" if count and not begun else regex
+        text = self._tokens.decode(request.forced_ids) if request.forced_ids else ""
+        count, text = text.count("\n"), text.rpartition("\n")[2]
+        max_records = None if request.max_records is None else request.max_records - count
+        regex = self._regex(text, count > 0 or request.prompt_ids[-1:] != (self._bos_id,), max_records)
+        return f"(?:{regex})?" if count and not text else regex
 
     def _check_forced(self, request: CompletionRequest) -> None:
-        """Refuse what would end the engine.
+        """Reject forced ids that would crash the engine.
 
         Raises:
             GenerationError: The forced ids break the grammar.
         """
-        if self._beginnings is not None:
-            self._beginnings.after([*request.prompt_ids, *request.forced_ids])
+        if self._start_states is not None:
+            self._start_states.after([*request.prompt_ids, *request.forced_ids])
         elif self._own_grammar and request.forced_ids:
             self._grammar.matcher(request.forced_ids, follows=self._follows(request), most_records=request.max_records)
 
@@ -276,19 +276,19 @@ class VllmEngine(Engine):
             schema=self._schema, tokenizer=tokenizer, vocabulary_size=len(tokenizer), eos_id=self._eos_id
         )
 
-    def _is_over(self, request: CompletionRequest) -> bool:
+    def _is_complete(self, request: CompletionRequest) -> bool:
         """Whether the forced ids are the whole completion."""
         if not request.forced_ids:
             return False
         records = 0 if request.max_records is None else self._tokens.decode(request.forced_ids).count("\n")
-        over = request.max_records is not None and records >= request.max_records
-        return over or len(request.forced_ids) >= (request.max_tokens or 0)
+        has_all_records = request.max_records is not None and records >= request.max_records
+        return has_all_records or len(request.forced_ids) >= (request.max_tokens or 0)
 
-    def _make_regex(self, begun: str, follows: bool, most_records: int | None) -> str:
-        return completion_regex(self._schema, begun=begun, follows=follows, most_records=most_records)
+    def _make_regex(self, text: str, follows: bool, most_records: int | None) -> str:
+        return completion_regex(self._schema, begun=text, follows=follows, most_records=most_records)
 
     def stop(self) -> None:
-        """End vLLM with all its processes; its memory is free after that."""
+        """Stop vLLM with all its processes, which frees its memory."""
         process, scratch = self._process, self._scratch
         self._process = self._scratch = None
         try:
@@ -303,5 +303,5 @@ class VllmEngine(Engine):
         return self._tokens.count(text)
 
 
-def _room_for(rank: int) -> int:
-    return next((room for room in _RANKS if room >= rank), _RANKS[-1])
+def _supported_rank(rank: int) -> int:
+    return next((each for each in _SUPPORTED_RANKS if each >= rank), _SUPPORTED_RANKS[-1])

@@ -1,4 +1,4 @@
-"""How the grammar of records reaches the processes in which vLLM runs the model."""
+"""Grammar file: passes the record grammar to the processes in which vLLM runs the model."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from attrs import asdict, frozen
 from rowsmith.table.schema import ModelSchema
 from rowsmith.vocabulary import Vocabulary
 
-__all__ = ["GRAMMAR_PATH", "PROCESSOR", "WISHES", "GrammarFile"]
+__all__ = ["GRAMMAR_PATH", "PROCESSOR", "REQUEST_KEY", "GrammarFile"]
 
 PROCESSOR = "rowsmith_backends.vllm.logits_processor:DrawingProcessor"
-"""The logits processor, as vLLM finds it."""
+"""Import path of the logits processor, for vLLM."""
 
 GRAMMAR_PATH = "rowsmith_grammar"
-"""Names the file with the grammar in vLLM's additional configuration."""
+"""Key of the grammar file in vLLM's additional configuration."""
 
-WISHES = "rowsmith"
-"""Names what a request wants of the processor among the extra arguments of its sampling parameters."""
+REQUEST_KEY = "rowsmith"
+"""Key of the processor's parameters in the extra arguments of vLLM's sampling parameters."""
 
 _converter = cattrs.preconf.json.make_converter()
 
 
 @frozen(kw_only=True)
 class GrammarFile:
-    """What a logits processor must know to write records.
+    """Record grammar of a model, for a logits processor.
 
     Attributes:
         schema: The columns of a record.
         pieces: The state of a columnar vocabulary; None for models of other kinds.
-        tokenizer: Where the tokenizer is.
+        tokenizer: Folder of the tokenizer.
         bos_id: The token before the first record.
-        eos_id: The token after the last one.
+        eos_id: The token after the last record.
     """
 
     schema: ModelSchema
@@ -50,12 +50,12 @@ class GrammarFile:
         return None if self.pieces is None else Vocabulary.restore(self.schema, self.pieces)
 
     def save(self, path: Path) -> None:
-        """Write it to a new file."""
+        """Write the grammar to a new file."""
         state = asdict(self, recurse=False) | {"schema": _converter.unstructure(self.schema)}
         path.write_text(json.dumps(state), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> GrammarFile:
-        """Read it back."""
+        """Read a grammar file."""
         state = json.loads(path.read_text(encoding="utf-8"))
         return cls(**state | {"schema": _converter.structure(state["schema"], ModelSchema)})

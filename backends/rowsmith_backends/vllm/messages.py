@@ -1,9 +1,9 @@
-"""What the process of vLLM and the one that asks it say to each other.
+"""Messages between the vLLM worker process and its client.
 
-Messages are pairs of a kind and a body, over a pair of sockets of these two processes alone. The one that asks sends
-``setup`` once, then ``job`` after ``job``, and during a job perhaps ``end``. It is answered with ``ready`` once, and in
-a job with ``rows`` as completions finish, ``alive`` when none did for a while, and ``done`` at last. ``failed`` tells
-what went wrong with vLLM, and is the last message.
+A message is a pair of kind and body, sent over a private pair of sockets. The client sends ``setup`` once, then one
+``job`` after another, and optionally ``end`` during a job. The worker answers ``ready`` once, and in a job ``rows`` as
+completions finish, ``alive`` if none did for a while, and ``done`` at the end. ``failed`` reports an error of vLLM and
+is the last message.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-__all__ = ["Job", "Prompt", "Rows", "Setup"]
+__all__ = ["CompletionRows", "Job", "Prompt", "Setup"]
 
 
 @frozen(kw_only=True)
 class Setup:
-    """What the process is started with.
+    """Start-up parameters of the worker.
 
     Attributes:
         engine: Arguments of vLLM's ``EngineArgs``; ``dtype`` and ``enforce_eager`` may be None.
-        adapter: Folder of a LoRA adapter that every request goes through; None for none.
+        adapter: Folder of a LoRA adapter, applied to every request; None for none.
     """
 
     engine: dict[str, Any]
@@ -36,7 +36,7 @@ class Prompt:
     """One request of a job.
 
     Attributes:
-        ids: Its prompt.
+        ids: Token ids of the prompt.
         params: Arguments of vLLM's ``SamplingParams``.
         regex: The regular expression of the completion; None for any.
     """
@@ -48,30 +48,30 @@ class Prompt:
 
 @frozen(kw_only=True)
 class Job:
-    """Prompts to be completed.
+    """Prompts to complete.
 
     Attributes:
         prompts: The prompts.
-        at_once: The most requests that vLLM holds at the same time.
+        max_running: The most requests in vLLM at the same time.
     """
 
     prompts: Sequence[Prompt]
-    at_once: int
+    max_running: int
 
 
 @frozen(kw_only=True, eq=False)
-class Rows:
-    """Some completions.
+class CompletionRows:
+    """Finished completions.
 
     Attributes:
-        places: Their places in the job: int32[n].
+        indices: Indices of their prompts in the job: int32[n].
         lengths: Their lengths in tokens: int32[n].
-        ids: Their token ids, one after another: int32.
+        ids: Their token ids, concatenated: int32.
         stopped: Whether they ended by themselves: bool[n].
-        log_probs: Log-probability of each token, one after another: float32; None unless wanted.
+        log_probs: Log-probability of each token, concatenated: float32; None unless requested.
     """
 
-    places: npt.NDArray[np.int32]
+    indices: npt.NDArray[np.int32]
     lengths: npt.NDArray[np.int32]
     ids: npt.NDArray[np.int32]
     stopped: npt.NDArray[np.bool_]

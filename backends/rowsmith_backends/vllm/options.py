@@ -19,15 +19,15 @@ class VllmOptions:
         dtype: Precision: ``auto`` takes bfloat16 on a GPU, and on a CPU the precision of the weights, or float32.
         tensor_parallel_size: GPUs over which the layers of the model are spread.
         gpu_memory_utilization: Share of a GPU's memory that vLLM may take.
-        cpu_cache_gib: Memory for keys and values on a CPU, in GiB.
+        cpu_cache_gib: Size of the KV cache on a CPU, in GiB.
         max_model_len: The most tokens of prompt and completion; by default what the model was trained with.
-        max_num_seqs: Completions under way at the same time; by default 256, and 1024 for small models trained from
+        max_num_seqs: Running requests at the same time; by default 256, and 1024 for small models trained from
             scratch.
         enforce_eager: Whether the model runs as it is written; by default it is compiled on a GPU, and not on a CPU.
-        grammar: What keeps a pretrained model to the grammar of records: ``auto`` is llguidance where tokens are drawn,
-            the others are vLLM's structured outputs.
-        timeout: Seconds without a step after which the engine is given up for hung.
-        start_timeout: Seconds that it may take to start.
+        grammar: How a pretrained model is constrained to the record grammar: ``auto`` is llguidance in the logits
+            processor, the others are backends of vLLM's structured outputs.
+        timeout: Seconds without a step after which the engine counts as hung.
+        start_timeout: Seconds that the start may take.
     """
 
     dtype: str = field(default="auto", validator=validators.in_(("auto", "float32", "bfloat16", "float16")))

@@ -1,8 +1,7 @@
-"""vLLM in a process of its own, seen from the one that asks it.
+"""Client of the vLLM worker process.
 
-Whatever becomes of vLLM is noticed from outside: an end of the process by the connection that breaks off, a hang by a
-connection on which nothing comes. Its process leads a session, so that an interrupt from the keyboard does not reach
-it, and all processes that it starts end with it.
+Failures of vLLM are detected from outside: a crash closes the connection, a hang leaves it silent. The worker leads a
+session, so that an interrupt from the keyboard does not reach it, and all processes that it starts end with it.
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ from pathlib import Path
 from typing import Any
 
 from rowsmith.errors import GenerationError
-from rowsmith_backends.vllm.messages import Job, Rows, Setup
+from rowsmith_backends.vllm.messages import CompletionRows, Job, Setup
 
 __all__ = ["VllmProcess"]
 
 _STOP_SECONDS = 5.0
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
-# The paths of this process are those of the new one, wherever they come from.
+# The worker inherits the import paths of this process.
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from rowsmith_backends.vllm.worker import main; main()"
 )
 
 _ENVIRONMENT = {
-    # The process is one already.
+    # The worker is a process of its own already.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     "VLLM_NO_USAGE_STATS": "1",
-    # Models are folders by now.
+    # Models are local folders at this point.
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
@@ -49,9 +48,9 @@ class VllmProcess:
     """A vLLM engine in a process of its own.
 
     Args:
-        setup: What it is started with.
-        log: Where it writes what it has to say.
-        timeout: Seconds without a sign of life after which it is given up.
+        setup: Start-up parameters.
+        log: Log file of the process.
+        timeout: Seconds without a message after which the process counts as hung.
     """
 
     def __init__(self, setup: Setup, log: Path, timeout: float) -> None:
@@ -71,11 +70,11 @@ class VllmProcess:
         Raises:
             GenerationError: vLLM did not start.
         """
-        self._connection, other = Pipe()
-        with other, open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
+        self._connection, worker_end = Pipe()
+        with worker_end, open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-c", _PROGRAM, str(other.fileno()), json.dumps(sys.path)],
-                pass_fds=[other.fileno()],
+                [sys.executable, "-c", _PROGRAM, str(worker_end.fileno()), json.dumps(sys.path)],
+                pass_fds=[worker_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -84,19 +83,19 @@ class VllmProcess:
             )
         try:
             self._send(("setup", self._setup))
-            self._received(timeout, "did not start")
+            self._receive(timeout, "did not start")
         except BaseException:
             self.stop()
             raise
 
-    def complete(self, job: Job) -> Iterator[Rows | None]:
+    def complete(self, job: Job) -> Iterator[CompletionRows | None]:
         """Complete the prompts of a job.
 
         Args:
             job: The prompts.
 
         Yields:
-            Completions as they finish, and None when none did for a while; closing the iterator gives the others up.
+            Completions as they finish, and None if none did for a while; closing the iterator aborts the others.
 
         Raises:
             GenerationError: The engine died, or hangs.
@@ -104,8 +103,8 @@ class VllmProcess:
         self._send(("job", job))
         self._busy = True
         try:
-            while (found := self._received(self._timeout, "failed"))[0] != "done":
-                yield found[1]
+            while (message := self._receive(self._timeout, "failed"))[0] != "done":
+                yield message[1]
             self._busy = False
         finally:
             if self._busy and self._connection is not None:
@@ -114,10 +113,10 @@ class VllmProcess:
     def _end_job(self) -> None:
         try:
             self._send(("end", None))
-            while self._received(self._timeout, "failed")[0] != "done":
+            while self._receive(self._timeout, "failed")[0] != "done":
                 pass
         except BaseException:
-            # What it may still say about this job must not be taken for answers to the next.
+            # Late messages of this job must not be taken for those of the next.
             self.stop()
             raise
         self._busy = False
@@ -125,53 +124,53 @@ class VllmProcess:
     def _send(self, message: tuple[str, Any]) -> None:
         if self._connection is None:
             raise GenerationError("vLLM is not running: call teardown() and initialize()")
-        # A process that hangs reads nothing either, and what is sent has to go somewhere.
-        silence = threading.Timer(self._timeout, self._kill)
-        silence.start()
+        # A hung process reads nothing, and sending blocks once the buffers are full.
+        watchdog = threading.Timer(self._timeout, self._kill)
+        watchdog.start()
         try:
             self._connection.send(message)
         except OSError as error:
-            hung = not silence.is_alive()
-            raise self._ended(f"failed: {self._silent(self._timeout)}" if hung else "failed") from error
+            is_hung = not watchdog.is_alive()
+            raise self._stopped_error(f"failed: {self._no_response(self._timeout)}" if is_hung else "failed") from error
         finally:
-            silence.cancel()
+            watchdog.cancel()
 
-    def _received(self, timeout: float, what: str) -> tuple[str, Any]:
+    def _receive(self, timeout: float, what: str) -> tuple[str, Any]:
         if self._connection is None:
             raise GenerationError("vLLM is not running: call teardown() and initialize()")
         try:
             if not self._connection.poll(timeout):
-                raise self._ended(f"{what}: {self._silent(timeout)}")
+                raise self._stopped_error(f"{what}: {self._no_response(timeout)}")
             kind, body = self._connection.recv()
         except (EOFError, OSError) as error:
-            raise self._ended(what) from error
+            raise self._stopped_error(what) from error
         if kind == "failed":
-            raise self._ended(f"{what}: {_short(body)}")
+            raise self._stopped_error(f"{what}: {_short(body)}")
         return kind, body
 
     @staticmethod
-    def _silent(seconds: float) -> str:
+    def _no_response(seconds: float) -> str:
         return f"it gave no sign of life for {seconds:g} s"
 
     def _kill(self) -> None:
         process = self._process
-        # The process is there until it is waited for, and with it its number.
+        # The process id stays valid until the process is waited for.
         if process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
 
-    def _ended(self, what: str) -> GenerationError:
-        """End the process; the error that tells of it."""
+    def _stopped_error(self, what: str) -> GenerationError:
+        """Stop the process and build the error that reports it."""
         code = self.stop()
-        by = "" if code is None or code >= 0 or ":" in what else f": it was ended by {signal.Signals(-code).name}"
-        last = "" if by or ":" in what else _last_line(self._log)
-        return GenerationError(f"vLLM {what}{by}{last}. What it said is in {self._log}")
+        cause = "" if code is None or code >= 0 or ":" in what else f": it was ended by {signal.Signals(-code).name}"
+        last_line = "" if cause or ":" in what else _last_line(self._log)
+        return GenerationError(f"vLLM {what}{cause}{last_line}. What it said is in {self._log}")
 
     def stop(self) -> int | None:
-        """End the process and all that it has started; does nothing when it has ended.
+        """Stop the process and all its children; no effect if it has stopped.
 
         Returns:
-            What the process ended with, if it did so by itself: a signal below zero; None otherwise.
+            The exit code if the process ended by itself, negative for a signal; None otherwise.
         """
         process, connection = self._process, self._connection
         self._connection = None
@@ -180,11 +179,11 @@ class VllmProcess:
             connection.close()
         if process is None:
             return None
-        alone = _has_ended(process.pid, _STOP_SECONDS)
+        ended_by_itself = _has_ended(process.pid, _STOP_SECONDS)
         self._kill()
         self._process = None
         code = process.wait()
-        return code if alone else None
+        return code if ended_by_itself else None
 
 
 def _has_ended(pid: int, seconds: float) -> bool:
@@ -192,12 +191,12 @@ def _has_ended(pid: int, seconds: float) -> bool:
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if time.monotonic() > deadline:
             return False
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     return True
 
 
 def _threads() -> dict[str, str]:
-    """As many threads as this process was told to take."""
+    """Environment that sets the number of threads to that of this process."""
     torch = sys.modules.get("torch")
     return {} if torch is None else {"OMP_NUM_THREADS": str(torch.get_num_threads())}
 

@@ -1,6 +1,6 @@
-"""What runs in the process of vLLM: one engine that completes the prompts of one job after another.
+"""Worker process of vLLM: one engine that completes the prompts of one job after another.
 
-``messages`` says what this process is told, and what it answers.
+``messages`` describes the protocol.
 """
 
 from __future__ import annotations
@@ -16,48 +16,48 @@ from typing import Any
 import numpy as np
 from attrs import define, field
 
-from rowsmith_backends.vllm.messages import Job, Prompt, Rows, Setup
+from rowsmith_backends.vllm.messages import CompletionRows, Job, Prompt, Setup
 
 __all__ = ["main"]
 
 _FLUSH_SECONDS = 0.05
-_ALIVE_SECONDS = 1.0
+_HEARTBEAT_SECONDS = 1.0
 
 
 @define
-class _Finished:
-    """Completions that have not been sent."""
+class _FinishedCompletions:
+    """Finished completions that have not been sent yet."""
 
-    places: list[int] = field(factory=list)
+    indices: list[int] = field(factory=list)
     lengths: list[int] = field(factory=list)
     ids: list[int] = field(factory=list)
     stopped: list[bool] = field(factory=list)
     log_probs: list[float] = field(factory=list)
-    scored: bool = False
+    has_log_probs: bool = False
 
-    def add(self, place: int, completion: Any) -> None:
+    def add(self, index: int, completion: Any) -> None:
         tokens = list(completion.token_ids)
-        self.places.append(place)
+        self.indices.append(index)
         self.lengths.append(len(tokens))
         self.ids.extend(tokens)
         self.stopped.append(completion.finish_reason == "stop")
         if completion.logprobs is not None:
-            self.scored = True
-            told = zip(completion.logprobs, tokens, strict=True)
-            self.log_probs.extend(each[token].logprob for each, token in told)
+            self.has_log_probs = True
+            pairs = zip(completion.logprobs, tokens, strict=True)
+            self.log_probs.extend(each[token].logprob for each, token in pairs)
 
-    def rows(self) -> Rows:
-        return Rows(
-            places=np.array(self.places, dtype=np.int32),
+    def rows(self) -> CompletionRows:
+        return CompletionRows(
+            indices=np.array(self.indices, dtype=np.int32),
             lengths=np.array(self.lengths, dtype=np.int32),
             ids=np.array(self.ids, dtype=np.int32),
             stopped=np.array(self.stopped, dtype=np.bool_),
-            log_probs=np.array(self.log_probs, dtype=np.float32) if self.scored else None,
+            log_probs=np.array(self.log_probs, dtype=np.float32) if self.has_log_probs else None,
         )
 
 
 class _Worker:
-    """One vLLM engine, and the connection to who asks it."""
+    """One vLLM engine and the connection to its client."""
 
     def __init__(self, connection: Connection, setup: Setup) -> None:
         from vllm import EngineArgs
@@ -65,45 +65,45 @@ class _Worker:
         from vllm.v1.engine.llm_engine import LLMEngine
 
         self._connection = connection
-        self._engine = LLMEngine.from_engine_args(EngineArgs(**_settled(setup.engine)))
+        self._engine = LLMEngine.from_engine_args(EngineArgs(**_resolved_arguments(setup.engine)))
         self._adapter = None if setup.adapter is None else LoRARequest("adapter", 1, setup.adapter)
         if self._adapter is not None:
             self._engine.add_lora(self._adapter)
-        self._names = count()
-        self._under_way: dict[str, int] = {}
+        self._request_names = count()
+        self._running: dict[str, int] = {}
 
-    def work(self, job: Job) -> None:
-        """Complete the prompts of a job, until it is done or ended by the other side."""
+    def run_job(self, job: Job) -> None:
+        """Complete the prompts of a job, until all are done or the client ends it."""
         waiting = iter(enumerate(job.prompts))
-        finished, told = _Finished(), time.monotonic()
-        while self._fill(waiting, job.at_once):
+        finished, last_sent = _FinishedCompletions(), time.monotonic()
+        while self._submit(waiting, job.max_running):
             for output in self._engine.step():
                 if output.finished:
-                    finished.add(self._under_way.pop(output.request_id), output.outputs[0])
+                    finished.add(self._running.pop(output.request_id), output.outputs[0])
             if self._connection.poll(0):
                 self._connection.recv()
-                self._engine.abort_request(list(self._under_way))
-                self._under_way.clear()
+                self._engine.abort_request(list(self._running))
+                self._running.clear()
                 break
-            if time.monotonic() - told > (_FLUSH_SECONDS if finished.places else _ALIVE_SECONDS):
-                self._tell(finished)
-                finished, told = _Finished(), time.monotonic()
-        if finished.places:
-            self._tell(finished)
+            if time.monotonic() - last_sent > (_FLUSH_SECONDS if finished.indices else _HEARTBEAT_SECONDS):
+                self._send_finished(finished)
+                finished, last_sent = _FinishedCompletions(), time.monotonic()
+        if finished.indices:
+            self._send_finished(finished)
         self._connection.send(("done", None))
 
-    def _fill(self, waiting: Iterator[tuple[int, Prompt]], at_once: int) -> bool:
-        """Hand over further prompts; whether there is anything to do."""
-        for place, prompt in islice(waiting, max(0, at_once - len(self._under_way))):
-            name = str(next(self._names))
+    def _submit(self, waiting: Iterator[tuple[int, Prompt]], max_running: int) -> bool:
+        """Submit further prompts to vLLM; whether any request is running."""
+        for index, prompt in islice(waiting, max(0, max_running - len(self._running))):
+            name = str(next(self._request_names))
             self._engine.add_request(
                 name, {"prompt_token_ids": prompt.ids}, _sampling_params(prompt), lora_request=self._adapter
             )
-            self._under_way[name] = place
-        return bool(self._under_way)
+            self._running[name] = index
+        return bool(self._running)
 
-    def _tell(self, finished: _Finished) -> None:
-        self._connection.send(("rows", finished.rows()) if finished.places else ("alive", None))
+    def _send_finished(self, finished: _FinishedCompletions) -> None:
+        self._connection.send(("rows", finished.rows()) if finished.indices else ("alive", None))
 
 
 def _sampling_params(prompt: Prompt) -> Any:
@@ -118,20 +118,20 @@ def _sampling_params(prompt: Prompt) -> Any:
     )
 
 
-def _settled(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with what depends on the device filled in."""
+def _resolved_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Engine arguments with the device-dependent defaults filled in."""
     import torch
 
     gpu = torch.cuda.is_available()
-    settled = dict(arguments)
-    if settled["dtype"] is None:
-        half = "bfloat16" if gpu and torch.cuda.is_bf16_supported() else "float16"
-        settled["dtype"] = half if gpu else _cpu_dtype(settled)
-    if settled["enforce_eager"] is None:
-        settled["enforce_eager"] = not gpu
-    if gpu:  # where the share of its memory says how much
-        del settled["kv_cache_memory_bytes"]
-    return settled
+    resolved = dict(arguments)
+    if resolved["dtype"] is None:
+        dtype = "bfloat16" if gpu and torch.cuda.is_bf16_supported() else "float16"
+        resolved["dtype"] = dtype if gpu else _cpu_dtype(resolved)
+    if resolved["enforce_eager"] is None:
+        resolved["enforce_eager"] = not gpu
+    if gpu:  # gpu_memory_utilization sets the size there
+        del resolved["kv_cache_memory_bytes"]
+    return resolved
 
 
 def _cpu_dtype(arguments: dict[str, Any]) -> str:
@@ -142,7 +142,7 @@ def _cpu_dtype(arguments: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Serve until the other side is gone."""
+    """Serve jobs until the client closes the connection."""
     connection = Connection(int(sys.argv[1]))
     try:
         kind, body = connection.recv()
@@ -151,7 +151,7 @@ def main() -> None:
         while True:
             kind, body = connection.recv()
             if kind == "job":
-                worker.work(body)
+                worker.run_job(body)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     except BaseException as error:
@@ -159,5 +159,5 @@ def main() -> None:
         raise
     finally:
         sys.stderr.flush()
-    # Interpreters that have run vLLM may wait for threads that never end.
+    # An interpreter that has run vLLM may wait for threads that never end.
     os._exit(0)

@@ -1,4 +1,4 @@
-"""What completions go on from, and what was written of them so far."""
+"""Starts of completions, and the buffer of their token ids."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy.typing as npt
 from attrs import frozen
 
 from rowsmith_backends.sampling.decoded import Decoded
-from rowsmith_backends.scratch.decoding.prefix_tree import Tree
+from rowsmith_backends.scratch.decoding.prefix_tree import PrefixTree
 
-__all__ = ["Beginning", "Page"]
+__all__ = ["CompletionBuffer", "CompletionStart"]
 
 
 @frozen(kw_only=True)
-class Beginning:
-    """What a completion goes on from.
+class CompletionStart:
+    """Start of a completion.
 
     Attributes:
-        prompt: The ids before the completion, whole records among them.
-        records: Those of them that are records.
+        prompt: Token ids before the completion, whole records included.
+        records: The part of the prompt that is records.
         forced: First ids of the completion, given instead of drawn.
     """
 
@@ -30,15 +30,15 @@ class Beginning:
 
 
 @frozen(kw_only=True, eq=False)
-class Page:
-    """What was written of all rows; each tree writes its own rows.
+class CompletionBuffer:
+    """Token ids of the completions of all rows; each part of the tree writes its own rows.
 
     Attributes:
         ids: ``[rows, tokens]`` int32, right padded.
-        lengths: ``[rows]`` int32.
+        lengths: ``[rows]`` int32 tokens of each row.
         finished: ``[rows]`` whether a row has ended.
-        prompts: What the rows go on from.
-        owners: ``[rows]`` the prompt of each.
+        prompts: Token ids of the prompts.
+        owners: ``[rows]`` the prompt of each row.
     """
 
     ids: npt.NDArray[np.int32]
@@ -48,27 +48,29 @@ class Page:
     owners: npt.NDArray[np.int64]
 
     @classmethod
-    def blank(cls, nodes: npt.NDArray[np.int64], beginnings: Sequence[Beginning], limit: int, pad: int) -> Page:
-        """A page with what is forced and nothing else."""
-        forced = len(beginnings[0].forced)
-        ids = np.full((len(nodes), limit), pad, dtype=np.int32)
-        ids[:, :forced] = np.array([beginning.forced for beginning in beginnings], dtype=np.int32)[nodes, :limit]
+    def empty(
+        cls, prefixes: npt.NDArray[np.int64], starts: Sequence[CompletionStart], limit: int, pad: int
+    ) -> CompletionBuffer:
+        """A buffer that holds the forced ids alone."""
+        forced = len(starts[0].forced)
+        ids = np.full((len(prefixes), limit), pad, dtype=np.int32)
+        ids[:, :forced] = np.array([start.forced for start in starts], dtype=np.int32)[prefixes, :limit]
         return cls(
             ids=ids,
-            lengths=np.full(len(nodes), min(forced, limit), dtype=np.int32),
-            finished=np.zeros(len(nodes), dtype=np.bool_),
-            prompts=[beginning.prompt for beginning in beginnings],
-            owners=nodes,
+            lengths=np.full(len(prefixes), min(forced, limit), dtype=np.int32),
+            finished=np.zeros(len(prefixes), dtype=np.bool_),
+            prompts=[start.prompt for start in starts],
+            owners=prefixes,
         )
 
-    def histories(self, tree: Tree) -> list[list[int]]:
-        """What was read and written at each node of a tree, by the first of its rows."""
-        rows = tree.rows[np.searchsorted(tree.nodes, np.arange(len(tree.states)))]
+    def histories(self, tree: PrefixTree) -> list[list[int]]:
+        """Prompt and completion so far of each prefix of a tree."""
+        rows = tree.rows[np.searchsorted(tree.prefixes, np.arange(len(tree.states)))]
         written = self.ids[rows, : tree.position].tolist()
         return [[*self.prompts[self.owners[row]], *ids] for row, ids in zip(rows.tolist(), written, strict=True)]
 
     def completions(self, rows: npt.NDArray[np.int64]) -> list[Decoded]:
-        """Rows that nothing is added to any more; none where there are none."""
+        """The completions of finished rows; an empty list for no rows."""
         if not len(rows):
             return []
         lengths = self.lengths[rows]

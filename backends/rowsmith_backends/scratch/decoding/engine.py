@@ -1,4 +1,4 @@
-"""The engine behind the backend ``transformers``: a columnar checkpoint decoded in large batches."""
+"""Engine of columnar checkpoints for the backend ``transformers``: decoding in large batches."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.storage.malloc import keep_for_reuse
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.sampling.decoded import Decoded
-from rowsmith_backends.sampling.device import placing
+from rowsmith_backends.sampling.device import on_device
 from rowsmith_backends.sampling.precision import chosen_dtype
 from rowsmith_backends.sampling.scoring import completion_log_probs
 from rowsmith_backends.scratch.decoding.automaton import TokenAutomaton, build_automaton
-from rowsmith_backends.scratch.decoding.forward_step import Steps, steps_for
+from rowsmith_backends.scratch.decoding.forward_step import ForwardStep, forward_step_for
 from rowsmith_backends.scratch.decoding.group_positions import PositionDecoder
-from rowsmith_backends.scratch.decoding.sampler import Beginning, Sampling, decode_records
+from rowsmith_backends.scratch.decoding.sampler import CompletionStart, SamplingSettings, decode_records
 from rowsmith_backends.training.progress_bars import no_progress_bars
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["TransformersEngine"]
+__all__ = ["ColumnarEngine"]
 
-# Rows that begin alike share work, so many at once are cheaper than few; one call holds room for their ids alone.
-ROWS_AT_ONCE = 50_000
-_IDS_AT_ONCE = 16_000_000
+# Rows with a common prefix share work, so large calls are cheaper; a call allocates nothing but their ids.
+MAX_ROWS = 50_000
+_MAX_IDS = 16_000_000
 
 
-class TransformersEngine(Engine):
+class ColumnarEngine(Engine):
     """Completes prompts with a checkpoint in this process.
 
     Args:
         directory: An ordinary checkpoint with its tokenizer.
         vocabulary: The columnar vocabulary it was trained with.
-        batch_size: The most distinct beginnings of records in one step of the model.
+        batch_size: The most distinct prefixes in one forward step.
         dtype: Precision of matrix products, as torch names it; ``auto`` goes by the device.
         device: A torch device; ``auto`` takes a GPU when there is one.
     """
@@ -72,8 +72,8 @@ class TransformersEngine(Engine):
         self.batch_size = batch_size
         self.dtype = dtype
         self.device = device
-        self.max_num_prompts = ROWS_AT_ONCE
-        self._steps: Steps | None = None
+        self.max_num_prompts = MAX_ROWS
+        self._forward_step: ForwardStep | None = None
         self._model: PreTrainedModel | None = None
         self._longest = 0
         self._tokenizer: PreTrainedTokenizerBase | None = None
@@ -90,11 +90,11 @@ class TransformersEngine(Engine):
         check_checkpoint(self.directory)
         keep_for_reuse()
         loaded, self._tokenizer = self._loaded()
-        with placing(self.device) as device:
+        with on_device(self.device) as device:
             self._model = model = loaded.to(device).eval()
         self._longest = model.config.max_position_embeddings
-        self._steps = steps_for(model, chosen_dtype(self.dtype, model.device), self._longest)
-        self.max_num_prompts = max(1, min(ROWS_AT_ONCE, _IDS_AT_ONCE // self._longest))
+        self._forward_step = forward_step_for(model, chosen_dtype(self.dtype, model.device), self._longest)
+        self.max_num_prompts = max(1, min(MAX_ROWS, _MAX_IDS // self._longest))
         self._automaton = build_automaton(self.vocabulary)
         self._position_decoder = PositionDecoder.of(self.vocabulary)
 
@@ -137,50 +137,50 @@ class TransformersEngine(Engine):
         Raises:
             GenerationError: The engine has not been started, or forced ids break the grammar.
         """
-        if self._steps is None or self._automaton is None:
+        if self._forward_step is None or self._automaton is None:
             raise GenerationError("the engine has not been started: call initialize() first")
-        for shape, alike in sorted(_by_shape(requests).items()):
+        for shape, requests_alike in sorted(_by_shape(requests).items()):
             sampling = self._sampling(params, shape)
-            for members in _portions(alike, self.batch_size):
-                beginnings = sorted(members)
-                ids = np.array([request_id for each in beginnings for request_id in members[each]], dtype=np.int64)
-                nodes = np.repeat(np.arange(len(beginnings)), [len(members[each]) for each in beginnings])
+            for members in _portions(requests_alike, self.batch_size):
+                starts = sorted(members)
+                ids = np.array([request_id for each in starts for request_id in members[each]], dtype=np.int64)
+                prefixes = np.repeat(np.arange(len(starts)), [len(members[each]) for each in starts])
                 for decoded in decode_records(
-                    self._steps,
+                    self._forward_step,
                     self._automaton,
-                    [self._beginning(prompt, forced) for prompt, forced in beginnings],
-                    nodes,
+                    [self._start(prompt, forced) for prompt, forced in starts],
+                    prefixes,
                     Draws(params.seed, ids),
                     sampling,
                     eos=self.vocabulary.eos_id,
                     pad=self.vocabulary.pad_id,
                     position_decoder=self._position_decoder,
                 ):
-                    prompts = [beginnings[node][0] for node in nodes[decoded.rows]] if params.log_probs else None
+                    prompts = [starts[prefix][0] for prefix in prefixes[decoded.rows]] if params.log_probs else None
                     yield self._block(ids[decoded.rows], decoded, prompts)
 
-    def _beginning(self, prompt: tuple[int, ...], forced: tuple[int, ...]) -> Beginning:
-        """A prompt, and which of its ids are records: those after the last BOS."""
+    def _start(self, prompt: tuple[int, ...], forced: tuple[int, ...]) -> CompletionStart:
+        """Start of a completion; the records of a prompt are the ids after the last BOS."""
         bos = self.vocabulary.bos_id
         records = prompt[len(prompt) - prompt[::-1].index(bos) :] if bos in prompt else ()
-        return Beginning(prompt=prompt, records=records, forced=forced)
+        return CompletionStart(prompt=prompt, records=records, forced=forced)
 
-    def _sampling(self, params: SamplingParams, shape: _Shape) -> Sampling:
+    def _sampling(self, params: SamplingParams, shape: _Shape) -> SamplingSettings:
         room = self._longest - shape.prompt
-        return Sampling(
+        return SamplingSettings(
             temperature=params.temperature,
             top_p=params.top_p,
             repetition_penalty=params.repetition_penalty,
             max_tokens=min(shape.max_tokens or params.max_new_tokens or room, room),
             max_records=shape.max_records or None,
             constrained=params.constrained,
-            max_nodes=self.batch_size,
+            max_prefixes=self.batch_size,
         )
 
     def _block(
         self, ids: npt.NDArray[np.int64], decoded: Decoded, prompts: Sequence[Sequence[int]] | None
     ) -> CompletionBlock:
-        """Completions; with the log-probabilities of their tokens where their prompts are given."""
+        """Block of completions, with log-probabilities of their tokens if their prompts are given."""
         return CompletionBlock(
             request_ids=ids,
             ids=decoded.ids,
@@ -193,8 +193,8 @@ class TransformersEngine(Engine):
         )
 
     def stop(self) -> None:
-        """Let go of the model."""
-        self._steps = self._model = self._tokenizer = self._automaton = None
+        """Unload the model."""
+        self._forward_step = self._model = self._tokenizer = self._automaton = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -208,20 +208,20 @@ class TransformersEngine(Engine):
 _Members = dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]]
 
 
-def _portions(requests: Sequence[CompletionRequest], most: int) -> Iterator[_Members]:
-    """Request ids by prompt and forced ids, at most so many of these at once."""
+def _portions(requests: Sequence[CompletionRequest], max_starts: int) -> Iterator[_Members]:
+    """Request ids by prompt and forced ids, in portions of at most ``max_starts`` such pairs."""
     members: _Members = {}
     for request in requests:
-        beginning = request.prompt_ids, request.forced_ids
-        if beginning not in members and len(members) == most:
+        start = request.prompt_ids, request.forced_ids
+        if start not in members and len(members) == max_starts:
             yield members
             members = {}
-        members.setdefault(beginning, []).append(request.request_id)
+        members.setdefault(start, []).append(request.request_id)
     yield members
 
 
 class _Shape(NamedTuple):
-    """What requests have in common that are decoded together: lengths in tokens, and limits (0 for none)."""
+    """Lengths in tokens and limits (0 for none) that requests decoded together share."""
 
     prompt: int
     forced: int
@@ -230,13 +230,13 @@ class _Shape(NamedTuple):
 
 
 def _by_shape(requests: Sequence[CompletionRequest]) -> dict[_Shape, list[CompletionRequest]]:
-    alike: dict[_Shape, list[CompletionRequest]] = {}
+    requests_alike: dict[_Shape, list[CompletionRequest]] = {}
     for request in requests:
-        alike.setdefault(_shape(request), []).append(request)
-    return alike
+        requests_alike.setdefault(_shape_of(request), []).append(request)
+    return requests_alike
 
 
-def _shape(request: CompletionRequest) -> _Shape:
+def _shape_of(request: CompletionRequest) -> _Shape:
     return _Shape(
         prompt=len(request.prompt_ids),
         forced=len(request.forced_ids),

@@ -1,11 +1,11 @@
-"""One step of decoding: what a model makes of the tokens it has not read, given what it has.
+"""Forward step of decoding: the hidden state after new tokens, given a KV cache of the earlier ones.
 
-``CachedSteps`` asks any causal language model of transformers. ``LlamaSteps`` computes the same for a plain
-Llama with its own weights: a key-value cache that is written in place instead of grown by copying, joined
-projections, and matrix products in bfloat16 around residuals in float32, as in training. At one token a row
-a step is bound by memory traffic, of which this is several times less. What can be done to the weights is not
-done to every row: they are multiplied by those of the norms before them once, and since all rows stand at the
-same place, the weights of queries and keys are turned to it instead of the queries and keys.
+``CachedForwardStep`` runs any causal language model of transformers. ``LlamaForwardStep`` computes the same for a
+plain Llama from its weights, with a KV cache that is written in place instead of grown by copying, fused
+projections, and matrix products in bfloat16 around float32 residuals, as in training. At one token a row a step is
+bound by memory bandwidth, and this needs several times less of it. Work is moved from the rows to the weights: the
+weights of the norms are folded into the projections once, and since all rows are at the same position, the rotary
+embedding is applied to the query and key weights instead of the queries and keys.
 """
 
 from __future__ import annotations
@@ -17,52 +17,64 @@ import torch.nn.functional as F
 from attrs import define, field, frozen
 from transformers import DynamicCache
 
-from rowsmith_backends.scratch.shape_buckets import rounded
+from rowsmith_backends.scratch.shape_buckets import round_up
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedModel
 
-__all__ = ["CachedSteps", "LlamaSteps", "Steps", "steps_for"]
+__all__ = ["CachedForwardStep", "ForwardStep", "LlamaForwardStep", "forward_step_for"]
 
 _BLOCK = 32
 
 
-class Steps(Protocol):
-    """A model as the decoder sees it; a memory holds what was read at each node."""
+class ForwardStep(Protocol):
+    """The model as the decoder sees it; a KV cache holds one entry for each prefix."""
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device of the model."""
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of ids."""
+        """Number of token ids."""
 
-    def empty(self, room: int) -> Any:
-        """A memory with room for some nodes, at which nothing was read."""
-
-    def read(self, memory: Any, inputs: torch.Tensor) -> torch.Tensor:
-        """Read ``[nodes, tokens]`` ids into the memory; the last hidden state of each node, ``[nodes, width]``."""
-
-    def logits(self, hidden: torch.Tensor, ids: slice | torch.Tensor) -> torch.Tensor:
-        """``[nodes, ids]`` logits of some ids."""
-
-    def select(self, memory: Any, nodes: torch.Tensor, room: int, spare: Any = None) -> Any:
-        """The memory of some nodes, for itself.
+    def empty_cache(self, capacity: int) -> Any:
+        """An empty KV cache.
 
         Args:
-            memory: Of the nodes; it stays as it is.
-            nodes: ``[nodes]`` int64, which may repeat.
-            room: The most nodes that there may be in time.
-            spare: A memory that nobody wants any more, to be written over.
+            capacity: The most prefixes it may hold.
         """
 
-    def size(self, memory: Any) -> int:
-        """Bytes that a node takes."""
+    def forward(self, cache: Any, inputs: torch.Tensor) -> torch.Tensor:
+        """Process new tokens and extend the KV cache in place.
+
+        Args:
+            cache: KV cache of the prefixes.
+            inputs: ``[prefixes, tokens]`` token ids.
+
+        Returns:
+            The last hidden state of each prefix, ``[prefixes, width]``.
+        """
+
+    def logits(self, hidden: torch.Tensor, ids: slice | torch.Tensor) -> torch.Tensor:
+        """Logits of some token ids, ``[prefixes, ids]``."""
+
+    def select(self, cache: Any, prefixes: torch.Tensor, capacity: int, reuse: Any = None) -> Any:
+        """Gather the KV cache of some prefixes into a cache of their own.
+
+        Args:
+            cache: Source cache; not changed.
+            prefixes: ``[prefixes]`` int64 cache indices, which may repeat.
+            capacity: The most prefixes the new cache may hold.
+            reuse: An unused cache to overwrite; None to allocate one.
+        """
+
+    def prefix_bytes(self, cache: Any) -> int:
+        """Bytes of the cache of one prefix."""
 
 
 @frozen(eq=False)
-class CachedSteps:
+class CachedForwardStep:
     """Any causal language model, through its own forward pass.
 
     Attributes:
@@ -73,95 +85,100 @@ class CachedSteps:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device of the model."""
         return self.model.device
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of ids."""
+        """Number of token ids."""
         return len(self.model.lm_head.weight)
 
-    def empty(self, room: int) -> DynamicCache:
-        """A memory at whose nodes nothing was read."""
+    def empty_cache(self, capacity: int) -> DynamicCache:
+        """An empty KV cache."""
         return DynamicCache()
 
-    def read(self, memory: DynamicCache, inputs: torch.Tensor) -> torch.Tensor:
-        """Read tokens; the last hidden state of each node."""
-        output = self.model.model(input_ids=inputs, past_key_values=memory, use_cache=True)
+    def forward(self, cache: DynamicCache, inputs: torch.Tensor) -> torch.Tensor:
+        """Process new tokens; the last hidden state of each prefix."""
+        output = self.model.model(input_ids=inputs, past_key_values=cache, use_cache=True)
         return output.last_hidden_state[:, -1]
 
     def logits(self, hidden: torch.Tensor, ids: slice | torch.Tensor) -> torch.Tensor:
-        """Logits of some ids."""
+        """Logits of some token ids."""
         return hidden @ self.model.lm_head.weight[ids].T
 
-    def select(self, memory: DynamicCache, nodes: torch.Tensor, room: int, spare: Any = None) -> DynamicCache:
-        """The memory of some nodes, for itself."""
-        made = DynamicCache()
-        for number, layer in enumerate(memory.layers):
-            made.update(layer.keys[nodes], layer.values[nodes], number)
-        return made
+    def select(self, cache: DynamicCache, prefixes: torch.Tensor, capacity: int, reuse: Any = None) -> DynamicCache:
+        """Gather the KV cache of some prefixes into a cache of their own."""
+        new = DynamicCache()
+        for number, layer in enumerate(cache.layers):
+            new.update(layer.keys[prefixes], layer.values[prefixes], number)
+        return new
 
-    def size(self, memory: DynamicCache) -> int:
-        """Bytes that a node takes."""
-        return sum(2 * layer.keys[0].numel() * layer.keys.element_size() for layer in memory.layers)
+    def prefix_bytes(self, cache: DynamicCache) -> int:
+        """Bytes of the cache of one prefix."""
+        return sum(2 * layer.keys[0].numel() * layer.keys.element_size() for layer in cache.layers)
 
 
 @frozen(eq=False)
 class _Block:
-    """The weights of one Llama block, joined where they read the same input, those of its norms among them.
+    """Weights of one Llama block: projections of the same input fused, norm weights folded in.
 
     Attributes:
-        attention: ``[3 * width, width]`` queries, keys and values.
-        turning: ``[2, heads, width of a head, width]`` those of queries and keys, in float32.
-        out: ``[width, width]``.
-        up_gate: ``[2 * MLP, width]``.
-        down: ``[width, MLP]``.
+        attention: ``[3 * width, width]`` query, key and value projections.
+        query_key: ``[2, heads, head width, width]`` query and key projections in float32, for the rotary embedding.
+        out: ``[width, width]`` output projection of attention.
+        up_gate: ``[2 * MLP, width]`` up and gate projections.
+        down: ``[width, MLP]`` down projection.
     """
 
     attention: torch.Tensor
-    turning: torch.Tensor
+    query_key: torch.Tensor
     out: torch.Tensor
     up_gate: torch.Tensor
     down: torch.Tensor
 
 
 @define(eq=False)
-class _Memory:
-    """Keys and values of every layer, ``[room for nodes, heads, room for tokens, width of a head]`` each.
+class _KVCache:
+    """KV cache that is written in place, with spare capacity.
 
     Attributes:
-        filled: Tokens that were read.
+        keys: Keys by layer, ``[prefix capacity, heads, token capacity, head width]`` each.
+        values: Values by layer, of the same shape.
+        length: Tokens in the cache.
     """
 
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
-    filled: int = 0
+    length: int = 0
 
     @property
     def tensors(self) -> list[torch.Tensor]:
-        """All of them."""
+        """Keys and values of all layers."""
         return [*self.keys, *self.values]
 
 
 @frozen(eq=False)
-class LlamaSteps:
-    """A plain Llama, computed from its weights.
+class LlamaForwardStep:
+    """Forward step of a plain Llama, computed from its weights.
 
     Attributes:
         model: The model, in float32.
-        dtype: Of matrix products and the cache.
-        room: Tokens for which the cache has room at first.
+        dtype: Precision of matrix products and of the KV cache.
+        initial_tokens: Initial token capacity of the KV cache.
+        blocks: Weights of the blocks.
+        head: ``[ids, width]`` output layer.
+        rotary: Cosines and signed sines of all positions, ``[positions, head width]`` each.
     """
 
     model: LlamaForCausalLM
     dtype: torch.dtype
-    room: int = _BLOCK
+    initial_tokens: int = _BLOCK
     blocks: tuple[_Block, ...] = field(init=False)
     head: torch.Tensor = field(init=False)
     rotary: tuple[torch.Tensor, torch.Tensor] = field(init=False)
 
     @blocks.default
-    def _joined(self) -> tuple[_Block, ...]:
+    def _fused_blocks(self) -> tuple[_Block, ...]:
         return tuple(self._block(layer) for layer in self.model.model.layers)
 
     def _block(self, layer: Any) -> _Block:
@@ -170,7 +187,7 @@ class LlamaSteps:
         up_gate = torch.cat(_up_gate(layer)) * layer.post_attention_layernorm.weight
         return _Block(
             attention=attention.to(self.dtype),
-            turning=attention.unflatten(0, (3, config.num_attention_heads, config.head_dim))[:2],
+            query_key=attention.unflatten(0, (3, config.num_attention_heads, config.head_dim))[:2],
             out=layer.self_attn.o_proj.weight.to(self.dtype),
             up_gate=up_gate.to(self.dtype),
             down=layer.mlp.down_proj.weight.to(self.dtype),
@@ -181,49 +198,49 @@ class LlamaSteps:
         return (self.model.lm_head.weight * self.model.model.norm.weight).to(self.dtype)
 
     @rotary.default
-    def _angles(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def _rotary_tables(self) -> tuple[torch.Tensor, torch.Tensor]:
         longest = self.model.config.max_position_embeddings
-        places = torch.arange(longest, device=self.model.device).unsqueeze(0)
-        cos, sin = self.model.model.rotary_emb(torch.empty(0, device=self.model.device), places)
+        positions = torch.arange(longest, device=self.model.device).unsqueeze(0)
+        cos, sin = self.model.model.rotary_emb(torch.empty(0, device=self.model.device), positions)
         half = sin.shape[-1] // 2
         return cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device of the model."""
         return self.model.device
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of ids."""
+        """Number of token ids."""
         return len(self.head)
 
-    def empty(self, room: int) -> _Memory:
-        """A memory with room for some nodes, at which nothing was read."""
-        return self._blank(room, self.room)
+    def empty_cache(self, capacity: int) -> _KVCache:
+        """An empty KV cache."""
+        return self._allocate(capacity, self.initial_tokens)
 
-    def _blank(self, nodes: int, tokens: int) -> _Memory:
+    def _allocate(self, prefixes: int, tokens: int) -> _KVCache:
         config = self.model.config
-        shape = rounded(nodes), config.num_attention_heads, tokens, config.head_dim
+        shape = round_up(prefixes), config.num_attention_heads, tokens, config.head_dim
         keys, values = (
             [torch.empty(shape, dtype=self.dtype, device=self.device) for _ in self.blocks] for _ in range(2)
         )
-        return _Memory(keys, values)
+        return _KVCache(keys, values)
 
-    def read(self, memory: _Memory, inputs: torch.Tensor) -> torch.Tensor:
-        """Read tokens; the last hidden state of each node."""
-        start, stop = memory.filled, memory.filled + inputs.shape[1]
-        count, nodes = len(inputs), rounded(len(inputs))
-        self._make_room(memory, count, stop)
-        inputs = F.pad(inputs, (0, 0, 0, nodes - count))
+    def forward(self, cache: _KVCache, inputs: torch.Tensor) -> torch.Tensor:
+        """Process new tokens; the last hidden state of each prefix."""
+        start, stop = cache.length, cache.length + inputs.shape[1]
+        rows, prefixes = len(inputs), round_up(len(inputs))
+        self._grow(cache, rows, stop)
+        inputs = F.pad(inputs, (0, 0, 0, prefixes - rows))
         hidden = F.embedding(inputs, self.model.model.embed_tokens.weight).float()
         for number, block in enumerate(self.blocks):
-            keys, values = memory.keys[number][:nodes], memory.values[number][:nodes]
-            mixed = self._attend(block, keys, values, self._normed(hidden), start)
-            hidden = hidden.add_(F.linear(mixed, block.out))
+            keys, values = cache.keys[number][:prefixes], cache.values[number][:prefixes]
+            attended = self._attend(block, keys, values, self._normed(hidden), start)
+            hidden = hidden.add_(F.linear(attended, block.out))
             hidden = hidden.add_(F.linear(_gated(F.linear(self._normed(hidden), block.up_gate)), block.down))
-        memory.filled = stop
-        return self._normed(hidden[:count, -1])
+        cache.length = stop
+        return self._normed(hidden[:rows, -1])
 
     def _normed(self, hidden: torch.Tensor) -> torch.Tensor:
         size = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
@@ -233,73 +250,73 @@ class LlamaSteps:
     def _attend(
         self, block: _Block, keys: torch.Tensor, values: torch.Tensor, hidden: torch.Tensor, start: int
     ) -> torch.Tensor:
-        nodes, tokens, _ = hidden.shape
+        prefixes, tokens, _ = hidden.shape
         heads, width = keys.shape[1], keys.shape[3]
         stop = start + tokens
         queries, keys[:, :, start:stop], values[:, :, start:stop] = self._projected(block, hidden, start)
-        seen = _seen(tokens, stop, hidden.device) if start and tokens > 1 else None
-        mixed = F.scaled_dot_product_attention(
-            queries, keys[:, :, :stop], values[:, :, :stop], attn_mask=seen, is_causal=tokens > 1 and not start
+        mask = _causal_mask(tokens, stop, hidden.device) if start and tokens > 1 else None
+        attended = F.scaled_dot_product_attention(
+            queries, keys[:, :, :stop], values[:, :, :stop], attn_mask=mask, is_causal=tokens > 1 and not start
         )
-        return mixed.transpose(1, 2).reshape(nodes, tokens, heads * width)
+        return attended.transpose(1, 2).reshape(prefixes, tokens, heads * width)
 
     def _projected(self, block: _Block, hidden: torch.Tensor, start: int) -> tuple[torch.Tensor, ...]:
-        """Queries, keys and values, ``[nodes, heads, tokens, width]`` each, the former two turned to their places."""
-        nodes, tokens, width = hidden.shape
-        by_weights = tokens == 1 and nodes >= width
-        weights = self._turned(block, start) if by_weights else block.attention
-        joined = F.linear(hidden, weights).view(nodes, tokens, 3, *block.turning.shape[1:3])
+        """Queries, keys and values, ``[prefixes, heads, tokens, width]`` each, with rotary embedding applied."""
+        prefixes, tokens, width = hidden.shape
+        rotate_weights = tokens == 1 and prefixes >= width
+        weights = self._rotated_weights(block, start) if rotate_weights else block.attention
+        joined = F.linear(hidden, weights).view(prefixes, tokens, 3, *block.query_key.shape[1:3])
         queries, keys, values = joined.permute(2, 0, 3, 1, 4)
-        if not by_weights:
+        if not rotate_weights:
             queries, keys = (self._rotated(part, start, start + tokens).to(self.dtype) for part in (queries, keys))
         return queries, keys, values
 
-    def _turned(self, block: _Block, place: int) -> torch.Tensor:
-        """The weights of attention, those of queries and keys turned to a place."""
-        turned = self._rotated(block.turning.transpose(-1, -2), place, place + 1).transpose(-1, -2)
-        both = turned.to(self.dtype).flatten(0, 2)
+    def _rotated_weights(self, block: _Block, position: int) -> torch.Tensor:
+        """Attention weights with the rotary embedding of one position applied to queries and keys."""
+        rotated = self._rotated(block.query_key.transpose(-1, -2), position, position + 1).transpose(-1, -2)
+        both = rotated.to(self.dtype).flatten(0, 2)
         return torch.cat([both, block.attention[len(both) :]])
 
-    def _rotated(self, parts: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-        """Queries or keys, ``[..., tokens, width]``, turned to their places."""
+    def _rotated(self, tensors: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Apply the rotary embedding of some positions to queries or keys, ``[..., tokens, width]``."""
         cos, sin = (angles[start:stop] for angles in self.rotary)
-        left, right = parts.chunk(2, dim=-1)
-        # The sine of the left half is negative, so that the halves need only change places.
-        return torch.addcmul(parts * cos, torch.cat([right, left], dim=-1), sin)
+        left, right = tensors.chunk(2, dim=-1)
+        # The sine of the left half is stored negated, so swapping the halves suffices.
+        return torch.addcmul(tensors * cos, torch.cat([right, left], dim=-1), sin)
 
     def logits(self, hidden: torch.Tensor, ids: slice | torch.Tensor) -> torch.Tensor:
-        """Logits of some ids."""
-        count = len(hidden)
-        return F.linear(F.pad(hidden, (0, 0, 0, rounded(count) - count)), self.head[ids])[:count].float()
+        """Logits of some token ids."""
+        rows = len(hidden)
+        return F.linear(F.pad(hidden, (0, 0, 0, round_up(rows) - rows)), self.head[ids])[:rows].float()
 
-    def _make_room(self, memory: _Memory, nodes: int, tokens: int) -> None:
-        room = memory.keys[0].shape[2]
-        if tokens <= room:
+    def _grow(self, cache: _KVCache, prefixes: int, tokens: int) -> None:
+        capacity = cache.keys[0].shape[2]
+        if tokens <= capacity:
             return
-        wider = self._blank(len(memory.keys[0]), max(tokens, 2 * room))
-        for made, old in zip(wider.tensors, memory.tensors, strict=True):
-            made[:nodes, :, : memory.filled] = old[:nodes, :, : memory.filled]
-        memory.keys, memory.values = wider.keys, wider.values
+        wider = self._allocate(len(cache.keys[0]), max(tokens, 2 * capacity))
+        for new, old in zip(wider.tensors, cache.tensors, strict=True):
+            new[:prefixes, :, : cache.length] = old[:prefixes, :, : cache.length]
+        cache.keys, cache.values = wider.keys, wider.values
 
-    def select(self, memory: _Memory, nodes: torch.Tensor, room: int, spare: _Memory | None = None) -> _Memory:
-        """The memory of some nodes, for itself."""
-        tokens = memory.keys[0].shape[2]
-        # Of the same room for tokens: what a node takes decides where trees are cut, which must not vary.
-        if spare is None or len(spare.keys[0]) < room or spare.keys[0].shape[2] != tokens:
-            spare = self._blank(room, tokens)
-        spare.filled = memory.filled
-        for made, old in zip(spare.tensors, memory.tensors, strict=True):
-            made = made[: len(nodes), :, : memory.filled]
-            torch.index_select(old[:, :, : memory.filled], 0, nodes, out=made)
-        return spare
+    def select(self, cache: _KVCache, prefixes: torch.Tensor, capacity: int, reuse: _KVCache | None = None) -> _KVCache:
+        """Gather the KV cache of some prefixes into a cache of their own."""
+        tokens = cache.keys[0].shape[2]
+        # Same token capacity: the size of a prefix decides where trees are split, which must not vary.
+        if reuse is None or len(reuse.keys[0]) < capacity or reuse.keys[0].shape[2] != tokens:
+            reuse = self._allocate(capacity, tokens)
+        reuse.length = cache.length
+        for new, old in zip(reuse.tensors, cache.tensors, strict=True):
+            new = new[: len(prefixes), :, : cache.length]
+            torch.index_select(old[:, :, : cache.length], 0, prefixes, out=new)
+        return reuse
 
-    def size(self, memory: _Memory) -> int:
-        """Bytes that a node takes."""
-        return sum(2 * keys[0].numel() * keys.element_size() for keys in memory.keys)
+    def prefix_bytes(self, cache: _KVCache) -> int:
+        """Bytes of the cache of one prefix."""
+        return sum(2 * keys[0].numel() * keys.element_size() for keys in cache.keys)
 
 
-def _seen(tokens: int, stop: int, device: torch.device) -> torch.Tensor:
-    """``[tokens, stop]``: which earlier tokens each of the newest ones may look at."""
+def _causal_mask(tokens: int, stop: int, device: torch.device) -> torch.Tensor:
+    """Causal mask of the newest tokens over all tokens so far, ``[tokens, stop]``."""
     return torch.ones(tokens, stop, dtype=torch.bool, device=device).tril(stop - tokens)
 
 
@@ -313,17 +330,17 @@ def _up_gate(layer: Any) -> list[torch.Tensor]:
 
 
 def _gated(up_gate: torch.Tensor) -> torch.Tensor:
-    """SwiGLU's ``up * silu(gate)``, with fewer passes over memory."""
+    """SwiGLU activation ``up * silu(gate)``, with fewer memory passes."""
     return F.glu(up_gate).mul_(up_gate.chunk(2, dim=-1)[1])
 
 
-def steps_for(model: PreTrainedModel, dtype: torch.dtype, room: int) -> Steps:
-    """The fastest way to step a model.
+def forward_step_for(model: PreTrainedModel, dtype: torch.dtype, max_tokens: int) -> ForwardStep:
+    """The fastest forward step for a model.
 
     Args:
         model: The model.
-        dtype: Of matrix products.
-        room: The most tokens of a record, prompt included.
+        dtype: Precision of matrix products.
+        max_tokens: The most tokens of a record, prompt included.
     """
     config = model.config
     plain = (
@@ -333,4 +350,4 @@ def steps_for(model: PreTrainedModel, dtype: torch.dtype, room: int) -> Steps:
         and not config.attention_bias
         and not config.mlp_bias
     )
-    return LlamaSteps(model, dtype, min(room, 4 * _BLOCK)) if plain else CachedSteps(model)
+    return LlamaForwardStep(model, dtype, min(max_tokens, 4 * _BLOCK)) if plain else CachedForwardStep(model)

@@ -1,7 +1,7 @@
-"""Rows that are being decoded, as the leaves of a tree: those that have begun with the same tokens share a node.
+"""Prefix tree of rows in decoding: rows that begin with the same tokens share a prefix.
 
-A node is computed once, whatever the number of its rows. A tree of more nodes than one step of the model should
-take is cut between nodes, into parts that know nothing of each other.
+A prefix is computed once for all its rows. A tree of more prefixes than one forward step should take is split into
+independent parts.
 """
 
 from __future__ import annotations
@@ -13,113 +13,116 @@ import numpy as np
 import numpy.typing as npt
 from attrs import define, evolve
 
-__all__ = ["Tree"]
+__all__ = ["PrefixTree"]
 
-_WORTH_SHARING = 0.5
+_MAX_DISTINCT_SHARE = 0.5
 
 
 @define(eq=False)
-class Tree:
-    """Rows that go on, and the nodes that they share.
+class PrefixTree:
+    """Unfinished rows and the prefixes that they share.
 
     Attributes:
         position: Tokens drawn so far.
-        memory: What the model keeps of earlier tokens.
-        shared: Whether trees that were cut from the same one have the same memory; until they read on.
-        slots: ``[nodes]`` where in the memory the past of each node is; None where each has its own, in order.
-        inputs: ``[nodes, tokens]`` ids that the model has not read.
-        states: ``[nodes]`` automaton states.
-        records: ``[nodes]`` whole records so far.
-        group_positions: ``[nodes, tracks]`` the position state of each group; no tracks where records stand alone.
-        rows: ``[rows]`` row numbers, in the order of their nodes.
-        nodes: ``[rows]`` the node of each row, ascending.
+        cache: KV cache of the prefixes.
+        shared: Whether the KV cache is shared with other parts of a split tree, until the next forward step.
+        cache_indices: ``[prefixes]`` the entry of each prefix in the KV cache; None if they are in order.
+        inputs: ``[prefixes, tokens]`` token ids that the model has not processed.
+        states: ``[prefixes]`` automaton states.
+        records: ``[prefixes]`` whole records so far.
+        group_state: ``[prefixes, variables]`` group position states; no variables for independent records.
+        rows: ``[rows]`` row numbers, ordered by prefix.
+        prefixes: ``[rows]`` the prefix of each row, ascending.
     """
 
     position: int
-    memory: Any
+    cache: Any
     shared: bool
-    slots: npt.NDArray[np.int64] | None
+    cache_indices: npt.NDArray[np.int64] | None
     inputs: npt.NDArray[np.int64]
     states: npt.NDArray[np.int32]
     records: npt.NDArray[np.int64]
-    group_positions: npt.NDArray[np.float64]
+    group_state: npt.NDArray[np.float64]
     rows: npt.NDArray[np.int64]
-    nodes: npt.NDArray[np.int64]
+    prefixes: npt.NDArray[np.int64]
 
-    def cut(self, most: int) -> list[Tree]:
-        """The tree in parts of at most so many rows, or of one node.
+    def split(self, max_rows: int) -> list[PrefixTree]:
+        """Split the tree into parts of at most ``max_rows`` rows, or of one prefix.
 
-        As no step of a part then takes more nodes than that, hardly a part is cut again, and the memory of the whole
-        tree is kept once, not at every depth.
+        A part never has more prefixes than rows, so few parts are split again, and the KV cache of the whole tree is
+        held once, not once for each depth.
         """
         count, rows = len(self.states), len(self.rows)
-        share = -(-rows // -(-rows // most))
-        first = np.searchsorted(self.nodes, np.arange(count + 1))
+        rows_per_part = -(-rows // -(-rows // max_rows))
+        first_row = np.searchsorted(self.prefixes, np.arange(count + 1))
         bounds = [0]
         while bounds[-1] < count:
-            full = int(np.searchsorted(first, first[bounds[-1]] + share, side="right")) - 1
+            full = int(np.searchsorted(first_row, first_row[bounds[-1]] + rows_per_part, side="right")) - 1
             bounds.append(max(full, bounds[-1] + 1))
         return [self._part(start, stop) for start, stop in pairwise(bounds)]
 
-    def _part(self, start: int, stop: int) -> Tree:
-        first, last = np.searchsorted(self.nodes, [start, stop])
+    def _part(self, start: int, stop: int) -> PrefixTree:
+        low, high = np.searchsorted(self.prefixes, [start, stop])
         return evolve(
             self,
             shared=True,
-            slots=np.arange(start, stop) if self.slots is None else self.slots[start:stop],
+            cache_indices=np.arange(start, stop) if self.cache_indices is None else self.cache_indices[start:stop],
             inputs=self.inputs[start:stop],
             states=self.states[start:stop],
             records=self.records[start:stop],
-            group_positions=self.group_positions[start:stop],
-            rows=self.rows[first:last],
-            nodes=self.nodes[first:last] - start,
+            group_state=self.group_state[start:stop],
+            rows=self.rows[low:high],
+            prefixes=self.prefixes[low:high] - start,
         )
 
-    def branched(self, tokens: npt.NDArray[np.int64]) -> tuple[Tree, npt.NDArray[np.int64]]:
-        """The tree with a node for each distinct token after each node, and the tokens of these.
+    def branch(self, tokens: npt.NDArray[np.int64]) -> tuple[PrefixTree, npt.NDArray[np.int64]]:
+        """Extend the prefixes by the next token of each row.
 
         Args:
             tokens: ``[rows]`` the next token of each row.
+
+        Returns:
+            The tree with a prefix for each distinct pair of prefix and token, and the last token of each.
         """
         if len(self.states) == len(self.rows):
             return self, tokens
-        order, fresh = _distinct(self.nodes * (tokens.max() + 1) + tokens)
-        parents = self.nodes[order][fresh]
+        order, is_new = _distinct(self.prefixes * (tokens.max() + 1) + tokens)
+        parents = self.prefixes[order][is_new]
         tree = evolve(
             self,
-            slots=parents if self.slots is None else self.slots[parents],
+            cache_indices=parents if self.cache_indices is None else self.cache_indices[parents],
             states=self.states[parents],
             records=self.records[parents],
-            group_positions=self.group_positions[parents],
+            group_state=self.group_state[parents],
             rows=self.rows[order],
-            nodes=np.cumsum(fresh) - 1,
+            prefixes=np.cumsum(is_new) - 1,
         )
-        return tree, tokens[order][fresh]
+        return tree, tokens[order][is_new]
 
-    def without(self, ended: npt.NDArray[np.bool_]) -> Tree:
-        """The tree without some nodes: ``[nodes]``."""
+    def without(self, ended: npt.NDArray[np.bool_]) -> PrefixTree:
+        """The tree without the prefixes that have ended, ``[prefixes]``."""
         if not ended.any():
             return self
         alive = ~ended
-        rows = alive[self.nodes]
+        rows = alive[self.prefixes]
         return evolve(
             self,
-            slots=np.flatnonzero(alive) if self.slots is None else self.slots[alive],
+            cache_indices=np.flatnonzero(alive) if self.cache_indices is None else self.cache_indices[alive],
             inputs=self.inputs[alive],
             states=self.states[alive],
             records=self.records[alive],
-            group_positions=self.group_positions[alive],
+            group_state=self.group_state[alive],
             rows=self.rows[rows],
-            nodes=(np.cumsum(alive) - 1)[self.nodes[rows]],
+            prefixes=(np.cumsum(alive) - 1)[self.prefixes[rows]],
         )
 
 
 def _distinct(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """An order that brings equal keys together, and where in it another key begins.
+    """An order that groups equal keys, and whether each key in it starts a new group.
 
-    Once most keys differ, each is taken for a key of its own: what little could be shared is not worth
-    copying the memory of all nodes at every further token.
+    If most keys differ, every key gets a group of its own: the little that could be shared is not worth copying the
+    KV cache of all prefixes at each further token.
     """
     order = np.argsort(keys, kind="stable")
-    fresh = np.diff(keys[order], prepend=-1) != 0
-    return order, fresh if fresh.mean() < _WORTH_SHARING else np.ones(len(keys), dtype=np.bool_)
+    is_new = np.diff(keys[order], prepend=-1) != 0
+    return order, is_new if is_new.mean() < _MAX_DISTINCT_SHARE else np.ones(len(keys), dtype=np.bool_)

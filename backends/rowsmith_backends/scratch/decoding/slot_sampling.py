@@ -1,7 +1,7 @@
-"""Sampling of columnar models inside an engine that batches requests by itself.
+"""Token sampling of columnar models inside an engine with continuous batching.
 
-Each request is followed through the token automaton and the positions in its group, and its tokens are drawn as
-``slot_draws`` says: so they are chosen as ``sampler`` does it.
+The token automaton and the group position state of each request are tracked, and tokens are drawn by ``slot_draws``,
+so the completions are those of ``sampler``.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import numpy.typing as npt
 import torch
 
 from rowsmith.vocabulary import Vocabulary
-from rowsmith_backends.sampling.slot_draws import SlotDraws, SlotRequest, Slots
+from rowsmith_backends.sampling.slot_draws import SlotRequest, Slots, SlotSampler
 from rowsmith_backends.scratch.decoding.automaton import TokenAutomaton, build_automaton
 from rowsmith_backends.scratch.decoding.group_positions import TIME, PositionDecoder
 
-__all__ = ["Beginnings", "Steering"]
+__all__ = ["AutomatonSlotSampler", "StartStates"]
 
 _UNLIMITED = np.iinfo(np.int64).max
-# No track of positions is about to move; one that is may be kept from going too far.
-_NOWHERE = -1
+# State in which the next token changes no group state variable.
+_NO_VARIABLE = -1
 
 
-class Beginnings:
-    """Where completions of a columnar model begin.
+class StartStates:
+    """Computes the states in which completions of a columnar model start.
 
     Args:
-        vocabulary: What its tokens mean.
+        vocabulary: The model's vocabulary.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -37,13 +37,13 @@ class Beginnings:
         self._bos_id = vocabulary.bos_id
 
     def after(self, ids: Sequence[int]) -> tuple[int, npt.NDArray[np.float64]]:
-        """State of the automaton and group positions after some ids.
+        """Automaton state and group state after some ids.
 
         Args:
-            ids: A prompt, and forced ids after it; what stands after the last BOS is records.
+            ids: A prompt and the forced ids after it; records start after the last BOS.
 
         Returns:
-            The state, and ``[1, tracks]``.
+            The automaton state, and the group state ``[1, variables]``.
 
         Raises:
             GenerationError: The ids break the grammar.
@@ -52,80 +52,85 @@ class Beginnings:
         records = ids[len(ids) - ids[::-1].index(self._bos_id) :] if self._bos_id in ids else []
         if self.position_decoder is None:
             return self.automaton.run(self.automaton.start, records), np.empty((1, 0))
-        group_positions = self.position_decoder.unset(1)
-        goes_on = bool(records) and not np.isnan(self.position_decoder.moves[TIME, records[0]])
+        group_state = self.position_decoder.unset(1)
+        continues_group = bool(records) and not np.isnan(self.position_decoder.moves[0, records[0]])
         for token in records:
-            group_positions = self.position_decoder.after(group_positions, np.array([token]))
-        return self.automaton.run(self.automaton.end if goes_on else self.automaton.start, records), group_positions
+            group_state = self.position_decoder.after(group_state, np.array([token]))
+        return self.automaton.run(self.automaton.end if continues_group else self.automaton.start, records), group_state
 
 
-class Steering(SlotDraws):
-    """The requests under way, each in a slot of the engine's batch.
+class AutomatonSlotSampler(SlotSampler):
+    """Samples the next tokens of running requests under the token automaton.
 
     Args:
-        vocabulary: What the model's tokens mean.
-        slots: The most requests under way.
-        device: Where the logits are.
+        vocabulary: The model's vocabulary.
+        max_requests: The most running requests.
+        device: Device of the logits.
     """
 
-    def __init__(self, vocabulary: Vocabulary, slots: int, device: torch.device) -> None:
-        super().__init__(slots)
-        self._beginnings = Beginnings(vocabulary)
-        self._automaton, self._position_decoder = self._beginnings.automaton, self._beginnings.position_decoder
+    def __init__(self, vocabulary: Vocabulary, max_requests: int, device: torch.device) -> None:
+        super().__init__(max_requests)
+        self._start_states = StartStates(vocabulary)
+        self._automaton, self._position_decoder = self._start_states.automaton, self._start_states.position_decoder
         self._eos = vocabulary.eos_id
-        self._refused = torch.from_numpy(~self._automaton.allowed).to(device)
+        self._disallowed = torch.from_numpy(~self._automaton.allowed).to(device)
         following = self._automaton.to_done[self._automaton.next_state]
-        self._slowest = np.where(self._automaton.allowed, following, 0).max(axis=1)
-        self._track = np.full(len(self._automaton.only), _NOWHERE)
-        for column, track in ({} if self._position_decoder is None else self._position_decoder.movers).items():
-            self._track[self._automaton.entries[column] if column else self._automaton.end] = track
-        self._state = np.zeros(slots, dtype=np.int32)
-        self._records, self._read, self._last = (np.zeros(slots, dtype=np.int64) for _ in range(3))
-        decoder = self._position_decoder
-        self._group_positions = np.empty((slots, 0)) if decoder is None else decoder.unset(slots)
+        self._max_remaining = np.where(self._automaton.allowed, following, 0).max(axis=1)
+        self._moved_variable = np.full(len(self._automaton.only), _NO_VARIABLE)
+        for column, variable in ({} if self._position_decoder is None else self._position_decoder.movers).items():
+            self._moved_variable[self._automaton.entries[column] if column else self._automaton.end] = variable
+        self._state = np.zeros(max_requests, dtype=np.int32)
+        self._records, self._processed, self._last = (np.zeros(max_requests, dtype=np.int64) for _ in range(3))
+        self._group_state = (
+            np.empty((max_requests, 0))
+            if self._position_decoder is None
+            else self._position_decoder.unset(max_requests)
+        )
 
-    def enter(self, slot: int, request: SlotRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
+    def add(self, slot: int, request: SlotRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
         """See the base class.
 
         Raises:
             GenerationError: The prompt breaks the grammar.
         """
-        super().enter(slot, request, prompt, written)
-        self._state[slot], self._group_positions[slot : slot + 1] = self._beginnings.after(prompt)
-        self._records[slot] = self._read[slot] = 0
+        super().add(slot, request, prompt, written)
+        self._state[slot], self._group_state[slot : slot + 1] = self._start_states.after(prompt)
+        self._records[slot] = self._processed[slot] = 0
         self._last[slot] = prompt[-1]
 
     def swap(self, first: int, second: int) -> None:
         """See the base class."""
         super().swap(first, second)
-        pair, turned = [first, second], [second, first]
-        for part in (self._state, self._records, self._read, self._last, self._group_positions):
-            part[pair] = part[turned]
+        slots, swapped = [first, second], [second, first]
+        for array in (self._state, self._records, self._processed, self._last, self._group_state):
+            array[slots] = array[swapped]
 
-    def _catch_up(self, used: Slots) -> None:
-        """Read what the engine has written since the last time."""
+    def _advance(self, used: Slots) -> None:
+        """Process the tokens that the engine has written since the last step."""
         while True:
-            behind = np.array([slot for slot in used if len(self._written[slot]) > self._read[slot]], dtype=np.int64)
-            if not len(behind):
+            pending = np.array(
+                [slot for slot in used if len(self._written[slot]) > self._processed[slot]], dtype=np.int64
+            )
+            if not len(pending):
                 return
-            tokens = np.array([self._written[slot][self._read[slot]] for slot in behind], dtype=np.int64)
-            before = self._state[behind]
+            tokens = np.array([self._written[slot][self._processed[slot]] for slot in pending], dtype=np.int64)
+            before = self._state[pending]
             following = self._automaton.next_state[before, tokens]
             # Without constraints a request may leave the grammar.
-            self._state[behind] = following = np.where(following < 0, before, following)
-            self._records[behind] += (following == self._automaton.end) & (before != self._automaton.end)
+            self._state[pending] = following = np.where(following < 0, before, following)
+            self._records[pending] += (following == self._automaton.end) & (before != self._automaton.end)
             if self._position_decoder is not None:
-                self._group_positions[behind] = self._position_decoder.after(self._group_positions[behind], tokens)
-            self._last[behind] = tokens
-            self._read[behind] += 1
+                self._group_state[pending] = self._position_decoder.after(self._group_state[pending], tokens)
+            self._last[pending] = tokens
+            self._processed[pending] += 1
 
     def _masked(self, logits: torch.Tensor, slots: Slots, positions: Slots) -> torch.Tensor:
-        """The logits of tokens, and the end where there are records enough."""
-        width, device = self._refused.shape[1], logits.device
+        """The logits with disallowed ids masked; EOS alone once a request has its most records."""
+        width, device = self._disallowed.shape[1], logits.device
         logits = logits[:, :width]
         if self._request(slots[0]).constrained:
-            refused = self._refused[torch.from_numpy(self._state[slots]).to(device)]
-            logits = logits.masked_fill(self._refined(refused, slots, positions), -torch.inf)
+            disallowed = self._disallowed[torch.from_numpy(self._state[slots]).to(device)]
+            logits = logits.masked_fill(self._disallowed_exactly(disallowed, slots, positions), -torch.inf)
         ended = torch.from_numpy(self._ended(slots)).to(device)
         if ended.any():
             logits = logits.masked_fill(ended[:, None], -torch.inf)
@@ -136,42 +141,48 @@ class Steering(SlotDraws):
         most = np.array([self._request(slot).max_records or _UNLIMITED for slot in slots])
         return np.asarray(self._records[slots] >= most)
 
-    def _refined(self, refused: torch.Tensor, slots: Slots, positions: Slots) -> torch.Tensor:
-        """What may not come, so that records also end in time and follow from their position."""
+    def _disallowed_exactly(self, disallowed: torch.Tensor, slots: Slots, positions: Slots) -> torch.Tensor:
+        """Mask of disallowed ids that also ends records in time and follows the group state."""
         states = self._state[slots]
-        left = np.array([self._request(slot).max_tokens for slot in slots]) - positions
+        remaining = np.array([self._request(slot).max_tokens for slot in slots]) - positions
         forced = self._forced(slots)
-        special = (self._slowest[states] >= left) | (self._track[states] != _NOWHERE) | (forced >= 0)
-        rows = np.flatnonzero(special)
+        needs_exact = (
+            (self._max_remaining[states] >= remaining) | (self._moved_variable[states] != _NO_VARIABLE) | (forced >= 0)
+        )
+        rows = np.flatnonzero(needs_exact)
         if len(rows):
-            exact = self._exactly(slots[rows], left[rows], forced[rows])
-            refused[torch.from_numpy(rows).to(refused.device)] = torch.from_numpy(exact).to(refused.device)
-        return refused
+            exact = self._disallowed_rows(slots[rows], remaining[rows], forced[rows])
+            disallowed[torch.from_numpy(rows).to(disallowed.device)] = torch.from_numpy(exact).to(disallowed.device)
+        return disallowed
 
     def _forced(self, slots: Slots) -> Slots:
-        """``[rows]`` the id that follows from the position; -1 where none does."""
+        """The id that follows from the group state, ``[rows]``; -1 for none."""
         forced = np.full(len(slots), -1, dtype=np.int64)
         if self._position_decoder is not None:
             for column in self._position_decoder.columns:
-                here = self._state[slots] == self._automaton.entries[column]
-                if here.any():
-                    at = slots[here]
-                    forced[here] = self._position_decoder.ids(column, self._group_positions[at], self._last[at])
+                is_here = self._state[slots] == self._automaton.entries[column]
+                if is_here.any():
+                    slots_here = slots[is_here]
+                    forced[is_here] = self._position_decoder.ids(
+                        column, self._group_state[slots_here], self._last[slots_here]
+                    )
         return forced
 
-    def _exactly(self, slots: Slots, left: Slots, forced: Slots) -> npt.NDArray[np.bool_]:
+    def _disallowed_rows(self, slots: Slots, remaining: Slots, forced: Slots) -> npt.NDArray[np.bool_]:
         following = self._automaton.next_state[self._state[slots]]
-        refused = following < 0
-        late = refused | (self._automaton.to_done[following] >= left[:, None])
+        disallowed = following < 0
+        late = disallowed | (self._automaton.to_done[following] >= remaining[:, None])
         ids = np.arange(following.shape[1])
-        for track in np.unique(self._track[self._state[slots]]):
-            if track != _NOWHERE and self._position_decoder is not None:
-                here = self._track[self._state[slots]] == track
-                if track == TIME:  # Whoever asks for so many records says himself how far time goes.
-                    here &= np.array([self._request(slot).max_records is None for slot in slots])
-                late[here] |= self._position_decoder.out_of_range(int(track), self._group_positions[slots[here]], ids)
-        # A limit below the shortest record cannot be kept: such completions are cut off instead.
-        refused = np.where(late.all(axis=1, keepdims=True), refused, late)
-        fixed = forced >= 0
-        refused[fixed] = ids[None, :] != forced[fixed][:, None]
-        return np.asarray(refused)
+        for variable in np.unique(self._moved_variable[self._state[slots]]):
+            if variable != _NO_VARIABLE and self._position_decoder is not None:
+                is_here = self._moved_variable[self._state[slots]] == variable
+                if variable == TIME:  # An explicit number of records says how far time goes.
+                    is_here &= np.array([self._request(slot).max_records is None for slot in slots])
+                late[is_here] |= self._position_decoder.out_of_range(
+                    int(variable), self._group_state[slots[is_here]], ids
+                )
+        # A limit below the shortest record cannot be met: such completions are truncated.
+        disallowed = np.where(late.all(axis=1, keepdims=True), disallowed, late)
+        is_forced = forced >= 0
+        disallowed[is_forced] = ids[None, :] != forced[is_forced][:, None]
+        return np.asarray(disallowed)

@@ -1,4 +1,4 @@
-"""Work that falls apart into smaller work, done by several threads, its results in an order that never varies."""
+"""Worker pool for work items that split into smaller ones; results come in a fixed order."""
 
 from __future__ import annotations
 
@@ -12,96 +12,96 @@ from typing import Generic, TypeVar
 import torch
 from attrs import field, frozen
 
-__all__ = ["Done", "walk"]
+__all__ = ["WorkResult", "process_in_order"]
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
 @frozen(kw_only=True)
-class Done(Generic[Work, Result]):
-    """What became of a piece of work.
+class WorkResult(Generic[Work, Result]):
+    """Outcome of one work item.
 
     Attributes:
-        results: What it gave, in order.
-        left: The pieces that the rest of it fell into, in order.
+        results: Its results, in order.
+        remaining: The items that its remainder was split into, in order.
     """
 
     results: Sequence[Result] = ()
-    left: Sequence[Work] = field(default=())
+    remaining: Sequence[Work] = field(default=())
 
 
-def walk(root: Work, visit: Callable[[Work], Done[Work, Result]], workers: int) -> Iterator[Result]:
-    """Do a piece of work and all that it falls into.
+def process_in_order(root: Work, process: Callable[[Work], WorkResult[Work, Result]], workers: int) -> Iterator[Result]:
+    """Process a work item and all items that it splits into.
 
-    The first piece has the machine to itself, with all the threads that torch takes; those that it falls into are
-    done side by side, each with one. Small products gain more from that than from sharing each of them.
+    The first item runs alone, with all threads of torch; the later ones run in parallel, with one thread each. Small
+    matrix products gain more from that than from several threads each.
 
     Args:
-        root: The first piece.
-        visit: Does a piece, in any thread.
-        workers: Pieces that are done at the same time.
+        root: The first item.
+        process: Processes one item, in any thread.
+        workers: Items that are processed in parallel.
 
     Yields:
-        The results, those of a piece before those of what it fell into, and in order, whatever was done first.
+        The results in depth-first order, whichever item finishes first.
     """
-    done = visit(root)
-    yield from done.results
-    if workers < 2 or len(done.left) < 2:
-        yield from _alone(deque(done.left), visit)
+    result = process(root)
+    yield from result.results
+    if workers < 2 or len(result.remaining) < 2:
+        yield from _process_sequentially(deque(result.remaining), process)
         return
-    line: deque[Work | Future[Done[Work, Result]]] = deque(done.left)
+    queue: deque[Work | Future[WorkResult[Work, Result]]] = deque(result.remaining)
     with _single_threaded(workers) as pool:
-        while line:
-            _start_first(line, visit, pool, workers)
-            first = line.popleft()
+        while queue:
+            _submit_first(queue, process, pool, workers)
+            first = queue.popleft()
             assert isinstance(first, Future)
-            done = first.result()
-            line.extendleft(reversed(done.left))
-            # Whoever takes the results may take his time.
-            _start_first(line, visit, pool, workers)
-            yield from done.results
+            result = first.result()
+            queue.extendleft(reversed(result.remaining))
+            # The consumer may be slow, so workers run ahead.
+            _submit_first(queue, process, pool, workers)
+            yield from result.results
 
 
-def _alone(line: deque[Work], visit: Callable[[Work], Done[Work, Result]]) -> Iterator[Result]:
-    # Pieces leave the line as they are done, and with them the memory that they hold.
-    while line:
-        done = visit(line.popleft())
-        line.extendleft(reversed(done.left))
-        yield from done.results
+def _process_sequentially(queue: deque[Work], process: Callable[[Work], WorkResult[Work, Result]]) -> Iterator[Result]:
+    # Items leave the queue as they finish, which frees their memory.
+    while queue:
+        result = process(queue.popleft())
+        queue.extendleft(reversed(result.remaining))
+        yield from result.results
 
 
-def _start_first(
-    line: deque[Work | Future[Done[Work, Result]]],
-    visit: Callable[[Work], Done[Work, Result]],
+def _submit_first(
+    queue: deque[Work | Future[WorkResult[Work, Result]]],
+    process: Callable[[Work], WorkResult[Work, Result]],
     pool: ThreadPoolExecutor,
     workers: int,
 ) -> None:
-    """Start the first pieces, as many as there are workers; the others hold memory only once they are started."""
-    for place in range(min(workers, len(line))):
-        piece = line[place]
-        if not isinstance(piece, Future):
-            line[place] = pool.submit(visit, piece)
+    """Submit the first items, one for each worker; an item takes memory only once it runs."""
+    for index in range(min(workers, len(queue))):
+        item = queue[index]
+        if not isinstance(item, Future):
+            queue[index] = pool.submit(process, item)
 
 
 @contextmanager
 def _single_threaded(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads in each of which torch computes without others."""
-    usual, all_started = torch.get_num_threads(), Barrier(workers + 1)
+    """A thread pool in which torch uses one thread per worker."""
+    default, all_started = torch.get_num_threads(), Barrier(workers + 1)
     with ThreadPoolExecutor(workers, thread_name_prefix="rowsmith-decoding") as pool:
         for _ in range(workers):
-            pool.submit(_begin, all_started)
+            pool.submit(_start_thread, all_started)
         all_started.wait()
-        # The number is each thread's own, but for threads that are yet to begin.
-        torch.set_num_threads(usual)
+        # The setting is per thread, and is also the default of threads that start later.
+        torch.set_num_threads(default)
         try:
             yield pool
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _begin(all_started: Barrier) -> None:
-    # A thread takes the usual number when it first asks, whatever was set before.
+def _start_thread(all_started: Barrier) -> None:
+    # The first query resets a thread to the default number, so query before setting it.
     torch.get_num_threads()
     torch.set_num_threads(1)
     all_started.wait()

@@ -1,4 +1,4 @@
-"""What cross-validation says about the number of epochs."""
+"""Number of epochs from the loss curves of cross-validation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def best_epochs(curves: Sequence[Sequence[float]], patience: int) -> int:
 
     Args:
         curves: For each fold the held-out loss after each epoch, in nats per token.
-        patience: For how many epochs a loss must have been above its lowest, so that the lowest is known.
+        patience: Epochs that a loss must stay above its lowest for the minimum to count as found.
 
     Returns:
-        At least 1; epochs that not all folds reached do not count. Where no loss has risen, more epochs would have
-        been better, and all that were reached are.
+        At least 1; epochs that not all folds reached do not count. If no loss has risen, the number of epochs that all
+        folds reached, since more would have been better.
     """
     shared = min(len(curve) for curve in curves)
     if shared == 0:
@@ -29,5 +29,5 @@ def best_epochs(curves: Sequence[Sequence[float]], patience: int) -> int:
 
 
 def has_risen(curve: Sequence[float], patience: int) -> bool:
-    """Whether a held-out loss has been above its lowest for so many epochs that the lowest is known."""
+    """Whether a held-out loss has stayed above its lowest for ``patience`` epochs."""
     return len(curve) > patience and len(curve) - 1 - int(np.argmin(curve)) >= patience

@@ -1,10 +1,10 @@
-"""Weights with which a model knows, before it has learned anything, how frequent each token is at its place.
+"""Initial weights with which an untrained model predicts the frequency of each token in its column.
 
-From random weights the first steps of a training learn which column follows which and how frequent each value is; a
-training of seconds learns little else. Both can be counted. The embeddings of a column's tokens therefore begin with a
-part that they share, so that the column can be told from the states of the random model, and the output layer begins
-with the ridge regression that leads from these states to the logarithms of the counted shares. The checkpoint is an
-ordinary one, and all that is learned later is how values go together.
+From random weights, the first steps of a training learn the order of the columns and the frequency of each value; a
+training of seconds learns little else. Both can be counted. The embeddings of a column's tokens therefore start with a
+common part, so that the column can be read off the states of the random model, and the output layer starts with the
+ridge regression from these states to the log frequencies. The checkpoint is an ordinary one, and training only has to
+learn the dependencies between values.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ from rowsmith.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from rowsmith_backends.training.examples import Examples
 
-__all__ = ["FirstWeights"]
+__all__ = ["InitialWeights"]
 
 _COUNTED_EXAMPLES, _COUNTED_TOKENS = 10_000, 500_000
 _BATCH_TOKENS = 65_536
-# States that the regression goes by: a few for each of the weights of a token.
+# States of the regression: a few for each weight of a token.
 _EXAMPLES, _TOKENS, _LONGEST = 128, 8_192, 1_024
-# What is a smaller share of a column's rows, or never comes after a column, begins here; the rest is learned.
+# Lower bound of shares: rarer tokens, and those that never follow a column, start here.
 _LEAST_SHARE = 1e-4
 _RIDGE = 1e-2
 
 
 @frozen(kw_only=True, eq=False)
-class FirstWeights:
-    """What weights begin with.
+class InitialWeights:
+    """Statistics of the training examples from which weights are initialised.
 
     Attributes:
-        kinds: ``[ids]`` int64: tokens of one column are of one kind; what comes next is counted by it.
-        scores: ``[kinds, ids]``: the logarithm of each token's share of what comes after a kind.
-        shown: ``[examples, tokens]`` the ids of some examples, right padded.
-        followed: ``[examples, tokens]`` whether a token that counts follows.
-        seed: Of the parts that embeddings share.
+        kinds: ``[ids]`` int64 kind of each token; the tokens of a column are of one kind.
+        log_shares: ``[kinds, ids]`` log share of each token among those that follow a kind.
+        sample_ids: ``[examples, tokens]`` ids of some examples, right padded.
+        has_next: ``[examples, tokens]`` whether a token with a label follows.
+        seed: Seed of the common parts of embeddings.
     """
 
     kinds: torch.Tensor
-    scores: torch.Tensor
-    shown: torch.Tensor
-    followed: torch.Tensor
+    log_shares: torch.Tensor
+    sample_ids: torch.Tensor
+    has_next: torch.Tensor
     seed: int
 
     @classmethod
-    def of(cls, vocabulary: Vocabulary, train: Examples, *, by_column: bool, seed: int) -> FirstWeights:
+    def of(cls, vocabulary: Vocabulary, train: Examples, *, by_column: bool, seed: int) -> InitialWeights:
         """Count the tokens of training examples.
 
         Args:
             vocabulary: Their tokens.
-            train: The examples; of many, a draw is counted.
-            by_column: Whether the tokens that come next are counted for each column; otherwise over all places, which
-                is enough where a loss weighs the tokens of one column only.
-            seed: Of the draw and of the weights.
+            train: The examples; a sample of many is counted.
+            by_column: Whether next tokens are counted for each column; otherwise over all positions, which suffices
+                for a loss by columns.
+            seed: Seed of the sample and of the weights.
         """
         lengths = train.lengths
         order = np.random.default_rng(seed).permutation(len(train))[:_COUNTED_EXAMPLES]
@@ -70,60 +70,62 @@ class FirstWeights:
         counts = np.zeros(shape[0] * shape[1], dtype=np.int64)
         size = max(1, _BATCH_TOKENS // int(lengths[order].max()))
         for start in range(0, len(order), size):
-            ids, wanted = _read(train, order[start : start + size])
-            counted = wanted != IGNORED
-            counts += np.bincount(kinds[ids[counted]] * shape[1] + wanted[counted], minlength=len(counts))
-        # Over all places a column has only its part of the tokens; one that no example has is like one that one has.
-        least = _LEAST_SHARE if by_column else 1 / max(1, int(counts.sum()))
-        shown, wanted = _read(train, order[: max(1, min(_EXAMPLES, _TOKENS // int(lengths[order].max())))])
+            ids, next_ids = _ids_and_next(train, order[start : start + size])
+            counted = next_ids != IGNORED
+            counts += np.bincount(kinds[ids[counted]] * shape[1] + next_ids[counted], minlength=len(counts))
+        # Over all positions a column has only its part of the tokens; an unseen token counts like one seen once.
+        lower_bound = _LEAST_SHARE if by_column else 1 / max(1, int(counts.sum()))
+        sample_ids, next_ids = _ids_and_next(
+            train, order[: max(1, min(_EXAMPLES, _TOKENS // int(lengths[order].max())))]
+        )
         return cls(
             kinds=torch.from_numpy(kinds),
-            scores=torch.from_numpy(_scores(counts.reshape(shape), least)).float(),
-            shown=torch.from_numpy(shown[:, :_LONGEST].copy()),
-            followed=torch.from_numpy((wanted != IGNORED)[:, :_LONGEST].copy()),
+            log_shares=torch.from_numpy(_log_shares(counts.reshape(shape), lower_bound)).float(),
+            sample_ids=torch.from_numpy(sample_ids[:, :_LONGEST].copy()),
+            has_next=torch.from_numpy((next_ids != IGNORED)[:, :_LONGEST].copy()),
             seed=seed,
         )
 
-    def give(self, model: Any) -> None:
-        """Let a new model begin with them.
+    def apply(self, model: Any) -> None:
+        """Initialise the weights of a new model.
 
         Args:
-            model: An ordinary causal language model of random weights, on the CPU; changed in place.
+            model: A causal language model with random weights, on the CPU; changed in place.
         """
         embeddings, output = model.get_input_embeddings().weight, model.get_output_embeddings().weight
         generator = torch.Generator().manual_seed(self.seed)
-        shared = torch.randn(len(self.scores), embeddings.shape[1], generator=generator)
+        shared = torch.randn(len(self.log_shares), embeddings.shape[1], generator=generator)
         with torch.no_grad():
-            # As large as a token's own part.
+            # Same scale as the random part.
             embeddings += shared[self.kinds] * embeddings.std()
-            states = model.model(input_ids=self.shown, use_cache=False).last_hidden_state[self.followed].float()
-            output += _regression(states, self.kinds[self.shown[self.followed]], self.scores)
+            states = model.model(input_ids=self.sample_ids, use_cache=False).last_hidden_state[self.has_next].float()
+            output += _regression(states, self.kinds[self.sample_ids[self.has_next]], self.log_shares)
 
 
-def _read(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ids of examples, and what follows each; -100 where that does not count."""
+def _ids_and_next(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of examples, and the next token of each; -100 where it has no label."""
     batch = examples.batch(chosen)
     return batch["input_ids"][:, :-1], batch["labels"][:, 1:]
 
 
 def _kinds(vocabulary: Vocabulary) -> np.ndarray:
-    """Each special token is of its own kind, so are the pieces of text, and the tokens of each column."""
+    """Kind of each token, ``[ids]``: one for each special token, one for all pieces of text, one for each column."""
     specials, first = len(vocabulary.specials), vocabulary.fields[0].start
     sizes = [*[1] * specials, first - specials, *(item.stop - item.start for item in vocabulary.fields)]
     return np.repeat(np.arange(len(sizes)), sizes)
 
 
-def _scores(counts: np.ndarray, least: float) -> np.ndarray:
-    """``[kinds, ids]``: logarithms of shares, 0 for the least."""
+def _log_shares(counts: np.ndarray, lower_bound: float) -> np.ndarray:
+    """Log shares, 0 for the lower bound, ``[kinds, ids]``."""
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    scores: np.ndarray = np.log(shares.clip(min=least)) - math.log(least)
-    return scores
+    log_shares: np.ndarray = np.log(shares.clip(min=lower_bound)) - math.log(lower_bound)
+    return log_shares
 
 
-def _regression(states: torch.Tensor, kinds: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-    """``[ids, width]``: the weights that lead from states to the scores of their kinds."""
+def _regression(states: torch.Tensor, kinds: torch.Tensor, log_shares: torch.Tensor) -> torch.Tensor:
+    """Ridge regression weights from states to the log shares of their kinds, ``[ids, width]``."""
     width = states.shape[1]
     # Summed by kind first: a score for each state and id would take gigabytes where there are many ids.
-    sums = torch.zeros(len(scores), width).index_add(0, kinds, states)
+    sums = torch.zeros(len(log_shares), width).index_add(0, kinds, states)
     ridge = _RIDGE * max(1, len(states)) * torch.eye(width)
-    return torch.linalg.solve(states.T @ states + ridge, sums.T @ scores).T
+    return torch.linalg.solve(states.T @ states + ridge, sums.T @ log_shares).T

@@ -1,9 +1,9 @@
-"""How a scratch model is trained: a budget becomes a step count, then the Hugging Face Trainer runs.
+"""Training recipe of a scratch model: turn the budget into steps, then run the Hugging Face Trainer.
 
-Large tables: a short calibration turns the time budget into steps, the learning rate follows the step
-down a cosine, and a held-out loss may stop training early. Small tables: parts of each record are hidden
-from the model; cross-validation finds how many epochs help, at a constant rate, and the model is then fitted
-to all rows for as many. The weights kept are an exponential average, taken where the held-out loss was best.
+Large tables: a short calibration turns the time budget into steps, the learning rate decays along a cosine, and the
+held-out loss may stop training early. Small tables: parts of each record are masked inputs; cross-validation at a
+constant learning rate finds the number of epochs, and the model is then fitted to all rows for as many. The final
+weights are an exponential moving average (EMA), from the step with the best held-out loss.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from rowsmith.errors import TrainingError
 from rowsmith.model import PreparedModel, TrainingJob, TrainingReport
 from rowsmith.storage.malloc import keep_for_reuse
 from rowsmith_backends.sampling.precision import chosen_device
-from rowsmith_backends.scratch.column_loss import ColumnParts
+from rowsmith_backends.scratch.column_loss import VocabularyParts
 from rowsmith_backends.scratch.packed_llama import PackedLlama
 from rowsmith_backends.scratch.training.calibration import calibrated
 from rowsmith_backends.scratch.training.cross_validation import best_epochs, has_risen
 from rowsmith_backends.scratch.training.example_windows import windows_of
-from rowsmith_backends.scratch.training.fit_settings import SMALL_TABLE, Setting, recipe_of
-from rowsmith_backends.scratch.training.initial_weights import FirstWeights
-from rowsmith_backends.scratch.training.smoothed_embeddings import Neighbours
-from rowsmith_backends.training.budget import budgeted, held_out_in_time
-from rowsmith_backends.training.examples import Examples, SomeExamples, examples_of
+from rowsmith_backends.scratch.training.fit_settings import SMALL_TABLE, FitSettings, recipe_of
+from rowsmith_backends.scratch.training.initial_weights import InitialWeights
+from rowsmith_backends.scratch.training.smoothed_embeddings import SmoothedEmbeddings
+from rowsmith_backends.training.budget import course_of_budget, limit_held_out
+from rowsmith_backends.training.examples import Examples, ExampleSubset, examples_of
 from rowsmith_backends.training.fit import Fit, fit
 from rowsmith_backends.training.plan import Course, FitPlan
 from rowsmith_backends.training.progress_bars import no_progress_bars
@@ -45,17 +45,17 @@ __all__ = ["train_scratch"]
 _FOLDS = 4
 _HELD_OUT_ROWS = 500
 _FIRST_FOLD_SHARE = 0.5
-"""Of the time, what the first fold may take: the fit to all rows can then go as far as it did."""
+"""Share of the time for the first fold: the fit to all rows can then run as long."""
 _FOLDS_SHARE = 0.6
-"""The same of all folds."""
+"""Share of the time for all folds."""
 _TESTED_EPOCHS = 10
 _MAX_EPOCHS = 300
 _BATCH_TOKENS = 4_096
 _FEW_STEPS = 100
 _MANY_STEPS = 250
-"""With more steps a model that begins at random learns the shares of values too, and how they go together no worse."""
+"""With more steps, random initial weights learn the frequencies of values as well, and their dependencies no worse."""
 _SHORT_SHARE = 0.7
-"""A training of fewer steps that took so much of its time is said to be short."""
+"""A training of few steps that used this share of its time is reported as short."""
 
 
 def train_scratch(
@@ -70,7 +70,7 @@ def train_scratch(
         options: Rates and batch size.
 
     Returns:
-        What training did.
+        Report of the training.
 
     Raises:
         TrainingError: There are no examples, or the loss is not finite.
@@ -87,70 +87,75 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
     if len(train) == 0:
         raise TrainingError("there are no training examples: give more rows, or lower training.validation_ratio.")
     vocabulary = prepared.vocabulary
-    setting = Setting(
+    settings = FitSettings(
         config=config,
-        parts=None if vocabulary is None else ColumnParts.of_wide(vocabulary),
+        parts=None if vocabulary is None else VocabularyParts.of_wide(vocabulary),
         options=options,
         seed=job.seeds.integer("training") % 2**31,
         device=chosen_device(),
         batch_size=options.batch_size or _batch_size(train, prepared),
         bf16=options.dtype == "bfloat16",
         state=state,
-        blank_id=None if vocabulary is None else vocabulary.unknown_id,
-        neighbours=None if vocabulary is None else Neighbours.of(vocabulary),
+        mask_id=None if vocabulary is None else vocabulary.unknown_id,
+        smoothed_embeddings=None if vocabulary is None else SmoothedEmbeddings.of(vocabulary),
         packed=prepared.model_schema.step is not None,
     )
-    # The windows of one example are no examples of their own.
-    several = prepared.cross_validated and len(train) > 1
-    calibration = calibrated(setting, train, job)
-    setting, train, step_seconds = calibration.setting, calibration.train, calibration.step_seconds
-    state.bf16 = setting.bf16
-    if vocabulary is not None and _steps_in_budget(job, step_seconds) <= (2 if several else 1) * _MANY_STEPS:
-        first = FirstWeights.of(vocabulary, train, by_column=setting.parts is None, seed=setting.seed)
-        setting = evolve(setting, first=first)
+    # Windows of a single example do not count as several examples.
+    cross_validatable = prepared.cross_validated and len(train) > 1
+    calibration = calibrated(settings, train, job)
+    settings, train, step_seconds = calibration.settings, calibration.train, calibration.step_seconds
+    state.bf16 = settings.bf16
+    if vocabulary is not None and _steps_in_budget(job, step_seconds) <= (2 if cross_validatable else 1) * _MANY_STEPS:
+        first = InitialWeights.of(vocabulary, train, by_column=settings.parts is None, seed=settings.seed)
+        settings = evolve(settings, initial_weights=first)
     validation = None
     if job.examples.test is not None:
         held_out = examples_of(job.examples.test, prepared.metadata.pad_token_id or 0)
         if calibration.window is not None:
             held_out = windows_of(held_out, calibration.window)
-        validation = held_out_in_time(
-            held_out, train, batch_size=setting.batch_size, step_seconds=step_seconds, seed=setting.seed, state=state
+        validation = limit_held_out(
+            held_out, train, batch_size=settings.batch_size, step_seconds=step_seconds, seed=settings.seed, state=state
         )
-    # A training that is taken up goes on as it had begun.
-    begun = bool(state.curves) or state.course() is None
-    if several and validation is None and begun and _has_time(setting, train, job, step_seconds):
-        setting = setting.following(SMALL_TABLE)
-        course = state.course() or _cross_validated(setting, train, job)
+    # A resumed training continues in the mode in which it started.
+    may_cross_validate = bool(state.curves) or state.course() is None
+    if (
+        cross_validatable
+        and validation is None
+        and may_cross_validate
+        and _may_overfit(settings, train, job, step_seconds)
+    ):
+        settings = settings.with_recipe(SMALL_TABLE)
+        course = state.course() or _cross_validated(settings, train, job)
     else:
-        course = state.course() or budgeted(
+        course = state.course() or course_of_budget(
             job.training,
             train,
             validation,
-            batch_size=setting.batch_size,
+            batch_size=settings.batch_size,
             step_seconds=step_seconds,
             spent=state.seconds,
             most_epochs=_MAX_EPOCHS,
         )
-        epochs = course.total_steps * setting.batch_size / len(train)
-        setting = setting.following(recipe_of(epochs))
+        epochs = course.total_steps * settings.batch_size / len(train)
+        settings = settings.with_recipe(recipe_of(epochs))
     result = fit(
-        FitPlan(train=setting.shown(train), validation=validation, course=course),
-        setting.new_model(),
-        setting.optimizer,
-        batch_size=setting.batch_size,
-        bf16=setting.bf16,
-        seed=setting.seed,
-        training=setting.state,
+        FitPlan(train=settings.masked(train), validation=validation, course=course),
+        settings.new_model(),
+        settings.optimizer,
+        batch_size=settings.batch_size,
+        bf16=settings.bf16,
+        seed=settings.seed,
+        training=settings.state,
     )
     seconds = _seconds(job)
     if result.steps < _FEW_STEPS and seconds is not None and state.seconds > _SHORT_SHARE * seconds:
-        passes = result.steps * setting.batch_size / len(train)
+        passes = result.steps * settings.batch_size / len(train)
         job.note(
             f"there was time for {result.steps} steps of training, {passes:.1f} passes over the rows: the rows made "
             "will be like the real ones in outline only. Give it more time (training.max_time)."
         )
     save_model(prepared, job, lambda: _write(result.model, job.directory))
-    return _report(result, course.reason, setting, train, state.seconds)
+    return _report(result, course.reason, settings, train, state.seconds)
 
 
 def _batch_size(train: Examples, prepared: PreparedModel) -> int:
@@ -161,14 +166,14 @@ def _batch_size(train: Examples, prepared: PreparedModel) -> int:
     return min(records, max(8, int(_BATCH_TOKENS // train.lengths.mean())))
 
 
-def _cross_validated(setting: Setting, train: Examples, job: TrainingJob) -> Course:
-    """Find how many epochs help by leaving out some folds, each once."""
+def _cross_validated(settings: FitSettings, train: Examples, job: TrainingJob) -> Course:
+    """Find the number of epochs by cross-validation."""
     order = job.seeds.generator("folds").permutation(len(train))
     folds = np.array_split(order, min(_FOLDS, len(train)))
-    # The best number of epochs is known well enough from this many rows.
+    # This many held-out rows determine the best number of epochs well enough.
     folds = folds[: -(-_HELD_OUT_ROWS // len(folds[0]))]
     seconds = _seconds(job)
-    epoch = max(1, (len(train) - len(folds[0])) // setting.batch_size)
+    epoch = max(1, (len(train) - len(folds[0])) // settings.batch_size)
     limit = _MAX_EPOCHS * epoch if job.training.max_steps is None else job.training.max_steps
     course = Course(
         total_steps=limit,
@@ -178,56 +183,56 @@ def _cross_validated(setting: Setting, train: Examples, job: TrainingJob) -> Cou
         evaluate_every=epoch,
         patience=12,
     )
-    curves = setting.state.curves
+    curves = settings.state.curves
     for number, held_out in enumerate(folds):
         if number < len(curves):
             continue
-        kept = np.setdiff1d(order, held_out)
+        train_rows = np.setdiff1d(order, held_out)
         share = _FOLDS_SHARE if curves else _FIRST_FOLD_SHARE
-        left = None if seconds is None else share * seconds - setting.state.seconds
-        if curves and seconds is not None and left is not None and left < seconds / 10:
+        remaining = None if seconds is None else share * seconds - settings.state.seconds
+        if curves and seconds is not None and remaining is not None and remaining < seconds / 10:
             break
         result = fit(
             FitPlan(
-                train=setting.shown(SomeExamples(train, kept)),
-                validation=SomeExamples(train, held_out),
-                course=evolve(course, max_seconds=left),
+                train=settings.masked(ExampleSubset(train, train_rows)),
+                validation=ExampleSubset(train, held_out),
+                course=evolve(course, max_seconds=remaining),
             ),
-            setting.new_model(),
-            setting.optimizer,
-            batch_size=min(setting.batch_size, len(kept)),
-            bf16=setting.bf16,
-            seed=setting.seed,
-            training=setting.state,
+            settings.new_model(),
+            settings.optimizer,
+            batch_size=min(settings.batch_size, len(train_rows)),
+            bf16=settings.bf16,
+            seed=settings.seed,
+            training=settings.state,
             phase=f"fold {number + 1} of {len(folds)}",
         )
         curve = [loss for _, loss in result.curve]
-        # A fold that ran out of time does not tell more than those before it.
+        # A fold that ran out of time adds nothing to the earlier ones.
         if curves and seconds is not None and not has_risen(curve, course.patience):
             break
         curves.append(curve)
     epochs = best_epochs(curves, course.patience)
-    steps = max(1, round(epochs * len(train) / setting.batch_size))
-    left = None if seconds is None else seconds - setting.state.seconds
+    steps = max(1, round(epochs * len(train) / settings.batch_size))
+    remaining = None if seconds is None else seconds - settings.state.seconds
     return evolve(
         course,
         total_steps=min(steps, limit),
         most_steps=min(steps, limit),
         warmup=min(20, steps),
         evaluate_every=0,
-        max_seconds=left,
+        max_seconds=remaining,
         reason=f"cross-validation over {len(curves)} fold{'s'[: len(curves) > 1]} found {epochs} epochs",
     )
 
 
-def _has_time(setting: Setting, train: Examples, job: TrainingJob, step_seconds: float) -> bool:
-    """Whether the budget holds so many epochs that rows could be learned by heart."""
+def _may_overfit(settings: FitSettings, train: Examples, job: TrainingJob, step_seconds: float) -> bool:
+    """Whether the budget allows so many epochs that the model could overfit."""
     seconds = _seconds(job)
-    return seconds is None or seconds >= _TESTED_EPOCHS * step_seconds * len(train) / setting.batch_size
+    return seconds is None or seconds >= _TESTED_EPOCHS * step_seconds * len(train) / settings.batch_size
 
 
 def _steps_in_budget(job: TrainingJob, step_seconds: float) -> float:
-    """How many steps there is time for, at most; no end of them where there is no budget."""
+    """The most steps within the budget; infinite without one."""
     if job.training.max_steps is not None:
         return job.training.max_steps
     seconds = _seconds(job)
@@ -235,25 +240,25 @@ def _steps_in_budget(job: TrainingJob, step_seconds: float) -> float:
 
 
 def _seconds(job: TrainingJob) -> float | None:
-    """The time budget; a number of steps has none, whatever the machine."""
+    """The time budget in seconds; None for a budget of steps."""
     return job.training.max_time if job.training.max_steps is None else None
 
 
 def _write(model: Any, folder: Path) -> None:
-    Neighbours.settle(model)
+    SmoothedEmbeddings.fold(model)
     (model.plain() if isinstance(model, PackedLlama) else model).save_pretrained(folder)
 
 
-def _report(result: Fit, reason: str | None, setting: Setting, train: Examples, seconds: float) -> TrainingReport:
+def _report(result: Fit, reason: str | None, settings: FitSettings, train: Examples, seconds: float) -> TrainingReport:
     return TrainingReport(
         steps=result.steps,
         total_steps=result.total_steps,
         tokens=result.tokens,
         seconds=seconds,
-        epochs=result.steps * setting.batch_size / len(train),
+        epochs=result.steps * settings.batch_size / len(train),
         validation_loss=result.best_loss,
         best_step=result.best_step,
         parameters=sum(weight.numel() for weight in result.model.parameters()),
-        dtype="bfloat16" if setting.bf16 else "float32",
+        dtype="bfloat16" if settings.bf16 else "float32",
         stop_reason=result.stop_reason if reason is None else f"{reason}; {result.stop_reason}",
     )

@@ -42,7 +42,6 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import from_codes
 from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
-from rowsmith.table.types.datetimes import parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith.transforms.changed_values import compared
@@ -61,7 +60,7 @@ from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOpti
 from rowsmith_plugins.transforms.quantize.column import is_cut
 from rowsmith_plugins.transforms.rare.invented import invent_rare
 from rowsmith_plugins.transforms.rare.kept_categories import narrowed
-from rowsmith_plugins.transforms.rare.middles import middle_moment, middle_number
+from rowsmith_plugins.transforms.rare.middles import end_moments, middle_moment, middle_number
 from rowsmith_plugins.transforms.rare.rules import (
     Blank,
     Categories,
@@ -221,9 +220,9 @@ class ProtectRareTransform(Transform):
             if few:
                 middle = middle_moment(column.datetime_format, counted, options.k)
                 return Moments(middle, middle, column.datetime_format)
-            moments = parse_datetimes(counted.values, column.datetime_format)
-            low, high = counted.ends(np.argsort(moments, kind="stable"), options.k)
-            return Moments(counted.values[low], counted.values[high], column.datetime_format)
+            chances = Draws(self.seed, np.arange(2)).uniform(f"protect-rare.{column.name}.ends").tolist()
+            low, high = end_moments(column.datetime_format, counted, options.k, (chances[0], chances[1]))
+            return Moments(low, high, column.datetime_format)
         return None
 
 

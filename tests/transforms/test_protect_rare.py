@@ -156,6 +156,35 @@ def test_extremes_of_moments_clip_to_the_kth() -> None:
     assert texts(fitted.apply(table({"c": ["31/12/1899"]})))["c"] == ["05/01/2024"]
 
 
+def test_the_ends_of_moments_are_no_date_that_few_rows_have() -> None:
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d %H:%M:%S")
+    rare = ["1900-01-01", "1961-05-06", "1972-08-09", "1985-10-11", "1999-12-30", "2003-02-01"]
+    values = [f"{day} 12:30:00" for day in rare * 2 + ["2020-01-01"] * 20 + ["2021-06-01", "2022-03-04"] * 3]
+    fitted, protected = protect([*values], days)
+    made = sorted(value or "" for value in protected)
+    assert "1972-08-09" < made[0] < "1985-10-11"
+    assert "2020-01-01" < made[-1] < "2021-06-01"
+    assert {value[11:] for value in made} == {"12:30:00"}
+    assert Counter(made)[made[0]] == 6
+    columns = table({"c": values})
+    assert fitted.shares_changed(columns, table({"c": protected})) == {"c": pytest.approx(12 / 38)}
+
+
+def test_an_end_of_moments_that_enough_rows_have_stays() -> None:
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d")
+    values = ["1900-01-01"] * 3 + ["2001-04-05"] * 5 + ["2010-01-01"] * 9 + ["2024-07-08"] * 5 + ["2090-01-01"] * 4
+    made = protect([*values], days)[1]
+    assert made == ["2001-04-05"] * 8 + ["2010-01-01"] * 9 + ["2024-07-08"] * 9
+
+
+def test_moments_of_one_middle_and_no_range_leave_their_mean() -> None:
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d")
+    values = (
+        ["2024-01-01", "2024-01-02", "2024-01-03"] + ["2024-01-08"] * 4 + ["2024-01-20", "2024-01-21", "2024-01-22"]
+    )
+    assert set(protect([*values], days)[1]) == {"2024-01-10"}
+
+
 def test_too_few_moments_for_a_range_leave_their_mean() -> None:
     days = column("c", T.DATETIME, datetime_format="%Y-%m-%d")
     values: list[str | None] = [f"2024-01-{day:02d}" for day in (1, 2, 3, 8, 16)]

@@ -7,8 +7,9 @@ A value is rare when fewer than ``k`` training rows have it, or too few groups w
   occurs; or it becomes a label (option ``replacement: constant``);
 * numbers that ``quantize`` turns into labels are left to it: its bins hold rare ones;
 * other numbers with few distinct values: a rare one becomes the nearest that is not rare;
-* other numbers with many, and date-times: values beyond the k-th lowest or k-th highest row become that
-  row's value;
+* other numbers with many: values beyond the k-th lowest or k-th highest row become that row's value;
+* date-times: so, too, where k rows have that row's value; otherwise they and that value become one between it and the
+  next;
 * free text is left alone.
 
 Values not seen in training are rare. Where at least 2 k rows hold rare categories, and these are more than three

@@ -238,10 +238,9 @@ def _rare_days(numbers: dict[str, Numbers], bins: dict[str, PartBins], counted: 
     coarsest = next(iter(bins), "day")
     if coarsest not in ("year", "month") or "day" not in bins:
         return None
-    found = {name: each.find(numbers[name]) for name, each in bins.items()}
-    days = bins["day"].named(found["day"])
-    months = bins["month"].named(found["month"]) if "month" in bins else np.zeros_like(days)
-    return fit_rare_days(counted, bins[coarsest].wide, found[coarsest], months, days, k)
+    found, days = bins[coarsest].find(numbers[coarsest]), numbers["day"]
+    months = bins["month"].named(bins["month"].find(numbers["month"])) if "month" in bins else np.zeros_like(days)
+    return fit_rare_days(counted, bins[coarsest].wide, found, months, days, bins["day"], k)
 
 
 def _varies(numbers: Numbers) -> bool:

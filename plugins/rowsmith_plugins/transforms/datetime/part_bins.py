@@ -33,6 +33,12 @@ class PartBins:
         return tuple((low + high) // 2 for low, high in zip(self.lows, self.highs, strict=True))
 
     @property
+    def numbers(self) -> tuple[int, ...]:
+        """All numbers in the bins, ascending."""
+        bins = zip(self.lows, self.highs, strict=True)
+        return tuple(number for low, high in bins for number in range(low, high + 1))
+
+    @property
     def wide(self) -> npt.NDArray[np.bool_]:
         """Which bins have several numbers."""
         return np.array(self.highs, dtype=np.int64) > np.array(self.lows, dtype=np.int64)

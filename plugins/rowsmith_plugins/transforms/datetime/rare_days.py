@@ -11,14 +11,15 @@ import numpy.typing as npt
 from attrs import evolve, frozen
 
 from rowsmith_plugins.transforms.common.counting import Counted
+from rowsmith_plugins.transforms.datetime.part_bins import PartBins
 
 __all__ = ["RareDays", "count_rare_once", "fit_rare_days"]
 
 Numbers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-_DAYS = 31
-_MONTHS = 12
+_MONTHS_AND_NONE = 13
+_DAYS_AND_NONE = 32
 
 
 @frozen
@@ -29,11 +30,13 @@ class RareDays:
         bins: The bins of the coarsest part beside which days are drawn.
         kept: The days that enough dates there have, and are learned: bin, month and day as one number (``_keys``).
         stand_in: The day that is learned in place of all others.
+        drawn: The days that are drawn for it: all in the bins of days.
     """
 
     bins: tuple[int, ...]
     kept: tuple[int, ...]
     stand_in: int
+    drawn: tuple[int, ...]
 
     def hidden(self, bins: Numbers, months: Numbers, days: Numbers) -> Mask:
         """Which dates have a day that is not learned.
@@ -47,7 +50,7 @@ class RareDays:
 
     def draw(self, uniform: npt.NDArray[np.float64]) -> Numbers:
         """Days of the month, any as likely as another."""
-        return 1 + (uniform * _DAYS).astype(np.int64)
+        return np.array(self.drawn, dtype=np.int64)[(uniform * len(self.drawn)).astype(np.int64)]
 
 
 def count_rare_once(counted: Counted, k: int) -> Counted:
@@ -56,7 +59,7 @@ def count_rare_once(counted: Counted, k: int) -> Counted:
 
 
 def fit_rare_days(
-    counted: Counted, wide: Mask, bins: Numbers, months: Numbers, days: Numbers, k: int
+    counted: Counted, wide: Mask, bins: Numbers, months: Numbers, days: Numbers, day_bins: PartBins, k: int
 ) -> RareDays | None:
     """Find the days that are not learned.
 
@@ -65,7 +68,8 @@ def fit_rare_days(
         wide: Whether each bin of the coarsest part has several numbers.
         bins: The bin of each value.
         months: The month by which each value is told; 0 where all have the same.
-        days: The day by which each is told.
+        days: The day of each.
+        day_bins: The bins of days.
         k: What fewer rows have is rare; a rare date counts as one row.
 
     Returns:
@@ -78,15 +82,25 @@ def fit_rare_days(
     sparse = np.flatnonzero(found & (wide | ~enough))
     if not len(sparse):
         return None
-    keys, places = np.unique(_keys(bins, months, days), return_inverse=True)
+    told = day_bins.named(day_bins.find(days))
+    keys, places = np.unique(_keys(bins, months, told), return_inverse=True)
     kept = keys[once.joined(places, len(keys)).shared(k)]
-    kept = kept[_are_in(kept // ((_MONTHS + 1) * (_DAYS + 1)), sparse)]
-    told, times = np.unique(np.concatenate([days, kept % (_DAYS + 1)]), return_counts=True)
-    return RareDays(tuple(sparse.tolist()), tuple(kept.tolist()), int(told[np.argmin(times)]))
+    kept = kept[_are_in(kept // (_MONTHS_AND_NONE * _DAYS_AND_NONE), sparse)]
+    return RareDays(
+        bins=tuple(sparse.tolist()),
+        kept=tuple(kept.tolist()),
+        stand_in=_seldom(day_bins.middles, kept % _DAYS_AND_NONE),
+        drawn=day_bins.numbers,
+    )
+
+
+def _seldom(names: tuple[int, ...], kept: Numbers) -> int:
+    """The day that is kept in the fewest months, so that it hardly ever stands for itself and others at once."""
+    return min(names, key=lambda name: int((kept == name).sum()))
 
 
 def _keys(bins: Numbers, months: Numbers, days: Numbers) -> Numbers:
-    return (bins * (_MONTHS + 1) + months) * (_DAYS + 1) + days
+    return (bins * _MONTHS_AND_NONE + months) * _DAYS_AND_NONE + days
 
 
 def _are_in(numbers: Numbers, some: tuple[int, ...] | Numbers) -> Mask:

@@ -1,8 +1,6 @@
-"""Values that stand for rare ones and are nobody's own.
+"""One value that stands for all of a column which has too few to tell any of them: a mean, that is nobody's own.
 
-One stands for all of a column which has too few to tell any of them: their mean. Behind a mean are at least k values;
-of fewer values it is told as rough as one digit, or one year. Others stand for the earliest and the latest date-times:
-they lie between the date-times of two rows.
+Behind a mean are at least k values; of fewer values it is told as rough as one digit, or one year.
 """
 
 from __future__ import annotations
@@ -10,16 +8,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from rowsmith.table.schema import ColumnSchema
 from rowsmith.table.types.datetimes import parse_datetimes, spell_datetimes
 from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith_plugins.transforms.common.counting import Counted
 
-__all__ = ["end_moments", "middle_moment", "middle_number"]
-
-Instants = npt.NDArray[np.datetime64]
+__all__ = ["middle_moment", "middle_number"]
 
 
 def middle_number(column: ColumnSchema, counted: Counted, k: int) -> str:
@@ -50,43 +45,6 @@ def middle_moment(format_: str, counted: Counted, k: int) -> str:
     return spell_datetimes(np.array([mean]).astype(moments.dtype).astype(f"M8[{cut}]").astype(f"M8[{unit}]"), format_)[
         0
     ]
-
-
-def end_moments(format_: str, counted: Counted, k: int, chances: tuple[float, float]) -> tuple[str, str]:
-    """The ends of the range of a column of date-times, as the column writes them.
-
-    They are those of the k-th lowest and highest row, where k rows have these; otherwise they lie between that row's
-    and the next one inside the range, where there is room.
-
-    Args:
-        format_: How the column writes date-times.
-        counted: Its values, at least one.
-        k: What fewer rows have is rare.
-        chances: Where between the two each end lies, from 0 to 1, so that neither tells the other.
-    """
-    moments = parse_datetimes(counted.values, format_)
-    order = np.argsort(moments, kind="stable")
-    ends, shared, numbers = counted.ends(order, k), counted.shared(k), moments[order].astype(np.int64)
-    if ends[0] == ends[1]:
-        alone = counted.values[ends[0]] if shared[ends[0]] else middle_moment(format_, counted, k)
-        return alone, alone
-    step = int(np.gcd.reduce(numbers - numbers[0]))
-    found = []
-    for end, towards, chance in zip(ends, (1, -1), chances, strict=True):
-        rank = int(np.searchsorted(numbers, moments[end].astype(np.int64)))
-        between = _between(int(numbers[rank]), int(numbers[rank + towards]), step, chance)
-        texts = spell_datetimes(np.array(between, dtype=np.int64).astype(moments.dtype), format_)
-        free = (text for text in texts if text not in counted.values)
-        found.append(counted.values[end] if shared[end] else next(free, counted.values[end]))
-    low, high = sorted(found, key=lambda text: parse_datetimes([text], format_)[0])
-    return low, high
-
-
-def _between(first: int, second: int, step: int, chance: float) -> list[int]:
-    """A number between two others, in whole steps from the first, by chance; and the middle of them."""
-    steps = abs(second - first) // step
-    away = [1 + int(chance * (steps - 1)), steps // 2] if steps > 1 else []
-    return [first + (step if first < second else -step) * each for each in away]
 
 
 def _one_digit(number: float) -> float:

@@ -61,7 +61,8 @@ from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOpti
 from rowsmith_plugins.transforms.quantize.column import is_cut
 from rowsmith_plugins.transforms.rare.invented import invent_rare
 from rowsmith_plugins.transforms.rare.kept_categories import narrowed
-from rowsmith_plugins.transforms.rare.middles import end_moments, middle_moment, middle_number
+from rowsmith_plugins.transforms.rare.middles import middle_moment, middle_number
+from rowsmith_plugins.transforms.rare.moment_ends import end_moments
 from rowsmith_plugins.transforms.rare.rules import (
     Blank,
     Categories,

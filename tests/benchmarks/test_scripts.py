@@ -11,6 +11,7 @@ from benchmarks import __main__ as command
 from benchmarks import (
     assembly,
     fidelity,
+    hashes,
     packing_groups,
     parsing,
     reports,
@@ -270,6 +271,22 @@ def test_a_process_is_measured() -> None:
     assert usage.resident > 64
     with pytest.raises(RuntimeError, match="no such thing"):
         measured(python("-c", "raise SystemExit('no such thing')"))
+
+
+def test_hashes_are_compared_with_those_of_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"rows": "12", "weights": "34"}
+    monkeypatch.setattr(hashes, "hashes", lambda name, tree, folder: found)
+    command.main(["hashes"])
+    before = tmp_path / "before.txt"
+    before.write_text(capsys.readouterr().out)
+    for digest, code in (("34", 0), ("35", 1)):
+        found["weights"] = digest
+        with pytest.raises(SystemExit) as ended:
+            command.main(["hashes", "--modes", "plain", "--expect", str(before)])
+        assert ended.value.code == code
+    assert "not as expected:\nplain        weights  35\n" in capsys.readouterr().out
 
 
 def test_import_times() -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from attrs import evolve
 from hypothesis import given, settings
@@ -168,6 +169,25 @@ def test_the_ends_of_moments_are_no_date_that_few_rows_have() -> None:
     assert Counter(made)[made[0]] == 6
     columns = table({"c": values})
     assert fitted.shares_changed(columns, table({"c": protected})) == {"c": pytest.approx(12 / 38)}
+
+
+@pytest.mark.parametrize("first", ["2001-01-01", "2001-01-15"])
+@pytest.mark.parametrize("months", [1, 3])
+def test_the_ends_of_moments_look_like_the_column(first: str, months: int) -> None:
+    stamps = pd.date_range(first, periods=60, freq=pd.DateOffset(months=months))
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d")
+    made = protect([str(each.date()) for each in stamps], days)[1]
+    assert {(value or "")[8:] for value in made} == {first[8:]}
+    assert {(value or "")[5:7] for value in made} <= {f"{each.month:02d}" for each in stamps}
+
+
+def test_the_ends_of_moments_are_working_days_where_all_are() -> None:
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d %H:%M")
+    stamps = [each + pd.Timedelta(hours=9 + n % 8) for n, each in enumerate(pd.bdate_range("2020-01-03", periods=90))]
+    made = pd.to_datetime(pd.Series(protect([f"{each:%Y-%m-%d %H:%M}" for each in stamps], days)[1]))
+    assert made.dt.dayofweek.max() < 5
+    assert made.dt.hour.between(9, 16).all()
+    assert (made.dt.minute == 0).all()
 
 
 def test_an_end_of_moments_that_enough_rows_have_stays() -> None:

@@ -168,6 +168,27 @@ def test_a_day_that_rare_dates_share_stays() -> None:
         assert first >= 90
 
 
+def test_rare_dates_that_are_one_part_share_bins_by_their_rows() -> None:
+    for made in _back(
+        [*_days("2023-11-01", 6) * 6, "2023-11-10", "2023-11-11", *["2023-11-12"] * 4, *["2023-11-20"] * 9]
+    ):
+        assert sum(made[day] for day in ("2023-11-10", "2023-11-11", "2023-11-12")) == 6
+
+
+def test_rare_moments_of_one_month_do_not_come_back_from_their_true_parts() -> None:
+    usual = [
+        f"{day} {hour:02d}:{minute:02d}" for day in _days("2023-11-01", 10) for hour in (9, 10) for minute in (0, 30)
+    ]
+    rare = [f"{day} {9 + n % 2:02d}:{30 * (n % 3 > 0):02d}" for n, day in enumerate(_days("2023-11-11", 18))]
+    values = usual * 6 + rare * 4
+    columns = table({"d": values})
+    fitted = DatetimeTransform(k=5).fit(columns, schema(dated("%Y-%m-%d %H:%M")))
+    for seed in range(5):
+        made = Counter(texts(fitted.invert(fitted.apply(columns), draws(len(values), seed), {}))["d"])
+        assert sum(made[value] for value in usual) == len(usual) * 6
+        assert sum(made[value] for value in rare) <= 4 * len(rare) / 2
+
+
 def test_dates_of_many_different_days_keep_them() -> None:
     values = _days("2019-01-01", 1_461)
     for made in _back(values, 2):

@@ -196,16 +196,17 @@ def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 
         column: The column; it has a format.
         counted: Its values, at least one.
         taken: Names that other columns have; those of the parts are added.
-        k: A number of a part that fewer rows have is told with those next to it. Of the coarsest part, a date-time that
-            fewer rows have counts as one row.
+        k: A number of a part that fewer rows have is told with those next to it. Of the coarsest part of several, a
+            date-time that fewer rows have counts as one row.
     """
     format_ = column.datetime_format or ""
     instants = parse_datetimes(counted.values, format_)
     unit = np.datetime_data(instants.dtype)[0]
     numbers = split_parts(instants)
-    coarsest = next((name for name in PARTS if _varies(numbers[name])), PARTS[0])
+    varying = [name for name in PARTS if _varies(numbers[name])]
+    once = varying[:1] if len(varying) > 1 else []
     bins = {
-        name: fit_bins(numbers[name], count_rare_once(counted, k) if name == coarsest else counted, k)
+        name: fit_bins(numbers[name], count_rare_once(counted, k) if name in once else counted, k)
         for name in PARTS[:-1]
     }
     same = {name: each.lows[0] for name, each in bins.items() if each.lows == each.highs and len(each.lows) == 1}

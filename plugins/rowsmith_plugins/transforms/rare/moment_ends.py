@@ -73,7 +73,8 @@ def _looks_known(moments: Instants, known: Instants) -> Mask:
     alike = [np.isin(one[part], two[part]) for part in _FINER]
     if (two["day"] != two["day"][0]).any():  # The first of each month is any day of the week.
         alike.append(np.isin(_weekdays(moments), _weekdays(known)))
-    return np.logical_and.reduce(alike)
+    found: Mask = np.logical_and.reduce(alike)
+    return found
 
 
 def _weekdays(moments: Instants) -> npt.NDArray[np.int64]:

@@ -18,7 +18,7 @@ from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import AssemblyError, OverlongGroupError, OverlongRecordError, ParameterError
 from rowsmith.randomness.seeds import Seeds
 from rowsmith_assemblers.group_sequences import GroupSequences, joined
-from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_values
+from rowsmith_assemblers.groups import column_names, columns_at_hand, find_groups, given_groups, group_values
 from rowsmith_assemblers.options import GroupedOptions
 from rowsmith_assemblers.sampling import group_passes, split_groups
 from rowsmith_assemblers.source import RecordSource, check_policy, listed
@@ -54,7 +54,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
     packed: an example is filled until the next group would not fit the context, or until it holds
     ``metadata.max_sequences_per_example`` groups. Whole groups are set apart for validation.
 
-    Groups are those of ``token_store``, whose records then stand in order, or else found by value in
+    Groups are those of ``groups`` or ``token_store``, whose records then stand in order, or else found by value in
     ``dataset``, which may stand in any order.
 
     Args:
@@ -73,6 +73,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         overlong: For groups that do not fit the context: ``error`` names them, ``skip`` leaves them out,
             ``split`` makes several sequences of each.
         token_store: The records tokenized already, row for row; their text is then never written.
+        groups: The number of each record's group, int64 ``[records]``; None takes those of ``token_store``.
         group_values: The grouping columns as messages are to show them, row for row; None takes the dataset's.
 
     Raises:
@@ -94,6 +95,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         *,
         overlong: Literal["error", "skip", "split"] = "error",
         token_store: TokenStore | None = None,
+        groups: Ints | None = None,
         group_values: pa.Table | None = None,
     ) -> None:
         self.group_by_columns = column_names(group_training_examples_by, "group_training_examples_by")
@@ -101,11 +103,13 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         named = dict.fromkeys(self.group_by_columns, "group_training_examples_by")
         if order_training_examples_by is not None:
             named.setdefault(order_training_examples_by, "order_training_examples_by")
-        at_hand = columns_at_hand(dataset, token_store, metadata.model_schema, named)
+        numbers = given_groups(groups, token_store, len(dataset))
+        at_hand = columns_at_hand(dataset, numbers, metadata.model_schema, named)
         kept = list(dict.fromkeys([*at_hand, *(keep_columns or ())]))
         super().__init__(dataset, tokenizer, metadata, kept, test_size, cache_file_path, seed)
         self.overlong = overlong
         self.token_store = token_store
+        self.groups = numbers
         self.group_values = group_values
         self._seeds = Seeds(secrets.randbits(63) if seed is None else seed)
         self._source = RecordSource(
@@ -185,7 +189,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
     def _prepared(self) -> _Prepared:
         source, schema = self._source, self.metadata.model_schema
         lengths = source.tokens.lengths
-        groups = arrange(self.dataset, self.token_store, schema, self.group_by_columns, self.order_by_column)
+        groups = find_groups(self.dataset, self.groups, schema, self.group_by_columns, self.order_by_column)
         sequences = GroupSequences.of(groups, lengths, source.room)
         long = sequences.tokens > source.room
         if long.any():
@@ -284,6 +288,7 @@ def build(context: BuildContext, options: GroupedOptions | None) -> GroupedDataE
         seed=inputs.seed,
         keep_columns=inputs.keep_columns,
         token_store=inputs.token_store,
+        groups=inputs.groups,
         group_values=inputs.group_values,
         **arguments,
     )

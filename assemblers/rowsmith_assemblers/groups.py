@@ -16,7 +16,9 @@ from attrs import frozen
 from rowsmith.assembly.ranges import Rows
 from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import DataError, ParameterError
+from rowsmith.sequences import group_numbers, groups_begun_by
 from rowsmith.storage.memory_map import spooled
+from rowsmith.table.columns import Codes
 from rowsmith.table.row_ranges import run_places
 from rowsmith.table.types.datetimes import find_format, parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
@@ -26,10 +28,9 @@ if TYPE_CHECKING:
 
     from rowsmith.table.schema import ModelSchema
 
-__all__ = ["Groups", "arrange", "column_names", "columns_at_hand", "group_values", "taken"]
+__all__ = ["Groups", "column_names", "columns_at_hand", "find_groups", "given_groups", "group_values", "taken"]
 
 _logger = logging.getLogger(__name__)
-_SHOWN = 5
 
 
 @frozen(eq=False)
@@ -83,19 +84,19 @@ class Groups:
         return self.order[run_places(self.bounds[numbers], self.sizes[numbers])]
 
 
-def arrange(
+def find_groups(
     dataset: Dataset | pa.Table,
-    store: TokenStore | None,
+    numbers: Ints | None,
     schema: ModelSchema | None,
     group_by: Sequence[str],
     order_by: str | None,
     format_: str | None = None,
 ) -> Groups:
-    """Find the groups of records where they are told: in the token store, in the step column, or by value.
+    """Group the records of a dataset by their numbers; where none are given, by the step column, or by value.
 
     Args:
         dataset: The records.
-        store: Their tokens. If it has groups, these are the groups, and records stand in order.
+        numbers: The number of each record's group, of records that stand in order; None to find groups and order.
         schema: The model's columns. If it has a step column, that begins the groups, and records stand in
             order.
         group_by: The columns whose values together make a group; none for one group.
@@ -106,33 +107,49 @@ def arrange(
     Raises:
         DataError: A group value is missing, or the order column cannot be ordered.
     """
-    if store is not None and store.groups is not None:
-        return Groups.of(store.groups)
+    if numbers is not None:
+        return Groups.of(numbers)
     step = schema.step if schema is not None else None
     if step is not None:
-        first = _column(dataset, step.name).is_null().to_numpy(zero_copy_only=False)
-        return Groups.of(np.cumsum(first))
-    numbers = _group_numbers(dataset, group_by)
-    return Groups.of(numbers, None if order_by is None else _order_values(dataset, order_by, format_))
+        return Groups.of(groups_begun_by(_column(dataset, step.name).is_null().to_numpy(zero_copy_only=False)))
+    codes = {name: _codes(_column(dataset, name)) for name in group_by}
+    found = group_numbers(codes, len(dataset), "group_training_examples_by")
+    return Groups.of(found, None if order_by is None else _order_values(dataset, order_by, format_))
+
+
+def given_groups(groups: Ints | None, store: TokenStore | None, rows: int) -> Ints | None:
+    """The number of each record's group where it is given: by itself, or in the token store.
+
+    Args:
+        groups: The numbers, or None.
+        store: Tokens of the records, perhaps with the numbers; or None.
+        rows: How many records there are.
+
+    Raises:
+        ParameterError: There are more numbers, or fewer, than records.
+    """
+    if groups is not None and len(groups) != rows:
+        raise ParameterError(f"groups has {len(groups)} numbers and the dataset has {rows} records; give one for each")
+    return groups if groups is not None or store is None else store.groups
 
 
 def columns_at_hand(
-    dataset: Dataset | pa.Table, store: TokenStore | None, schema: ModelSchema | None, names: dict[str, str]
+    dataset: Dataset | pa.Table, numbers: Ints | None, schema: ModelSchema | None, names: dict[str, str]
 ) -> list[str]:
-    """The columns of groups and order that the dataset has; all of them, unless ``arrange`` needs none.
+    """The columns of groups and order that the dataset has; all of them, unless ``find_groups`` needs none.
 
     Args:
         dataset: The records.
-        store: Their tokens, or None.
+        numbers: The number of each record's group, or None.
         schema: The model's columns, or None.
         names: The columns, each with the name of the argument that names it.
 
     Raises:
         ParameterError: A column is missing that is needed.
     """
-    told = (store is not None and store.groups is not None) or (schema is not None and schema.step is not None)
+    known_otherwise = numbers is not None or (schema is not None and schema.step is not None)
     missing = [name for name in names if name not in dataset.column_names]
-    if missing and not told:
+    if missing and not known_otherwise:
         known = ", ".join(map(repr, dataset.column_names))
         raise ParameterError(
             f"{names[missing[0]]} names {missing[0]!r}, which is not a column; the columns are {known}"
@@ -158,29 +175,11 @@ def column_names(by: str | Sequence[str], what: str) -> tuple[str, ...]:
     return names
 
 
-def _group_numbers(dataset: Dataset | pa.Table, names: Sequence[str]) -> Ints:
-    """Number the groups of records, in order of first appearance.
-
-    Args:
-        dataset: The records.
-        names: The columns whose values together make a group.
-
-    Returns:
-        The number of each record's group; int64 ``[n]``.
-
-    Raises:
-        DataError: A value is missing.
-    """
-    numbers: Ints = np.zeros(len(dataset), dtype=np.int64)
-    for name in names:
-        column = _column(dataset, name)
-        _check_present(column, name)
-        codes = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        _, numbers = np.unique(numbers * max(len(codes.dictionary), 1) + _ints(codes.indices), return_inverse=True)
-    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
-    ranks = np.empty(len(first), dtype=np.int64)
-    ranks[np.argsort(first)] = np.arange(len(first))
-    return ranks[inverse]
+def _codes(column: pa.Array) -> Codes:
+    """The code of each value, -1 where there is none; NaN is none."""
+    codes = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    numbers = codes.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.where(_absent(column), -1, numbers).astype(np.int32)
 
 
 def _order_values(dataset: Dataset | pa.Table, name: str, format_: str | None = None) -> pa.Array:
@@ -254,23 +253,6 @@ def _absent(column: pa.Array) -> npt.NDArray[np.bool_]:
         absent = pc.fill_null(absent.take(column.indices), True)
     missing: npt.NDArray[np.bool_] = absent.to_numpy(zero_copy_only=False)
     return missing
-
-
-def _check_present(column: pa.Array, name: str) -> None:
-    missing = np.flatnonzero(_absent(column))
-    if len(missing):
-        shown = ", ".join(str(row + 1) for row in missing[:_SHOWN])
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        raise DataError(
-            f"column {name!r} has no value in row {shown}{more} (rows count from 1), so it is not known to which group "
-            "that record belongs; fill the values in, leave the rows out, or set group_training_examples_by to "
-            "another column"
-        )
-
-
-def _ints(values: pa.Array) -> npt.NDArray[Any]:
-    numbers: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
-    return numbers.astype(np.int64)
 
 
 def taken(dataset: Dataset | pa.Table, rows: Rows) -> Dataset | pa.Table:

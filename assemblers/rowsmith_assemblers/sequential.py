@@ -18,7 +18,7 @@ from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import ParameterError
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.memory_map import spooled
-from rowsmith_assemblers.groups import arrange, column_names, columns_at_hand, group_values, taken
+from rowsmith_assemblers.groups import column_names, columns_at_hand, find_groups, given_groups, group_values, taken
 from rowsmith_assemblers.options import SequentialOptions
 from rowsmith_assemblers.series import Stretches, cut, passes, split, stretches
 from rowsmith_assemblers.source import RecordSource, check_policy
@@ -83,6 +83,8 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         keep_prefill: Whether the first records of every training group are put in
             ``metadata.initial_prefill`` when examples are assembled. They are real records.
         prefill_records: How many of them.
+        groups: The number of each record's group, int64 ``[records]``, of records in order; None takes those of
+            ``token_store``.
         group_values: The grouping columns as the prefill is to name groups, row for row; None takes the
             dataset's.
 
@@ -108,15 +110,17 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         timestamp_format: str | None = None,
         keep_prefill: bool = False,
         prefill_records: int = 3,
+        groups: Ints | None = None,
         group_values: pa.Table | None = None,
     ) -> None:
-        groups = column_names(group_training_examples_by, "group_training_examples_by")
-        if groups == (PSEUDO_GROUP_COLUMN,) and PSEUDO_GROUP_COLUMN not in dataset.column_names:
+        names = column_names(group_training_examples_by, "group_training_examples_by")
+        if names == (PSEUDO_GROUP_COLUMN,) and PSEUDO_GROUP_COLUMN not in dataset.column_names:
             dataset = _with_pseudo_group(dataset)
-        named = dict.fromkeys(groups, "group_training_examples_by")
+        named = dict.fromkeys(names, "group_training_examples_by")
         if order_training_examples_by is not None:
             named.setdefault(order_training_examples_by, "order_training_examples_by")
-        first = columns_at_hand(dataset, token_store, metadata.model_schema, named)
+        numbers = given_groups(groups, token_store, len(dataset))
+        first = columns_at_hand(dataset, numbers, metadata.model_schema, named)
         dataset = _selected(dataset, [*first, *(name for name in dataset.column_names if name not in first)])
         kept = list(dict.fromkeys([*first, *(keep_columns or ())]))
         super().__init__(dataset, tokenizer, metadata, kept, test_size, cache_file_path, seed)
@@ -124,11 +128,12 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         self.order_by_column = order_training_examples_by
         self.overlong = overlong
         self.token_store = token_store
+        self.groups = numbers
         self.timestamp_format = timestamp_format
         self.keep_prefill = keep_prefill
         self.prefill_records = prefill_records
         self.group_values = group_values
-        self._groups = groups
+        self._group_columns = names
         self._seeds = Seeds(secrets.randbits(63) if seed is None else seed)
         self._source = RecordSource(
             dataset=_selected(dataset, [name for name in dataset.column_names if name != PSEUDO_GROUP_COLUMN]),
@@ -206,8 +211,8 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         skipped = np.flatnonzero(~fits)
         if len(skipped):
             self._source.refuse_or_skip(skipped, self.overlong)
-        told = (self.dataset, self.token_store, self.metadata.model_schema)
-        groups = arrange(*told, self._groups, self.order_by_column, self.timestamp_format)
+        known = (self.dataset, self.groups, self.metadata.model_schema)
+        groups = find_groups(*known, self._group_columns, self.order_by_column, self.timestamp_format)
         order, whole = stretches(groups, fits)
         train, validation = split(whole, self.test_size, self._seeds.generator("assembly.split"))
         return _Prepared(order, whole.ends, train, validation, skipped)
@@ -242,7 +247,7 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         rows = [order[begin : begin + count] for begin, count in zip(begins, counts, strict=True)]
         lines = iter(self._source.lines(taken(self._source.dataset, np.concatenate(rows))))
         named = self.dataset if self.group_values is None else self.group_values
-        labels = [", ".join(map(str, each)) for each in group_values(named, self._groups, order[begins])]
+        labels = [", ".join(map(str, each)) for each in group_values(named, self._group_columns, order[begins])]
         return {
             label or str(group): "".join(next(lines) for _ in range(count))
             for label, group, count in zip(labels, groups, counts, strict=True)
@@ -307,6 +312,7 @@ def build(context: BuildContext, options: SequentialOptions | None) -> Sequentia
         seed=inputs.seed,
         keep_columns=inputs.keep_columns,
         token_store=inputs.token_store,
+        groups=inputs.groups,
         group_values=inputs.group_values,
         **arguments,
     )

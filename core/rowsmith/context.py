@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.components import ComponentRef, Kind
     from rowsmith.config import RunConfig
-    from rowsmith.generation.loop import BatchFinished
+    from rowsmith.generation.accounting import BatchFinished
     from rowsmith.model import Bundle
     from rowsmith.plugins import Registry
     from rowsmith.plugins.permissions import Caller
     from rowsmith.randomness.seeds import Seeds
+    from rowsmith.sequences.grouping import Ints
     from rowsmith.storage.run_directory import RunDirectory
     from rowsmith.table.schema import ModelSchema, TableSchema
 
@@ -34,6 +35,8 @@ class BuildContext:
         run_directory: Where the run writes; None for runs that leave nothing behind.
         table_schema: The user's table; None before it is read.
         model_schema: The columns that the model speaks; None before transforms are fitted.
+        groups: The number of each training record's group, int64 ``[records]``, records of a group together and in
+            their order; None for plain tables, and before the table is split.
         metadata: Prompt layout, special tokens and context length; None before the model is chosen.
         bundle: The trained model; None before training ends.
         assembly: What an assembler is built from; None for every other component.
@@ -47,6 +50,7 @@ class BuildContext:
     run_directory: RunDirectory | None = None
     table_schema: TableSchema | None = None
     model_schema: ModelSchema | None = None
+    groups: Ints | None = None
     metadata: ModelMetadata | None = None
     bundle: Bundle | None = field(default=None)
     assembly: AssemblyInputs | None = None

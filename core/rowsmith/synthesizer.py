@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from attrs import evolve
 
 from rowsmith.config import RunConfig, to_mapping
+from rowsmith.config.defaults import resolved
 from rowsmith.config.layering import merge
 from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
 from rowsmith.plugins.permissions import factories_in
@@ -209,7 +210,8 @@ class Synthesizer:
 
         bundle, directory = self._fitted(), self._directory
         assert directory is not None
-        config = evolve(self._config, generation=target(self._config, n, groups))
+        asked = evolve(self._config, generation=target(self._config, n, groups))
+        config = resolved(asked, bundle.model_schema)
         chosen = None if seed is None else whole("seed", seed, 0)
         with self._generation(config, chosen) as (seed_, numbering):
             run = evolve(self._run(evolve(config, seed=seed_), directory), numbering=numbering)

@@ -401,7 +401,7 @@ def test_missing_group_values_are_an_error_and_not_dropped(tokenizer, make_metad
     """Promise D7."""
     column = pa.array(values)
     table = pa.table({"g": column.dictionary_encode() if coded else column})
-    with pytest.raises(DataError, match=r"'g' has no value in row 2, 4 .*group_training_examples_by"):
+    with pytest.raises(DataError, match=r"'g' has no value in rows 2, 4 .*group_training_examples_by"):
         _by_value(table, tokenizer, make_metadata())
 
 
@@ -442,6 +442,16 @@ def test_a_step_column_begins_the_groups(tokenizer, make_metadata):
     metadata = make_metadata(template="", model_schema=ModelSchema(columns=(step, other)))
     table = pa.table({"~step": [None, "next", "next", None, None, "next"], "a": range(6)})
     assert _by_value(table, tokenizer, metadata) == [[0, 1, 2], [3], [4, 5]]
+
+
+def test_given_groups_need_no_columns_and_no_token_store_that_has_them(tokenizer, make_metadata):
+    table = pa.table({"a": [str(number) for number in range(5)]})
+    groups = np.array([0, 0, 1, 1, 1])
+    assert _by_value(table, tokenizer, make_metadata(), "gone", "gone", groups=groups) == [[0, 1], [2, 3, 4]]
+    assembler = GroupedDataExampleAssembler("gone", "gone", table, tokenizer, make_metadata(), groups=groups)
+    assert (assembler.num_groups_train, assembler.num_records_train) == (2, 5)
+    with pytest.raises(ParameterError, match="groups has 5 numbers and the dataset has 3 records"):
+        GroupedDataExampleAssembler("gone", None, _table(3), tokenizer, make_metadata(), groups=groups)
 
 
 # The constructor

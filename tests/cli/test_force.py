@@ -65,7 +65,7 @@ def test_nothing_is_lost_to_work_that_cannot_begin(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("rowsmith.runs.stages.train", stop)
+        patch.setattr("rowsmith.runs.stages.learn", stop)
         for _ in range(2):
             stopped = invoke("run", table, *fresh)
             assert stopped.exit_code == 130

@@ -256,7 +256,8 @@ def test_every_example_is_shown_and_tried():
         assert f'example("{path.stem}")' in tried
 
 
-def test_the_example_of_a_backend_makes_valid_rows(example):
+@pytest.mark.parametrize("name", ["uniform", "plain"])
+def test_the_example_of_a_backend_makes_valid_rows(example, name):
     import pandas as pd
 
     schema = ModelSchema(
@@ -265,10 +266,10 @@ def test_the_example_of_a_backend_makes_valid_rows(example):
             for name, values in {"day": ("Fri", "Sat"), "smoker": ("No", "Yes")}.items()
         )
     )
-    registry = example("uniform_backend")
+    registry = {"uniform": lambda: example("uniform_backend"), "plain": lambda: example("plain_backend")}[name]()
     table = from_frame(pd.DataFrame({"day": ["Fri", "Sat"], "smoker": ["No", "Yes"]}))
     context = context_of(registry, model_schema=schema, table_schema=table.schema)
-    backend = registry.build(Kind.BACKEND, "uniform", context)
+    backend = registry.build(Kind.BACKEND, name, context)
     assert isinstance(backend, GeneratorBackend)
     backend.initialize()
     backend.prepare_params()

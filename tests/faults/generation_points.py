@@ -25,9 +25,9 @@ import numpy as np
 from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.components import Kind
 from rowsmith.config import load_config
+from rowsmith.config.defaults import processor_for
 from rowsmith.errors import RowsmithError
 from rowsmith.generation import CompletionBlock, CompletionRequest, Engine, EngineBackend, FinishReason, SamplingParams
-from rowsmith.generation.processors import processor_for
 from rowsmith.model import Bundle, TrainingReport, save_bundle
 from rowsmith.plugins import Registry
 from rowsmith.runs.jobs import generate_job

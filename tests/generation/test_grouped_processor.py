@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
 from rowsmith.config import DataConfig, RunConfig
+from rowsmith.config.defaults import processor_for
 from rowsmith.context import BuildContext
 from rowsmith.errors import PluginContractError, RecordError
 from rowsmith.generation import Batch, Completion, FinishReason
-from rowsmith.generation.processors import TRUNCATED, processor_for
+from rowsmith.generation.processors import TRUNCATED
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.schema import (
     ColumnSchema,

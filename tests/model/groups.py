@@ -6,9 +6,15 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
+from rowsmith.sequences import groups_begun_by
 from rowsmith.table.schema import ColumnType, TableSchema, Timing, TimingRole
 
 from .tables import schema, table
+
+
+def record_groups(columns: pa.Table) -> np.ndarray:
+    """The number of each record's group; the first record of each has no step, which is the first column."""
+    return groups_begun_by(columns.column(0).is_null().to_numpy())
 
 
 def level_table(groups: int, seed: int = 0) -> tuple[pa.Table, TableSchema]:

@@ -22,14 +22,14 @@ from rowsmith_backends.scratch.decoding.automaton import build_automaton  # noqa
 from rowsmith_backends.scratch.decoding.engine import TransformersEngine  # noqa: E402
 from rowsmith_backends.scratch.model import ScratchModel  # noqa: E402
 
-from .groups import group_table, level_table  # noqa: E402
+from .groups import group_table, level_table, record_groups  # noqa: E402
 from .tiny import OPTIONS, Trained  # noqa: E402
 
 
 def _train(directory, columns, schema):
-    model = ScratchModel(OPTIONS)
-    prepared = model.prepare(columns, schema)
-    groups = prepared.token_store.groups
+    groups = record_groups(columns)
+    model = ScratchModel(OPTIONS, groups=groups)
+    prepared = model.prepare(columns, schema).with_groups(groups)
     starts = np.flatnonzero(np.diff(groups, prepend=-1))
     ranges = ExampleRanges(
         store=prepared.token_store,
@@ -63,10 +63,6 @@ def opened(tmp_path_factory):
 @pytest.fixture(scope="module")
 def levelled(tmp_path_factory):
     return _train(tmp_path_factory.mktemp("levelled") / "model", *level_table(200))
-
-
-def test_records_know_their_group(closed):
-    np.testing.assert_array_equal(closed.prepared.token_store.groups, group_table(200)[2])
 
 
 def _sample(trained, requests, seed=0, **options):

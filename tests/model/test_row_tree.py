@@ -29,7 +29,7 @@ def _tree(nodes: npt.NDArray[np.int64]) -> Tree:
         inputs=np.arange(count)[:, None],
         states=np.arange(count, dtype=np.int32),
         records=np.zeros(count, dtype=np.int64),
-        hands=np.empty((count, 0)),
+        group_positions=np.empty((count, 0)),
         rows=np.arange(len(nodes)),
         nodes=nodes,
     )

@@ -25,6 +25,7 @@ from rowsmith.runs.stages import Run, train
 from rowsmith.runs.validation import registry_for
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import from_frame
+from rowsmith_backends.training.process_group import ProcessGroup
 
 from .making import make_base
 from .test_kills import log, report, saved_step
@@ -120,6 +121,13 @@ def test_ranks_are_what_a_launcher_says() -> None:
     assert Ranks.current({"RANK": "1", "WORLD_SIZE": "2"}) == Ranks(1, 2)
     assert Ranks(0, 2).leads
     assert not Ranks(1, 2).leads
+
+
+def test_a_single_process_is_a_group_without_communication() -> None:
+    group, value = ProcessGroup.init(Ranks()), object()
+    assert group.broadcast(value) is value
+    group.barrier()
+    group.destroy()
 
 
 def test_what_cannot_be_launched_says_so(frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -73,6 +73,12 @@ def test_a_table_of_one_group_is_learned(purchases: pd.DataFrame, tiny: dict[str
     assert synthesizer.report.steps == 5
 
 
+def test_a_context_holds_whole_groups_whatever_the_transforms(purchases: pd.DataFrame, tiny: dict[str, Any]) -> None:
+    frame = purchases[["customer", "shop", "items"]]
+    synthesizer = Synthesizer(group_by="customer", transforms=[], **tiny).fit(frame)
+    assert synthesizer.report.steps == 5
+
+
 def _short(tiny: dict[str, Any]) -> dict[str, Any]:
     """The settings with a context that holds the ordinary groups alone."""
     return {**tiny, "model": {**tiny["model"], "options": {**tiny["model"]["options"], "context": 128}}}

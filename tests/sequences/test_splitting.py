@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rowsmith.config import DataConfig, RunConfig, TimeSeriesConfig
 from rowsmith.errors import ConfigError, DataError
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.sequences import MIN_TRAIN_ROWS, split_holdout, split_holdout_groups, training_part
+from rowsmith.sequences import MIN_TRAIN_ROWS, RowOrder, split_holdout, split_holdout_groups, training_part
 from rowsmith.table import from_frame
 from rowsmith.table.schema import ColumnType
 
@@ -124,7 +124,7 @@ def test_a_column_with_gaps_orders_the_rows_and_is_then_learned_like_any_other()
     frame = pd.DataFrame({"g": [*"ab"] * 20, "t": [None if row % 4 == 3 else 40 - row for row in range(40)]})
     data = DataConfig(group_training_examples_by="g", order_training_examples_by="t", holdout=0)
     part = training_part(from_frame(frame), RunConfig(data=data), Seeds(0))
-    assert part.config.order_column is None
+    assert part.order == RowOrder(column=None)
     assert len(part.table) == 40
     rows = part.table.to_frame()
     for _, group in rows.groupby("g"):

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 import rowsmith_backends
 from rowsmith.errors import PluginContractError
-from rowsmith.generation import GenerationStatus
+from rowsmith.generation import GenerationJournal, GenerationStatus
 from rowsmith.generation.results import GenerationFailure
 from rowsmith.storage.run_directory import RunDirectory
+from rowsmith_backends.timeseries.journal import only_row
 
 
 def times_of(frame):
@@ -91,6 +92,46 @@ def test_progress_is_that_of_the_records_that_the_range_asks_for(series, tools):
     series.backend(tools.engine(), batch_finished=seen.append, generation={"num_records": 4}).generate()
     assert {each.target_num_records for each in seen} == {16}
     assert seen[-1].num_valid_records == 16
+
+
+def test_what_is_told_of_batches_adds_up_to_the_results_also_where_a_kept_series_is_not_whole(
+    series, tools, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("rowsmith_backends.timeseries.job._BATCH", 2)  # a series has several
+    spoiled = tools.engine(spoil=lambda group, ask, sample, text: "nonsense\n" if sample == ask % 3 else text)
+
+    def made(name, seen):
+        backend = series.backend(spoiled, batch_finished=seen.append)
+        with GenerationJournal(tmp_path / name, "job", resume=True) as journal:
+            backend.use_journal(journal)
+            return backend.generate()
+
+    def adds_up(told, results):
+        assert [each.number for each in told] == list(range(len(results.batch_valid_record_fractions)))
+        assert sum(each.batch.num_prompts for each in told) == told[-1].num_prompts == results.num_prompts
+        invalid = sum(each.batch.num_invalid_records for each in told)
+        assert invalid == told[-1].num_invalid_records == results.num_invalid_records > 0
+        assert sum(each.batch.num_valid_records for each in told) == results.num_valid_records
+
+    told = []
+    expected = made("whole", told)
+    adds_up(told, expected)
+
+    with GenerationJournal(tmp_path / "whole", "job", resume=True) as journal:
+        first, second, _ = [entry.block for entry in journal.entries()]
+    some = [row for row in range(len(second)) if (second.request_ids[row] >> 8) & 0xFFFFFFFF < 3]
+    assert 0 < len(some) < len(second)
+    with GenerationJournal(tmp_path / "part", "job", resume=True) as journal:
+        assert list(journal.entries()) == []
+        journal.add([first], num_asked=len(first), elapsed=1.0)
+        journal.add([only_row(second, row) for row in some], num_asked=len(some), elapsed=2.0)
+
+    told = []
+    results = made("part", told)
+    adds_up(told, results)
+    pd.testing.assert_frame_equal(results.df, expected.df)
+    assert results.num_prompts == expected.num_prompts
+    assert results.batch_valid_record_fractions == expected.batch_valid_record_fractions
 
 
 def test_each_round_and_each_batch_of_a_group_is_logged(series, tools, caplog):
@@ -655,8 +696,9 @@ def test_labels_of_months_are_those_of_the_month(day):
     from attrs import evolve
     from tests.timeseries.conftest import day_schema, ticks
 
+    from rowsmith.sequences.intervals import months_later
     from rowsmith.table.schema import Timing, TimingRole
-    from rowsmith_backends.timeseries.record_times import RecordClock, months_later
+    from rowsmith_backends.timeseries.record_times import RecordTiming
 
     mean = 2_629_746.0
     step, place, *_ = day_schema().columns
@@ -670,7 +712,7 @@ def test_labels_of_months_are_those_of_the_month(day):
             evolve(place, values=names, timing=marks),
         ),
     )
-    clock, start = RecordClock(schema), ticks(f"2020-01-{day}")
+    clock, start = RecordTiming(schema), ticks(f"2020-01-{day}")
     time = start
     for months, label in ((1, "1mo"), (2, "1mo"), (4, "2mo"), (16, "12mo")):
         before, time = time, months_later(start, months)
@@ -686,10 +728,10 @@ def test_only_tokens_that_stay_are_forced_where_they_depend_on_what_follows(tool
 
     from rowsmith.dialect import RecordDialect
     from rowsmith_backends.timeseries.codec import codec_of_tokenizer
-    from rowsmith_backends.timeseries.record_times import RecordClock
+    from rowsmith_backends.timeseries.record_times import RecordTiming
 
     schema = tools.schema()
-    clock, dialect = RecordClock(schema), RecordDialect(schema)
+    clock, dialect = RecordTiming(schema), RecordDialect(schema)
     labels = clock.labels(tools.ticks("2020-01-07"), 86_400_000_000)
     line = dialect.encode_record({**labels, "level": "c"})
     tokenizer = Tokenizer(models.BPE())

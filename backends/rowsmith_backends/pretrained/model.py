@@ -19,7 +19,7 @@ from attrs import evolve
 
 from rowsmith.assembly.metadata import ModelMetadata, RopeScaling
 from rowsmith.assembly.prompts import prompt_ids, schema_prompt
-from rowsmith.assembly.token_store import TokenStore, tokenize_text
+from rowsmith.assembly.token_store import Ints, TokenStore, tokenize_text
 from rowsmith.dialect import RecordDialect
 from rowsmith.errors import BundleError, DataError
 from rowsmith.model import PreparedModel, TableModel, TrainingJob, TrainingReport
@@ -31,7 +31,7 @@ from rowsmith_backends.pretrained.loading import base_model, load_config, load_t
 from rowsmith_backends.pretrained.options import PretrainedOptions
 from rowsmith_backends.pretrained.rope import ROPE_LOCATION, YARN, stretch
 from rowsmith_backends.pretrained.tokenizer_layout import plain_tokenizer, prompt_config_of
-from rowsmith_backends.training.record_groups import longest_sequence, record_groups
+from rowsmith_backends.training.sequence_lengths import longest_sequence
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
@@ -53,13 +53,15 @@ class PretrainedModel(TableModel):
 
     Args:
         options: The model, and what is trained of it.
+        groups: The number of each record's group, int64 ``[records]``; None where records stand alone.
         windows: Whether an example is a window of a series and not whole records or groups.
     """
 
     several_processes = True
 
-    def __init__(self, options: PretrainedOptions, *, windows: bool = False) -> None:
+    def __init__(self, options: PretrainedOptions, *, groups: Ints | None = None, windows: bool = False) -> None:
         self.options = options
+        self.groups = groups
         self.windows = windows
         self._folder: Path | None = None
 
@@ -100,14 +102,13 @@ class PretrainedModel(TableModel):
             rope_scaling=_scaling(config, options),
             rope_parameters_location=ROPE_LOCATION,
         )
-        groups = record_groups(columns, model_schema)
-        longest = longest_sequence(store.lengths, None if self.windows else groups)
+        longest = longest_sequence(store.lengths, None if self.windows else self.groups)
         context = _context(config, options, _wanted(metadata, tokenizer, longest))
         return PreparedModel(
             model_schema=model_schema,
             metadata=evolve(metadata, base_max_seq_length=context),
             tokenizer=tokenizer,
-            token_store=evolve(store, groups=groups),
+            token_store=store,
             validation_rows=_VALIDATION_ROWS,
             base=None if options.full else base_model(options.base, options.revision, folder),
         )
@@ -199,4 +200,4 @@ def _context(config: PreTrainedConfig, options: PretrainedOptions, wanted: int) 
 
 def build(context: BuildContext, options: PretrainedOptions) -> PretrainedModel:
     """Build the component."""
-    return PretrainedModel(options, windows=context.config.time_series.is_timeseries)
+    return PretrainedModel(options, groups=context.groups, windows=context.config.time_series.is_timeseries)

@@ -74,8 +74,8 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
     # The budget is for training; how long a model takes to load is told by its size.
     state.started += time.monotonic() - began
     train, validation = _examples(prepared, job)
-    size, pieces = _pieces(train, options, state.company.count)
-    step_seconds = 0.0 if state.course() else state.company.told(_step_seconds(tuning, train, pieces, job))
+    size, pieces = _pieces(train, options, job.ranks.count)
+    step_seconds = 0.0 if state.course() else state.process_group.broadcast(_step_seconds(tuning, train, pieces, job))
     if validation is not None:
         validation = held_out_in_time(
             validation, train, batch_size=size, step_seconds=step_seconds, seed=tuning.seed, state=state
@@ -91,9 +91,9 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
         pieces=pieces,
     )
     result.model.config.use_cache = tuning.use_cache
-    if state.company.leads:
+    if job.ranks.leads:
         save_model(prepared, job, lambda: _write(result.model, prepared, job.directory))
-    state.company.part()
+    state.process_group.destroy()
     return _report(result, tuning, size, train, state.seconds)
 
 
@@ -116,7 +116,7 @@ def _course(
         validation,
         batch_size=size,
         step_seconds=step_seconds,
-        spent=state.company.told(state.seconds),
+        spent=state.process_group.broadcast(state.seconds),
         most_epochs=_MAX_EPOCHS,
     )
 

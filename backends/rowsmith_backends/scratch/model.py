@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from attrs import evolve, frozen
+from attrs import frozen
 
 from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata
-from rowsmith.assembly.token_store import TokenStore
+from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import DataError
 from rowsmith.model import PreparedModel, TableModel, TrainingJob, TrainingReport
 from rowsmith.table.schema import TableSchema
@@ -21,7 +21,7 @@ from rowsmith.vocabulary import BOS, EOS, Vocabulary, model_schema_of
 from rowsmith_backends.scratch.encoder import encode_table
 from rowsmith_backends.scratch.options import ScratchOptions
 from rowsmith_backends.scratch.tokenizer import build_tokenizer, learn_vocabulary
-from rowsmith_backends.training.record_groups import longest_sequence, record_groups
+from rowsmith_backends.training.sequence_lengths import longest_sequence
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig, PreTrainedTokenizerFast
@@ -116,11 +116,15 @@ class ScratchModel(TableModel):
 
     Args:
         options: Sizes and rates; None values are chosen from the table.
+        groups: The number of each record's group, int64 ``[records]``; None where records stand alone.
         windows: Whether an example is a window of a series and not one record, or one group.
     """
 
-    def __init__(self, options: ScratchOptions | None = None, *, windows: bool = False) -> None:
+    def __init__(
+        self, options: ScratchOptions | None = None, *, groups: Ints | None = None, windows: bool = False
+    ) -> None:
         self.options = options or ScratchOptions()
+        self.groups = groups
         self.windows = windows
 
     def prepare(self, columns: pa.Table, schema: TableSchema) -> PreparedModel:
@@ -145,8 +149,7 @@ class ScratchModel(TableModel):
         vocabulary = learn_vocabulary(columns, model_schema, max_pieces=self.options.max_pieces)
         tokenizer = build_tokenizer(vocabulary)
         store = encode_table(columns, vocabulary, lambda texts: _encode(tokenizer, texts))
-        store = evolve(store, groups=record_groups(columns, model_schema))
-        max_length = self.options.context or _context(store, vocabulary, self.windows)
+        max_length = self.options.context or _context(store, self.groups, vocabulary, self.windows)
         tokenizer.model_max_length = max_length
         return PreparedModel(
             model_schema=model_schema,
@@ -178,14 +181,14 @@ class ScratchModel(TableModel):
         return train_scratch(config, prepared, job, self.options)
 
 
-def _context(store: TokenStore, vocabulary: Vocabulary, windows: bool) -> int:
+def _context(store: TokenStore, groups: Ints | None, vocabulary: Vocabulary, windows: bool) -> int:
     """The most tokens of an example."""
-    if store.groups is None:
+    if groups is None:
         longest = int(store.lengths.max())
         # Text may run longer than any text seen; a column of one token never does.
         return min(longest if vocabulary.closed else longest * 5 // 4, _MOST_TOKENS) + 2
     # A group may run longer than any group seen.
-    longest = longest_sequence(store.lengths, store.groups) * 5 // 4
+    longest = longest_sequence(store.lengths, groups) * 5 // 4
     if windows and longest > _LONGEST_WHOLE:
         return max(_WINDOW, 2 * int(store.lengths.max())) + 2
     return min(longest, _MOST_TOKENS) + 2
@@ -198,4 +201,4 @@ def _encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[li
 
 def build(context: BuildContext, options: ScratchOptions | None) -> ScratchModel:
     """Build the component."""
-    return ScratchModel(options, windows=context.config.time_series.is_timeseries)
+    return ScratchModel(options, groups=context.groups, windows=context.config.time_series.is_timeseries)

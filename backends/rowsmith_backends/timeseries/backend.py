@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.assembly.prompts import prompt_ids, schema_prompt
-from rowsmith.errors import GenerationError
+from rowsmith.generation.accounting import Accounting
 from rowsmith.generation.actions import DataActionsFn
-from rowsmith.generation.engine_backend import EngineBackend, failure_of
+from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.generation.processors import Processor
-from rowsmith.generation.requests import Engine
+from rowsmith.generation.requests import Engine, SamplingParams
 from rowsmith.generation.results import GenerateJobResults
 from rowsmith.generation.tokens import TokenCounter
-from rowsmith.interruption import Interrupted
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.sequences import SeriesPlan, SeriesSpan, draw_spans, identifier_name
 from rowsmith_backends.timeseries.codec import (
@@ -32,7 +31,7 @@ from rowsmith_backends.timeseries.job import SeriesJob
 from rowsmith_backends.timeseries.options import TimeseriesOptions
 from rowsmith_backends.timeseries.output import SeriesOutput
 from rowsmith_backends.timeseries.reading import SeriesReading
-from rowsmith_backends.timeseries.record_times import RecordClock
+from rowsmith_backends.timeseries.record_times import RecordTiming
 from rowsmith_backends.timeseries.results import results_of
 from rowsmith_backends.timeseries.state import GroupProcessingResult, GroupState, ProgressSnapshot
 
@@ -102,7 +101,7 @@ class TimeseriesBackend(EngineBackend):
         self._grouped = True  # a series is a group, whatever the processor reads of it at a time
         self.plan = plan
         self.codec = codec
-        self.record_clock = RecordClock(codec.schema)
+        self.record_timing = RecordTiming(codec.schema)
         self.all_groups_succeeded = False
         self.snapshots: list[ProgressSnapshot] = []
         self._unsaved: list[ProgressSnapshot] = []
@@ -146,31 +145,24 @@ class TimeseriesBackend(EngineBackend):
             GenerationError: The backend is not ready. Or the job failed midway: then it is a
                 ``GenerationFailure``, whose ``results`` hold the series that were whole.
         """
-        if not self._started or self._params is None:
-            missing = "prepare_params" if self._started else "initialize and prepare_params"
-            raise GenerationError(f"generate was called too early; call {missing} first")
-        self._cancelled.clear()
-        started = self._clock()
+        params = self._ready_params()
         groups = self._new_groups()
         output = self._output(groups)
-        job = self._job(groups, output, data_actions_fn)
-        failure: Exception | None = None
-        try:
-            job.run()
-        except Exception as error:
-            failure = error
-        self.elapsed_time = self._clock() - started
-        self.gen_results = results_of(job, output, data_actions_fn, self._next_row, self.elapsed_time)
+        job = self._job(params, groups, output, data_actions_fn)
+        return self._made(job.run, lambda: self._series_results(job, output, data_actions_fn))
+
+    def _series_results(
+        self, job: SeriesJob, output: SeriesOutput, actions: DataActionsFn | None
+    ) -> GenerateJobResults:
+        results = results_of(job, output, actions, self._next_row, self.elapsed_time)
         self._next_row += sum(len(group.records) for group in job.groups)
-        self.all_groups_succeeded = bool(self.gen_results.all_groups_succeeded)
+        self.all_groups_succeeded = bool(results.all_groups_succeeded)
         if self.all_groups_succeeded:  # the whole result takes their place
             for snapshot in self.snapshots:
                 with contextlib.suppress(OSError):
                     snapshot.path.unlink(missing_ok=True)
                     snapshot.saved = False
-        if failure is not None:
-            raise failure_of(failure, self.gen_results) from failure
-        return self.gen_results
+        return results
 
     def _output(self, groups: list[SeriesGroup]) -> SeriesOutput:
         apart = len(groups) < 2 or self.config.data.group_columns
@@ -183,33 +175,37 @@ class TimeseriesBackend(EngineBackend):
             first=groups[0].number if groups else 0,
         )
 
-    def _job(self, groups: list[SeriesGroup], output: SeriesOutput, actions: DataActionsFn | None) -> SeriesJob:
+    def _job(
+        self, params: SamplingParams, groups: list[SeriesGroup], output: SeriesOutput, actions: DataActionsFn | None
+    ) -> SeriesJob:
         journal, self.journal = self.journal, None
         self.snapshots = self._new_snapshots(groups)
         self._unsaved = list(self.snapshots)
         return SeriesJob(
-            reading=self._reading(journal is not None),
+            reading=self._reading(params, journal is not None),
             groups=groups,
+            account=Accounting(
+                policy=self._policy() if self._policy is not None else None,
+                patience=self.config.generation.patience,
+                clock=self._clock,
+            ),
             choices=self._seeds.integer(CHOICE_STAGE),
             most_groups=self.max_groups_per_batch,
             patience=self.config.generation.patience,
             threshold=self.config.generation.invalid_fraction_threshold,
-            policy=self._policy() if self._policy is not None else None,
             journal=journal,
             stop=self.stop,
             check=self._check_stop,
             batch_finished=self.batch_finished,
             progressed=lambda: self._save_snapshots(groups, output, actions),
-            clock=self._clock,
         )
 
-    def _reading(self, keeps: bool) -> SeriesReading:
-        assert self._params is not None
+    def _reading(self, params: SamplingParams, keeps: bool) -> SeriesReading:
         return SeriesReading(
             engine=self.engine,
             processor=self._processor,
             windows=self._windows(),
-            params=self._params,
+            params=params,
             samples=self._samples_per_prompt,
             counter=TokenCounter(self.engine.count_tokens),
             stop=self.stop,
@@ -218,17 +214,12 @@ class TimeseriesBackend(EngineBackend):
             complete=self.gen_method,
         )
 
-    def _check_stop(self) -> None:
-        self.stop.check()
-        if self._cancelled.is_set():
-            raise Interrupted
-
     def _windows(self) -> Windows:
         vocabulary = self.engine.vocabulary
         return Windows(
             prefix=self._prompt_ids,
             codec=self.codec,
-            clock=self.record_clock,
+            timing=self.record_timing,
             context=self.model_metadata.max_seq_length,
             most_records=self._prefill_context_size,
             record_tokens=len(vocabulary.fields) if vocabulary is not None and vocabulary.closed else None,
@@ -282,8 +273,8 @@ class TimeseriesBackend(EngineBackend):
     def _read_prefill(self, text: str) -> tuple[Written, ...]:
         found: list[Written] = []
         for record in self._processor(0, text).valid_records if text.strip() else []:
-            levels, hands = self.record_clock.moved(record, found[-1].hands if found else {})
-            found.append(self.codec.written(record, levels, 0, hands))
+            levels, running = self.record_timing.moved(record, found[-1].running if found else {})
+            found.append(self.codec.written(record, levels, 0, running))
         return tuple(found)
 
     def _new_snapshots(self, groups: list[SeriesGroup]) -> list[ProgressSnapshot]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.components import ComponentRef, Kind
+from rowsmith.config.defaults import record_processor_for
 from rowsmith.errors import BundleError, PluginContractError
 from rowsmith.generation.building import surroundings, trained_bundle
 from rowsmith.generation.requests import Engine
@@ -34,10 +35,6 @@ def build(context: BuildContext, options: TimeseriesOptions | None) -> Timeserie
             f"{bundle.directory}: the model was not trained on time series; train it with time_series.is_timeseries."
         )
     codec, tokenizer = _codec(bundle)
-    processor = context.config.processor
-    # Groups are read by those who get them whole; here records come one by one.
-    whole = not isinstance(processor, ComponentRef) or (processor.name or "").rpartition(":")[2] == "grouped"
-    ref = ComponentRef(name="tabular") if whole else processor
     return TimeseriesBackend(
         context.config,
         bundle.metadata,
@@ -47,7 +44,8 @@ def build(context: BuildContext, options: TimeseriesOptions | None) -> Timeserie
         table_schema=bundle.table_schema,
         options=chosen,
         tokenizer=tokenizer,
-        **surroundings(context, bundle) | {"processor": context.resolve(Kind.PROCESSOR, ref)},
+        **surroundings(context, bundle)
+        | {"processor": context.resolve(Kind.PROCESSOR, record_processor_for(context.config))},
     )
 
 

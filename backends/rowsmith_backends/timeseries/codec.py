@@ -28,7 +28,7 @@ class Written:
         line: Its line in the dialect.
         ids: The token ids of the line.
         time: Where it stands, in ticks.
-        hands: Where the values stand that are written as changes.
+        running: The running values of the columns that are written as changes.
     """
 
     values: dict[str, Any]
@@ -36,7 +36,7 @@ class Written:
     line: str
     ids: Ids
     time: int
-    hands: Mapping[str, float] = field(factory=dict)
+    running: Mapping[str, float] = field(factory=dict)
 
 
 @frozen(kw_only=True, eq=False)
@@ -70,7 +70,7 @@ class RecordCodec:
         record: Mapping[str, Any],
         labels: Mapping[str, str | None],
         time: int,
-        hands: Mapping[str, float] | None = None,
+        running: Mapping[str, float] | None = None,
     ) -> Written:
         """A record that a model wrote, with the labels that its time has.
 
@@ -78,7 +78,7 @@ class RecordCodec:
             record: Its values.
             labels: Labels by timing column; they take the place of what the model wrote there.
             time: Where it stands, in ticks.
-            hands: Where the values stand that are written as changes.
+            running: The running values of the columns that are written as changes.
         """
         values = {column.name: record[column.name] for column in self.schema} | dict(labels)
         spelled = {
@@ -87,7 +87,9 @@ class RecordCodec:
         }
         cells = [writer.cell(spelled[name]) for writer, name in zip(self._writers, self.schema.names, strict=True)]
         line = "".join(cells)
-        return Written(values=values, spelled=spelled, line=line, ids=self.encode(cells), time=time, hands=hands or {})
+        return Written(
+            values=values, spelled=spelled, line=line, ids=self.encode(cells), time=time, running=running or {}
+        )
 
     def forced(self, labels: Mapping[str, str | None], leading: Sequence[str]) -> Ids:
         """The ids that a record with these labels begins with.

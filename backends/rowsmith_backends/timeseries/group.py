@@ -8,11 +8,10 @@ from itertools import chain
 from attrs import define, field, frozen
 
 from rowsmith.generation.batch import Batch
-from rowsmith.generation.counts import Totals
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest
 from rowsmith.sequences import TICKS, SeriesSpan
 from rowsmith_backends.timeseries.codec import Ids, RecordCodec, Written
-from rowsmith_backends.timeseries.record_times import RecordClock
+from rowsmith_backends.timeseries.record_times import RecordTiming
 from rowsmith_backends.timeseries.state import GroupState
 
 __all__ = ["SeriesGroup", "Windows"]
@@ -37,8 +36,7 @@ class SeriesGroup:
         asks: Prompts so far.
         reason: Why it failed; empty when it has not.
         batch: Its newest completions; None between batches.
-        totals: What the batches before came to.
-        fractions: Share of valid records of each of them.
+        fractions: Share of valid records of each batch before.
         kept: Its completions, for the journal.
         early_ends: How often in a row the model has ended it too early.
     """
@@ -52,7 +50,6 @@ class SeriesGroup:
     asks: int = 0
     reason: str = ""
     batch: Batch | None = None
-    totals: Totals = field(factory=Totals)
     fractions: list[float] = field(factory=list)
     kept: list[CompletionBlock] = field(factory=list)
     early_ends: int = 0
@@ -104,7 +101,7 @@ class SeriesGroup:
         """Forget what was written."""
         state = self.state
         self.records, self.kept, self.asks, self.reason, self.early_ends = [], [], 0, "", 0
-        self.batch, self.totals, self.fractions = None, Totals(), []
+        self.batch, self.fractions = None, []
         self.state = GroupState(
             group_id=state.group_id,
             initial_prefill=state.initial_prefill,
@@ -144,7 +141,7 @@ class Windows:
     Attributes:
         prefix: Ids that every prompt begins with.
         codec: Writes records.
-        clock: Their timing columns.
+        timing: Their timing columns.
         context: The most tokens of a prompt and its completion.
         most_records: The most records of a window; None for as many as fit.
         record_tokens: Tokens of every record; None when they differ.
@@ -153,7 +150,7 @@ class Windows:
 
     prefix: Ids
     codec: RecordCodec
-    clock: RecordClock
+    timing: RecordTiming
     context: int
     most_records: int | None = None
     record_tokens: int | None = None
@@ -168,7 +165,7 @@ class Windows:
         step = due - group.records[-1].time if count else group.first_step
         if step is None and group.prefill:
             return ()
-        return self.codec.forced(self.clock.labels(due, step), self.clock.leading)
+        return self.codec.forced(self.timing.labels(due, step), self.timing.leading)
 
     def requests(self, group: SeriesGroup, samples: int) -> list[CompletionRequest]:
         """What to ask for the series: some completions of one prompt."""

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from attrs import define, field
 
-from rowsmith.generation import rules
+from rowsmith.generation.accounting import Accounting, BatchFinished
 from rowsmith.generation.batch import Batch
-from rowsmith.generation.counts import Totals
-from rowsmith.generation.journal import GenerationJournal
-from rowsmith.generation.loop import INTERRUPTED, BatchFinished
-from rowsmith.generation.requests import CompletionBlock
+from rowsmith.generation.journal import GenerationJournal, JournalEntry
+from rowsmith.generation.loop import take_up
 from rowsmith.generation.status import GenerationStatus
-from rowsmith.generation.stopping import Progress, StoppingPolicy
+from rowsmith.generation.stopping import Stop
 from rowsmith.interruption import StopRequest
 from rowsmith.randomness.draws import Draws
 from rowsmith_backends.timeseries.group import SeriesGroup
-from rowsmith_backends.timeseries.journal import keep_group, kept_groups
+from rowsmith_backends.timeseries.journal import completions_of, keep_group
 from rowsmith_backends.timeseries.judging import Verdict
 from rowsmith_backends.timeseries.reading import SeriesReading
 from rowsmith_backends.timeseries.state import GroupProcessingResult
@@ -45,42 +41,31 @@ class SeriesJob:
     Attributes:
         reading: Asks the engine and reads its answers.
         groups: The series to write, in order.
+        account: What their batches come to, and how the job stands.
         choices: Seed of the choice among several completions.
         most_groups: Groups that are asked about at once.
         patience: Bad batches in a row after which a group fails.
         threshold: The share of invalid records that makes a batch bad.
-        policy: When the whole job stops.
         journal: Where finished groups are kept and taken up from; None keeps none.
         stop: Whether the run was asked to end.
         check: Raises when the job is to end.
         batch_finished: Told after each batch of completions.
         progressed: Told after each round.
-        clock: Seconds.
-        status: How the job ended.
-        stop_reason: Why it ended early; None when it did not.
     """
 
     reading: SeriesReading
     groups: Sequence[SeriesGroup]
+    account: Accounting
     choices: int
     most_groups: int
     patience: int
     threshold: float
-    policy: StoppingPolicy | None = None
     journal: GenerationJournal | None = None
     stop: StopRequest = field(factory=StopRequest)
     check: Callable[[], None] = lambda: None
     batch_finished: Callable[[BatchFinished], None] | None = None
     progressed: Callable[[], None] = lambda: None
-    clock: Callable[[], float] = time.monotonic
-    status: GenerationStatus = GenerationStatus.IN_PROGRESS
-    stop_reason: str | None = None
-    _totals: Totals = field(init=False, factory=Totals)
-    _metric: float = field(init=False, default=0.0)
     _empty_batches: int = field(init=False, default=0)
-    _num_batches: int = field(init=False, default=0)
-    _started: float = field(init=False, default=0.0)
-    _reported: float = field(init=False, default=0.0)
 
     @property
     def num_records(self) -> int:
@@ -100,43 +85,42 @@ class SeriesJob:
             RunDirectoryError: The journal cannot be written.
             Exception: Whatever engine, processor or policy raise.
         """
-        self._started = self._reported = self.clock()
         try:
-            self._write()
-        except KeyboardInterrupt:
-            self.status, self.stop_reason = GenerationStatus.INCOMPLETE, INTERRUPTED
-        except Exception as error:
-            self.status, self.stop_reason = GenerationStatus.INCOMPLETE, f"{type(error).__name__}: {error}"
-            raise
+            with self.account.running():
+                self._write()
         finally:
-            if self.status is GenerationStatus.IN_PROGRESS:
+            if self._going:
                 self._end()
             self._log_status()
+
+    @property
+    def _going(self) -> bool:
+        return self.account.status is GenerationStatus.IN_PROGRESS
 
     def _end(self) -> None:
         """The status of a job whose groups are all finished."""
         if self.all_groups_succeeded:
-            self.status = GenerationStatus.COMPLETE
+            self.account.status = GenerationStatus.COMPLETE
         elif not any(group.state.total_valid_records for group in self.groups):
-            self._stop_without_records()
+            self.account.end(self._no_records())
         else:
-            self.status, self.stop_reason = GenerationStatus.INCOMPLETE, self._failures()
+            self.account.interrupt(self._failures())
 
-    def _stop_without_records(self) -> None:
-        self.status = GenerationStatus.STOP_NO_RECORDS
-        self.stop_reason = f"none of {self._totals.prompts} completions held a valid record; train longer"
+    def _no_records(self) -> Stop:
+        reason = f"none of {self.account.num_prompts} completions held a valid record; train longer"
+        return Stop(GenerationStatus.STOP_NO_RECORDS, reason)
 
     def _write(self) -> None:
-        self._take_up()
+        take_up(self.journal, self.reading.engine, self._take_up_entry, stop=self.stop, check=self.check)
         pending = deque(group for group in self.groups if not group.finished)
         active: list[SeriesGroup] = []
-        while (pending or active) and self.status is GenerationStatus.IN_PROGRESS:
+        while (pending or active) and self._going:
             self.check()
             active += [pending.popleft() for _ in range(min(len(pending), self.most_groups - len(active)))]
             verdicts = self.reading.ask(active)
             with self.stop.awaited():
                 for group in active:
-                    self._process(group, verdicts[group.number])
+                    self._go_on(group, verdicts[group.number])
                 active = [group for group in active if not group.finished]
                 _logger.debug(
                     "round: %d records of %d groups, %d completed, %d failed, %d active, %d pending",
@@ -149,23 +133,25 @@ class SeriesJob:
                 )
                 self.progressed()
 
-    def _process(self, group: SeriesGroup, verdicts: Sequence[Verdict], *, again: bool = False) -> None:
-        """Take a group's answers over; ``again`` when they were read before, by a job that was cut off."""
-        self._settle(group, self._process_group_result(group, verdicts))
-        batch = group.batch
-        if batch is not None and (group.finished or batch.num_prompts >= _BATCH):
+    def _go_on(self, group: SeriesGroup, verdicts: Sequence[Verdict]) -> None:
+        """Take a group's answers over, and see what they mean for the job."""
+        for batch in self._process(group, verdicts):
             self._count(group, batch)
-            _log_group(group, batch)
-            if not again:
-                self._ask_policy(batch)
+            self._ask_policy(batch)
             batch.release()
-            group.batch = None
-        if group.finished and self.journal is not None and not again:
-            keep_group(self.journal, group, self.clock() - self._started)
+        if group.finished and self.journal is not None:
+            keep_group(self.journal, group, self.account.elapsed_seconds)
 
-    def _settle(self, group: SeriesGroup, result: GroupProcessingResult) -> None:
+    def _process(self, group: SeriesGroup, verdicts: Sequence[Verdict]) -> list[Batch]:
+        """Take a group's answers over; the batch that is over with them, if one is."""
+        result = self._process_group_result(group, verdicts)
         group.state.completed = result is GroupProcessingResult.COMPLETED
         group.state.failed = result is GroupProcessingResult.FAILED
+        batch = group.batch
+        if batch is None or not (group.finished or batch.num_prompts >= _BATCH):
+            return []
+        group.batch = None
+        return [batch]
 
     def _process_group_result(self, group: SeriesGroup, verdicts: Sequence[Verdict]) -> GroupProcessingResult:
         going = [verdict for verdict in verdicts if verdict.records or verdict.reached]
@@ -194,97 +180,57 @@ class SeriesJob:
         return GroupProcessingResult.IN_PROGRESS
 
     def _count(self, group: SeriesGroup, batch: Batch) -> None:
-        weight = 2.0 / (self.patience + 1) if self._num_batches else 1.0
-        self._metric += weight * (batch.stopping_metric - self._metric)
         self._empty_batches = 0 if batch.num_valid_records else self._empty_batches + 1
-        self._totals.add(batch)
-        group.totals.add(batch)
+        self.account.count(batch)
         group.fractions.append(batch.valid_record_fraction)
-        self._num_batches += 1
-        self._report(batch)
+        self.account.report(
+            batch,
+            self.batch_finished,
+            num_valid_records=self.num_records,
+            target_num_records=sum(each.span.length for each in self.groups),
+        )
+        _log_group(group, batch)
 
     def _ask_policy(self, batch: Batch) -> None:
-        if self.status is not GenerationStatus.IN_PROGRESS or all(group.finished for group in self.groups):
+        if not self._going or all(group.finished for group in self.groups):
             return
-        stop = rules.ask(self.policy, self._progress(batch))
+        stop = self.account.ask_policy(batch)
+        if stop is None and self._empty_batches >= self.patience and not self.num_records:
+            stop = self._no_records()
         if stop is not None:
-            self.status, self.stop_reason = stop.status, stop.reason
-        elif self._empty_batches >= self.patience and not self.num_records:
-            self._stop_without_records()
+            self.account.end(stop)
 
-    def _progress(self, batch: Batch) -> Progress:
-        return Progress(
-            num_batches=self._num_batches,
-            num_prompts=self._totals.prompts,
-            num_valid_records=self._totals.valid_records,
-            num_invalid_records=self._totals.invalid_records,
-            target_num_records=None,
-            batch_invalid_fraction=batch.stopping_metric,
-            running_stopping_metric=self._metric,
-            elapsed_seconds=self.clock() - self._started,
-            num_length_truncated_completions=self._totals.truncated,
-            batch_length_truncated_completions=batch.num_length_truncated_completions,
-        )
-
-    def _report(self, batch: Batch) -> None:
-        if self.batch_finished is None:
-            return
-        now = self.clock()
-        report = BatchFinished(
-            number=self._num_batches - 1,
-            batch=batch,
-            seconds=now - self._reported,
-            num_prompts=self._totals.prompts,
-            num_valid_records=self.num_records,
-            num_invalid_records=self._totals.invalid_records,
-            target_num_records=sum(group.span.length for group in self.groups),
-            elapsed_seconds=now - self._started,
-        )
-        self._reported = now
-        try:
-            self.batch_finished(report)
-        except Exception:
-            _logger.warning("the observer of finished batches failed", exc_info=True)
-
-    def _take_up(self) -> None:
-        """Read the finished groups of a job that was cut off, as they were read when the engine gave them."""
-        if self.journal is None:
-            return
-        vocabulary = self.reading.engine.vocabulary
-        decode = None if vocabulary is None else vocabulary.decode
-        with contextlib.closing(kept_groups(self.journal, decode)) as kept:
-            for number, answers, elapsed in kept:
-                group = next((each for each in self.groups if each.number == number), None)
-                if group is None or group.finished:
-                    return
-                self.check()
-                self._started = self.clock() - elapsed
-                with self.stop.awaited():
-                    if not self._replayed(group, answers):
-                        group.begin_again()
-                        return
-
-    def _replayed(self, group: SeriesGroup, answers: Mapping[int, CompletionBlock]) -> bool:
-        """Give a group the answers that it had; whether it is finished with them."""
+    def _take_up_entry(self, entry: JournalEntry) -> bool:
+        """Give a group the answers that it had, which are counted if it is finished with them."""
+        number, answers = completions_of(entry)
+        group = next((each for each in self.groups if each.number == number), None)
+        if group is None or group.finished:
+            return False
+        batches: list[Batch] = []
         while not group.finished:
             verdicts = self.reading.replay(group, answers)
             if verdicts is None:
+                group.begin_again()
                 return False
-            self._process(group, verdicts, again=True)
+            batches += self._process(group, verdicts)
+        self.account.continue_from(entry.elapsed_seconds)
+        for batch in batches:
+            self._count(group, batch)
+            batch.release()
         group.kept = []
         return True
 
     def _log_status(self) -> None:
         _logger.info(
             "generation %s: %d of %d groups completed, %d records, %d invalid, %d prompts in %d batches%s",
-            self.status.value.replace("_", " "),
+            self.account.status.value.replace("_", " "),
             sum(group.state.completed for group in self.groups),
             len(self.groups),
             self.num_records,
-            self._totals.invalid_records,
-            self._totals.prompts,
-            self._num_batches,
-            f"; {self.stop_reason}" if self.stop_reason else "",
+            self.account.num_invalid_records,
+            self.account.num_prompts,
+            self.account.num_batches,
+            f"; {self.account.stop_reason}" if self.account.stop_reason else "",
         )
 
     def _failures(self) -> str:

@@ -6,15 +6,13 @@ are read and judged as before.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import numpy as np
 
-from rowsmith.generation.journal import GenerationJournal
-from rowsmith.generation.requests import CompletionBlock, Decode
+from rowsmith.generation.journal import GenerationJournal, JournalEntry
+from rowsmith.generation.requests import CompletionBlock
 from rowsmith_backends.timeseries.group import SeriesGroup
 
-__all__ = ["keep_group", "kept_groups", "only_row"]
+__all__ = ["completions_of", "keep_group", "only_row"]
 
 
 def keep_group(journal: GenerationJournal, group: SeriesGroup, elapsed: float) -> None:
@@ -27,25 +25,11 @@ def keep_group(journal: GenerationJournal, group: SeriesGroup, elapsed: float) -
     group.kept = []
 
 
-def kept_groups(
-    journal: GenerationJournal, decode: Decode | None
-) -> Generator[tuple[int, dict[int, CompletionBlock], float]]:
-    """The groups of a job that was cut off; call it once, before the first is kept.
-
-    Args:
-        journal: Their journal.
-        decode: Turns token ids into text.
-
-    Yields:
-        A group's number, its completions by request, and how long the job had taken when it was finished.
-
-    Raises:
-        RunDirectoryError: The file cannot be read.
-    """
-    for entry in journal.entries(decode):
-        ids = np.asarray(entry.block.request_ids).tolist()
-        completions = {request_id: only_row(entry.block, row) for row, request_id in enumerate(ids)}
-        yield SeriesGroup.number_of(ids[0]) if ids else -1, completions, entry.elapsed_seconds
+def completions_of(entry: JournalEntry) -> tuple[int, dict[int, CompletionBlock]]:
+    """The number of a group that is kept, -1 where there is none, and its completions by request."""
+    ids = np.asarray(entry.block.request_ids).tolist()
+    completions = {request_id: only_row(entry.block, row) for row, request_id in enumerate(ids)}
+    return SeriesGroup.number_of(ids[0]) if ids else -1, completions
 
 
 def only_row(block: CompletionBlock, row: int) -> CompletionBlock:

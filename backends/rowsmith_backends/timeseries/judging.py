@@ -11,7 +11,7 @@ from rowsmith.generation.processors import TRUNCATED, ParsedResponse
 from rowsmith.generation.records import record_text
 from rowsmith_backends.timeseries.codec import RecordCodec, Written
 from rowsmith_backends.timeseries.group import SeriesGroup
-from rowsmith_backends.timeseries.record_times import RecordClock
+from rowsmith_backends.timeseries.record_times import RecordTiming
 
 __all__ = ["Verdict", "judge"]
 
@@ -36,7 +36,7 @@ class Verdict:
 
 
 def judge(
-    group: SeriesGroup, response: ParsedResponse, codec: RecordCodec, clock: RecordClock
+    group: SeriesGroup, response: ParsedResponse, codec: RecordCodec, timing: RecordTiming
 ) -> tuple[Verdict, ParsedResponse]:
     """Take what goes on from where a series stands, and refuse what does not.
 
@@ -44,13 +44,13 @@ def judge(
         group: The series.
         response: What a processor read.
         codec: Writes records.
-        clock: Their timing columns.
+        timing: Their timing columns.
 
     Returns:
         What it is worth, and the response as it counts: records out of order are invalid, those after the stop
         are neither, nor is a last one that was cut off after whole ones.
     """
-    judging = _Judging(group=group, codec=codec, clock=clock)
+    judging = _Judging(group=group, codec=codec, timing=timing)
     spans = _spans(response.valid_spans, len(response.valid_records))
     broken = min((span[0] for span in response.invalid_spans or ()), default=None)
     counted = ParsedResponse([], [], [], response.prompt_number)
@@ -77,7 +77,7 @@ class _Judging:
 
     group: SeriesGroup
     codec: RecordCodec
-    clock: RecordClock
+    timing: RecordTiming
     records: list[Written] = field(factory=list)
     reached: bool = False
     failed: bool = False
@@ -98,13 +98,13 @@ class _Judging:
         if self.group.ends_before(time):
             self.reached = True
             return None
-        labels = self.clock.labels(time, step)
+        labels = self.timing.labels(time, step)
         if self.group.span.interval is None:
-            labels[self.clock.step.name] = record[self.clock.step.name]
+            labels[self.timing.step.name] = record[self.timing.step.name]
         before = next((part[-1] for part in (self.records, self.group.records, self.group.prefill) if part), None)
-        levels, hands = self.clock.moved(record, {} if before is None else before.hands)
-        written = self.codec.written(record, {**labels, **levels}, time, hands)
-        untold = (self.clock.step.name, *self.clock.changes())
+        levels, running = self.timing.moved(record, {} if before is None else before.running)
+        written = self.codec.written(record, {**labels, **levels}, time, running)
+        untold = (self.timing.step.name, *self.timing.changes())
         self.records.append(written if self._count else _first(written, self.group.prefill, untold))
         self.took = True
         self.reached = self.group.ends_after(self._count)
@@ -116,19 +116,19 @@ class _Judging:
 
     def _place(self, record: dict[str, Any]) -> tuple[int, int | None, str | None]:
         """The time and the step of the next record, and what is wrong with it."""
-        name, label = self.clock.step.name, record[self.clock.step.name]
+        name, label = self.timing.step.name, record[self.timing.step.name]
         if not self._count:
             start, step = self.group.span.start, self.group.first_step
-            expected = self.clock.labels(start, step)[name]
+            expected = self.timing.labels(start, step)[name]
             free = bool(self.group.prefill) and step is None
             return start, step, None if free or label == expected else f"'{name}' must be {expected!r}"
         last = (self.records or self.group.records)[-1].time
         due = self.group.due(self._count)
         if due is not None:
             step = due - last
-            expected = self.clock.labels(due, step)[name]
+            expected = self.timing.labels(due, step)[name]
             return due, step, None if label == expected else f"'{name}' must be {expected!r}, with no gaps"
-        found = None if label is None else self.clock.later(self.group.span.start, last, str(label))
+        found = None if label is None else self.timing.later(self.group.span.start, last, str(label))
         if found is None:
             return last, None, f"'{name}' must say how far the record is from the one before"
         return found, found - last, None

@@ -14,11 +14,12 @@ from attrs import frozen
 
 from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn, run_actions
 from rowsmith.sequences import SeriesPlan, with_identifier
+from rowsmith.sequences.intervals import months_between, months_later
 from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.files.csv_writer import write_csv
 from rowsmith.table.schema import ColumnSchema, ColumnType, ModelSchema, TableSchema
 from rowsmith_backends.timeseries.group import SeriesGroup
-from rowsmith_backends.timeseries.record_times import RecordClock, months_between, months_later
+from rowsmith_backends.timeseries.record_times import RecordTiming
 
 __all__ = ["SeriesOutput", "SeriesRows"]
 
@@ -179,7 +180,7 @@ class SeriesOutput:
         sizes = np.diff(np.append(firsts, len(places)))
         starts = np.array([group.span.start for group in groups], dtype=np.int64)[places]
         first = np.repeat(drawn[firsts], sizes)
-        if not RecordClock(self.model_schema).by_months:
+        if not RecordTiming(self.model_schema).by_months:
             return np.where(learned, starts + drawn - first, times)
         months = [months_later(*pair) for pair in zip(starts.tolist(), _months_between(first, drawn), strict=True)]
         return np.where(learned, np.array(months, dtype=np.int64), times)

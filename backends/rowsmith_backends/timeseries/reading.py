@@ -43,7 +43,7 @@ class _Judge(Processor):
         response = self._processor(prompt_number, text)
         check_response(response, self._processor)
         group = self.groups[prompt_number]
-        verdict, counted = judge(group, response, self._windows.codec, self._windows.clock)
+        verdict, counted = judge(group, response, self._windows.codec, self._windows.timing)
         self.verdicts[prompt_number] = verdict
         return counted
 

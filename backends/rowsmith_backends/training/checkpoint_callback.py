@@ -60,7 +60,7 @@ class FitSaver(TrainerCallback):
         if control.should_training_stop:
             return
         due = self.training.job.checkpoints is not None and not 0 <= time.monotonic() - self.saved < self.wait
-        asked, due = self.training.company.told((self.training.job.stop.requested, due))
+        asked, due = self.training.process_group.broadcast((self.training.job.stop.requested, due))
         if asked:
             self.stopped = control.should_training_stop = True
         control.should_save = self.training.job.checkpoints is not None and (due or asked)
@@ -82,26 +82,26 @@ class FitSaver(TrainerCallback):
         self.keeper.check(step)
         checkpoints, began = self.training.job.checkpoints, time.monotonic()
         assert checkpoints is not None
-        if self.training.company.leads:
+        if self.training.job.ranks.leads:
             self._save(checkpoints, step, max_steps, write)
         else:
-            self._help(self.training.company.told(None), write)
+            self._help(self.training.process_group.broadcast(None), write)
         self.saved = time.monotonic()
         self.wait = max(checkpoints.every, (self.saved - began) / _SHARE) if checkpoints.every else 0.0
 
     def _save(self, checkpoints: Checkpoints, step: int, max_steps: int, write: Callable[[Path], None]) -> None:
-        company, told = self.training.company, False
+        process_group, announced = self.training.process_group, False
         try:
             # Both are what libraries make of a file that cannot be written.
             with checkpoints.writing(self._plain(step, max_steps), SafetensorError, RuntimeError) as folder:
-                told = bool(company.told(folder))
+                announced = bool(process_group.broadcast(folder))
                 self._help(folder, write)
                 # Not needed to go on, and a pickle.
                 (folder / f"{PREFIX_CHECKPOINT_DIR}-{step}" / _ARGUMENTS).unlink(missing_ok=True)
                 self.keeper.save(folder)
         except RunDirectoryError as error:
-            if not told:
-                company.told(None)
+            if not announced:
+                process_group.broadcast(None)
             # Once, and not at every try.
             if not self.failing:
                 self.training.job.note(
@@ -119,7 +119,7 @@ class FitSaver(TrainerCallback):
             try:
                 write(folder)
             finally:
-                self.training.company.wait()
+                self.training.process_group.barrier()
 
     def _plain(self, step: int, max_steps: int) -> Mapping[str, Any]:
         around = self.training.plain(self.phase, self.course)

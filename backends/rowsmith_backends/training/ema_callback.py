@@ -24,7 +24,7 @@ from rowsmith.errors import TrainingError
 from rowsmith.model import TrainingProgress
 from rowsmith_backends.training.optimizers import CosineSchedule
 from rowsmith_backends.training.plan import FitPlan
-from rowsmith_backends.training.process_group import Company
+from rowsmith_backends.training.process_group import ProcessGroup
 
 __all__ = ["Keeper"]
 
@@ -64,7 +64,7 @@ class Keeper(TrainerCallback):
         schedule: Its learning rate, which is taken down here.
         progress: Called at every report.
         phase: What is being fitted, for reports.
-        company: The processes that train together.
+        process_group: The processes that train together.
         started: When the fit began, on the monotonic clock.
         average: The averaged weights.
         best: The averaged weights to keep, once there was an evaluation.
@@ -88,7 +88,7 @@ class Keeper(TrainerCallback):
     schedule: CosineSchedule
     progress: Callable[[TrainingProgress], None]
     phase: str
-    company: Company = field(factory=Company)
+    process_group: ProcessGroup = field(factory=ProcessGroup)
     # Looked up when it begins: a test may have put another clock in its place.
     started: float = field(factory=lambda: time.monotonic())
     average: list[torch.Tensor] = field(factory=list)
@@ -148,7 +148,7 @@ class Keeper(TrainerCallback):
         there is time for far more.
         """
         # A clock that was set back must not divide by nothing.
-        elapsed, step = self.company.told(max(1e-6, time.monotonic() - self.started)), state.global_step
+        elapsed, step = self.process_group.broadcast(max(1e-6, time.monotonic() - self.started)), state.global_step
         if elapsed > limit and step < state.max_steps:
             self.stop_reason = f"the time was up after {step} of {self.schedule.total} steps"
             control.should_training_stop = True

@@ -151,7 +151,7 @@ class _Trainer(Trainer):
 
         examples = len(inputs["input_ids"])
         # Processes that train together compute as many parts each.
-        most = examples if self.keeper.company.count == 1 else self.keeper.parts
+        most = examples if self.keeper.process_group.ranks.count == 1 else self.keeper.parts
         loss = without_running_out(compute, self.keeper.parts, most, self._halve)
         if loss is None:
             raise TrainingError(
@@ -226,7 +226,7 @@ def fit(
         source = plan.validation if held and plan.validation is not None else plan.train
         return _tensors(source.batch(np.array([-1 - i for i in indices] if held else indices)))
 
-    keeper = Keeper(model, plan, schedule, training.job.progress, phase, training.company)
+    keeper = Keeper(model, plan, schedule, training.job.progress, phase, training.process_group)
     saver = FitSaver(training, keeper, course, phase)
     with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch:
         trainer = _Trainer(

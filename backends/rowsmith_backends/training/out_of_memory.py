@@ -7,16 +7,13 @@ from typing import Any, TypeVar
 
 import torch
 
-__all__ = ["MOST_PARTS", "is_out_of_memory", "split", "without_running_out"]
+from rowsmith.storage.out_of_memory import is_out_of_memory
+
+__all__ = ["MOST_PARTS", "split", "without_running_out"]
 
 MOST_PARTS = 64
 
 T = TypeVar("T")
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, of a GPU or of the machine."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def split(inputs: dict[str, Any], parts: int) -> Iterator[dict[str, Any]]:

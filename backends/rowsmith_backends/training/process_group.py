@@ -1,69 +1,64 @@
-"""What processes that train together tell each other.
+"""What processes that train together agree on.
 
 They see the same examples and compute the same averages, so they need only agree on what a clock or a disk decides:
-the first process decides, and tells the others.
+the first process decides, and broadcasts it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 from accelerate import PartialState
-from attrs import frozen
+from attrs import field, frozen
 
-if TYPE_CHECKING:
-    from rowsmith.model.distributed import Ranks
+from rowsmith.model.distributed import Ranks
 
-__all__ = ["Company"]
+__all__ = ["ProcessGroup"]
 
 T = TypeVar("T")
 
 
 @frozen
-class Company:
-    """This process among those that train together.
+class ProcessGroup:
+    """The processes that train one model together; a single process needs no communication.
 
     Attributes:
-        number: Its number.
-        count: How many there are.
+        ranks: This process among them.
     """
 
-    number: int = 0
-    count: int = 1
+    ranks: Ranks = field(factory=Ranks)
 
     @classmethod
-    def join(cls, ranks: Ranks) -> Company:
-        """Meet the other processes, and take the device that is this one's.
+    def init(cls, ranks: Ranks) -> ProcessGroup:
+        """Initialise communication with the other processes, and take the device that is this one's.
 
         Args:
-            ranks: What the launcher says of this process.
+            ranks: This process among them, as the launcher says.
         """
-        if ranks.count == 1:
-            return cls()
-        state = PartialState(cpu=not torch.cuda.is_available())
-        return cls(state.process_index, state.num_processes)
+        if ranks.count > 1:
+            PartialState(cpu=not torch.cuda.is_available())
+        return cls(ranks)
 
-    @property
-    def leads(self) -> bool:
-        """Whether this process decides, and saves."""
-        return self.number == 0
+    def broadcast(self, value: T) -> T:
+        """The value of the first process.
 
-    def told(self, value: T) -> T:
-        """What the first process gave here; the others give anything."""
-        if self.count == 1:
+        Args:
+            value: Any value that can be pickled; that of the other processes is not looked at.
+        """
+        if self.ranks.count == 1:
             return value
         held = [value]
         torch.distributed.broadcast_object_list(held, src=0)
         return held[0]
 
-    def wait(self) -> None:
-        """Wait for all of them."""
-        if self.count > 1:
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+        if self.ranks.count > 1:
             torch.distributed.barrier()
 
-    def part(self) -> None:
-        """Go separate ways."""
-        if self.count > 1:
-            self.wait()
+    def destroy(self) -> None:
+        """Wait until every process is here, and end the communication."""
+        if self.ranks.count > 1:
+            self.barrier()
             torch.distributed.destroy_process_group()

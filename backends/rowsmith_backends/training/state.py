@@ -13,7 +13,7 @@ from rowsmith.errors import TrainingError
 from rowsmith.model import TrainingJob
 from rowsmith.model.checkpoints import Checkpoint
 from rowsmith_backends.training.plan import Course
-from rowsmith_backends.training.process_group import Company
+from rowsmith_backends.training.process_group import ProcessGroup
 
 __all__ = ["TrainingState"]
 
@@ -29,7 +29,7 @@ class TrainingState:
         curves: Held-out losses of the folds that are done.
         resumed: The state that is taken up; None in a training that begins.
         started: When the training began, on the monotonic clock, pauses left out.
-        company: The processes that train together.
+        process_group: The processes that train together.
         base: The digest of the model that training begins with; None for random weights.
     """
 
@@ -40,7 +40,7 @@ class TrainingState:
     resumed: Checkpoint | None = None
     # Looked up when it begins: a test may have put another clock in its place.
     started: float = field(factory=lambda: time.monotonic())
-    company: Company = field(factory=Company)
+    process_group: ProcessGroup = field(factory=ProcessGroup)
     base: str | None = None
 
     @classmethod
@@ -54,11 +54,11 @@ class TrainingState:
         Raises:
             TrainingError: The training that is taken up began with another model.
         """
-        company = Company.join(job.ranks)
+        process_group = ProcessGroup.init(job.ranks)
         # Other processes read the first one's states, and leave the saving to it.
-        found = company.told(None if job.checkpoints is None else job.checkpoints.latest())
+        found = process_group.broadcast(None if job.checkpoints is None else job.checkpoints.latest())
         if found is None:
-            return cls(job, company=company, base=base)
+            return cls(job, process_group=process_group, base=base)
         state = found.state
         if state.get("base") != base:
             raise TrainingError(
@@ -71,10 +71,10 @@ class TrainingState:
                 f"this training began with {state['threads']} threads and goes on with {torch.get_num_threads()}, "
                 "so its weights may differ in the last digits from those of a run without a break"
             )
-        if state.get("processes", 1) != company.count:
+        if state.get("processes", 1) != job.ranks.count:
             job.note(
-                f"this training began with {state.get('processes', 1)} processes and goes on with {company.count}: its "
-                "weights will not be those of a run without a break"
+                f"this training began with {state.get('processes', 1)} processes and goes on with {job.ranks.count}: "
+                "its weights will not be those of a run without a break"
             )
         return cls(
             job,
@@ -83,7 +83,7 @@ class TrainingState:
             curves=state["curves"],
             resumed=found,
             started=time.monotonic() - state["seconds"],
-            company=company,
+            process_group=process_group,
             base=base,
         )
 
@@ -116,7 +116,7 @@ class TrainingState:
             "curves": self.curves,
             "seconds": self.seconds,
             "threads": torch.get_num_threads(),
-            "processes": self.company.count,
+            "processes": self.job.ranks.count,
             "base": self.base,
         }
 

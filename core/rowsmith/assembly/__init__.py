@@ -16,12 +16,12 @@ if TYPE_CHECKING:
         TrainingExampleAssembler,
         TrainingExamples,
         as_dataset,
-        assembler_for,
         context_advice,
         ranges_of,
     )
     from rowsmith.assembly.metadata import LLMPromptConfig, ModelMetadata, RopeScaling
     from rowsmith.assembly.token_store import TokenStore
+    from rowsmith.config.defaults import assembler_for
 
 __all__ = [
     "PSEUDO_GROUP_COLUMN",
@@ -53,11 +53,11 @@ __getattr__, __dir__ = lazy_names(
             "TrainingExampleAssembler",
             "TrainingExamples",
             "as_dataset",
-            "assembler_for",
             "context_advice",
             "ranges_of",
         ],
         "rowsmith.assembly.metadata": ["LLMPromptConfig", "ModelMetadata", "RopeScaling"],
         "rowsmith.assembly.token_store": ["TokenStore"],
+        "rowsmith.config.defaults": ["assembler_for"],
     },
 )

@@ -19,7 +19,8 @@ from attrs import field, frozen
 from rowsmith.assembly.dataset import as_dataset, ranges_of
 from rowsmith.assembly.example import Example, context_advice
 from rowsmith.assembly.ranges import ExampleRanges
-from rowsmith.components import ComponentRef, Kind
+from rowsmith.components import Kind
+from rowsmith.config.defaults import assembler_for
 from rowsmith.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizer
 
     from rowsmith.assembly.metadata import ModelMetadata
-    from rowsmith.assembly.token_store import TokenStore
+    from rowsmith.assembly.token_store import Ints, TokenStore
     from rowsmith.config import RunConfig
     from rowsmith.plugins import Registry
 
@@ -41,7 +42,6 @@ __all__ = [
     "TrainingExampleAssembler",
     "TrainingExamples",
     "as_dataset",
-    "assembler_for",
     "context_advice",
     "ranges_of",
 ]
@@ -112,6 +112,8 @@ class AssemblyInputs:
         cache_file_path: Folder for tokenized records, or None.
         keep_columns: Columns to keep beside the tokens, or None.
         token_store: The records tokenized already, or None.
+        groups: The number of each record's group, int64 ``[records]``; records of a group stand together, in their
+            order. None where groups and order are to be found by value, and for plain tables.
         group_values: What the records' groups are called, row for row: the columns that make a group, as the
             user wrote them. None where the dataset has them.
         extra: More keyword arguments for the assembler's constructor.
@@ -126,29 +128,9 @@ class AssemblyInputs:
     cache_file_path: str | Path | None = None
     keep_columns: Sequence[str] | None = None
     token_store: TokenStore | None = None
+    groups: Ints | None = None
     group_values: pa.Table | None = None
     extra: Mapping[str, Any] = field(factory=dict)
-
-
-def assembler_for(config: RunConfig) -> ComponentRef:
-    """The assembler that a configuration asks for; ``auto`` follows from the kind of table.
-
-    Args:
-        config: The run's configuration.
-
-    Returns:
-        ``sequential`` for time series, ``grouped`` when examples are grouped, ``tabular`` otherwise; or
-        what ``config.assembler`` names.
-    """
-    chosen = config.assembler
-    if isinstance(chosen, ComponentRef) and chosen.name != "auto":
-        return chosen
-    options = chosen.options if isinstance(chosen, ComponentRef) else {}
-    if config.time_series.is_timeseries:
-        return ComponentRef(name="sequential", options=options)
-    if config.grouped:
-        return ComponentRef(name="grouped", options=options)
-    return ComponentRef(name="tabular", options=options)
 
 
 class TrainingExampleAssembler(ABC):
@@ -274,6 +256,7 @@ class TrainingExampleAssembler(ABC):
             cache_file_path=cache_file_path,
             keep_columns=keep_columns,
             token_store=kwargs.pop("token_store", None),
+            groups=kwargs.pop("groups", None),
             group_values=kwargs.pop("group_values", None),
             extra=kwargs,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rowsmith.config.defaults import AUTO, GROUP_ASSEMBLER, PLAIN_ASSEMBLER, SERIES_ASSEMBLER
 from rowsmith.config.problems import Problem
 
 __all__ = ["cross_problems"]
@@ -85,10 +86,10 @@ def _series_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[P
 def _assembler_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     chosen = values.get("assembler")
     name = chosen.get("name") if isinstance(chosen, Mapping) else chosen
-    if isinstance(name, str) and name.rpartition(":")[2] == "tabular":
+    if isinstance(name, str) and name.rpartition(":")[2] == PLAIN_ASSEMBLER:
         yield Problem(
             f"{name!r} makes an example of every row, so that nothing is learned of what follows what in a group; "
-            "take auto, grouped or sequential",
+            f"take {AUTO}, {GROUP_ASSEMBLER} or {SERIES_ASSEMBLER}",
             ("assembler",),
         )
 

@@ -1,19 +1,182 @@
-"""Which backend generates."""
+"""All of ``auto``: what a configuration leaves open, and what is chosen for it.
+
+Plan and run both ask here, so that what a plan says is what runs. The core names bundled components in this module
+alone.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
+
 from rowsmith.components import ComponentRef
-from rowsmith.config.run_config import RunConfig
 
-__all__ = ["TIMESERIES", "backend_for"]
+if TYPE_CHECKING:
+    from rowsmith.config.run_config import RunConfig
+    from rowsmith.table.schema import ModelSchema
 
-TIMESERIES = "timeseries"
-"""The backend that writes time series with the engine of another one."""
+__all__ = [
+    "AUTO",
+    "BACKEND",
+    "GROUP_ASSEMBLER",
+    "MODEL",
+    "PLAIN_ASSEMBLER",
+    "SERIES_ASSEMBLER",
+    "STEPS_TRANSFORM",
+    "STOPPING",
+    "assembler_for",
+    "backend_for",
+    "default_transforms",
+    "evaluations_for",
+    "is_auto",
+    "is_auto_processor",
+    "processor_for",
+    "record_processor_for",
+    "reopened",
+    "resolved",
+    "transforms_for",
+]
+
+AUTO: Final = "auto"
+MODEL: Final = "scratch"
+BACKEND: Final = "transformers"
+STOPPING: Final = "patience"
+
+PLAIN_ASSEMBLER: Final = "tabular"
+"""Makes an example of every record by itself."""
+
+GROUP_ASSEMBLER: Final = "grouped"
+SERIES_ASSEMBLER: Final = "sequential"
+
+STEPS_TRANSFORM: Final = "groups"
+"""Tells how far each record of a group is from the one before it."""
+
+_RECORD_PROCESSOR: Final = "tabular"
+_GROUP_PROCESSOR: Final = "grouped"
+_SERIES_BACKEND: Final = "timeseries"
+
+
+def resolved(config: RunConfig, model_schema: ModelSchema | None = None) -> RunConfig:
+    """The configuration without ``auto``; one that has none stays as it is.
+
+    Args:
+        config: The run's configuration.
+        model_schema: The columns that the model speaks; None before they are known.
+    """
+    return evolve(
+        config,
+        assembler=assembler_for(config),
+        transforms=transforms_for(config),
+        processor=processor_for(config, model_schema),
+        evaluation=evaluations_for(config),
+    )
+
+
+def assembler_for(config: RunConfig) -> ComponentRef:
+    """The assembler that a configuration asks for; ``auto`` follows from the kind of table.
+
+    Args:
+        config: The run's configuration.
+
+    Returns:
+        ``sequential`` for time series, ``grouped`` when examples are grouped, ``tabular`` otherwise; or
+        what ``config.assembler`` names.
+    """
+    if config.time_series.is_timeseries:
+        return _or_auto(config.assembler, SERIES_ASSEMBLER)
+    return _or_auto(config.assembler, GROUP_ASSEMBLER if config.grouped else PLAIN_ASSEMBLER)
+
+
+def transforms_for(config: RunConfig) -> tuple[ComponentRef, ...]:
+    """The transforms that a configuration asks for, in order; ``auto`` stands for ``default_transforms``."""
+    if isinstance(config.transforms, tuple):
+        return config.transforms
+    names = default_transforms(config.grouped, config.time_series.is_timeseries)
+    return tuple(ComponentRef(name=name) for name in names)
+
+
+def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple[str, ...]:
+    """Component names of the transforms that ``auto`` stands for, in order.
+
+    Args:
+        grouped: Whether the rows belong to groups or series.
+        timeseries: Whether they are readings at points in time.
+    """
+    # Rare values are replaced row by row, so what is constant in a group must be told once before.
+    # The way back needs to know times when it puts trend and seasons back, so these go before groups.
+    seasons, changes = (("seasonal",), ("changes",)) if timeseries else ((), ())
+    groups = (*seasons, *((STEPS_TRANSFORM,) if grouped else ()), *changes)
+    return ("keys", "marks", "constant", *groups, "codes", "protect-rare", "texts", "datetime", "quantize")
+
+
+def processor_for(config: RunConfig, model_schema: ModelSchema | None = None) -> ComponentRef:
+    """The processor that a configuration asks for; ``auto`` follows from the kind of table.
+
+    Args:
+        config: The run's configuration.
+        model_schema: The columns that the model speaks; None before they are known.
+
+    Returns:
+        ``grouped`` when a completion is a group of records, ``tabular`` otherwise; or what ``config.processor``
+        names.
+    """
+    grouped = config.grouped or (model_schema is not None and model_schema.step is not None)
+    return _or_auto(config.processor, _GROUP_PROCESSOR if grouped else _RECORD_PROCESSOR)
+
+
+def is_auto_processor(chosen: object) -> bool:
+    """Whether ``auto`` chooses this processor, for one kind of table or another."""
+    return isinstance(chosen, ComponentRef) and chosen.name in (_RECORD_PROCESSOR, _GROUP_PROCESSOR)
+
+
+def record_processor_for(config: RunConfig) -> ComponentRef:
+    """The processor of a backend that gets the records of a group one by one, as that of time series does.
+
+    What ``auto`` chooses reads groups that come whole, and gives way to one for single records.
+    """
+    chosen = processor_for(config)
+    return ComponentRef(name=_RECORD_PROCESSOR) if _short(chosen) == _GROUP_PROCESSOR else chosen
 
 
 def backend_for(config: RunConfig) -> ComponentRef:
     """The backend that generates: of time series, ``timeseries`` around the engine of the chosen one."""
     chosen = config.backend
-    if not config.time_series.is_timeseries or (chosen.name or "").rpartition(":")[2] == TIMESERIES:
+    if not config.time_series.is_timeseries or _short(chosen) == _SERIES_BACKEND:
         return chosen
-    return ComponentRef(name=TIMESERIES, options={"engine": chosen})
+    return ComponentRef(name=_SERIES_BACKEND, options={"engine": chosen})
+
+
+def evaluations_for(config: RunConfig) -> tuple[ComponentRef, ...]:
+    """The evaluations that a configuration asks for; ``auto`` stands for none."""
+    return config.evaluation if isinstance(config.evaluation, tuple) else ()
+
+
+def reopened(config: RunConfig, model_schema: ModelSchema | None = None) -> RunConfig:
+    """The configuration with ``auto`` for a processor that it stands for: both make the same rows.
+
+    Args:
+        config: The run's configuration.
+        model_schema: The columns that the model speaks; None before they are known.
+    """
+    chosen = processor_for(config, model_schema)
+    if chosen.name != processor_for(evolve(config, processor=AUTO), model_schema).name:
+        return config
+    return evolve(config, processor=evolve(chosen, name=AUTO))
+
+
+def is_auto(chosen: object) -> bool:
+    """Whether a setting that names a component leaves the choice open."""
+    return not isinstance(chosen, ComponentRef) or chosen.name == AUTO
+
+
+def _or_auto(chosen: object, default: str) -> ComponentRef:
+    """What is chosen, or the default with the options that are given for ``auto``."""
+    if not isinstance(chosen, ComponentRef):
+        return ComponentRef(name=default)
+    return evolve(chosen, name=default) if is_auto(chosen) else chosen
+
+
+def _short(ref: ComponentRef) -> str:
+    """A component's name without that of its plugin."""
+    return (ref.name or "").rpartition(":")[2]

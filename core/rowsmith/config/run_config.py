@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from attrs import field, frozen
 
@@ -16,6 +16,7 @@ from rowsmith.components import ComponentRef
 from rowsmith.config import yaml_file as config_file
 from rowsmith.config.conversion import Problem, find_problems, unstructure
 from rowsmith.config.cross_checks import cross_problems
+from rowsmith.config.defaults import AUTO, BACKEND, MODEL, STOPPING
 from rowsmith.config.layering import apply_override, merge
 from rowsmith.config.sections import (
     DataConfig,
@@ -44,7 +45,6 @@ __all__ = [
     "to_yaml",
 ]
 
-AUTO: Final = "auto"
 Auto = Literal["auto"]
 ModelRef = ComponentRef
 
@@ -73,11 +73,11 @@ class RunConfig:
     time_series: TimeSeriesConfig = field(factory=TimeSeriesConfig)
     transforms: Auto | tuple[ComponentRef, ...] = AUTO
     assembler: Auto | ComponentRef = AUTO
-    model: ComponentRef = field(factory=lambda: ComponentRef(name="scratch"))
+    model: ComponentRef = field(factory=lambda: ComponentRef(name=MODEL))
     training: TrainingConfig = field(factory=TrainingConfig)
-    backend: ComponentRef = field(factory=lambda: ComponentRef(name="transformers"))
+    backend: ComponentRef = field(factory=lambda: ComponentRef(name=BACKEND))
     processor: Auto | ComponentRef = AUTO
-    stopping: ComponentRef = field(factory=lambda: ComponentRef(name="patience"))
+    stopping: ComponentRef = field(factory=lambda: ComponentRef(name=STOPPING))
     generation: GenerationConfig = field(factory=GenerationConfig)
     evaluation: Auto | tuple[ComponentRef, ...] = AUTO
     plugins: PluginsConfig = field(factory=PluginsConfig)

@@ -14,18 +14,35 @@ from typing import Any
 
 from rowsmith.dialect.booleans import boolean_spellings
 from rowsmith.dialect.numbers import GREATEST, LEAST, number_regex
-from rowsmith.dialect.text import json_string
+from rowsmith.dialect.text import ESCAPES, json_string
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
 from rowsmith.table.types.text_shapes import characters_of
 
 __all__ = ["STRING", "closed_texts", "columns_regex", "json_schema", "leads", "literal", "record_regex", "value_regex"]
 
-STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u000[0-7bef]|\\u001[0-9a-f])*"'
-"""A regular expression of a JSON string as the dialect writes it."""
-
 _END = r"\}\n"
 _IN_CLASS = re.compile(r"[\\\]\[^-]")
 _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
+
+
+def _string_regex() -> str:
+    """A regular expression of a JSON string as the dialect writes it."""
+    printed = "".join(_IN_CLASS.sub(r"\\\g<0>", character) for character in ESCAPES if character >= " ")
+    hidden = [ord(character) for character in ESCAPES if character < " "]
+    plain = f"[^{printed}\\x{min(hidden):02x}-\\x{max(hidden):02x}]"
+    by_start: dict[str, str] = {}
+    for text in sorted(ESCAPES.values()):
+        by_start[text[:-1]] = by_start.get(text[:-1], "") + text[-1]
+    escaped = [literal(start) + _class_of(lasts) for start, lasts in by_start.items()]
+    return f'"(?:{"|".join([plain, *escaped])})*"'
+
+
+def _class_of(characters: str) -> str:
+    """A class of some characters, ascending; three that follow each other, or more, are a range."""
+    codes = [ord(character) - place for place, character in enumerate(characters)]
+    runs = ["".join(each for _, each in run) for _, run in groupby(zip(codes, characters, strict=True), lambda p: p[0])]
+    parts = [f"{run[0]}-{run[-1]}" if len(run) > 2 else _IN_CLASS.sub(r"\\\g<0>", run) for run in runs]
+    return f"[{''.join(parts)}]"
 
 
 def record_regex(schema: ModelSchema) -> str:
@@ -133,3 +150,7 @@ def _column_schema(column: ModelColumn) -> dict[str, Any]:
     if word == "integer":
         described |= {"minimum": LEAST, "maximum": GREATEST}
     return described
+
+
+STRING = _string_regex()
+"""A regular expression of a JSON string as the dialect writes it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from json.encoder import encode_basestring
 
-__all__ = ["OTHER", "json_string", "split_lines"]
+__all__ = ["ESCAPES", "OTHER", "json_string", "split_lines"]
 
 OTHER = "\x00other"
 """Stands in training text for a value that a closed column does not list; never valid in a record."""
@@ -23,6 +23,14 @@ def json_string(text: str) -> str:
         The string with its quotes.
     """
     return encode_basestring(text)
+
+
+ESCAPES = {
+    character: json_string(character)[1:-1]
+    for character in map(chr, range(0x80))
+    if json_string(character) != f'"{character}"'
+}
+"""How the dialect writes each character that does not stand for itself in a string; all others do."""
 
 
 def split_lines(text: str) -> list[str]:

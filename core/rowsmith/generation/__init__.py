@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from rowsmith.generation.accounting import BatchFinished
     from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted, DataActionsFn
     from rowsmith.generation.backend import GeneratorBackend
     from rowsmith.generation.batch import Batch
     from rowsmith.generation.engine_backend import EngineBackend
-    from rowsmith.generation.loop import BatchFinished
+    from rowsmith.generation.journal import GenerationJournal, JournalEntry
     from rowsmith.generation.processors import ParsedResponse, Processor
     from rowsmith.generation.requests import (
         Completion,
@@ -33,12 +34,13 @@ if TYPE_CHECKING:
         GenerationFailure,
         rejected_record_to_error,
     )
-    from rowsmith.generation.status import GenerationStatus
+    from rowsmith.generation.status import INTERRUPTED, GenerationStatus
     from rowsmith.generation.stopping import GenerationStopCondition, Progress, Stop, StoppingPolicy
 
 __all__ = [
     "ADAPTIVE_MAX_PROMPTS_CEILING",
     "INITIAL_PROBE_PROMPTS",
+    "INTERRUPTED",
     "NUM_PROMPT_BUFFER",
     "RECORD_ID",
     "REJECT_REASON",
@@ -55,9 +57,11 @@ __all__ = [
     "GenerateJobResults",
     "GenerationBatches",
     "GenerationFailure",
+    "GenerationJournal",
     "GenerationStatus",
     "GenerationStopCondition",
     "GeneratorBackend",
+    "JournalEntry",
     "ParsedResponse",
     "Processor",
     "Progress",
@@ -70,11 +74,12 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "rowsmith.generation.accounting": ["BatchFinished"],
         "rowsmith.generation.actions": ["RECORD_ID", "REJECT_REASON", "Accepted", "DataActionsFn"],
         "rowsmith.generation.backend": ["GeneratorBackend"],
         "rowsmith.generation.batch": ["Batch"],
         "rowsmith.generation.engine_backend": ["EngineBackend"],
-        "rowsmith.generation.loop": ["BatchFinished"],
+        "rowsmith.generation.journal": ["GenerationJournal", "JournalEntry"],
         "rowsmith.generation.processors": ["ParsedResponse", "Processor"],
         "rowsmith.generation.requests": [
             "Completion",
@@ -93,7 +98,7 @@ __getattr__, __dir__ = lazy_names(
             "GenerationFailure",
             "rejected_record_to_error",
         ],
-        "rowsmith.generation.status": ["GenerationStatus"],
+        "rowsmith.generation.status": ["INTERRUPTED", "GenerationStatus"],
         "rowsmith.generation.stopping": ["GenerationStopCondition", "Progress", "Stop", "StoppingPolicy"],
     },
 )

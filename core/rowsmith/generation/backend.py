@@ -1,4 +1,4 @@
-"""The contract of a generation backend: four methods, nothing else.
+"""The contract of a generation backend: four methods, and two more that it may have.
 
 Lifecycle: ``initialize`` → ``prepare_params`` → ``generate`` (any number of times) → ``teardown``.
 Most backends need not write these: implement ``Engine`` and let ``EngineBackend`` do the rest.
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.config import RunConfig
     from rowsmith.generation.actions import DataActionsFn
+    from rowsmith.generation.journal import GenerationJournal
     from rowsmith.generation.results import GenerateJobResults
+    from rowsmith.interruption import StopRequest
     from rowsmith.storage.run_directory import Workdir
 
 __all__ = ["GeneratorBackend"]
@@ -40,6 +42,25 @@ class GeneratorBackend(abc.ABC):
     remote: bool
     elapsed_time: float
     workdir: Workdir
+
+    def use_journal(self, journal: GenerationJournal) -> None:  # noqa: B027
+        """Keep finished batches in a journal and take up those that it holds, in the first ``generate`` that follows.
+
+        Optional. The run calls it before ``initialize``. A backend without it begins again when its run is resumed.
+
+        Args:
+            journal: Its batches are read before the first one is added.
+        """
+
+    def use_stop_request(self, stop: StopRequest) -> None:  # noqa: B027
+        """End ``generate`` with the rows so far once the run is asked to end.
+
+        Optional. The run calls it before ``initialize``. A backend without it is interrupted wherever it is by a
+        ``KeyboardInterrupt``.
+
+        Args:
+            stop: Tells whether the run was asked to end, and lets no interrupt into a block that must not be cut off.
+        """
 
     @abc.abstractmethod
     def initialize(self) -> None:

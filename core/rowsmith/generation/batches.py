@@ -16,22 +16,22 @@ import pandas as pd
 
 from rowsmith.errors import DataError
 from rowsmith.generation import rules
+from rowsmith.generation.accounting import Accounting
 from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn
 from rowsmith.generation.applying import check_batch, join_columns, settle
 from rowsmith.generation.batch import Batch
-from rowsmith.generation.counts import Counted, Totals
 from rowsmith.generation.groups import Target
 from rowsmith.generation.rows import RowStore, join_frames
 from rowsmith.generation.sizing import check_sizes, default_batch_size, default_budget, is_enough, next_batch_size
 from rowsmith.generation.status import GenerationStatus
-from rowsmith.generation.stopping import DEFAULT_PATIENCE, Progress, StoppingPolicy
+from rowsmith.generation.stopping import DEFAULT_PATIENCE, StoppingPolicy
 
 __all__ = ["GenerationBatches"]
 
 _logger = logging.getLogger(__name__)
 
 
-class GenerationBatches(Counted):
+class GenerationBatches(Accounting):
     """Accumulator that tracks batches during generation.
 
     Args:
@@ -52,12 +52,9 @@ class GenerationBatches(Counted):
         grouped: Whether groups are kept whole, which they always are where a number of them is wanted.
         clock: Seconds, for the elapsed time that policies see.
 
+    What the job has come to and how it stands, ``Accounting`` says.
+
     Attributes:
-        status: Where the job stands.
-        stop_reason: Why it stopped short; None when it did not.
-        target: What the job is to make.
-        running_stopping_metric: Exponential average of the batches' shares of invalid records, with
-            weight 2 / (patience + 1) on the newest; 0 before the first batch.
         stop_condition: What the policy counts bad batches with; None when it does not.
         batches: The batches so far.
         rows: Takes over the rows of batches that are released.
@@ -85,34 +82,28 @@ class GenerationBatches(Counted):
     ) -> None:
         check_sizes(target_num_records, max_num_prompts_per_batch, max_num_prompts, target_num_groups)
         grouped = grouped or target_num_groups is not None
-        self.target = Target(num_records=target_num_records, num_groups=target_num_groups, grouped=grouped)
+        chosen = rules.choose_policy(policy, invalid_fraction_threshold, patience)
+        self.stop_condition = chosen.condition if chosen is not None else None
+        super().__init__(
+            target=Target(num_records=target_num_records, num_groups=target_num_groups, grouped=grouped),
+            policy=chosen,
+            patience=self.stop_condition.patience if self.stop_condition else DEFAULT_PATIENCE,
+            clock=clock,
+        )
         self.max_num_prompts_per_batch = max_num_prompts_per_batch or default_batch_size(self.target.wanted)
         self.max_num_prompts = max_num_prompts or default_budget(self.target.wanted, self.max_num_prompts_per_batch)
         self.data_actions_fn = data_actions_fn
         self._columns = tuple(columns)
-        self._policy = rules.choose_policy(policy, invalid_fraction_threshold, patience)
-        self.stop_condition = self._policy.condition if self._policy is not None else None
-        self.status = GenerationStatus.IN_PROGRESS
-        self.stop_reason: str | None = None
-        self.running_stopping_metric = 0.0
         self.batches: list[Batch] = []
         self.rows = RowStore()
-        self._clock = clock
-        self._started = clock()
-        self._totals = Totals()
         self._next_record_id = 0
         for batch in batches or ():
-            self._count(batch)
+            self.count(batch)
 
     @property
     def target_num_records(self) -> int | None:
         """Valid records wanted; None for no such target."""
         return self.target.num_records
-
-    @property
-    def num_batches(self) -> int:
-        """Number of batches."""
-        return len(self.batches)
 
     @property
     def target_met(self) -> bool:
@@ -124,14 +115,10 @@ class GenerationBatches(Counted):
         """Whether there is nothing more to ask for."""
         return self.target_met or self.status is not GenerationStatus.IN_PROGRESS
 
-    @property
-    def elapsed_seconds(self) -> float:
-        """How long the job has taken."""
-        return self._clock() - self._started
-
-    def continue_from(self, elapsed_seconds: float) -> None:
-        """Let the job's time count on from what it had taken when it was cut off."""
-        self._started = self._clock() - elapsed_seconds
+    def count(self, batch: Batch) -> None:
+        """See the base class; the batch is one of ``batches`` from now on."""
+        super().count(batch)
+        self.batches.append(batch)
 
     def add_batch(self, batch: Batch) -> None:
         """Add a batch and update the status.
@@ -149,16 +136,16 @@ class GenerationBatches(Counted):
         """
         self._apply_actions(batch)
         first = not self.batches
-        self._count(batch)
+        self.count(batch)
         if self.finished:
             return
         stop = (
             rules.stop_without_records(batch, first, self._policy is not None and self._policy.patient)
-            or rules.ask(self._policy, self.progress(batch))
+            or self.ask_policy(batch)
             or rules.stop_over_budget(self.num_prompts, self.num_valid_records, self.max_num_prompts)
         )
         if stop is not None:
-            self.status, self.stop_reason = stop.status, stop.reason
+            self.end(stop)
 
     def get_next_num_prompts(self) -> int:
         """How many prompts the next batch should have; 0 when the target is met.
@@ -185,10 +172,6 @@ class GenerationBatches(Counted):
             return False
         missing = self.target_num_records - self.num_valid_records
         return is_enough(missing, batch.num_valid_records, self._totals.accepted_share(self.data_actions_fn is None))
-
-    def interrupt(self, reason: str) -> None:
-        """End the job from outside, keeping what there is; ``reason`` is for people."""
-        self.status, self.stop_reason = GenerationStatus.INCOMPLETE, reason
 
     def job_complete(self) -> None:
         """Give the job its final status and log it: a met target is complete whatever else happened."""
@@ -261,23 +244,6 @@ class GenerationBatches(Counted):
                 return join_frames([self.data_actions_fn.to_frame(table)], columns, most, typed=True)
         return join_frames(self._frames(), columns, most, any(batch.settled for batch in self.batches))
 
-    def progress(self, batch: Batch) -> Progress:
-        """What policies are told after ``batch``."""
-        return Progress(
-            num_batches=self.num_batches,
-            num_prompts=self.num_prompts,
-            num_valid_records=self.num_valid_records,
-            num_invalid_records=self.num_invalid_records,
-            target_num_records=self.target_num_records,
-            batch_invalid_fraction=batch.stopping_metric,
-            running_stopping_metric=self.running_stopping_metric,
-            num_valid_groups=self.num_valid_groups,
-            target_num_groups=self.target.num_groups,
-            elapsed_seconds=self.elapsed_seconds,
-            num_length_truncated_completions=self.num_length_truncated_completions,
-            batch_length_truncated_completions=batch.num_length_truncated_completions,
-        )
-
     def _frames(self) -> Iterator[pd.DataFrame]:
         yield from (frame for batch in self.batches if (frame := batch.to_dataframe()) is not None)
 
@@ -287,12 +253,3 @@ class GenerationBatches(Counted):
             self._next_record_id += settle(batch, self.data_actions_fn, accepted, self._next_record_id, self._columns)
         elif not self.num_valid_records:
             check_batch(batch, self._columns)
-
-    def _count(self, batch: Batch) -> None:
-        metric = batch.stopping_metric
-        patience = self.stop_condition.patience if self.stop_condition else DEFAULT_PATIENCE
-        weight = 2.0 / (patience + 1) if self.batches else 1.0
-        self.running_stopping_metric += weight * (metric - self.running_stopping_metric)
-        batch.close()
-        self._totals.add(batch)
-        self.batches.append(batch)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.components import Kind
+from rowsmith.config.defaults import processor_for
 from rowsmith.errors import BundleError
-from rowsmith.generation.processors import processor_for
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext

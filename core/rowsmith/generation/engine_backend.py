@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from rowsmith.errors import GenerationError, ParameterError, PluginContractError, RowsmithError
 from rowsmith.generation import sizing
+from rowsmith.generation.accounting import BatchFinished
 from rowsmith.generation.actions import DataActionsFn
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.batches import GenerationBatches
 from rowsmith.generation.columns import ColumnReader
 from rowsmith.generation.journal import GenerationJournal
-from rowsmith.generation.loop import BatchFinished, Loop
+from rowsmith.generation.loop import Loop
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.results import GenerateJobResults, GenerationFailure
@@ -24,7 +25,7 @@ from rowsmith.generation.rules import groups_cut_off
 from rowsmith.generation.sampling import resolve_sampling
 from rowsmith.generation.stopping import StoppingPolicy
 from rowsmith.generation.tokens import TokenCounter
-from rowsmith.interruption import StopRequest
+from rowsmith.interruption import Interrupted, StopRequest
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.vocabulary import Vocabulary
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from rowsmith.config import RunConfig
     from rowsmith.storage.run_directory import Workdir
 
-__all__ = ["SAMPLING_STAGE", "EngineBackend", "failure_of"]
+__all__ = ["SAMPLING_STAGE", "EngineBackend"]
 
 SAMPLING_STAGE = "generation.sampling"
 """Stage whose seed the draws of an engine get."""
@@ -116,6 +117,14 @@ class EngineBackend(GeneratorBackend):
         self._started = False
         self._stopped = True
 
+    def use_journal(self, journal: GenerationJournal) -> None:
+        """See the base class."""
+        self.journal = journal
+
+    def use_stop_request(self, stop: StopRequest) -> None:
+        """See the base class."""
+        self.stop = stop
+
     def initialize(self) -> None:
         """Start the engine; does nothing when it is started.
 
@@ -184,26 +193,8 @@ class EngineBackend(GeneratorBackend):
             GenerationError: The backend is not ready. Or the job failed midway: then it is a
                 ``GenerationFailure``, whose ``results`` hold the rows made before.
         """
-        if not self._started or self._params is None:
-            missing = "prepare_params" if self._started else "initialize and prepare_params"
-            raise GenerationError(f"generate was called too early; call {missing} first")
-        self._cancelled.clear()
-        started = self._clock()
-        batches = self._new_batches(data_actions_fn)
-        failure: Exception | None = None
-        try:
-            self._new_loop(self._params).run(batches)
-        except Exception as error:
-            failure = error
-        batches.job_complete()
-        if batches.target.grouped and batches.num_length_truncated_completions:
-            _logger.warning(groups_cut_off(batches.num_length_truncated_completions, batches.num_prompts))
-        self.elapsed_time = self._clock() - started
-        most = batches.target_num_records
-        self.gen_results = GenerateJobResults.from_batches(batches, most, self._columns, self.elapsed_time)
-        if failure is not None:
-            raise failure_of(failure, self.gen_results) from failure
-        return self.gen_results
+        params, batches = self._ready_params(), self._new_batches(data_actions_fn)
+        return self._made(lambda: self._new_loop(params).run(batches), lambda: self._results(batches))
 
     def cancel(self) -> None:
         """End the ``generate`` that is under way, if there is one; safe to call from any thread.
@@ -224,6 +215,40 @@ class EngineBackend(GeneratorBackend):
             self.engine.stop()
         except Exception:
             _logger.warning("the engine failed while it was stopped", exc_info=True)
+
+    def _ready_params(self) -> SamplingParams:
+        """The sampling parameters, once everything is there to generate with."""
+        if not self._started or self._params is None:
+            missing = "prepare_params" if self._started else "initialize and prepare_params"
+            raise GenerationError(f"generate was called too early; call {missing} first")
+        return self._params
+
+    def _made(self, run: Callable[[], None], results: Callable[[], GenerateJobResults]) -> GenerateJobResults:
+        """Run a job and hand on its results, with those of a job that fails as well."""
+        self._cancelled.clear()
+        started = self._clock()
+        failure: Exception | None = None
+        try:
+            run()
+        except Exception as error:
+            failure = error
+        self.elapsed_time = self._clock() - started
+        self.gen_results = results()
+        if failure is not None:
+            raise _failure_of(failure, self.gen_results) from failure
+        return self.gen_results
+
+    def _results(self, batches: GenerationBatches) -> GenerateJobResults:
+        batches.job_complete()
+        if batches.target.grouped and batches.num_length_truncated_completions:
+            _logger.warning(groups_cut_off(batches.num_length_truncated_completions, batches.num_prompts))
+        most = batches.target_num_records
+        return GenerateJobResults.from_batches(batches, most, self._columns, self.elapsed_time)
+
+    def _check_stop(self) -> None:
+        self.stop.check()
+        if self._cancelled.is_set():
+            raise Interrupted
 
     def _check_alone(self) -> None:
         vocabulary = self.engine.vocabulary
@@ -264,8 +289,7 @@ class EngineBackend(GeneratorBackend):
             batch_finished=self.batch_finished,
             journal=journal,
             stop=self.stop,
-            cancelled=self._cancelled.is_set,
-            clock=self._clock,
+            check=self._check_stop,
             complete=self.gen_method,
         )
 
@@ -287,7 +311,7 @@ def _reader(processor: Processor, engine: Engine) -> ColumnReader | None:
     return reader
 
 
-def failure_of(error: Exception, results: GenerateJobResults) -> GenerationFailure:
+def _failure_of(error: Exception, results: GenerateJobResults) -> GenerationFailure:
     """The error of a job that failed midway, with what it made before."""
     kind = "" if isinstance(error, RowsmithError) else f"{type(error).__name__}: "
     rows = results.num_rows

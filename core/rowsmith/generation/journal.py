@@ -30,7 +30,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
-from rowsmith.errors import RowsmithError
+from rowsmith.errors import PluginContractError, RowsmithError
 from rowsmith.generation.requests import CompletionBlock, Decode, FinishReason
 from rowsmith.storage.disk_errors import explained
 
@@ -99,14 +99,14 @@ class GenerationJournal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def entries(self, decode: Decode | None) -> Generator[JournalEntry]:
+    def entries(self, decode: Decode | None = None) -> Generator[JournalEntry]:
         """The batches to take up, oldest first; call it once, before the first ``add``.
 
         A batch counts as taken up when the next one is asked for; what follows the last of these is
         replaced by what is added.
 
         Args:
-            decode: Turns token ids into text.
+            decode: Turns token ids into text; None for completions that are text.
 
         Raises:
             RunDirectoryError: The file cannot be read or written.
@@ -131,18 +131,23 @@ class GenerationJournal:
             _logger.warning("a batch in %s is not used, nor are those after it: %s", self.path, reason)
             return None
 
-    def add(self, blocks: Sequence[CompletionBlock], *, num_asked: int, cut_short: bool, elapsed: float) -> None:
+    def add(
+        self, blocks: Sequence[CompletionBlock], *, num_asked: int, elapsed: float, cut_short: bool = False
+    ) -> None:
         """Keep a batch; it is on the disk when the next call returns, so that nobody waits for the disk.
 
         Args:
             blocks: Its completions.
             num_asked: Requests that were made for it.
-            cut_short: Whether reading ended early.
             elapsed: How long the job has taken, in seconds.
+            cut_short: Whether reading ended early.
 
         Raises:
+            PluginContractError: The batches that it holds were not read before, so that they would be lost.
             RunDirectoryError: The batch before could not be written; those before that one are whole.
         """
+        if not self._end:
+            raise PluginContractError("a batch is added to the journal before `entries` was read; read it first")
         facts = {"num_asked": num_asked, "cut_short": cut_short, "elapsed_seconds": elapsed}
         with explained("write", self.path):
             payload = _payload(blocks, self._decode, facts)

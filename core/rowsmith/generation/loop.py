@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -16,6 +15,7 @@ import numpy as np
 from attrs import field, frozen
 
 from rowsmith.errors import GenerationError, PluginContractError
+from rowsmith.generation.accounting import BatchFinished
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.batches import GenerationBatches
 from rowsmith.generation.columns import ColumnReader
@@ -24,67 +24,14 @@ from rowsmith.generation.oom_retry import Asker, Completing
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.tokens import TokenCounter
-from rowsmith.interruption import Interrupted, StopRequest
+from rowsmith.interruption import StopRequest
 from rowsmith.storage.malloc import making_many
 
-__all__ = ["INTERRUPTED", "BatchFinished", "Loop"]
-
-INTERRUPTED = "interrupted"
-"""``stop_reason`` of a job that the user interrupted."""
+__all__ = ["Loop", "take_up"]
 
 _SHOWN_IDS = 5
 
 _logger = logging.getLogger(__name__)
-
-
-@frozen(kw_only=True)
-class BatchFinished:
-    """What a progress display is told after each batch.
-
-    Attributes:
-        number: The batch's number, from 0.
-        batch: The batch; its texts and errors are only there during the call.
-        seconds: How long the batch took.
-        num_prompts: Prompts so far.
-        num_valid_records: Valid records so far.
-        num_invalid_records: Invalid records so far.
-        target_num_records: Valid records wanted; None for no target.
-        elapsed_seconds: How long the job has taken.
-        num_valid_groups: Valid groups so far; 0 where records stand alone.
-        target_num_groups: Valid groups wanted; None for no such target.
-    """
-
-    number: int
-    batch: Batch
-    seconds: float
-    num_prompts: int
-    num_valid_records: int
-    num_invalid_records: int
-    target_num_records: int | None
-    elapsed_seconds: float
-    num_valid_groups: int = 0
-    target_num_groups: int | None = None
-
-    @property
-    def records_per_second(self) -> float:
-        """Valid records over the job's time; 0 before any time has passed."""
-        return self.num_valid_records / self.elapsed_seconds if self.elapsed_seconds > 0 else 0.0
-
-    @property
-    def valid_record_fraction(self) -> float:
-        """Share of valid records among all records so far; 0 when there are none."""
-        records = self.num_valid_records + self.num_invalid_records
-        return self.num_valid_records / records if records else 0.0
-
-    @property
-    def eta_seconds(self) -> float | None:
-        """Time left at the rate so far; None without a target or a rate."""
-        groups = self.target_num_groups is not None
-        made = self.num_valid_groups if groups else self.num_valid_records
-        target = self.target_num_groups if groups else self.target_num_records
-        if target is None or not made or self.elapsed_seconds <= 0:
-            return None
-        return max(0, target - made) * self.elapsed_seconds / made
 
 
 @frozen(kw_only=True)
@@ -102,9 +49,8 @@ class Loop:
         batch_finished: Told after each batch; what it raises is logged and changes nothing.
         journal: Where finished batches are kept, and where those of a job that was cut off are taken up
             from; None keeps none.
-        stop: Whether the run was asked to end; looked at after each block.
-        cancelled: Whether the job was; looked at then as well.
-        clock: Seconds.
+        stop: Lets no interrupt into a batch that is counted.
+        check: Raises when the job is to end; called after each block.
         complete: What completes prompts in the engine's place; None for the engine.
     """
 
@@ -118,8 +64,7 @@ class Loop:
     batch_finished: Callable[[BatchFinished], None] | None = None
     journal: GenerationJournal | None = None
     stop: StopRequest = field(factory=StopRequest)
-    cancelled: Callable[[], bool] = lambda: False
-    clock: Callable[[], float] = time.monotonic
+    check: Callable[[], None] = lambda: None
     complete: Completing | None = None
     _asker: Asker = field(init=False)
 
@@ -141,61 +86,44 @@ class Loop:
             RunDirectoryError: The journal cannot be written.
             Exception: Whatever engine, processor, data actions or policy raise.
         """
-        batch: Batch | None = None
-        try:
-            self._take_up(batches)
+        with batches.running():
+            take_up(
+                self.journal,
+                self.engine,
+                lambda entry: self._take_up_entry(entry, batches),
+                stop=self.stop,
+                check=self.check,
+            )
             while not batches.finished:
-                self._check_stop()
-                started, read = self.clock(), list[CompletionBlock]()
-                batch = self._new_batch()
-                num_asked = self._fill(batch, batches, read)
-                with self.stop.awaited():
-                    batches.add_batch(batch)
-                    if self.journal is not None:
-                        self.journal.add(
-                            read, num_asked=num_asked, cut_short=batch.cut_short, elapsed=batches.elapsed_seconds
-                        )
-                    self._report(batch, batches, started)
-                    batch.release(batches.rows)
-        except KeyboardInterrupt:
-            _keep(batch, batches)
-            batches.interrupt(INTERRUPTED)
-        except Exception as error:
-            _keep(batch, batches)
-            batches.interrupt(f"{type(error).__name__}: {error}")
-            raise
-
-    def _check_stop(self) -> None:
-        self.stop.check()
-        if self.cancelled():
-            raise Interrupted
+                self.check()
+                batch, read = self._new_batch(), list[CompletionBlock]()
+                try:
+                    num_asked = self._fill(batch, batches, read)
+                    with self.stop.awaited():
+                        batches.add_batch(batch)
+                        if self.journal is not None:
+                            self.journal.add(
+                                read, num_asked=num_asked, cut_short=batch.cut_short, elapsed=batches.elapsed_seconds
+                            )
+                        self._finish(batch, batches)
+                except (KeyboardInterrupt, Exception):
+                    _keep(batch, batches)
+                    raise
 
     def _new_batch(self) -> Batch:
         return Batch(self.processor, count_tokens=self.counter, reader=self.reader)
 
-    def _take_up(self, batches: GenerationBatches) -> None:
-        """Read the batches of the journal as they were read when the engine gave them."""
-        if self.journal is None:
-            return
-        vocabulary = self.engine.vocabulary
-        decode = None if vocabulary is None else vocabulary.decode
-        with contextlib.closing(self.journal.entries(decode)) as entries:
-            for entry in entries:
-                if batches.finished or entry.num_asked != batches.get_next_num_prompts():
-                    return
-                self._check_stop()
-                with self.stop.awaited():
-                    self._take_up_entry(entry, batches)
-
-    def _take_up_entry(self, entry: JournalEntry, batches: GenerationBatches) -> None:
-        started, batch = self.clock(), self._new_batch()
+    def _take_up_entry(self, entry: JournalEntry, batches: GenerationBatches) -> bool:
+        if batches.finished or entry.num_asked != batches.get_next_num_prompts():
+            return False
+        batch = self._new_batch()
         deque(islice(self.request_ids, entry.num_asked), maxlen=0)
         batch.process_block(entry.block)
         batch.cut_short = entry.cut_short
         batches.continue_from(entry.elapsed_seconds)
         batches.add_batch(batch)
-        self._report(batch, batches, started)
-        batch.release(batches.rows)
+        self._finish(batch, batches)
+        return True
 
     def _fill(self, batch: Batch, batches: GenerationBatches, read: list[CompletionBlock]) -> int:
         """Ask for the completions of a batch and read them; how many were asked for."""
@@ -213,7 +141,7 @@ class Loop:
                 if batches.would_suffice(batch):
                     batch.cut_short = bool(waiting)
                     return size
-                self._check_stop()
+                self.check()
         if waiting:
             raise GenerationError(
                 f"{self._engine_name} left {len(waiting)} of {size} requests unanswered: {_some(waiting)}"
@@ -242,27 +170,43 @@ class Loop:
     def _engine_name(self) -> str:
         return f"engine {type(self.engine).__qualname__}"
 
-    def _report(self, batch: Batch, batches: GenerationBatches, started: float) -> None:
-        """Log progress and errors, and tell the observer."""
+    def _finish(self, batch: Batch, batches: GenerationBatches) -> None:
+        """Log progress and errors, tell the observer, and let go of what was only there for them."""
         batches.log_batch()
-        if self.batch_finished is None:
-            return
-        report = BatchFinished(
-            number=batches.num_batches - 1,
-            batch=batch,
-            seconds=self.clock() - started,
-            num_prompts=batches.num_prompts,
-            num_valid_records=batches.num_valid_records,
-            num_invalid_records=batches.num_invalid_records,
-            target_num_records=batches.target_num_records,
-            elapsed_seconds=batches.elapsed_seconds,
-            num_valid_groups=batches.num_valid_groups,
-            target_num_groups=batches.target.num_groups,
-        )
-        try:
-            self.batch_finished(report)
-        except Exception:
-            _logger.warning("the observer of finished batches failed", exc_info=True)
+        batches.report(batch, self.batch_finished)
+        batch.release(batches.rows)
+
+
+def take_up(
+    journal: GenerationJournal | None,
+    engine: Engine,
+    take: Callable[[JournalEntry], bool],
+    *,
+    stop: StopRequest,
+    check: Callable[[], None],
+) -> None:
+    """Read the batches of a journal as they were read when the engine gave them.
+
+    Args:
+        journal: Where they are; None for a job that keeps none.
+        engine: Knows what token ids mean.
+        take: Reads one; False when neither it nor those after it belong to this job.
+        stop: Lets no interrupt into a batch that is read.
+        check: Raises when the job is to end.
+
+    Raises:
+        RunDirectoryError: The journal cannot be read.
+    """
+    if journal is None:
+        return
+    vocabulary = engine.vocabulary
+    decode = None if vocabulary is None else vocabulary.decode
+    with contextlib.closing(journal.entries(decode)) as entries:
+        for entry in entries:
+            check()
+            with stop.awaited():
+                if not take(entry):
+                    return
 
 
 def _some(ids: set[int] | list[int]) -> str:

@@ -11,6 +11,7 @@ from attrs import define
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, SamplingParams
+from rowsmith.storage.out_of_memory import is_out_of_memory
 
 __all__ = ["MOST_HALVINGS", "Asker", "Completing"]
 
@@ -63,7 +64,7 @@ class Asker:
                         answered.append(block)
                         yield block
             except Exception as error:
-                if not ran_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 failure = error.with_traceback(None)  # whose frames keep the memory
             if failure is None:
@@ -82,12 +83,6 @@ class Asker:
             ) from error
         self.portion = size // 2
         _logger.warning("memory ran out with %d completions at a time; going on with %d", size, self.portion)
-
-
-def ran_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, of the machine or of a device; no engine's library need be imported to tell."""
-    names = {each.__name__ for each in type(error).__mro__}
-    return bool(names & {"OutOfMemoryError", "MemoryError"}) or "DefaultCPUAllocator" in str(error)
 
 
 @contextlib.contextmanager

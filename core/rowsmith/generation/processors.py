@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from rowsmith.components import ComponentRef
-
 if TYPE_CHECKING:
-    from rowsmith.config import RunConfig
     from rowsmith.generation.columns import ColumnReader
     from rowsmith.generation.requests import Completion
-    from rowsmith.table.schema import ModelSchema
     from rowsmith.vocabulary import Vocabulary
 
-__all__ = ["TRUNCATED", "ParsedResponse", "Processor", "processor_for", "read_completion"]
+__all__ = ["TRUNCATED", "ParsedResponse", "Processor", "read_completion"]
 
 TRUNCATED = "Truncated record"
 """Category of a record that the completion ends in the middle of."""
@@ -105,22 +101,3 @@ def read_completion(processor: Processor, prompt_number: int, completion: Comple
         processor(prompt_number, completion.text) if read is None else read(prompt_number, completion)
     )
     return response
-
-
-def processor_for(config: RunConfig, model_schema: ModelSchema | None = None) -> ComponentRef:
-    """The processor that a configuration asks for; ``auto`` follows from the kind of table.
-
-    Args:
-        config: The run's configuration.
-        model_schema: The columns that the model speaks; None before they are known.
-
-    Returns:
-        ``grouped`` when a completion is a group of records, ``tabular`` otherwise; or what ``config.processor``
-        names.
-    """
-    chosen = config.processor
-    if isinstance(chosen, ComponentRef) and chosen.name != "auto":
-        return chosen
-    grouped = config.grouped or (model_schema is not None and model_schema.step is not None)
-    options = chosen.options if isinstance(chosen, ComponentRef) else {}
-    return ComponentRef(name="grouped" if grouped else "tabular", options=options)

@@ -118,33 +118,14 @@ class GenerateJobResults:
         Raises:
             GenerationError: The generated records lack one of the columns.
         """
-        valid, invalid = batches.num_valid_records, batches.num_invalid_records
         grouped = batches.target.grouped
-        known = not batches.num_uncounted_completions
-        tokens, valid_tokens = batches.total_completion_tokens, batches.total_valid_record_tokens
         table = join_columns(batches.batches, batches.rows, batches.num_rows_within(max_num_records))
         return cls(
             df=_frame_of(batches, table, columns, max_num_records),
-            status=batches.status,
-            num_valid_records=valid,
-            num_invalid_records=invalid,
-            num_prompts=batches.num_prompts,
-            valid_record_fraction=_over(valid, valid + invalid) or 0.0,
-            batch_valid_record_fractions=[batch.valid_record_fraction for batch in batches.batches],
-            elapsed_time=elapsed_time,
-            num_completion_tokens=tokens if known else None,
-            num_valid_record_tokens=valid_tokens if known else None,
-            num_invalid_record_tokens=batches.total_invalid_record_tokens if known else None,
-            num_non_record_tokens=batches.total_non_record_tokens if known else None,
-            tokens_per_prompt=_over(tokens, batches.num_prompts) if known else None,
-            tokens_per_second=_over(tokens, elapsed_time) if known else None,
-            valid_tokens_per_second=_over(valid_tokens, elapsed_time) if known else None,
-            tokenization_overhead_sec=batches.total_tokenization_time_sec,
-            stop_reason=batches.stop_reason,
             columns=table,
             num_valid_groups=batches.num_valid_groups if grouped else None,
             num_invalid_groups=batches.num_invalid_groups if grouped else None,
-            num_length_truncated_completions=batches.num_length_truncated_completions,
+            **batches.figures(elapsed_time),
         )
 
 
@@ -155,10 +136,6 @@ def _frame_of(
         return batches.to_dataframe(columns, max_num_records)
     check_made(table.column_names, columns)
     return cast(pd.DataFrame, UnbuiltFrame(lambda: batches.to_dataframe(columns, max_num_records)))
-
-
-def _over(part: float, whole: float) -> float | None:
-    return part / whole if whole > 0 else None
 
 
 class GenerationFailure(GenerationError):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["GenerationStatus"]
+__all__ = ["INTERRUPTED", "GenerationStatus"]
+
+INTERRUPTED = "interrupted"
+"""``stop_reason`` of a job that the user interrupted."""
 
 
 class GenerationStatus(enum.StrEnum):

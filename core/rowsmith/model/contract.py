@@ -63,6 +63,8 @@ class PreparedModel:
     def with_groups(self, groups: Ints | None) -> PreparedModel:
         """The same with the number of each record's group in the token store, where both are there.
 
+        A run calls it with the groups of its training table: a model need not find them.
+
         Args:
             groups: The numbers, int64 ``[records]``; None for plain tables.
         """

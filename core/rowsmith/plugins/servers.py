@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from rowsmith.components import ComponentRef, Kind
+from rowsmith.config.defaults import BACKEND
 from rowsmith.errors import ConfigError, RowsmithError
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def with_own_servers(saved: RunConfig, config: RunConfig, registry: Registry) ->
                     f"the saved plan asks the server {url!r:.200}, and addresses are not taken from saved plans. To "
                     f"ask a server, name it: --set {name}.options.url=URL, or {ADDRESS_VARIABLE}=URL in the "
                     f"environment; from Python, {name}={{'name': {ref.name!r}, 'options': {{'url': ...}}}}. To make "
-                    f"the rows here: --set {name}=transformers @ {name}.options.url"
+                    f"the rows here: --set {name}={BACKEND} @ {name}.options.url"
                 ]
             )
     return config

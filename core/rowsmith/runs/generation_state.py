@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rowsmith import __version__
 from rowsmith.config import to_mapping
+from rowsmith.config.defaults import reopened
 from rowsmith.generation.journal import GenerationJournal
 from rowsmith.model.bundle import BUNDLE_FILE
 
@@ -32,7 +33,8 @@ def journal_of(run: Run, bundle: Bundle) -> GenerationJournal:
         run: The run; ``resume`` says whether batches that are there are taken up.
         bundle: The trained model.
     """
-    config = to_mapping(run.config)
+    # A plan names what a configuration may leave open; a generation is the same by either.
+    config = to_mapping(reopened(run.config, bundle.model_schema))
     decisive = {
         "rowsmith": __version__,
         "bundle": hashlib.sha256((bundle.directory / BUNDLE_FILE).read_bytes()).hexdigest(),

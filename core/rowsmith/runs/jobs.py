@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
+from rowsmith.config.defaults import resolved
 from rowsmith.errors import RunDirectoryError
 from rowsmith.model import load_bundle
 from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
@@ -26,19 +27,19 @@ from rowsmith.runs.generation_state import journal_of, journals
 from rowsmith.runs.generations import Generation, Generations
 from rowsmith.runs.ownership import check_same, claim_rows, claimed, tell_openness
 from rowsmith.runs.plan import Plan
-from rowsmith.runs.planning import after_training, draft_plan, with_data
+from rowsmith.runs.planning import after_training, draft_plan, resumed, with_data, with_order
 from rowsmith.runs.replacing import REPLACED_FOLDER, forget, kept_until_whole, recover, set_aside
 from rowsmith.runs.reporting import Reporter
 from rowsmith.runs.result_files import Rejections
 from rowsmith.runs.stage_times import StageTimes
 from rowsmith.runs.writing import Outcome, Output, RowMaking
-from rowsmith.sequences import training_part
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.transforms.numbering import Numbering, first_of_seed
 
 if TYPE_CHECKING:
     from rowsmith.model import Bundle
     from rowsmith.runs.stages import Run
+    from rowsmith.sequences import TrainingPart
     from rowsmith.table import Table
 
 __all__ = [
@@ -81,10 +82,10 @@ def dry_run(run: Run) -> Plan:
     plan = draft_plan(run.config, run.registry, run.caller)
     for line in servers_told(run.config, run.registry, run.caller):
         run.reporter.note(line)
+    run = evolve(run, config=plan.config)
     table = pipeline.read(run)
-    if plan.config.grouped:
-        training_part(table, plan.config, run.seeds)
-    return with_data(plan, table)
+    plan = with_data(plan, table)
+    return with_order(plan, pipeline.split(run, table)) if plan.config.grouped else plan
 
 
 def saved_plan(directory: RunDirectory) -> Plan:
@@ -181,6 +182,7 @@ def run_job(
     with claimed(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)
         trained = _train(run, plan, data, saved)
+        run = evolve(run, config=trained.plan.config)
         generations = Generations(run.directory)
         begun = generations.begin_first(run.config)
         making = RowMaking(
@@ -233,6 +235,7 @@ def generate_job(
         tell_openness(run)
         recover(run.directory)
         bundle = load_bundle(run.bundle_directory, run.context())
+        run = evolve(run, config=resolved(run.config, bundle.model_schema))
         generations = Generations(run.directory)
         begun = None
         if further:
@@ -320,6 +323,7 @@ def _train(run: Run, plan: Plan, data: Table | None, saved: Plan | None) -> Trai
     # A run that has nothing to take up must not find anything either.
     timed = evolve(run, config=plan.config, reporter=clock, resume=saved is not None)
     if saved is not None:
+        plan = resumed(plan, saved, run.config)
         check_same(run.directory.root, saved, evolve(plan, data_fingerprint=saved.data_fingerprint))
     table = pipeline.read(timed) if data is None else data
     if data is not None:
@@ -329,11 +333,13 @@ def _train(run: Run, plan: Plan, data: Table | None, saved: Plan | None) -> Trai
         check_same(run.directory.root, saved, plan)
     bundle = _taken_up(timed) if saved is not None else None
     if bundle is None:
+        part = pipeline.split(timed, table)
+        plan = with_order(plan, part)
         if saved is None:
             set_aside(run.directory, model=True)
         plan.save(run.directory)
-        bundle = _learned(timed, table)
-    plan = after_training(plan, bundle)
+        bundle = _learned(evolve(timed, config=plan.learned_config), part)
+    plan = after_training(plan, bundle, run.config, run.registry)
     plan.save(run.directory)
     return Trained(bundle=bundle, plan=plan, table=table, seconds=clock.seconds)
 
@@ -348,9 +354,9 @@ def _taken_up(run: Run) -> Bundle | None:
     return bundle
 
 
-def _learned(run: Run, table: Table) -> Bundle:
+def _learned(run: Run, part: TrainingPart) -> Bundle:
     try:
-        return pipeline.train(run, table)
+        return pipeline.learn(run, part)
     except (KeyboardInterrupt, RunDirectoryError) as error:
         if run.directory.exists(CHECKPOINT_FOLDER):
             error.add_note(f"{run.directory.root} keeps the state of the training; go on with --resume.")

@@ -7,7 +7,7 @@ of the same configuration, data and plugin versions.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from attrs import evolve, field, frozen
 
 from rowsmith import __version__
 from rowsmith.config import RunConfig, to_mapping
-from rowsmith.config.conversion import structure
+from rowsmith.config.conversion import structure, unstructure
 from rowsmith.errors import ConfigError, RunDirectoryError
+from rowsmith.sequences.row_order import RowOrder
 
 if TYPE_CHECKING:
     from rowsmith.plugins.records import Found
@@ -72,6 +73,7 @@ class Plan:
         steps: Counts that fix the work, such as ``total_steps``.
         data_fingerprint: A hash of the table's content; empty before it is read.
         rows: Rows per part of the table: ``train``, ``validation``, ``holdout``.
+        order: By what the rows of a group follow each other; None for plain tables, and before the table is read.
         libraries: Versions of Python and of the libraries that compute.
         rowsmith: The version that made the plan.
         format: The version of this layout.
@@ -83,9 +85,15 @@ class Plan:
     steps: Mapping[str, int] = field(factory=dict)
     data_fingerprint: str = ""
     rows: Mapping[str, int] = field(factory=dict)
+    order: RowOrder | None = None
     libraries: Mapping[str, str] = field(factory=library_versions)
     rowsmith: str = __version__
     format: int = FORMAT
+
+    @property
+    def learned_config(self) -> RunConfig:
+        """The configuration that the table is learned by, with the order that it has."""
+        return self.config if self.order is None else self.order.applied_to(self.config)
 
     def resolve(self, **choices: Any) -> Plan:
         """A plan whose configuration has what was chosen in place of ``auto``."""
@@ -109,6 +117,7 @@ class Plan:
             "steps": dict(self.steps),
             "data_fingerprint": self.data_fingerprint,
             "rows": dict(self.rows),
+            "order": unstructure(self.order),
             "libraries": dict(self.libraries),
         }
 
@@ -145,10 +154,13 @@ class Plan:
     def differences(self, other: Plan) -> tuple[str, ...]:
         """What keeps a run under this plan from continuing as the other's, each by its key.
 
-        Step counts and rows are outcomes and are not compared; neither is what does not change the rows,
-        which are the place of the table and how often states are saved.
+        Step counts, rows and their order are outcomes and are not compared; neither is what does not change the rows,
+        which are the place of the table and how often states are saved. A component that only one of them lists
+        follows from the configuration, which is compared.
         """
-        mine, others = (_leaves(_compared(plan.to_mapping())) for plan in (self, other))
+        plans = (self.to_mapping(), other.to_mapping())
+        shared = plans[0]["plugins"].keys() & plans[1]["plugins"].keys()
+        mine, others = (_leaves(_compared(plan, shared)) for plan in plans)
         found = [
             f"{path} was {mine.get(path)!r} and is {others.get(path)!r}"
             for path in sorted({*mine, *others})
@@ -157,14 +169,15 @@ class Plan:
         return (*found, *(["the data are not the same"] if self.data_fingerprint != other.data_fingerprint else []))
 
 
-def _compared(plan: Mapping[str, Any]) -> dict[str, Any]:
+def _compared(plan: Mapping[str, Any], places: Set[str]) -> dict[str, Any]:
     config = {
         section: {key: value for key, value in values.items() if (section, key) not in _IMMATERIAL}
         if isinstance(values, Mapping)
         else values
         for section, values in plan["config"].items()
     }
-    return {**config, "plugins": plan["plugins"], "libraries": plan["libraries"], "rowsmith": plan["rowsmith"]}
+    plugins = {place: plan["plugins"][place] for place in places}
+    return {**config, "plugins": plugins, "libraries": plan["libraries"], "rowsmith": plan["rowsmith"]}
 
 
 def _leaves(value: Any, path: str = "") -> dict[str, Any]:

@@ -9,27 +9,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 from attrs import evolve
 
-from rowsmith.assembly import assembler_for
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.config import to_mapping
 from rowsmith.config.cross_checks import cross_problems
+from rowsmith.config.defaults import (
+    backend_for,
+    evaluations_for,
+    is_auto,
+    is_auto_processor,
+    processor_for,
+    record_processor_for,
+    resolved,
+    transforms_for,
+)
 from rowsmith.generation.engine_backend import SAMPLING_STAGE
-from rowsmith.generation.processors import processor_for
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.runs.plan import Plan, PluginVersion
 from rowsmith.runs.validation import check_components, missing_files
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import Layout
-from rowsmith.transforms import default_transforms
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
     from rowsmith.model import Bundle
     from rowsmith.plugins import Registry
     from rowsmith.plugins.permissions import Caller
+    from rowsmith.sequences import TrainingPart
     from rowsmith.table import Table
 
-__all__ = ["after_training", "draft_plan", "fingerprint", "with_data"]
+__all__ = ["after_training", "draft_plan", "fingerprint", "resumed", "with_data", "with_order"]
 
 _STAGES = ("assembly", "training", SAMPLING_STAGE, "inversion")
 """Stages whose seed is handed on as one number."""
@@ -50,41 +58,30 @@ def draft_plan(config: RunConfig, registry: Registry, caller: Caller | None = No
         ConfigError: Options are wrong or files are missing, with every problem.
         PluginError: Components are missing, ambiguous or not installed.
     """
-    resolved = _resolved(config)
-    found = check_components(resolved, registry, caller)
+    settled = resolved(config)
+    found = check_components(settled, registry, caller)
     contradictions = [problem.render() for problem in cross_problems(to_mapping(config))]
     evolve(found, problems=(*contradictions, *missing_files(config), *found.problems)).raise_first()
     return Plan(
-        config=resolved,
+        config=settled,
         seeds={stage: Seeds(config.seed).integer(stage) for stage in _STAGES},
-        plugins={place: PluginVersion.of(registry.resolve(kind, ref)) for place, kind, ref in _components(resolved)},
+        plugins={place: PluginVersion.of(registry.resolve(kind, ref)) for place, kind, ref in _components(settled)},
     )
-
-
-def _resolved(config: RunConfig) -> RunConfig:
-    return evolve(
-        config,
-        assembler=assembler_for(config),
-        transforms=_refs(config.transforms, default_transforms(config.grouped, config.time_series.is_timeseries)),
-        processor=processor_for(config),
-        evaluation=_refs(config.evaluation, ()),
-    )
-
-
-def _refs(chosen: object, default: tuple[str, ...]) -> tuple[ComponentRef, ...]:
-    return chosen if isinstance(chosen, tuple) else tuple(ComponentRef(name=name) for name in default)
 
 
 def _components(config: RunConfig) -> Iterator[tuple[str, Kind, ComponentRef]]:
-    for place, ref in enumerate(_refs(config.transforms, ())):
+    for place, ref in enumerate(transforms_for(config)):
         yield f"transforms[{place}]", Kind.TRANSFORM, ref
     single = (Kind.ASSEMBLER, Kind.MODEL, Kind.BACKEND, Kind.PROCESSOR, Kind.STOPPING)
     for kind in single:
         ref = getattr(config, kind.value)
         if isinstance(ref, ComponentRef):
             yield kind.value, kind, ref
-    for place, ref in enumerate(_refs(config.evaluation, ())):
+    for place, ref in enumerate(evaluations_for(config)):
         yield f"evaluation[{place}]", Kind.EVALUATION, ref
+    if config.time_series.is_timeseries:
+        yield "time_series.backend", Kind.BACKEND, backend_for(config)
+        yield "time_series.processor", Kind.PROCESSOR, record_processor_for(config)
 
 
 def with_data(plan: Plan, table: Table) -> Plan:
@@ -92,8 +89,39 @@ def with_data(plan: Plan, table: Table) -> Plan:
     return evolve(plan, data_fingerprint=fingerprint(table), rows={**plan.rows, "table": len(table)})
 
 
-def after_training(plan: Plan, bundle: Bundle) -> Plan:
-    """The plan with what training decided."""
+def with_order(plan: Plan, part: TrainingPart) -> Plan:
+    """The plan with what the table decided of the order of its rows: nothing is left to decide before training."""
+    return evolve(plan, order=part.order)
+
+
+def resumed(plan: Plan, saved: Plan, asked: RunConfig) -> Plan:
+    """A draft with what is decided only after the table is read, as the run that is resumed has it.
+
+    Args:
+        plan: The draft.
+        saved: The plan that was saved.
+        asked: The configuration before anything was chosen.
+    """
+    plan = evolve(plan, order=saved.order)
+    used = saved.plugins.get("processor")
+    if used is None or not is_auto(asked.processor) or not is_auto_processor(saved.config.processor):
+        return plan
+    # What auto stands for may have been decided by what the model writes.
+    return evolve(plan.resolve(processor=saved.config.processor), plugins={**plan.plugins, "processor": used})
+
+
+def after_training(plan: Plan, bundle: Bundle, asked: RunConfig, registry: Registry) -> Plan:
+    """The plan with what training decided.
+
+    Args:
+        plan: The plan that was trained by.
+        bundle: The model; ``auto`` takes a processor that reads what it writes.
+        asked: The configuration before anything was chosen.
+        registry: Finds components.
+    """
+    processor = processor_for(asked, bundle.model_schema)
+    used = PluginVersion.of(registry.resolve(Kind.PROCESSOR, processor))
+    plan = evolve(plan.resolve(processor=processor), plugins={**plan.plugins, "processor": used})
     rows = {"train": bundle.train_rows, "holdout": plan.rows.get("table", bundle.train_rows) - bundle.train_rows}
     report = bundle.report
     counted = evolve(plan, rows={**plan.rows, **rows})

@@ -1,8 +1,8 @@
 """The stages of a run, in order, each a plain function over the run directory.
 
-``train`` reads the table, holds rows out, fits the transforms, prepares and trains the model and saves
-the bundle. ``generate`` loads the bundle and samples rows until the target is met or a policy says
-stop. Both take the registry as an argument and find every component through it.
+``read`` reads the table and ``split`` holds rows out; ``learn`` fits the transforms, prepares and trains the model
+and saves the bundle; ``train`` does all three. ``generate`` loads the bundle and samples rows until the target is met
+or a policy says stop. All take the registry as an argument and find every component through it.
 """
 
 from __future__ import annotations
@@ -18,41 +18,42 @@ from attrs import evolve, field, frozen
 
 from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples, ranges_of
 from rowsmith.components import ComponentRef, Kind
-from rowsmith.config.defaults import backend_for
+from rowsmith.config.defaults import STEPS_TRANSFORM, backend_for, transforms_for
 from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError, DataError, PluginContractError
 from rowsmith.generation.backend import GeneratorBackend
-from rowsmith.generation.engine_backend import EngineBackend
+from rowsmith.generation.status import INTERRUPTED
 from rowsmith.interruption import StopRequest
 from rowsmith.model import Bundle, PreparedModel, TableModel, TrainingJob, load_bundle, save_bundle
 from rowsmith.model.bundle import FACTORY_PREFIX, MODEL_FOLDER
 from rowsmith.model.checkpoints import Checkpoints
 from rowsmith.model.distributed import Ranks
 from rowsmith.observers import BatchReport, RunInfo
-from rowsmith.plugins.blame import blaming
+from rowsmith.plugins.blame import blaming, describe_component
 from rowsmith.plugins.servers import servers_told
 from rowsmith.randomness.global_state import shared_random_state_kept
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.runs.inversion import InverseTransforms
 from rowsmith.runs.reporting import Reporter
-from rowsmith.sequences import given_names, training_part
+from rowsmith.sequences import TrainingPart, given_names, training_part
 from rowsmith.storage.malloc import usual_afterwards
 from rowsmith.table.frames.categories import with_open_names
-from rowsmith.transforms import Transform, default_transforms, fit_transforms
+from rowsmith.transforms import Transform, fit_transforms
 from rowsmith.transforms.numbering import Numbering
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
+    from rowsmith.generation.accounting import BatchFinished
     from rowsmith.generation.journal import GenerationJournal
-    from rowsmith.generation.loop import BatchFinished
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.plugins import Registry
     from rowsmith.plugins.permissions import Caller
+    from rowsmith.sequences import TrainingPart
     from rowsmith.storage.run_directory import RunDirectory
     from rowsmith.table import Table
     from rowsmith.table.schema import TableSchema
 
-__all__ = ["BUNDLE_FOLDER", "Run", "generate", "read", "tell_notes", "train"]
+__all__ = ["BUNDLE_FOLDER", "Run", "generate", "learn", "read", "split", "tell_notes", "train"]
 
 BUNDLE_FOLDER = "bundle"
 MAX_VALIDATION_ROWS = 1_000
@@ -149,10 +150,18 @@ def tell_notes(run: Run, table: Table) -> None:
         run.reporter.note(note)
 
 
-@shared_random_state_kept()
-@usual_afterwards()
+def split(run: Run, table: Table) -> TrainingPart:
+    """Arrange a table, and hold rows out.
+
+    Raises:
+        ConfigError: A column is not in the table.
+        DataError: The rows cannot be arranged, or too few are left to train on.
+    """
+    return training_part(with_open_names(table, run.config.data.group_columns), run.config, run.seeds)
+
+
 def train(run: Run, data: Table | None = None) -> Bundle:
-    """Learn a table.
+    """Learn a table that no plan was made of.
 
     Args:
         run: The run.
@@ -165,18 +174,35 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         RowsmithError: As the stage that fails says.
     """
     run.ranks.check()
-    table = with_open_names(read(run) if data is None else data, run.config.data.group_columns)
-    part = training_part(table, run.config, run.seeds)
-    run = evolve(run, config=part.config)
+    part = split(run, read(run) if data is None else data)
+    return learn(run if part.order is None else evolve(run, config=part.order.applied_to(run.config)), part)
+
+
+@shared_random_state_kept()
+@usual_afterwards()
+def learn(run: Run, part: TrainingPart) -> Bundle:
+    """Learn the rows of a table that are not held out.
+
+    Args:
+        run: The run; its configuration names the column that orders the rows, as the table has it.
+        part: What ``split`` gave.
+
+    Returns:
+        The bundle; saved, unless another process that trains with this one saves it.
+
+    Raises:
+        RowsmithError: As the stage that fails says.
+    """
+    run.ranks.check()
     for note in part.notes:
         run.reporter.note(note)
     schema, transforms = _narrowed(run, part.table)
-    context = run.context().evolve(table_schema=schema)
+    context = run.context().evolve(table_schema=schema, groups=part.groups)
     with run.stage("transforming") as detail:
         fitted, columns = fit_transforms(part.table.columns, schema, transforms)
         if len(part.table) < len(part.whole):
             fitted = fitted.keeping_clear(part.whole.columns)
-        detail.append(f"{len(table.schema)} columns become {len(fitted.schema_after)}")
+        detail.append(f"{len(part.schema)} columns become {len(fitted.schema_after)}")
     for note in fitted.notes():
         run.reporter.note(note)
     model = _built(context, Kind.MODEL, run.config.model, TableModel)  # type: ignore[type-abstract]
@@ -186,9 +212,11 @@ def train(run: Run, data: Table | None = None) -> Bundle:
         with blaming(model):
             prepared = model.prepare(columns, fitted.schema_after).with_groups(part.groups)
         if part.series is not None and prepared.model_schema.step is None:
-            raise ConfigError(["time series need the transform 'groups', which tells the steps of time @ transforms"])
+            raise ConfigError(
+                [f"time series need the transform {STEPS_TRANSFORM!r}, which tells the steps of time @ transforms"]
+            )
         context = context.evolve(model_schema=prepared.model_schema, metadata=prepared.metadata)
-        examples = _assemble(run, prepared, columns, part.table)
+        examples = _assemble(run, prepared, columns, part)
         detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")
         if "tokens_per_record" in examples.stats:
             detail.append(f"{examples.stats['tokens_per_record'].mean:,.1f} tokens a record")
@@ -201,7 +229,7 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     ranges = ranges_of(examples.train)
     bundle = Bundle(
         directory=run.bundle_directory,
-        table_schema=_known(table.schema, part.table.schema, schema),
+        table_schema=_known(part.schema, part.table.schema, schema),
         model_schema=prepared.model_schema,
         transforms=fitted,
         metadata=prepared.metadata,
@@ -226,7 +254,7 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
     Args:
         run: The run.
         bundle: The trained model; None loads the run directory's.
-        journal: Where finished batches are kept and taken up from, by backends that can; None keeps none.
+        journal: Where backends that can keep finished batches, and take them up from; None keeps none.
 
     Returns:
         The rows in the user's dtypes, and how they came about; fewer than asked for when a policy or
@@ -246,8 +274,10 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
         on_batch=_batch_listener(run),
     )
     backend = _built(context, Kind.BACKEND, backend_for(run.config), GeneratorBackend)  # type: ignore[type-abstract]
-    if isinstance(backend, EngineBackend):
-        backend.journal, backend.stop = journal, run.stop
+    with blaming(backend):
+        backend.use_stop_request(run.stop)
+        if journal is not None:
+            backend.use_journal(journal)
     try:
         # Weights that are loaded are drawn first; rows are drawn from streams of the run's own.
         with run.stage("loading"), shared_random_state_kept():
@@ -255,13 +285,32 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
             backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:
             names = given_names(run.config.generation.group_keys, run.config.data.group_columns, model.table_schema)
-            results = backend.generate(InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering))
+            actions = InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering)
+            try:
+                results = backend.generate(actions)
+            except KeyboardInterrupt as interrupt:
+                for line in _not_kept(backend, journal):
+                    interrupt.add_note(f"no row was handed on; {line}")
+                raise
             detail.append(f"{results.num_rows:,} rows, {results.valid_record_fraction:.2%} of records valid")
+        if results.stop_reason == INTERRUPTED:
+            for line in _not_kept(backend, journal):
+                run.reporter.note(line)
         if results.identifier is not None:
             run.reporter.note(f"column {results.identifier!r} numbers the series; the table has none that does")
     finally:
         backend.teardown()
     return results
+
+
+def _not_kept(backend: GeneratorBackend, journal: GenerationJournal | None) -> list[str]:
+    """What is to be told of an interrupted generation that cannot be gone on with, though its run could be."""
+    if journal is None or journal.path.exists():
+        return []
+    return [
+        f"{describe_component(backend)} kept no finished batch, so --resume has nothing to go on after: "
+        "'rowsmith generate --force' makes all rows again"
+    ]
 
 
 def _batch_listener(run: Run) -> Callable[[BatchFinished], None]:
@@ -297,17 +346,22 @@ def _narrowed(run: Run, table: Table) -> tuple[TableSchema, list[tuple[str, Tran
     """What may be known of a table, and the transforms, whose say it is."""
     transforms = _transforms(run.config, run.context().evolve(table_schema=table.schema))
     schema = table.schema
-    for _, transform in transforms:
+    for name, transform in transforms:
+        before = schema
         with blaming(transform):
             schema = transform.narrowed(table.columns, schema)
-    for before, after in zip(table.schema, schema, strict=True):
-        left, kept = (len(column.storage.categories or ()) for column in (before, after))
-        if left != kept or before.storage.categories != after.storage.categories:
-            run.reporter.note(
-                f"column {before.name!r}: of its {left:,} categories, {kept:,} are kept, since only few rows have the "
-                "others; list it in the `exclude` option of transform 'protect-rare' where they are no secret"
-            )
+        why = transform.narrowed_because or f"as transform {name!r} has it"
+        for line in _left_out(before, schema):
+            run.reporter.note(f"{line}, {why}")
     return schema, transforms
+
+
+def _left_out(before: TableSchema, after: TableSchema) -> Iterator[str]:
+    """What became of the categories of columns that have others now."""
+    for whole, narrowed in zip(before, after, strict=True):
+        left, kept = (len(column.storage.categories or ()) for column in (whole, narrowed))
+        if left != kept or whole.storage.categories != narrowed.storage.categories:
+            yield f"column {whole.name!r}: of its {left:,} categories, {kept:,} are kept"
 
 
 def _known(whole: TableSchema, before: TableSchema, after: TableSchema) -> TableSchema:
@@ -317,19 +371,13 @@ def _known(whole: TableSchema, before: TableSchema, after: TableSchema) -> Table
 
 
 def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Transform]]:
-    chosen = config.transforms
-    refs = (
-        chosen
-        if isinstance(chosen, tuple)
-        else [ComponentRef(name=name) for name in default_transforms(config.grouped, config.time_series.is_timeseries)]
-    )
     return [
         (ref.name or f"{FACTORY_PREFIX}{ref.factory}", _built(context, Kind.TRANSFORM, ref, Transform))  # type: ignore[type-abstract]
-        for ref in refs
+        for ref in transforms_for(config)
     ]
 
 
-def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, table: Table) -> TrainingExamples:
+def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, part: TrainingPart) -> TrainingExamples:
     test_size = 0.0 if prepared.cross_validated else run.config.training.validation_ratio
     if test_size > 0:
         test_size = max(test_size, min(_MOST_VALIDATION, prepared.validation_rows / max(1, columns.num_rows)))
@@ -344,7 +392,8 @@ def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, table: Table
         seed=run.seeds.integer("assembly") % 2**32,
         registry=run.registry,
         token_store=prepared.token_store,
-        group_values=table.columns.select(run.config.data.group_columns),
+        groups=part.groups,
+        group_values=part.table.columns.select(run.config.data.group_columns),
     )
     fraction = run.config.training.data_fraction
     examples = _assembled(assembler, fraction)

@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config import yaml_file as config_file
+from rowsmith.config.defaults import assembler_for
 from rowsmith.config.layering import apply_override, merge
 from rowsmith.errors import ConfigError, PluginError, RowsmithError
 from rowsmith.plugins import Registry
@@ -185,8 +186,6 @@ def _references(config: RunConfig, names: Sequence[str]) -> Iterator[tuple[Kind,
                 yield kind, f"{name}[{place}]", ref
         elif name == "assembler" and name in names and config.grouped:
             # Plain tables are assembled by a bundled plugin; the choice for others may not be there.
-            from rowsmith.assembly import assembler_for
-
             yield kind, name, assembler_for(config)
 
 

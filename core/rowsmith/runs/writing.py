@@ -9,9 +9,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from rowsmith.generation.loop import INTERRUPTED
 from rowsmith.generation.results import GenerationFailure
-from rowsmith.generation.status import GenerationStatus
+from rowsmith.generation.status import INTERRUPTED, GenerationStatus
 from rowsmith.observers import RunReport
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
@@ -166,7 +165,13 @@ class RowMaking:
         summary = (
             ()
             if self.real is None
-            else summarize(self.real.columns, columns, table, _keys(self.bundle), self.plan.config.data.group_columns)
+            else summarize(
+                self.real.columns,
+                columns,
+                table,
+                self.bundle.transforms.regenerated_columns,
+                self.plan.config.data.group_columns,
+            )
         )
         changed = self.bundle.transforms.changed
         figures = result_files.metrics(results, self.bundle.report, seconds, summary, changed)
@@ -182,13 +187,3 @@ class RowMaking:
             result=result,
             metrics=figures,
         )
-
-
-def _keys(bundle: Bundle) -> set[str]:
-    """Columns that the model never saw because their values are made anew."""
-    return {
-        name
-        for component, step in bundle.transforms.steps
-        if component.rpartition(":")[2] in ("keys", "groups")
-        for name in set(step.schema_before.names) - set(step.schema_after.names)
-    }

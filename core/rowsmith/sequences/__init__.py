@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from rowsmith.sequences.arranging import Arranged, arrange, check_columns, group_bounds, rows_without_order
+    from rowsmith.sequences.arranging import Arranged, arrange, check_columns, rows_without_order
+    from rowsmith.sequences.grouping import group_bounds, group_numbers, groups_begun_by
     from rowsmith.sequences.holdout import (
         MIN_TRAIN_ROWS,
         TrainingPart,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rowsmith.sequences.intervals import TICKS, Interval, learn_interval
     from rowsmith.sequences.names import GivenNames, given_names
     from rowsmith.sequences.ranges import SPANS_STAGE, bounds_of, draw_spans
+    from rowsmith.sequences.row_order import RowOrder
     from rowsmith.sequences.series_plan import SeriesPlan, SeriesSpan, make_plan
     from rowsmith.sequences.time_column import PreparedSeries, given_interval, prepare_series
     from rowsmith.sequences.times import ELAPSED_SECONDS, SeriesClock
@@ -32,6 +34,7 @@ __all__ = [
     "GivenNames",
     "Interval",
     "PreparedSeries",
+    "RowOrder",
     "SeriesClock",
     "SeriesPlan",
     "SeriesSpan",
@@ -43,6 +46,8 @@ __all__ = [
     "given_interval",
     "given_names",
     "group_bounds",
+    "group_numbers",
+    "groups_begun_by",
     "identifier_name",
     "learn_interval",
     "make_plan",
@@ -57,7 +62,8 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "rowsmith.sequences.arranging": ["Arranged", "arrange", "check_columns", "group_bounds", "rows_without_order"],
+        "rowsmith.sequences.arranging": ["Arranged", "arrange", "check_columns", "rows_without_order"],
+        "rowsmith.sequences.grouping": ["group_bounds", "group_numbers", "groups_begun_by"],
         "rowsmith.sequences.holdout": [
             "MIN_TRAIN_ROWS",
             "TrainingPart",
@@ -69,6 +75,7 @@ __getattr__, __dir__ = lazy_names(
         "rowsmith.sequences.intervals": ["Interval", "TICKS", "learn_interval"],
         "rowsmith.sequences.names": ["GivenNames", "given_names"],
         "rowsmith.sequences.ranges": ["SPANS_STAGE", "bounds_of", "draw_spans"],
+        "rowsmith.sequences.row_order": ["RowOrder"],
         "rowsmith.sequences.series_plan": ["SeriesPlan", "SeriesSpan", "make_plan"],
         "rowsmith.sequences.time_column": ["PreparedSeries", "given_interval", "prepare_series"],
         "rowsmith.sequences.times": ["ELAPSED_SECONDS", "SeriesClock"],

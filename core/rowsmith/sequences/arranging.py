@@ -16,22 +16,20 @@ from attrs import frozen
 from rowsmith.config import RunConfig
 from rowsmith.config.problems import did_you_mean, show
 from rowsmith.errors import ConfigError, DataError
-from rowsmith.table.columns import combined_codes, distinct
+from rowsmith.sequences.grouping import Ints, group_bounds, group_numbers
+from rowsmith.table.columns import distinct
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.table import Table
 from rowsmith.table.types.datetimes import candidates, find_format, format_fit, parse_datetimes
 from rowsmith.table.types.spelling import EXACT_LIMIT, parse_numbers
 
-__all__ = ["Arranged", "arrange", "check_columns", "group_bounds", "rows_without_order"]
-
-Ints = npt.NDArray[np.int64]
+__all__ = ["Arranged", "arrange", "check_columns", "rows_without_order"]
 
 _GROUP, _ORDER, _TIME = (
     "data.group_training_examples_by",
     "data.order_training_examples_by",
     "time_series.timestamp_column",
 )
-_MOST_NAMED = 5
 # Values whose way of writing date-times is tried on all, when the column as a whole has none.
 _LOOKED_AT = 5
 
@@ -81,7 +79,8 @@ def arrange(table: Table, config: RunConfig) -> Arranged:
         DataError: A group is missing, or the column cannot order rows.
     """
     check_columns(table.schema, config)
-    groups = _group_numbers(table, config.data.group_columns)
+    codes = {name: distinct(table.columns, name)[1] for name in config.data.group_columns}
+    groups = group_numbers(codes, len(table), _GROUP)
     order = config.order_column
     keys = [groups] if order is None else [_ranks(table, order, _order_knob(config)), groups]
     rows = np.lexsort(keys)
@@ -109,19 +108,6 @@ def check_columns(schema: TableSchema, config: RunConfig) -> None:
         raise ConfigError(problems)
 
 
-def group_bounds(groups: Ints) -> tuple[Ints, Ints]:
-    """Where each group begins and where it ends, exclusive.
-
-    Args:
-        groups: Group numbers of rows that stand together group by group ``[rows]``.
-
-    Returns:
-        Two int64 arrays ``[groups]``.
-    """
-    starts = np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))
-    return starts.astype(np.int64), np.append(starts[1:], len(groups))[: len(starts)].astype(np.int64)
-
-
 def _numbered(groups: Ints) -> Ints:
     starts, stops = group_bounds(groups)
     return np.repeat(np.arange(len(starts), dtype=np.int64), stops - starts)
@@ -139,25 +125,6 @@ def _column_problems(schema: TableSchema, config: RunConfig) -> Iterator[str]:
             columns = ", ".join(map(repr, schema.names[:10])) + (", …" if len(schema) > 10 else "")
             hint = did_you_mean(name, schema.names) or f"; its columns are {columns}"
             yield f"the table has no column {name!r}{hint} @ {knob}"
-
-
-def _group_numbers(table: Table, names: tuple[str, ...]) -> Ints:
-    """The number of each row's group, by first appearance."""
-    for name in names:
-        _check_present(distinct(table.columns, name)[1], name)
-    return combined_codes(table.columns, names)
-
-
-def _check_present(codes: npt.NDArray[np.int32], name: str) -> None:
-    missing = np.flatnonzero(codes < 0)
-    if not len(missing):
-        return
-    rows = ", ".join(str(row + 1) for row in missing[:_MOST_NAMED])
-    more = f" and {len(missing) - _MOST_NAMED:,} more" if len(missing) > _MOST_NAMED else ""
-    raise DataError(
-        f"column {name!r} has no value in row{'s' if len(missing) > 1 else ''} {rows}{more}, so that the group "
-        f"of these rows is not known. Fill the values in, take the rows out, or name another column as {_GROUP}."
-    )
 
 
 def _ranks(table: Table, name: str, knob: str) -> Ints:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from rowsmith.table.schema import TimingRole
 
-__all__ = ["part_of"]
+__all__ = ["CALENDAR_ROLES", "part_of"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -76,3 +76,6 @@ _PARTS: dict[TimingRole, Callable[[Ints], Ints]] = {
     TimingRole.HOUR: _hour,
     TimingRole.MINUTE: _minute,
 }
+
+CALENDAR_ROLES = frozenset(_PARTS)
+"""The roles of columns that tell a part of the calendar."""

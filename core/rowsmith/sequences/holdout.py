@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
-from attrs import evolve, frozen
+from attrs import frozen
 
 from rowsmith.config import DataConfig, RunConfig
 from rowsmith.errors import DataError
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.sequences.arranging import arrange, check_columns, group_bounds, rows_without_order
+from rowsmith.sequences.arranging import arrange, check_columns, rows_without_order
+from rowsmith.sequences.grouping import Ints, group_bounds
 from rowsmith.sequences.ranges import bounds_of
+from rowsmith.sequences.row_order import RowOrder
 from rowsmith.sequences.series_plan import SeriesPlan
 from rowsmith.sequences.time_column import prepare_series
 from rowsmith.table.columns import distinct
-from rowsmith.table.schema import ColumnType
+from rowsmith.table.schema import ColumnType, TableSchema
 from rowsmith.table.table import Table
 
 __all__ = ["MIN_TRAIN_ROWS", "TrainingPart", "split_holdout", "split_holdout_groups", "training_part"]
@@ -35,8 +36,6 @@ _LABELLED = (ColumnType.BOOLEAN, ColumnType.CATEGORICAL)
 _TRIALS = 20
 """Orders of the groups that are tried for a holdout of the right size."""
 
-Ints = npt.NDArray[np.int64]
-
 
 @frozen(eq=False)
 class TrainingPart:
@@ -46,17 +45,18 @@ class TrainingPart:
         table: The rows to train on; of grouped tables, group by group and in order.
         groups: The number of each row's group, from 0; int64 ``[rows]``, or None for plain tables.
         notes: What the user should know, a line each.
-        config: The configuration, with the time column named where one was made, and without the order column
-            where rows have no value in it.
+        schema: The columns of the table as it was read.
         whole: All rows, those that are held out included, in any order.
+        order: By what the rows of a group follow each other; None for plain tables.
         series: The clock and the extents of time series; None for other tables.
     """
 
     table: Table
     groups: Ints | None
     notes: tuple[str, ...]
-    config: RunConfig
+    schema: TableSchema
     whole: Table
+    order: RowOrder | None = None
     series: SeriesPlan | None = None
 
 
@@ -72,16 +72,17 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
         ConfigError: A column is not in the table.
         DataError: The rows cannot be arranged, or too few are left to train on.
     """
+    schema = table.schema
     if not config.grouped:
         kept, held = split_holdout(table, config.data, seeds)
-        return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data), config, table)
+        return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data), schema, table)
     check_columns(table.schema, config)
     prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
     if prepared is not None:
         bounds_of(prepared.clock, config.time_series)  # a slip in them is told before anything is learned
         table, config = prepared.table, prepared.config
     arranged = arrange(table, config)
-    config, unplaced = _without_order(arranged.table, config)
+    column, unplaced = _order_column(arranged.table, config)
     kept, held = split_holdout_groups(arranged.groups, config.data, seeds)
     part, groups = arranged.take(kept), arranged.num_groups
     told = f"the table has {groups:,} group{'s' if groups != 1 else ''}"
@@ -95,20 +96,25 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
         *_notes(len(held), where, config.data),
         *(prepared.notes(plan) if prepared and plan else ()),
     )
-    return TrainingPart(part.table, part.groups, notes, config, arranged.table, plan)
+    order = RowOrder(
+        column=column,
+        made=prepared is not None and prepared.clock.made,
+        interval=None if plan is None else plan.interval,
+    )
+    return TrainingPart(part.table, part.groups, notes, schema, arranged.table, order, plan)
 
 
-def _without_order(table: Table, config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
-    """A column with gaps orders the table's rows; what steps between them would be is not known."""
+def _order_column(table: Table, config: RunConfig) -> tuple[str | None, tuple[str, ...]]:
+    """The column that tells steps, and a note where it does not: one with gaps orders rows, but tells no steps."""
     missing, name = rows_without_order(table, config), config.order_column
     if not missing:
-        return config, ()
+        return name, ()
     note = (
         f"column {name!r} has no value in {missing:,} of {len(table):,} rows ({missing / len(table):.1%}); they are "
         "the last rows of their group. The column is learned like any other, and new rows follow it as far as that "
         "is learned; fill the values in, or take those rows out, to have new rows in its order"
     )
-    return evolve(config, data=evolve(config.data, order_training_examples_by=None)), (note,)
+    return None, (note,)
 
 
 def _notes(held: int, where: str, data: DataConfig) -> tuple[str, ...]:

@@ -8,12 +8,24 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-__all__ = ["TICKS", "Interval", "learn_interval"]
+__all__ = [
+    "MONTH_SECONDS",
+    "TICKS",
+    "Interval",
+    "learn_interval",
+    "month_number",
+    "month_start",
+    "months_between",
+    "months_later",
+]
 
 Ticks = npt.NDArray[np.int64]
 
 TICKS = 1_000_000
 """Ticks of a second: times are whole microseconds, so that no sum of them drifts."""
+
+MONTH_SECONDS = 2_629_746.0
+"""Seconds of a month, on average over 400 years: steps and places that are counted in months are multiples of it."""
 
 _JITTER_SHARE = 0.01
 _MOST_JITTER = TICKS // 10
@@ -56,7 +68,7 @@ class Interval:
             return 0
         if self.ticks:
             return (stop - start) // self.ticks + 1
-        months = _month_number(stop) - _month_number(start)
+        months = months_between(start, stop)
         count = max(0, months // self.months - 1)
         while self.after(start, count) <= stop:
             count += 1
@@ -65,7 +77,7 @@ class Interval:
     @property
     def seconds(self) -> float:
         """Its length in seconds; for months, that of a mean month."""
-        return self.ticks / TICKS if self.ticks else self.months * 365.2425 / 12 * 86_400
+        return self.ticks / TICKS if self.ticks else self.months * MONTH_SECONDS
 
 
 def learn_interval(times: Ticks, *, calendar: bool) -> Interval | None:
@@ -106,8 +118,27 @@ def _learn_months(times: Ticks) -> Interval | None:
     return Interval(months=int(steps[0])) if kept.all() else None
 
 
-def _month_number(time: int) -> int:
+def month_number(time: int) -> int:
+    """The month of a time in ticks, counted from January 1970."""
     return int(np.datetime64(time, "us").astype("datetime64[M]").astype(np.int64))
+
+
+def month_start(month: int) -> int:
+    """When a month begins, in ticks."""
+    return int(np.datetime64(month, "M").astype("datetime64[us]").astype(np.int64))
+
+
+def months_between(start: int, stop: int) -> int:
+    """Months of the calendar from one time to another."""
+    return month_number(stop) - month_number(start)
+
+
+def months_later(start: int, months: int) -> int:
+    """The same day so many months later, or the last day of that month; the last day of a month is always the last."""
+    if not months:
+        return start
+    last_day = month_number(start + 86_400 * TICKS) != month_number(start)
+    return _months_after(start, months, last_day)
 
 
 def _months_after(start: int, months: int, month_end: bool) -> int:

@@ -8,7 +8,7 @@ mapped files (see ``rowsmith.storage.memory_map``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,9 @@ from rowsmith.storage.memory_map import BlockWriter, spooled
 
 __all__ = [
     "CODED_TEXT",
+    "Codes",
     "codes_of",
+    "combine_codes",
     "combined_codes",
     "compact",
     "count_codes",
@@ -173,10 +175,19 @@ def combined_codes(columns: pa.Table, names: Sequence[str]) -> npt.NDArray[np.in
     Raises:
         KeyError: There is no such column.
     """
-    numbers = np.zeros(columns.num_rows, dtype=np.int64)
-    for name in names:
-        values, codes = distinct(columns, name)
-        combined = pa.array(numbers * (len(values) + 1) + codes + 1).dictionary_encode()
+    return combine_codes((distinct(columns, name)[1] for name in names), columns.num_rows)
+
+
+def combine_codes(codes: Iterable[Codes], rows: int) -> npt.NDArray[np.int64]:
+    """One code for each combination of codes, counted from 0 by first appearance.
+
+    Args:
+        codes: The code of each row in each column, -1 for null, which counts as a value.
+        rows: How many rows there are.
+    """
+    numbers = np.zeros(rows, dtype=np.int64)
+    for each in codes:
+        combined = pa.array(numbers * (int(each.max(initial=-1)) + 2) + each + 1).dictionary_encode()
         numbers = combined.indices.to_numpy().astype(np.int64)
     return numbers
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from rowsmith.config.defaults import default_transforms
     from rowsmith.transforms.contract import (
         FittedTransform,
         FittedTransforms,
         Scope,
         Transform,
-        default_transforms,
         fit_transforms,
         schema_from_state,
         schema_state,
@@ -32,12 +32,12 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "rowsmith.config.defaults": ["default_transforms"],
         "rowsmith.transforms.contract": [
             "FittedTransform",
             "FittedTransforms",
             "Scope",
             "Transform",
-            "default_transforms",
             "fit_transforms",
             "schema_from_state",
             "schema_state",

@@ -41,7 +41,6 @@ __all__ = [
     "FittedTransforms",
     "Scope",
     "Transform",
-    "default_transforms",
     "fit_transforms",
     "schema_from_state",
     "schema_state",
@@ -69,6 +68,15 @@ class FittedTransform(ABC):
     scope: ClassVar[Scope] = Scope.ROW
     schema_before: TableSchema
     schema_after: TableSchema
+
+    @property
+    def regenerated_columns(self) -> frozenset[str]:
+        """Columns of ``schema_before`` whose values ``invert`` makes anew, such as identifiers.
+
+        The summary of a run does not compare how they are distributed, but counts those that are not new, and shows
+        none of them. By itself there are none.
+        """
+        return frozenset()
 
     @abstractmethod
     def apply(self, columns: pa.Table) -> pa.Table:
@@ -140,9 +148,16 @@ class FittedTransform(ABC):
 
 
 class Transform(ABC):
-    """A reversible step, not yet fitted."""
+    """A reversible step, not yet fitted.
+
+    Attributes:
+        scope: ``GROUP`` when it must see the complete groups.
+        narrowed_because: Why ``narrowed`` leaves categories out, and what the user can do about it; it goes on with
+            the note that says how many.
+    """
 
     scope: ClassVar[Scope] = Scope.ROW
+    narrowed_because: ClassVar[str] = ""
 
     def narrowed(self, columns: pa.Table, schema: TableSchema) -> TableSchema:
         """What may be known of a table once it is learned, before any step is fitted: a schema of the same columns.
@@ -204,6 +219,11 @@ class FittedTransforms:
     def changed(self) -> dict[str, float]:
         """The share of training rows that were changed for good, for every column of the user's table."""
         return dict.fromkeys(self.schema_before.names, 0.0) | added(self.changes)
+
+    @property
+    def regenerated_columns(self) -> frozenset[str]:
+        """Columns whose values some step makes anew."""
+        return frozenset().union(*(step.regenerated_columns for _, step in self.steps))
 
     def notes(self) -> list[str]:
         """What the user should be told of the steps: their own notes, and what they changed for good."""
@@ -303,20 +323,6 @@ class FittedTransforms:
     def inventory(self) -> list[str]:
         """What the steps hold of the training data, a line for people per thing."""
         return [f"{name}: {line}" for name, step in self.steps for line in step.inventory()]
-
-
-def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple[str, ...]:
-    """Component names of the transforms that ``auto`` stands for, in order.
-
-    Args:
-        grouped: Whether the rows belong to groups or series.
-        timeseries: Whether they are readings at points in time.
-    """
-    # Rare values are replaced row by row, so what is constant in a group must be told once before.
-    # The way back needs to know times when it puts trend and seasons back, so these go before groups.
-    seasons, changes = (("seasonal",), ("changes",)) if timeseries else ((), ())
-    groups = (*seasons, *(("groups",) if grouped else ()), *changes)
-    return ("keys", "marks", "constant", *groups, "codes", "protect-rare", "texts", "datetime", "quantize")
 
 
 def fit_transforms(

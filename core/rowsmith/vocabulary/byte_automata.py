@@ -1,9 +1,9 @@
 """The byte automata of the dialect's open values: JSON string content and JSON numbers.
 
 Both are deterministic and small; ``vocabulary`` runs every learned piece through them once, so that
-generation only looks states up. String content is canonical: control characters are the only escaped
-ones besides the quote and the backslash, everything else is raw UTF-8 and always well formed. Content of the
-characters and shapes of one column has an automaton of its own.
+generation only looks states up. String content is canonical: characters are written as ``json_string`` writes
+them, in UTF-8 that is always well formed. Content of the characters and shapes of one column has an automaton of
+its own.
 """
 
 from __future__ import annotations
@@ -45,24 +45,18 @@ def _to(state: int, *ranges: tuple[int, int]) -> dict[int, int]:
 
 
 def _string() -> ByteAutomaton:
-    text, escape, hex1, hex2, hex3, low, high, last, last2, last3, e0, ed, f0, f4 = range(14)
+    """String content of any characters: the ASCII ones as JSON writes them, the others as well-formed UTF-8."""
+    text, builder = 0, _Builder()
+    builder.lead(text, text, "".join(map(chr, range(0x80))))
+    last, last2, last3, e0, ed, f0, f4 = (builder.new_state() for _ in range(7))
     tail = (0x80, 0xBF)
-    plain = _to(text, (0x20, 0x21), (0x23, 0x5B), (0x5D, 0x7F))
-    leads = (
+    builder.moves[text] |= (
         _to(last, (0xC2, 0xDF))
         | _to(last2, (0xE1, 0xEC), (0xEE, 0xEF))
         | _to(last3, (0xF1, 0xF3))
         | {0xE0: e0, 0xED: ed, 0xF0: f0, 0xF4: f4}
     )
-    moves = (
-        plain | leads | {ord("\\"): escape},
-        {ord(character): text for character in '"\\bfnrt'} | {ord("u"): hex1},
-        {ord("0"): hex2},
-        {ord("0"): hex3},
-        {ord("0"): low, ord("1"): high},
-        # Of the first sixteen, five have a short spelling, which is then the canonical one.
-        {ord(digit): text for digit in "01234567bef"},
-        {ord(digit): text for digit in "0123456789abcdef"},
+    builder.moves[last:] = [
         _to(text, tail),
         _to(last, tail),
         _to(last2, tail),
@@ -70,8 +64,8 @@ def _string() -> ByteAutomaton:
         _to(last, (0x80, 0x9F)),
         _to(last2, (0x90, 0xBF)),
         _to(last2, (0x80, 0x8F)),
-    )
-    return ByteAutomaton(moves, frozenset({text}))
+    ]
+    return ByteAutomaton(tuple(builder.moves), frozenset({text}))
 
 
 def _number(fraction: bool) -> ByteAutomaton:

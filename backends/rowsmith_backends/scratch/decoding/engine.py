@@ -29,7 +29,7 @@ from rowsmith_backends.sampling.precision import chosen_dtype
 from rowsmith_backends.sampling.scoring import completion_log_probs
 from rowsmith_backends.scratch.decoding.automaton import TokenAutomaton, build_automaton
 from rowsmith_backends.scratch.decoding.forward_step import Steps, steps_for
-from rowsmith_backends.scratch.decoding.group_positions import GroupClock
+from rowsmith_backends.scratch.decoding.group_positions import PositionDecoder
 from rowsmith_backends.scratch.decoding.sampler import Beginning, Sampling, decode_records
 from rowsmith_backends.training.progress_bars import no_progress_bars
 
@@ -78,7 +78,7 @@ class TransformersEngine(Engine):
         self._longest = 0
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._automaton: TokenAutomaton | None = None
-        self._clock: GroupClock | None = None
+        self._position_decoder: PositionDecoder | None = None
 
     def start(self) -> None:
         """Load the checkpoint and build the record grammar.
@@ -96,7 +96,7 @@ class TransformersEngine(Engine):
         self._steps = steps_for(model, chosen_dtype(self.dtype, model.device), self._longest)
         self.max_num_prompts = max(1, min(ROWS_AT_ONCE, _IDS_AT_ONCE // self._longest))
         self._automaton = build_automaton(self.vocabulary)
-        self._clock = GroupClock.of(self.vocabulary)
+        self._position_decoder = PositionDecoder.of(self.vocabulary)
 
     @no_progress_bars()
     def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -154,7 +154,7 @@ class TransformersEngine(Engine):
                     sampling,
                     eos=self.vocabulary.eos_id,
                     pad=self.vocabulary.pad_id,
-                    clock=self._clock,
+                    position_decoder=self._position_decoder,
                 ):
                     prompts = [beginnings[node][0] for node in nodes[decoded.rows]] if params.log_probs else None
                     yield self._block(ids[decoded.rows], decoded, prompts)

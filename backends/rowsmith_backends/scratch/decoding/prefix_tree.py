@@ -30,7 +30,7 @@ class Tree:
         inputs: ``[nodes, tokens]`` ids that the model has not read.
         states: ``[nodes]`` automaton states.
         records: ``[nodes]`` whole records so far.
-        hands: ``[nodes, hands]`` what the clock of each group shows; no hands where records stand alone.
+        group_positions: ``[nodes, tracks]`` the position state of each group; no tracks where records stand alone.
         rows: ``[rows]`` row numbers, in the order of their nodes.
         nodes: ``[rows]`` the node of each row, ascending.
     """
@@ -42,7 +42,7 @@ class Tree:
     inputs: npt.NDArray[np.int64]
     states: npt.NDArray[np.int32]
     records: npt.NDArray[np.int64]
-    hands: npt.NDArray[np.float64]
+    group_positions: npt.NDArray[np.float64]
     rows: npt.NDArray[np.int64]
     nodes: npt.NDArray[np.int64]
 
@@ -70,7 +70,7 @@ class Tree:
             inputs=self.inputs[start:stop],
             states=self.states[start:stop],
             records=self.records[start:stop],
-            hands=self.hands[start:stop],
+            group_positions=self.group_positions[start:stop],
             rows=self.rows[first:last],
             nodes=self.nodes[first:last] - start,
         )
@@ -90,7 +90,7 @@ class Tree:
             slots=parents if self.slots is None else self.slots[parents],
             states=self.states[parents],
             records=self.records[parents],
-            hands=self.hands[parents],
+            group_positions=self.group_positions[parents],
             rows=self.rows[order],
             nodes=np.cumsum(fresh) - 1,
         )
@@ -108,7 +108,7 @@ class Tree:
             inputs=self.inputs[alive],
             states=self.states[alive],
             records=self.records[alive],
-            hands=self.hands[alive],
+            group_positions=self.group_positions[alive],
             rows=self.rows[rows],
             nodes=(np.cumsum(alive) - 1)[self.nodes[rows]],
         )

@@ -4,7 +4,7 @@ Rows move together, one token a step, as the leaves of a tree: rows that have be
 share a node, and the model computes a node once. A tree of more nodes than one step should take is cut
 between nodes, and its parts go on one after the other. Where every node is in the same state only the part of
 the output layer that holds its ids is computed; so constrained sampling of a table without open columns is
-exact and cheap. Tokens that leave no choice, such as where the clock of a group stands, are not asked for: the
+exact and cheap. Tokens that leave no choice, such as the position in a group, are not asked for: the
 model reads them together with the next one that is.
 
 Draws come by inverse CDF from uniforms keyed by (seed, row, position): a row depends neither on what else
@@ -30,7 +30,7 @@ from rowsmith_backends.sampling.token_sampling import choose
 from rowsmith_backends.scratch.decoding.automaton import TokenAutomaton
 from rowsmith_backends.scratch.decoding.completion_state import Beginning, Page
 from rowsmith_backends.scratch.decoding.forward_step import Steps
-from rowsmith_backends.scratch.decoding.group_positions import TIME, GroupClock
+from rowsmith_backends.scratch.decoding.group_positions import TIME, PositionDecoder
 from rowsmith_backends.scratch.decoding.prefix_tree import Tree
 from rowsmith_backends.scratch.decoding.work_pool import Done, walk
 
@@ -76,7 +76,7 @@ class _Decoder:
 
     steps: Steps
     automaton: TokenAutomaton
-    clock: GroupClock | None
+    position_decoder: PositionDecoder | None
     draws: Draws
     sampling: Sampling
     eos: int
@@ -86,13 +86,13 @@ class _Decoder:
     ahead: dict[int, int] = field(factory=dict, init=False)
     """How many tokens at most have to come after the next one of a state, where that is known."""
     moving: Mapping[int, int] = field(init=False)
-    """The states in which a hand of the clock is about to move, and which."""
+    """The states in which a track of positions is about to move, and which."""
 
     @moving.default
     def _moving(self) -> dict[int, int]:
-        movers = self.clock.movers if self.clock is not None else {}
+        movers = self.position_decoder.movers if self.position_decoder is not None else {}
         return {
-            self.automaton.entries[column] if column else self.automaton.end: hand for column, hand in movers.items()
+            self.automaton.entries[column] if column else self.automaton.end: track for column, track in movers.items()
         }
 
     def root(self, beginnings: Sequence[Beginning], nodes: npt.NDArray[np.int64]) -> Tree:
@@ -106,7 +106,7 @@ class _Decoder:
             inputs=np.array([[*beginning.prompt, *beginning.forced] for beginning in beginnings]),
             states=np.array([state for state, _ in places], dtype=np.int32),
             records=np.zeros(len(beginnings), dtype=np.int64),
-            hands=np.vstack([hands for _, hands in places]),
+            group_positions=np.vstack([group_positions for _, group_positions in places]),
             rows=np.arange(len(nodes)),
             nodes=nodes,
         )
@@ -115,13 +115,14 @@ class _Decoder:
         return tree
 
     def _place(self, beginning: Beginning) -> tuple[int, npt.NDArray[np.float64]]:
-        """State and hands after a beginning."""
-        automaton, hands = self.automaton, self.clock.unset(1) if self.clock is not None else np.empty((1, 0))
+        """State and group positions after a beginning."""
+        automaton, decoder = self.automaton, self.position_decoder
+        group_positions = decoder.unset(1) if decoder is not None else np.empty((1, 0))
         ids = [*beginning.records, *beginning.forced]
-        goes_on = self.clock is not None and bool(ids) and not np.isnan(self.clock.moves[0, ids[0]])
+        goes_on = decoder is not None and bool(ids) and not np.isnan(decoder.moves[TIME, ids[0]])
         for token in ids:
-            hands = self._moved(hands, np.array([token]))
-        return automaton.run(automaton.end if goes_on else automaton.start, ids), hands
+            group_positions = self._moved(group_positions, np.array([token]))
+        return automaton.run(automaton.end if goes_on else automaton.start, ids), group_positions
 
     def fits(self, tree: Tree) -> bool:
         """Whether one step can take the tree."""
@@ -169,11 +170,11 @@ class _Decoder:
         if not self.sampling.constrained:
             return np.full(len(tree.states), -1, dtype=np.int64)
         forced = self.automaton.only[tree.states].astype(np.int64)
-        if self.clock is not None:
-            for column in self.clock.columns:
+        if self.position_decoder is not None:
+            for column in self.position_decoder.columns:
                 here = tree.states == self.automaton.entries[column]
                 if here.any():
-                    forced[here] = self.clock.ids(column, tree.hands[here], tree.inputs[here, -1])
+                    forced[here] = self.position_decoder.ids(column, tree.group_positions[here], tree.inputs[here, -1])
         return forced
 
     def _draw(
@@ -215,7 +216,7 @@ class _Decoder:
         """``[nodes, choices]``: what may not come, so that the record also ends in time; None refuses nothing."""
         if not self.sampling.constrained:
             return None
-        states, hands = tree.states[nodes], tree.hands[nodes]
+        states, group_positions = tree.states[nodes], tree.group_positions[nodes]
         fixed = forced[nodes] >= 0
         closed = isinstance(choices, slice) and choices.stop - choices.start < self.steps.vocabulary_size
         left = self.sampling.max_tokens - tree.position
@@ -225,12 +226,12 @@ class _Decoder:
         following = self.automaton.next_state[states[:, None], ids]
         refused = following < 0
         late = refused | (self.automaton.to_done[following] >= left)
-        for state, hand in self.moving.items():
+        for state, track in self.moving.items():
             # Whoever asks for so many records says himself how far time goes.
-            bounded = hand != TIME or self.sampling.max_records is None
+            bounded = track != TIME or self.sampling.max_records is None
             here = states == state
-            if bounded and here.any() and self.clock is not None:
-                late[here] |= self.clock.out_of_range(hand, hands[here], ids)
+            if bounded and here.any() and self.position_decoder is not None:
+                late[here] |= self.position_decoder.out_of_range(track, group_positions[here], ids)
         # A limit below the shortest record cannot be kept: such rows are cut off instead.
         refused = np.where(late.all(axis=1, keepdims=True), refused, late)
         if fixed.any():
@@ -259,11 +260,11 @@ class _Decoder:
             inputs=inputs,
             states=np.where(ended, self.automaton.done, following).astype(np.int32),
             records=records,
-            hands=self._moved(tree.hands, tokens),
+            group_positions=self._moved(tree.group_positions, tokens),
         )
 
-    def _moved(self, hands: npt.NDArray[np.float64], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        return hands if self.clock is None else self.clock.after(hands, tokens)
+    def _moved(self, positions: npt.NDArray[np.float64], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        return positions if self.position_decoder is None else self.position_decoder.after(positions, tokens)
 
 
 def decode_records(
@@ -276,7 +277,7 @@ def decode_records(
     *,
     eos: int,
     pad: int,
-    clock: GroupClock | None = None,
+    position_decoder: PositionDecoder | None = None,
 ) -> Iterator[Decoded]:
     """Complete some prompts, one completion for each row of ``draws``.
 
@@ -289,13 +290,19 @@ def decode_records(
         sampling: How tokens are chosen.
         eos: The id that ends a record.
         pad: The id written after it.
-        clock: Tells where the records of a group stand; None for records that stand alone.
+        position_decoder: Tells the positions of records in their group; None for records that stand alone.
 
     Yields:
         The completions, forced ids included, as parts of the tree end; each row once.
     """
     decoder = _Decoder(
-        steps=steps, automaton=automaton, clock=clock, draws=draws, sampling=sampling, eos=eos, workers=_workers(steps)
+        steps=steps,
+        automaton=automaton,
+        position_decoder=position_decoder,
+        draws=draws,
+        sampling=sampling,
+        eos=eos,
+        workers=_workers(steps),
     )
     page = Page.blank(nodes, beginnings, sampling.max_tokens, pad)
 

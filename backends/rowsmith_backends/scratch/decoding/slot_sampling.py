@@ -1,6 +1,6 @@
 """Sampling of columnar models inside an engine that batches requests by itself.
 
-Each request is followed through the token automaton and the clock of its group, and its tokens are drawn as
+Each request is followed through the token automaton and the positions in its group, and its tokens are drawn as
 ``slot_draws`` says: so they are chosen as ``sampler`` does it.
 """
 
@@ -15,12 +15,12 @@ import torch
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.sampling.slot_draws import SlotDraws, SlotRequest, Slots
 from rowsmith_backends.scratch.decoding.automaton import TokenAutomaton, build_automaton
-from rowsmith_backends.scratch.decoding.group_positions import TIME, GroupClock
+from rowsmith_backends.scratch.decoding.group_positions import TIME, PositionDecoder
 
 __all__ = ["Beginnings", "Steering"]
 
 _UNLIMITED = np.iinfo(np.int64).max
-# A hand of the clock that is about to move may be kept from going too far.
+# No track of positions is about to move; one that is may be kept from going too far.
 _NOWHERE = -1
 
 
@@ -33,30 +33,30 @@ class Beginnings:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.automaton: TokenAutomaton = build_automaton(vocabulary)
-        self.clock = GroupClock.of(vocabulary)
+        self.position_decoder = PositionDecoder.of(vocabulary)
         self._bos_id = vocabulary.bos_id
 
     def after(self, ids: Sequence[int]) -> tuple[int, npt.NDArray[np.float64]]:
-        """State of the automaton and hands of the clock after some ids.
+        """State of the automaton and group positions after some ids.
 
         Args:
             ids: A prompt, and forced ids after it; what stands after the last BOS is records.
 
         Returns:
-            The state, and ``[1, hands]``.
+            The state, and ``[1, tracks]``.
 
         Raises:
             GenerationError: The ids break the grammar.
         """
         ids = list(ids)
         records = ids[len(ids) - ids[::-1].index(self._bos_id) :] if self._bos_id in ids else []
-        if self.clock is None:
+        if self.position_decoder is None:
             return self.automaton.run(self.automaton.start, records), np.empty((1, 0))
-        hands = self.clock.unset(1)
-        goes_on = bool(records) and not np.isnan(self.clock.moves[0, records[0]])
+        group_positions = self.position_decoder.unset(1)
+        goes_on = bool(records) and not np.isnan(self.position_decoder.moves[TIME, records[0]])
         for token in records:
-            hands = self.clock.after(hands, np.array([token]))
-        return self.automaton.run(self.automaton.end if goes_on else self.automaton.start, records), hands
+            group_positions = self.position_decoder.after(group_positions, np.array([token]))
+        return self.automaton.run(self.automaton.end if goes_on else self.automaton.start, records), group_positions
 
 
 class Steering(SlotDraws):
@@ -71,17 +71,18 @@ class Steering(SlotDraws):
     def __init__(self, vocabulary: Vocabulary, slots: int, device: torch.device) -> None:
         super().__init__(slots)
         self._beginnings = Beginnings(vocabulary)
-        self._automaton, self._clock = self._beginnings.automaton, self._beginnings.clock
+        self._automaton, self._position_decoder = self._beginnings.automaton, self._beginnings.position_decoder
         self._eos = vocabulary.eos_id
         self._refused = torch.from_numpy(~self._automaton.allowed).to(device)
         following = self._automaton.to_done[self._automaton.next_state]
         self._slowest = np.where(self._automaton.allowed, following, 0).max(axis=1)
-        self._hand = np.full(len(self._automaton.only), _NOWHERE)
-        for column, hand in ({} if self._clock is None else self._clock.movers).items():
-            self._hand[self._automaton.entries[column] if column else self._automaton.end] = hand
+        self._track = np.full(len(self._automaton.only), _NOWHERE)
+        for column, track in ({} if self._position_decoder is None else self._position_decoder.movers).items():
+            self._track[self._automaton.entries[column] if column else self._automaton.end] = track
         self._state = np.zeros(slots, dtype=np.int32)
         self._records, self._read, self._last = (np.zeros(slots, dtype=np.int64) for _ in range(3))
-        self._hands = np.empty((slots, 0)) if self._clock is None else self._clock.unset(slots)
+        decoder = self._position_decoder
+        self._group_positions = np.empty((slots, 0)) if decoder is None else decoder.unset(slots)
 
     def enter(self, slot: int, request: SlotRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
         """See the base class.
@@ -90,7 +91,7 @@ class Steering(SlotDraws):
             GenerationError: The prompt breaks the grammar.
         """
         super().enter(slot, request, prompt, written)
-        self._state[slot], self._hands[slot : slot + 1] = self._beginnings.after(prompt)
+        self._state[slot], self._group_positions[slot : slot + 1] = self._beginnings.after(prompt)
         self._records[slot] = self._read[slot] = 0
         self._last[slot] = prompt[-1]
 
@@ -98,7 +99,7 @@ class Steering(SlotDraws):
         """See the base class."""
         super().swap(first, second)
         pair, turned = [first, second], [second, first]
-        for part in (self._state, self._records, self._read, self._last, self._hands):
+        for part in (self._state, self._records, self._read, self._last, self._group_positions):
             part[pair] = part[turned]
 
     def _catch_up(self, used: Slots) -> None:
@@ -113,8 +114,8 @@ class Steering(SlotDraws):
             # Without constraints a request may leave the grammar.
             self._state[behind] = following = np.where(following < 0, before, following)
             self._records[behind] += (following == self._automaton.end) & (before != self._automaton.end)
-            if self._clock is not None:
-                self._hands[behind] = self._clock.after(self._hands[behind], tokens)
+            if self._position_decoder is not None:
+                self._group_positions[behind] = self._position_decoder.after(self._group_positions[behind], tokens)
             self._last[behind] = tokens
             self._read[behind] += 1
 
@@ -136,11 +137,11 @@ class Steering(SlotDraws):
         return np.asarray(self._records[slots] >= most)
 
     def _refined(self, refused: torch.Tensor, slots: Slots, positions: Slots) -> torch.Tensor:
-        """What may not come, so that records also end in time and follow from the clock."""
+        """What may not come, so that records also end in time and follow from their position."""
         states = self._state[slots]
         left = np.array([self._request(slot).max_tokens for slot in slots]) - positions
         forced = self._forced(slots)
-        special = (self._slowest[states] >= left) | (self._hand[states] != _NOWHERE) | (forced >= 0)
+        special = (self._slowest[states] >= left) | (self._track[states] != _NOWHERE) | (forced >= 0)
         rows = np.flatnonzero(special)
         if len(rows):
             exact = self._exactly(slots[rows], left[rows], forced[rows])
@@ -148,14 +149,14 @@ class Steering(SlotDraws):
         return refused
 
     def _forced(self, slots: Slots) -> Slots:
-        """``[rows]`` the id that follows from the clock; -1 where none does."""
+        """``[rows]`` the id that follows from the position; -1 where none does."""
         forced = np.full(len(slots), -1, dtype=np.int64)
-        if self._clock is not None:
-            for column in self._clock.columns:
+        if self._position_decoder is not None:
+            for column in self._position_decoder.columns:
                 here = self._state[slots] == self._automaton.entries[column]
                 if here.any():
                     at = slots[here]
-                    forced[here] = self._clock.ids(column, self._hands[at], self._last[at])
+                    forced[here] = self._position_decoder.ids(column, self._group_positions[at], self._last[at])
         return forced
 
     def _exactly(self, slots: Slots, left: Slots, forced: Slots) -> npt.NDArray[np.bool_]:
@@ -163,12 +164,12 @@ class Steering(SlotDraws):
         refused = following < 0
         late = refused | (self._automaton.to_done[following] >= left[:, None])
         ids = np.arange(following.shape[1])
-        for hand in np.unique(self._hand[self._state[slots]]):
-            if hand != _NOWHERE and self._clock is not None:
-                here = self._hand[self._state[slots]] == hand
-                if hand == TIME:  # Whoever asks for so many records says himself how far time goes.
+        for track in np.unique(self._track[self._state[slots]]):
+            if track != _NOWHERE and self._position_decoder is not None:
+                here = self._track[self._state[slots]] == track
+                if track == TIME:  # Whoever asks for so many records says himself how far time goes.
                     here &= np.array([self._request(slot).max_records is None for slot in slots])
-                late[here] |= self._clock.out_of_range(int(hand), self._hands[slots[here]], ids)
+                late[here] |= self._position_decoder.out_of_range(int(track), self._group_positions[slots[here]], ids)
         # A limit below the shortest record cannot be kept: such completions are cut off instead.
         refused = np.where(late.all(axis=1, keepdims=True), refused, late)
         fixed = forced >= 0

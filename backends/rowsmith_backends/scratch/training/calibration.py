@@ -15,13 +15,13 @@ import torch
 from attrs import evolve, frozen
 
 from rowsmith.model import TrainingJob
+from rowsmith.storage.out_of_memory import is_out_of_memory
 from rowsmith_backends.sampling.precision import has_fast_bf16
 from rowsmith_backends.scratch.shape_buckets import bucket_lengths
 from rowsmith_backends.scratch.training.example_windows import shortest_window, windows_of
 from rowsmith_backends.scratch.training.fit_settings import Setting
 from rowsmith_backends.training.examples import Examples
 from rowsmith_backends.training.fit import batch_loss
-from rowsmith_backends.training.out_of_memory import is_out_of_memory
 
 __all__ = ["Calibration", "StepSize", "calibrated", "largest_step"]
 

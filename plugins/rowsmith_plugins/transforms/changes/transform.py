@@ -29,7 +29,7 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema, TimingR
 from rowsmith.transforms import FittedTransform, Scope, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.changes.column import ChangedColumn, Track, fit_changed, fit_track
 from rowsmith_plugins.transforms.common.counting import count_shared
-from rowsmith_plugins.transforms.common.layout import arrange, expanded, unique_name
+from rowsmith_plugins.transforms.common.layout import expanded, in_schema_order, unique_name
 from rowsmith_plugins.transforms.groups.bounds import Bounds, bounds_of_firsts
 from rowsmith_plugins.transforms.options import ChangesOptions
 
@@ -70,13 +70,13 @@ class FittedChanges(FittedTransform):
         arrays: dict[str, pa.DictionaryArray] = {}
         for each in self.changed:
             arrays |= each.tell(columns, bounds)
-        return arrange(columns, self.schema_after, arrays)
+        return in_schema_order(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
         """Let values go on by their changes."""
         bounds = _bounds(columns, self.step)
         arrays = {each.column.name: each.read(columns, bounds, draws) for each in self.changed}
-        return arrange(columns, self.schema_before, arrays)
+        return in_schema_order(columns, self.schema_before, arrays)
 
     def state(self) -> dict[str, Any]:
         """The schema and the labels."""

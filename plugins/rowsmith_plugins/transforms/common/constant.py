@@ -19,7 +19,7 @@ from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.common.counting import Counted, count_values
-from rowsmith_plugins.transforms.common.layout import arrange, expanded, grouping
+from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order
 from rowsmith_plugins.transforms.options import ConstantOptions
 
 __all__ = ["ConstantTransform", "FittedConstant", "build"]
@@ -53,7 +53,7 @@ class FittedConstant(FittedTransform):
             name: from_codes([], np.full(rows, -1)) if value is None else from_codes([value], np.zeros(rows))
             for name, value in self.values.items()
         }
-        return arrange(columns, self.schema_before, arrays)
+        return in_schema_order(columns, self.schema_before, arrays)
 
     def state(self) -> dict[str, Any]:
         """The schema and the values."""

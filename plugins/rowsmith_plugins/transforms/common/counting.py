@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import evolve, frozen
 
+from rowsmith.sequences import groups_begun_by
 from rowsmith.table.columns import combined_codes, count_codes, distinct
 from rowsmith.table.schema import TableSchema, TimingRole
 from rowsmith.transforms.holders import FEWEST_GROUPS, groups_needed, groups_of_values
@@ -155,9 +156,7 @@ def record_groups(columns: pa.Table, schema: TableSchema) -> Ints | None:
     """
     for column in schema:
         if column.timing is not None and column.timing.role is TimingRole.STEP:
-            first = distinct(columns, column.name)[1] < 0
-            first[:1] = True
-            return np.cumsum(first) - 1
+            return groups_begun_by(distinct(columns, column.name)[1] < 0)
     return None
 
 

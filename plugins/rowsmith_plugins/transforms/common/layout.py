@@ -9,7 +9,7 @@ import pyarrow as pa
 from rowsmith.context import BuildContext
 from rowsmith.table.schema import ColumnSchema, TableSchema
 
-__all__ = ["arrange", "expanded", "grouping", "unique_name"]
+__all__ = ["expanded", "grouping", "in_schema_order", "unique_name"]
 
 
 def expanded(schema: TableSchema, others: Mapping[str, tuple[ColumnSchema, ...]]) -> TableSchema:
@@ -22,7 +22,7 @@ def expanded(schema: TableSchema, others: Mapping[str, tuple[ColumnSchema, ...]]
     return TableSchema(columns=tuple(new for column in schema for new in others.get(column.name, (column,))))
 
 
-def arrange(columns: pa.Table, schema: TableSchema, arrays: Mapping[str, pa.DictionaryArray]) -> pa.Table:
+def in_schema_order(columns: pa.Table, schema: TableSchema, arrays: Mapping[str, pa.DictionaryArray]) -> pa.Table:
     """A table of ``schema`` from new columns and, for the rest, those of another table.
 
     Args:

@@ -6,13 +6,12 @@ from attrs import evolve
 
 from rowsmith.components import ComponentRef
 from rowsmith.config.conversion import structure
+from rowsmith.config.defaults import transforms_for
 from rowsmith.context import BuildContext
 from rowsmith_plugins.transforms.common.layout import grouping
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 
 __all__ = ["k_of_run", "quantize_of_run", "quantize_options"]
-
-_AUTO = (ComponentRef(name="protect-rare"), ComponentRef(name="quantize"))
 
 
 def k_of_run(context: BuildContext) -> int:
@@ -40,6 +39,5 @@ def quantize_options(context: BuildContext, options: QuantizeOptions) -> Quantiz
 
 
 def _chosen(context: BuildContext, name: str) -> ComponentRef | None:
-    chosen = context.config.transforms
-    refs = chosen if isinstance(chosen, tuple) else _AUTO
+    refs = transforms_for(context.config)
     return next((ref for ref in refs if ref.name is not None and ref.name.rpartition(":")[2] == name), None)

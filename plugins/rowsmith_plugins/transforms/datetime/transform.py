@@ -31,7 +31,7 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.common.counting import count_shared, count_values, record_groups
-from rowsmith_plugins.transforms.common.layout import arrange, expanded, grouping
+from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order
 from rowsmith_plugins.transforms.common.protection import k_of_run
 from rowsmith_plugins.transforms.datetime.column import PartedColumn, fit_parts
 from rowsmith_plugins.transforms.options import DatetimeOptions
@@ -60,7 +60,7 @@ class FittedDatetime(FittedTransform):
     def apply(self, columns: pa.Table) -> pa.Table:
         """Split date-times into parts."""
         arrays = dict(pair for each in self.parted for pair in each.split(count_values(columns, each.name)))
-        return arrange(columns, self.schema_after, arrays)
+        return in_schema_order(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
         """Join parts to date-times."""
@@ -68,7 +68,7 @@ class FittedDatetime(FittedTransform):
         for each in self.parted:
             counted = {part.column: count_values(columns, part.column) for part in each.parts}
             arrays[each.name] = each.join(counted, draws)
-        return arrange(columns, self.schema_before, arrays)
+        return in_schema_order(columns, self.schema_before, arrays)
 
     def state(self) -> dict[str, Any]:
         """The schema and the parts."""

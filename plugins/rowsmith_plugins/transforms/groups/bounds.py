@@ -10,6 +10,7 @@ import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.errors import DataError
+from rowsmith.sequences import group_numbers, groups_begun_by
 from rowsmith.table.columns import distinct
 
 __all__ = ["Bounds", "bounds_of_columns", "bounds_of_firsts", "check_order"]
@@ -41,7 +42,7 @@ def bounds_of_firsts(first: Mask) -> Bounds:
     """The bounds where certain rows are the first of a group; row 0 always is."""
     first = first.copy()
     first[:1] = True
-    return Bounds(first, np.flatnonzero(first), np.cumsum(first) - 1)
+    return Bounds(first, np.flatnonzero(first), groups_begun_by(first))
 
 
 def bounds_of_columns(columns: pa.Table, names: Sequence[str]) -> Bounds:
@@ -54,13 +55,17 @@ def bounds_of_columns(columns: pa.Table, names: Sequence[str]) -> Bounds:
     Raises:
         DataError: A value is missing, or rows of a group do not stand together.
     """
-    codes = [_codes(columns, name) for name in names]
-    first = np.zeros(columns.num_rows, dtype=np.bool_)
-    for each in codes:
-        first[1:] |= each[1:] != each[:-1]
+    codes = {name: distinct(columns, name)[1] for name in names}
+    groups = group_numbers(codes, columns.num_rows, "data.group_training_examples_by")
+    first = np.diff(groups, prepend=-1) != 0
     bounds = bounds_of_firsts(first)
-    if codes:
-        _check_once(np.stack([each[bounds.starts] for each in codes]), bounds, names)
+    # A group that has appeared before has a lesser number than the stretch that it begins.
+    again = np.flatnonzero(groups[bounds.starts] != np.arange(len(bounds.starts)))
+    if len(again):
+        raise DataError(
+            f"row {bounds.starts[again[0]] + 1}: rows of the same {', '.join(map(repr, names))} stand apart; sort the "
+            "table so that the rows of each group stand together"
+        )
     return bounds
 
 
@@ -75,25 +80,4 @@ def check_order(ticks: Ints, bounds: Bounds, column: str) -> None:
         raise DataError(
             f"column {column!r}, row {back[0] + 2}: the value is less than that of the row before it in the same "
             "group; sort the rows of each group by this column first"
-        )
-
-
-def _codes(columns: pa.Table, name: str) -> Ints:
-    codes = distinct(columns, name)[1].astype(np.int64)
-    missing = codes < 0
-    if missing.any():
-        raise DataError(
-            f"column {name!r}, row {int(np.argmax(missing)) + 1}: a value is missing, but the column groups the rows; "
-            "fill it in or leave the row out"
-        )
-    return codes
-
-
-def _check_once(keys: Ints, bounds: Bounds, names: Sequence[str]) -> None:
-    _, firsts, inverse = np.unique(keys, axis=1, return_index=True, return_inverse=True)
-    again = np.flatnonzero(firsts[inverse.ravel()] != np.arange(keys.shape[1]))
-    if len(again):
-        raise DataError(
-            f"row {bounds.starts[again[0]] + 1}: rows of the same {', '.join(map(repr, names))} stand apart; sort the "
-            "table so that the rows of each group stand together"
         )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from attrs import evolve, frozen
 
 from rowsmith.errors import DataError
+from rowsmith.sequences.intervals import MONTH_SECONDS
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith.table.types.datetimes import parse_datetimes, spell_datetimes
 from rowsmith.table.types.spelling import EXACT_LIMIT, parse_numbers
@@ -32,8 +33,6 @@ _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 _PER_SECOND = {"us": 10**6, "ns": 10**9}
 _BY_MONTHS = ("month", "anniversary")
 _CLOCK = (86_400, 3_600, 60, 1)
-_MONTH = 2_629_746.0
-"""Seconds of a month, on average over 400 years."""
 # Far enough below the end of 64 bits that a step can be added to any tick.
 _LIMIT = 2**62
 
@@ -98,18 +97,18 @@ class OrderAxis:
         Months count as equally long, and as their middles, so that sums of steps stay in the right month.
         """
         if self.kind == "month":
-            return (ticks.astype(np.float64) + 0.5) * _MONTH
+            return (ticks.astype(np.float64) + 0.5) * MONTH_SECONDS
         if self.kind == "anniversary":
             months = self.months(ticks)
             first, after = (self._month_ticks(each) for each in (months, months + 1))
             share = (ticks - first).astype(np.float64) / (after - first)
-            return (months.astype(np.float64) + 0.25 + share / 2) * _MONTH
+            return (months.astype(np.float64) + 0.25 + share / 2) * MONTH_SECONDS
         return self.seconds(ticks) if self.kind == "moment" else ticks.astype(np.float64) / 10.0**self.digits
 
     def distances(self, steps: Floats) -> Floats:
         """How long steps of so many ticks are, in the column's unit (seconds for date-times)."""
         if self.kind in _BY_MONTHS:
-            return steps * _MONTH
+            return steps * MONTH_SECONDS
         return steps / (self.per_second if self.kind == "moment" else 10.0**self.digits)
 
     def step_texts(self, steps: Ticks, grid: int) -> list[str]:

@@ -33,7 +33,7 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema, Timing, TimingRole
 from rowsmith.transforms import FittedTransform, Scope, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.common.layout import arrange, unique_name
+from rowsmith_plugins.transforms.common.layout import in_schema_order, unique_name
 from rowsmith_plugins.transforms.groups.bounds import Bounds, bounds_of_columns, bounds_of_firsts
 from rowsmith_plugins.transforms.groups.constants import GroupConstant, constant_names, fit_constant
 from rowsmith_plugins.transforms.groups.names import GroupKey, fit_name, fit_others, key_from_state
@@ -84,6 +84,11 @@ class FittedGroups(FittedTransform):
             )
         )
 
+    @property
+    def regenerated_columns(self) -> frozenset[str]:
+        """Names of groups, other keys of theirs, and an order column that nothing but its steps is told of."""
+        return frozenset(self.schema_before.names) - frozenset(self.schema_after.names)
+
     def apply(self, columns: pa.Table) -> pa.Table:
         """Turn the rows of each group into records.
 
@@ -96,7 +101,7 @@ class FittedGroups(FittedTransform):
             arrays[self.step] = from_codes([_NEXT], np.where(bounds.first, -1, 0))
         else:
             arrays |= self.order.tell(columns, bounds, self.step)
-        return arrange(columns, self.schema_after, arrays)
+        return in_schema_order(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
         """Turn records into the rows of groups."""
@@ -105,7 +110,7 @@ class FittedGroups(FittedTransform):
         arrays |= {key.name: key.make(bounds, draws, carry.setdefault(key.name, {})) for key in self.keys}
         if self.order is not None:
             arrays[self.order.name] = self.order.read(columns, bounds, self.step, draws)
-        return arrange(columns, self.schema_before, arrays)
+        return in_schema_order(columns, self.schema_before, arrays)
 
     def state(self) -> dict[str, Any]:
         """The schema, and what is known of the order, the names of groups and what is told once."""

@@ -35,7 +35,7 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, Role, TableS
 from rowsmith.table.types.marks import fits_marked
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.common.counting import Counted, count_values
-from rowsmith_plugins.transforms.common.layout import arrange, expanded, grouping
+from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order
 from rowsmith_plugins.transforms.keys.integers import (
     Numbers,
     go_with,
@@ -92,6 +92,11 @@ class FittedKeys(FittedTransform):
     def _without_keys(self) -> TableSchema:
         return expanded(self.schema_before, {key.name: () for key in self.keys})
 
+    @property
+    def regenerated_columns(self) -> frozenset[str]:
+        """The key columns."""
+        return frozenset(key.name for key in self.keys)
+
     def apply(self, columns: pa.Table) -> pa.Table:
         """Drop the keys."""
         return columns.drop_columns([key.name for key in self.keys])
@@ -99,7 +104,7 @@ class FittedKeys(FittedTransform):
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
         """Make new keys."""
         arrays = {key.name: _made(key, draws, carry.setdefault(key.name, {})) for key in self.keys}
-        return arrange(columns, self.schema_before, arrays)
+        return in_schema_order(columns, self.schema_before, arrays)
 
     def state(self) -> dict[str, Any]:
         """The schema and the patterns."""

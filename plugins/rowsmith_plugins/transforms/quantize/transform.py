@@ -31,7 +31,7 @@ from rowsmith.table.columns import take_rows
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.common.counting import Counted, count_shared, record_groups
-from rowsmith_plugins.transforms.common.layout import arrange, expanded
+from rowsmith_plugins.transforms.common.layout import expanded, in_schema_order
 from rowsmith_plugins.transforms.common.protection import quantize_options
 from rowsmith_plugins.transforms.options import QuantizeOptions
 from rowsmith_plugins.transforms.quantize.column import QuantizedColumn, fit_column, is_cut
@@ -73,12 +73,12 @@ class FittedQuantize(FittedTransform):
         arrays: dict[str, pa.DictionaryArray] = {}
         for each in self.quantized:
             arrays |= each.label(columns)
-        return arrange(columns, self.schema_after, arrays)
+        return in_schema_order(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
         """Draw numbers inside their labels."""
         arrays = {each.column.name: each.number(columns, draws) for each in self.quantized}
-        return arrange(columns, self.schema_before, arrays)
+        return in_schema_order(columns, self.schema_before, arrays)
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows whose number is clipped, or moved to a frequent one, by column."""

@@ -31,7 +31,7 @@ the table it is given, and leaves a protected table as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +55,7 @@ from rowsmith_plugins.transforms.common.counting import (
     record_groups,
     row_groups,
 )
-from rowsmith_plugins.transforms.common.layout import arrange, expanded, grouping, unique_name
+from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order, unique_name
 from rowsmith_plugins.transforms.common.protection import quantize_of_run
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 from rowsmith_plugins.transforms.quantize.column import is_cut
@@ -110,7 +110,7 @@ class FittedProtectRare(FittedTransform):
             for name, guard in self.guards.items()
             if name not in self.alike
         }
-        return arrange(columns, self.schema_after, guarded)
+        return in_schema_order(columns, self.schema_after, guarded)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
         """Put invented categories for the label, and columns that are the same in every row; the rest is as it is."""
@@ -124,7 +124,7 @@ class FittedProtectRare(FittedTransform):
             for name, guard in self.guards.items()
             if isinstance(guard, Invented)
         }
-        return arrange(columns, self.schema_before, arrays)
+        return in_schema_order(columns, self.schema_before, arrays)
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows with another value, by column."""
@@ -161,6 +161,10 @@ class ProtectRareTransform(Transform):
         groups: Those that group them.
     """
 
+    narrowed_because: ClassVar[str] = (
+        "since only few rows have the others; list it in the `exclude` option of transform 'protect-rare' where they "
+        "are no secret"
+    )
     options: ProtectRareOptions = field(factory=ProtectRareOptions)
     seed: int = 0
     quantize: QuantizeOptions | None = None

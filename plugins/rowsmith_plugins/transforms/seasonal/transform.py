@@ -29,7 +29,7 @@ from rowsmith.table.types.datetimes import parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith_plugins.transforms.common.counting import Counted, count_shared
-from rowsmith_plugins.transforms.common.layout import arrange, expanded
+from rowsmith_plugins.transforms.common.layout import expanded, in_schema_order
 from rowsmith_plugins.transforms.options import SeasonalOptions
 from rowsmith_plugins.transforms.quantize.number_line import NumberLine, kind_of, units_of
 from rowsmith_plugins.transforms.seasonal.curve import Curve
@@ -148,7 +148,7 @@ class FittedSeasonal(FittedTransform):
         if not self.taken:
             return columns
         seconds = _seconds(columns, self.schema_before[self.time])
-        return arrange(
+        return in_schema_order(
             columns, self.schema_after, {each.column.name: each.apply(columns, seconds) for each in self.taken}
         )
 
@@ -158,7 +158,7 @@ class FittedSeasonal(FittedTransform):
             return columns
         seconds = _seconds(columns, self.schema_before[self.time])
         arrays = {each.column.name: each.invert(columns, seconds) for each in self.taken}
-        return arrange(columns, self.schema_before, arrays)
+        return in_schema_order(columns, self.schema_before, arrays)
 
     def state(self) -> dict[str, Any]:
         """The schema and the curves."""

@@ -12,7 +12,7 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import ColumnSchema, TableSchema
 from rowsmith.transforms import FittedTransform, schema_state
 from rowsmith_plugins.transforms.common.counting import Counted, count_values
-from rowsmith_plugins.transforms.common.layout import arrange, expanded
+from rowsmith_plugins.transforms.common.layout import expanded, in_schema_order
 
 __all__ = ["FittedSplit", "SplitColumn"]
 
@@ -66,7 +66,7 @@ class FittedSplit(FittedTransform, Generic[C]):
         arrays: dict[str, pa.DictionaryArray] = {}
         for each in self.columns:
             arrays |= each.split(count_values(columns, each.name), self.seed)
-        return arrange(columns, self.schema_after, arrays)
+        return in_schema_order(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
         """Join what was split."""
@@ -75,7 +75,7 @@ class FittedSplit(FittedTransform, Generic[C]):
             before = self.schema_before[each.name]
             counted = {after.name: count_values(columns, after.name) for after in each.columns_after(before)}
             arrays[each.name] = each.join(counted, before.nullable, draws)
-        return arrange(columns, self.schema_before, arrays)
+        return in_schema_order(columns, self.schema_before, arrays)
 
     def state(self) -> dict[str, Any]:
         """The schema, the seed and what is known of each column."""

@@ -1,14 +1,18 @@
 """Date-times as calendar parts."""
 
 import json
+from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.table.schema import ColumnSchema
+from rowsmith.transforms import FittedTransforms, fit_transforms
 from rowsmith_plugins.transforms.datetime.transform import DatetimeTransform, FittedDatetime
+from rowsmith_plugins.transforms.rare.transform import ProtectRareTransform
 
 from .tables import T, check_round_trip, check_state, column, draws, schema, table, texts
 
@@ -119,3 +123,84 @@ def test_seen_moments_come_back_and_unseen_ones_keep_the_promise(
     fitted = fit([spell(moment) for moment in seen], dated(format_))
     check_round_trip(fitted, table({"d": [spell(moment) for moment in unseen]}))
     assert json.loads(json.dumps(fitted.state()))["columns"][0]["name"] == "d"
+
+
+def _back(values: list[str], seeds: int = 5) -> list[Counter[str]]:
+    """What a model makes of dates that learned perfectly how their parts go together, by seed."""
+    columns = table({"d": values})
+    steps = [("protect-rare", ProtectRareTransform()), ("datetime", DatetimeTransform(k=5))]
+    known, applied = fit_transforms(columns, schema(dated("%Y-%m-%d")), steps)
+    again = FittedTransforms.restore(json.loads(json.dumps(known.state())), dict(steps).__getitem__)
+    assert texts(again.apply(columns)) == texts(applied)
+    made = [again.invert(applied, draws(len(values), seed), {}) for seed in range(seeds)]
+    assert all(texts(known.apply(each)) == texts(applied) for each in made)
+    return [Counter(value or "" for value in texts(each)["d"]) for each in made]
+
+
+def _days(first: str, count: int, step: int = 1) -> list[str]:
+    return [str(np.datetime64(first) + step * day) for day in range(count)]
+
+
+# 24 dates, each of four rows, one fewer than are needed, in about as many years.
+RARE = _days("1950-03-07", 24, 377)
+USUAL = _days("2023-01-01", 365) * 6
+
+
+def test_rare_dates_do_not_come_back_from_their_true_parts() -> None:
+    for made in _back(USUAL + RARE * 4):
+        assert sum(made[date] for date in RARE) <= 8
+        assert sum(count for date, count in made.items() if date < "2000") == 4 * len(RARE)
+        assert made[min(made)] <= 8
+
+
+def test_a_few_rare_dates_of_one_year_do_not_come_back_from_their_true_parts() -> None:
+    rare = ["1970-02-03", "1970-05-17", "1970-11-09"]
+    for made in _back([*USUAL, *["1970-01-01"] * 60, *rare * 4, *_days("2001-01-01", 200) * 2]):
+        assert made["1970-01-01"] == 60
+        assert sum(count for date, count in made.items() if date[:4] == "1970") == 72
+        assert sum(made[date] for date in rare) <= 4
+
+
+def test_a_day_that_rare_dates_share_stays() -> None:
+    eras = [f"{year}-01-01" for year in range(1850, 1900)]
+    for made in _back(USUAL + eras * 2 + RARE * 4):
+        first = sum(count for date, count in made.items() if date < "1900" and date.endswith("-01-01"))
+        assert first >= 90
+
+
+def test_rare_dates_that_are_one_part_share_bins_by_their_rows() -> None:
+    for made in _back(
+        [*_days("2023-11-01", 6) * 6, "2023-11-10", "2023-11-11", *["2023-11-12"] * 4, *["2023-11-20"] * 9]
+    ):
+        assert sum(made[day] for day in ("2023-11-10", "2023-11-11", "2023-11-12")) == 6
+
+
+def test_rare_moments_of_one_month_do_not_come_back_from_their_true_parts() -> None:
+    usual = [
+        f"{day} {hour:02d}:{minute:02d}" for day in _days("2023-11-01", 10) for hour in (9, 10) for minute in (0, 30)
+    ]
+    rare = [f"{day} {9 + n % 2:02d}:{30 * (n % 3 > 0):02d}" for n, day in enumerate(_days("2023-11-11", 18))]
+    values = usual * 6 + rare * 4
+    columns = table({"d": values})
+    fitted = DatetimeTransform(k=5).fit(columns, schema(dated("%Y-%m-%d %H:%M")))
+    for seed in range(5):
+        made = Counter(texts(fitted.invert(fitted.apply(columns), draws(len(values), seed), {}))["d"])
+        assert sum(made[value] for value in usual) == len(usual) * 6
+        assert sum(made[value] for value in rare) <= 4 * len(rare) / 3
+
+
+def test_dates_of_many_different_days_keep_them() -> None:
+    values = _days("2019-01-01", 1_461)
+    for made in _back(values, 2):
+        assert sum(made[date] for date in values[10:-10]) == len(values) - 20
+
+
+def test_a_model_that_knows_of_no_rare_days_gives_them_back() -> None:
+    transform, columns = DatetimeTransform(k=5), table({"d": USUAL + RARE * 4})
+    fitted = transform.fit(columns, schema(dated("%Y-%m-%d")))
+    state = json.loads(json.dumps(fitted.state()))
+    assert state["columns"][0].pop("rare_days")
+    restored = transform.restore(state)
+    parts = {name: [*values] for name, values in texts(restored.apply(columns)).items()}
+    assert {value[-2:] for value in RARE} <= {f"{int(day or 0):02d}" for day in parts["d.day"]}
+    assert texts(check_round_trip(restored, columns))["d"][: len(USUAL)] == USUAL

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from attrs import evolve
 from hypothesis import given, settings
@@ -154,6 +155,54 @@ def test_extremes_of_moments_clip_to_the_kth() -> None:
     fitted, protected = protect([*values], column("c", T.DATETIME, datetime_format="%d/%m/%Y"))
     assert protected == ["05/01/2024"] * 4 + values[4:16] + ["16/01/2024"] * 4
     assert texts(fitted.apply(table({"c": ["31/12/1899"]})))["c"] == ["05/01/2024"]
+
+
+def test_the_ends_of_moments_are_no_date_that_few_rows_have() -> None:
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d %H:%M:%S")
+    rare = ["1900-01-01", "1961-05-06", "1972-08-09", "1985-10-11", "1999-12-30", "2003-02-01"]
+    values = [f"{day} 12:30:00" for day in rare * 2 + ["2020-01-01"] * 20 + ["2021-06-01", "2022-03-04"] * 3]
+    fitted, protected = protect([*values], days)
+    made = sorted(value or "" for value in protected)
+    assert "1972-08-09" < made[0] < "1985-10-11"
+    assert "2020-01-01" < made[-1] < "2021-06-01"
+    assert {value[11:] for value in made} == {"12:30:00"}
+    assert Counter(made)[made[0]] == 6
+    columns = table({"c": values})
+    assert fitted.shares_changed(columns, table({"c": protected})) == {"c": pytest.approx(12 / 38)}
+
+
+@pytest.mark.parametrize("first", ["2001-01-01", "2001-01-15"])
+@pytest.mark.parametrize("months", [1, 3])
+def test_the_ends_of_moments_look_like_the_column(first: str, months: int) -> None:
+    stamps = pd.date_range(first, periods=60, freq=pd.DateOffset(months=months))
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d")
+    made = protect([str(each.date()) for each in stamps], days)[1]
+    assert {(value or "")[8:] for value in made} == {first[8:]}
+    assert {(value or "")[5:7] for value in made} <= {f"{each.month:02d}" for each in stamps}
+
+
+def test_the_ends_of_moments_are_working_days_where_all_are() -> None:
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d %H:%M")
+    stamps = [each + pd.Timedelta(hours=9 + n % 8) for n, each in enumerate(pd.bdate_range("2020-01-03", periods=90))]
+    made = pd.to_datetime(pd.Series(protect([f"{each:%Y-%m-%d %H:%M}" for each in stamps], days)[1]))
+    assert made.dt.dayofweek.max() < 5
+    assert made.dt.hour.between(9, 16).all()
+    assert (made.dt.minute == 0).all()
+
+
+def test_an_end_of_moments_that_enough_rows_have_stays() -> None:
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d")
+    values = ["1900-01-01"] * 3 + ["2001-04-05"] * 5 + ["2010-01-01"] * 9 + ["2024-07-08"] * 5 + ["2090-01-01"] * 4
+    made = protect([*values], days)[1]
+    assert made == ["2001-04-05"] * 8 + ["2010-01-01"] * 9 + ["2024-07-08"] * 9
+
+
+def test_moments_of_one_middle_and_no_range_leave_their_mean() -> None:
+    days = column("c", T.DATETIME, datetime_format="%Y-%m-%d")
+    values = (
+        ["2024-01-01", "2024-01-02", "2024-01-03"] + ["2024-01-08"] * 4 + ["2024-01-20", "2024-01-21", "2024-01-22"]
+    )
+    assert set(protect([*values], days)[1]) == {"2024-01-10"}
 
 
 def test_too_few_moments_for_a_range_leave_their_mean() -> None:

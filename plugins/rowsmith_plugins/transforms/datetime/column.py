@@ -18,6 +18,7 @@ from rowsmith_plugins.transforms.common.counting import Counted
 from rowsmith_plugins.transforms.common.layout import unique_name
 from rowsmith_plugins.transforms.datetime.part_bins import PartBins, fit_bins
 from rowsmith_plugins.transforms.datetime.parts import BOUNDS, PARTS, join_parts, split_parts
+from rowsmith_plugins.transforms.datetime.rare_days import RareDays, count_rare_once, fit_rare_days
 
 __all__ = ["Part", "PartedColumn", "fit_parts"]
 
@@ -104,6 +105,7 @@ class PartedColumn:
         constants: The other parts, each with its one number.
         low: The earliest date-time seen, in units since 1970.
         high: The latest.
+        rare_days: Where the day is not learned; None where it always is, and in models saved before it was known.
     """
 
     name: str
@@ -114,6 +116,7 @@ class PartedColumn:
     constants: dict[str, int]
     low: int
     high: int
+    rare_days: RareDays | None = None
 
     def columns_after(self) -> tuple[ColumnSchema, ...]:
         """The columns of the modelled parts."""
@@ -129,6 +132,7 @@ class PartedColumn:
         """The date-time column of its part columns."""
         read = {part.part: part.read(counted[part.column], draws) for part in self.parts}
         told, drawn = ({name: pair[side] for name, pair in read.items()} for side in (0, 1))
+        told, drawn = self._without_rare_days(told), self._with_drawn_days(told, drawn, draws)
         found = self._rebuilt(drawn, len(draws))
         # What is drawn in the bins may be told otherwise, as the 31st of February is.
         same = np.logical_and.reduce([self._names(found)[name] == told[name] for name in told])
@@ -152,7 +156,26 @@ class PartedColumn:
 
     def _names(self, instants: Instants) -> dict[str, Numbers]:
         numbers = split_parts(instants)
-        return {part.part: part.named(numbers[part.part] // part.step * part.step) for part in self.parts}
+        return self._without_rare_days(
+            {part.part: part.named(numbers[part.part] // part.step * part.step) for part in self.parts}
+        )
+
+    def _without_rare_days(self, told: dict[str, Numbers]) -> dict[str, Numbers]:
+        """The numbers by which date-times are told, and one day in place of those that are not learned."""
+        if self.rare_days is None:
+            return told
+        return told | {"day": np.where(self._hidden(self.rare_days, told), self.rare_days.stand_in, told["day"])}
+
+    def _with_drawn_days(self, told: dict[str, Numbers], drawn: dict[str, Numbers], draws: Draws) -> dict[str, Numbers]:
+        """The numbers drawn, and a day drawn where it is not learned."""
+        if self.rare_days is None:
+            return drawn
+        days = self.rare_days.draw(draws.uniform(f"datetime.{self.name}.rare-day"))
+        return drawn | {"day": np.where(self._hidden(self.rare_days, told), days, drawn["day"])}
+
+    def _hidden(self, rare_days: RareDays, told: dict[str, Numbers]) -> npt.NDArray[np.bool_]:
+        first, days = self.parts[0], told["day"]
+        return rare_days.hidden(first.bins.find(told[first.part]), told.get("month", np.zeros_like(days)), days)
 
     def _rebuilt(self, numbers: dict[str, Numbers], rows: int) -> Instants:
         constants = {name: np.full(rows, number) for name, number in self.constants.items()}
@@ -173,15 +196,21 @@ def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 
         column: The column; it has a format.
         counted: Its values, at least one.
         taken: Names that other columns have; those of the parts are added.
-        k: A number of a part that fewer rows have is told with those next to it.
+        k: A number of a part that fewer rows have is told with those next to it. Of the coarsest part of several, a
+            date-time that fewer rows have counts as one row.
     """
     format_ = column.datetime_format or ""
     instants = parse_datetimes(counted.values, format_)
     unit = np.datetime_data(instants.dtype)[0]
     numbers = split_parts(instants)
-    bins = {name: fit_bins(numbers[name], counted, k) for name in PARTS[:-1]}
+    varying = [name for name in PARTS if _varies(numbers[name])]
+    once = varying[:1] if len(varying) > 1 else []
+    bins = {
+        name: fit_bins(numbers[name], count_rare_once(counted, k) if name in once else counted, k)
+        for name in PARTS[:-1]
+    }
     same = {name: each.lows[0] for name, each in bins.items() if each.lows == each.highs and len(each.lows) == 1}
-    if (numbers["nanosecond"] == numbers["nanosecond"][0]).all():
+    if not _varies(numbers["nanosecond"]):
         same["nanosecond"] = int(numbers["nanosecond"][0])
     if len(same) == len(PARTS):
         del same["year"]
@@ -201,7 +230,22 @@ def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 
         constants=same,
         low=int(units.min()),
         high=int(units.max()),
+        rare_days=_rare_days(numbers, {name: each for name, each in bins.items() if name not in same}, counted, k),
     )
+
+
+def _rare_days(numbers: dict[str, Numbers], bins: dict[str, PartBins], counted: Counted, k: int) -> RareDays | None:
+    """Where days are not learned: only beside a year or a month that varies."""
+    coarsest = next(iter(bins), "day")
+    if coarsest not in ("year", "month") or "day" not in bins:
+        return None
+    found, days = bins[coarsest].find(numbers[coarsest]), numbers["day"]
+    months = bins["month"].named(bins["month"].find(numbers["month"])) if "month" in bins else np.zeros_like(days)
+    return fit_rare_days(counted, bins[coarsest].wide, found, months, days, bins["day"], k)
+
+
+def _varies(numbers: Numbers) -> bool:
+    return bool((numbers != numbers[0]).any())
 
 
 def _fraction(column: str, numbers: Numbers, counted: Counted, taken: set[str], k: int) -> Part:

@@ -32,6 +32,17 @@ class PartBins:
         """The number that names each bin."""
         return tuple((low + high) // 2 for low, high in zip(self.lows, self.highs, strict=True))
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All numbers in the bins, ascending."""
+        bins = zip(self.lows, self.highs, strict=True)
+        return tuple(number for low, high in bins for number in range(low, high + 1))
+
+    @property
+    def wide(self) -> npt.NDArray[np.bool_]:
+        """Which bins have several numbers."""
+        return np.array(self.highs, dtype=np.int64) > np.array(self.lows, dtype=np.int64)
+
     def find(self, numbers: Numbers) -> Numbers:
         """The bin that each number is in, or that is nearest to it; the lower one on a tie."""
         lows, highs = (np.array(each, dtype=np.int64) for each in (self.lows, self.highs))

@@ -6,7 +6,11 @@ and ``.second`` are categories; fractions are integers, ``.millisecond``, ``.mic
 missing date-time has all its parts missing. Zones belong to the column's format and stay.
 
 A number of a part that fewer than k rows have (the k of ``protect-rare`` in the same run) is told with rare ones next
-to it, as one bin of at least k rows; where there are too few of these, by the nearest that enough rows have.
+to it, as one bin of at least k rows; where there are too few of these, by the nearest that enough rows have. Of the
+coarsest of several parts, a date-time that fewer than k rows have counts as one row. Beside a bin of several years, or
+a year of fewer than k rare date-times, only days that k date-times of the bin and month have are told; all others are
+told as one day, for which any that the column has is drawn on the way back. Where the year does not vary, months count
+for years.
 
 Back: a number is drawn inside its bin; a day that its month lacks becomes the month's last; a part that is missing
 beside a first part, or impossible, is drawn from those seen; the result is clipped to the range seen, by whole seconds.

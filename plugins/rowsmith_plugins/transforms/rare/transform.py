@@ -7,8 +7,9 @@ A value is rare when fewer than ``k`` training rows have it, or too few groups w
   occurs; or it becomes a label (option ``replacement: constant``);
 * numbers that ``quantize`` turns into labels are left to it: its bins hold rare ones;
 * other numbers with few distinct values: a rare one becomes the nearest that is not rare;
-* other numbers with many, and date-times: values beyond the k-th lowest or k-th highest row become that
-  row's value;
+* other numbers with many: values beyond the k-th lowest or k-th highest row become that row's value;
+* date-times: so, too, where k rows have that row's value; otherwise they and that value become one between it and the
+  next;
 * free text is left alone.
 
 Values not seen in training are rare. Where at least 2 k rows hold rare categories, and these are more than a tenth of
@@ -42,7 +43,6 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import from_codes
 from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
-from rowsmith.table.types.datetimes import parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
 from rowsmith.transforms.changed_values import compared
@@ -62,6 +62,7 @@ from rowsmith_plugins.transforms.quantize.column import is_cut
 from rowsmith_plugins.transforms.rare.invented import invent_rare
 from rowsmith_plugins.transforms.rare.kept_categories import narrowed
 from rowsmith_plugins.transforms.rare.middles import middle_moment, middle_number
+from rowsmith_plugins.transforms.rare.moment_ends import end_moments
 from rowsmith_plugins.transforms.rare.rules import (
     Blank,
     Categories,
@@ -230,9 +231,9 @@ class ProtectRareTransform(Transform):
             if few:
                 middle = middle_moment(column.datetime_format, counted, options.k)
                 return Moments(middle, middle, column.datetime_format)
-            moments = parse_datetimes(counted.values, column.datetime_format)
-            low, high = counted.ends(np.argsort(moments, kind="stable"), options.k)
-            return Moments(counted.values[low], counted.values[high], column.datetime_format)
+            chances = Draws(self.seed, np.arange(2)).uniform(f"protect-rare.{column.name}.ends").tolist()
+            low, high = end_moments(column.datetime_format, counted, options.k, (chances[0], chances[1]))
+            return Moments(low, high, column.datetime_format)
         return None
 
 

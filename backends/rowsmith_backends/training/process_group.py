@@ -13,7 +13,7 @@ from accelerate import PartialState
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from rowsmith.model.distributed import Ranks
+    from rowsmith.model.distributed import DistributedEnv
 
 __all__ = ["Company"]
 
@@ -33,7 +33,7 @@ class Company:
     count: int = 1
 
     @classmethod
-    def join(cls, ranks: Ranks) -> Company:
+    def join(cls, ranks: DistributedEnv) -> Company:
         """Meet the other processes, and take the device that is this one's.
 
         Args:

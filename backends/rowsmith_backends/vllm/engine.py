@@ -38,7 +38,7 @@ _SMALL_MODEL_SEQUENCES = 1_024
 _SEQUENCES = 256
 _HELD_PER_SEQUENCE = 2
 _PROMPTS_PER_SEQUENCE = 16
-# Ranks for which vLLM has room for adapters.
+# DistributedEnv for which vLLM has room for adapters.
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 

@@ -1,4 +1,4 @@
-"""Runs the command line as ``python -m rowsmith.cli``."""
+"""Entry point of ``python -m rowsmith.cli``."""
 
 import sys
 from pathlib import Path

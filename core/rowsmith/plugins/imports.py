@@ -1,4 +1,4 @@
-"""Imports what a component names as ``package.module:name``."""
+"""Imports of objects named as ``package.module:name``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["check_installed_module", "import_target", "missing_modules"]
 
 
 def import_target(target: str, title: str) -> Any:
-    """The object that a target names.
+    """Import the object that a target names.
 
     Args:
         target: ``package.module:name``.
@@ -40,7 +40,7 @@ def import_target(target: str, title: str) -> Any:
 
 
 def check_installed_module(target: str, directory: Path) -> None:
-    """Refuse what a saved model could bring along or misuse; nothing is imported for it.
+    """Refuse a target that a saved model could bring along or misuse; nothing is imported.
 
     Args:
         target: ``package.module:name`` that a saved model names and the user allows.

@@ -1,7 +1,7 @@
-"""Random numbers that belong to a row: each depends on (seed, row, label) and on nothing else.
+"""Keyed random numbers: each depends on (seed, row, label) alone.
 
-There is no state to advance. A row gets the same draws alone, in any batch and in any order, so
-that what is generated does not depend on how the work was cut up.
+They are stateless: a row gets the same draws alone, in any batch and in any order, so that generated rows do not
+depend on the batch size.
 
 The numbers are a counter-based hash: a row number is mixed with 128 bits derived from seed and
 label by two rounds of the 64-bit finalizer of SplitMix64 (Steele, Lea and Flood, 2014). For one

@@ -17,7 +17,7 @@ from rowsmith.assembly.ranges import Rows
 from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import DataError, ParameterError
 from rowsmith.storage.memory_map import spooled
-from rowsmith.table.row_ranges import run_places
+from rowsmith.table.row_ranges import range_indices
 from rowsmith.table.types.datetimes import find_format, parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
 
@@ -80,7 +80,7 @@ class Groups:
         Args:
             numbers: Group numbers.
         """
-        return self.order[run_places(self.bounds[numbers], self.sizes[numbers])]
+        return self.order[range_indices(self.bounds[numbers], self.sizes[numbers])]
 
 
 def arrange(

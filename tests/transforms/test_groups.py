@@ -74,7 +74,7 @@ def test_records_tell_their_step_first_and_what_is_constant_once() -> None:
     assert applied["note"] == VISITS["note"]
     assert fitted.scope is Scope.GROUP
     roles = [None if each.timing is None else each.timing.role for each in fitted.schema_after]
-    assert roles == [TimingRole.STEP, TimingRole.PLACE, TimingRole.WEEKDAY, None, None]
+    assert roles == [TimingRole.STEP, TimingRole.POSITION, TimingRole.WEEKDAY, None, None]
     assert [each.nullable for each in fitted.schema_after] == [True, False, False, True, False]
 
 

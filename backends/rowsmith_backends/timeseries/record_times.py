@@ -22,7 +22,7 @@ Hands = Mapping[str, float]
 _MONTH = 2_629_746.0
 """Seconds of a mean month, in which places and steps of months are counted."""
 
-_TELL_TIME = (TimingRole.STEP, TimingRole.PLACE)
+_TELL_TIME = (TimingRole.STEP, TimingRole.POSITION)
 _TELL_VALUES = (TimingRole.CHANGE, TimingRole.LEVEL)
 
 
@@ -75,7 +75,7 @@ class RecordClock:
             Label by column, the step's None for the first record.
         """
         found: Labels = {
-            name: scale.label(self._place(time) if scale.role is TimingRole.PLACE else time / TICKS)
+            name: scale.label(self._place(time) if scale.role is TimingRole.POSITION else time / TICKS)
             for name, scale in self._scales.items()
             if scale.role not in _TELL_VALUES
         }

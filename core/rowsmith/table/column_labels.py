@@ -1,4 +1,4 @@
-"""Column labels that are not text: what such a column is called, and what is kept of its label."""
+"""Records of column labels that are not text."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ColumnLabels:
 
     Attributes:
         labels: One for each column.
-        names: What the levels of the labels are called.
+        names: Names of the levels of the labels.
         levels: Whether labels have several levels.
         dtype: The dtype of the labels, or ``range``; empty where they have levels.
         categories: The categories of labels that are categories; None for others.

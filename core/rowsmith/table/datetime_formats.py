@@ -1,4 +1,4 @@
-"""The date-time formats that are recognised, and what each of their codes reads and writes."""
+"""Recognised date-time formats and their codes."""
 
 from __future__ import annotations
 

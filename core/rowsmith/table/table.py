@@ -19,12 +19,12 @@ __all__ = ["Table"]
 
 @frozen
 class Table:
-    """Spelled columns and what they mean.
+    """Spelled columns with their schema.
 
     Attributes:
         columns: The spelled table; its columns are in the schema's order.
-        schema: The columns' types and how they are handed back.
-        notes: What the user should know of how it was read, such as cells unlike the others; a line each.
+        schema: Types and storage of the columns.
+        notes: Notes to the user on how it was read, such as unusual cells; a line each.
     """
 
     columns: pa.Table

@@ -36,8 +36,8 @@ _LONGEST_FRACTION = 400
 def integer_fit(values: pa.StringArray) -> Mask:
     """Which values are 64-bit integers without leading zero, plus sign or ``-0``."""
     fits = _matches(values, _INTEGER)
-    for place in np.flatnonzero(fits & ~_matches(values, _SAFE_INTEGER)).tolist():
-        fits[place] = -(2**63) <= int(values[place].as_py()) < 2**63
+    for index in np.flatnonzero(fits & ~_matches(values, _SAFE_INTEGER)).tolist():
+        fits[index] = -(2**63) <= int(values[index].as_py()) < 2**63
     return fits
 
 
@@ -102,11 +102,11 @@ def most_digits(values: pa.StringArray) -> int:
 
 def _written_so(values: pa.StringArray, among: Mask, easy: str, column: ColumnSchema) -> Mask:
     fits = _matches(values, easy)
-    for place in np.flatnonzero(among & ~fits).tolist():
-        text = values[place].as_py()
+    for index in np.flatnonzero(among & ~fits).tolist():
+        text = values[index].as_py()
         number = float(text)
         fixed = column.scale is not None or not (column.whole_point or "e" in text)
-        fits[place] = abs(number) < (DECIMAL_LIMIT if fixed else math.inf) and spell_decimal(number, column) == text
+        fits[index] = abs(number) < (DECIMAL_LIMIT if fixed else math.inf) and spell_decimal(number, column) == text
     return fits
 
 

@@ -48,7 +48,7 @@ class GroupOrder:
     def columns_after(self) -> tuple[ColumnSchema, ...]:
         """The columns of places and of the calendar."""
         amounts = tuple(zip(self.places.labels, self.places.amounts, strict=True))
-        place = (self.name, Timing(role=TimingRole.PLACE, amounts=amounts))
+        place = (self.name, Timing(role=TimingRole.POSITION, amounts=amounts))
         parts = [(name, Timing(role=role)) for role, name in self.parts]
         return tuple(
             ColumnSchema(name=name, type=ColumnType.CATEGORICAL, timing=timing) for name, timing in (place, *parts)

@@ -1,4 +1,4 @@
-"""Which whole numbers a column can hold."""
+"""Range of whole numbers that a column can hold."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_a_first_record_without_null_begins_a_group_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"id": ["1", "2", "1"], "year": ["1", "1", "1"]}, "row 3.*stand apart"),
+        ({"id": ["1", "2", "1"], "year": ["1", "1", "1"]}, "row 3.*not consecutive"),
         ({"id": ["1", "1", "2"], "year": ["1", "0", "1"]}, "'year', row 2.*sort"),
         ({"id": ["1", None, "2"], "year": ["1", "1", "1"]}, "'id', row 2.*missing"),
         ({"id": ["1", "1", "2"], "year": ["1", "1", None]}, "'year', row 3.*missing"),

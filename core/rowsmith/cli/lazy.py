@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
         return [*self._listed, *(name for name in self._found() if name not in self._listed)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, imported; None when there is none."""
+        """The command of a name, imported; None if there is none."""
         if cmd_name in self._listed:
             module, _, name = self._listed[cmd_name].target.partition(":")
             command: click.Command = getattr(importlib.import_module(module), name)

@@ -47,7 +47,7 @@ class PreparedModel:
             needed.
         validation_rows: Number of validation records for early stopping, at most a tenth of the table.
             ``training.validation_ratio`` may set more, or none.
-        base: The pretrained model that an adapter is trained for; None when the whole model is saved.
+        base: The pretrained model that an adapter is trained for; None if the whole model is saved.
     """
 
     model_schema: ModelSchema

@@ -114,7 +114,7 @@ def check_llama(folder: Path, config: Mapping[str, Any], shapes: Shapes) -> None
         raise BundleError(f"{folder} lacks weights that its configuration declares, {missing[0]!r} among them. {_HOW}")
     if further:
         raise BundleError(
-            f"{folder} holds weights that its configuration has no place for, {further[0]!r:.100} among them. {_HOW}"
+            f"{folder} holds weights that its configuration does not declare, {further[0]!r:.100} among them. {_HOW}"
         )
     odd = next((name for name, shape in expected.items() if shapes[name] != shape), None)
     if odd is not None:

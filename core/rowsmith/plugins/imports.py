@@ -73,7 +73,7 @@ def check_installed_module(target: str, directory: Path) -> None:
 
 
 def missing_modules(names: Iterable[str]) -> tuple[str, ...]:
-    """Those top-level modules that are not installed; none of them is imported."""
+    """Find top-level modules that are not installed, without importing any."""
     return tuple(name for name in names if not _is_there(name))
 
 

@@ -59,7 +59,7 @@ def _record(entry_point: EntryPoint) -> PluginRecord:
             distribution = entry_point.dist.name or ""
             version = entry_point.dist.version or ""
     except Exception:
-        # Damaged metadata of one package must not keep the others from loading.
+        # Damaged metadata of one package must not prevent others from loading.
         _logger.warning("the distribution of plugin %r has unreadable metadata", entry_point.name)
     return PluginRecord(name=entry_point.name, distribution=distribution, version=version)
 

@@ -23,14 +23,14 @@ class PluginStatus(enum.StrEnum):
 
 @frozen(kw_only=True)
 class PluginRecord:
-    """One plugin found in the environment.
+    """A plugin found in the environment.
 
     Attributes:
         name: The name of its entry point.
-        distribution: The distribution that declares it; empty when unknown.
+        distribution: The distribution that declares it; empty if unknown.
         version: That distribution's version.
         status: Outcome of loading it.
-        error: Why it is not active; empty when it is.
+        error: Why it is not active; empty if it is.
     """
 
     name: str
@@ -46,7 +46,7 @@ class PluginRecord:
 
     @property
     def note(self) -> str:
-        """One line on why it is not active; empty when it is."""
+        """Reason why it is not active, on one line; empty if it is."""
         words = {
             PluginStatus.DISABLED: "is disabled",
             PluginStatus.CONFLICT: "was not loaded",

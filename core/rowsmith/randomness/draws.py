@@ -65,7 +65,7 @@ class Draws:
         return len(self.rows)
 
     def uniform(self, label: str | int) -> npt.NDArray[np.float64]:
-        """One number per row, uniform in [0, 1).
+        """Draw a number per row, uniform in [0, 1).
 
         Args:
             label: What the number is for; another label gives independent numbers.
@@ -80,7 +80,7 @@ class Draws:
         return numbers
 
     def integers(self, label: str | int, high: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """One integer per row, uniform in 0 to ``high - 1``.
+        """Draw an integer per row, uniform in 0 to ``high - 1``.
 
         Args:
             label: What the number is for.

@@ -112,7 +112,7 @@ class RunDirectory:
         return os.fspath(self.root)
 
     def create(self) -> RunDirectory:
-        """Make the directory and its parents, with mode 0700; existing ones keep their mode.
+        """Make the directory and its parents, with mode 0700; existing ones retain their mode.
 
         Raises:
             RunDirectoryError: It cannot be made, or the path is a file.
@@ -182,7 +182,7 @@ class RunDirectory:
         """Write a file: all of it or, on an error, nothing.
 
         Args:
-            name: The file's name; it keeps its suffixes while it is written.
+            name: The file's name; the partial file has the same suffixes.
 
         Yields:
             The path to write to: an empty, private, partial file.

@@ -23,7 +23,7 @@ def name_of(label: Any) -> str:
 
 @frozen(kw_only=True)
 class LabelPart:
-    """One value of a column label, spelled as a cell of a column of Python objects.
+    """A value of a column label, spelled as a cell of a column of Python objects.
 
     Attributes:
         text: The spelled value; None for null.
@@ -61,7 +61,7 @@ class ColumnLabels:
         labels: One for each column.
         names: Names of the levels of the labels.
         levels: Whether labels have several levels.
-        dtype: The dtype of the labels, or ``range``; empty where they have levels.
+        dtype: The dtype of the labels, or ``range``; empty if they have levels.
         categories: The categories of labels that are categories; None for others.
         ordered: Whether these are ordered.
     """

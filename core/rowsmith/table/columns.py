@@ -99,7 +99,7 @@ def codes_of(array: pa.DictionaryArray) -> Codes:
 
 
 def compact(array: pa.DictionaryArray) -> pa.DictionaryArray:
-    """The same column with a dictionary of only the values that occur, in the same order."""
+    """Drop unused values from the dictionary of a column; the order is retained."""
     codes = codes_of(array)
     size = len(array.dictionary)
     used = count_codes(codes, size) > 0
@@ -128,7 +128,7 @@ def renumbered(codes: Codes, new_codes: Codes) -> Codes:
 
 
 def single_array(column: pa.ChunkedArray | pa.DictionaryArray) -> pa.DictionaryArray:
-    """One spelled array of a column that may have several chunks, each with its own dictionary."""
+    """Combine the chunks of a spelled column, each with its own dictionary, to one array."""
     if isinstance(column, pa.DictionaryArray):
         return column
     if column.num_chunks == 1:
@@ -139,7 +139,7 @@ def single_array(column: pa.ChunkedArray | pa.DictionaryArray) -> pa.DictionaryA
 
 
 def _joined(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
-    """One array of several, a chunk at a time; values stay in order of appearance."""
+    """Combine arrays, a chunk at a time; values are in order of appearance."""
     merged = pa.concat_arrays([chunk.dictionary for chunk in chunks]).dictionary_encode()
     merged_codes, start = codes_of(merged), 0
     writer = BlockWriter(sum(map(len, chunks)), np.int32)
@@ -151,11 +151,11 @@ def _joined(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
 
 
 def count_codes(codes: Codes, size: int) -> npt.NDArray[np.int64]:
-    """How often each code from 0 to ``size - 1`` occurs; nulls are not counted.
+    """Frequency of each code from 0 to ``size - 1``, without nulls.
 
     Args:
         codes: Codes of a column, -1 for null.
-        size: How many values there are.
+        size: Number of values.
     """
     counts = np.zeros(size + 1, dtype=np.int64)
     for start in range(0, len(codes), _BLOCK):
@@ -164,7 +164,7 @@ def count_codes(codes: Codes, size: int) -> npt.NDArray[np.int64]:
 
 
 def combined_codes(columns: pa.Table, names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """One code for each combination of values of some columns, counted from 0 by first appearance.
+    """Codes of combinations of values of several columns, numbered from 0 by first appearance.
 
     Args:
         columns: A spelled table.
@@ -182,7 +182,7 @@ def combined_codes(columns: pa.Table, names: Sequence[str]) -> npt.NDArray[np.in
 
 
 def take_rows(columns: pa.Table, rows: npt.NDArray[Any]) -> pa.Table:
-    """Some rows of a spelled table.
+    """Select rows of a spelled table.
 
     Args:
         columns: The table.

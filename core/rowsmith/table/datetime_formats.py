@@ -27,7 +27,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 @frozen
 class Code:
-    """One code of a format.
+    """A code of a date-time format.
 
     Attributes:
         part: The part of a date-time that it holds.

@@ -62,7 +62,7 @@ class Role(enum.StrEnum):
 
 
 class JsonKind(enum.StrEnum):
-    """How the record dialect writes a column's values."""
+    """JSON kind of a column in the record dialect."""
 
     NUMBER = "number"
     BOOLEAN = "boolean"
@@ -102,7 +102,7 @@ class Storage:
         null_marks: Texts that were read as null, and rows of each; None is a blank field or a null of the
             container itself. Empty if only those were read as null.
         parquet: For columns of a Parquet file, the dtype that pandas noted in it, so that pandas reads the same from
-            a file that is written; empty where it noted none, None for columns of other sources.
+            a file that is written; empty if it noted none, None for columns of other sources.
     """
 
     source: Source = Source.CSV
@@ -191,7 +191,7 @@ class Marked:
 
 @frozen(kw_only=True)
 class ColumnSchema:
-    """One column of a table.
+    """A column of a table schema.
 
     Attributes:
         name: The column's name as the user wrote it.
@@ -235,7 +235,7 @@ class ColumnSchema:
 
     @property
     def json_kind(self) -> JsonKind:
-        """How the record dialect writes this column."""
+        """Its JSON kind in the record dialect."""
         if self.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
             return JsonKind.NUMBER
         if self.type is ColumnType.BOOLEAN:
@@ -273,7 +273,7 @@ class TableSchema:
 
     Attributes:
         columns: The columns.
-        labels: The labels of the user's frame; None where they are the columns' names.
+        labels: The labels of the user's frame; None if they are the columns' names.
         layout: Header and row index of the source text, also written on output.
     """
 
@@ -301,7 +301,7 @@ class TableSchema:
 
 @frozen(kw_only=True)
 class ModelColumn:
-    """One column as the model reads and writes it.
+    """A column of the model schema.
 
     Attributes:
         name: The key of the column in a record.

@@ -47,7 +47,7 @@ class Filtered(io.TextIOBase):
 
     @property
     def buffer(self) -> IO[bytes]:
-        """The same for UTF-8 bytes, so that nothing bypasses the filter."""
+        """Binary interface of the stream, which is filtered as well."""
         return cast("IO[bytes]", self.binary)
 
     @property

@@ -62,7 +62,7 @@ class RowProgress:
         seconds: Time spent.
         target: Rows wanted; None for no target.
         groups: Groups accepted; 0 for plain tables.
-        target_groups: Groups wanted; None where rows are counted.
+        target_groups: Groups wanted; None if rows are counted.
     """
 
     valid: int = 0
@@ -120,7 +120,7 @@ def outcome_line(
         target: Rows wanted.
         reason: Why it stopped before its target.
         destination: File of the rows, or ``stdout``.
-        groups: Groups made and groups wanted; None where rows are counted.
+        groups: Groups made and groups wanted; None if rows are counted.
     """
     made, wanted = (rows, target) if groups is None else groups
     made_text = f"{_counted(rows, 'row')} in {destination}"

@@ -112,7 +112,7 @@ def _made_names(width: int) -> list[str]:
 
 
 def _may_lack_names(found: list[_Column], index: RowIndex | None) -> list[int]:
-    """Which columns, counted from 1, may lack a name: the first, and one that delimiters at line ends make."""
+    """Columns, counted from 1, that may lack a name: the first, and one that delimiters at line ends make."""
     if len(found) == 1:
         return []
     first_is_column = index is None and not found[0].name
@@ -201,7 +201,7 @@ def _arrow_rows(
 
 
 def _counted(batches: Iterable[pa.RecordBatch], where: str, limits: Limits) -> Iterator[pa.RecordBatch]:
-    """The same batches, until there are too many rows; header and end are no rows."""
+    """Pass batches on, and refuse too many rows; header and end are no rows."""
     rows = -2
     for batch in batches:
         rows += batch.num_rows

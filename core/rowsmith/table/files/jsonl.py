@@ -100,7 +100,7 @@ class _Reading:
         self.builders = {name: _Builder(name, self.options) for name in names}
 
     def parse(self, line: bytes, number: int) -> dict[str, Any]:
-        """One line's object."""
+        """Parse the object of one line."""
         try:
             record = self._parse(line.decode())
         except UnicodeDecodeError as error:

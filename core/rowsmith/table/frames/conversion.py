@@ -153,7 +153,7 @@ def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
 
 
 def named_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
-    """The same, its columns labelled by their names, whatever labels the user's frame has."""
+    """Convert a spelled table to a DataFrame whose labels are column names."""
     arrays = {column.name: _pandas_array(single_array(columns.column(column.name)), column) for column in schema}
     series = {name: pd.Series(array, copy=False, dtype=_kept_dtype(array)) for name, array in arrays.items()}
     return pd.DataFrame(series, index=pd.RangeIndex(columns.num_rows), columns=pd.Index(list(series)), copy=False)

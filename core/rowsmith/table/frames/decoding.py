@@ -32,7 +32,7 @@ Values = Sequence[str]
 
 
 class Reader:
-    """Turns spelled values of one column into a pandas array.
+    """Conversion of the spelled values of one column to a pandas array.
 
     Args:
         read: Makes an array of the right dtype from distinct values; raises one of ``READ_ERRORS``

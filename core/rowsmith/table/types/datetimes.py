@@ -65,7 +65,7 @@ def parse_datetimes(values: pa.Array | Sequence[str | None], format_: str) -> In
 
 
 def format_fit(values: pa.Array, format_: str) -> npt.NDArray[np.bool_]:
-    """Which values a format can read; null counts as readable."""
+    """Mask of values that a format can read; null is readable."""
     return _parse(_strings(values), format_)[1]
 
 

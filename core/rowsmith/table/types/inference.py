@@ -172,7 +172,7 @@ def _wanted_shape(name: str, array: pa.DictionaryArray, wanted: ColumnType) -> d
 
 
 def _fit(type_: ColumnType, values: pa.StringArray) -> npt.NDArray[np.bool_]:
-    """Which values fit a type that not all of them fit."""
+    """Mask of values that fit a type."""
     if type_ is T.INTEGER:
         return integer_fit(values)
     if type_ is T.DECIMAL:

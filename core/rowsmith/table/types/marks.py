@@ -118,7 +118,7 @@ def find_marked(
 
 
 def _number_style(values: pa.StringArray, counts: Counts) -> _Style | None:
-    """The style of the numbers among some texts; None where they are too few, or codes."""
+    """The style of the numbers among some texts; None if they are too few, or codes."""
     numbers = _matches(values, JSON_NUMBER)
     rows = int(counts[numbers].sum())
     if rows < max(_FEWEST, counts.sum() / 2):
@@ -164,7 +164,7 @@ def _decimal_styles(values: pa.StringArray, counts: Counts, most: int) -> list[d
 
 
 def _datetime_style(values: pa.StringArray, counts: Counts) -> _Style | None:
-    """The format of the date-times among some texts; None where they are too few."""
+    """The format of the date-times among some texts; None if they are too few."""
     best: _Style | None = None
     for index in np.argsort(-counts, kind="stable")[:_TRIED_FORMATS].tolist():
         for format_ in candidates(values[index].as_py()):

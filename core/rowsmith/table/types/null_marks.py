@@ -127,7 +127,7 @@ def mark_notes(columns: Mapping[str, Encoded], options: ReadOptions) -> Iterator
     for mark, columns_of_mark in found.items():
         named = ", ".join(f"{name!r} ({share:.2%} of its rows)" for name, share in columns_of_mark[:_MOST_NAMED])
         more = f" and {len(columns_of_mark) - _MOST_NAMED} more columns" if len(columns_of_mark) > _MOST_NAMED else ""
-        yield f"{mark!r} is read as null in {named}{more}, and written back in its place"
+        yield f"{mark!r} is read as null in {named}{more}, and written back"
     unused = [value for value in options.null_values if not any(value in (mark, mark.strip()) for mark in found)]
     if unused:
         yield f"data.null_values names {', '.join(map(repr, unused))}, which no column of text holds"

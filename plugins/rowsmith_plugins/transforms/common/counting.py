@@ -1,4 +1,4 @@
-"""How often each value of a column occurs, how many groups have it, and whether numbers count as continuous."""
+"""Counts of rows and groups by value, and the test for continuous numbers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Counted:
         return Counted([""] * size, codes, counts, self.groups)
 
     def shared(self, k: int) -> Mask:
-        """Which values k rows have, and enough groups of them (see ``rowsmith.transforms.holders``)."""
+        """Mask of values that k rows have, and enough groups of them (see ``rowsmith.transforms.holders``)."""
         enough: Mask = self.counts >= k
         if self.groups is None:
             return enough
@@ -198,7 +198,7 @@ def is_wide(counts: Ints, max_values: int) -> bool:
 
 
 def nearest(values: npt.NDArray[np.float64], grid: npt.NDArray[np.float64]) -> Ints:
-    """Where in the ascending ``grid`` the number nearest to each value is; the lower one on a tie."""
+    """Index of the number in the ascending ``grid`` nearest to each value; the lower one on a tie."""
     right = np.searchsorted(grid, values).clip(0, len(grid) - 1)
     left = np.maximum(right - 1, 0)
     return np.where(np.abs(values - grid[left]) <= np.abs(grid[right] - values), left, right).astype(np.int64)

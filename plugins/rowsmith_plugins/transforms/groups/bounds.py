@@ -1,4 +1,4 @@
-"""Where groups begin in a table whose rows stand together by group."""
+"""Bounds of groups in a table of grouped rows."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def bounds_of_columns(columns: pa.Table, names: Sequence[str]) -> Bounds:
     """The bounds of a table by the values of some columns; without any, all rows are one group.
 
     Args:
-        columns: A spelled table; rows of equal values stand together.
+        columns: A spelled table; rows of equal values are consecutive.
         names: The columns.
 
     Raises:
-        DataError: A value is missing, or rows of a group do not stand together.
+        DataError: A value is missing, or rows of a group are not consecutive.
     """
     codes = [_codes(columns, name) for name in names]
     first = np.zeros(columns.num_rows, dtype=np.bool_)
@@ -94,6 +94,6 @@ def _check_once(keys: Ints, bounds: Bounds, names: Sequence[str]) -> None:
     again = np.flatnonzero(firsts[inverse.ravel()] != np.arange(keys.shape[1]))
     if len(again):
         raise DataError(
-            f"row {bounds.starts[again[0]] + 1}: rows of the same {', '.join(map(repr, names))} stand apart; sort the "
-            "table so that the rows of each group stand together"
+            f"row {bounds.starts[again[0]] + 1}: rows of the same {', '.join(map(repr, names))} are not consecutive; "
+            "sort the table so that the rows of each group follow each other"
         )

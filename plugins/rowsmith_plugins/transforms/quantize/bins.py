@@ -120,7 +120,7 @@ class Cells:
         return Reach(low, high, below, above, first, np.where(some, last, first - 1))
 
     def bins_in_reach(self, bins: Ints, reach: Reach) -> npt.NDArray[np.bool_]:
-        """Whether some number of each bin or atom is in reach."""
+        """Mask of bins and atoms with some number in reach."""
         atoms = np.append(np.array(self.atoms, dtype=np.int64), np.int64(0))
         exact = atoms[np.where(bins >= self.bins, bins - self.bins, -1)]
         firsts = np.append(np.array(self.firsts, dtype=np.int64), np.int64(0))
@@ -129,7 +129,7 @@ class Cells:
         return np.where(bins >= self.bins, (exact >= reach.low) & (exact <= reach.high), overlap)
 
     def cells_in_reach(self, bins: Ints, positions: Ints, reach: Reach) -> npt.NDArray[np.bool_]:
-        """Whether the cell of each position is in reach; an atom that is a label is."""
+        """Mask of positions whose cell is in reach; atoms always are."""
         firsts = np.append(np.array(self.firsts, dtype=np.int64), np.int64(0))
         cells = firsts[np.minimum(bins, self.bins)] + positions
         return (bins >= self.bins) | ((cells >= reach.first) & (cells <= reach.last))
@@ -323,7 +323,7 @@ def _middle(low: Ints, high: Ints) -> Ints:
 
 
 def shape(axis: Floats, counts: Ints, k: int) -> tuple[Floats, Floats]:
-    """Fit the quantile function: rows before each knot, and the knots, which are means of blocks of rows and two ends."""
+    """Fit the quantile function: rows before each knot, and knots, which are means of blocks of rows and two ends."""
     rows, ends = int(counts.sum()), np.cumsum(counts)
     blocks = max(1, min(rows // k, _MOST_KNOTS))
     edges = np.linspace(0, rows, blocks + 1).astype(np.int64)

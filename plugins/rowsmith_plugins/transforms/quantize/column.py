@@ -40,7 +40,7 @@ _FILLED = 0.5
 
 @frozen
 class QuantizedColumn:
-    """One numeric column as labels.
+    """The fitted encoding of one column.
 
     Attributes:
         column: The column.
@@ -170,7 +170,7 @@ class QuantizedColumn:
         return float(((np.append(moved, False)[counted.codes] | clipped) & known).sum() / len(known))
 
     def without_positions(self) -> QuantizedColumn:
-        """The same labels, with positions drawn on the way back."""
+        """A copy without positions, which are drawn on inversion."""
         return evolve(self, second=None)
 
 

@@ -59,7 +59,7 @@ class LabelRanges:
         return lows[found], highs[found]
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         return f"the k-th lowest and highest number of {len(self.labels)} labels of {self.column!r}"
 
 
@@ -74,7 +74,7 @@ def fit_ranges(ordinals: Ints, known: Mask, columns: pa.Table, others: Iterable[
         k: Rows at either end of a label's range that are clipped.
 
     Returns:
-        The ranges of its labels; None when no label has a range of its own.
+        The ranges of its labels; None if no label has a range of its own.
     """
     best, most, ordinals = None, 0.0, ordinals[known]
     ascending = np.sort(ordinals)

@@ -138,7 +138,7 @@ class NumberLine:
 
 
 def kind_of(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
-    """How a numeric column's values are units, and the digits after the point.
+    """Kind of number line of a numeric column, and the digits after the point.
 
     The kind is ``float`` where there would be too many units, and None for integers too large for a line.
     """
@@ -154,7 +154,7 @@ def kind_of(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
 
 
 def number_kind(values: list[str], column: ColumnSchema) -> NumberKind | None:
-    """What the values of a numeric column are, whatever their range; None for integers too large for a line."""
+    """Kind of values of a numeric column of any range; None for integers too large for a line."""
     kind, digits = kind_of(values, column)
     if kind is None:
         return None

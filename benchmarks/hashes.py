@@ -170,6 +170,8 @@ def hashes(name: str, tree: Path, folder: Path) -> dict[str, str]:
     (weights,) = (run / "bundle" / "model").glob("*.safetensors")
     bundle = json.loads((run / "bundle" / "bundle.json").read_text(encoding="utf-8"))
     del bundle["checksum"], bundle["report"]["seconds"]
+    # It names the base model's folder, and the layers of an adapter in any order.
+    bundle["files"].pop("adapter_config.json", None)
     return {
         "rows": _digest((run / "synthetic.csv").read_bytes()),
         "weights": _digest(weights.read_bytes()),

@@ -22,7 +22,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "rowsmith.assembly.contract": ["PSEUDO_GROUP_COLUMN"],
+        "rowsmith.assembly": ["PSEUDO_GROUP_COLUMN"],
         "rowsmith_assemblers.grouped": ["GroupedDataExampleAssembler"],
         "rowsmith_assemblers.sequential": ["SequentialExampleAssembler"],
         "rowsmith_assemblers.tabular": ["TabularDataExampleAssembler"],

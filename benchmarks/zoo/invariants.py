@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from attrs import frozen
+from attrs import evolve, frozen
 
 from benchmarks.zoo import noise
 from benchmarks.zoo.kinds import FEW_ROWS
+from rowsmith.table.types.text_shapes import shape_of
 
 SHAPE_TOLERANCE = 0.08
 """What the distance of a column of numbers or labels may be beyond the band."""
@@ -32,6 +33,7 @@ SPREAD = 2.0
 """The spread may be so many times as large or as small, and what resamples of it differ by."""
 
 _MOST_DIGITS = 6
+_RARE = "(rare)"
 _ENDS = (0.05, 0.95)
 
 OF_OUTLINE = frozenset({"nulls", "shape", "spread", "ends", "labels", "lost labels", "lengths", "repeated text"})
@@ -142,11 +144,7 @@ def digits(name: str, real: Floats, synthetic: Floats) -> Iterator[Fault]:
 
 def labels(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
     """Labels are as frequent as in a resample, none that is frequent is lost, and none is new."""
-    numbers = all(
-        pd.api.types.is_numeric_dtype(each) and not pd.api.types.is_bool_dtype(each) for each in (real, synthetic)
-    )
-    # A file of whole numbers without a gap is read as integers, and one with a gap as floats.
-    first, second = (each.astype(float if numbers else str).astype(str).value_counts() for each in (real, synthetic))
+    first, second = (each.value_counts() for each in _as_texts(real, synthetic))
     known = first.index.union(second.index, sort=False)
     mine, theirs = (each.reindex(known, fill_value=0).to_numpy(dtype=np.int64) for each in (first, second))
     band = noise.shares_band(mine, min(len(real), len(synthetic)))
@@ -167,6 +165,33 @@ def labels(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
         yield Fault("new labels", name, f"{example!r} is new, {new:.1%} of rows are", float(new))
 
 
+def invented(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
+    """Where invented labels stand for rare ones, these count as one; the others are as they were.
+
+    That no rare one comes back, the rule of protection asks for. The new ones are of the same kinds of characters, and
+    none of them is more frequent than a rare label can be.
+    """
+    first, second = _as_texts(real, synthetic)
+    counts = first.value_counts()
+    known, frequent = set(counts.index), set(counts.index[counts >= FEW_ROWS])
+    rare, new = first[~first.isin(frequent)], second[~second.isin(known)]
+    yield from labels(name, first.where(first.isin(frequent), _RARE), second.where(second.isin(known), _RARE))
+    if rare.empty or new.empty:
+        return
+    seen = set().union(*map(shape_of, rare))
+    strange = new[[not seen.issuperset(shape_of(each)) for each in new]]
+    if len(strange) > END_TOLERANCE * len(second):
+        example = strange.iloc[0][:40]
+        yield Fault("characters", name, f"kinds of characters never seen: {example!r}", len(strange) / len(second))
+    for fault in _length_faults(name, rare, new):
+        yield evolve(fault, share=fault.share * len(rare) / len(first))
+    usual = FEW_ROWS / len(first)
+    found = new.value_counts(normalize=True) * len(new) / len(second)
+    if found.iloc[0] > usual + noise.share_band(usual, len(first), len(second)) + SHARE_TOLERANCE:
+        detail = f"{found.index[0][:40]!r} is {found.iloc[0]:.1%} of rows, no rare one was {usual:.1%}"
+        yield Fault("repeated text", name, detail, float(found.iloc[0]))
+
+
 def text(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
     """Texts are made of characters seen, as long as they were, and none is more frequent than any was."""
     first, second = real.astype(str), synthetic.astype(str)
@@ -175,13 +200,7 @@ def text(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
     if len(strange) > END_TOLERANCE * len(second):
         example = strange.iloc[0][:40]
         yield Fault("characters", name, f"characters never seen: {example!r}", len(strange) / len(second))
-    one, two = (each.str.len().to_numpy(dtype=float) for each in (first, second))
-    grid = np.union1d(one, two)
-    counts = _counts(one, grid)
-    band = noise.steps_band(counts[counts > 0], min(len(one), len(two)))
-    distance = float(noise.steps_apart(counts / len(one), _counts(two, grid) / len(two)))
-    if distance > band + LENGTH_TOLERANCE:
-        yield Fault("lengths", name, f"KS of lengths {distance:.3f}, a resample {band:.3f}", distance - band)
+    yield from _length_faults(name, first, second)
     most, found = (float(each.value_counts(normalize=True).iloc[0]) for each in (first, second))
     if found > most + noise.share_band(most, len(first), len(second)) + SHARE_TOLERANCE:
         value = second.value_counts().index[0][:40]
@@ -205,6 +224,25 @@ def row_numbers(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fa
     doubled = float(synthetic.duplicated().mean()) if len(synthetic) else 0.0
     if doubled or synthetic.isna().any():
         yield Fault("keys", name, f"{doubled:.1%} of rows have the number of an earlier one", doubled)
+
+
+def _as_texts(real: pd.Series, synthetic: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Both columns as texts: a file of whole numbers is read as integers without a gap, and as floats with one."""
+    both = (real, synthetic)
+    numbers = all(pd.api.types.is_numeric_dtype(each) and not pd.api.types.is_bool_dtype(each) for each in both)
+    first, second = (each.astype(float if numbers else str).astype(str) for each in both)
+    return first, second
+
+
+def _length_faults(name: str, real: pd.Series, synthetic: pd.Series) -> Iterator[Fault]:
+    """Of texts whose lengths are others."""
+    one, two = (each.str.len().to_numpy(dtype=float) for each in (real, synthetic))
+    grid = np.union1d(one, two)
+    counts = _counts(one, grid)
+    band = noise.steps_band(counts[counts > 0], min(len(one), len(two)))
+    distance = float(noise.steps_apart(counts / len(one), _counts(two, grid) / len(two)))
+    if distance > band + LENGTH_TOLERANCE:
+        yield Fault("lengths", name, f"KS of lengths {distance:.3f}, a resample {band:.3f}", distance - band)
 
 
 def _counts(values: Floats, grid: Floats) -> npt.NDArray[np.int64]:

@@ -52,12 +52,14 @@ class Told:
         notes: Its notes and warnings.
         keys: The columns whose values it makes anew.
         short: Whether it said that there are fewer rows than were asked for.
+        invented: The columns in which it says that it puts invented labels for rare ones.
     """
 
     changed: Mapping[str, float] = field(factory=dict)
     notes: tuple[str, ...] = ()
     keys: Collection[str] = ()
     short: bool = False
+    invented: Collection[str] = ()
 
     @property
     def in_outline(self) -> bool:
@@ -84,7 +86,13 @@ def share_noted(column: str, note: str) -> float:
 
 
 def faults(
-    real: pd.DataFrame, synthetic: pd.DataFrame, rows: int, *, keys: Collection[str] = (), dtypes: bool = True
+    real: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    rows: int,
+    *,
+    keys: Collection[str] = (),
+    invented: Collection[str] = (),
+    dtypes: bool = True,
 ) -> Iterator[Fault]:
     """All invariants that do not hold.
 
@@ -93,6 +101,7 @@ def faults(
         synthetic: The rows that were made.
         rows: How many were asked for.
         keys: Columns whose values are made anew.
+        invented: Columns in which invented labels stand for rare ones.
         dtypes: Whether both tables have dtypes of their own, not those of the values in a file.
     """
     if list(real.columns) != list(synthetic.columns):
@@ -108,10 +117,15 @@ def faults(
         yield from wrong
         if not wrong:
             number = place == 0 and name == "" and numbers_rows(one)
-            yield from _row_number_faults(name, one, two) if number else column_faults(name, one, two, name in keys)
+            if number:
+                yield from _row_number_faults(name, one, two)
+            else:
+                yield from column_faults(name, one, two, name in keys, name in invented)
 
 
-def column_faults(name: str, real: pd.Series, synthetic: pd.Series, key: bool = False) -> Iterator[Fault]:
+def column_faults(
+    name: str, real: pd.Series, synthetic: pd.Series, key: bool = False, invented: bool = False
+) -> Iterator[Fault]:
     """The invariants of one column that do not hold.
 
     Args:
@@ -119,14 +133,15 @@ def column_faults(name: str, real: pd.Series, synthetic: pd.Series, key: bool = 
         real: Its real values.
         synthetic: Its synthetic values.
         key: Whether it is said to be a key.
+        invented: Whether invented labels are said to stand for rare ones.
     """
     yield from invariants.nulls(name, real, synthetic)
     known = float(real.notna().mean())
-    for fault in _value_faults(name, real, synthetic, key):
+    for fault in _value_faults(name, real, synthetic, key, invented):
         yield evolve(fault, share=fault.share * known)
 
 
-def _value_faults(name: str, real: pd.Series, synthetic: pd.Series, key: bool) -> Iterator[Fault]:
+def _value_faults(name: str, real: pd.Series, synthetic: pd.Series, key: bool, invented: bool) -> Iterator[Fault]:
     """Faults of what is not missing, with shares of it."""
     one, two = real.dropna(), synthetic.dropna()
     if not len(one) or not len(two):
@@ -141,7 +156,9 @@ def _value_faults(name: str, real: pd.Series, synthetic: pd.Series, key: bool) -
     if wrong:
         return
     kind = kind_of(real)
-    if kind is Kind.NUMBERS:
+    if invented and kind in (Kind.LABELS, Kind.TEXT):
+        yield from invariants.invented(name, one, two)
+    elif kind is Kind.NUMBERS:
         yield from _number_faults(name, real, synthetic)
     elif kind is Kind.LABELS:
         yield from invariants.labels(name, one, two)

@@ -10,6 +10,9 @@ from attrs import field, frozen
 
 from benchmarks.zoo.judging import Told
 
+_INVENTED = "given back as invented ones"
+"""What a run says of the labels that it invents."""
+
 
 @frozen(kw_only=True)
 class Effort:
@@ -63,7 +66,13 @@ def told_of(transforms: Mapping[str, Any], notes: tuple[str, ...], *, short: boo
         notes: Notes and warnings.
         short: Whether fewer rows were said to be made than were asked for.
     """
-    return Told(changed=_changed(transforms), notes=notes, keys=_keys(transforms), short=short)
+    return Told(
+        changed=_changed(transforms),
+        notes=notes,
+        keys=_keys(transforms),
+        short=short,
+        invented=_invented(transforms) if any(_INVENTED in note for note in notes) else (),
+    )
 
 
 def _changed(state: Mapping[str, Any]) -> dict[str, float]:
@@ -76,5 +85,13 @@ def _changed(state: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _keys(state: Mapping[str, Any]) -> Collection[str]:
-    steps = [step["state"] for step in state["steps"] if step["name"].rpartition(":")[2] == "keys"]
-    return {key["name"] for step in steps for key in step["keys"]}
+    return {key["name"] for step in _steps(state, "keys") for key in step["keys"]}
+
+
+def _invented(state: Mapping[str, Any]) -> Collection[str]:
+    guards = [guard for step in _steps(state, "protect-rare") for guard in step["guards"].items()]
+    return {name for name, guard in guards if guard["kind"] == "invented"}
+
+
+def _steps(state: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    return [step["state"] for step in state["steps"] if step["name"].rpartition(":")[2] == name]

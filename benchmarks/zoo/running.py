@@ -76,7 +76,7 @@ def judge_table(job: Job) -> Judged:
         return judged(Verdict.CRASHED, message=outcome.crash or "no rows and no error")
     found = faults(
         outcome.real, outcome.synthetic, job.effort.rows(table),
-        keys=outcome.told.keys, dtypes=job.animal.form != "csv",
+        keys=outcome.told.keys, invented=outcome.told.invented, dtypes=job.animal.form != "csv",
     )  # fmt: skip
     given, silent, told = verdict(found, outcome.told)
     return judged(given, silent=tuple(silent), told=tuple(told))

@@ -207,6 +207,35 @@ def test_a_few_labels_among_very_many_may_be_new() -> None:
     assert (fault.invariant, fault.share) == ("new labels", 0.05)
 
 
+def with_rare(new: Callable[[int], str], frequent: str = "abc", rare: int = 60) -> pd.Series:
+    """Labels of 100 rows each, and others of one row each."""
+    return pd.Series([*(label for label in frequent for _ in range(100)), *map(new, range(rare))])
+
+
+def test_invented_labels_that_were_told_count_as_one_with_the_rare_ones() -> None:
+    real, good = with_rare("r{:02}".format), with_rare("s{:02}".format)
+    assert {fault.invariant for fault in column_faults("x", real, good)} == {"new labels"}
+    assert list(column_faults("x", real, good, invented=True)) == []
+    assert list(column_faults("x", real[300:], good[300:], invented=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        (with_rare("s{:02}".format, rare=160), "labels"),
+        (with_rare("s{:02}".format, frequent="ab"), "lost labels"),
+        (with_rare("r{:02}".format), "new labels"),
+        (with_rare("a".format, rare=60), "lost labels"),
+        (with_rare("r\u00fc{:02}".format), "characters"),
+        (with_rare("s{:022}".format), "lengths"),
+        (with_rare("s99".format), "repeated text"),
+    ],
+)
+def test_beside_invented_labels_all_that_is_wrong_is_found(made: pd.Series, found: str) -> None:
+    real = with_rare("r{:02}".format)
+    assert found in {fault.invariant for fault in column_faults("x", real, made, invented=True)}
+
+
 def test_shares_are_of_all_rows_as_runs_count_them() -> None:
     real = pd.Series([*"abcdefgh", *([None] * 92)])
     (fault,) = column_faults("notes", real, real.where(real.isna(), "_RARE_"))

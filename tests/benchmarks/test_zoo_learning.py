@@ -67,6 +67,14 @@ def test_what_a_bundle_says_of_keys_and_of_what_was_changed() -> None:
     assert told_of({"steps": [keys]}, ()).changed == {}
 
 
+def test_that_labels_are_invented_counts_where_the_run_says_so(tmp_path: Path) -> None:
+    real = pd.DataFrame({"kind": [*["a", "b"] * 40, *(f"r{number}" for number in range(20))], "x": range(100)})
+    outcome = learn(real, "encoding", tmp_path, Effort())
+    assert outcome.told.invented == {"kind"}
+    state = {"steps": [{"name": "protect-rare", "state": {"guards": {"kind": {"kind": "invented"}}}}]}
+    assert told_of(state, ()).invented == ()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "frame"])
 def test_a_table_is_learned_and_judged(form: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -134,8 +135,15 @@ def sightings(places: Mapping[str, str], frame: pd.DataFrame) -> list[tuple[str,
         for place, content in places.items()
         for kind, texts in canaries(frame).items()
         for text in texts
-        if text in content
+        if _is_in(text, content)
     ]
+
+
+def _is_in(text: str, content: str) -> bool:
+    if not text.replace(".", "").isdigit():
+        return text in content
+    # Files hold numbers of seventeen digits, and any five digits lie in some of them.
+    return re.search(rf"(?<![\d.]){re.escape(text)}(?!\d)", content) is not None
 
 
 def _days(start: str, offsets: np.ndarray) -> np.ndarray:

@@ -16,10 +16,12 @@ from rowsmith.config import DataConfig
 from rowsmith.model.bundle import Bundle
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.sequences.holdout import split_holdout
+from rowsmith.table import from_frame
 
 pytest.importorskip("torch")
 
-ROWS = 400
+ROWS = 1_200
+"""More than in tables small enough that a holdout passes over rows of rare labels."""
 TINY: Mapping[str, Any] = {
     "training": {"max_steps": 2},
     "model": {"name": "scratch", "options": {"width": 32, "layers": 1, "dtype": "float32"}},
@@ -30,7 +32,9 @@ TINY: Mapping[str, Any] = {
 def frame() -> pd.DataFrame:
     """Columns of each kind; the rows that a run of seed 3 holds out have a kind and a size of their own."""
     chance = np.random.default_rng(0)
-    held = np.isin(np.arange(ROWS), split_holdout(ROWS, DataConfig(), Seeds(3))[1])
+    held = np.isin(
+        np.arange(ROWS), split_holdout(from_frame(pd.DataFrame({"x": range(ROWS)})), DataConfig(), Seeds(3))[1]
+    )
     words = ["called", "twice", "no", "answer", "paid"]
     return pd.DataFrame(
         {
@@ -39,7 +43,7 @@ def frame() -> pd.DataFrame:
             "size": np.where(held, 77_123, chance.integers(0, 5, ROWS)),
             "amount": np.round(chance.normal(50, 9, ROWS), 2),
             "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(chance.integers(0, 90, ROWS), unit="D"),
-            "note": [" ".join(chance.choice(words, 4)) for _ in range(ROWS)],
+            "note": [" ".join(chance.choice(words, 7)) for _ in range(ROWS)],
         }
     )
 

@@ -24,6 +24,11 @@ def shops(name, groups=12):
     return from_frame(frame.sample(frac=1, random_state=0))
 
 
+def written(page):
+    """What follows the library, whose own text names the call too in some versions."""
+    return page[page.rindex("Plotly.newPlot") :]
+
+
 def traces(page):
     return json.loads(re.search(r"Plotly\.newPlot\(\s*\"[^\"]*\",\s*(\[.*?\]),\s*\{\"template\"", page, re.DOTALL)[1])
 
@@ -36,7 +41,7 @@ def test_a_few_groups_of_both_tables_are_drawn():
     assert {name.rstrip("0123456789, ") for name in names} == {"real", "new"}
     assert "sold" in page
     assert "opened" not in page  # it is the same throughout each group
-    assert "https://cdn" not in page.split("Plotly.newPlot")[1]
+    assert "https://cdn" not in written(page)
 
 
 def test_each_series_is_a_line_of_its_own_where_a_further_column_numbers_them():
@@ -56,9 +61,8 @@ def test_markup_in_names_and_values_is_text():
     frame = pd.DataFrame({link: [link] * 4, f"y{link}": [1, 2, 1, 3], f"t{link}": [1, 2, 3, 4]})
     data = {"group_training_examples_by": link, "order_training_examples_by": f"t{link}"}
     page = series_page(from_frame(frame), from_frame(frame), load_config(values={"data": data}))
-    written = page[page.index("Plotly.newPlot") :]
-    assert "javascript:alert" in written
-    assert not re.search(r"<a href=|<b>|\\u003ca href|\\u003cb\\u003e", written)
+    assert "javascript:alert" in written(page)
+    assert not re.search(r"<a href=|<b>|\\u003ca href|\\u003cb\\u003e", written(page))
 
 
 def test_rows_without_an_order_are_drawn_one_after_the_other():

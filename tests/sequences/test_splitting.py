@@ -11,6 +11,7 @@ from rowsmith.errors import ConfigError, DataError
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.sequences import MIN_TRAIN_ROWS, split_holdout, split_holdout_groups, training_part
 from rowsmith.table import from_frame
+from rowsmith.table.schema import ColumnType
 
 SIZES = st.lists(st.integers(1, 30), min_size=2, max_size=60).filter(lambda sizes: sum(sizes) >= 2 * MIN_TRAIN_ROWS)
 
@@ -97,10 +98,10 @@ def test_what_is_learned_of_an_ungrouped_series_has_no_gaps():
 
 
 @pytest.mark.parametrize(
-    ("rows", "held"), [(19, 0), (20, 1), (100, 5), (39_999, 1_999), (40_000, 2_000), (1_000_000, 2_000)]
+    ("rows", "held"), [(19, 0), (20, 1), (100, 5), (39_999, 1_999), (40_000, 2_000), (100_000, 2_000)]
 )
 def test_of_a_plain_table_a_twentieth_is_held_out_and_two_thousand_rows_at_most(rows, held):
-    kept, away = split_holdout(rows, DataConfig(), Seeds(0))
+    kept, away = split_holdout(from_frame(pd.DataFrame({"x": range(rows)})), DataConfig(), Seeds(0))
     assert len(away) == held
     assert np.array_equal(np.sort([*kept, *away]), np.arange(rows))
 
@@ -132,3 +133,24 @@ def test_a_column_with_gaps_orders_the_rows_and_is_then_learned_like_any_other()
         assert group["t"].isna().tolist() == sorted(group["t"].isna())
     (note,) = [note for note in part.notes if "'t'" in note]
     assert "no value in 10 of 40 rows (25.0%)" in note and "last rows of their group" in note
+
+
+@given(st.lists(st.integers(1, 12), min_size=20, max_size=40), st.integers(0, 5))
+def test_no_label_that_five_rows_have_becomes_rare_for_what_is_held_out_of_a_small_table(sizes, seed):
+    labels = np.repeat([f"label{number}" for number in range(len(sizes))], sizes)
+    few = np.where(np.arange(len(labels)) < 5, np.arange(len(labels)), np.nan)
+    frame = pd.DataFrame({"label": labels, "few": few})
+    count = min(3, sum(size - 5 if size >= 5 else size for size in sizes) // 3)
+    part = training_part(from_frame(frame), RunConfig(data=DataConfig(holdout=count)), Seeds(seed))
+    left = part.table.to_frame()
+    assert len(left) == len(frame) - count
+    if from_frame(frame).schema["label"].type is ColumnType.CATEGORICAL:
+        before, after = (each["label"].value_counts() for each in (frame, left))
+        assert (after[before.index[before >= 5]] >= 5).all()
+    assert left["few"].notna().sum() == 5 or count > sum(sizes) - 5
+
+
+def test_what_is_held_out_of_a_large_table_is_drawn_by_chance_alone():
+    frame = pd.DataFrame({"x": np.repeat(["a", "b", "c"], [1000, 995, 5])})
+    parts = [training_part(from_frame(frame), RunConfig(data=DataConfig()), Seeds(seed)) for seed in range(12)]
+    assert min(int((part.table.to_frame()["x"] == "c").sum()) for part in parts) < 5

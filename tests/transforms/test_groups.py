@@ -232,12 +232,13 @@ def test_columns_that_only_tell_groups_apart_are_made_anew() -> None:
     assert kept.schema_after.names == ("~step", "card", "ward", "visit")
 
 
-def test_rare_values_told_once_stay_the_same_in_their_group() -> None:
+@pytest.mark.parametrize(("rare", "label"), [(5, set()), (10, {"_RARE_"})])
+def test_rare_values_told_once_stay_the_same_in_their_group(rare: int, label: set[str]) -> None:
     """Rare values are replaced row by row, so the default order of transforms matters."""
     rows = [(group, visit) for group in range(60) for visit in range(3)]
     columns = {
         "id": [str(group) for group, _ in rows],
-        "town": [f"town {group}" if group < 10 else "city" if group % 3 else "village" for group, _ in rows],
+        "town": [f"town {group}" if group < rare else "city" if group % 3 else "village" for group, _ in rows],
         "visit": [str(visit % 2) for _, visit in rows],
     }
     found, data = (
@@ -255,7 +256,7 @@ def test_rare_values_told_once_stay_the_same_in_their_group() -> None:
     made |= {"texts": texts_.build, "datetime": datetime.build, "quantize": quantize.build}
     steps = [(name, made[name](context(data=data), None)) for name in default_transforms(grouped=True)]
     fitted, applied = fit_transforms(table(columns), found, steps)
-    assert set(texts(applied)["town"]) == {None, "city", "village"}
+    assert set(texts(applied)["town"]) == {None, "city", "village"} | label
     back = texts(fitted.invert(applied, draws(len(rows)), {}))
     assert all(len(set(back["town"][at : at + 3])) == 1 for at in range(0, len(rows), 3))
 

@@ -150,6 +150,7 @@ def test_rare_parts_of_moments_are_told_with_their_neighbours() -> None:
 
 
 def test_pieces_that_one_text_or_one_group_repeats_are_not_learned() -> None:
+    pytest.importorskip("tokenizers")
     chance = np.random.default_rng(1)
     plain = [" ".join(chance.choice(["called", "twice", "nobody"], 4)) for _ in range(400)]
     once = table({"note": [*plain, "canary " * 60]})

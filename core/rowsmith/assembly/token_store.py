@@ -25,7 +25,7 @@ __all__ = ["Ids", "Ints", "TokenStore", "tokenize_text"]
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 Ints = npt.NDArray[np.int64]
 
-_FORMAT = {b"rowsmith.assembly.token_store": b"1"}
+_FORMAT = {b"rowsmith.token_store": b"1"}
 _BATCH = 10_000
 
 

@@ -1,10 +1,13 @@
 """Setting rows apart that no model sees: the holdout.
 
-Of plain tables they are drawn row by row; of grouped ones group by group, since a model that saw a part
-of a group knows much of the rest. A single series gives its end: rows out of its middle would leave gaps.
+Of plain tables they are drawn row by row, so that no label of a small table becomes rare for it; of grouped ones group
+by group, since a model that saw a part of a group knows much of the rest. A single series gives its end: rows out of
+its middle would leave gaps.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +20,18 @@ from rowsmith.sequences.arranging import arrange, check_columns, group_bounds, r
 from rowsmith.sequences.ranges import bounds_of
 from rowsmith.sequences.series_plan import SeriesPlan
 from rowsmith.sequences.time_column import prepare_series
+from rowsmith.table.columns import distinct
+from rowsmith.table.schema import ColumnType
 from rowsmith.table.table import Table
 
 __all__ = ["MIN_TRAIN_ROWS", "TrainingPart", "split_holdout", "split_holdout_groups", "training_part"]
 
 MIN_TRAIN_ROWS = 10
+_K = 5
+"""What fewer rows have is rare by default."""
+_SMALL = 1_000
+"""In tables of so many rows a label that five rows have is half a percent of them."""
+_LABELLED = (ColumnType.BOOLEAN, ColumnType.CATEGORICAL)
 _TRIALS = 20
 """Orders of the groups that are tried for a holdout of the right size."""
 
@@ -63,7 +73,7 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
         DataError: The rows cannot be arranged, or too few are left to train on.
     """
     if not config.grouped:
-        kept, held = split_holdout(len(table), config.data, seeds)
+        kept, held = split_holdout(table, config.data, seeds)
         return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data), config, table)
     check_columns(table.schema, config)
     prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
@@ -109,12 +119,15 @@ def _notes(held: int, where: str, data: DataConfig) -> tuple[str, ...]:
     return ()
 
 
-def split_holdout(rows: int, data: DataConfig, seeds: Seeds) -> tuple[Ints, Ints]:
+def split_holdout(table: Table, data: DataConfig, seeds: Seeds) -> tuple[Ints, Ints]:
     """Choose the rows to train on and the rows to keep for evaluation.
 
+    They are drawn by chance. In tables of at most 1,000 rows a row is passed over that would leave fewer than five of
+    a label, or of a column's values, where there are as many: they would be rare, and be lost for want of one row.
+
     Args:
-        rows: Rows of the table.
-        data: How many to hold out; a holdout that is a file takes none from the table.
+        table: The table.
+        data: How many rows to hold out; a holdout that is a file takes none from the table.
         seeds: Randomness by stage.
 
     Returns:
@@ -123,9 +136,36 @@ def split_holdout(rows: int, data: DataConfig, seeds: Seeds) -> tuple[Ints, Ints
     Raises:
         DataError: Too few rows are left to train on.
     """
+    rows = len(table)
     count = _checked_count(rows, data)
     order = seeds.generator("holdout").permutation(rows)
+    if rows <= _SMALL:
+        order = _dispensable_first(table, order, count)
     return np.sort(order[count:]), np.sort(order[:count])
+
+
+def _dispensable_first(table: Table, order: Ints, count: int) -> Ints:
+    """The same order, but with the rows first that can be held out without making a label rare."""
+    codes = np.column_stack([*_labels(table), np.zeros(len(table), dtype=np.int64)])
+    columns = np.arange(codes.shape[1])
+    left = np.zeros((codes.shape[1], int(codes.max(initial=0)) + 1), dtype=np.int64)
+    for column in columns:
+        left[column, : int(codes[:, column].max()) + 1] = np.bincount(codes[:, column])
+    first: list[int] = []
+    for row in order.tolist():
+        if len(first) == count:
+            break
+        if not (left[columns, codes[row]] == _K).any():
+            first.append(row)
+            left[columns, codes[row]] -= 1
+    return np.concatenate([np.array(first, dtype=np.int64), order[~np.isin(order, first)]])
+
+
+def _labels(table: Table) -> Iterator[Ints]:
+    """For each column the number of each row's label; of columns that hold none, whether there is a value."""
+    for column in table.schema:
+        codes = distinct(table.columns, column.name)[1].astype(np.int64) + 1
+        yield codes if column.type in _LABELLED else np.minimum(codes, 1)
 
 
 def split_holdout_groups(groups: Ints, data: DataConfig, seeds: Seeds) -> tuple[Ints, Ints]:

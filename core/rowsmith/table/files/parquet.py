@@ -166,7 +166,7 @@ def write_parquet(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> No
     frame = named_frame(columns, schema)
     frame = pd.DataFrame({column.name: _storable(frame[column.name], column) for column in schema}, copy=False)
     try:
-        table = pa.Table.from_pandas(frame, preserve_index=False)
+        table = _with_uuids(pa.Table.from_pandas(frame, preserve_index=False), schema)
     except pa.ArrowException as error:
         raise DataError(f"the table cannot be written as Parquet: {error}") from error
     pq.write_table(table.replace_schema_metadata(_metadata(table.schema, schema)), file)
@@ -191,14 +191,25 @@ def _metadata(written: pa.Schema, schema: TableSchema) -> dict[bytes, bytes]:
 
 
 def _storable(series: pd.Series, column: ColumnSchema) -> pd.Series:
-    """A column of time as a dtype that Arrow takes without loss; other columns as they are."""
+    """A column of time as a dtype that Arrow takes without loss, UUIDs as bytes; other columns as they are."""
     storage = column.storage
     plain = storage.unit or storage.element == "uuid" or storage.categories_dtype.startswith("period[")
     if plain and isinstance(series.dtype, pd.CategoricalDtype):
         series = series.astype(series.cat.categories.dtype)
+    if storage.element == "uuid":
+        return series.map(lambda value: value.bytes, na_action="ignore")
     if storage.element == "Timedelta":
         return series.astype("timedelta64[ns]")
     return series.astype(pd.PeriodDtype(storage.unit)) if storage.element == "period" else series
+
+
+def _with_uuids(table: pa.Table, schema: TableSchema) -> pa.Table:
+    """Arrow takes UUIDs for what they are in its latest releases alone: elsewhere they are made of their bytes."""
+    for place, column in enumerate(schema):
+        if column.storage.element == "uuid":
+            values = table.column(place).cast(pa.binary(16)).cast(pa.uuid())
+            table = table.set_column(place, column.name, values)
+    return table
 
 
 def _without_mixed_marks(column: ColumnSchema) -> ColumnSchema:

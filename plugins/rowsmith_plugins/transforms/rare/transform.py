@@ -11,9 +11,9 @@ A value is rare when fewer than ``k`` training rows have it, or too few groups w
   row's value;
 * free text is left alone.
 
-Values not seen in training are rare. Where at least 2 k rows hold rare categories, and these are more than three
-quarters of the rows or there is no more than one other category, they become the label, and the label invented
-categories on the way back: as many, as frequent and of the same look (see ``invented``). Where all are rare, fewer
+Values not seen in training are rare. Where at least 2 k rows hold rare categories, and these are more than a tenth of
+the rows or there is no more than one other category, they become the label, and the label invented categories on the
+way back: as many, as frequent and of the same look (see ``invented``). Where all are rare, fewer
 categories become the label, and numbers that are not left to ``quantize`` their mean, as do date-times of fewer than
 2 k rows. Booleans, and categories that no label can stand among, become the commonest one, which at least k rows have
 to choose from. Where fewer than k rows have a value at all, numbers, date-times, booleans and such categories are left
@@ -176,6 +176,7 @@ class ProtectRareTransform(Transform):
         """Decide for each column which values stay."""
         guards: dict[str, Guard] = {}
         alike: dict[str, str | None] = {}
+        rare: dict[str, float] = {}
         excluded, groups = self._excluded(columns, schema), row_groups(columns, schema, self.groups)
         for column in schema:
             if column.timing is not None or column.name in excluded:
@@ -184,12 +185,16 @@ class ProtectRareTransform(Transform):
             guard = self._guard(column, counted) if counted.values else None
             if guard is not None:
                 guards[column.name] = guard
+            if isinstance(guard, Invented):
+                kept = counted.counts[np.isin(counted.values, guard.kept)].sum()
+                rare[column.name] = 1 - float(kept) / max(1, counted.rows)
             if guard is not None and not isinstance(guard, Invented):
                 left = count_values(pa.table({"x": guard.apply(counted, self.seed, column.name)}), "x")
                 same = not left.rows or (len(left.values) == 1 and left.rows == len(left.codes))
                 if same and left.values != counted.values:
                     alike[column.name] = left.values[0] if left.values else None
-        return FittedProtectRare(schema, self.seed, guards, alike, (*_few(groups), *_told(alike, self.options.k)))
+        told = (*_few(groups), *_told(alike, self.options.k), *_told_invented(rare, self.options.k))
+        return FittedProtectRare(schema, self.seed, guards, alike, told)
 
     def restore(self, state: Mapping[str, Any]) -> FittedProtectRare:
         """Make the fitted transform from its state."""
@@ -258,6 +263,17 @@ def _told(alike: Mapping[str, str | None], k: int) -> Iterator[str]:
         if names:
             more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
             yield f"{why}: {', '.join(names[:_MOST_NAMED])}{more}"
+
+
+def _told_invented(rare: Mapping[str, float], k: int) -> Iterator[str]:
+    """That labels are invented, and of how many values."""
+    if rare:
+        named = [f"{name} ({share:.1%} of its values)" for name, share in [*rare.items()][:_MOST_NAMED]]
+        more = f" and {len(rare) - _MOST_NAMED} more" if len(rare) > _MOST_NAMED else ""
+        yield (
+            f"labels that fewer than {k} rows have are given back as invented ones of the same look: "
+            f"{', '.join(named)}{more}"
+        )
 
 
 def _categories(column: ColumnSchema, counted: Counted, options: ProtectRareOptions) -> Guard:

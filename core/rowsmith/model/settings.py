@@ -136,7 +136,7 @@ def _is_tokenizer_setting(name: str, value: Any) -> bool:
 
 
 def _is_token(value: Any) -> bool:
-    """A special token: its text, or its text and how it is found."""
+    """Whether a value is a special token: its text, or its text with flags."""
     if isinstance(value, Mapping):
         return all(
             _is_plain(each) or (name in ("content", "__type") and _is_text(each)) for name, each in value.items()

@@ -47,7 +47,7 @@ def check_installed_module(target: str, directory: Path) -> None:
         directory: Where the model is.
 
     Raises:
-        PluginLoadError: It is of the standard library, or lies beside the model or in the working folder.
+        PluginLoadError: It is in the standard library, beside the model or in the working folder.
     """
     top = target.partition(":")[0].partition(".")[0]
     if top in sys.stdlib_module_names:

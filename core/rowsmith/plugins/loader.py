@@ -49,7 +49,7 @@ class LoadedPlugins:
 
 
 class _RuleViolation(Exception):
-    """A plugin breaks a rule; the message says which."""
+    """A plugin breaks a rule, which is the message."""
 
 
 def _record(entry_point: EntryPoint) -> PluginRecord:

@@ -1,4 +1,4 @@
-"""The directory a run writes to: private, locked while in use, and never half written.
+"""The directory a run writes to: private, locked while in use, and written atomically.
 
 Directories have mode 0700 and files 0600. A file is written to a partial file beside it, which is renamed when it is
 complete, so that a reader, or a resumed run, sees either the old file or the new one.
@@ -165,7 +165,7 @@ class RunDirectory:
         return path
 
     def exists(self, name: str) -> bool:
-        """Whether a file or folder of that name is there."""
+        """Whether a file or folder of that name exists."""
         return self.path(name).exists()
 
     def folder(self, name: str) -> Path:
@@ -209,7 +209,7 @@ class RunDirectory:
         """Write a folder of files: all of it or, on an error, nothing.
 
         Args:
-            name: The folder's name; nothing of that name is there yet.
+            name: The folder's name; it must not exist yet.
 
         Yields:
             The path to write to: an empty, private, partial folder.
@@ -248,17 +248,17 @@ class RunDirectory:
                 path.unlink(missing_ok=True)
 
     def write_bytes(self, name: str, content: bytes) -> Path:
-        """Write a file of bytes, whole or not at all; returns its path."""
+        """Write a file of bytes atomically; returns its path."""
         with self.writing(name) as partial, explain_disk_errors("write", self.root / name, beside=partial):
             partial.write_bytes(content)
         return self.path(name)
 
     def write_text(self, name: str, content: str) -> Path:
-        r"""Write a UTF-8 file with ``\n`` line ends, whole or not at all; returns its path."""
+        r"""Write a UTF-8 file with ``\n`` line ends atomically; returns its path."""
         return self.write_bytes(name, content.encode())
 
     def write_json(self, name: str, content: Any) -> Path:
-        """Write a JSON file, whole or not at all; returns its path.
+        """Write a JSON file atomically; returns its path.
 
         Raises:
             ValueError: A number is not finite: JSON has no spelling for it.

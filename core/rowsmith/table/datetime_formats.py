@@ -31,7 +31,7 @@ class Code:
 
     Attributes:
         part: The part of a date-time that it holds.
-        regex: What its text looks like.
+        regex: Regular expression of its text.
         write: The text for a value of the part.
         unit: What its number is multiplied by to give the part.
         group: The name of its group in a regular expression; by default that of the part.

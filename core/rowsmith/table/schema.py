@@ -2,7 +2,7 @@
 
 Inside Rowsmith a table is a *spelled table*: a ``pyarrow.Table`` whose columns are single-chunk
 dictionary arrays (``int32`` codes, ``string`` values), nulls being null codes. The dictionary holds
-each distinct value once, as the exact text the column writes; so a CSV comes back in its own
+each distinct value once, as the exact text the column writes; so a CSV is written in its own
 spelling, and work on values costs O(distinct), not O(rows).
 
 A model has two schemas. ``TableSchema`` describes the user's table: output, constraints and transforms use it.
@@ -313,7 +313,7 @@ class ModelColumn:
         integral: Open numbers only: whether they have no fraction.
         scale: Open numbers only: digits after the point of every value; None for any number.
         spellings: Booleans only: the text of false and of true in the spelled table; None for
-            ``false`` and ``true``, or what ``values`` says.
+            ``false`` and ``true``, or for ``values``.
         timing: Position or change that it encodes; None for ordinary columns.
         ascending: How many of ``values``, from the first on, are numbers or labels of numbers, in numeric order.
         alphabet: Open text only: characters of its values; None for any.

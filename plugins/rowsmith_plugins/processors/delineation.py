@@ -2,7 +2,7 @@
 
 A group is between the text of a BOS and the text of an EOS. Where special tokens are left out of the text,
 the first group begins with the completion, whose prompt ends with BOS, and the last one ends with it, if the
-completion ended by itself.
+completion ended with EOS.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Delineator:
 
         Args:
             text: The completion.
-            ended: Whether it ended by itself, with an EOS that the text may leave out.
+            ended: Whether it ended with EOS, which the text may lack.
         """
         one_mark = self.bos == self.eos
         start, begun = 0, self.continued

@@ -40,7 +40,7 @@ class GroupColumns:
     """Columns that define groups and their order.
 
     Attributes:
-        group: Columns that are alike in all records of a group.
+        group: Columns that are equal in all records of a group.
         order: The column that records of a group are ordered by; None for no order.
         order_keys: Makes sort keys of its values, none of which is null; raises DataError where it cannot.
         step: The column that is null in the first record of a group, and in no other; None for no such column.

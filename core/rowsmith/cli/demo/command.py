@@ -21,7 +21,7 @@ __all__ = ["demo"]
     type=click.Choice([*DEMO_MODES]),
     default="tabular",
     show_default=True,
-    help="Rows that stand alone, rows of groups in their order, or readings over time.",
+    help="Independent rows, rows of groups in their order, or time series.",
 )
 @click.option("--table", type=click.Choice([*DEMO_TABLES]), help="Which table.  [default: those of the mode]")
 @click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: those of the table]")
@@ -35,7 +35,7 @@ __all__ = ["demo"]
 def demo(settings: Settings, /, mode: str, table: str | None, **options: Any) -> int:
     """Learn real public tables and write rows like them.
 
-    The tables lie inside installed packages; nothing is downloaded. Groups and series are drawn beside
+    The tables are part of installed packages; nothing is downloaded. Groups and series are drawn beside
     real ones on a page in the run directory.
     """
     apply_settings(settings)

@@ -92,7 +92,7 @@ def read_table(
 
 
 def file_format(path: Path) -> tuple[str, bool]:
-    """The format of a file that is there, by its suffix, and whether it is compressed.
+    """The format of an existing file, by its suffix, and whether it is compressed.
 
     Raises:
         DataError: There is no such file, or its suffix is unknown.
@@ -119,7 +119,7 @@ def write_table(
         schema: Its columns, in the order to write them.
         file: A path, or an open binary file.
         format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``, text formats perhaps followed by ``.gz``;
-            by default what the path's suffix says.
+            by default that of the path's suffix.
         csv_safe: Whether text in delimited files that a spreadsheet would take for a formula gets an
             apostrophe before it. It is not taken away again on reading.
 

@@ -31,7 +31,7 @@ def encode_arrow(name: str, chunks: Iterable[pa.Array], declared: pa.DataType) -
     Args:
         name: The column's name, for messages.
         chunks: Its values, in order; strings may be dictionary-encoded although they are not declared so.
-        declared: The type to hand back.
+        declared: The type of the column on output.
 
     Returns:
         The spelled array, the storage that gives the same type back, and the types it may have.

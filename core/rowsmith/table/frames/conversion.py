@@ -42,7 +42,7 @@ def from_frame(
     Args:
         frame: At least one row and one column, labels unique as text. It is not changed; its index is
             ignored.
-        types: A type by column label or name, where the one found is not wanted: a ``ColumnType`` value,
+        types: Types by column label or name, instead of inferred ones: a ``ColumnType`` value,
             ``key`` or ``constant``.
         options: Dropped columns and null marks.
 
@@ -147,7 +147,7 @@ def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
 
     Raises:
         DataError: A value does not fit its column's dtype; the message names column and row.
-            ``misfits`` finds such rows beforehand.
+            ``misfits`` finds such rows.
     """
     return labelled(named_frame(columns, schema), schema)
 
@@ -196,7 +196,7 @@ def _reason(read: Reader, value: str) -> str:
 
 
 def misfits(columns: pa.Table, schema: TableSchema) -> npt.NDArray[np.bool_]:
-    """Find rows that ``to_frame`` could not give back, such as 300 for ``uint8``.
+    """Find rows that ``to_frame`` cannot convert, such as 300 for ``uint8``.
 
     Args:
         columns: A spelled table.

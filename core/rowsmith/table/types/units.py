@@ -109,7 +109,7 @@ def period_starts(periods: Any) -> npt.NDArray[np.datetime64]:
 
 
 def periods_of(instants: npt.NDArray[np.datetime64], dtype: pd.PeriodDtype) -> Any:
-    """The periods of a frequency in which some moments lie; null for NaT."""
+    """Periods of a frequency that contain given instants; null for NaT."""
     base, unit = _base_of(dtype.freq)
     ticks = instants.astype(f"datetime64[{unit}]").view("i8")
     return pd.arrays.PeriodArray(ticks, dtype=pd.PeriodDtype(base)).asfreq(_freq(str(dtype)), "start")

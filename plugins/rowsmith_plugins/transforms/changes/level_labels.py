@@ -33,7 +33,7 @@ class LevelCoder:
         landmarks: The ordinals of the landmarks.
         begun: The values before each landmark's cell, and all of them at the end.
         knot_rows: The values before each knot.
-        knots: Where each knot lies, as an ordinal.
+        knots: Ordinal of each knot.
     """
 
     landmarks: tuple[int, ...]

@@ -43,7 +43,7 @@ class FittedConstant(FittedTransform):
         return expanded(self.schema_before, dict.fromkeys(self.values, ()))
 
     def apply(self, columns: pa.Table) -> pa.Table:
-        """Drop the constant columns, whatever they hold."""
+        """Drop the constant columns, also if they hold other values."""
         return columns.drop_columns(list(self.values))
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:

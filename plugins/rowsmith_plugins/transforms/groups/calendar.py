@@ -32,7 +32,7 @@ _MOST_MINUTES = 12
 
 
 def fit_parts(axis: OrderAxis, ticks: Ints, steps: Ints) -> tuple[TimingRole, ...]:
-    """The parts of the calendar that vary, come back and may matter.
+    """Select parts of the calendar that vary, recur and may be informative.
 
     Args:
         axis: The order axis; numbers have no calendar.

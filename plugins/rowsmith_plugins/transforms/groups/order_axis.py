@@ -1,7 +1,7 @@
 """The values of an order column as whole numbers (ticks) that can be added, exactly and in order.
 
 A tick is a unit of the last digit of numbers, a microsecond or nanosecond of date-times, or a month of
-date-times that all lie at the same moment of their month, counted from its start or from its end. So steps
+date-times that are all at the same moment of their month, counted from its start or from its end. So steps
 between months of different lengths are whole numbers, too. If every group has its own day of the month, steps
 are counted in months and ticks are not.
 """
@@ -72,7 +72,7 @@ class OrderAxis:
         """The tick of each spelled value; a month's, for any moment in it.
 
         Raises:
-            DataError: A value is none of the column's.
+            DataError: A value does not belong to the column.
         """
         if self.column.type in _NUMERIC:
             return units_of(values, self.kind, self.digits)
@@ -181,7 +181,7 @@ def fit_axis(column: ColumnSchema, values: list[str]) -> OrderAxis:
 
 
 def with_anniversaries(axis: OrderAxis, ticks: Ticks, begin: Ticks) -> OrderAxis:
-    """The axis with steps of months, if each record lies whole months after the beginning of its group.
+    """An axis with steps of months, if each record is whole months after the beginning of its group.
 
     Args:
         axis: The axis of an order column.

@@ -51,7 +51,7 @@ class LandmarkCoder:
         amounts: The position of each, in the order column's unit.
         begun: The groups that begin before each landmark's cell, and all of them at the end.
         knot_rows: The groups that begin before each knot.
-        knots: Where each knot lies, as a position.
+        knots: Position of each knot.
     """
 
     origin: int

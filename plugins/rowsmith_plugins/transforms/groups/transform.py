@@ -5,8 +5,8 @@ It takes tables whose rows are grouped and ordered. A record has, in this order:
 * ``<order>~step``: the distance from the record before it; null in the first record of a group, and only there.
   Without an order column it is ``~step``, and every later record has ``next``;
 * ``<order>``: the landmark nearest to its position (see ``order_positions``);
-* ``<order>~month``, ``~weekday``, ``~hour``, ``~minute``: the parts of the calendar that vary, come back and may
-  matter;
+* ``<order>~month``, ``~weekday``, ``~hour``, ``~minute``: the parts of the calendar that vary, recur and may be
+  informative;
 * columns that are the same in all rows of each training group: in the first record; null in later ones;
 * all other columns as they are. The column that names the groups is left out.
 

@@ -69,7 +69,7 @@ class Cells:
         lows: Where each cell starts on the line without atoms, and the last ordinal at the end.
         rows: The rows before each cell, and all of them at the end.
         knot_rows: The rows before each knot.
-        knots: Where each knot lies on the axis.
+        knots: Position of each knot on the axis.
     """
 
     atoms: tuple[int, ...]
@@ -192,7 +192,7 @@ class Cells:
     def ascending(self) -> Ints:
         """Bins and atoms as ``find`` gives them, in the order of their numbers."""
         edges = np.array(self.lows, dtype=np.float64)[list(self.firsts)] if self.bins else np.empty(0)
-        # An atom may lie inside a bin.
+        # An atom may be inside a bin.
         middles = (edges[1:] + edges[:-1]) / 2
         return np.argsort([*middles, *(atom - rank for rank, atom in enumerate(self.atoms))], kind="stable")
 

@@ -229,7 +229,7 @@ def fit_column(
 
 
 def _fit_line(column: ColumnSchema, counted: Counted, k: int) -> tuple[NumberLine, Mask]:
-    """The line from the k-th lowest to the k-th highest row, and which values lie on it."""
+    """The line from the k-th lowest to the k-th highest row, and a mask of the values on it."""
     kind = number_kind(counted.values, column)
     assert kind is not None, "a column that is cut has a line"
     units = units_of(counted.values, kind.kind, kind.digits, kind.figures)

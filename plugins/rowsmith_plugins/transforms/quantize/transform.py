@@ -180,7 +180,7 @@ def build(context: BuildContext, options: QuantizeOptions | None) -> QuantizeTra
 
 
 def _sample(columns: pa.Table) -> pa.Table:
-    """Every so many rows of a long table."""
+    """A regular sample of a long table."""
     step = columns.num_rows // _ENOUGH_ROWS
     return columns if step < 2 else take_rows(columns, np.arange(0, columns.num_rows, step))
 

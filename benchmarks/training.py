@@ -22,7 +22,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.reports import machine, markdown
-from rowsmith.storage.malloc import keep_for_reuse
+from rowsmith.storage.malloc import retain_freed_memory
 from rowsmith_backends.scratch import packed_llama
 from rowsmith_backends.training.examples import ListedExamples
 from rowsmith_backends.training.fit import batch_loss
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--groups", type=int, default=64, help="groups of a batch")
     parser.add_argument("--steps", type=int, default=15)
     args = parser.parse_args(arguments)
-    keep_for_reuse()  # as a training does
+    retain_freed_memory()  # as a training does
     shape = (args.tokens, args.vocabulary, args.batch)
     ways = {("bare products", dtype, ""): bare_of(*shape, dtype == "bfloat16") for dtype in ("bfloat16", "float32")}
     for dtype in ("bfloat16", "float32"):

@@ -11,7 +11,7 @@ from attrs import frozen
 from rowsmith.assembly.ranges import Rows
 from rowsmith.assembly.token_store import Ints
 from rowsmith.storage.memory_map import spooled
-from rowsmith.table.row_ranges import run_places, run_sums
+from rowsmith.table.row_ranges import range_indices, range_sums
 from rowsmith_assemblers.groups import Groups
 from rowsmith_assemblers.packing import pack, windows
 
@@ -54,7 +54,7 @@ class GroupSequences:
             ordered, groups.bounds[:-1], groups.bounds[1:], lambda count: np.full(count, room, dtype=np.int64)
         )
         firsts = np.searchsorted(starts, groups.bounds)
-        return cls(groups, run_sums(ordered, groups.sizes), spooled(starts), spooled(stops), firsts)
+        return cls(groups, range_sums(ordered, groups.sizes), spooled(starts), spooled(stops), firsts)
 
     def packed(self, order: Ints, lengths: Ints, room: int, cap: int | None) -> Packed:
         """Fill examples with groups, each as far as it goes.
@@ -65,10 +65,10 @@ class GroupSequences:
             room: Tokens that the records of one sequence may take, beside the prompt, BOS and EOS.
             cap: The most sequences of one example; None for no limit.
         """
-        sequences = run_places(self.firsts[order], np.diff(self.firsts)[order])
+        sequences = range_indices(self.firsts[order], np.diff(self.firsts)[order])
         starts, counts = self.starts[sequences], (self.stops - self.starts)[sequences]
-        rows = self.groups.order[run_places(starts, counts)]
-        first, last = pack(run_sums(lengths[rows], counts) + 2, room + 2, cap)
+        rows = self.groups.order[range_indices(starts, counts)]
+        first, last = pack(range_sums(lengths[rows], counts) + 2, room + 2, cap)
         places = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
         return spooled(rows), spooled(places[first]), spooled(places[last]), spooled(places[:-1])
 

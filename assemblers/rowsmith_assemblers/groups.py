@@ -19,7 +19,7 @@ from rowsmith.errors import DataError, ParameterError
 from rowsmith.sequences import group_numbers, groups_begun_by
 from rowsmith.storage.memory_map import spooled
 from rowsmith.table.columns import Codes
-from rowsmith.table.row_ranges import run_places
+from rowsmith.table.row_ranges import range_indices
 from rowsmith.table.types.datetimes import find_format, parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
 
@@ -81,7 +81,7 @@ class Groups:
         Args:
             numbers: Group numbers.
         """
-        return self.order[run_places(self.bounds[numbers], self.sizes[numbers])]
+        return self.order[range_indices(self.bounds[numbers], self.sizes[numbers])]
 
 
 def find_groups(

@@ -7,7 +7,7 @@ from attrs import frozen
 
 from rowsmith.assembly.ranges import Rows
 from rowsmith.assembly.token_store import Ints
-from rowsmith.table.row_ranges import run_places
+from rowsmith.table.row_ranges import range_indices
 from rowsmith_assemblers.groups import Groups
 from rowsmith_assemblers.packing import windows
 from rowsmith_assemblers.sampling import share_of, split_groups, test_count, whole_and_part
@@ -36,7 +36,7 @@ class Stretches:
     @property
     def places(self) -> Ints:
         """All places in the order that they cover."""
-        return run_places(self.begins, self.stops - self.begins)
+        return range_indices(self.begins, self.stops - self.begins)
 
     @property
     def count(self) -> int:

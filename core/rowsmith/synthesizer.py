@@ -40,7 +40,7 @@ from rowsmith.runs.generations import Generations
 from rowsmith.runs.reporting import Reporter
 from rowsmith.runs.saved_plan import take_up
 from rowsmith.runs.validation import registry_for
-from rowsmith.storage.portable import pack, unpack
+from rowsmith.storage.folder_content import read_folder, write_folder
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.transforms.numbering import Numbering, first_of_seed
 
@@ -339,7 +339,7 @@ class Synthesizer:
         self._has_written = False
         if files is not None:
             path = self._temporary_folder()
-            unpack(files, Path(path))
+            write_folder(files, Path(path))
             self._open(RunDirectory(path))
 
     def __copy__(self) -> Self:
@@ -359,7 +359,7 @@ class Synthesizer:
             return {**state, _MODEL: None}
         with tempfile.TemporaryDirectory(prefix="rowsmith-") as folder:
             self.save(folder)
-            return {**state, _MODEL: pack(Path(folder))}
+            return {**state, _MODEL: read_folder(Path(folder))}
 
     def _learned(self, directory: RunDirectory, bundle: Bundle, plan: Plan) -> None:
         self._directory, self._bundle, self._plan = directory, bundle, plan
@@ -413,7 +413,7 @@ class Synthesizer:
         )
 
     def _own_registry(self) -> Registry:
-        return (self._given_registry or registry_for(self._config)).allowing(self._caller.factories)
+        return (self._given_registry or registry_for(self._config)).with_allowed_factories(self._caller.factories)
 
     def _new_directory(self) -> RunDirectory:
         if self._given_directory is not None:

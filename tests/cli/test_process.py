@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rowsmith.cli.display.settings import Settings, settle
+from rowsmith.cli.display.settings import Settings, apply_settings
 
 pytest.importorskip("torch")
 
@@ -100,13 +100,13 @@ def test_help_that_finds_no_room_is_told(environment: dict[str, str]) -> None:
 def test_warnings_show_where_an_error_was_raised_only_when_asked(
     tracebacks: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settle(Settings(traceback=tracebacks))
+    apply_settings(Settings(traceback=tracebacks))
     try:
         raise ValueError("a reason")
     except ValueError:
         logging.getLogger("rowsmith.test").warning("an observer failed", exc_info=True)
     told = capsys.readouterr().err
-    settle(Settings())
+    apply_settings(Settings())
     assert told.startswith("WARNING: an observer failed")
     assert "ValueError: a reason" in told
     assert ("Traceback" in told) is tracebacks

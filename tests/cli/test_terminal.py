@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowsmith.cli.display.sanitizer import Filtered, filtered_streams, json_text
-from rowsmith.cli.display.settings import Settings, settle
+from rowsmith.cli.display.settings import Settings, apply_settings
 from rowsmith.cli.root import cli
 
 EVIL = "x\x1b]0;OWNED\x07\x1b[2J\x1b[31mRED\x9b31m\u202e\u2066\u200f\rEND"
@@ -86,7 +86,7 @@ def test_nothing_that_libraries_log_or_print_steers_the_terminal(capsys: pytest.
     import logging
 
     with filtered_streams():
-        settle(Settings(verbose=True))
+        apply_settings(Settings(verbose=True))
         logging.getLogger("rowsmith").warning("said %s", EVIL)
         logging.getLogger("rowsmith").warning("failed", exc_info=ValueError(EVIL))
         print(EVIL, file=sys.stderr)

@@ -6,7 +6,7 @@ import pytest
 
 from rowsmith.cli.display.sanitizer import printable
 from rowsmith.cli.display.wording import (
-    Rows,
+    RowProgress,
     duration,
     outcome_line,
     percent,
@@ -50,7 +50,7 @@ def test_training() -> None:
 
 
 def test_rows_add_up_over_batches() -> None:
-    rows = Rows()
+    rows = RowProgress()
     assert rows_line(rows) == ""
     for number, total in enumerate((90, 180)):
         report = BatchReport(
@@ -87,7 +87,7 @@ def test_groups_are_counted_where_groups_are_wanted():
         total_valid_groups=20,
         target_groups=60,
     )
-    rows = Rows().plus(report, None)
+    rows = RowProgress().plus(report, None)
     assert rows.counted == "20 of 60 groups"
     assert rows_line(rows) == "45 rows/s, 90.0% valid, 4.0 s left"
 

@@ -12,7 +12,7 @@ import pytest
 FAULTS = """
 import ctypes, resource, sys
 from rowsmith.storage.host_process import own_process
-from rowsmith.storage.malloc import give_back, keep_for_reuse, release_freed_memory
+from rowsmith.storage.malloc import set_mmap_threshold, retain_freed_memory, release_freed_memory
 
 library = ctypes.CDLL(None)
 library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -40,16 +40,16 @@ def printed(calls: str) -> list[int]:
 
 @pytest.mark.skipif(sys.platform != "linux" or not Path("/proc/self/statm").exists(), reason="the C library of Linux")
 def test_freed_memory_is_kept_or_given_back_as_asked():
-    kept = printed(OWN + "keep_for_reuse(); print(faults(), faults(), faults())")
+    kept = printed(OWN + "retain_freed_memory(); print(faults(), faults(), faults())")
     assert kept[0] > 3_000
     assert max(kept[1:]) < 100
-    given_back = printed(OWN + "give_back(1 << 20); print(faults(), faults())")
+    given_back = printed(OWN + "set_mmap_threshold(1 << 20); print(faults(), faults())")
     assert min(given_back) > 3_000
-    released = printed(OWN + "keep_for_reuse(); print(faults()); release_freed_memory(); print(faults())")
+    released = printed(OWN + "retain_freed_memory(); print(faults()); release_freed_memory(); print(faults())")
     assert min(released) > 3_000
 
 
-@pytest.mark.parametrize("call", ["keep_for_reuse()", "give_back(1 << 20)", "release_freed_memory()"])
+@pytest.mark.parametrize("call", ["retain_freed_memory()", "set_mmap_threshold(1 << 20)", "release_freed_memory()"])
 def test_nothing_happens_where_the_library_has_no_such_setting(call):
     assert printed(f"{OWN}import types; ctypes.CDLL = lambda name: types.SimpleNamespace(); {call}; print(1)") == [1]
 
@@ -68,8 +68,8 @@ def many():
 
 @pytest.mark.skipif(sys.platform != "linux" or not Path("/proc/self/statm").exists(), reason="the C library of Linux")
 def test_afterwards_freed_memory_is_given_back_as_usual():
-    within = f"{OWN}\nfrom rowsmith.storage.malloc import usual_afterwards\nwith usual_afterwards():\n"
-    within += "    keep_for_reuse()\n"
+    within = f"{OWN}\nfrom rowsmith.storage.malloc import trim_restored\nwith trim_restored():\n"
+    within += "    retain_freed_memory()\n"
     inside, after = (printed(f"{MANY}\n{within}{spaces}many(); print(many())") for spaces in ("    ", "many()\n"))
     assert max(inside) < 1_000
     assert min(after) > 10_000
@@ -78,10 +78,10 @@ def test_afterwards_freed_memory_is_given_back_as_usual():
 # What all of a process shares: the C library's blocks, and the look for garbage.
 SHARED = """
 import gc
-from rowsmith.storage.malloc import making_many, usual_afterwards
-with usual_afterwards():
-    keep_for_reuse()
-    with making_many():
+from rowsmith.storage.malloc import gc_paused, trim_restored
+with trim_restored():
+    retain_freed_memory()
+    with gc_paused():
         print(int(gc.isenabled()))
     print(faults(), faults())
 """

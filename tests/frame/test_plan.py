@@ -6,7 +6,7 @@ from attrs import evolve
 from rowsmith.components import Component, ComponentRef
 from rowsmith.config import load_config
 from rowsmith.errors import RunDirectoryError
-from rowsmith.plugins.records import Found
+from rowsmith.plugins.records import ProvidedComponent
 from rowsmith.runs.plan import PLAN_FILE, Plan, PluginVersion
 from rowsmith.storage.run_directory import RunDirectory
 
@@ -18,10 +18,15 @@ def directory(tmp_path):
 
 @pytest.fixture
 def plan():
-    found = Found(component=Component(name="echo", factory="a.b:c"), plugin="e", distribution="rowsmith-e", version="2")
+    found = ProvidedComponent(
+        component=Component(name="echo", factory="a.b:c"), plugin="e", distribution="rowsmith-e", version="2"
+    )
     return Plan(
         config=load_config(overrides=["model.options.width=64", "seed=3"]),
-        plugins={"backend": PluginVersion.of(found), "model": PluginVersion.of(Found.unpackaged("m.n:build"))},
+        plugins={
+            "backend": PluginVersion.of(found),
+            "model": PluginVersion.of(ProvidedComponent.unpackaged("m.n:build")),
+        },
         seeds={"training": 2**62},
         rows={"train": 90, "holdout": 10},
         data_fingerprint="sha256:00",

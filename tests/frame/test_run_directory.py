@@ -81,15 +81,15 @@ def test_a_directory_that_exists_keeps_its_mode(tmp_path):
     tmp_path.chmod(0o755)
     RunDirectory(tmp_path).create().write_text("x", "y")
     assert mode(tmp_path) == 0o755
-    assert RunDirectory(tmp_path).openness() is None
+    assert RunDirectory(tmp_path).access_warning() is None
 
 
 @posix
 @pytest.mark.parametrize("others", [0o777, 0o770, 0o722])
 def test_a_directory_that_others_may_write_to_is_told(tmp_path, others):
     tmp_path.chmod(others)
-    assert f"mode {others:04o}" in RunDirectory(tmp_path).openness()
-    assert f"chmod 700 {tmp_path}" in RunDirectory(tmp_path).openness()
+    assert f"mode {others:04o}" in RunDirectory(tmp_path).access_warning()
+    assert f"chmod 700 {tmp_path}" in RunDirectory(tmp_path).access_warning()
 
 
 @posix
@@ -122,7 +122,7 @@ def test_what_cannot_be_read_says_so(directory):
     with pytest.raises(RunDirectoryError, match=r"Cannot read .*plan.json: No such file"):
         directory.read_json("plan.json")
     directory.write_text("plan.json", "{")
-    with pytest.raises(RunDirectoryError, match=r"plan.json is damaged: .* Start the run anew"):
+    with pytest.raises(RunDirectoryError, match=r"plan.json is damaged: .* Start the run again"):
         directory.read_json("plan.json")
 
 

@@ -17,7 +17,7 @@ from rowsmith import Synthesizer
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.errors import PluginContractError, PluginLoadError
 from rowsmith.plugins import Registry
-from rowsmith.plugins.blame import blaming
+from rowsmith.plugins.blame import attribute_errors
 from rowsmith.plugins.imports import import_target
 
 from .conftest import seal
@@ -133,7 +133,7 @@ def test_a_configuration_of_the_call_may_name_code(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("allowed", [[], ["a.b:c"]])
 def test_a_registry_finds_only_the_code_that_is_named(allowed: list[str]) -> None:
-    registry = Registry().allowing(allowed)
+    registry = Registry().with_allowed_factories(allowed)
     with pytest.raises(PluginLoadError, match="call names it"):
         registry.resolve(Kind.STOPPING, ComponentRef(factory="os:system"))
 
@@ -146,7 +146,7 @@ def test_a_component_cannot_end_the_program(tmp_path: Path, monkeypatch: pytest.
         import_target("ends_at_import:build", "it")
     with pytest.raises(PluginLoadError, match="SystemExit"):
         Registry().build(Kind.STOPPING, ComponentRef(factory="ends_when_built:build"), None)
-    with pytest.raises(PluginContractError, match="end the program"), blaming(object()):
+    with pytest.raises(PluginContractError, match="end the program"), attribute_errors(object()):
         raise SystemExit(0)
 
 

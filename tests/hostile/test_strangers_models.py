@@ -109,7 +109,7 @@ def without_last(header: dict[str, Any]) -> dict[str, Any]:
     [
         (lambda found: {"junk": NONE}, "lacks weights|layers"),
         (without_last, "lacks weights"),
-        (lambda found: {**found, "junk": NONE}, "has no place"),
+        (lambda found: {**found, "junk": NONE}, "does not declare"),
         (lambda found: {**found, "model.norm.weight": NONE}, "declares model.norm.weight"),
         (lambda found: {**found, "junk": {**NONE, "shape": [2**62]}}, "does not fit"),
         (lambda found: {**found, "junk": {**NONE, "data_offsets": [0, 2**62]}}, "does not fit"),

@@ -18,7 +18,7 @@ from rowsmith.config import load_config
 from rowsmith.errors import ConfigError, GenerationError
 from rowsmith.plugins import Registry
 from rowsmith.plugins.permissions import Caller
-from rowsmith.plugins.servers import KEY_VARIABLES, ServerOptions, is_named, servers_told
+from rowsmith.plugins.servers import KEY_VARIABLES, ServerOptions, is_named, server_notes
 from rowsmith.runs.validation import check
 
 pytest.importorskip("torch")
@@ -189,5 +189,5 @@ def test_an_address_of_the_environment_must_be_one(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ROWSMITH_API_URL", "http://user:hunter2@host/v1")
     config = load_config(values={"backend": "remote"})
     with pytest.raises(ConfigError, match="ROWSMITH_API_URL") as caught:
-        servers_told(config, Registry(), Caller())
+        server_notes(config, Registry(), Caller())
     assert "hunter2" not in str(caught.value)

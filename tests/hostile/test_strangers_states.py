@@ -35,7 +35,7 @@ def test_a_state_with_a_hostile_pickle_gives_way_to_the_one_before(
     tmp_path: Path, canary: Callable[[], bool], raw: bool
 ) -> None:
     notes: list[str] = []
-    states = Checkpoints(RunDirectory(tmp_path / "run"), taken_up=True, note=notes.append)
+    states = Checkpoints(RunDirectory(tmp_path / "run"), resume=True, note=notes.append)
     for number in (1, 2):
         with states.writing({"number": number}) as folder:
             torch.save({"cpu": torch.get_rng_state()}, folder / "rng_state.pth")

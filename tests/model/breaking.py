@@ -73,7 +73,7 @@ class Training:
             directory=self.root / "model",
             progress=progress,
             note=self.notes.append,
-            checkpoints=Checkpoints(RunDirectory(self.root), every=self.every, taken_up=True, note=self.notes.append),
+            checkpoints=Checkpoints(RunDirectory(self.root), every=self.every, resume=True, note=self.notes.append),
             stop=request,
         )
         return self.model.train(self.prepared, job)

@@ -77,7 +77,7 @@ def group_table(groups: int, *, text: bool = False, seed: int = 0) -> tuple[pa.T
         kinds["note"] = ColumnType.TEXT
     timings = {
         "at~step": Timing(role=TimingRole.STEP, amounts=tuple((str(n), float(n)) for n in range(3))),
-        "at": Timing(role=TimingRole.PLACE, amounts=tuple((str(n), float(n)) for n in sorted({*map(int, places)}))),
+        "at": Timing(role=TimingRole.POSITION, amounts=tuple((str(n), float(n)) for n in sorted({*map(int, places)}))),
     }
     made = schema(**kinds)
     timed = TableSchema(columns=tuple(evolve(column, timing=timings.get(column.name)) for column in made))

@@ -250,7 +250,7 @@ def test_a_damaged_state_is_told_and_the_one_before_it_taken(stopped, tmp_path, 
         newest = sorted((root / "checkpoints").iterdir())[-1]
         DAMAGES[damage](newest / file)
         notes: list[str] = []
-        found = Checkpoints(RunDirectory(root), taken_up=True, note=notes.append).latest()
+        found = Checkpoints(RunDirectory(root), resume=True, note=notes.append).latest()
         assert found is not None
         assert found.state["step"] == 4
         assert str(newest / (file if file.name != "manifest.json" else "")) in notes[0]

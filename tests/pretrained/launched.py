@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rowsmith.config import load_config
 from rowsmith.model import TrainingProgress
-from rowsmith.model.distributed import Ranks
+from rowsmith.model.distributed import DistributedEnv
 from rowsmith.runs.jobs import follow_job, train_job
 from rowsmith.runs.reporting import Reporter
 from rowsmith.runs.stages import Run
@@ -35,9 +35,9 @@ class Curve(Reporter):
 
 def main() -> None:
     config, run, curve = (Path(argument) for argument in sys.argv[1:])
-    settings, told, ranks = load_config(str(config), []), Curve(), Ranks.current()
+    settings, told, ranks = load_config(str(config), []), Curve(), DistributedEnv.current()
     job = Run(config=settings, registry=registry_for(settings), directory=RunDirectory(run), reporter=told, ranks=ranks)
-    if not ranks.leads:
+    if not ranks.is_main:
         return follow_job(job)
     train_job(job)
     curve.write_text(json.dumps({"losses": told.losses, "held_out": told.held_out}))

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from rowsmith import Synthesizer
 from rowsmith.config import load_config
 from rowsmith.errors import ConfigError
-from rowsmith.model.distributed import Ranks
+from rowsmith.model.distributed import DistributedEnv
 from rowsmith.runs.stages import Run, train
 from rowsmith.runs.validation import registry_for
 from rowsmith.storage.run_directory import RunDirectory
@@ -115,16 +115,16 @@ def test_two_processes_that_are_killed_are_taken_up(root: Path, tmp_path: Path, 
 
 
 def test_ranks_are_what_a_launcher_says() -> None:
-    assert Ranks.current({}) == Ranks()
-    assert Ranks.current({"RANK": "0", "WORLD_SIZE": "1"}) == Ranks()
-    assert Ranks.current({"RANK": "x", "WORLD_SIZE": "2"}) == Ranks()
-    assert Ranks.current({"RANK": "1", "WORLD_SIZE": "2"}) == Ranks(1, 2)
-    assert Ranks(0, 2).leads
-    assert not Ranks(1, 2).leads
+    assert DistributedEnv.current({}) == DistributedEnv()
+    assert DistributedEnv.current({"RANK": "0", "WORLD_SIZE": "1"}) == DistributedEnv()
+    assert DistributedEnv.current({"RANK": "x", "WORLD_SIZE": "2"}) == DistributedEnv()
+    assert DistributedEnv.current({"RANK": "1", "WORLD_SIZE": "2"}) == DistributedEnv(1, 2)
+    assert DistributedEnv(0, 2).is_main
+    assert not DistributedEnv(1, 2).is_main
 
 
 def test_a_single_process_is_a_group_without_communication() -> None:
-    group, value = ProcessGroup.init(Ranks()), object()
+    group, value = ProcessGroup.init(DistributedEnv()), object()
     assert group.broadcast(value) is value
     group.barrier()
     group.destroy()
@@ -143,6 +143,8 @@ def test_a_model_that_is_trained_by_one_process_says_so(
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     config = load_config(overrides=["training.max_steps=1"])
-    run = Run(config=config, registry=registry_for(config), directory=RunDirectory(tmp_path), ranks=Ranks.current())
+    run = Run(
+        config=config, registry=registry_for(config), directory=RunDirectory(tmp_path), ranks=DistributedEnv.current()
+    )
     with pytest.raises(ConfigError, match="2 processes cannot train this model together"):
         train(run, from_frame(frame))

@@ -18,7 +18,7 @@ import pytest
 from rowsmith import Synthesizer
 from rowsmith.errors import DataError, ParameterError, RunDirectoryError
 from rowsmith.plugins import Registry
-from rowsmith.randomness.global_state import shared_random_state_kept
+from rowsmith.randomness.global_state import preserve_random_state
 from rowsmith.runs.reporting import Reporter
 
 COPIES: dict[str, Callable[[Any], Any]] = {
@@ -118,7 +118,7 @@ def test_the_random_state_of_the_process_is_left_alone(
 
 def test_the_state_is_restored_after_a_failure() -> None:
     before = random.getstate()
-    with pytest.raises(RuntimeError), shared_random_state_kept():
+    with pytest.raises(RuntimeError), preserve_random_state():
         random.seed(99)
         raise RuntimeError
     assert random.getstate() == before
@@ -127,8 +127,8 @@ def test_the_state_is_restored_after_a_failure() -> None:
 def test_a_generator_that_is_loaded_meanwhile_is_as_new() -> None:
     pytest.importorskip("torch")
     code = (
-        "from rowsmith.randomness.global_state import shared_random_state_kept\n"
-        "with shared_random_state_kept():\n"
+        "from rowsmith.randomness.global_state import preserve_random_state\n"
+        "with preserve_random_state():\n"
         "    import torch\n"
         "    torch.manual_seed(4)\n"
         "assert torch.equal(torch.get_rng_state(), torch.Generator().get_state())\n"
@@ -148,7 +148,7 @@ def test_the_state_of_gpus_is_restored_too(in_use: bool, monkeypatch: pytest.Mon
     state = torch.get_rng_state()
     try:
         torch.manual_seed(21)
-        with shared_random_state_kept():
+        with preserve_random_state():
             torch.default_generator.manual_seed(22)
         # Devices that nobody has used yet begin with the seed that was set last.
         assert restored[-1] == (["first", "second"] if in_use else 21)

@@ -14,7 +14,7 @@ from rowsmith.table.schema import Timing, TimingRole
 MOMENTS = st.integers(-60_000_000_000, 120_000_000_000).map(lambda seconds: seconds // 100 * TICKS)
 
 
-def labels(numbers: list[float], role: TimingRole = TimingRole.PLACE) -> TimingLabels:
+def labels(numbers: list[float], role: TimingRole = TimingRole.POSITION) -> TimingLabels:
     values = tuple(f"at {number}" for number in numbers)
     return TimingLabels.of_values(Timing(role=role, amounts=tuple(zip(values, numbers, strict=True))), values)
 

@@ -44,7 +44,7 @@ def day_schema() -> ModelSchema:
     """Records ``{"t~step", "t", "t~weekday", "level"}`` of January 2020."""
     places = [f"2020-01-{day:02d}" for day in range(1, 32)]
     step = Timing(role=TimingRole.STEP, amounts=(("1 day", 86_400.0), ("2 days", 172_800.0), ("0 days", 0.0)))
-    place = Timing(role=TimingRole.PLACE, amounts=tuple((text, ticks(text) / TICKS) for text in places))
+    place = Timing(role=TimingRole.POSITION, amounts=tuple((text, ticks(text) / TICKS) for text in places))
     text = JsonKind.STRING
     return ModelSchema(
         columns=(

@@ -702,7 +702,7 @@ def test_labels_of_months_are_those_of_the_month(day):
     mean = 2_629_746.0
     step, place, *_ = day_schema().columns
     names = tuple(str(number) for number in range(600, 660))
-    marks = Timing(role=TimingRole.PLACE, amounts=tuple((name, (int(name) + 0.5) * mean) for name in names))
+    marks = Timing(role=TimingRole.POSITION, amounts=tuple((name, (int(name) + 0.5) * mean) for name in names))
     steps = Timing(role=TimingRole.STEP, amounts=(("1mo", mean), ("2mo", 2 * mean), ("12mo", 12 * mean)))
     schema = evolve(
         day_schema(),

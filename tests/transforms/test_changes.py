@@ -162,7 +162,7 @@ def test_only_numeric_columns_may_be_asked_for(name: str) -> None:
 
 @pytest.mark.parametrize("values", [[None, "1", "2"], ["1", None, None], [None, None, None]])
 def test_a_column_that_cannot_be_told_is_named(values: Values) -> None:
-    with pytest.raises(ParameterError, match="column 'x' cannot be told by its changes"):
+    with pytest.raises(ParameterError, match="column 'x' cannot be encoded by its changes"):
         fit(values, column("x", T.INTEGER, nullable=True), columns=("x",))
 
 

@@ -74,7 +74,7 @@ def test_records_tell_their_step_first_and_what_is_constant_once() -> None:
     assert applied["note"] == VISITS["note"]
     assert fitted.scope is Scope.GROUP
     roles = [None if each.timing is None else each.timing.role for each in fitted.schema_after]
-    assert roles == [TimingRole.STEP, TimingRole.PLACE, TimingRole.WEEKDAY, None, None]
+    assert roles == [TimingRole.STEP, TimingRole.POSITION, TimingRole.WEEKDAY, None, None]
     assert [each.nullable for each in fitted.schema_after] == [True, False, False, True, False]
 
 
@@ -133,7 +133,7 @@ def test_a_first_record_without_null_begins_a_group_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"id": ["1", "2", "1"], "year": ["1", "1", "1"]}, "row 3.*stand apart"),
+        ({"id": ["1", "2", "1"], "year": ["1", "1", "1"]}, "row 3.*not consecutive"),
         ({"id": ["1", "1", "2"], "year": ["1", "0", "1"]}, "'year', row 2.*sort"),
         ({"id": ["1", None, "2"], "year": ["1", "1", "1"]}, "'id' has no value in row 2"),
         ({"id": ["1", "1", "2"], "year": ["1", "1", None]}, "'year', row 3.*missing"),

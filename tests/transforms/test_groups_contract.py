@@ -79,7 +79,10 @@ def test_the_pipeline_keeps_its_promise_but_for_places(order: Any, seed: int, ro
     assert restored.schema_after == fitted.schema_after
     assert restored.inventory() == fitted.inventory()
     timed = {each.name for each in fitted.schema_after if each.timing is not None}
-    assert [each.timing.role for each in fitted.schema_after if each.timing][:2] == [TimingRole.STEP, TimingRole.PLACE]
+    assert [each.timing.role for each in fitted.schema_after if each.timing][:2] == [
+        TimingRole.STEP,
+        TimingRole.POSITION,
+    ]
     for given_ in (train.columns, unseen.columns):
         applied = fitted.apply(given_)
         assert texts(restored.apply(given_)) == texts(applied)

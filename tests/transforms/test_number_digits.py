@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.table import from_frame
-from rowsmith_plugins.transforms.quantize.decimal_places import (
+from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
+from rowsmith_plugins.transforms.quantize.wide_decimals import (
     doubles_of,
     figures_of,
-    figures_places,
-    long_places,
+    figures_ordinals,
+    long_ordinals,
     span_of,
 )
-from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
 
 from .tables import check_round_trip, check_state, seeds, texts
 
@@ -70,24 +70,24 @@ def test_places_of_figures_are_exact_and_in_order(numbers: list[Any]) -> None:
     values = [repr(float(number)) for number in numbers]
     figures, digits = figures_of(values)
     figures = max(figures, 1)
-    places = figures_places(values, figures, digits)
+    places = figures_ordinals(values, figures, digits)
     doubles = np.array([float(value) for value in values])
     assert doubles_of(places, figures, digits).tolist() == doubles.tolist()
     assert (np.argsort(places, kind="stable") == np.argsort(doubles, kind="stable")).all()
     assert span_of(float(np.abs(doubles).max()), figures, digits) == np.abs(places).max()
     near = doubles_of(places + 1, figures, digits)
     assert (near > doubles).all() and (
-        figures_places([repr(one) for one in near.tolist()], figures, digits) == places + 1
+        figures_ordinals([repr(one) for one in near.tolist()], figures, digits) == places + 1
     ).all()
 
 
 @given(st.lists(st.floats(-1e300, 1e300).map(lambda one: round(one, 3)), min_size=1, max_size=20))
 def test_places_of_long_numbers_are_exact_and_in_order(numbers: list[float]) -> None:
     values = [repr(number) for number in numbers]
-    places = long_places(values, 3)
+    places = long_ordinals(values, 3)
     assert doubles_of(places, 0, 3).tolist() == numbers
     assert (np.argsort(places, kind="stable") == np.argsort(numbers, kind="stable")).all()
     near = doubles_of(places + 1, 0, 3)
     assert (near > np.array(numbers)).all()
-    assert (long_places([repr(one) for one in near.tolist()], 3) == places + 1).all()
+    assert (long_ordinals([repr(one) for one in near.tolist()], 3) == places + 1).all()
     assert figures_of(repr(one) for one in near.tolist())[1] <= 3

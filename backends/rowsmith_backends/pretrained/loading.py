@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from rowsmith.errors import BundleError, RowsmithError
 from rowsmith.model.bundle_safety import check_adapter, check_checkpoint
 from rowsmith.model.weight_headers import shapes_of
-from rowsmith.storage.plain_files import read_plain
+from rowsmith.storage.regular_files import read_regular_file
 from rowsmith_backends.pretrained.base_lookup import (
     base_folder,
     base_model,
@@ -65,7 +65,7 @@ def load_config(folder: Path, error: ErrorFactory = BundleError) -> PreTrainedCo
         folder: The model's folder.
         error: Makes the error that is raised when it cannot be read.
     """
-    setting = _load(lambda: _custom_code_setting(json.loads(read_plain(folder / "config.json"))), folder, error)
+    setting = _load(lambda: _custom_code_setting(json.loads(read_regular_file(folder / "config.json"))), folder, error)
     if setting is not None:
         raise error(f"{folder / 'config.json'} sets {setting}, which may fetch or run something. Take another model.")
     return _load(

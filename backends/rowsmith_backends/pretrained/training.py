@@ -93,7 +93,7 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
         micro_batches=micro_batches,
     )
     result.model.config.use_cache = fine_tuning.use_cache
-    if job.ranks.leads:
+    if job.ranks.is_main:
         save_model(prepared, job, lambda: _write(result.model, prepared, job.directory))
     state.process_group.destroy()
     return _report(result, fine_tuning, batch_size, train, state.seconds)

@@ -81,7 +81,7 @@ class RecordTiming:
             Label by column, the step's None for the first record.
         """
         found: Labels = {
-            name: each.label(self._position(time) if each.role is TimingRole.PLACE else time / TICKS)
+            name: each.label(self._position(time) if each.role is TimingRole.POSITION else time / TICKS)
             for name, each in self._labels.items()
             if each.role not in _TELL_VALUES
         }

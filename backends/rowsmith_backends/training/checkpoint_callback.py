@@ -81,7 +81,7 @@ class CheckpointCallback(TrainerCallback):
         self.ema_callback.check(step)
         checkpoints, began = self.training.job.checkpoints, time.monotonic()
         assert checkpoints is not None
-        if self.training.job.ranks.leads:
+        if self.training.job.ranks.is_main:
             self._save(checkpoints, step, max_steps, write)
         else:
             self._write_share(self.training.process_group.broadcast(None), write)

@@ -12,7 +12,7 @@ import torch
 from accelerate import PartialState
 from attrs import field, frozen
 
-from rowsmith.model.distributed import Ranks
+from rowsmith.model.distributed import DistributedEnv
 
 __all__ = ["ProcessGroup"]
 
@@ -27,10 +27,10 @@ class ProcessGroup:
         ranks: This process among them.
     """
 
-    ranks: Ranks = field(factory=Ranks)
+    ranks: DistributedEnv = field(factory=DistributedEnv)
 
     @classmethod
-    def init(cls, ranks: Ranks) -> ProcessGroup:
+    def init(cls, ranks: DistributedEnv) -> ProcessGroup:
         """Initialise communication with the other processes, and take the device that is this one's.
 
         Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
-from rowsmith.storage.disk_errors import explained
+from rowsmith.storage.disk_errors import explain_disk_errors
 from rowsmith.storage.run_directory import flush_tree
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def save_model(prepared: PreparedModel, job: TrainingJob, write: Callable[[], No
     """
 
     def save() -> None:
-        with explained("write", job.directory, SafetensorError):
+        with explain_disk_errors("write", job.directory, SafetensorError):
             job.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             write()
             prepared.tokenizer.save_pretrained(job.directory)
@@ -38,4 +38,4 @@ def save_model(prepared: PreparedModel, job: TrainingJob, write: Callable[[], No
     if job.checkpoints is None:
         save()
     else:
-        job.checkpoints.give_way(save)
+        job.checkpoints.save_making_room(save)

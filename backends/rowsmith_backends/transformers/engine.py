@@ -19,7 +19,7 @@ from rowsmith.generation.requests import (
     FinishReason,
     SamplingParams,
 )
-from rowsmith.storage.malloc import keep_for_reuse
+from rowsmith.storage.malloc import retain_freed_memory
 from rowsmith_backends.grammar.record_grammar import RecordGrammar
 from rowsmith_backends.sampling.decoded import Decoded
 from rowsmith_backends.sampling.device import on_device
@@ -119,7 +119,7 @@ class CausalEngine(Engine):
             BundleError: The model is damaged, holds more than data, or its base model is missing.
             GenerationError: There is no such device.
         """
-        keep_for_reuse()
+        retain_freed_memory()
         self._tokenizer = self._load_tokenizer()
         self._decode = codec_of_tokenizer(self.schema, self._tokenizer).decode
         with on_device(self.device) as device:

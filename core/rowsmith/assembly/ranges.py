@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from rowsmith.assembly.token_store import Ids, Ints, TokenStore
 from rowsmith.errors import AssemblyError
-from rowsmith.table.row_ranges import run_places, run_sums
+from rowsmith.table.row_ranges import range_indices, range_sums
 
 __all__ = ["IGNORED", "ExampleRanges", "Rows"]
 
@@ -109,9 +109,9 @@ class ExampleRanges:
         """Tokens of the records of the longest sequence, BOS and EOS left out; 0 without examples."""
         if self.breaks is None:
             return int(self.lengths.max(initial=len(self.prompt_ids) + 2)) - len(self.prompt_ids) - 2
-        rows = self.order[run_places(self.starts, self.stops - self.starts)]
+        rows = self.order[range_indices(self.starts, self.stops - self.starts)]
         records, _ = self._sequences(self.starts, self.stops)
-        return int(run_sums(self.store.lengths[rows], records).max(initial=0))
+        return int(range_sums(self.store.lengths[rows], records).max(initial=0))
 
     def record_ends(self, index: int) -> Ints:
         """Where the records of one example end in it, in tokens, exclusive; int64 ``[records]``.
@@ -163,9 +163,9 @@ class ExampleRanges:
             starts: Where each example begins; int64 ``[b]``.
             stops: Where it ends, exclusive; int64 ``[b]``.
         """
-        rows = self.order[run_places(starts, stops - starts)]
+        rows = self.order[range_indices(starts, stops - starts)]
         records, sequences = self._sequences(starts, stops)
-        batch = self._lay_out(self.store.gather(rows), run_sums(self.store.lengths[rows], records), sequences)
+        batch = self._lay_out(self.store.gather(rows), range_sums(self.store.lengths[rows], records), sequences)
         if self.ends is not None:
             goes_on = np.flatnonzero(~np.isin(stops, self.ends))
             batch["labels"][goes_on, batch["attention_mask"][goes_on].sum(axis=1) - 1] = IGNORED
@@ -190,7 +190,7 @@ class ExampleRanges:
         follows = np.ones(len(begins), dtype=bool)
         follows[ends - inside - 1] = False
         begins[~follows] = starts
-        begins[follows] = self.breaks[run_places(first, inside)]
+        begins[follows] = self.breaks[range_indices(first, inside)]
         bounds = np.append(begins[1:], 0)
         bounds[ends - 1] = stops
         return bounds - begins, inside + 1
@@ -201,7 +201,7 @@ class ExampleRanges:
         ``sizes`` are their tokens by sequence, ``sequences`` how many of those each row has.
         """
         first = len(self.prompt_ids)
-        totals = run_sums(sizes + 2, sequences)
+        totals = range_sums(sizes + 2, sequences)
         rows = np.repeat(np.arange(len(sequences)), sequences)
         ends = first - 1 + np.cumsum(sizes + 2) - (np.cumsum(totals) - totals)[rows]
         columns = np.arange(first + int(totals.max(initial=0)))

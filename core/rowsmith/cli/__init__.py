@@ -1,7 +1,7 @@
 """The command line: parses, calls the library, prints.
 
-Rows go to a file or, with ``-o -``, to stdout; everything else goes to stderr. Commands are imported
-when they are called, and what they need is imported when they run, so that help and listings are quick.
+Rows go to a file or, with ``-o -``, to stdout; everything else goes to stderr. Commands and their dependencies are
+imported when they run, so that help and listings are quick.
 """
 
 from __future__ import annotations

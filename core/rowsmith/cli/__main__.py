@@ -1,4 +1,4 @@
-"""Runs the command line as ``python -m rowsmith.cli``."""
+"""Entry point of ``python -m rowsmith.cli``."""
 
 import sys
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 from rowsmith.cli import main
 
 if __name__ == "__main__":
-    # Started as a module, Python looks for every module in the working folder first, where a run directory from
-    # elsewhere may lie.
+    # With ``python -m`` modules are imported from the working folder first, which may hold files of unknown origin.
     if not sys.flags.safe_path and sys.path and Path(sys.path[0]).resolve() == Path.cwd():
         del sys.path[0]
     main()

@@ -1,4 +1,4 @@
-"""What an error becomes: a message on stderr and an exit code."""
+"""Error messages and exit codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.messages import write_stderr
 from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.interrupts import interrupted_code
 from rowsmith.errors import RowsmithError
@@ -22,7 +22,7 @@ __all__ = ["ExitCode", "exit_code_of"]
 
 
 class ExitCode(enum.IntEnum):
-    """What the command line returns."""
+    """Exit codes of the command line."""
 
     DONE = 0
     SHORT = 1
@@ -34,7 +34,7 @@ class ExitCode(enum.IntEnum):
 
 
 def exit_code_of(call: Callable[[], Any], settings: Settings) -> int:
-    """Call something and tell what goes wrong.
+    """Call a function and report its errors.
 
     Args:
         call: Returns an exit code, or anything else for success.
@@ -50,7 +50,7 @@ def exit_code_of(call: Callable[[], Any], settings: Settings) -> int:
         _close_stdout()
     except OSError as error:
         _close_stdout()
-        _tell_error(f"Cannot write to stdout: {error.strerror or error}.", error, settings)
+        _report_error(f"Cannot write to stdout: {error.strerror or error}.", error, settings)
         return ExitCode.USAGE
     return code
 
@@ -64,23 +64,23 @@ def _guarded(call: Callable[[], Any], settings: Settings) -> int:
             error.show(file=sys.stderr)
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt) as error:
-        # What click raises says nothing; what it was raised for does.
+        # click's exception carries no message; its cause does.
         cause = error.__cause__ or error
         reason = f"Interrupted: {cause}." if str(cause) else "Interrupted."
-        tell("\n".join([reason, *(f"  {note}" for note in getattr(cause, "__notes__", ()))]))
+        write_stderr("\n".join([reason, *(f"  {note}" for note in getattr(cause, "__notes__", ()))]))
         return interrupted_code()
     except BrokenPipeError:
-        # Whoever reads our output has had enough, which is no fault.
+        # The reader closed the pipe, which is no error.
         _close_stdout()
         return ExitCode.DONE
     except RowsmithError as error:
-        _tell_error(str(error), error, settings)
+        _report_error(str(error), error, settings)
         return error.exit_code
     except Exception as error:
         if isinstance(error, OSError) and is_full(error):
-            _tell_error(_full_message(error), error, settings)
+            _report_error(_full_message(error), error, settings)
             return ExitCode.USAGE
-        _tell_error(
+        _report_error(
             f"{type(error).__name__}: {error}\nThis is a fault in Rowsmith or in a plugin, not in your input. "
             "Run again with --traceback and report what it shows.",
             error,
@@ -94,14 +94,14 @@ def _full_message(error: OSError) -> str:
     return f"Cannot write {where}: {error.strerror}. Make room and run the same command again."
 
 
-def _tell_error(message: str, error: BaseException, settings: Settings) -> None:
+def _report_error(message: str, error: BaseException, settings: Settings) -> None:
     if settings.shows_traceback:
-        tell("".join(traceback.format_exception(error)).rstrip())
-    tell("\n".join([f"Error: {message}", *(f"  {note}" for note in getattr(error, "__notes__", ()))]))
+        write_stderr("".join(traceback.format_exception(error)).rstrip())
+    write_stderr("\n".join([f"Error: {message}", *(f"  {note}" for note in getattr(error, "__notes__", ()))]))
 
 
 def _close_stdout() -> None:
-    """Let nothing more be written, so that the interpreter's last flush finds nothing to complain of."""
+    """Redirect stdout to null, so that the interpreter's last flush does not fail."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

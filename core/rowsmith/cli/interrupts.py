@@ -1,4 +1,4 @@
-"""Asked once to end, by Ctrl-C or by the system, a run ends in order; asked twice, at once."""
+"""Signal handling: the first Ctrl-C or SIGTERM stops a run in order, the second at once."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ _received = [int(signal.SIGINT)]
 
 
 def interrupted_code() -> int:
-    """The exit code of a process that was interrupted: 128 and the number of the signal that did it."""
+    """The exit code after a signal: 128 plus its number."""
     return 128 + _received[-1]
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[StopRequest]:
-    """Handle interrupts that way for as long as the context lasts.
+    """Handle SIGINT and SIGTERM within the context.
 
     Yields:
-        What is asked to end.
+        The stop request that the first signal sets.
     """
     request = StopRequest()
     _received[:] = [int(signal.SIGINT)]
     handled = _handled()
 
-    def once(number: int, frame: FrameType | None) -> None:
+    def _request_stop(number: int, frame: FrameType | None) -> None:
         for each in handled:
-            signal.signal(each, _twice)
+            signal.signal(each, _exit_now)
         _received.append(number)
-        # Not through a stream, whose lock the interrupted code may hold.
+        # Not through a stream: the interrupted code may hold its lock.
         with contextlib.suppress(OSError):
             os.write(2, _MESSAGE)
         request.ask()
 
     for each in handled:
-        signal.signal(each, once)
+        signal.signal(each, _request_stop)
     try:
         yield request
     finally:
-        # After an interrupt the process is about to end, and a second one may still come.
+        # After a signal the process is about to end, and a second signal may still come.
         for each, previous in handled.items():
-            if signal.getsignal(each) is once:
+            if signal.getsignal(each) is _request_stop:
                 signal.signal(each, previous)
 
 
 def _handled() -> dict[signal.Signals, signal._HANDLER]:
-    """The signals to handle and what handled them before; one that is ignored is left alone."""
+    """The signals to handle and their previous handlers; ignored signals are skipped."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     found = {each: signal.getsignal(each) for each in _SIGNALS}
     return {each: previous for each, previous in found.items() if previous not in (signal.SIG_IGN, None)}
 
 
-def _twice(number: int, frame: FrameType | None) -> None:
-    """End the process without any more ado."""
+def _exit_now(number: int, frame: FrameType | None) -> None:
+    """End the process at once."""
     os._exit(128 + number)

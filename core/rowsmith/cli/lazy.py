@@ -1,7 +1,7 @@
-"""A group of commands that are imported when they are called.
+"""A click group that imports its commands on use.
 
-The bundled commands are named as ``module:command``; further ones come from plugins. A plugin is only
-asked when a list of all commands, or a command that is not bundled, is wanted.
+Bundled commands are named as ``module:command``; further ones come from plugins. Plugins are only loaded to list all
+commands, or to find one that is not bundled.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import click
 from attrs import frozen
 
 from rowsmith.errors import AmbiguousComponent, PluginContractError
-from rowsmith.plugins.records import FoundCommand
+from rowsmith.plugins.records import ProvidedCommand
 
-__all__ = ["LazyGroup", "Listed"]
+__all__ = ["BundledCommand", "LazyGroup"]
 
 
 @frozen
-class Listed:
+class BundledCommand:
     """A bundled command.
 
     Attributes:
@@ -38,16 +38,16 @@ class LazyGroup(click.Group):
 
     Args:
         *args: As for ``click.Group``.
-        listed: The bundled commands by name, in the order to show them.
-        found: Gives the commands of plugins by name; None for a group that plugins cannot extend.
+        listed: The bundled commands by name, in display order.
+        found: Returns the commands of plugins by name; None for a group that plugins cannot extend.
         **kwargs: As for ``click.Group``.
     """
 
     def __init__(
         self,
         *args: Any,
-        listed: Mapping[str, Listed] | None = None,
-        found: Callable[[], Mapping[str, tuple[FoundCommand, ...]]] | None = None,
+        listed: Mapping[str, BundledCommand] | None = None,
+        found: Callable[[], Mapping[str, tuple[ProvidedCommand, ...]]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
         return [*self._listed, *(name for name in self._found() if name not in self._listed)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, imported; None when there is none."""
+        """The command of a name, imported; None if there is none."""
         if cmd_name in self._listed:
             module, _, name = self._listed[cmd_name].target.partition(":")
             command: click.Command = getattr(importlib.import_module(module), name)
@@ -92,7 +92,7 @@ class LazyGroup(click.Group):
                     formatter.write_dl(rows)
 
 
-def _plugin_command(name: str, providers: tuple[FoundCommand, ...]) -> click.Command:
+def _plugin_command(name: str, providers: tuple[ProvidedCommand, ...]) -> click.Command:
     from rowsmith.plugins.imports import import_target
 
     if len(providers) > 1:

@@ -1,4 +1,4 @@
-"""Types of options, and how options become settings of the configuration."""
+"""Option types, and conversion of options to settings of the configuration."""
 
 from __future__ import annotations
 
@@ -76,15 +76,15 @@ UNSET: Final = object()
 """The value of a setting that an option takes back."""
 
 
-def config_values(**given: Any) -> dict[str, Any]:
-    """Plain settings from options.
+def config_values(**options: Any) -> dict[str, Any]:
+    """Convert options to plain settings.
 
     Args:
-        **given: Values by path, with two underscores for a point, such as ``training__max_time``; None
+        **options: Values by path, with two underscores for a point, such as ``training__max_time``; None
             where the option was not given, ``UNSET`` for null.
     """
     values: dict[str, Any] = {}
-    for path, value in given.items():
+    for path, value in options.items():
         if value is None:
             continue
         value = None if value is UNSET else value
@@ -97,7 +97,7 @@ def config_values(**given: Any) -> dict[str, Any]:
 
 
 def sequence_values(groups: Sequence[str], order: str | None, time: str | None) -> dict[str, Any]:
-    """Settings of what groups and orders rows, for ``config.layering``.
+    """Settings for grouping and ordering rows, for ``config.layering``.
 
     Args:
         groups: The columns of ``--group-by``.
@@ -113,10 +113,10 @@ def sequence_values(groups: Sequence[str], order: str | None, time: str | None) 
 
 
 def target_values(rows: int | None, groups: int | None) -> dict[str, Any]:
-    """Settings of how much to make, for ``config.layering``.
+    """Settings for the number of rows or groups to generate, for ``config.layering``.
 
     Args:
-        rows: The number of ``--rows``; it takes the place of a number of groups that the configuration names.
+        rows: The number of ``--rows``; it replaces a number of groups in the configuration.
         groups: The number of ``--groups``.
 
     Raises:
@@ -128,14 +128,14 @@ def target_values(rows: int | None, groups: int | None) -> dict[str, Any]:
 
 
 def check_rows(config: RunConfig, rows: int | None) -> None:
-    """Make sure that rows are not asked for where series are written.
+    """Refuse ``--rows`` for time series.
 
     Args:
         config: The configuration.
         rows: The number of ``--rows``.
 
     Raises:
-        UsageError: They are.
+        UsageError: Rows are requested.
     """
     if rows is not None and config.time_series.is_timeseries:
         raise click.UsageError("series are written whole, from start to stop; say how many with --groups")
@@ -146,7 +146,7 @@ def default_run_directory(source: str | None, root: Path = Path("rowsmith-runs")
 
     Args:
         source: The table's file.
-        root: Where runs are kept.
+        root: Parent folder of run directories.
     """
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(source or "table").name.split(".")[0]).strip("-") or "table"
     name = f"{stem[:60]}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -161,7 +161,7 @@ def run_directory_path(path: str) -> Path:
     """A run directory that the user names.
 
     Raises:
-        RunDirectoryError: The name cannot be that of a directory, or was probably not meant as one.
+        RunDirectoryError: The name is not valid for a directory, or looks like an option.
     """
     if not path.strip() or path.startswith("-") or not path.isprintable() or len(Path(path).name) > 200:
         raise RunDirectoryError(

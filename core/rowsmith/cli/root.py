@@ -1,4 +1,4 @@
-"""The command ``rowsmith`` and what it does with errors."""
+"""The command ``rowsmith`` and its error handling."""
 
 from __future__ import annotations
 
@@ -12,33 +12,37 @@ from rowsmith import __version__
 from rowsmith.cli.display.sanitizer import filtered_streams
 from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.failures import exit_code_of
-from rowsmith.cli.lazy import LazyGroup, Listed
+from rowsmith.cli.lazy import BundledCommand, LazyGroup
 from rowsmith.storage.host_process import own_process
 
 if TYPE_CHECKING:
-    from rowsmith.plugins.records import FoundCommand
+    from rowsmith.plugins.records import ProvidedCommand
 
 __all__ = ["cli"]
 
 _COMMANDS = {
-    "demo": Listed("rowsmith.cli.demo.command:demo", "Try it on real tables that come with installed packages."),
-    "run": Listed("rowsmith.cli.commands.run:run", "Learn a table and write rows like it."),
-    "train": Listed("rowsmith.cli.commands.run:train", "Learn a table and keep the model."),
-    "generate": Listed("rowsmith.cli.commands.run:generate", "Write rows with a trained model."),
-    "init": Listed("rowsmith.cli.commands.init:init", "Look at a table and write a configuration to start from."),
-    "validate": Listed("rowsmith.cli.commands.validate:validate", "Check a configuration, all of it at once."),
-    "plugins": Listed("rowsmith.cli.commands.plugins:plugins", "Show plugins and what they provide."),
+    "demo": BundledCommand(
+        "rowsmith.cli.demo.command:demo", "Try it on real tables that come with installed packages."
+    ),
+    "run": BundledCommand("rowsmith.cli.commands.run:run", "Learn a table and write rows like it."),
+    "train": BundledCommand("rowsmith.cli.commands.run:train", "Learn a table and keep the model."),
+    "generate": BundledCommand("rowsmith.cli.commands.run:generate", "Write rows with a trained model."),
+    "init": BundledCommand(
+        "rowsmith.cli.commands.init:init", "Look at a table and write a configuration to start from."
+    ),
+    "validate": BundledCommand("rowsmith.cli.commands.validate:validate", "Check a configuration, all of it at once."),
+    "plugins": BundledCommand("rowsmith.cli.commands.plugins:plugins", "Show plugins and what they provide."),
 }
 
 
-def _plugin_commands() -> Mapping[str, tuple[FoundCommand, ...]]:
+def _plugin_commands() -> Mapping[str, tuple[ProvidedCommand, ...]]:
     from rowsmith.plugins import Registry
 
     return Registry().commands
 
 
 class _Root(LazyGroup):
-    """Turns errors into messages and exit codes, wherever the command line is started from."""
+    """Group that turns errors into messages and exit codes."""
 
     def main(
         self,

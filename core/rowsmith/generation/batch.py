@@ -22,7 +22,7 @@ from rowsmith.generation.requests import Completion, CompletionBlock, FinishReas
 from rowsmith.generation.responses import check_response, token_shares
 from rowsmith.generation.rows import RowStore
 from rowsmith.generation.tokens import CountTokens, TokenCounter
-from rowsmith.plugins.blame import blaming
+from rowsmith.plugins.blame import attribute_errors
 
 __all__ = ["Batch"]
 
@@ -127,7 +127,7 @@ class Batch(BatchCounts):
             GenerationError: Data actions have settled the batch, or it was added to a job.
         """
         self._check_open()
-        with blaming(self._processor):
+        with attribute_errors(self._processor):
             response = read_completion(self._processor, prompt_number, completion)
             check_response(response, self._processor)
         response.prompt_number = prompt_number

@@ -32,7 +32,7 @@ from attrs import frozen
 
 from rowsmith.errors import PluginContractError, RowsmithError
 from rowsmith.generation.requests import CompletionBlock, Decode, FinishReason
-from rowsmith.storage.disk_errors import explained
+from rowsmith.storage.disk_errors import explain_disk_errors
 
 __all__ = ["GenerationJournal", "JournalEntry"]
 
@@ -112,7 +112,7 @@ class GenerationJournal:
             RunDirectoryError: The file cannot be read or written.
         """
         self._decode = decode
-        with explained("read", self.path):
+        with explain_disk_errors("read", self.path):
             file = self._open()
             self._end = self._check_job(file)
             while (payload := _read_frame(file)) is not None:
@@ -149,7 +149,7 @@ class GenerationJournal:
         if not self._end:
             raise PluginContractError("a batch is added to the journal before `entries` was read; read it first")
         facts = {"num_asked": num_asked, "cut_short": cut_short, "elapsed_seconds": elapsed}
-        with explained("write", self.path):
+        with explain_disk_errors("write", self.path):
             payload = _payload(blocks, self._decode, facts)
             self._wait()
             self._pending = self._writer.submit(self._append, payload)
@@ -170,7 +170,7 @@ class GenerationJournal:
     def remove(self) -> None:
         """Close and delete the file: the job's rows are where they belong."""
         self.close()
-        with explained("remove", self.path):
+        with explain_disk_errors("remove", self.path):
             self.path.unlink(missing_ok=True)
 
     def _wait(self) -> None:

@@ -25,7 +25,7 @@ from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.tokens import TokenCounter
 from rowsmith.interruption import StopRequest
-from rowsmith.storage.malloc import making_many
+from rowsmith.storage.malloc import gc_paused
 
 __all__ = ["Loop", "take_up"]
 
@@ -128,7 +128,7 @@ class Loop:
     def _fill(self, batch: Batch, batches: GenerationBatches, read: list[CompletionBlock]) -> int:
         """Ask for the completions of a batch and read them; how many were asked for."""
         size = batches.get_next_num_prompts()
-        with making_many():
+        with gc_paused():
             requests = [self.make_request(request_id) for request_id in islice(self.request_ids, size)]
         asked = frozenset(request.request_id for request in requests)
         waiting = set(asked)

@@ -6,7 +6,7 @@ from rowsmith.errors import ParameterError, PluginContractError
 from rowsmith.generation.batch import Batch
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import PatiencePolicy, Progress, Stop, StoppingPolicy
-from rowsmith.plugins.blame import blaming
+from rowsmith.plugins.blame import attribute_errors
 
 __all__ = ["ask", "choose_policy", "groups_cut_off", "stop_over_budget", "stop_without_records"]
 
@@ -36,7 +36,7 @@ def ask(policy: StoppingPolicy | None, progress: Progress) -> Stop | None:
     """
     if policy is None:
         return None
-    with blaming(policy):
+    with attribute_errors(policy):
         answer = policy.decide(progress)
         if answer is not None and not isinstance(answer, Stop):
             name = type(policy).__qualname__

@@ -1,4 +1,4 @@
-"""The contract of models, and what is saved of a trained one."""
+"""Contract of models, bundles and checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pretrained model an adapter belongs to."""
+"""Identity of the pretrained model that an adapter belongs to."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class BaseModel:
     """A pretrained model that a bundle does not hold but builds on.
 
     Attributes:
-        name: Its Hugging Face id, or the folder it is in.
+        name: Its Hugging Face id, or its folder.
         revision: The commit of the hub; None for a folder.
-        digest: What tells it from another model of that name.
+        digest: Distinguishes it from other models of that name.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A trained model and everything that belongs to it, as one saved and versioned directory.
+"""Bundle: a trained model with schemas, transforms and prompt layout, as one versioned directory.
 
 ::
 
@@ -6,8 +6,8 @@
         bundle.json    schemas, fitted transforms, prompt layout, vocabulary, training report, file hashes
         model/         an ordinary Hugging Face checkpoint and its tokenizer
 
-Nothing is guessed from a model's name: which model, tokenizer and schemas belong together is written
-here once and checked when it is read.
+Nothing is inferred from a model's name: which model, tokenizer and schemas belong together is saved here and checked
+on loading.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from rowsmith.model.bundle_safety import check_contents, check_links
 from rowsmith.model.checkpoints import hashes
 from rowsmith.model.contract import TrainingReport
 from rowsmith.sequences.series_plan import SeriesPlan
-from rowsmith.storage.disk_errors import explained
-from rowsmith.storage.plain_files import parse_json, read_plain
+from rowsmith.storage.disk_errors import explain_disk_errors
+from rowsmith.storage.regular_files import parse_json, read_regular_file
 from rowsmith.storage.run_directory import RunDirectory, flush_tree
 from rowsmith.table.schema import ModelSchema, TableSchema, check_columns
 from rowsmith.transforms import FittedTransforms, Transform
@@ -52,21 +52,21 @@ _converter = cattrs.preconf.json.make_converter()
 
 @frozen(kw_only=True, eq=False)
 class Bundle:
-    """What generation needs, and nothing else of the training data.
+    """Everything that generation needs, and no other training data.
 
     Attributes:
-        directory: Where it is saved.
+        directory: Its folder.
         table_schema: The user's table.
         model_schema: The columns after all transforms.
-        transforms: The way from the one to the other and back.
+        transforms: Fitted transforms from table to model schema and back.
         metadata: Prompt layout, special tokens, context length.
         vocabulary: The tokens of a columnar tokenizer; None for others.
-        report: What training did.
-        train_rows: The rows that the model was trained on.
-        series: The clock and the extents of time series; None for tables of other kinds.
+        report: Summary of the training.
+        train_rows: Number of training rows.
+        series: Time axis and extents of time series; None for other tables.
         base: The pretrained model that the checkpoint is an adapter of; None for a whole checkpoint.
         longest_completion: Tokens of the longest sequence of records that the model was trained on, BOS and EOS
-            left out; None when nobody knows.
+            left out; None if unknown.
         fetch_base: Whether the base model may be fetched from the hub; never saved.
     """
 
@@ -85,11 +85,11 @@ class Bundle:
 
     @property
     def model_directory(self) -> Path:
-        """Where the checkpoint is."""
+        """Folder of the checkpoint."""
         return self.directory / MODEL_FOLDER
 
     def inventory(self) -> list[str]:
-        """What the bundle holds of the training data, a line each, for people to read."""
+        """Describe what the bundle holds of the training data, a line each."""
         lines = list(self.transforms.inventory())
         for column in self.model_schema:
             if column.values is not None:
@@ -113,10 +113,10 @@ class Bundle:
 
 
 def save_bundle(bundle: Bundle) -> None:
-    """Write ``bundle.json`` beside the checkpoint, last, so that it vouches for the other files.
+    """Write ``bundle.json`` with the hashes of all other files.
 
     Args:
-        bundle: What to save; its checkpoint is already in ``bundle.model_directory``.
+        bundle: The bundle; its checkpoint is already in ``bundle.model_directory``.
     """
     state = {
         "version": BUNDLE_VERSION,
@@ -132,7 +132,7 @@ def save_bundle(bundle: Bundle) -> None:
         "longest_completion": bundle.longest_completion,
         "files": hashes(bundle.model_directory),
     }
-    with explained("write", bundle.model_directory):
+    with explain_disk_errors("write", bundle.model_directory):
         flush_tree(bundle.model_directory)
     plain = json.loads(json.dumps(state, allow_nan=False))
     text = json.dumps({**plain, "checksum": _checksum(plain)}, ensure_ascii=False, indent=1)
@@ -140,11 +140,11 @@ def save_bundle(bundle: Bundle) -> None:
 
 
 def load_bundle(directory: Path, context: BuildContext) -> Bundle:
-    """Read a bundle back.
+    """Load a bundle.
 
     Args:
         directory: The bundle's directory.
-        context: Finds the transforms that were fitted.
+        context: Finds the classes of fitted transforms.
 
     Returns:
         The bundle.
@@ -170,7 +170,7 @@ def load_bundle(directory: Path, context: BuildContext) -> Bundle:
     except RowsmithError:
         raise
     except Exception as error:
-        # Whoever wrote it, what is not as it should be may fail anywhere.
+        # A malformed file of unknown origin may fail anywhere.
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise BundleError(f"{directory / BUNDLE_FILE} is damaged ({reason}). Train again.") from error
 
@@ -213,7 +213,7 @@ def _transform(context: BuildContext, name: str) -> Transform:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        state = parse_json(read_plain(path))
+        state = parse_json(read_regular_file(path))
     except FileNotFoundError as error:
         raise BundleError(f"{path} is missing: there is no trained model here. Run 'rowsmith train' first.") from error
     except (ValueError, RecursionError) as error:
@@ -224,7 +224,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _checksum(state: dict[str, Any]) -> str:
-    """SHA-256 of what ``bundle.json`` says but for the checksum itself."""
+    """SHA-256 of ``bundle.json`` without the checksum itself."""
     rest = {name: value for name, value in state.items() if name != "checksum"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 

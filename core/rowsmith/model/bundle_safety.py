@@ -1,8 +1,7 @@
-"""What a saved model may hold: files that are data, inside their folder, as large as they say.
+"""Safety checks of saved models: data files only, inside their folder, of the declared size.
 
-A bundle may come from someone else. Nothing in it is ever run: weights are safetensors, the rest is
-JSON, and whatever else a loader might pick up, as a file or as a setting, is refused by its name before any loader
-sees it.
+A bundle may be of unknown origin. Nothing in it is ever run: weights are safetensors, the rest is JSON, and any
+other file or setting that a loader might use is refused by name before a loader sees it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from rowsmith.model.settings import (
     check_tokenizer_settings,
 )
 from rowsmith.model.weight_headers import check_llama, shapes_of
-from rowsmith.storage.plain_files import parse_json, read_plain
+from rowsmith.storage.regular_files import parse_json, read_regular_file
 
 __all__ = [
     "ADAPTER_CONFIG",
@@ -51,7 +50,7 @@ def check_links(folder: Path) -> None:
         folder: The folder; it may be a link itself.
 
     Raises:
-        BundleError: Naming the link.
+        BundleError: Names the link.
     """
     root = folder.resolve()
     for path in folder.rglob("*"):
@@ -62,7 +61,7 @@ def check_links(folder: Path) -> None:
 
 
 def check_contents(folder: Path, *, adapter: bool = False) -> None:
-    """Refuse a saved model whose settings are more than data, whoever is to load it; what is not there is passed over.
+    """Refuse a saved model whose settings are more than data, for any loader; missing files are skipped.
 
     Args:
         folder: A checkpoint or an adapter, with its tokenizer.
@@ -142,7 +141,7 @@ def _check_files(folder: Path, known: re.Pattern[str]) -> None:
 
 
 def _check_bounds(path: Path, config: Mapping[str, Any]) -> None:
-    """Numbers of a configuration that nothing else bounds."""
+    """Check the bounds of numbers in a configuration."""
     parts = [config, *(part for part in (config.get("text_config"),) if isinstance(part, Mapping))]
     for name, most in (("num_hidden_layers", _MOST_LAYERS), ("max_position_embeddings", _MOST_POSITIONS)):
         for part in parts:
@@ -155,7 +154,7 @@ def _check_bounds(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def _check_size(folder: Path, config: Mapping[str, Any]) -> None:
-    """A model must be what its weights are: what is missing would be made up, and fill the memory."""
+    """Compare a configuration with its weights: a loader would allocate and initialise missing ones."""
     wanted = [*_SIZES, *(name for name in ("head_dim", "num_key_value_heads") if config.get(name) is not None)]
     if not all(type(config.get(name)) is int and config[name] > 0 for name in wanted):
         raise BundleError(f"{folder / 'config.json'} is damaged: {', '.join(wanted)} must be numbers. Train again.")
@@ -166,7 +165,7 @@ def _check_size(folder: Path, config: Mapping[str, Any]) -> None:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        found = parse_json(read_plain(path))
+        found = parse_json(read_regular_file(path))
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path} cannot be read ({error}). Train again, or restore the file.") from error
     if not isinstance(found, dict):

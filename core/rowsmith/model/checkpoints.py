@@ -1,4 +1,4 @@
-"""Saved states of a training that is under way: whole, verified before use, and gone when they are of no use.
+"""Training checkpoints: written atomically, verified before use, removed after training.
 
 ::
 
@@ -6,9 +6,9 @@
         00000012/
             manifest.json    hashes of the other files, written last
             state.json       what the model saved as plain data
-            ...              what else it saved
+            ...              further files of the model
 
-States hold what was learned from the training data, so they are private as the bundle is.
+Checkpoints hold what was learned from the training data, so they are as private as the bundle.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from attrs import frozen
 
 from rowsmith.errors import RunDirectoryError
 from rowsmith.model.tensor_files import holds_tensors_alone
-from rowsmith.storage.disk_errors import explained, is_full
-from rowsmith.storage.plain_files import parse_json, read_plain
+from rowsmith.storage.disk_errors import explain_disk_errors, is_full
+from rowsmith.storage.regular_files import parse_json, read_regular_file
 from rowsmith.storage.run_directory import RunDirectory
 
 __all__ = ["CHECKPOINT_FOLDER", "Checkpoint", "Checkpoints", "hashes"]
 
 CHECKPOINT_FOLDER = "checkpoints"
 _MANIFEST, _STATE = "manifest.json", "state.json"
-_KEPT = 2
+_RETAINED = 2
 
 
 @frozen(kw_only=True)
 class Checkpoint:
-    """A state that was saved whole.
+    """A complete, verified checkpoint.
 
     Attributes:
         directory: Its files.
-        state: What was saved as plain data.
+        state: The model's state as plain data.
     """
 
     directory: Path
@@ -49,16 +49,16 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The saved states of one training.
+    """The checkpoints of one training.
 
     Args:
         directory: The run directory.
-        every: Seconds between states.
-        taken_up: Whether states that are there are used.
-        note: Told what a user should know.
+        every: Seconds between checkpoints.
+        resume: Whether existing checkpoints are used.
+        note: Called with notes to the user.
 
     Attributes:
-        every: Seconds between states.
+        every: Seconds between checkpoints.
     """
 
     def __init__(
@@ -66,45 +66,45 @@ class Checkpoints:
         directory: RunDirectory,
         *,
         every: float = 15.0,
-        taken_up: bool = False,
+        resume: bool = False,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.every = every
         self.note = note
         self._directory = directory
-        self._taken_up = taken_up
-        self._kept = _KEPT
+        self._resume = resume
+        self._retained = _RETAINED
 
     def latest(self) -> Checkpoint | None:
-        """The newest state that is whole; a damaged one is told, removed, and the one before it taken.
+        """Find the newest intact checkpoint; damaged ones are reported and removed.
 
         Returns:
-            The state; None where there is none, or where none is to be taken up.
+            The checkpoint; None if there is none, or without ``resume``.
         """
-        for name in reversed(self._names() if self._taken_up else []):
+        for name in reversed(self._names() if self._resume else []):
             folder = self._directory.path(name)
             damage = _damage(folder)
             if damage is None:
-                return Checkpoint(directory=folder, state=parse_json(read_plain(folder / _STATE)))
+                return Checkpoint(directory=folder, state=parse_json(read_regular_file(folder / _STATE)))
             self.note(f"{damage}: this saved state of the training is not used; an earlier one is, if there is one")
             self._directory.discard(name)
         return None
 
     @contextlib.contextmanager
     def writing(self, state: Mapping[str, Any], *foreign: type[Exception]) -> Iterator[Path]:
-        """Save a state; the ones before it go once it is whole, but for the newest of them.
+        """Save a checkpoint, then remove all earlier ones but the newest.
 
-        When the disk is full that one is all that is kept, from then on.
+        Once the disk was full only a single checkpoint is retained.
 
         Args:
-            state: Plain data.
+            state: The model's state as plain data.
             *foreign: Exceptions in which libraries wrap errors of the operating system.
 
         Yields:
-            An empty folder for what else is to be saved.
+            An empty folder for further files of the checkpoint.
 
         Raises:
-            RunDirectoryError: It cannot be written; the newest state before it is as it was.
+            RunDirectoryError: It cannot be written; the newest earlier one is unchanged.
         """
         old = self._names()
         number = int(old[-1].rpartition("/")[2]) + 1 if old else 1
@@ -112,25 +112,25 @@ class Checkpoints:
         try:
             with (
                 self._directory.writing_folder(name) as folder,
-                explained("write", self._directory.path(name), *foreign, beside=folder),
+                explain_disk_errors("write", self._directory.path(name), *foreign, beside=folder),
             ):
                 yield folder
                 (folder / _STATE).write_text(json.dumps(state, allow_nan=False), encoding="utf-8")
                 (folder / _MANIFEST).write_text(json.dumps(hashes(folder)), encoding="utf-8")
         except RunDirectoryError as error:
             if is_full(error):
-                self._kept = 1
+                self._retained = 1
                 self._discard(old[:-1])
             raise
-        self._discard([*old, name][: -self._kept])
+        self._discard([*old, name][: -self._retained])
 
-    def give_way(self, write: Callable[[], None]) -> None:
-        """Save what is worth more than the states: while the disk has no room for it they are removed, oldest first.
+    def save_making_room(self, write: Callable[[], None]) -> None:
+        """Save the finished model; while the disk is full, remove the oldest checkpoint and try again.
 
-        A state holds the weights twice and more, so that a model finds room in the place of one.
+        A checkpoint holds the weights at least twice, so removing one makes room for the model.
 
         Args:
-            write: Saves the finished model; called again after each state that made room.
+            write: Saves the finished model; called again after each removed checkpoint.
 
         Raises:
             RunDirectoryError: It cannot be saved.
@@ -147,7 +147,7 @@ class Checkpoints:
             self._discard(names[:1])
 
     def clear(self) -> None:
-        """Remove all states: training is over."""
+        """Remove all checkpoints."""
         self._directory.discard(CHECKPOINT_FOLDER)
 
     def _discard(self, names: Sequence[str]) -> None:
@@ -167,10 +167,10 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def _damage(folder: Path) -> str | None:
-    """The file of a state that is not as it was saved, in words; None when all are."""
+    """Describe the damaged file of a checkpoint; None if all are intact."""
     manifest = folder / _MANIFEST
     try:
-        expected = parse_json(read_plain(manifest))
+        expected = parse_json(read_regular_file(manifest))
         found = {name: digest for name, digest in hashes(folder).items() if name != _MANIFEST}
     except (OSError, ValueError, RecursionError):
         return f"{manifest} is missing or damaged"
@@ -183,7 +183,7 @@ def _damage(folder: Path) -> str | None:
         if name.endswith((".pt", ".pth", ".bin", ".pkl")) and not holds_tensors_alone(folder / name):
             return f"{folder / name} holds more than numbers"
     try:
-        state = parse_json(read_plain(folder / _STATE))
+        state = parse_json(read_regular_file(folder / _STATE))
     except (OSError, ValueError, RecursionError):
         state = None
     return None if isinstance(state, dict) else f"{folder / _STATE} is damaged"

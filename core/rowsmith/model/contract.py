@@ -1,8 +1,7 @@
-"""The contract of a model plugin: how it reads a table and how it is trained.
+"""Contract of model plugins: preparation and training.
 
-A model is prepared once a table has been transformed: it decides its vocabulary and prompt layout, and
-may tokenize the records on a path of its own. Then it is trained on the assembled examples, and leaves
-an ordinary Hugging Face checkpoint with its tokenizer in a directory.
+A model is prepared with the transformed table: it decides its vocabulary and prompt layout, and may tokenize the
+records itself. Then it is trained on the assembled examples and saves a Hugging Face checkpoint with its tokenizer.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.interruption import StopRequest
-from rowsmith.model.distributed import Ranks
+from rowsmith.model.distributed import DistributedEnv
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,19 +35,19 @@ __all__ = ["PreparedModel", "TableModel", "TrainingJob", "TrainingProgress", "Tr
 
 @frozen(kw_only=True, eq=False)
 class PreparedModel:
-    """A model that knows its table but not yet its weights.
+    """A model that is ready for training on its table.
 
     Attributes:
         model_schema: The columns it reads and writes.
         metadata: Prompt layout, special tokens, context length.
         tokenizer: Its tokenizer.
         vocabulary: The tokens of a columnar tokenizer; None for a tokenizer of another kind.
-        token_store: The records, tokenized; None when the assembler is to tokenize their text.
-        cross_validated: Whether training finds its own length by cross-validation, so that no
-            records are to be set apart for validation.
-        validation_rows: How many records tell when to stop, where the table has ten times as many; of smaller tables
-            a tenth does. ``training.validation_ratio`` may ask for more, or for none.
-        base: The pretrained model that an adapter is trained for; None when the whole model is saved.
+        token_store: The tokenized records; None if the assembler is to tokenize their text.
+        cross_validated: Whether the number of epochs is chosen by cross-validation, so that no validation records are
+            needed.
+        validation_rows: Number of validation records for early stopping, at most a tenth of the table.
+            ``training.validation_ratio`` may set more, or none.
+        base: The pretrained model that an adapter is trained for; None if the whole model is saved.
     """
 
     model_schema: ModelSchema
@@ -61,12 +60,12 @@ class PreparedModel:
     base: BaseModel | None = None
 
     def with_groups(self, groups: Ints | None) -> PreparedModel:
-        """The same with the number of each record's group in the token store, where both are there.
+        """A copy whose token store, if any, holds the group of each record.
 
         A run calls it with the groups of its training table: a model need not find them.
 
         Args:
-            groups: The numbers, int64 ``[records]``; None for plain tables.
+            groups: Group numbers, int64 ``[records]``; None for plain tables.
         """
         if groups is None or self.token_store is None:
             return self
@@ -75,13 +74,13 @@ class PreparedModel:
 
 @frozen(kw_only=True)
 class TrainingProgress:
-    """Where training stands.
+    """Progress of training.
 
     Attributes:
         step: Optimizer steps done.
         total_steps: Optimizer steps planned.
-        loss: Mean training loss since the last report, in nats per token.
-        validation_loss: The last held-out loss in nats per token; None before the first.
+        loss: Mean training loss since the last report; nats per token.
+        validation_loss: Last validation loss, nats per token; None before the first.
         seconds: Time since the first step.
         phase: What is being trained, such as ``fold 1 of 3``; empty for the model itself.
     """
@@ -101,18 +100,18 @@ class TrainingProgress:
 
 @frozen(kw_only=True)
 class TrainingReport:
-    """What training did.
+    """Summary of a finished training.
 
     Attributes:
         steps: Optimizer steps taken.
         total_steps: Optimizer steps planned.
-        tokens: Tokens trained on, cross-validation and calibration left out.
-        seconds: Time from the first optimizer step to the last, validations and calibration included.
+        tokens: Tokens trained on, without cross-validation and calibration.
+        seconds: Time from the first optimizer step to the last, with validations and calibration.
         epochs: Passes over the training examples.
-        validation_loss: The best held-out loss in nats per token, when there was a validation set.
-        best_step: The step whose weights were kept.
-        parameters: The number of weights.
-        dtype: The precision that training computed in.
+        validation_loss: Best validation loss, nats per token; None without a validation set.
+        best_step: Step of the saved weights.
+        parameters: Number of weights.
+        dtype: Precision of training.
         stop_reason: Why training ended.
     """
 
@@ -130,20 +129,19 @@ class TrainingReport:
 
 @frozen(kw_only=True, eq=False)
 class TrainingJob:
-    """What a model is to train on, and where.
+    """Examples, budget and services of one training.
 
     Attributes:
         examples: The assembled examples.
-        training: The budget.
+        training: The training settings.
         seeds: Randomness by stage.
-        directory: Where the model and tokenizer go; empty beforehand.
-        progress: Called from time to time with where training stands.
-        note: Called with what a user should know.
-        checkpoints: Where states of the training are saved and found again; None for nowhere.
-        stop: Whether the run was asked to end. A model that can save its state looks at it often inside
-            ``stop.awaited()``, saves, and raises ``Interrupted``; others are interrupted where they are.
-        ranks: This process among those that train together. Only the first one has checkpoints, and the right
-            directory.
+        directory: Output folder of model and tokenizer; empty.
+        progress: Called regularly with the progress of training.
+        note: Called with notes to the user.
+        checkpoints: Saves and restores checkpoints; None for no checkpoints.
+        stop: Whether the run was asked to stop. A model that can save its state polls it often inside
+            ``stop.awaited()``, saves, and raises ``Interrupted``; others are interrupted at once.
+        ranks: Rank and world size. Only rank 0 has checkpoints and the final directory.
     """
 
     examples: TrainingExamples
@@ -154,14 +152,14 @@ class TrainingJob:
     note: Callable[[str], None] = lambda _: None
     checkpoints: Checkpoints | None = None
     stop: StopRequest = field(factory=StopRequest)
-    ranks: Ranks = field(factory=Ranks)
+    ranks: DistributedEnv = field(factory=DistributedEnv)
 
 
 class TableModel(ABC):
-    """What is trained on a table.
+    """Base class of models that are trained on a table.
 
     Attributes:
-        several_processes: Whether several processes can train it together.
+        several_processes: Whether it supports distributed training.
     """
 
     several_processes: ClassVar[bool] = False
@@ -187,5 +185,5 @@ class TableModel(ABC):
 
         Raises:
             TrainingError: The loss is not finite, or nothing can be trained.
-            Interrupted: The run was asked to end; the state of the training is saved.
+            Interrupted: The run was asked to stop; a checkpoint is saved.
         """

@@ -1,4 +1,4 @@
-"""Processes that train one model together, as ``torchrun`` and ``accelerate launch`` start them."""
+"""Distributed environment: rank and world size, as ``torchrun`` and ``accelerate launch`` set them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from attrs import frozen
 
 from rowsmith.errors import ConfigError
 
-__all__ = ["Ranks"]
+__all__ = ["DistributedEnv"]
 
 
 @frozen
-class Ranks:
-    """This process among those that train together.
+class DistributedEnv:
+    """Rank and world size of this process.
 
     Attributes:
-        number: Its number; the first, 0, owns the run directory, saves and reports.
-        count: How many there are.
+        number: Its rank; rank 0 owns the run directory, saves and reports.
+        count: World size.
     """
 
     number: int = 0
     count: int = 1
 
     @classmethod
-    def current(cls, environment: Mapping[str, str] = os.environ) -> Ranks:
-        """What the launcher says of this process; one process where there is no launcher.
+    def current(cls, environment: Mapping[str, str] = os.environ) -> DistributedEnv:
+        """Read rank and world size from the environment; a single process without a launcher.
 
         Args:
             environment: The variables that a launcher sets.
@@ -37,17 +37,17 @@ class Ranks:
         return cls(int(number), int(count))
 
     @property
-    def leads(self) -> bool:
-        """Whether this process owns the run directory."""
+    def is_main(self) -> bool:
+        """Whether this is rank 0, which owns the run directory."""
         return self.number == 0
 
     def check(self) -> None:
-        """Make sure that a launcher started no more processes than are meant to train together.
+        """Check that the launcher started as many processes as are to train together.
 
         Raises:
             ConfigError: It did.
         """
-        started = Ranks.current().count
+        started = DistributedEnv.current().count
         if started != self.count:
             raise ConfigError(
                 [

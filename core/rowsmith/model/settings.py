@@ -1,8 +1,7 @@
-"""The settings that the files of a saved model may hold: those that describe it, and none that bring something along.
+"""Allowed settings in the files of a saved model: those that describe it and load nothing else.
 
-What a loader does with a setting that it knows is for the loader to say: some import code, fetch kernels from a hub or
-open other files. So a setting is read where its value cannot name anything, being a number, a truth or null, or where
-it is one of those that a saved model has.
+Loaders import code, fetch kernels from a hub or open other files for some settings. So a setting is allowed if its
+value cannot name anything (a number, a boolean or null), or if it is one of those that a saved model has.
 """
 
 from __future__ import annotations
@@ -53,10 +52,10 @@ _MODEL_WORDS = frozenset(
         *("time_step_init_scheme",),
     }
 )
-# Of settings that begin so, others name an implementation to fetch.
+# Other settings with this prefix name an implementation to fetch.
 _UNDERSCORED = frozenset({"_from_model_config", "_remove_final_layer_norm"})
 _MODEL_PARTS = frozenset({"rope_parameters", "rope_scaling", "text_config"})
-# The kinds of layers that a model's rotary parameters are told for.
+# Layer types that have rotary parameters of their own.
 _ROPE_PARTS = re.compile(r"[a-z_]*attention[a-z_]*")
 _TOKEN = re.compile(r"[a-z_]+_token")
 _TOKENIZER_TEXTS = frozenset({"padding_side", "truncation_side", "backend", "errors"})
@@ -78,10 +77,10 @@ def check_model_settings(path: Path, values: Mapping[str, Any], known: frozenset
     Args:
         path: The file, for messages.
         values: Its content.
-        known: The only settings it may have; None for any that can name nothing.
+        known: The only allowed settings; None for any that can name nothing.
 
     Raises:
-        BundleError: Naming the setting.
+        BundleError: Names the setting.
     """
     for name, value in values.items():
         if known is not None and name not in known:
@@ -104,11 +103,11 @@ def check_tokenizer_settings(folder: Path, read: Any) -> None:
     """Refuse tokenizer files that do more than describe a tokenizer.
 
     Args:
-        folder: Where they are; those that are not there are passed over.
+        folder: Their folder; missing files are skipped.
         read: Reads an object from one of them.
 
     Raises:
-        BundleError: Naming the file and the setting.
+        BundleError: Names the file and the setting.
     """
     for file in ("tokenizer_config.json", "special_tokens_map.json"):
         path = folder / file
@@ -137,7 +136,7 @@ def _is_tokenizer_setting(name: str, value: Any) -> bool:
 
 
 def _is_token(value: Any) -> bool:
-    """A special token: its text, or its text and how it is found."""
+    """Whether a value is a special token: its text, or its text with flags."""
     if isinstance(value, Mapping):
         return all(
             _is_plain(each) or (name in ("content", "__type") and _is_text(each)) for name, each in value.items()
@@ -153,7 +152,7 @@ def check_adapter_settings(path: Path, values: Mapping[str, Any]) -> None:
         values: Its content.
 
     Raises:
-        BundleError: Naming the setting.
+        BundleError: Names the setting.
     """
     odd = next((name for name in values if name not in ADAPTER_SETTINGS), None)
     if odd is not None:

@@ -1,8 +1,7 @@
-"""Files in which torch keeps numbers, looked at without loading them.
+"""Inspection of torch files without loading them.
 
-Such a file is a ZIP archive with a pickle that puts tensors together. What a pickle may import is written in it by
-name, so that it can be read like a text: one that names anything beyond tensors, arrays and plain containers is none
-of ours.
+Such a file is a ZIP archive with a pickle that builds tensors. A pickle holds the names of everything it imports:
+one that names anything beyond tensors, arrays and plain containers is refused.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _NAMING = ("GLOBAL", "INST")
 
 
 def holds_tensors_alone(path: Path) -> bool:
-    """Whether a file of torch holds numbers and containers, and its pickle names nothing else; nothing is run.
+    """Whether a torch file holds tensors and plain containers alone; nothing is run.
 
     Args:
         path: The file.
@@ -57,10 +56,10 @@ def holds_tensors_alone(path: Path) -> bool:
 
 
 def _named(content: bytes) -> Iterator[str]:
-    """What a pickle imports, as ``module name``; the empty text for what cannot be told."""
+    """Names that a pickle imports, as ``module name``; empty text for those computed at run time."""
     for code, argument, _ in pickletools.genops(content):
         if code.name in _NAMING:
             yield str(argument)
         elif code.name in ("STACK_GLOBAL", "EXT1", "EXT2", "EXT4"):
-            # The name is put together while it runs, which torch's own files never do.
+            # The name is computed while it runs, which torch's own files never do.
             yield ""

@@ -1,4 +1,4 @@
-"""What weight files say that they hold, read from their headers alone and compared with a configuration."""
+"""Shapes of weights, read from file headers alone and compared with a configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rowsmith.errors import BundleError
-from rowsmith.storage.plain_files import parse_json, read_plain
+from rowsmith.storage.regular_files import parse_json, read_regular_file
 
 __all__ = ["INDEX_FILE", "Shapes", "check_llama", "shapes_of"]
 
@@ -27,13 +27,13 @@ _BYTES = {
 
 
 def shapes_of(folder: Path) -> Shapes:
-    """The tensors of all weight files of a folder.
+    """Read the tensor shapes of all weight files in a folder.
 
     Args:
         folder: A checkpoint or an adapter.
 
     Raises:
-        BundleError: A header is damaged, longer than any use, or says something else than the file is long.
+        BundleError: A header is damaged, too long, or does not match the size of its file.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for path in sorted(folder.glob("*.safetensors")):
@@ -64,11 +64,11 @@ def _read(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _shape(name: str, entry: Any, room: int) -> tuple[int, ...]:
-    """The shape of one tensor, which must fill its place in the file."""
+    """The shape of a tensor; its size must equal that of its data in the file."""
     entry = entry if isinstance(entry, dict) else {}
-    shape, place, size = entry.get("shape"), entry.get("data_offsets"), _BYTES.get(str(entry.get("dtype")))
-    sound = _are_counts(shape) and _are_counts(place) and len(place) == 2 and place[0] <= place[1] <= room
-    if not sound or size is None or math.prod(shape) * size != place[1] - place[0]:
+    shape, offsets, size = entry.get("shape"), entry.get("data_offsets"), _BYTES.get(str(entry.get("dtype")))
+    sound = _are_counts(shape) and _are_counts(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] <= room
+    if not sound or size is None or math.prod(shape) * size != offsets[1] - offsets[0]:
         raise ValueError(f"its header does not fit its tensor {name!r:.100}")
     return tuple(shape)
 
@@ -78,11 +78,11 @@ def _are_counts(value: Any) -> bool:
 
 
 def _check_index(path: Path, shapes: Shapes) -> None:
-    """An index may send a loader to the files beside it, and nowhere else."""
+    """Check that a weight index names only the files beside it."""
     if not path.exists():
         return
     try:
-        listed = parse_json(read_plain(path)).get("weight_map")
+        listed = parse_json(read_regular_file(path)).get("weight_map")
     except (OSError, ValueError, RecursionError, AttributeError) as error:
         raise BundleError(f"{path} cannot be read ({error}). Train again, or restore the file.") from error
     names = {each.name for each in path.parent.glob("*.safetensors")}
@@ -95,7 +95,7 @@ def _check_index(path: Path, shapes: Shapes) -> None:
 
 
 def check_llama(folder: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
-    """Refuse weights that are not those of a configuration, before memory is taken for either.
+    """Refuse weights that do not match a configuration, before memory is allocated.
 
     Args:
         folder: The checkpoint, for messages.
@@ -103,7 +103,7 @@ def check_llama(folder: Path, config: Mapping[str, Any], shapes: Shapes) -> None
         shapes: Its tensors.
 
     Raises:
-        BundleError: A tensor is missing, is one too many, or is of another shape.
+        BundleError: A tensor is missing, unexpected, or of another shape.
     """
     layers = config["num_hidden_layers"]
     if layers > len(shapes):
@@ -114,7 +114,7 @@ def check_llama(folder: Path, config: Mapping[str, Any], shapes: Shapes) -> None
         raise BundleError(f"{folder} lacks weights that its configuration declares, {missing[0]!r} among them. {_HOW}")
     if further:
         raise BundleError(
-            f"{folder} holds weights that its configuration has no place for, {further[0]!r:.100} among them. {_HOW}"
+            f"{folder} holds weights that its configuration does not declare, {further[0]!r:.100} among them. {_HOW}"
         )
     odd = next((name for name, shape in expected.items() if shapes[name] != shape), None)
     if odd is not None:

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from rowsmith.plugins.registry import Found, FoundCommand, PluginRecord, PluginStatus, Registry
+    from rowsmith.plugins.registry import PluginRecord, PluginStatus, ProvidedCommand, ProvidedComponent, Registry
 
-__all__ = ["Found", "FoundCommand", "PluginRecord", "PluginStatus", "Registry"]
+__all__ = ["PluginRecord", "PluginStatus", "ProvidedCommand", "ProvidedComponent", "Registry"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "rowsmith.plugins.registry": ["Found", "FoundCommand", "PluginRecord", "PluginStatus", "Registry"],
+        "rowsmith.plugins.registry": [
+            "ProvidedComponent",
+            "ProvidedCommand",
+            "PluginRecord",
+            "PluginStatus",
+            "Registry",
+        ],
     },
 )

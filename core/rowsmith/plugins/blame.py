@@ -1,4 +1,4 @@
-"""Which plugin a component came from, so that what goes wrong in it later names that plugin."""
+"""Origin of components, so that their errors name the plugin."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from weakref import WeakKeyDictionary
 
 from rowsmith.errors import PluginContractError
 
-__all__ = ["blaming", "describe_component", "remember"]
+__all__ = ["attribute_errors", "describe_component", "record_origin"]
 
 _titles: WeakKeyDictionary[object, str] = WeakKeyDictionary()
 
 
-def remember(component: object, title: str) -> None:
-    """Keep where a component came from.
+def record_origin(component: object, title: str) -> None:
+    """Record the origin of a component.
 
     Args:
         component: What a plugin built.
-        title: Its kind, its name, its plugin and distribution.
+        title: Its kind, name, plugin and distribution.
     """
-    # Some objects cannot be keys; those are named by their class.
+    # Objects that cannot be weakly referenced or hashed are named by their class.
     with contextlib.suppress(TypeError):
         _titles[component] = title
 
 
 def describe_component(component: object) -> str:
-    """Where a component came from, or at least its class."""
+    """The origin of a component; its class if unknown."""
     with contextlib.suppress(TypeError):
         if component in _titles:
             return _titles[component]
@@ -34,12 +34,16 @@ def describe_component(component: object) -> str:
 
 
 @contextlib.contextmanager
-def blaming(component: object) -> Iterator[None]:
-    """Note on every error of the block where the component came from that it happened in."""
+def attribute_errors(component: object) -> Iterator[None]:
+    """Add the origin of a component as a note to every error of the block.
+
+    Raises:
+        PluginContractError: The component raised ``SystemExit``.
+    """
     try:
         yield
     except SystemExit as error:
-        # A component is no program: it cannot end the one that it is part of.
+        # A component must not end the program that it is part of.
         raise PluginContractError(f"{describe_component(component)} wanted to end the program ({error})") from error
     except Exception as error:
         error.add_note(f"in {describe_component(component)}")

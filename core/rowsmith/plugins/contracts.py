@@ -1,4 +1,4 @@
-"""What the components of each kind must have, checked where a plugin's object enters.
+"""Methods that the components of each kind must have, checked when a plugin builds one.
 
 Only presence and shape are checked here, so that a class written from the documentation alone
 passes without inheriting anything.
@@ -13,7 +13,7 @@ from rowsmith.components import Kind
 from rowsmith.errors import PluginContractError
 
 if TYPE_CHECKING:
-    from rowsmith.plugins.records import Found
+    from rowsmith.plugins.records import ProvidedComponent
 
 __all__ = ["REQUIRED_METHODS", "check_contract"]
 
@@ -28,11 +28,11 @@ REQUIRED_METHODS: Mapping[Kind, tuple[str, ...]] = {
 }
 
 
-def check_contract(kind: Kind, component: object, found: Found) -> None:
+def check_contract(kind: Kind, component: object, found: ProvidedComponent) -> None:
     """Refuse a component that lacks a method of its kind.
 
     Raises:
-        PluginContractError: Naming what is missing, the plugin and its distribution.
+        PluginContractError: Names the missing methods, the plugin and its distribution.
     """
     made = f"{kind.words} {found.title}: {found.component.factory} returned {_article(type(component).__name__)}"
     if component is None or isinstance(component, type):

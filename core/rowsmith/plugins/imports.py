@@ -1,4 +1,4 @@
-"""Imports what a component names as ``package.module:name``."""
+"""Imports of objects named as ``package.module:name``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["check_installed_module", "import_target", "missing_modules"]
 
 
 def import_target(target: str, title: str) -> Any:
-    """The object that a target names.
+    """Import the object that a target names.
 
     Args:
         target: ``package.module:name``.
@@ -40,14 +40,14 @@ def import_target(target: str, title: str) -> Any:
 
 
 def check_installed_module(target: str, directory: Path) -> None:
-    """Refuse what a saved model could bring along or misuse; nothing is imported for it.
+    """Refuse a target that a saved model could bring along or misuse; nothing is imported.
 
     Args:
         target: ``package.module:name`` that a saved model names and the user allows.
         directory: Where the model is.
 
     Raises:
-        PluginLoadError: It is of the standard library, or lies beside the model or in the working folder.
+        PluginLoadError: It is in the standard library, beside the model or in the working folder.
     """
     top = target.partition(":")[0].partition(".")[0]
     if top in sys.stdlib_module_names:
@@ -73,7 +73,7 @@ def check_installed_module(target: str, directory: Path) -> None:
 
 
 def missing_modules(names: Iterable[str]) -> tuple[str, ...]:
-    """Those top-level modules that are not installed; none of them is imported."""
+    """Find top-level modules that are not installed, without importing any."""
     return tuple(name for name in names if not _is_there(name))
 
 

@@ -1,7 +1,7 @@
-"""Loads plugins one by one and collects what they register.
+"""Load plugins one by one and collect what they register.
 
-Registration hooks are called here once, each implementation on its own and to its end: pluggy does
-not run a generator's body, so an error in one would otherwise surface far from the plugin.
+Each registration hook is called once and its result exhausted: pluggy does not run the body of a generator, so an
+error in one would otherwise surface far from the plugin.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from rowsmith import hookspecs
 from rowsmith.components import Component, Kind, LazyCommand
 from rowsmith.config.conversion import did_you_mean
 from rowsmith.errors import PluginLoadError
-from rowsmith.plugins.records import Found, FoundCommand, PluginRecord, PluginStatus, describe_provider
+from rowsmith.plugins.records import PluginRecord, PluginStatus, ProvidedCommand, ProvidedComponent, describe_provider
 
-__all__ = ["Loaded", "load_plugins"]
+__all__ = ["LoadedPlugins", "load_plugins"]
 
 _logger = logging.getLogger(__name__)
 _OWN = "rowsmith"
@@ -32,24 +32,24 @@ T = TypeVar("T")
 
 
 @frozen(kw_only=True)
-class Loaded:
-    """The plugins of an environment.
+class LoadedPlugins:
+    """All plugins of an environment and what they provide.
 
     Attributes:
         records: Every plugin found.
         components: By kind and name, sorted by name.
         commands: By name, sorted.
-        manager: Holds the observers.
+        manager: The pluggy manager, with the observers.
     """
 
     records: tuple[PluginRecord, ...]
-    components: Mapping[Kind, Mapping[str, tuple[Found, ...]]]
-    commands: Mapping[str, tuple[FoundCommand, ...]]
+    components: Mapping[Kind, Mapping[str, tuple[ProvidedComponent, ...]]]
+    commands: Mapping[str, tuple[ProvidedCommand, ...]]
     manager: pluggy.PluginManager = field(eq=False)
 
 
-class _Refused(Exception):
-    """A plugin breaks a rule; the message says which."""
+class _RuleViolation(Exception):
+    """A plugin breaks a rule, which is the message."""
 
 
 def _record(entry_point: EntryPoint) -> PluginRecord:
@@ -59,7 +59,7 @@ def _record(entry_point: EntryPoint) -> PluginRecord:
             distribution = entry_point.dist.name or ""
             version = entry_point.dist.version or ""
     except Exception:
-        # Damaged metadata of one package must not keep the others from loading.
+        # Damaged metadata of one package must not prevent others from loading.
         _logger.warning("the distribution of plugin %r has unreadable metadata", entry_point.name)
     return PluginRecord(name=entry_point.name, distribution=distribution, version=version)
 
@@ -71,7 +71,7 @@ def _normalised(name: str) -> str:
 def _refusal(
     record: PluginRecord, taken: Mapping[str, PluginRecord], only: Collection[str] | None, disable: Collection[str]
 ) -> tuple[PluginStatus, str] | None:
-    """Why a plugin is not even imported, if so."""
+    """Status and reason of a plugin that must not be imported; None if it may be."""
     names = {_normalised(record.name), _normalised(record.distribution)} - {""}
     if names & {_normalised(name) for name in disable}:
         return PluginStatus.DISABLED, "it is on the list of plugins to leave out"
@@ -89,11 +89,11 @@ def load_plugins(
     only: Collection[str] | None = None,
     disable: Collection[str] = (),
     strict: bool = False,
-) -> Loaded:
+) -> LoadedPlugins:
     """Load plugins and ask each what it registers.
 
     Args:
-        entry_points: Where they are; those of Rowsmith itself go first, so no other takes their names.
+        entry_points: Entry points; Rowsmith's own load first, so that no other takes their names.
         only: Names of the plugins or distributions that may load; any when None.
         disable: Names of those that may not.
         strict: Raise for the first plugin that fails.
@@ -119,7 +119,7 @@ def load_plugins(
         outcome, items = _load_one(manager, record, entry_point, strict)
         records.append(outcome)
         registered.append((outcome, items))
-    return Loaded(
+    return LoadedPlugins(
         records=tuple(records),
         components={kind: _by_name(registered, kind.hook, _found, _name_of_found) for kind in Kind},
         commands=_by_name(registered, _COMMANDS, _found_command, _name_of_command),
@@ -142,7 +142,7 @@ def _load_one(
     except (Exception, SystemExit) as exc:
         if manager.has_plugin(record.name):
             manager.unregister(name=record.name)
-        error = str(exc) if isinstance(exc, _Refused) else f"{type(exc).__name__}: {exc}"
+        error = str(exc) if isinstance(exc, _RuleViolation) else f"{type(exc).__name__}: {exc}"
         failed = evolve(record, status=PluginStatus.FAILED, error=error)
         if strict:
             raise PluginLoadError(failed.note) from exc
@@ -153,7 +153,7 @@ def _refuse_unmarked(plugin: object) -> None:
     for name in _known_hooks():
         function = vars(plugin).get(name) if isinstance(plugin, types.ModuleType) else None
         if isinstance(function, types.FunctionType) and not hasattr(function, f"{hookspecs.PROJECT}_impl"):
-            raise _Refused(f"{name} is not marked with @hookimpl")
+            raise _RuleViolation(f"{name} is not marked with @hookimpl")
 
 
 def _known_hooks() -> tuple[str, ...]:
@@ -165,12 +165,12 @@ def _collect(manager: pluggy.PluginManager, record: PluginRecord) -> Mapping[str
     items: dict[str, list[Any]] = {}
     for caller in manager.get_hookcallers(manager.get_plugin(record.name)) or ():
         if caller.spec is None:
-            raise _Refused(f"unknown hook {caller.name!r}{did_you_mean(caller.name, _known_hooks())}")
+            raise _RuleViolation(f"unknown hook {caller.name!r}{did_you_mean(caller.name, _known_hooks())}")
         for implementation in caller.get_hookimpls():
             if implementation.plugin_name != record.name:
                 continue
             if implementation.hookwrapper or implementation.wrapper:
-                raise _Refused(f"{caller.name} is a wrapper; wrappers are not supported")
+                raise _RuleViolation(f"{caller.name} is a wrapper; wrappers are not supported")
             if caller.name not in hookspecs.OBSERVERS:
                 expected = LazyCommand if caller.name == _COMMANDS else Component
                 items[caller.name] = _run(implementation.function, caller.name, expected)
@@ -180,14 +180,14 @@ def _collect(manager: pluggy.PluginManager, record: PluginRecord) -> Mapping[str
 def _run(function: Callable[..., object], hook: str, expected: type) -> list[Any]:
     returned = function()
     if not isinstance(returned, Iterable) or isinstance(returned, str):
-        raise _Refused(f"{hook} returned {type(returned).__name__}, not an iterable of {expected.__name__}")
+        raise _RuleViolation(f"{hook} returned {type(returned).__name__}, not an iterable of {expected.__name__}")
     items = list(returned)
     names: set[str] = set()
     for item in items:
         if not isinstance(item, expected):
-            raise _Refused(f"{hook} gave {type(item).__name__}, not {expected.__name__}")
+            raise _RuleViolation(f"{hook} gave {type(item).__name__}, not {expected.__name__}")
         if item.name in names:  # type: ignore[attr-defined]
-            raise _Refused(f"{hook} gave the name {item.name!r} twice")  # type: ignore[attr-defined]
+            raise _RuleViolation(f"{hook} gave the name {item.name!r} twice")  # type: ignore[attr-defined]
         names.add(item.name)  # type: ignore[attr-defined]
     return items
 
@@ -206,17 +206,21 @@ def _by_name(
     return types.MappingProxyType(dict(sorted(grouped.items())))
 
 
-def _found(component: Component, record: PluginRecord) -> Found:
-    return Found(component=component, plugin=record.name, distribution=record.distribution, version=record.version)
+def _found(component: Component, record: PluginRecord) -> ProvidedComponent:
+    return ProvidedComponent(
+        component=component, plugin=record.name, distribution=record.distribution, version=record.version
+    )
 
 
-def _found_command(command: LazyCommand, record: PluginRecord) -> FoundCommand:
-    return FoundCommand(command=command, plugin=record.name, distribution=record.distribution, version=record.version)
+def _found_command(command: LazyCommand, record: PluginRecord) -> ProvidedCommand:
+    return ProvidedCommand(
+        command=command, plugin=record.name, distribution=record.distribution, version=record.version
+    )
 
 
-def _name_of_found(found: Found) -> str:
+def _name_of_found(found: ProvidedComponent) -> str:
     return found.component.name
 
 
-def _name_of_command(found: FoundCommand) -> str:
+def _name_of_command(found: ProvidedCommand) -> str:
     return found.command.name

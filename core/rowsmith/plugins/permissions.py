@@ -1,7 +1,7 @@
-"""What the user of a call says himself, in contrast to files, which may come from somebody else.
+"""Permissions that the caller grants, as opposed to files of unknown origin.
 
-A saved model, its plan and a configuration file say what a run is like. Where a key goes, and which code of no
-distribution runs, is for the one who calls to say.
+A saved model, its plan and a configuration file describe a run. Which host gets a key, and which code outside of
+distributions runs, is decided by the caller alone.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ __all__ = ["Caller", "factories_in"]
 
 @frozen(kw_only=True)
 class Caller:
-    """What the user of one call said.
+    """Settings and permissions given with one call.
 
     Attributes:
-        values: The settings that were given with the call, as plain data in the shape of the configuration; what only
-            a file says is not among them.
+        values: Settings given with the call, as plain data in the shape of the configuration, without those of
+            files.
         factories: Factories that may be imported and called, as ``package.module:name``.
         fetch_base: Whether the base model of a saved adapter may be fetched from the hub.
     """
@@ -36,15 +36,15 @@ class Caller:
 
     @classmethod
     def of(cls, config: RunConfig) -> Caller:
-        """One who has written the whole configuration."""
+        """The caller who wrote the whole configuration."""
         values = to_mapping(config)
         return cls(values=values, factories=factories_in(values))
 
     def options(self, component: str) -> Mapping[str, Any]:
-        """The options that were given of a component.
+        """Options of a component that were given with the call.
 
         Args:
-            component: Its place in the configuration, such as ``backend``.
+            component: Its configuration path, such as ``backend``.
         """
         named = self.values.get(component)
         options = named.get("options") if isinstance(named, Mapping) else None
@@ -52,7 +52,7 @@ class Caller:
 
 
 def factories_in(values: Any) -> frozenset[str]:
-    """The factories that plain data of a configuration names, at any depth.
+    """Factories named in plain data of a configuration, at any depth.
 
     Args:
         values: The configuration, or a part of it.

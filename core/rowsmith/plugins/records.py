@@ -1,4 +1,4 @@
-"""What is known of a plugin and of what it provides, and how messages name them."""
+"""Records of plugins, components and commands found, and their names in messages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from attrs import frozen
 
 from rowsmith.components import Component, LazyCommand
 
-__all__ = ["Found", "FoundCommand", "PluginRecord", "PluginStatus", "describe_provider"]
+__all__ = ["PluginRecord", "PluginStatus", "ProvidedCommand", "ProvidedComponent", "describe_provider"]
 
 
 class PluginStatus(enum.StrEnum):
-    """What became of a plugin."""
+    """Outcome of loading a plugin."""
 
     ACTIVE = "active"
     DISABLED = "disabled"
@@ -23,14 +23,14 @@ class PluginStatus(enum.StrEnum):
 
 @frozen(kw_only=True)
 class PluginRecord:
-    """One plugin found in the environment.
+    """A plugin found in the environment.
 
     Attributes:
         name: The name of its entry point.
-        distribution: The distribution that declares it; empty when unknown.
+        distribution: The distribution that declares it; empty if unknown.
         version: That distribution's version.
-        status: What became of it.
-        error: Why it is not active; empty when it is.
+        status: Outcome of loading it.
+        error: Why it is not active; empty if it is.
     """
 
     name: str
@@ -41,12 +41,12 @@ class PluginRecord:
 
     @property
     def title(self) -> str:
-        """Its name and where it comes from."""
+        """Its name and distribution, for messages."""
         return f"plugin {self.name!r} ({describe_provider(self.distribution, self.version)})"
 
     @property
     def note(self) -> str:
-        """One line on why it is not there; empty when it is."""
+        """Reason why it is not active, on one line; empty if it is."""
         words = {
             PluginStatus.DISABLED: "is disabled",
             PluginStatus.CONFLICT: "was not loaded",
@@ -59,8 +59,8 @@ class PluginRecord:
 
 
 @frozen(kw_only=True)
-class Found:
-    """A component and where it comes from.
+class ProvidedComponent:
+    """A component and the plugin that provides it.
 
     Attributes:
         component: What the plugin registered.
@@ -75,13 +75,13 @@ class Found:
     version: str
 
     @classmethod
-    def unpackaged(cls, factory: str) -> Found:
+    def unpackaged(cls, factory: str) -> ProvidedComponent:
         """The component behind a factory that no plugin registers."""
         return cls(component=Component(name="unpackaged", factory=factory), plugin="", distribution="", version="")
 
     @property
     def full_name(self) -> str:
-        """The name that is never ambiguous."""
+        """The unambiguous name."""
         return f"{self.plugin}:{self.component.name}" if self.plugin else self.component.factory
 
     @property
@@ -98,8 +98,8 @@ class Found:
 
 
 @frozen(kw_only=True)
-class FoundCommand:
-    """A subcommand and where it comes from; the attributes are those of ``Found``."""
+class ProvidedCommand:
+    """A subcommand and the plugin that provides it; the attributes are those of ``ProvidedComponent``."""
 
     command: LazyCommand
     plugin: str

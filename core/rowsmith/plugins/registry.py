@@ -1,9 +1,8 @@
-"""Finds plugins and builds their components.
+"""Registry of plugins: finds them and builds their components.
 
-Plugins are modules named in the entry-point group ``rowsmith.plugins``. Each is loaded and asked on
-its own: one that fails is recorded with its reason and disturbs no other. Which plugins may load is
-decided before anything of theirs is imported. A component is found by its name or an alias when one
-plugin alone provides it, else as ``plugin:name``.
+Plugins are modules named in the entry-point group ``rowsmith.plugins``. Each is loaded on its own: one that fails is
+recorded with its reason and does not affect the others. Which plugins may load is decided before any of them is
+imported. A component is found by its name or an alias if a single plugin provides it, else as ``plugin:name``.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ from rowsmith.errors import (
     UnknownComponent,
 )
 from rowsmith.hookspecs import GROUP, OBSERVERS
-from rowsmith.plugins.blame import remember
+from rowsmith.plugins.blame import record_origin
 from rowsmith.plugins.contracts import check_contract
 from rowsmith.plugins.imports import import_target, missing_modules
-from rowsmith.plugins.loader import Loaded, load_plugins
-from rowsmith.plugins.records import Found, FoundCommand, PluginRecord, PluginStatus
+from rowsmith.plugins.loader import LoadedPlugins, load_plugins
+from rowsmith.plugins.records import PluginRecord, PluginStatus, ProvidedCommand, ProvidedComponent
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
 
-__all__ = ["Found", "FoundCommand", "PluginRecord", "PluginStatus", "Registry"]
+__all__ = ["PluginRecord", "PluginStatus", "ProvidedCommand", "ProvidedComponent", "Registry"]
 
 _logger = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class Registry:
         environ = os.environ if environ is None else environ
         if only is None and environ.get("ROWSMITH_PLUGINS", "").strip():
             only = _names(environ["ROWSMITH_PLUGINS"])
-        self._loaded: Loaded = load_plugins(
+        self._loaded: LoadedPlugins = load_plugins(
             importlib.metadata.entry_points(group=GROUP) if entry_points is None else entry_points,
             only=only,
             disable=(*disable, *_names(environ.get("ROWSMITH_DISABLE_PLUGINS", ""))),
@@ -75,8 +74,8 @@ class Registry:
         )
         self._factories: frozenset[str] | None = None
 
-    def allowing(self, factories: Iterable[str]) -> Self:
-        """The same plugins, and of the code that none of them registers only what is named here.
+    def with_allowed_factories(self, factories: Iterable[str]) -> Self:
+        """A copy that may import only these factories beside what plugins register.
 
         Args:
             factories: Factories, as ``package.module:name``.
@@ -91,11 +90,11 @@ class Registry:
         return self._loaded.records
 
     @property
-    def commands(self) -> Mapping[str, tuple[FoundCommand, ...]]:
+    def commands(self) -> Mapping[str, tuple[ProvidedCommand, ...]]:
         """Subcommands that plugins provide, by name; more than one under a name is a conflict."""
         return self._loaded.commands
 
-    def components(self, kind: Kind) -> Mapping[str, tuple[Found, ...]]:
+    def components(self, kind: Kind) -> Mapping[str, tuple[ProvidedComponent, ...]]:
         """The components of a kind, by name and sorted; more than one under a name is a conflict."""
         return self._loaded.components[Kind(kind)]
 
@@ -103,13 +102,13 @@ class Registry:
         """Check that distributions are installed, such as ``rowsmith-foo>=1.2``.
 
         Raises:
-            PluginError: Naming each that is missing or of another version.
+            PluginError: Names each that is missing or of another version.
         """
         problems = unmet_requirements(tuple(requirements))
         if problems:
             raise PluginError("The run needs plugins that are not there:\n  " + "\n  ".join(problems))
 
-    def resolve(self, kind: Kind, ref: ComponentRef | str) -> Found:
+    def resolve(self, kind: Kind, ref: ComponentRef | str) -> ProvidedComponent:
         """Find a component.
 
         Args:
@@ -125,7 +124,7 @@ class Registry:
         ref = ComponentRef(name=ref) if isinstance(ref, str) else ref
         if ref.factory is not None:
             self.check_allowed(ref.factory)
-            return Found.unpackaged(ref.factory)
+            return ProvidedComponent.unpackaged(ref.factory)
         name = ref.name or ""
         matches = self._matches(kind, name)
         if not matches:
@@ -139,7 +138,7 @@ class Registry:
         return matches[0]
 
     def check_allowed(self, factory: str) -> None:
-        """Refuse code that no plugin registers and the call does not name; nothing is imported.
+        """Refuse a factory that no plugin registers and the call does not name; nothing is imported.
 
         Args:
             factory: A factory.
@@ -162,7 +161,7 @@ class Registry:
         Args:
             kind: Its kind.
             ref: A reference from the configuration.
-            path: Where the options stand in the configuration, for messages.
+            path: Configuration path of the options, for messages.
 
         Returns:
             An object of its options class, or None when it takes no options.
@@ -188,7 +187,7 @@ class Registry:
         Args:
             kind: Its kind.
             ref: A reference from the configuration.
-            context: What its builder is given.
+            context: The argument of its builder.
 
         Returns:
             What the builder made, checked against the contract of the kind.
@@ -212,14 +211,14 @@ class Registry:
         except (Exception, SystemExit) as exc:
             raise PluginLoadError(f"{kind.words} {found.title} cannot be built: {type(exc).__name__}: {exc}") from exc
         check_contract(kind, component, found)
-        remember(component, f"{kind.words} {found.title}")
+        record_origin(component, f"{kind.words} {found.title}")
         return component
 
-    def check_installed(self, kind: Kind, found: Found) -> None:
-        """Check that the packages a component needs are there, without importing them.
+    def check_installed(self, kind: Kind, found: ProvidedComponent) -> None:
+        """Check that the packages a component needs are installed, without importing them.
 
         Raises:
-            MissingDependency: Naming them and the command that installs them.
+            MissingDependency: Names them and the command that installs them.
         """
         missing = missing_modules(found.component.requires)
         if missing:
@@ -231,7 +230,7 @@ class Registry:
             )
 
     def notify(self, hook_name: str, **arguments: object) -> None:
-        """Tell observers; what they raise is logged and goes no further.
+        """Notify observers; their errors are logged and not raised.
 
         Args:
             hook_name: One of the observer hooks.
@@ -245,7 +244,7 @@ class Registry:
             except Exception:
                 _logger.exception("plugin %r failed in %s", implementation.plugin_name, hook_name)
 
-    def _matches(self, kind: Kind, name: str) -> tuple[Found, ...]:
+    def _matches(self, kind: Kind, name: str) -> tuple[ProvidedComponent, ...]:
         plugin, colon, short = name.rpartition(":")
         return tuple(
             found
@@ -262,13 +261,13 @@ class Registry:
         lines.append(f"  available: {', '.join(names) or 'none'}")
         return "\n".join([*lines, *(f"  note: {record.note}" for record in self.records if record.note)])
 
-    def _options_class(self, kind: Kind, found: Found) -> Any:
+    def _options_class(self, kind: Kind, found: ProvidedComponent) -> Any:
         if found.plugin:
             target = found.component.options
             return import_target(target, f"the options of {kind.words} {found.title}") if target else None
         return getattr(import_target(found.component.factory, f"{kind.words} {found.title}"), "Options", None)
 
-    def _warn_of_twins(self, kind: Kind, found: Found) -> None:
+    def _warn_of_twins(self, kind: Kind, found: ProvidedComponent) -> None:
         for record in self.records:
             if record.status is PluginStatus.CONFLICT and record.name == found.plugin:
                 _logger.warning("%s %s: %s", kind.words, found.title, record.note)

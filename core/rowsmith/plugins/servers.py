@@ -1,8 +1,8 @@
-"""Components that ask a server: who decides which one, and who gets a key.
+"""Components that call a server: which address is called, and which host gets a key.
 
 The address of a server and the variable that holds a key are never taken from a saved plan, and a key goes only to
-a host that the user of the call named: with the call, or in the environment. A configuration file may name a server,
-which is then asked without a key.
+a host that the caller named: with the call, or in the environment. A server that only a configuration file names is
+called without a key.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
     "ServerOptions",
     "check_key_variable",
     "is_named",
-    "servers_told",
+    "server_notes",
     "with_own_servers",
     "without_servers",
 ]
@@ -43,7 +43,7 @@ KEY_VARIABLES = ("ROWSMITH_API_KEY", "OPENAI_API_KEY", "VLLM_API_KEY")
 
 _DEFAULT = "http://localhost:8000/v1"
 _OWN = ("url", "api_key_env")
-# A slip that puts a secret in the wrong place must not be repeated by a message.
+# A secret given here by mistake must not be repeated by a message.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _KINDS = {"backend": Kind.BACKEND, "model": Kind.MODEL, "processor": Kind.PROCESSOR, "stopping": Kind.STOPPING}
 
@@ -69,7 +69,7 @@ def _check_variable(instance: object, attribute: Any, value: str) -> None:
 
 @frozen(kw_only=True)
 class ServerOptions:
-    """Options of a component that asks a server; neither of them is ever taken from a saved plan.
+    """Options of a component that calls a server; neither is ever taken from a saved plan.
 
     Attributes:
         url: Address of the server; by default ``ROWSMITH_API_URL`` of the environment, or else
@@ -82,21 +82,21 @@ class ServerOptions:
 
     @property
     def address(self) -> str:
-        """The address that is asked.
+        """The address that is called.
 
         Raises:
-            ConfigError: The environment holds none that can be used.
+            ConfigError: The environment holds an invalid address.
         """
         return self.url or _from_environment() or _DEFAULT
 
 
 def is_named(options: ServerOptions, caller: Caller | None, component: str) -> bool:
-    """Whether the user of the call named the host that is asked, so that it may be given a key.
+    """Whether the caller named the host, so that it may get a key.
 
     Args:
         options: The server.
-        caller: What the user said; None for one who made the options himself.
-        component: Its place in the configuration.
+        caller: What the user gave with the call; None if the options were made in Python.
+        component: Its configuration path.
     """
     if caller is None:
         return True
@@ -105,15 +105,15 @@ def is_named(options: ServerOptions, caller: Caller | None, component: str) -> b
 
 
 def check_key_variable(options: ServerOptions, caller: Caller | None, component: str) -> None:
-    """Refuse to take a key from a variable that only a file chose.
+    """Refuse to take a key from a variable that only a file names.
 
     Args:
         options: The server.
-        caller: What the user said; None for one who made the options himself.
-        component: Its place in the configuration.
+        caller: What the user gave with the call; None if the options were made in Python.
+        component: Its configuration path.
 
     Raises:
-        ConfigError: The variable is none that files may name.
+        ConfigError: A file must not name this variable.
     """
     name = options.api_key_env
     if caller is None or name in KEY_VARIABLES or caller.options(component).get("api_key_env") == name:
@@ -127,32 +127,35 @@ def check_key_variable(options: ServerOptions, caller: Caller | None, component:
 
 
 def without_servers(config: RunConfig, registry: Registry) -> RunConfig:
-    """A saved configuration without the addresses and key variables that it names.
+    """Remove addresses and key variables from a saved configuration.
 
     Args:
         config: The configuration of a saved plan.
         registry: Finds the components.
     """
     changes: dict[str, ComponentRef] = {}
-    for name, ref, _ in _asking(config, registry):
-        kept = {option: value for option, value in ref.options.items() if option not in _OWN}
-        changes[name] = evolve(ref, options=kept)
+    for name, ref, _ in _server_components(config, registry):
+        remaining = {option: value for option, value in ref.options.items() if option not in _OWN}
+        changes[name] = evolve(ref, options=remaining)
     return evolve(config, **changes)  # type: ignore[arg-type]
 
 
 def with_own_servers(saved: RunConfig, config: RunConfig, registry: Registry) -> RunConfig:
-    """The configuration of a call on a saved plan, checked to name every server that it asks.
+    """Check that a call on a saved plan names every server that it calls.
 
     Args:
-        saved: The plan's, as it was saved.
-        config: The call's, laid over that without its servers.
+        saved: The saved configuration.
+        config: The configuration of the call, merged over the saved one without its servers.
         registry: Finds the components.
+
+    Returns:
+        The call's configuration.
 
     Raises:
         ConfigError: The plan names a server, and the call does not.
     """
-    before = {name: ref for name, ref, _ in _asking(saved, registry)}
-    for name, ref, options in _asking(config, registry):
+    before = {name: ref for name, ref, _ in _server_components(saved, registry)}
+    for name, ref, options in _server_components(config, registry):
         if name in before and options.url is None and _from_environment() is None and "url" in before[name].options:
             url = before[name].options["url"]
             raise ConfigError(
@@ -166,18 +169,21 @@ def with_own_servers(saved: RunConfig, config: RunConfig, registry: Registry) ->
     return config
 
 
-def servers_told(config: RunConfig, registry: Registry, caller: Caller | None) -> list[str]:
-    """What goes to which server, a line each.
+def server_notes(config: RunConfig, registry: Registry, caller: Caller | None) -> list[str]:
+    """Describe which server each component calls and whether with a key, a line each.
 
     Args:
         config: The configuration.
         registry: Finds the components.
-        caller: What the user of the call said.
+        caller: What the user gave with the call.
     """
-    return [_told(name, options, is_named(options, caller, name)) for name, _, options in _asking(config, registry)]
+    return [
+        _server_note(name, options, is_named(options, caller, name))
+        for name, _, options in _server_components(config, registry)
+    ]
 
 
-def _told(component: str, options: ServerOptions, named: bool) -> str:
+def _server_note(component: str, options: ServerOptions, named: bool) -> str:
     asks = f"{component}: asks {options.address}"
     name = options.api_key_env
     if not os.environ.get(name, "").strip():
@@ -190,8 +196,8 @@ def _told(component: str, options: ServerOptions, named: bool) -> str:
     )
 
 
-def _asking(config: RunConfig, registry: Registry) -> Iterator[tuple[str, ComponentRef, ServerOptions]]:
-    """The components that ask a server, with their places; what cannot be found asks none."""
+def _server_components(config: RunConfig, registry: Registry) -> Iterator[tuple[str, ComponentRef, ServerOptions]]:
+    """Components that call a server: configuration path, reference, options; those not found are skipped."""
     for name, kind in _KINDS.items():
         ref = getattr(config, name)
         if not isinstance(ref, ComponentRef) or ref.name is None:
@@ -199,7 +205,7 @@ def _asking(config: RunConfig, registry: Registry) -> Iterator[tuple[str, Compon
         try:
             options = registry.options(kind, ref)
         except RowsmithError:
-            # Whoever asks for the component itself tells what is wrong.
+            # Building the component reports this error.
             continue
         if isinstance(options, ServerOptions):
             yield name, ref, options

@@ -1,7 +1,7 @@
-"""Random numbers that belong to a row: each depends on (seed, row, label) and on nothing else.
+"""Keyed random numbers: each depends on (seed, row, label) alone.
 
-There is no state to advance. A row gets the same draws alone, in any batch and in any order, so
-that what is generated does not depend on how the work was cut up.
+They are stateless: a row gets the same draws alone, in any batch and in any order, so that generated rows do not
+depend on the batch size.
 
 The numbers are a counter-based hash: a row number is mixed with 128 bits derived from seed and
 label by two rounds of the 64-bit finalizer of SplitMix64 (Steele, Lea and Flood, 2014). For one
@@ -65,7 +65,7 @@ class Draws:
         return len(self.rows)
 
     def uniform(self, label: str | int) -> npt.NDArray[np.float64]:
-        """One number per row, uniform in [0, 1).
+        """Draw a number per row, uniform in [0, 1).
 
         Args:
             label: What the number is for; another label gives independent numbers.
@@ -80,7 +80,7 @@ class Draws:
         return numbers
 
     def integers(self, label: str | int, high: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """One integer per row, uniform in 0 to ``high - 1``.
+        """Draw an integer per row, uniform in 0 to ``high - 1``.
 
         Args:
             label: What the number is for.

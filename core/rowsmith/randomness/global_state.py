@@ -1,7 +1,7 @@
-"""The random state of the process, which belongs to whoever runs this library.
+"""Global random state of the process, which belongs to the host program.
 
-Every draw of the library's own comes from streams of its own (see ``randomness.seeds``); but a deep learning library
-seeds the generators that the whole process shares.
+Rowsmith draws from its own streams (see ``randomness.seeds``), but a deep learning library seeds the global
+generators.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["shared_random_state_kept"]
+__all__ = ["preserve_random_state"]
 
 
 @contextmanager
-def shared_random_state_kept() -> Iterator[None]:
-    """Leave the generators of ``random``, NumPy and torch as they were, whatever happens in between."""
+def preserve_random_state() -> Iterator[None]:
+    """Restore the global generators of ``random``, NumPy and torch on exit."""
     import numpy as np
 
     python, numpy, torch = random.getstate(), np.random.get_state(), _torch_state()
@@ -30,7 +30,7 @@ def shared_random_state_kept() -> Iterator[None]:
 
 
 def _torch_state() -> tuple[Any, int, list[Any] | None] | None:
-    """The state of the CPU, its seed and the state of each GPU in use; None where torch is not loaded."""
+    """CPU state, seed and the state of each GPU in use; None if torch is not loaded."""
     torch = sys.modules.get("torch")
     if torch is None:
         return None
@@ -43,13 +43,13 @@ def _restore_torch(before: tuple[Any, int, list[Any] | None] | None) -> None:
     if torch is None:
         return
     if before is None:
-        # Loaded meanwhile: a new generator is as the shared one is at first.
+        # torch was loaded within the block: a new generator has the initial state of the global one.
         fresh = torch.Generator()
         before = fresh.get_state(), fresh.initial_seed(), None
     cpu, seed, devices = before
     torch.set_rng_state(cpu)
     if devices is None:
-        # Devices that were not in use yet would have begun with this seed.
+        # Devices that were not in use yet start with this seed.
         torch.cuda.manual_seed_all(seed)
     else:
         torch.cuda.set_rng_state_all(devices)

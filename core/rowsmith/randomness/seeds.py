@@ -1,7 +1,7 @@
-"""Randomness by stage: every stage has a stream of its own, found by the stage's name.
+"""Random streams by stage.
 
-A stream depends on the run's seed and on the stage's name alone, so that adding, removing or
-reordering stages leaves all others as they were.
+A stream depends on the run's seed and the stage's name alone, so that adding, removing or reordering stages does not
+change the others.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from rowsmith.errors import RunDirectoryError
 from rowsmith.model import load_bundle
 from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.observers import RunReport
-from rowsmith.plugins.servers import servers_told
+from rowsmith.plugins.servers import server_notes
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
 from rowsmith.runs.generation_state import journal_of, journals
@@ -80,7 +80,7 @@ def dry_run(run: Run) -> Plan:
         RowsmithError: The configuration, the plugins or the table cannot be used.
     """
     plan = draft_plan(run.config, run.registry, run.caller)
-    for line in servers_told(run.config, run.registry, run.caller):
+    for line in server_notes(run.config, run.registry, run.caller):
         run.reporter.note(line)
     run = evolve(run, config=plan.config)
     table = pipeline.read(run)

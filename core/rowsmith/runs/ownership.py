@@ -88,7 +88,7 @@ def claim_rows(run: Run, journal: Path, *, kept: bool, force: bool) -> None:
 
 def tell_openness(run: Run) -> None:
     """Report a run directory that others may write to."""
-    note = run.directory.openness()
+    note = run.directory.access_warning()
     if note is not None:
         run.reporter.note(note)
 

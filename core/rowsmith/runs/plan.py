@@ -20,7 +20,7 @@ from rowsmith.errors import ConfigError, RunDirectoryError
 from rowsmith.sequences.row_order import RowOrder
 
 if TYPE_CHECKING:
-    from rowsmith.plugins.records import Found
+    from rowsmith.plugins.records import ProvidedComponent
     from rowsmith.storage.run_directory import RunDirectory
 
 __all__ = ["FORMAT", "PLAN_FILE", "Plan", "PluginVersion", "library_versions"]
@@ -46,7 +46,7 @@ class PluginVersion:
     version: str = ""
 
     @classmethod
-    def of(cls, found: Found) -> PluginVersion:
+    def of(cls, found: ProvidedComponent) -> PluginVersion:
         """The version of a component that the registry found."""
         return cls(component=found.full_name, distribution=found.distribution, version=found.version)
 

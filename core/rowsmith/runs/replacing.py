@@ -21,7 +21,7 @@ from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.runs import result_files
 from rowsmith.runs.generation_state import journals
 from rowsmith.runs.plan import PLAN_FILE
-from rowsmith.storage.disk_errors import explained
+from rowsmith.storage.disk_errors import explain_disk_errors
 
 if TYPE_CHECKING:
     from rowsmith.storage.run_directory import RunDirectory
@@ -147,5 +147,5 @@ def _move_back(directory: RunDirectory) -> None:
 
 def _rename(directory: RunDirectory, name: str, new: str) -> None:
     path = directory.path(name)
-    with explained("move", path):
+    with explain_disk_errors("move", path):
         os.rename(path, directory.path(new))

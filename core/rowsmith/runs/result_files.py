@@ -27,7 +27,7 @@ from rowsmith.runs.generations import GENERATIONS_FILE
 from rowsmith.runs.plan import PLAN_FILE
 from rowsmith.runs.series_plot import PLOT_FILE
 from rowsmith.runs.stages import BUNDLE_FOLDER
-from rowsmith.storage.disk_errors import explained, is_full
+from rowsmith.storage.disk_errors import explain_disk_errors, is_full
 from rowsmith.table.files import FORMATS, write_table
 from rowsmith.table.schema import Source, TableSchema
 
@@ -162,7 +162,7 @@ def check_output(path: Path, *, force: bool, format_: str | None = None) -> None
         raise DataError(f"the output's folder {path.parent} does not exist; create it first")
     if path.exists() and not force:
         raise RunDirectoryError(f"{path} exists. Give another name, or overwrite it with --force.")
-    with explained("write to", path.absolute().parent), tempfile.TemporaryFile(dir=path.absolute().parent):
+    with explain_disk_errors("write to", path.absolute().parent), tempfile.TemporaryFile(dir=path.absolute().parent):
         pass
 
 
@@ -226,12 +226,12 @@ def beside(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not path.is_file():
         raise RunDirectoryError(f"{path} is no file that could be replaced. Give another name, or - for stdout.")
-    with explained("write", path):
+    with explain_disk_errors("write", path):
         handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=".partial-", suffix=f"-{path.name}")
         os.close(handle)
     partial = Path(name)
     try:
-        with explained("write", path, beside=partial):
+        with explain_disk_errors("write", path, beside=partial):
             yield partial
             with partial.open("rb") as written:
                 os.fsync(written.fileno())

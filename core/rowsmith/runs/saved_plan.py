@@ -62,7 +62,7 @@ def take_up(
     for factory in allowed:
         check_installed_module(factory, directory)
     caller = evolve(caller, factories=caller.factories.union(allowed))
-    registry = registry.allowing(caller.factories)
+    registry = registry.with_allowed_factories(caller.factories)
     config = lay_over(without_servers(saved, registry))
     for factory in sorted(factories_in(to_mapping(config))):
         registry.check_allowed(factory)

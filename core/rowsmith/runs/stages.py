@@ -27,16 +27,16 @@ from rowsmith.interruption import StopRequest
 from rowsmith.model import Bundle, PreparedModel, TableModel, TrainingJob, load_bundle, save_bundle
 from rowsmith.model.bundle import FACTORY_PREFIX, MODEL_FOLDER
 from rowsmith.model.checkpoints import Checkpoints
-from rowsmith.model.distributed import Ranks
+from rowsmith.model.distributed import DistributedEnv
 from rowsmith.observers import BatchReport, RunInfo
-from rowsmith.plugins.blame import blaming, describe_component
-from rowsmith.plugins.servers import servers_told
-from rowsmith.randomness.global_state import shared_random_state_kept
+from rowsmith.plugins.blame import attribute_errors, describe_component
+from rowsmith.plugins.servers import server_notes
+from rowsmith.randomness.global_state import preserve_random_state
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.runs.inversion import InverseTransforms
 from rowsmith.runs.reporting import Reporter
 from rowsmith.sequences import TrainingPart, given_names, training_part
-from rowsmith.storage.malloc import usual_afterwards
+from rowsmith.storage.malloc import trim_restored
 from rowsmith.table.frames.categories import with_open_names
 from rowsmith.transforms import Transform, fit_transforms
 from rowsmith.transforms.numbering import Numbering
@@ -87,7 +87,7 @@ class Run:
     on_batch: Callable[[BatchFinished], None] | None = None
     resume: bool = False
     stop: StopRequest = field(factory=StopRequest)
-    ranks: Ranks = field(factory=Ranks)
+    ranks: DistributedEnv = field(factory=DistributedEnv)
     numbering: Numbering = field(factory=Numbering)
     caller: Caller | None = None
 
@@ -178,8 +178,8 @@ def train(run: Run, data: Table | None = None) -> Bundle:
     return learn(run if part.order is None else evolve(run, config=part.order.applied_to(run.config)), part)
 
 
-@shared_random_state_kept()
-@usual_afterwards()
+@preserve_random_state()
+@trim_restored()
 def learn(run: Run, part: TrainingPart) -> Bundle:
     """Learn the rows of a table that are not held out.
 
@@ -209,7 +209,7 @@ def learn(run: Run, part: TrainingPart) -> Bundle:
     if run.ranks.count > 1 and not model.several_processes:
         raise ConfigError([f"{run.ranks.count} processes cannot train this model together; start one @ model"])
     with run.stage("tokenizing") as detail:
-        with blaming(model):
+        with attribute_errors(model):
             prepared = model.prepare(columns, fitted.schema_after).with_groups(part.groups)
         if part.series is not None and prepared.model_schema.step is None:
             raise ConfigError(
@@ -240,14 +240,14 @@ def learn(run: Run, part: TrainingPart) -> Bundle:
         base=prepared.base,
         longest_completion=None if ranges is None else ranges.longest_sequence,
     )
-    if run.ranks.leads:
+    if run.ranks.is_main:
         save_bundle(bundle)
     checkpoints.clear()
     run.stop.check()
     return bundle
 
 
-@usual_afterwards()
+@trim_restored()
 def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal | None = None) -> GenerateJobResults:
     """Sample rows from a trained model.
 
@@ -264,7 +264,7 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
         RowsmithError: As the stage that fails says; rows made so far are in its ``results``, if any.
     """
     model = load_bundle(run.bundle_directory, run.context()) if bundle is None else bundle
-    for line in servers_told(run.config, run.registry, run.caller):
+    for line in server_notes(run.config, run.registry, run.caller):
         run.reporter.note(line)
     context = run.context().evolve(
         table_schema=model.table_schema,
@@ -274,13 +274,13 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
         on_batch=_batch_listener(run),
     )
     backend = _built(context, Kind.BACKEND, backend_for(run.config), GeneratorBackend)  # type: ignore[type-abstract]
-    with blaming(backend):
+    with attribute_errors(backend):
         backend.use_stop_request(run.stop)
         if journal is not None:
             backend.use_journal(journal)
     try:
         # Weights that are loaded are drawn first; rows are drawn from streams of the run's own.
-        with run.stage("loading"), shared_random_state_kept():
+        with run.stage("loading"), preserve_random_state():
             backend.initialize()
             backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:
@@ -348,7 +348,7 @@ def _narrowed(run: Run, table: Table) -> tuple[TableSchema, list[tuple[str, Tran
     schema = table.schema
     for name, transform in transforms:
         before = schema
-        with blaming(transform):
+        with attribute_errors(transform):
             schema = transform.narrowed(table.columns, schema)
         why = transform.narrowed_because or f"as transform {name!r} has it"
         for line in _left_out(before, schema):
@@ -406,7 +406,7 @@ def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, part: Traini
 
 
 def _assembled(assembler: TrainingExampleAssembler, fraction: float) -> TrainingExamples:
-    with blaming(assembler):
+    with attribute_errors(assembler):
         examples = assembler.assemble_training_examples(fraction)
     if not isinstance(examples, TrainingExamples):
         raise PluginContractError(
@@ -420,7 +420,7 @@ def _checkpoints(run: Run) -> Checkpoints:
     return Checkpoints(
         run.directory,
         every=run.config.training.checkpoint_every,
-        taken_up=run.resume,
+        resume=run.resume,
         note=run.reporter.note,
     )
 

@@ -22,7 +22,7 @@ from rowsmith.config.layering import apply_override, merge
 from rowsmith.errors import ConfigError, PluginError, RowsmithError
 from rowsmith.plugins import Registry
 from rowsmith.plugins.permissions import Caller, factories_in
-from rowsmith.plugins.servers import ServerOptions, check_key_variable, servers_told
+from rowsmith.plugins.servers import ServerOptions, check_key_variable, server_notes
 
 __all__ = ["Findings", "check", "check_components", "missing_files", "registry_for", "said"]
 
@@ -108,7 +108,7 @@ def check(
         return _joined(None, error.problems, found)
     registry = registry or registry_for(config)
     found = [_check_settings(config, registry, _SETTINGS, caller)]
-    return evolve(_joined(config, (), found), servers=tuple(servers_told(config, registry, caller)))
+    return evolve(_joined(config, (), found), servers=tuple(server_notes(config, registry, caller)))
 
 
 def _joined(config: RunConfig | None, problems: Sequence[str], found: Sequence[Findings]) -> Findings:

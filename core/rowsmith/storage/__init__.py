@@ -1,1 +1,1 @@
-"""Files of a run on disk: directories, locks, memory-mapped arrays, and what their errors say."""
+"""Files of a run on disk: directories, locks, memory-mapped arrays and disk errors."""

@@ -1,4 +1,4 @@
-"""What is told when a file cannot be read or written: which, why, and how much room is left."""
+"""Error messages for files that cannot be read or written: path, reason and free space."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rowsmith.errors import RunDirectoryError
 
-__all__ = ["explained", "is_full"]
+__all__ = ["explain_disk_errors", "is_full"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PROBE = 1 << 20
@@ -21,20 +21,22 @@ _OS_ERROR = re.compile(r"os error (\d+)")
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a file could not be written for want of room, told by the error or by what it was raised for."""
+    """Whether an error, or its cause, says that the disk is full."""
     cause = error.__cause__
     return _number(error) in _FULL or (cause is not None and is_full(cause))
 
 
 @contextlib.contextmanager
-def explained(doing: str, path: Path, *foreign: type[Exception], beside: Path | None = None) -> Iterator[None]:
-    """Turn an error of the operating system into one that names the file.
+def explain_disk_errors(
+    doing: str, path: Path, *foreign: type[Exception], beside: Path | None = None
+) -> Iterator[None]:
+    """Turn an error of the operating system into one that names the file, the reason and what to do.
 
     Args:
-        doing: What is done to it, such as ``write``.
+        doing: The operation as a verb, such as ``write``.
         path: The file or folder.
         *foreign: Exceptions in which libraries wrap errors of the operating system.
-        beside: Where it is until it is whole, if not there.
+        beside: The path of the partial file, if another.
 
     Raises:
         RunDirectoryError: The block raised an ``OSError`` or one of ``foreign``.
@@ -44,23 +46,23 @@ def explained(doing: str, path: Path, *foreign: type[Exception], beside: Path | 
         yield
     except expected as error:
         partial = beside or path
-        cause = _told(error, partial)
+        cause = _os_error(error, partial)
         raise RunDirectoryError(_message(doing, path, cause, partial)) from cause
 
 
-def _told(error: Exception, partial: Path) -> Exception:
-    """An error of the operating system, where a library tells no more than that it could not write."""
+def _os_error(error: Exception, partial: Path) -> Exception:
+    """The operating system's error; found by probing where a library reports only that it could not write."""
     if _number(error) is not None:
         return error
-    found = _refusal(partial if partial.is_dir() else partial.parent)
+    found = _probe_error(partial if partial.is_dir() else partial.parent)
     if found is None:
         return error
     found.__cause__ = error
     return found
 
 
-def _refusal(folder: Path) -> OSError | None:
-    """Why nothing can be written to a folder at this time; None where something can."""
+def _probe_error(folder: Path) -> OSError | None:
+    """The error of writing to a folder; None if it can be written to."""
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             left = _PROBE
@@ -93,7 +95,7 @@ def _number(error: BaseException) -> int | None:
 
 
 def _written(path: Path) -> int:
-    """Bytes of a file that is being written beside its place, or of a folder."""
+    """Size in bytes of a partial file or folder."""
     with contextlib.suppress(OSError):
         if path.is_dir():
             return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -1,7 +1,7 @@
-"""A lock on a directory that a crash cannot leave behind on the machine it happened on.
+"""Directory lock that does not outlive its process.
 
-The operating system holds the lock for as long as the process lives; the file says who holds it,
-for people and for machines that share a file system without sharing locks.
+The operating system releases the lock when the process ends. The file names the holder, for people and for machines
+that share a file system without sharing locks.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from rowsmith.errors import RunDirectoryError
-from rowsmith.storage.disk_errors import explained
+from rowsmith.storage.disk_errors import explain_disk_errors
 
 __all__ = ["hold_lock"]
 
-# Beyond the text, so that Windows, whose locks are mandatory, still lets others read who holds it.
+# Beyond the text: locks are mandatory on Windows, and others must be able to read the holder.
 _FAR = 1 << 30
 # A link in a folder of unknown origin must not lead the lock to another file.
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
@@ -79,11 +79,11 @@ def _write_holder(handle: int) -> None:
 
 @contextlib.contextmanager
 def hold_lock(file: Path, directory: Path) -> Iterator[None]:
-    """Hold a lock file for as long as the context lasts.
+    """Hold a lock file within the context.
 
     Args:
-        file: The lock file; made if need be, emptied on release and left in place.
-        directory: What it protects, for messages.
+        file: The lock file; created if missing, emptied on release, never removed.
+        directory: The directory it protects, for messages.
 
     Raises:
         RunDirectoryError: Another process holds it, or one of another machine left it locked, or there is
@@ -95,13 +95,12 @@ def hold_lock(file: Path, directory: Path) -> Iterator[None]:
         raise RunDirectoryError(f"Cannot lock {directory}: {exc.strerror or exc}.") from exc
     try:
         _refuse_if_taken(handle, file, directory)
-        with explained("write", file):
+        with explain_disk_errors("write", file):
             _write_holder(handle)
         try:
             yield
         finally:
-            # Emptied and not removed: a process that has opened it already must not lock a file
-            # that no other process can find any more.
+            # Not removed: a process that has opened it already would lock a file that no other process finds.
             os.ftruncate(handle, 0)
     finally:
         os.close(handle)

@@ -1,6 +1,6 @@
-"""Whose process this is: a program that is Rowsmith alone may tune it, a library may not.
+"""Whether the process is Rowsmith's own: the command line may tune it, a library may not.
 
-What can be tuned is shared by everything in a process: the allocator of the C library, the look for garbage.
+Allocator and garbage collector are shared by everything in a process.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ _own = False
 
 
 def own_process() -> None:
-    """Say that nothing but Rowsmith runs in this process, as the command line does."""
+    """Declare that nothing but Rowsmith runs in this process, as the command line does."""
     global _own
     _own = True
 
 
 def is_own_process() -> bool:
-    """Whether what the whole process shares may be changed."""
+    """Whether settings of the whole process may be changed."""
     return _own

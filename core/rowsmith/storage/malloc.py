@@ -1,10 +1,9 @@
-"""What becomes of memory that was freed.
+"""Allocator and garbage collector settings of this process.
 
-The settings are those of the C library of Linux; they do nothing on other systems, nor in a process that is not
-Rowsmith's own (see ``host_process``). A large block that is asked for anew from the
-system comes as pages that must be cleared one by one. That is right for the arrays of a large table, which should be
-given back when they are freed, and wrong for the tensors of a training step, which are freed and wanted again a
-thousand times a second.
+glibc only; no effect on other systems, nor in a process that is not Rowsmith's own (see ``host_process``). A large
+block that is allocated again from the system comes as pages that must be zeroed one by one. That is right for the
+arrays of a large table, which should be returned when they are freed, and wrong for the tensors of a training step,
+which are freed and allocated again a thousand times a second.
 """
 
 from __future__ import annotations
@@ -18,55 +17,55 @@ import pyarrow as pa
 
 from rowsmith.storage.host_process import is_own_process
 
-__all__ = ["give_back", "keep_for_reuse", "making_many", "release_freed_memory", "usual_afterwards"]
+__all__ = ["gc_paused", "release_freed_memory", "retain_freed_memory", "set_mmap_threshold", "trim_restored"]
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-# The most that the library allows for the latter.
+# The highest mmap threshold that glibc allows.
 _LARGEST_THRESHOLD = 32 << 20
 
 
-def give_back(size: int) -> None:
-    """Have blocks of at least ``size`` bytes given back to the system when they are freed."""
+def set_mmap_threshold(size: int) -> None:
+    """Return blocks of at least ``size`` bytes to the system when they are freed."""
     _set(_MMAP_THRESHOLD, size)
 
 
-def keep_for_reuse() -> None:
-    """Have freed blocks kept and used again."""
+def retain_freed_memory() -> None:
+    """Retain freed blocks for reuse."""
     _set(_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
     _set(_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 @contextmanager
-def usual_afterwards() -> Iterator[None]:
-    """Have what is freed later given back as usual again, whatever is kept for reuse meanwhile."""
+def trim_restored() -> Iterator[None]:
+    """Restore the usual trim threshold on exit, so that memory freed later is returned to the system."""
     try:
         yield
     finally:
-        # What the library itself arrives at in a process that frees large blocks.
+        # The value that glibc itself adopts in a process that frees large blocks.
         _set(_TRIM_THRESHOLD, 2 * _LARGEST_THRESHOLD)
 
 
 @contextmanager
-def making_many() -> Iterator[None]:
-    """Make many small objects that are all kept, without a look for garbage every 700 of them.
+def gc_paused() -> Iterator[None]:
+    """Pause the garbage collector while many small, long-lived objects are made.
 
-    Where a deep learning library is loaded, a look at everything takes a fifth of a second. Nothing changes in a
-    process that is not Rowsmith's own.
+    With a deep learning library loaded, a full collection takes a fifth of a second. No effect in a process that is
+    not Rowsmith's own.
     """
     if not is_own_process():
         yield
         return
-    usual = gc.isenabled()
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if usual:
+        if enabled:
             gc.enable()
 
 
 def release_freed_memory() -> None:
-    """Have the allocators of Arrow and of the C library give back what they hold of freed arrays."""
+    """Return the freed memory that the allocators of Arrow and glibc hold to the system."""
     pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,9 +1,9 @@
-"""Large arrays kept in temporary files that are mapped into memory.
+"""Large arrays in temporary files that are mapped into memory.
 
-A table of millions of rows is mostly arrays that are written once and read a few times. In a mapped
-file the system can put their pages away when memory is short; anonymous memory it cannot. The files
-have no name, so they are private and vanish with the process, however that ends. They lie in the
-folder for temporary files (``TMPDIR``). Where that is full or read-only, arrays stay in memory.
+A table of millions of rows is mostly arrays that are written once and read a few times. The system can evict
+pages of a mapped file when memory is short, but not anonymous memory. The files have no name, so they are
+private and vanish with the process, however that ends. They are in the folder for temporary files (``TMPDIR``).
+Where that is full or read-only, arrays stay in memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rowsmith.storage.malloc import give_back
+from rowsmith.storage.malloc import set_mmap_threshold
 
 __all__ = ["SPOOLED_BYTES", "BlockWriter", "spooled"]
 
@@ -31,7 +31,7 @@ Array = TypeVar("Array", bound=npt.NDArray[Any])
 
 
 class _Segment:
-    """One file, filled from its beginning; its space is given back when the last array on it is gone."""
+    """One file, filled from its start; its space is released with the last array on it."""
 
     def __init__(self, size: int) -> None:
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as it is filled
@@ -48,7 +48,7 @@ class _Segment:
         return start
 
     def write(self, block: npt.NDArray[Any], start: int) -> None:
-        # A full disk is an error here; a write through the map would end the process instead.
+        # A full disk raises here; a write through the map would kill the process.
         left = np.ascontiguousarray(block).data.cast("B")
         with self._lock:
             self._file.seek(start)
@@ -60,7 +60,7 @@ class _Segment:
 
 
 class _Spool:
-    """Segments, one at a time: few files are open however many arrays there are."""
+    """Segments shared by arrays, so that few files are open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -69,7 +69,7 @@ class _Spool:
     def reserve(self, size: int) -> tuple[_Segment, int]:
         with self._lock:
             if self._segment is None:
-                give_back(SPOOLED_BYTES)
+                set_mmap_threshold(SPOOLED_BYTES)
             if self._segment is None or self._segment.free < size:
                 self._segment = _Segment(max(_SEGMENT, size))
             return self._segment, self._segment.reserve(size)
@@ -79,24 +79,24 @@ _spool = _Spool()
 
 
 class BlockWriter:
-    """A flat array that is written from its beginning, a block at a time; spooled when it is large.
+    """A flat array that is written block by block, from its start; spooled when it is large.
 
     Args:
-        count: Its items.
-        dtype: Their type.
+        count: Number of items.
+        dtype: Type of the items.
     """
 
     def __init__(self, count: int, dtype: npt.DTypeLike) -> None:
         self._dtype = np.dtype(dtype)
         self._count, self._written = count, 0
-        self._place: tuple[_Segment, int] | None = None
+        self._segment_start: tuple[_Segment, int] | None = None
         self._memory: npt.NDArray[Any] | None = None
         if count * self._dtype.itemsize >= SPOOLED_BYTES:
             try:
-                self._place = _spool.reserve(count * self._dtype.itemsize)
+                self._segment_start = _spool.reserve(count * self._dtype.itemsize)
             except (OSError, ValueError):
-                self._place = None
-        if self._place is None:
+                self._segment_start = None
+        if self._segment_start is None:
             self._memory = np.empty(count, dtype=self._dtype)
 
     def append(self, block: npt.NDArray[Any]) -> None:
@@ -105,35 +105,35 @@ class BlockWriter:
         Args:
             block: The items; flat, of the array's type.
         """
-        if self._place is not None:
-            segment, start = self._place
+        if self._segment_start is not None:
+            segment, start = self._segment_start
             try:
                 segment.write(block, start + self._written * self._dtype.itemsize)
             except OSError:
                 self._memory = np.empty(self._count, dtype=self._dtype)
                 self._memory[: self._written] = segment.read(start, self._written, self._dtype)
-                self._place = None
+                self._segment_start = None
         if self._memory is not None:
             self._memory[self._written : self._written + len(block)] = block
         self._written += len(block)
 
     def array(self) -> npt.NDArray[Any]:
-        """What was written; spooled arrays are read-only."""
+        """The array written; read-only if spooled."""
         if self._memory is not None:
             return self._memory[: self._written]
-        assert self._place is not None
-        segment, start = self._place
+        assert self._segment_start is not None
+        segment, start = self._segment_start
         return segment.read(start, self._written, self._dtype)
 
 
 def spooled(array: Array) -> Array:
-    """The same array, read-only and in a mapped file when it is large.
+    """Move a large array to a mapped, read-only file.
 
     Args:
         array: Numbers of any shape.
 
     Returns:
-        An equal array; the given one when it is small or there is no room for a file.
+        An equal array; the same one if it is small or there is no room for a file.
     """
     if array.nbytes < SPOOLED_BYTES:
         return array

@@ -1,8 +1,7 @@
-"""The directory a run writes to: private, locked while in use, and never half written.
+"""The directory a run writes to: private, locked while in use, and written atomically.
 
-Directories are made with mode 0700 and files with 0600. A file is written beside its final place
-and renamed when it is whole, so that a reader, or a run that continues after a crash, sees either
-the old file or the new one.
+Directories have mode 0700 and files 0600. A file is written to a partial file beside it, which is renamed when it is
+complete, so that a reader, or a resumed run, sees either the old file or the new one.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from rowsmith.errors import RunDirectoryError
-from rowsmith.storage.disk_errors import explained, is_full
+from rowsmith.storage.disk_errors import explain_disk_errors, is_full
 from rowsmith.storage.file_lock import hold_lock
-from rowsmith.storage.plain_files import parse_json, read_plain
+from rowsmith.storage.regular_files import parse_json, read_regular_file
 
 __all__ = ["RunDirectory", "Workdir", "flush_tree"]
 
@@ -42,7 +41,7 @@ def _check_parts(name: str) -> tuple[str, ...]:
 
 
 def _beside(path: Path) -> Path:
-    """Where something is until it is whole, or until it is gone."""
+    """The path of a partial file, or of one that is being removed."""
     return path.with_name(f"{_PARTIAL}{secrets.token_hex(6)}-{path.name}")
 
 
@@ -55,7 +54,7 @@ def _flush(path: Path) -> None:
 
 
 def flush_tree(folder: Path) -> None:
-    """Make a folder and all in it private, and see it onto the disk.
+    """Make a folder and all files in it private, and flush them to disk.
 
     Raises:
         OSError: It cannot be written.
@@ -69,7 +68,7 @@ def flush_tree(folder: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove what is of no more use, as far as it can be removed."""
+    """Remove a file or folder; errors are ignored."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -84,12 +83,12 @@ def _full_disk_explained(final: Path, partial: Path) -> Iterator[None]:
     except OSError as error:
         if not is_full(error):
             raise
-        with explained("write", final, beside=partial):
+        with explain_disk_errors("write", final, beside=partial):
             raise
 
 
 def _flush_directory(path: Path) -> None:
-    # Not every system lets a directory be opened; the rename itself is still atomic there.
+    # Not every system can open a directory; the rename is atomic all the same.
     with contextlib.suppress(OSError):
         _flush(path)
 
@@ -97,10 +96,10 @@ def _flush_directory(path: Path) -> None:
 class RunDirectory:
     """The directory of one run.
 
-    Making the object touches nothing; ``create`` or the first write makes the directory.
+    The constructor touches nothing; ``create`` or the first write makes the directory.
 
     Args:
-        path: Where it is, or will be.
+        path: Its path; it need not exist.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -113,23 +112,23 @@ class RunDirectory:
         return os.fspath(self.root)
 
     def create(self) -> RunDirectory:
-        """Make the directory and those above it, for their owner alone; what exists keeps its mode.
+        """Make the directory and its parents, with mode 0700; existing ones retain their mode.
 
         Raises:
             RunDirectoryError: It cannot be made, or the path is a file.
         """
         if self.root.exists() and not self.root.is_dir():
             raise RunDirectoryError(f"{self.root} is a file. Choose another run directory.")
-        with explained("create", self.root):
+        with explain_disk_errors("create", self.root):
             for folder in [*reversed(self.root.parents), self.root]:
                 if not folder.is_dir():
                     folder.mkdir(mode=0o700, exist_ok=True)
         return self
 
-    def openness(self) -> str | None:
-        """What others of the machine may do with a directory that was there before; None where they may do nothing.
+    def access_warning(self) -> str | None:
+        """A warning if other users may write to the directory; None if it is private.
 
-        What is in it is private all the same, but who may write to the directory may put other files in their place.
+        The files in it are private all the same, but who may write to the directory may replace them.
         """
         mode = stat.S_IMODE(self.root.stat().st_mode)
         if not mode & 0o022:
@@ -140,10 +139,10 @@ class RunDirectory:
         )
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Hold the directory for this process; a lock that a dead process left is taken over.
+        """Lock the directory for this process; the lock of a dead process is taken over.
 
         Returns:
-            A context manager. Files that a killed process left half written are removed on entry.
+            A context manager, which removes partial files of a killed process on entry.
 
         Raises:
             RunDirectoryError: Another process holds it, or a process of another machine left it
@@ -152,7 +151,7 @@ class RunDirectory:
         return self._locked()
 
     def path(self, name: str) -> Path:
-        """Where a file of this directory is, whether or not it exists.
+        """The path of a file in this directory, whether or not it exists.
 
         Args:
             name: Its name, with ``/`` between folders.
@@ -166,14 +165,14 @@ class RunDirectory:
         return path
 
     def exists(self, name: str) -> bool:
-        """Whether a file or folder of that name is there."""
+        """Whether a file or folder of that name exists."""
         return self.path(name).exists()
 
     def folder(self, name: str) -> Path:
         """A folder in the directory, made if need be, readable by its owner alone."""
         path = self.path(name)
         self.create()
-        with explained("create", path):
+        with explain_disk_errors("create", path):
             for parent in [*reversed(path.relative_to(self.root).parents[:-1]), path.relative_to(self.root)]:
                 (self.root / parent).mkdir(mode=0o700, exist_ok=True)
         return path
@@ -183,21 +182,21 @@ class RunDirectory:
         """Write a file: all of it or, on an error, nothing.
 
         Args:
-            name: The file's name; it keeps its suffixes while it is written.
+            name: The file's name; the partial file has the same suffixes.
 
         Yields:
-            The path to write to: an empty private file beside the final place.
+            The path to write to: an empty, private, partial file.
 
         Raises:
             RunDirectoryError: The name is unsafe, or the file cannot be written.
         """
-        final, partial = self._places(name)
-        with explained("write", final):
+        final, partial = self._final_and_partial(name)
+        with explain_disk_errors("write", final):
             os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
             with _full_disk_explained(final, partial):
                 yield partial
-            with explained("write", final, beside=partial):
+            with explain_disk_errors("write", final, beside=partial):
                 partial.chmod(0o600)
                 _flush(partial)
                 os.replace(partial, final)
@@ -210,37 +209,37 @@ class RunDirectory:
         """Write a folder of files: all of it or, on an error, nothing.
 
         Args:
-            name: The folder's name; nothing of that name is there yet.
+            name: The folder's name; it must not exist yet.
 
         Yields:
-            The path to write to: an empty private folder beside the final place.
+            The path to write to: an empty, private, partial folder.
 
         Raises:
             RunDirectoryError: The name is unsafe, or the folder cannot be written.
         """
-        final, partial = self._places(name)
-        with explained("create", final):
+        final, partial = self._final_and_partial(name)
+        with explain_disk_errors("create", final):
             partial.mkdir(mode=0o700)
         try:
             with _full_disk_explained(final, partial):
                 yield partial
-            with explained("write", final, beside=partial):
+            with explain_disk_errors("write", final, beside=partial):
                 flush_tree(partial)
                 os.rename(partial, final)
                 _flush_directory(final.parent)
         finally:
             _remove(partial)
 
-    def _places(self, name: str) -> tuple[Path, Path]:
-        """Where something is to be, in a folder that is there, and where it is until it is whole."""
+    def _final_and_partial(self, name: str) -> tuple[Path, Path]:
+        """The final and the partial path of a file; makes the folder."""
         final = self.path(name)
         above = self.folder(name.rpartition("/")[0]) if "/" in name else self.create().root
         return final, _beside(above / final.name)
 
     def discard(self, name: str) -> None:
-        """Remove a file or folder, if it is there; a folder goes as a whole, also when this is killed midway."""
+        """Remove a file or folder, if it exists; a folder is renamed first, so that it is never half there."""
         path = self.path(name)
-        with explained("remove", path):
+        with explain_disk_errors("remove", path):
             if path.is_dir():
                 aside = _beside(path)
                 os.rename(path, aside)
@@ -249,17 +248,17 @@ class RunDirectory:
                 path.unlink(missing_ok=True)
 
     def write_bytes(self, name: str, content: bytes) -> Path:
-        """Write a file of bytes, whole or not at all; returns its path."""
-        with self.writing(name) as partial, explained("write", self.root / name, beside=partial):
+        """Write a file of bytes atomically; returns its path."""
+        with self.writing(name) as partial, explain_disk_errors("write", self.root / name, beside=partial):
             partial.write_bytes(content)
         return self.path(name)
 
     def write_text(self, name: str, content: str) -> Path:
-        r"""Write a UTF-8 file with ``\n`` line ends, whole or not at all; returns its path."""
+        r"""Write a UTF-8 file with ``\n`` line ends atomically; returns its path."""
         return self.write_bytes(name, content.encode())
 
     def write_json(self, name: str, content: Any) -> Path:
-        """Write a JSON file, whole or not at all; returns its path.
+        """Write a JSON file atomically; returns its path.
 
         Raises:
             ValueError: A number is not finite: JSON has no spelling for it.
@@ -272,11 +271,11 @@ class RunDirectory:
 
         Raises:
             RunDirectoryError: It is not there or cannot be read.
-            ValueError: It is no text, no regular file, or longer than any use of it.
+            ValueError: It is not UTF-8, no regular file, or too large.
         """
         path = self.path(name)
-        with explained("read", path):
-            return read_plain(path)
+        with explain_disk_errors("read", path):
+            return read_regular_file(path)
 
     def read_json(self, name: str) -> Any:
         """The content of a JSON file.
@@ -287,7 +286,7 @@ class RunDirectory:
         try:
             return parse_json(self.read_text(name))
         except (ValueError, RecursionError) as exc:
-            raise RunDirectoryError(f"{self.path(name)} is damaged: {exc}. Start the run anew with --force.") from exc
+            raise RunDirectoryError(f"{self.path(name)} is damaged: {exc}. Start the run again with --force.") from exc
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -298,9 +297,9 @@ class RunDirectory:
             yield
 
     def _probe(self) -> None:
-        """Write something now, so that a folder that cannot be written to is found before any work is done."""
+        """Write a probe file, so that an unwritable folder is reported before any work is done."""
         probe = _beside(self.root / "probe")
-        with explained("write to", self.root, beside=probe):
+        with explain_disk_errors("write to", self.root, beside=probe):
             try:
                 probe.write_bytes(b"\0")
             finally:

@@ -1,4 +1,4 @@
-"""Column labels that are not text: what such a column is called, and what is kept of its label."""
+"""Records of column labels that are not text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def name_of(label: Any) -> str:
 
 @frozen(kw_only=True)
 class LabelPart:
-    """One value of a column label, spelled as a cell of a column of Python objects.
+    """A value of a column label, spelled as a cell of a column of Python objects.
 
     Attributes:
         text: The spelled value; None for null.
@@ -59,9 +59,9 @@ class ColumnLabels:
 
     Attributes:
         labels: One for each column.
-        names: What the levels of the labels are called.
+        names: Names of the levels of the labels.
         levels: Whether labels have several levels.
-        dtype: The dtype of the labels, or ``range``; empty where they have levels.
+        dtype: The dtype of the labels, or ``range``; empty if they have levels.
         categories: The categories of labels that are categories; None for others.
         ordered: Whether these are ordered.
     """

@@ -1,8 +1,8 @@
-"""Columns of a spelled table: from codes to Arrow arrays and back.
+"""Columns of a spelled table: conversion between codes and Arrow arrays.
 
 A spelled column is a single-chunk ``dictionary<int32, string>`` array. Nulls are null codes; the
 dictionary never holds a null and never holds a value twice. It may hold values that no row uses,
-as after taking some rows of a table; ``distinct`` leaves those out. The codes of long columns lie in
+as after taking some rows of a table; ``distinct`` leaves those out. The codes of long columns are in
 mapped files (see ``rowsmith.storage.memory_map``).
 """
 
@@ -101,28 +101,28 @@ def codes_of(array: pa.DictionaryArray) -> Codes:
 
 
 def compact(array: pa.DictionaryArray) -> pa.DictionaryArray:
-    """The same column with a dictionary of only the values that occur, in the same order."""
+    """Drop unused values from the dictionary of a column; the order is retained."""
     codes = codes_of(array)
     size = len(array.dictionary)
     used = count_codes(codes, size) > 0
     if used.all():
         return array
-    kept = np.flatnonzero(used)
-    places = np.full(size, -1, dtype=np.int32)
-    places[kept] = np.arange(len(kept), dtype=np.int32)
-    return spelled(array.dictionary.take(pa.array(kept)), renumbered(codes, places))
+    occurring = np.flatnonzero(used)
+    new_codes = np.full(size, -1, dtype=np.int32)
+    new_codes[occurring] = np.arange(len(occurring), dtype=np.int32)
+    return spelled(array.dictionary.take(pa.array(occurring)), renumbered(codes, new_codes))
 
 
-def renumbered(codes: Codes, places: Codes) -> Codes:
-    """The new code of each row; -1 stays -1.
+def renumbered(codes: Codes, new_codes: Codes) -> Codes:
+    """Map the code of each row; -1 stays -1.
 
     Args:
         codes: The code of each row, -1 for null.
-        places: The new code for each code, -1 for null.
+        new_codes: The new code of each code, -1 for null.
     """
-    if np.array_equal(places, np.arange(len(places))):
+    if np.array_equal(new_codes, np.arange(len(new_codes))):
         return codes
-    table = np.append(places, np.int32(-1))
+    table = np.append(new_codes, np.int32(-1))
     writer = BlockWriter(len(codes), np.int32)
     for start in range(0, len(codes), _BLOCK):
         writer.append(table[codes[start : start + _BLOCK]])
@@ -130,7 +130,7 @@ def renumbered(codes: Codes, places: Codes) -> Codes:
 
 
 def single_array(column: pa.ChunkedArray | pa.DictionaryArray) -> pa.DictionaryArray:
-    """One spelled array of a column that may have several chunks, each with its own dictionary."""
+    """Combine the chunks of a spelled column, each with its own dictionary, to one array."""
     if isinstance(column, pa.DictionaryArray):
         return column
     if column.num_chunks == 1:
@@ -141,23 +141,23 @@ def single_array(column: pa.ChunkedArray | pa.DictionaryArray) -> pa.DictionaryA
 
 
 def _joined(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
-    """One array of several, a chunk at a time; values stay in order of appearance."""
+    """Combine arrays, a chunk at a time; values are in order of appearance."""
     merged = pa.concat_arrays([chunk.dictionary for chunk in chunks]).dictionary_encode()
-    places, start = codes_of(merged), 0
+    merged_codes, start = codes_of(merged), 0
     writer = BlockWriter(sum(map(len, chunks)), np.int32)
     for chunk in chunks:
         stop = start + len(chunk.dictionary)
-        writer.append(np.append(places[start:stop], np.int32(-1))[codes_of(chunk)])
+        writer.append(np.append(merged_codes[start:stop], np.int32(-1))[codes_of(chunk)])
         start = stop
     return spelled(merged.dictionary, writer.array())
 
 
 def count_codes(codes: Codes, size: int) -> npt.NDArray[np.int64]:
-    """How often each code from 0 to ``size - 1`` occurs; nulls are not counted.
+    """Frequency of each code from 0 to ``size - 1``, without nulls.
 
     Args:
         codes: Codes of a column, -1 for null.
-        size: How many values there are.
+        size: Number of values.
     """
     counts = np.zeros(size + 1, dtype=np.int64)
     for start in range(0, len(codes), _BLOCK):
@@ -166,7 +166,7 @@ def count_codes(codes: Codes, size: int) -> npt.NDArray[np.int64]:
 
 
 def combined_codes(columns: pa.Table, names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """One code for each combination of values of some columns, counted from 0 by first appearance.
+    """Codes of combinations of values of several columns, numbered from 0 by first appearance.
 
     Args:
         columns: A spelled table.
@@ -193,11 +193,11 @@ def combine_codes(codes: Iterable[Codes], rows: int) -> npt.NDArray[np.int64]:
 
 
 def take_rows(columns: pa.Table, rows: npt.NDArray[Any]) -> pa.Table:
-    """Some rows of a spelled table.
+    """Select rows of a spelled table.
 
     Args:
         columns: The table.
-        rows: Row numbers from 0, in the order wanted.
+        rows: Row numbers from 0, in any order.
 
     Returns:
         The rows; the table itself where ``rows`` are all of them in order.
@@ -212,12 +212,12 @@ def take_rows(columns: pa.Table, rows: npt.NDArray[Any]) -> pa.Table:
 
 
 def replace_column(columns: pa.Table, name: str, arrays: Mapping[str, pa.DictionaryArray]) -> pa.Table:
-    """A table in which other columns stand in the place of one.
+    """Replace a column of a table by others.
 
     Args:
         columns: A spelled table.
         name: The column to replace.
-        arrays: What stands there instead, in order: none, one (perhaps of the same name) or several.
+        arrays: The columns to insert in order: none, one (also of the same name) or several.
 
     Returns:
         The new table; the given one is not changed.
@@ -226,12 +226,12 @@ def replace_column(columns: pa.Table, name: str, arrays: Mapping[str, pa.Diction
         KeyError: There is no such column.
         ValueError: A new name is already the name of another column.
     """
-    place = columns.schema.get_field_index(name)
-    if place < 0:
+    position = columns.schema.get_field_index(name)
+    if position < 0:
         raise KeyError(name)
-    rest = columns.remove_column(place)
+    rest = columns.remove_column(position)
     for offset, (new_name, array) in enumerate(arrays.items()):
         if new_name in rest.column_names:
             raise ValueError(f"the table already has a column {new_name!r}")
-        rest = rest.add_column(place + offset, new_name, array)
+        rest = rest.add_column(position + offset, new_name, array)
     return rest

@@ -1,4 +1,4 @@
-"""The date-time formats that are recognised, and what each of their codes reads and writes."""
+"""Recognised date-time formats and their codes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 @frozen
 class Code:
-    """One code of a format.
+    """A code of a date-time format.
 
     Attributes:
         part: The part of a date-time that it holds.
-        regex: What its text looks like.
+        regex: Regular expression of its text.
         write: The text for a value of the part.
         unit: What its number is multiplied by to give the part.
         group: The name of its group in a regular expression; by default that of the part.

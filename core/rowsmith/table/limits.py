@@ -1,4 +1,4 @@
-"""How large a table file may be before it is refused."""
+"""Limits on the size of table files."""
 
 from __future__ import annotations
 

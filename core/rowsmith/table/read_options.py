@@ -1,4 +1,4 @@
-"""How a table is read, where the usual way is not wanted."""
+"""Options for reading tables."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["ReadOptions", "check_encoding"]
 
 @frozen(kw_only=True)
 class ReadOptions:
-    """How a table is read.
+    """Options for reading a table.
 
     Attributes:
         encoding: The encoding of text files, as Python names it.
         header: Whether the first record of delimited text names the columns.
         skip_rows: Lines of text files before the table begins.
-        drop: Columns that are left out, by name.
-        null_values: Texts that stand for null, blanks around them aside; a blank field always does.
+        drop: Names of dropped columns.
+        null_values: Texts read as null, ignoring surrounding blanks; a blank field always is.
     """
 
     encoding: str = "utf-8"
@@ -32,31 +32,31 @@ class ReadOptions:
     drop: tuple[str, ...] = ()
     null_values: tuple[str, ...] = ()
 
-    def kept(self, names: Sequence[str]) -> list[int]:
-        """The positions of the columns that are not left out.
+    def selected(self, names: Sequence[str]) -> list[int]:
+        """Positions of the columns that are not dropped.
 
         Args:
             names: All names of the table, in order; those of several columns may be the same.
 
         Raises:
-            DataError: A column to leave out is not there, or none would stay.
+            DataError: A dropped column is missing, or no column remains.
         """
         check_dropped(self.drop, names)
-        kept = [place for place, name in enumerate(names) if name not in self.drop]
-        if names and not kept:
+        positions = [position for position, name in enumerate(names) if name not in self.drop]
+        if names and not positions:
             raise DataError("data.drop leaves no column of the table; take a name out of it")
-        return kept
+        return positions
 
     def is_null(self, text: str) -> bool:
-        """Whether a text stands for null."""
+        """Whether a text is read as null."""
         return text.strip() in self.null_values or text in self.null_values
 
 
 def check_dropped(drop: Sequence[str], names: Collection[str]) -> None:
-    """Make sure that a table has the columns that are to be left out.
+    """Check that a table has all dropped columns.
 
     Raises:
-        DataError: It has not.
+        DataError: A column is missing.
     """
     unknown = [name for name in drop if name not in names]
     if unknown:
@@ -68,10 +68,10 @@ def check_dropped(drop: Sequence[str], names: Collection[str]) -> None:
 
 
 def check_encoding(name: str) -> None:
-    """Make sure that an encoding of text has a name that Python knows.
+    """Check that Python knows a text encoding.
 
     Raises:
-        ValueError: It has not.
+        ValueError: It is unknown.
     """
     try:
         "".encode(name)

@@ -1,4 +1,4 @@
-"""The row index: a first column without a name that only counts the rows, as pandas and R write it."""
+"""Row index: a first, unnamed column that counts the rows, as pandas and R write it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def row_index(array: pa.DictionaryArray) -> RowIndex | None:
         array: A spelled column.
 
     Returns:
-        Where it begins to count; None when it does not count the rows one by one.
+        Its first number; None if it does not count the rows one by one.
     """
     array = compact(array)
     if array.null_count or len(array.dictionary) != len(array):

@@ -1,14 +1,13 @@
-"""What a table is: its columns, their types, and how their values are spelled.
+"""Schemas of tables: columns, their types and the spelling of their values.
 
 Inside Rowsmith a table is a *spelled table*: a ``pyarrow.Table`` whose columns are single-chunk
 dictionary arrays (``int32`` codes, ``string`` values), nulls being null codes. The dictionary holds
-each distinct value once, as the exact text the column writes; so a CSV comes back in its own
+each distinct value once, as the exact text the column writes; so a CSV is written in its own
 spelling, and work on values costs O(distinct), not O(rows).
 
-Two schemas travel with a model. ``TableSchema`` speaks of the user's table: output and constraints
-use it, and so do the transforms between the two. ``ModelSchema`` speaks of the columns after all
-transforms: the vocabulary, the dialect, the grammar and the validator use it. They are different
-types, so that a type checker catches a swap.
+A model has two schemas. ``TableSchema`` describes the user's table: output, constraints and transforms use it.
+``ModelSchema`` describes the columns after all transforms: vocabulary, dialect, grammar and validator use it. They
+are different types, so that a type checker catches a swap.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class ColumnType(enum.StrEnum):
 
 
 class Role(enum.StrEnum):
-    """What a column is for; only values are modelled."""
+    """Role of a column; only values are modelled."""
 
     VALUE = "value"
     KEY = "key"
@@ -63,7 +62,7 @@ class Role(enum.StrEnum):
 
 
 class JsonKind(enum.StrEnum):
-    """How the record dialect writes a column's values."""
+    """JSON kind of a column in the record dialect."""
 
     NUMBER = "number"
     BOOLEAN = "boolean"
@@ -71,7 +70,7 @@ class JsonKind(enum.StrEnum):
 
 
 class Source(enum.StrEnum):
-    """The kind of container a column came in, and goes back to."""
+    """Container of a column, on input and output."""
 
     CSV = "csv"
     JSON = "json"
@@ -80,7 +79,7 @@ class Source(enum.StrEnum):
 
 @frozen(kw_only=True)
 class Storage:
-    """How a column's values are handed back to the user.
+    """Representation of a column's values in the user's table.
 
     Attributes:
         source: The kind of container.
@@ -99,11 +98,11 @@ class Storage:
         zone: For ``object`` columns of date-times or times of day with a time zone, that zone.
         unit: For durations and times of day, the unit that their numbers count (``D``, ``h``, ``m``,
             ``s``, ``ms``, ``us`` or ``ns``); for ``object`` columns of periods, their frequency.
-        delimiter: For CSV sources, what stands between fields.
-        null_marks: Texts that were read as null, and how many rows had each; None stands for a blank field or a
-            null of the container's own. Empty where nothing but that was read as null.
+        delimiter: For CSV sources, the field delimiter.
+        null_marks: Texts that were read as null, and rows of each; None is a blank field or a null of the
+            container itself. Empty if only those were read as null.
         parquet: For columns of a Parquet file, the dtype that pandas noted in it, so that pandas reads the same from
-            a file that is written; empty where it noted none, None for columns of other sources.
+            a file that is written; empty if it noted none, None for columns of other sources.
     """
 
     source: Source = Source.CSV
@@ -121,10 +120,10 @@ class Storage:
 
 
 class TimingRole(enum.StrEnum):
-    """What a column tells of where a record stands in its group, or of how a value went on from the record before."""
+    """Role of a column that encodes the position of a record in its group, or the change of a value."""
 
     STEP = "step"
-    PLACE = "place"
+    POSITION = "place"  # the value is saved in bundles
     MONTH = "month"
     DAY = "day"
     WEEKDAY = "weekday"
@@ -136,18 +135,18 @@ class TimingRole(enum.StrEnum):
 
 @frozen(kw_only=True)
 class Timing:
-    """How a column tells where a record stands in its group.
+    """Encoding of the position of a record in its group, or of the change of a value.
 
-    A *step* says how far a record is from the one before it; it is null in the first record of each group, and
-    only there. A *place* says where it is. The parts of the calendar follow from the place.
+    A *step* is the distance of a record from the one before it; it is null in the first record of each group, and
+    only there. A *position* is its absolute position. The parts of the calendar follow from the position.
 
-    A *change* says how far a value is from the last one of its group; it is null in the first record of each group,
-    and where there is no value. The *level* next to it says about where the value is, or null.
+    A *change* is the distance of a value from the last one of its group; it is null in the first record of each
+    group, and where there is no value. The *level* next to it is a coarse value, or null.
 
     Attributes:
-        role: Which of them.
-        amounts: Steps, places, changes and levels only: each label, and the distance or the place that it stands
-            for, in the column's unit (for date-times, seconds since 1970 without a zone).
+        role: The role.
+        amounts: Steps, positions, changes and levels only: each label with its distance or position, in the column's
+            unit (for date-times, seconds since 1970 without a zone).
         of: Changes and levels only: the column of the value, which is the same for both.
     """
 
@@ -158,12 +157,12 @@ class Timing:
 
 @frozen(kw_only=True)
 class Marked:
-    """What most values of a column of texts are, beside a few that are not: numbers with ``NA`` or ``<5`` among them.
+    """Main type of a column of texts with a few marks: numbers with ``NA`` or ``<5`` among them.
 
     Attributes:
         type: The type of most values: integer, decimal or datetime.
-        marks: The other texts that stand for something, the most frequent first: those that enough rows have, and
-            words for a missing value. Others are taken for slips.
+        marks: Other texts with a meaning, the most frequent first: those that enough rows have, and words for a
+            missing value. All others are slips.
         scale: As for a column of that type.
         max_scale: As for a column of that type.
         whole_point: As for a column of that type.
@@ -178,7 +177,7 @@ class Marked:
     datetime_format: str | None = None
 
     def column(self, name: str, *, nullable: bool = True) -> ColumnSchema:
-        """A column of those values alone."""
+        """The schema of a column of those values alone."""
         return ColumnSchema(
             name=name,
             type=self.type,
@@ -192,27 +191,27 @@ class Marked:
 
 @frozen(kw_only=True)
 class ColumnSchema:
-    """One column of a table.
+    """A column of a table schema.
 
     Attributes:
         name: The column's name as the user wrote it.
         type: The logical type of its values.
         nullable: Whether the training table had nulls in it.
-        role: Whether it is modelled, or made anew (keys), or repeated (constants).
+        role: Whether it is modelled, regenerated (keys) or repeated (constants).
         scale: Decimals only: digits after the point when every value has that many; None means the
             shortest text that reads back as the same double.
         max_scale: Decimals only, without ``scale``: the most digits after the point of any value;
             None when some value has a negative exponent.
-        whole_point: Decimals only, without ``scale``: whether whole numbers keep a point (``1.0``).
+        whole_point: Decimals only, without ``scale``: whether whole numbers have a point (``1.0``).
         datetime_format: Datetimes only: ``strftime`` format of the spelling. Beyond ``strftime``,
             ``%3f`` and ``%9f`` are fractions of 3 and 9 digits, ``%-m``, ``%-d``, ``%-H`` and
             ``%-I`` have no leading zero, ``%s`` and ``%Q`` are seconds and milliseconds since 1970, and
-            a zone stands as literal text such as ``Z``.
+            a zone is literal text such as ``Z``.
         spellings: Booleans only: the text of false and of true.
-        storage: How values are handed back.
-        timing: What it tells of where a record stands in its group; None for ordinary columns.
-        ascending: Labels that stand for numbers, by number; none where values are themselves numbers.
-        marked: Labels and text only: what most values are; None where they are nothing but text.
+        storage: Representation in the user's table.
+        timing: Position or change that it encodes; None for ordinary columns.
+        ascending: Labels of numbers, in numeric order; none if values are numbers themselves.
+        marked: Labels and text only: the main type of values; None for plain text.
     """
 
     name: str
@@ -236,7 +235,7 @@ class ColumnSchema:
 
     @property
     def json_kind(self) -> JsonKind:
-        """How the record dialect writes this column."""
+        """Its JSON kind in the record dialect."""
         if self.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
             return JsonKind.NUMBER
         if self.type is ColumnType.BOOLEAN:
@@ -257,7 +256,7 @@ class RowIndex:
 
 @frozen(kw_only=True)
 class Layout:
-    """What delimited text has beside its columns.
+    """Header and row index of delimited text.
 
     Attributes:
         header: Whether a first record names the columns.
@@ -274,8 +273,8 @@ class TableSchema:
 
     Attributes:
         columns: The columns.
-        labels: The labels of the user's frame; None where they are the columns' names.
-        layout: What the text that it came in has beside them, and that it goes back to has again.
+        labels: The labels of the user's frame; None if they are the columns' names.
+        layout: Header and row index of the source text, also written on output.
     """
 
     columns: tuple[ColumnSchema, ...]
@@ -302,7 +301,7 @@ class TableSchema:
 
 @frozen(kw_only=True)
 class ModelColumn:
-    """One column as the model reads and writes it.
+    """A column of the model schema.
 
     Attributes:
         name: The key of the column in a record.
@@ -314,13 +313,13 @@ class ModelColumn:
         integral: Open numbers only: whether they have no fraction.
         scale: Open numbers only: digits after the point of every value; None for any number.
         spellings: Booleans only: the text of false and of true in the spelled table; None for
-            ``false`` and ``true``, or what ``values`` says.
-        timing: What it tells of where a record stands in its group; None for ordinary columns.
-        ascending: How many of ``values``, from the first one on, are numbers or stand for some, by number.
-        alphabet: Open text only: the characters that its values are made of; None for any.
+            ``false`` and ``true``, or for ``values``.
+        timing: Position or change that it encodes; None for ordinary columns.
+        ascending: How many of ``values``, from the first on, are numbers or labels of numbers, in numeric order.
+        alphabet: Open text only: characters of its values; None for any.
         shapes: Open text with an alphabet only: the shapes that its values have (see ``table.types.text_shapes``); none
             for any.
-        shortest: Open text with an alphabet only: the fewest characters of a value, up to a few.
+        shortest: Open text with an alphabet only: minimum length of a value, capped.
     """
 
     name: str
@@ -339,7 +338,7 @@ class ModelColumn:
 
     @property
     def closed(self) -> bool:
-        """Whether every value of the column is known beforehand."""
+        """Whether the column has a fixed set of values."""
         return self.values is not None
 
 
@@ -356,7 +355,7 @@ class ModelSchema:
 
     @property
     def step(self) -> ModelColumn | None:
-        """The column of steps between the records of a group; None when records stand alone."""
+        """The column of steps between the records of a group; None for plain tables."""
         timed = (column for column in self.columns if column.timing is not None)
         return next((column for column in timed if column.timing.role is TimingRole.STEP), None)  # type: ignore[union-attr]
 
@@ -368,13 +367,13 @@ class ModelSchema:
 
 
 def check_columns(schema: TableSchema) -> None:
-    """Refuse numbers of digits that no table has, which would be written out for every value.
+    """Refuse absurd numbers of digits, which would be written for every value.
 
     Args:
         schema: A schema that was saved.
 
     Raises:
-        ValueError: Naming the column.
+        ValueError: Names the column.
     """
     for column in schema:
         scales = [column.scale, column.max_scale]

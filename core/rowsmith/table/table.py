@@ -19,12 +19,12 @@ __all__ = ["Table"]
 
 @frozen
 class Table:
-    """Spelled columns and what they mean.
+    """Spelled columns with their schema.
 
     Attributes:
         columns: The spelled table; its columns are in the schema's order.
-        schema: The columns' types and how they are handed back.
-        notes: What the user should know of how it was read, such as cells unlike the others; a line each.
+        schema: Types and storage of the columns.
+        notes: Notes to the user on how it was read, such as unusual cells; a line each.
     """
 
     columns: pa.Table
@@ -35,7 +35,7 @@ class Table:
         return int(self.columns.num_rows)
 
     def take(self, rows: object) -> Table:
-        """The same table with only some rows.
+        """Select rows of the table.
 
         Args:
             rows: Row numbers from 0, as an integer array.
@@ -43,7 +43,7 @@ class Table:
         return Table(take_rows(self.columns, np.asarray(rows)), self.schema)
 
     def to_frame(self) -> pd.DataFrame:
-        """The table as a DataFrame of the user's own dtypes."""
+        """Convert the table to a DataFrame of the user's dtypes."""
         from rowsmith.table.frames import to_frame
 
         return to_frame(self.columns, self.schema)

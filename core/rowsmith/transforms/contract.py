@@ -31,7 +31,7 @@ import pyarrow as pa
 from attrs import evolve, frozen
 
 from rowsmith.errors import BundleError, PluginContractError
-from rowsmith.plugins.blame import blaming
+from rowsmith.plugins.blame import attribute_errors
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import TableSchema, check_columns
 from rowsmith.transforms.changed_values import added, check_shares, columns_traced, compared, describe_changes
@@ -284,7 +284,7 @@ class FittedTransforms:
             GenerationError: A step has no value left that a column may hold.
         """
         for place, (name, step) in reversed(list(enumerate(self.steps))):
-            with blaming(step):
+            with attribute_errors(step):
                 rows, columns = columns.num_rows, step.invert(columns, draws, carry.setdefault(f"{place}.{name}", {}))
             _check_table(f"invert of transform {name!r}", columns, step.schema_before, rows)
             if timed is not None and _is_timed(step.schema_after) and not _is_timed(step.schema_before):
@@ -346,7 +346,7 @@ def fit_transforms(
     origins = {column: column for column in schema.names}
     for name, transform in transforms:
         fingerprint = _fingerprint(columns)
-        with blaming(transform):
+        with attribute_errors(transform):
             fitted = transform.fit(columns, schema)
             _check_fitted(name, fitted, schema)
             result = fitted.apply(columns)
@@ -355,7 +355,7 @@ def fit_transforms(
                 f"transform {name!r} changed the table it was given; it must build new columns and leave that alone"
             )
         _check_table(f"apply of transform {name!r}", result, fitted.schema_after, columns.num_rows)
-        with blaming(transform):
+        with attribute_errors(transform):
             shares = check_shares(name, fitted.shares_changed(columns, result), schema)
         changes.append(added([{origins[column]: share} for column, share in shares.items() if column in origins]))
         steps.append((name, fitted))

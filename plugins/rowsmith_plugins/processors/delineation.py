@@ -1,8 +1,8 @@
-"""Where the groups of a completion begin and end.
+"""Delineation of groups in a completion.
 
-A group stands between the text of a BOS and the text of an EOS. Where special tokens are left out of the text,
+A group is between the text of a BOS and the text of an EOS. Where special tokens are left out of the text,
 the first group begins with the completion, whose prompt ends with BOS, and the last one ends with it, if the
-completion ended by itself.
+completion ended with EOS.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 __all__ = ["Delineator", "Part"]
 
-# A mark inside a value is no mark; values have no line ends.
+# Marks inside values are ignored; values have no line ends.
 _STRING = r'"(?:[^"\\\n]|\\[^\n])*"'
 
 
@@ -45,9 +45,9 @@ class Delineator:
     """Finds the parts of a completion.
 
     Attributes:
-        bos: Text of the token that begins a group; empty when texts never hold it.
-        eos: Text of the token that ends a group; empty when texts never hold it.
-        continued: Whether prompts end with a BOS, so that the first group of a completion has begun before it.
+        bos: Text of the token that begins a group; empty if texts never hold it.
+        eos: Text of the token that ends a group; empty if texts never hold it.
+        continued: Whether prompts end with a BOS, which begins the first group of a completion.
     """
 
     bos: str = ""
@@ -64,7 +64,7 @@ class Delineator:
 
         Args:
             text: The completion.
-            ended: Whether it ended by itself, with an EOS that the text may leave out.
+            ended: Whether it ended with EOS, which the text may lack.
         """
         one_mark = self.bos == self.eos
         start, begun = 0, self.continued

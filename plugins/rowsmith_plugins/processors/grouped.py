@@ -1,4 +1,4 @@
-"""Reads groups of records: one record on a line, and every group whole or not at all."""
+"""Processor of grouped tables: one record a line; a group is accepted or rejected as a whole."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ Keys = Callable[[Sequence[Any]], Sequence[Any]]
 
 @frozen(kw_only=True)
 class GroupColumns:
-    """Columns of the records that tell of groups.
+    """Columns that define groups and their order.
 
     Attributes:
-        group: Columns that are alike in all records of a group.
+        group: Columns that are equal in all records of a group.
         order: The column that records of a group are ordered by; None for no order.
         order_keys: Makes sort keys of its values, none of which is null; raises DataError where it cannot.
         step: The column that is null in the first record of a group, and in no other; None for no such column.
@@ -53,16 +53,16 @@ class GroupColumns:
 
 
 class GroupedProcessor(Processor):
-    """Turns completions into groups of valid records.
+    """Processor that reads completions as groups of valid records.
 
     A group fails as a whole when a record of it does, when it is not delimited by BOS and EOS, when its
     records differ in a group column, when they are out of order, or when steps are where they must not be.
 
     Args:
         dialect: Reads and validates one record.
-        columns: Columns that tell of groups.
-        delineator: Tells where groups begin and end.
-        options: What is forgiven or put right.
+        columns: The columns that define groups.
+        delineator: Finds where groups begin and end.
+        options: What is accepted or corrected.
     """
 
     grouped = True
@@ -80,7 +80,7 @@ class GroupedProcessor(Processor):
         self._options = options or GroupedOptions()
 
     def __call__(self, prompt_number: int, text: str) -> ParsedResponse:
-        """See the base class; how the completion ended is not known, so that its last group needs an EOS."""
+        """See the base class; the end reason of the completion is unknown, so its last group needs an EOS."""
         return self._read(prompt_number, text, ended=False)
 
     def read_completion(self, prompt_number: int, completion: Completion) -> ParsedResponse:
@@ -88,7 +88,7 @@ class GroupedProcessor(Processor):
         return self._read(prompt_number, completion.text, completion.finish_reason == FinishReason.STOP)
 
     def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
-        """See the base class; there is one when the columns are the vocabulary's, with a step."""
+        """See the base class; there is one if the columns are the vocabulary's, with a step."""
         from rowsmith.dialect import RecordDialect
         from rowsmith.generation.columns import ColumnReader
 
@@ -108,14 +108,14 @@ class GroupedProcessor(Processor):
         if self._options.group_by_accept_no_delineator and not any(delimited for delimited, _ in groups):
             groups = [(True, [line for _, lines in groups for line in lines])] if groups else []
         for delimited, lines in groups:
-            _add_group(response, lines, *self._judged(lines, delimited))
+            _add_group(response, lines, *self._validated(lines, delimited))
         return response
 
     def _lines(self, text: str, part: Part) -> list[Line]:
         return list(read_lines(text, self._dialect, part.start, part.end))
 
-    def _judged(self, lines: Sequence[Line], delimited: bool) -> tuple[list[Line], Error | None]:
-        """The records of a group that stand, as they stand, or why they do not."""
+    def _validated(self, lines: Sequence[Line], delimited: bool) -> tuple[list[Line], Error | None]:
+        """Validate a group: its corrected records, and the error if it is rejected."""
         valid = [line for line in lines if line.values is not None]
         if not delimited:
             return valid, _NO_MARKS
@@ -129,7 +129,7 @@ class GroupedProcessor(Processor):
 
     def _stepped(self, lines: list[Line]) -> tuple[list[Line], Error | None]:
         step = self._columns.step
-        right = step is None or all((_of(line)[step] is None) == (place == 0) for place, line in enumerate(lines))
+        right = step is None or all((_of(line)[step] is None) == (index == 0) for index, line in enumerate(lines))
         return lines, None if right else _NOT_STEPPED
 
     def _unique(self, lines: list[Line]) -> tuple[list[Line], Error | None]:
@@ -150,21 +150,21 @@ class GroupedProcessor(Processor):
             known = iter(self._columns.order_keys([value for value in values if value is not None]))
         except DataError:
             return lines, _NOT_ORDERED
-        # As in training, records without a value are the last of their group.
+        # As in training, records without a value are last in their group.
         keys = [(value is None, 0 if value is None else next(known)) for value in values]
         if all(before <= after for before, after in pairwise(keys)):
             return lines, None
         if not self._options.group_by_fix_unordered_records:
             return lines, _NOT_ORDERED
-        return [lines[place] for place in sorted(range(len(lines)), key=keys.__getitem__)], None
+        return [lines[index] for index in sorted(range(len(lines)), key=keys.__getitem__)], None
 
 
 def build(context: BuildContext, options: GroupedOptions | None) -> GroupedProcessor:
-    """Build the processor for the columns that the model speaks.
+    """Build the processor for the model's columns.
 
     Args:
-        context: Gives the model's columns, the special tokens, and which columns make groups.
-        options: What is forgiven or put right.
+        context: The model's columns, special tokens and group columns.
+        options: What is accepted or corrected.
 
     Raises:
         PluginContractError: The columns are not known yet.
@@ -186,7 +186,7 @@ def build(context: BuildContext, options: GroupedOptions | None) -> GroupedProce
 
 
 def _columns(context: BuildContext) -> GroupColumns:
-    """The columns that tell of groups: the step, or where transforms made none, the user's own columns."""
+    """The columns that define groups: the step, or else the user's own columns."""
     assert context.model_schema is not None
     if context.model_schema.step is not None:
         return GroupColumns(step=context.model_schema.step.name)
@@ -198,7 +198,7 @@ def _columns(context: BuildContext) -> GroupColumns:
 
 
 def _order_keys(column: ModelColumn | None, table: TableSchema | None) -> Keys | None:
-    """What the order of a column goes by: the value, and never how it is spelled; None where that is not known."""
+    """Sort keys of a column by value, not by spelling; None if unknown."""
     from rowsmith.table.schema import ColumnType, JsonKind
     from rowsmith.table.types.datetimes import parse_datetimes
 
@@ -213,15 +213,15 @@ def _order_keys(column: ModelColumn | None, table: TableSchema | None) -> Keys |
     return lambda values: parse_datetimes(values, format_).tolist()
 
 
-def _add_group(response: ParsedResponse, lines: Sequence[Line], standing: Sequence[Line], error: Error | None) -> None:
-    """Add the records of a group to a response: those that stand, and those that failed."""
+def _add_group(response: ParsedResponse, lines: Sequence[Line], accepted: Sequence[Line], error: Error | None) -> None:
+    """Add the records of a group to a response, accepted and rejected ones."""
     for line in lines:
         if line.values is None:
             add_line(response, line, line.error)
-    for line in standing:
+    for line in accepted:
         add_line(response, line, error)
-    if error is None and standing and response.group_sizes is not None:
-        response.group_sizes.append(len(standing))
+    if error is None and accepted and response.group_sizes is not None:
+        response.group_sizes.append(len(accepted))
     else:
         response.num_invalid_groups += 1
 

@@ -1,7 +1,7 @@
-"""Records as lines of text: what every bundled processor does with a line.
+"""Reading of records from lines of text, shared by all bundled processors.
 
 A record runs from the first brace of its line to the last; text around it belongs to no record, but
-a line without a whole record is an invalid one, so that nothing a model writes goes uncounted.
+a line without a whole record is an invalid one, so that everything a model writes is counted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NOT_UNICODE = ("The record holds text that is not valid Unicode", "Invalid text
 
 
 class RecordDecoder(Protocol):
-    """What turns the text of one record into its values, such as a record dialect."""
+    """Protocol of decoders of one record, such as a record dialect."""
 
     def decode(self, line: str) -> dict[str, Any]:
         """Read and validate one record.
@@ -39,11 +39,11 @@ class RecordDecoder(Protocol):
 
 @frozen
 class Line:
-    """One line that holds text.
+    """A line of a completion that holds text.
 
     Attributes:
-        text: The record, or what stands in its place.
-        span: Where it stands in the completion, line end included.
+        text: The record, or the invalid text.
+        span: Its span in the completion, line end included.
         values: The values of a valid record; None for an invalid one.
         error: Why a record is invalid.
     """
@@ -81,7 +81,7 @@ def add_line(response: ParsedResponse, line: Line, error: tuple[str, str] | None
         response.valid_records.append(line.values)
         spans = response.valid_spans
     else:
-        # Invalid text must be fit to be written to a file.
+        # Invalid text must be writable to a file.
         response.invalid_records.append(line.text.encode("utf-8", "backslashreplace").decode("utf-8"))
         response.errors.append(error or line.error or _CUT_OFF)
         spans = response.invalid_spans
@@ -102,7 +102,7 @@ def _read(line: str, start: int, dialect: RecordDecoder, *, last: bool) -> Line:
 
 
 def _record_range(line: str) -> tuple[int, int]:
-    """Where the record stands in its line: between its outer braces, or the whole of the line."""
+    """The range of the record in its line: between its outer braces, or the whole line."""
     left, right = line.find("{"), line.rfind("}") + 1
     whole = 0 <= left < right and "}" not in line[:left] and "{" not in line[right:]
     return (left, right) if whole else (0, len(line.rstrip("\n")))

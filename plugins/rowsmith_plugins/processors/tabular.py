@@ -1,4 +1,4 @@
-"""Reads plain tables: every line of a completion that holds text is one record."""
+"""Processor of plain tables: every line of a completion that holds text is one record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["RecordDecoder", "TabularProcessor", "build"]
 
 
 class TabularProcessor(Processor):
-    """Turns each line of a completion into a valid or an invalid record.
+    """Processor that reads each line of a completion as a valid or an invalid record.
 
     Args:
         dialect: Reads and validates one record.
@@ -34,7 +34,7 @@ class TabularProcessor(Processor):
         return response
 
     def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
-        """See the base class; there is one when the columns are the vocabulary's, and records stand alone."""
+        """See the base class; there is one if the columns are the vocabulary's and records have no groups."""
         from rowsmith.dialect import RecordDialect
         from rowsmith.generation.columns import ColumnReader
 
@@ -47,7 +47,7 @@ class TabularProcessor(Processor):
 
 
 def build(context: BuildContext, options: None) -> TabularProcessor:
-    """Build the processor for the columns that the model speaks.
+    """Build the processor for the model's columns.
 
     Args:
         context: Gives the model's columns.

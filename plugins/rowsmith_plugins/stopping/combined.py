@@ -1,4 +1,4 @@
-"""Policies made of other policies: stop when any of them would, or when all of them would."""
+"""Combined stopping policies: any of, and all of."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["AllOfPolicy", "AnyOfPolicy", "build_all_of", "build_any_of"]
 
 
 class _Combined(StoppingPolicy):
-    """Asks every policy after every batch: a policy that counts must not miss one.
+    """Calls every policy after every batch, since policies may count batches.
 
     Args:
         policies: The policies, at least one.
@@ -35,8 +35,8 @@ class _Combined(StoppingPolicy):
         self.condition = next((policy.condition for policy in policies if policy.condition is not None), None)
         self._stops: list[Stop | None] = [None] * len(self.policies)
 
-    def _ask(self, progress: Progress) -> list[Stop | None]:
-        """The first decision of each policy to stop; once made, it stands."""
+    def _decisions(self, progress: Progress) -> list[Stop | None]:
+        """The first stop of each policy, which is final; None for those that have not stopped."""
         answers = [policy.decide(progress) for policy in self.policies]
         self._stops = [old or new for old, new in zip(self._stops, answers, strict=True)]
         return self._stops
@@ -47,15 +47,15 @@ class AnyOfPolicy(_Combined):
 
     def decide(self, progress: Progress) -> Stop | None:
         """See the base class."""
-        return next((stop for stop in self._ask(progress) if stop is not None), None)
+        return next((stop for stop in self._decisions(progress) if stop is not None), None)
 
 
 class AllOfPolicy(_Combined):
-    """Ends a job once every policy has wanted to, at whatever batch each of them did."""
+    """Ends a job once every policy has decided to stop, each at any batch."""
 
     def decide(self, progress: Progress) -> Stop | None:
         """See the base class."""
-        stops = [stop for stop in self._ask(progress) if stop is not None]
+        stops = [stop for stop in self._decisions(progress) if stop is not None]
         if len(stops) < len(self.policies):
             return None
         statuses = {stop.status for stop in stops}
@@ -72,7 +72,7 @@ def build_any_of(context: BuildContext, options: CombinedOptions | None) -> AnyO
 
     Raises:
         ParameterError: There are none.
-        PluginContractError: What a name leads to is no policy.
+        PluginContractError: A named component is no policy.
     """
     return AnyOfPolicy(_resolve(context, options))
 
@@ -86,7 +86,7 @@ def build_all_of(context: BuildContext, options: CombinedOptions | None) -> AllO
 
     Raises:
         ParameterError: There are none.
-        PluginContractError: What a name leads to is no policy.
+        PluginContractError: A named component is no policy.
     """
     return AllOfPolicy(_resolve(context, options))
 

@@ -1,4 +1,4 @@
-"""Ends generation when it has taken too long; looked at between batches."""
+"""Ends generation at a time limit, checked between batches."""
 
 from __future__ import annotations
 

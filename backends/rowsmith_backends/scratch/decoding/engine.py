@@ -21,7 +21,7 @@ from rowsmith.generation.requests import (
 )
 from rowsmith.model.bundle_safety import check_checkpoint
 from rowsmith.randomness.draws import Draws
-from rowsmith.storage.malloc import keep_for_reuse
+from rowsmith.storage.malloc import retain_freed_memory
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.sampling.decoded import Decoded
 from rowsmith_backends.sampling.device import on_device
@@ -88,7 +88,7 @@ class ColumnarEngine(Engine):
             GenerationError: There is no such device.
         """
         check_checkpoint(self.directory)
-        keep_for_reuse()
+        retain_freed_memory()
         loaded, self._tokenizer = self._loaded()
         with on_device(self.device) as device:
             self._model = model = loaded.to(device).eval()

@@ -31,7 +31,7 @@ TIME = 0
 """The track that tells the time."""
 
 _MOVES = (TimingRole.STEP, TimingRole.CHANGE)
-_MARKS = (TimingRole.PLACE, TimingRole.LEVEL)
+_MARKS = (TimingRole.POSITION, TimingRole.LEVEL)
 
 
 @frozen(kw_only=True, eq=False)

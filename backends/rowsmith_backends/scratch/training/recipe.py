@@ -17,7 +17,7 @@ from attrs import evolve
 
 from rowsmith.errors import TrainingError
 from rowsmith.model import PreparedModel, TrainingJob, TrainingReport
-from rowsmith.storage.malloc import keep_for_reuse
+from rowsmith.storage.malloc import retain_freed_memory
 from rowsmith_backends.sampling.precision import chosen_device
 from rowsmith_backends.scratch.column_loss import VocabularyParts
 from rowsmith_backends.scratch.packed_llama import PackedLlama
@@ -81,7 +81,7 @@ def train_scratch(
 
 @no_progress_bars()
 def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, options: ScratchOptions) -> TrainingReport:
-    keep_for_reuse()
+    retain_freed_memory()
     state = TrainingState.of(job)
     train = examples_of(job.examples.train, prepared.metadata.pad_token_id or 0)
     if len(train) == 0:

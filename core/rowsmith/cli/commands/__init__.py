@@ -1,1 +1,1 @@
-"""The commands of the command line, and what prints their results."""
+"""The commands and the output of their results."""

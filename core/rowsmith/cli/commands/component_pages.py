@@ -1,4 +1,4 @@
-"""What is worth knowing of a component: provider, requirements, options, an example."""
+"""Component pages: provider, requirements, options and an example."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rowsmith.config.yaml_file import dump
 from rowsmith.errors import UnknownComponent
 from rowsmith.plugins import Registry
 from rowsmith.plugins.imports import import_target, missing_modules
-from rowsmith.plugins.records import Found
+from rowsmith.plugins.records import ProvidedComponent
 
 __all__ = ["pages", "render"]
 
-_PLACES = {Kind.TRANSFORM: "transforms", Kind.EVALUATION: "evaluation"}
+_CONFIG_KEYS = {Kind.TRANSFORM: "transforms", Kind.EVALUATION: "evaluation"}
 
 
 def pages(registry: Registry, name: str) -> list[dict[str, Any]]:
-    """What is known of the components of a name, or of all components of a plugin.
+    """Describe the components of a name, or all components of a plugin.
 
     Args:
         registry: The plugins.
@@ -42,11 +42,11 @@ def pages(registry: Registry, name: str) -> list[dict[str, Any]]:
     return [_page(kind, found) for kind, found in chosen]
 
 
-def _names(found: Found) -> tuple[str, ...]:
+def _names(found: ProvidedComponent) -> tuple[str, ...]:
     return (found.component.name, *found.component.aliases, found.full_name)
 
 
-def _unknown(registry: Registry, name: str, known: Sequence[Found]) -> str:
+def _unknown(registry: Registry, name: str, known: Sequence[ProvidedComponent]) -> str:
     names = sorted({found.component.name for found in known} | {found.plugin for found in known})
     notes = [f"  note: {record.note}" for record in registry.records if record.note]
     hint = did_you_mean(name, names).removeprefix(",").strip().capitalize()
@@ -54,7 +54,7 @@ def _unknown(registry: Registry, name: str, known: Sequence[Found]) -> str:
     return "\n".join([*lines, *notes])
 
 
-def _page(kind: Kind, found: Found) -> dict[str, Any]:
+def _page(kind: Kind, found: ProvidedComponent) -> dict[str, Any]:
     component = found.component
     missing = missing_modules(component.requires)
     cls = import_target(component.options, f"the options of {kind} {found.title}") if component.options else None
@@ -78,12 +78,12 @@ def _page(kind: Kind, found: Found) -> dict[str, Any]:
 def _example(kind: Kind, name: str, cls: Any) -> str:
     defaults = {} if cls is None else _defaults(cls)
     plain = unstructure(ComponentRef(name=name, options=defaults))
-    place = _PLACES.get(kind, kind.value)
-    return dump({place: [plain] if kind in _PLACES else plain})
+    key = _CONFIG_KEYS.get(kind, kind.value)
+    return dump({key: [plain] if kind in _CONFIG_KEYS else plain})
 
 
 def _defaults(cls: Any) -> dict[str, Any]:
-    """Default options that can stand in a configuration and say something."""
+    """Default options worth showing in an example configuration."""
     try:
         plain = unstructure(cls())
     except (TypeError, ValueError):

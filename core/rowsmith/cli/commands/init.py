@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from rowsmith.cli.display.messages import tell
-from rowsmith.cli.display.settings import Settings, settle, shared_options
+from rowsmith.cli.display.messages import write_stderr
+from rowsmith.cli.display.settings import Settings, apply_settings, shared_options
 from rowsmith.cli.failures import ExitCode
 
 __all__ = ["init"]
@@ -21,7 +21,7 @@ __all__ = ["init"]
 @click.pass_obj
 def init(settings: Settings, /, data: str, output: str, force: bool) -> int:
     """Look at the table DATA and write a configuration to start from."""
-    settle(settings)
+    apply_settings(settings)
     from rowsmith.cli.commands.starting_config import starting_config, write_text
     from rowsmith.table.files.found_options import found_options
 
@@ -32,5 +32,5 @@ def init(settings: Settings, /, data: str, output: str, force: bool) -> int:
         return ExitCode.DONE
     write_text(Path(output), text, force=force)
     if not settings.quiet:
-        tell(f"{output} is written; try it with: rowsmith run --config {output}")
+        write_stderr(f"{output} is written; try it with: rowsmith run --config {output}")
     return ExitCode.DONE

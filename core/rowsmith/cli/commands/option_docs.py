@@ -1,4 +1,4 @@
-"""Options of a component in words, from their class: names, types, defaults and the docstring."""
+"""Documentation of a component's options: names, types, defaults and docstrings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of plugins, as plain data and as text."""
+"""Listing of plugins, as plain data and as text."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ def _provides(row: dict[str, Any]) -> str:
 
 
 def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of columns under each other."""
+    """Lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]

@@ -7,15 +7,19 @@ import click
 from rowsmith.cli.display.sanitizer import json_text
 from rowsmith.cli.display.settings import Settings, json_option
 from rowsmith.cli.failures import ExitCode
-from rowsmith.cli.lazy import LazyGroup, Listed
+from rowsmith.cli.lazy import BundledCommand, LazyGroup
 from rowsmith.components import Kind
 from rowsmith.plugins import Registry
 
 __all__ = ["list_", "plugins", "show"]
 
 _COMMANDS = {
-    "list": Listed("rowsmith.cli.commands.plugins:list_", "List plugins, failed ones too, and what they provide."),
-    "show": Listed("rowsmith.cli.commands.plugins:show", "Show a component: options, requirements, an example."),
+    "list": BundledCommand(
+        "rowsmith.cli.commands.plugins:list_", "List plugins, failed ones too, and what they provide."
+    ),
+    "show": BundledCommand(
+        "rowsmith.cli.commands.plugins:show", "Show a component: options, requirements, an example."
+    ),
 }
 
 

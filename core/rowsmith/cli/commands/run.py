@@ -55,7 +55,7 @@ _learning = _options(
     click.option("--time-column", metavar="COLUMN", help="The table is a time series, and this its column of times."),
     click.option("--max-train-time", type=DURATION, help="Training time, such as 120s or 5m.  [default: 120s]"),
     click.option("--holdout", type=HOLDOUT, help="Rows never trained on: share, number or file.  [default: 0.05]"),
-    click.option("--run-dir", help="Where everything is kept.  [default: rowsmith-runs/NAME-TIME]"),
+    click.option("--run-dir", help="The run directory.  [default: rowsmith-runs/NAME-TIME]"),
 )
 _writing = _options(
     click.option("-o", "--output", help="Where the rows go: a file, or - for stdout."),

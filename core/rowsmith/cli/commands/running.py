@@ -1,4 +1,4 @@
-"""Calls the library for the commands that learn and write, and prints what came of it."""
+"""Runs of the library for the commands that train and generate; prints their outcome."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import evolve, frozen
 
-from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.messages import write_stderr
 from rowsmith.cli.display.progress import reporting
 from rowsmith.cli.display.sanitizer import json_text
-from rowsmith.cli.display.settings import Settings, settle
+from rowsmith.cli.display.settings import Settings, apply_settings
 from rowsmith.cli.display.streams import data_stream
 from rowsmith.cli.display.wording import outcome_line
 from rowsmith.cli.failures import ExitCode
@@ -23,7 +23,7 @@ from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config.layering import merge
 from rowsmith.config.yaml_file import dump
 from rowsmith.interruption import StopRequest
-from rowsmith.model.distributed import Ranks
+from rowsmith.model.distributed import DistributedEnv
 from rowsmith.plugins.permissions import Caller, factories_in
 from rowsmith.runs.reporting import Reporter
 from rowsmith.runs.saved_plan import take_up
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from rowsmith.runs.jobs import Outcome, Output
     from rowsmith.runs.stages import Run
 
-__all__ = ["Call", "dry_run", "finish", "generate", "run", "train", "working"]
+__all__ = ["Call", "dry_run", "generate", "report_outcome", "run", "run_controls", "train"]
 
 
 @frozen(kw_only=True)
 class Call:
-    """What a command was called with.
+    """The arguments of a command.
 
     Attributes:
-        settings: How much is told, and how.
-        values: Settings of the configuration that have options of their own.
-        options: The options.
+        settings: Verbosity and output format.
+        values: Settings of the configuration from dedicated options.
+        options: All options.
     """
 
     settings: Settings
@@ -53,7 +53,7 @@ class Call:
 
     @property
     def caller(self) -> Caller:
-        """What the user said with the call itself."""
+        """Settings and permissions given with the call."""
         given = said(self.options["overrides"], self.values)
         return evolve(given, fetch_base=self.options.get("fetch_base", False))
 
@@ -77,12 +77,12 @@ class Call:
 
 
 @frozen
-class Work:
-    """What a command that works gets.
+class RunControls:
+    """Progress reporting and stop request of a command.
 
     Attributes:
-        reporter: Tells progress on stderr.
-        stop: Is asked to end on Ctrl-C and by the system.
+        reporter: Reports progress on stderr.
+        stop: Set by Ctrl-C and SIGTERM.
     """
 
     reporter: Reporter
@@ -90,25 +90,25 @@ class Work:
 
 
 @contextlib.contextmanager
-def working(settings: Settings) -> Iterator[Work]:
-    """Progress on stderr, and interrupts handled."""
+def run_controls(settings: Settings) -> Iterator[RunControls]:
+    """Report progress on stderr and handle signals within the context."""
     with interruptible() as stop, reporting(settings) as reporter:
-        yield Work(reporter, stop)
+        yield RunControls(reporter, stop)
 
 
 def run(call: Call) -> int:
-    """Learn and write; returns the exit code."""
+    """Train and generate; returns the exit code."""
     _prepare(call)
     from rowsmith.runs.jobs import run_job
 
     config = call.config()
     directory = call.directory(config.data.source)
     with data_stream() as stdout:
-        code = _over(call, directory, stdout) if call.options["resume"] else None
+        code = _report_finished(call, directory, stdout) if call.options["resume"] else None
         if code is not None:
             return code
-        with working(call.settings) as work:
-            run_ = _run(call, config, directory, work)
+        with run_controls(call.settings) as controls:
+            run_ = _run(call, config, directory, controls)
             outcome = run_job(
                 run_,
                 output=_output(call, stdout),
@@ -116,35 +116,35 @@ def run(call: Call) -> int:
                 rejected_text=call.options["rejected_text"],
                 csv_safe=call.options["csv_safe"],
             )
-        return finish(call.settings, outcome, run_.directory, call.options["output"], stdout)
+        return report_outcome(call.settings, outcome, run_.directory, call.options["output"], stdout)
 
 
 def train(call: Call) -> int:
-    """Learn; returns the exit code."""
-    settle(call.settings)
+    """Train; returns the exit code."""
+    apply_settings(call.settings)
     from rowsmith.runs.jobs import follow_job, train_job
     from rowsmith.runs.result_files import metrics
 
-    config, ranks = call.config(), Ranks.current()
-    if not ranks.leads:
+    config, ranks = call.config(), DistributedEnv.current()
+    if not ranks.is_main:
         with interruptible() as stop:
-            follow_job(_run(call, config, call.directory(config.data.source), Work(Reporter(), stop), ranks))
+            follow_job(_run(call, config, call.directory(config.data.source), RunControls(Reporter(), stop), ranks))
         return ExitCode.DONE
     with data_stream() as stdout:
-        with working(call.settings) as work:
-            run_ = _run(call, config, call.directory(config.data.source), work, ranks)
+        with run_controls(call.settings) as controls:
+            run_ = _run(call, config, call.directory(config.data.source), controls, ranks)
             trained = train_job(run_, force=call.options["force"])
         if call.settings.json:
             changed = trained.bundle.transforms.changed
             figures = metrics(None, trained.bundle.report, trained.seconds, changed=changed)
             _write_json(stdout, {**figures, "run_directory": str(run_.directory.root)})
-        place = run_.directory.root
-        _tell(call.settings, f"the model is in {place}; for rows: rowsmith generate --run-dir {place}")
+        root = run_.directory.root
+        _report(call.settings, f"the model is in {root}; for rows: rowsmith generate --run-dir {root}")
     return ExitCode.DONE
 
 
 def generate(call: Call) -> int:
-    """Write rows with a model that is there; returns the exit code."""
+    """Generate with an existing model; returns the exit code."""
     _prepare(call)
     from rowsmith.runs.jobs import generate_job, saved_plan
 
@@ -160,27 +160,27 @@ def generate(call: Call) -> int:
     )
     config = taken.config
     with data_stream() as stdout:
-        with working(call.settings) as work:
+        with run_controls(call.settings) as controls:
             outcome = generate_job(
-                evolve(_run(call, config, directory, work), registry=taken.registry, caller=taken.caller),
+                evolve(_run(call, config, directory, controls), registry=taken.registry, caller=taken.caller),
                 output=_output(call, stdout),
                 force=call.options["force"],
                 rejected_text=call.options["rejected_text"],
                 csv_safe=call.options["csv_safe"],
                 further=call.options["seed"] is None and config.seed == saved.seed,
             )
-        return finish(call.settings, outcome, directory, call.options["output"], stdout)
+        return report_outcome(call.settings, outcome, directory, call.options["output"], stdout)
 
 
 def dry_run(call: Call) -> int:
-    """Check, and show the plan; returns the exit code."""
-    settle(call.settings)
+    """Check the configuration and show the plan; returns the exit code."""
+    apply_settings(call.settings)
     from rowsmith.runs.jobs import dry_run as plan_run
 
     config = call.config()
     with data_stream() as stdout:
-        with working(call.settings) as work:
-            plan = plan_run(_run(call, config, call.directory(config.data.source), work)).to_mapping()
+        with run_controls(call.settings) as controls:
+            plan = plan_run(_run(call, config, call.directory(config.data.source), controls)).to_mapping()
         if call.settings.json:
             _write_json(stdout, plan)
         else:
@@ -188,15 +188,17 @@ def dry_run(call: Call) -> int:
     return ExitCode.DONE
 
 
-def finish(settings: Settings, outcome: Outcome, directory: RunDirectory, output: str | None, stdout: Any) -> int:
-    """Tell how a run ended.
+def report_outcome(
+    settings: Settings, outcome: Outcome, directory: RunDirectory, output: str | None, stdout: Any
+) -> int:
+    """Report the outcome of a run.
 
     Args:
-        settings: How much is told, and how.
+        settings: Verbosity and output format.
         outcome: The outcome.
         directory: The run directory.
-        output: Where the user wanted the rows.
-        stdout: Where JSON goes.
+        output: The requested output of the rows.
+        stdout: The stream for JSON.
 
     Returns:
         The exit code.
@@ -204,22 +206,22 @@ def finish(settings: Settings, outcome: Outcome, directory: RunDirectory, output
     from rowsmith.cli.display.summary_table import print_summary
 
     if settings.json:
-        places = {"run_directory": directory.root, "result": outcome.result, "output": output}
-        named = {name: None if place is None else str(place) for name, place in places.items()}
+        paths = {"run_directory": directory.root, "result": outcome.result, "output": output}
+        named = {name: None if path is None else str(path) for name, path in paths.items()}
         _write_json(stdout, {**outcome.metrics, **named})
     if not settings.quiet:
         print_summary(outcome.summary)
-    place = "stdout" if output == "-" else output or str(outcome.result)
+    destination = "stdout" if output == "-" else output or str(outcome.result)
     results, wanted = outcome.results, outcome.plan.config.generation
     groups = results.groups_made(wanted.num_groups)
-    _tell(settings, outcome_line(results.num_rows, wanted.num_records, results.stop_reason, place, groups))
+    _report(settings, outcome_line(results.num_rows, wanted.num_records, results.stop_reason, destination, groups))
     if outcome.interrupted:
         return interrupted_code()
     return ExitCode.DONE if outcome.complete else ExitCode.SHORT
 
 
-def _over(call: Call, directory: RunDirectory, stdout: Any) -> int | None:
-    """Tell of a run that was over before it was to be resumed; None when it is not."""
+def _report_finished(call: Call, directory: RunDirectory, stdout: Any) -> int | None:
+    """Report a run that is already finished and need not be resumed; returns None if it is not finished."""
     from rowsmith.runs.jobs import finished
 
     output = call.options["output"]
@@ -228,29 +230,31 @@ def _over(call: Call, directory: RunDirectory, stdout: Any) -> int | None:
         return None
     if call.settings.json:
         _write_json(stdout, {**figures, "run_directory": str(directory.root)})
-    _tell(call.settings, f"the run in {directory.root} is finished already: {figures['rows']:,} rows")
+    _report(call.settings, f"the run in {directory.root} is finished already: {figures['rows']:,} rows")
     return ExitCode.DONE if figures["status"] == "complete" else ExitCode.SHORT
 
 
 def _prepare(call: Call) -> None:
-    settle(call.settings)
+    apply_settings(call.settings)
     if call.settings.json and call.options["output"] == "-":
         raise click.UsageError("--json and -o - both want stdout; send the rows to a file")
 
 
-def _run(call: Call, config: RunConfig, directory: RunDirectory, work: Work, ranks: Ranks | None = None) -> Run:
+def _run(
+    call: Call, config: RunConfig, directory: RunDirectory, controls: RunControls, ranks: DistributedEnv | None = None
+) -> Run:
     from rowsmith.runs.stages import Run
 
     return Run(
         config=config,
-        # A model that is taken up names no code that the configuration does not.
-        registry=registry_for(config).allowing(factories_in(to_mapping(config))),
+        # A resumed model may not name factories that the configuration does not.
+        registry=registry_for(config).with_allowed_factories(factories_in(to_mapping(config))),
         caller=call.caller,
         directory=directory,
-        reporter=work.reporter,
+        reporter=controls.reporter,
         resume=call.options["resume"],
-        stop=work.stop,
-        ranks=ranks or Ranks(),
+        stop=controls.stop,
+        ranks=ranks or DistributedEnv(),
     )
 
 
@@ -269,6 +273,6 @@ def _write_json(stdout: Any, value: Mapping[str, Any]) -> None:
     stdout.write(f"{json_text(value)}\n".encode())
 
 
-def _tell(settings: Settings, message: str) -> None:
+def _report(settings: Settings, message: str) -> None:
     if not settings.quiet:
-        tell(message)
+        write_stderr(message)

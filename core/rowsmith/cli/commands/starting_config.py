@@ -1,4 +1,4 @@
-"""A commented configuration for a table, to be read and changed by people."""
+"""A commented starting configuration for a table."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ data:
   encoding: {encoding:<12} # of text files, as Python names it; rows are written as UTF-8
   header: true           # whether the first line of a CSV file names the columns
   skip_rows: {skip_rows:<11} # lines before the table
-  null_values: {null_values:<9} # texts that stand for null beside blank fields; written back as found
+  null_values: {null_values:<9} # texts that mean null beside blank fields; written back as found
   drop: []               # columns to leave out
   holdout: 0.05          # rows never trained on: a share, a number of rows, or a file
   max_holdout: 2000      # the most rows that a share may hold out
@@ -57,7 +57,7 @@ model: scratch           # a small language model, trained on this table alone
 
 training:
   max_time: 120s         # from the first optimizer step to the last
-  validation_ratio: 0.02 # rows that tell when to stop early
+  validation_ratio: 0.02 # rows for early stopping
 
 backend: transformers    # what runs the model; see: rowsmith plugins list
 
@@ -79,7 +79,7 @@ def starting_config(source: str, table: Table, options: ReadOptions) -> str:
     Args:
         source: The table's file.
         table: The table.
-        options: How it was read.
+        options: The read options.
 
     Returns:
         YAML that ``load_config`` reads.
@@ -106,7 +106,7 @@ def starting_config(source: str, table: Table, options: ReadOptions) -> str:
 
 
 def _may_group(column: ColumnSchema, table: Table) -> bool:
-    """Whether a column looks like the key of something that several rows are about."""
+    """Whether a column looks like a group key."""
     if column.nullable or column.type in (ColumnType.DECIMAL, ColumnType.DATETIME, ColumnType.BOOLEAN):
         return False
     values, _ = distinct(table.columns, column.name)
@@ -136,9 +136,9 @@ def _profile(column: ColumnSchema, table: Table, width: int) -> str:
 
 
 def _marks(marks: Sequence[str], values: Sequence[str], codes: Codes) -> str:
-    """Which texts stand among the values of a column, and how often."""
-    places = {value: place for place, value in enumerate(values)}
-    shares = [(mark, float((codes == places[mark]).mean())) for mark in marks[:_MOST_MARKS] if mark in places]
+    """Null marks among the values of a column, with their shares."""
+    indices = {value: index for index, value in enumerate(values)}
+    shares = [(mark, float((codes == indices[mark]).mean())) for mark in marks[:_MOST_MARKS] if mark in indices]
     listed = ", ".join(f"{_printable(repr(mark), 20)} {percent(share)}" for mark, share in shares)
     more = ", …" if len(marks) > _MOST_MARKS else ""
     return f"; marks: {listed}{more}" if listed else ""
@@ -149,7 +149,7 @@ def _name(column: ColumnSchema) -> str:
 
 
 def _printable(text: str, most: int) -> str:
-    # On one line, whatever the table held: this stands in a comment.
+    # On one line: the text becomes part of a comment.
     return shortened("".join(each if each.isprintable() else " " for each in text), most)
 
 

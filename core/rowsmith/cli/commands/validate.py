@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.messages import write_stderr
 from rowsmith.cli.display.sanitizer import json_text
 from rowsmith.cli.display.settings import Settings, json_option
 from rowsmith.cli.failures import ExitCode
@@ -29,9 +29,9 @@ def validate(settings: Settings, /, config: str, overrides: tuple[str, ...]) -> 
         click.echo(json_text(_plain(config, findings)))
         return _code(findings)
     if findings.valid:
-        tell(f"{config} is valid")
+        write_stderr(f"{config} is valid")
         for line in findings.servers:
-            tell(line)
+            write_stderr(line)
     else:
         findings.raise_first(config)
     return ExitCode.DONE

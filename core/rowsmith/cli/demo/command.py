@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from rowsmith.cli.demo.tables import DEMO_MODES, DEMO_TABLES
-from rowsmith.cli.display.messages import tell
-from rowsmith.cli.display.settings import Settings, settle, shared_options
+from rowsmith.cli.display.messages import write_stderr
+from rowsmith.cli.display.settings import Settings, apply_settings, shared_options
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.parameters import DURATION
 
@@ -21,13 +21,13 @@ __all__ = ["demo"]
     type=click.Choice([*DEMO_MODES]),
     default="tabular",
     show_default=True,
-    help="Rows that stand alone, rows of groups in their order, or readings over time.",
+    help="Independent rows, rows of groups in their order, or time series.",
 )
 @click.option("--table", type=click.Choice([*DEMO_TABLES]), help="Which table.  [default: those of the mode]")
 @click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: those of the table]")
 @click.option("-g", "--groups", type=click.IntRange(min=1), help="How many groups or series to write.")
 @click.option("--max-train-time", type=DURATION, help="Training time, such as 20s.  [default: 60s, less for tips]")
-@click.option("--run-dir", help="Where everything is kept.  [default: rowsmith-runs/NAME-TIME]")
+@click.option("--run-dir", help="The run directory.  [default: rowsmith-runs/NAME-TIME]")
 @click.option("--force", is_flag=True, help="Overwrite an earlier result.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Set any value of the configuration.")
 @shared_options
@@ -35,10 +35,10 @@ __all__ = ["demo"]
 def demo(settings: Settings, /, mode: str, table: str | None, **options: Any) -> int:
     """Learn real public tables and write rows like them.
 
-    The tables lie inside installed packages; nothing is downloaded. Groups and series are drawn beside
+    The tables are part of installed packages; nothing is downloaded. Groups and series are drawn beside
     real ones on a page in the run directory.
     """
-    settle(settings)
+    apply_settings(settings)
     from rowsmith.cli.demo.running import demonstrate
 
     names = DEMO_MODES[mode] if table is None else (table,)
@@ -47,7 +47,7 @@ def demo(settings: Settings, /, mode: str, table: str | None, **options: Any) ->
     codes = []
     for name in names:
         if not settings.quiet:
-            tell(f"\n{name}: {DEMO_TABLES[name].about}")
+            write_stderr(f"\n{name}: {DEMO_TABLES[name].about}")
         codes.append(demonstrate(settings, name, **options))
         if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             break

@@ -1,13 +1,13 @@
-"""One demo run: a table that lies inside an installed package, from end to end."""
+"""One demo run on a table of an installed package, from end to end."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rowsmith.cli.commands.running import finish, working
+from rowsmith.cli.commands.running import report_outcome, run_controls
 from rowsmith.cli.demo.tables import DEMO_TABLES, demo_path
-from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.messages import write_stderr
 from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.display.streams import data_stream
 from rowsmith.cli.parameters import (
@@ -42,16 +42,16 @@ def demonstrate(
     force: bool = False,
     overrides: tuple[str, ...] = (),
 ) -> int:
-    """Learn a demo table, write rows like it, and show both side by side.
+    """Learn a demo table, write synthetic rows, and show both side by side.
 
     Args:
-        settings: How much is told, and how.
+        settings: Verbosity and output format.
         name: The table.
         rows: How many rows to write; by default as many as the table has, or the table's number of groups.
         groups: How many groups or series to write.
         max_train_time: Training time in seconds; by default the table's own.
-        run_dir: Where everything is kept; a new directory by default.
-        force: Whether an earlier result may be overwritten.
+        run_dir: The run directory; a new one by default.
+        force: Whether to overwrite an earlier result.
         overrides: Further settings, as for ``--set``.
 
     Returns:
@@ -74,20 +74,20 @@ def demonstrate(
         require_plotting()
     directory = RunDirectory(default_run_directory(name) if run_dir is None else run_directory_path(run_dir))
     with data_stream() as stdout:
-        with working(settings) as work:
+        with run_controls(settings) as controls:
             run = pipeline.Run(
                 config=config,
                 registry=registry_for(config),
                 directory=directory,
-                reporter=work.reporter,
-                stop=work.stop,
+                reporter=controls.reporter,
+                stop=controls.stop,
             )
             outcome = run_job(run, force=force)
-        code = finish(settings, outcome, directory, None, stdout)
+        code = report_outcome(settings, outcome, directory, None, stdout)
     if config.grouped and outcome.results.num_rows:
         page = _draw(run, outcome)
         if not settings.quiet:
-            tell(f"a few real and synthetic ones side by side: {page}")
+            write_stderr(f"a few real and synthetic ones side by side: {page}")
     return code
 
 

@@ -1,6 +1,6 @@
-"""Real public tables that lie inside installed packages, for a first try without a download.
+"""Real public tables inside installed packages, for a demo without a download.
 
-The packages are looked up, not imported.
+The packages are located, not imported.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ class DemoTable:
     """A table inside an installed package.
 
     Attributes:
-        package: The package it lies in.
-        path: Where, below the package.
-        about: What it holds, in a few words.
-        seconds: How long to train on it.
-        groups: How many groups to write by default; None for plain tables, of which as many rows are
-            written as they have.
-        settings: Settings of the configuration that go with it.
+        package: The package that contains it.
+        path: Its path below the package.
+        about: A short description.
+        seconds: Training time.
+        groups: Default number of groups to write; None for plain tables, which get as many rows as they have.
+        settings: Further settings of the configuration.
     """
 
     package: str
@@ -66,7 +65,7 @@ DEMO_TABLES: Mapping[str, DemoTable] = {
         groups=142,
         settings={
             "data": {"group_training_examples_by": "country", "order_training_examples_by": "year"},
-            # What is measured in one country goes on from where it was.
+            # Values of one country continue from the last.
             "transforms": ["keys", "constant", "groups", "changes", "protect-rare", "datetime", "quantize"],
         },
     ),
@@ -79,7 +78,7 @@ DEMO_TABLES: Mapping[str, DemoTable] = {
         settings={
             "data": {"types": {"date": "datetime"}},
             "time_series": {"is_timeseries": True, "timestamp_column": "date"},
-            # A year of weeks and a little more: others in view tell little and cost much.
+            # A little more than a year of weeks: a longer context costs much and helps little.
             "backend": {"name": "timeseries", "options": {"prefill_context_size": 60}},
         },
     ),

@@ -1,1 +1,1 @@
-"""What the command line shows: progress, tables and messages, safe for every terminal."""
+"""Output of the command line: progress, tables and messages, safe for every terminal."""

@@ -1,15 +1,15 @@
-"""Words on stderr that no work depends on."""
+"""Messages on stderr, whose errors are ignored."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 
-__all__ = ["tell"]
+__all__ = ["write_stderr"]
 
 
-def tell(message: str) -> None:
-    """Write to stderr, where it can be written to; a run does not end because its log is on a full disk.
+def write_stderr(message: str) -> None:
+    """Write a message to stderr; errors are ignored, so that a full disk under a log does not end a run.
 
     Args:
         message: One or more lines.

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.messages import write_stderr
 from rowsmith.cli.display.sanitizer import printable, unfiltered_stderr
 from rowsmith.cli.display.settings import Settings
-from rowsmith.cli.display.wording import Rows, rows_line, stage_line, training_line
+from rowsmith.cli.display.wording import RowProgress, rows_line, stage_line, training_line
 from rowsmith.runs.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def reporting(settings: Settings) -> Iterator[Reporter]:
 
 
 class PlainReporter(Reporter):
-    """Writes a line for each stage, and one from time to time within long ones.
+    """Writes a line for each stage, and regular ones within long stages.
 
     Args:
         pause: Seconds between two lines of the same stage.
@@ -46,57 +46,57 @@ class PlainReporter(Reporter):
 
     def __init__(self, pause: float = _SECONDS_BETWEEN_LINES) -> None:
         self._pause = pause
-        self._told = 0.0
-        self._rows = Rows()
+        self._reported = 0.0
+        self._rows = RowProgress()
 
     def stage_started(self, name: str) -> None:
-        """Begin to count the time to the next line."""
-        self._told, self._rows = time.monotonic(), Rows()
+        """Start the timer of the next line."""
+        self._reported, self._rows = time.monotonic(), RowProgress()
 
     def stage_finished(self, name: str, seconds: float, detail: str = "") -> None:
-        """Write what came of the stage."""
-        tell(stage_line(name, seconds, detail))
+        """Write the outcome of the stage."""
+        write_stderr(stage_line(name, seconds, detail))
 
     def training(self, progress: TrainingProgress) -> None:
-        """Write step and losses, when it is time to."""
-        self._tell(f"training: step {progress.step:,} of {progress.total_steps:,}, {training_line(progress)}")
+        """Write step and losses, if a line is due."""
+        self._report(f"training: step {progress.step:,} of {progress.total_steps:,}, {training_line(progress)}")
 
     def batch(self, report: BatchReport, target: int | None) -> None:
-        """Write the number of rows, when it is time to."""
+        """Write the number of rows, if a line is due."""
         self._rows = self._rows.plus(report, target)
-        self._tell(f"generating: {self._rows.counted}, {rows_line(self._rows)}")
+        self._report(f"generating: {self._rows.counted}, {rows_line(self._rows)}")
 
     def note(self, message: str) -> None:
         """Write the message."""
-        tell(f"note: {printable(message)}")
+        write_stderr(f"note: {printable(message)}")
 
-    def _tell(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         now = time.monotonic()
-        if now - self._told >= self._pause:
-            self._told = now
-            tell(line)
+        if now - self._reported >= self._pause:
+            self._reported = now
+            write_stderr(line)
 
 
 class LiveReporter(Reporter):
-    """Shows the present stage as a line that changes, and keeps a line of each stage that has ended.
+    """Shows the current stage as a live line, and one line for each finished stage.
 
     Args:
-        progress: Where to draw.
+        progress: The rich progress to draw with.
     """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task: TaskID | None = None
-        self._rows = Rows()
+        self._rows = RowProgress()
 
     def stage_started(self, name: str) -> None:
         """Show the stage."""
         self._clear()
-        self._rows = Rows()
+        self._rows = RowProgress()
         self._task = self._progress.add_task(printable(name), total=None, words="")
 
     def stage_finished(self, name: str, seconds: float, detail: str = "") -> None:
-        """Replace the stage by a line of what came of it."""
+        """Replace the live line by the outcome of the stage."""
         self._clear()
         self._print(stage_line(name, seconds, detail))
 

@@ -1,8 +1,8 @@
-r"""Text that cannot steer a terminal: one filter before everything that the command line shows.
+r"""Escaping of terminal control sequences in everything that the command line shows.
 
 Names, cells, paths, words of a server or of a plugin come from anywhere. Escape sequences, other control characters
-and marks of writing direction in them are shown as ``\x1b`` and the like. The filter stands where the bytes leave,
-so that it holds for error messages, for what click says and for what libraries print as well.
+and marks of writing direction in them are shown as ``\x1b`` and the like. The streams themselves are filtered, so
+that messages of click and of libraries are covered as well.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def json_text(value: Any) -> str:
 
 
 class Filtered(io.TextIOBase):
-    """A stream that shows text without steering: lines and tabs stay, a carriage return ends a line.
+    """A text stream that escapes control sequences; lines and tabs stay, a carriage return ends a line.
 
     Args:
         stream: Where the text goes.
@@ -47,17 +47,17 @@ class Filtered(io.TextIOBase):
 
     @property
     def buffer(self) -> IO[bytes]:
-        """The same for bytes of UTF-8, so that nothing goes round the filter."""
+        """Binary interface of the stream, which is filtered as well."""
         return cast("IO[bytes]", self.binary)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """That of the stream."""
+        """The encoding of the stream."""
         return self.unfiltered.encoding
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        """What the stream does with characters that it cannot encode."""
+        """The error handler of the stream's encoding."""
         return self.unfiltered.errors
 
     def write(self, text: str) -> int:
@@ -67,16 +67,16 @@ class Filtered(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Let everything out."""
+        """Write out all buffered text."""
         if not self.unfiltered.closed:
             self.unfiltered.flush()
 
     def writable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def isatty(self) -> bool:
-        """Whether it leads to a terminal."""
+        """Whether the stream is a terminal."""
         return self.unfiltered.isatty()
 
     def fileno(self) -> int:
@@ -108,9 +108,9 @@ def _lines(text: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def filtered_streams() -> Iterator[None]:
-    """Standard error, and standard output where it is a terminal, go through the filter.
+    """Filter standard error, and standard output where it is a terminal.
 
-    Standard output that is a file or a pipe holds data, and stays exact.
+    Standard output to a file or a pipe is data and stays exact.
     """
     stderr, stdout = sys.stderr, sys.stdout
     sys.stderr = cast("TextIO", _filtered(stderr))
@@ -123,7 +123,7 @@ def filtered_streams() -> Iterator[None]:
 
 
 def unfiltered_stderr() -> TextIO:
-    """Standard error for what draws, and makes its text printable by itself."""
+    """Standard error for drawing code that sanitizes its own text."""
     return sys.stderr.unfiltered if isinstance(sys.stderr, Filtered) else sys.stderr
 
 

@@ -1,4 +1,4 @@
-"""What the user said about the command line itself: how much it tells, and in which form."""
+"""Settings of the command line itself: verbosity and output format."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 import click
 from attrs import define
 
-from rowsmith.cli.display.messages import tell
+from rowsmith.cli.display.messages import write_stderr
 
-__all__ = ["Settings", "json_option", "settle", "shared_options"]
+__all__ = ["Settings", "apply_settings", "json_option", "shared_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
-# Progress is ours; libraries stay silent unless something is wrong.
+# Rowsmith shows its own progress; libraries report only problems.
 _QUIET_LIBRARIES = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -34,8 +34,8 @@ class Settings:
     """The settings of one call.
 
     Attributes:
-        quiet: Whether only errors are told.
-        verbose: Whether everything is told.
+        quiet: Whether only errors are reported.
+        verbose: Whether everything is reported.
         json: Whether the outcome is written as JSON.
         traceback: Whether an error shows where it was raised.
     """
@@ -66,8 +66,8 @@ json_option = _flag("json", "Write the outcome to stdout as JSON.")
 def shared_options(command: F) -> F:
     """Options of every command that runs something: quiet, verbose, JSON, threads, traceback."""
     options = (
-        _flag("quiet", "Tell only errors.", "-q"),
-        _flag("verbose", "Tell everything, warnings of libraries included.", "-v"),
+        _flag("quiet", "Report only errors.", "-q"),
+        _flag("verbose", "Report everything, warnings of libraries included.", "-v"),
         json_option,
         click.option(
             "--threads",
@@ -86,15 +86,15 @@ def shared_options(command: F) -> F:
 def _limit_threads(context: click.Context, parameter: click.Parameter, value: int | None) -> None:
     if value is None:
         return
-    # Read once, when the libraries that compute are imported.
+    # Compute libraries read these variables once, on import.
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(value)))
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(value)
 
 
-class _Stderr(logging.Handler):
-    """Writes to what is stderr at the time."""
+class _StderrHandler(logging.Handler):
+    """Writes to the current stderr."""
 
     tracebacks = False
 
@@ -105,25 +105,25 @@ class _Stderr(logging.Handler):
             text += "\n" + "".join(traceback.format_exception(error)).rstrip()
         elif error is not None:
             text += f" ({type(error).__name__}: {error})"
-        tell(text)
+        write_stderr(text)
 
 
-def _settle_logging(level: int, tracebacks: bool) -> None:
+def _configure_logging(level: int, tracebacks: bool) -> None:
     root = logging.getLogger()
-    if not any(isinstance(handler, _Stderr) for handler in root.handlers):
-        root.addHandler(_Stderr())
+    if not any(isinstance(handler, _StderrHandler) for handler in root.handlers):
+        root.addHandler(_StderrHandler())
     for handler in root.handlers:
-        if isinstance(handler, _Stderr):
+        if isinstance(handler, _StderrHandler):
             handler.tracebacks = tracebacks
     for name in ("rowsmith", "rowsmith_backends"):
         logging.getLogger(name).setLevel(level)
-    # How a job ended is told at its end, in other words.
+    # The outcome of a job is reported at its end.
     logging.getLogger("rowsmith.generation.batches").setLevel(
         max(level, logging.ERROR) if level > logging.INFO else level
     )
 
 
-def settle(settings: Settings) -> None:
+def apply_settings(settings: Settings) -> None:
     """Set up logging, warnings and libraries; to be called before anything heavy is imported.
 
     Raises:
@@ -132,7 +132,7 @@ def settle(settings: Settings) -> None:
     if settings.quiet and settings.verbose:
         raise click.UsageError("--quiet and --verbose contradict each other; give one of them")
     level = logging.ERROR if settings.quiet else logging.INFO if settings.verbose else logging.WARNING
-    _settle_logging(level, settings.shows_traceback)
+    _configure_logging(level, settings.shows_traceback)
     if not settings.verbose:
         for name, value in _QUIET_LIBRARIES.items():
             os.environ.setdefault(name, value)

@@ -1,4 +1,4 @@
-"""Standard output for data alone."""
+"""Standard output, reserved for data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["data_stream"]
 
 
 class _Pipe(io.RawIOBase):
-    """A stream that forgives a reader who has had enough, and counts, since a pipe cannot tell."""
+    """A stream that ignores a closed pipe and counts bytes, since pipes have no position."""
 
     name = "stdout"
 
@@ -46,7 +46,7 @@ class _Pipe(io.RawIOBase):
 
 @contextlib.contextmanager
 def data_stream() -> Iterator[IO[bytes]]:
-    """Standard output as bytes; what libraries print in the meantime goes to stderr.
+    """Standard output as bytes; prints of libraries are redirected to stderr.
 
     Yields:
         The stream. A reader that closes it early is no error.

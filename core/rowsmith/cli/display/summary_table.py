@@ -33,7 +33,7 @@ _HEADINGS: tuple[tuple[str, Literal["left", "right"]], ...] = (
     ("distance", "right"),
     ("by", "left"),
 )
-_VALUES = [place for place, (heading, _) in enumerate(_HEADINGS) if heading in ("real", "synthetic")]
+_VALUES = [index for index, (heading, _) in enumerate(_HEADINGS) if heading in ("real", "synthetic")]
 
 
 def print_summary(summary: Sequence[ColumnSummary], *, full: bool = False) -> None:
@@ -71,10 +71,10 @@ def _drawn(columns: Sequence[ColumnSummary], total: int, width: int) -> Table:
         max(len(text) for text in (heading, *cells))
         for (heading, _), cells in zip(_HEADINGS, zip(*rows, strict=True), strict=True)
     ]
-    left = width - sum(widths) - _GAP * len(widths) + sum(widths[place] for place in _VALUES)
-    for place, (heading, justify) in enumerate(_HEADINGS):
+    left = width - sum(widths) - _GAP * len(widths) + sum(widths[index] for index in _VALUES)
+    for index, (heading, justify) in enumerate(_HEADINGS):
         # Long values are cut to fit; the names and figures beside them are not.
-        most = max(_LEAST, left // len(_VALUES)) if place in _VALUES else None
+        most = max(_LEAST, left // len(_VALUES)) if index in _VALUES else None
         table.add_column(heading, justify=justify, overflow="ellipsis", no_wrap=True, max_width=most)
     for cells in rows:
         # As text, since a cell may look like markup.
@@ -96,7 +96,7 @@ def _cells(column: ColumnSummary) -> tuple[str, ...]:
 
 
 def _typical(side: ColumnSide) -> str:
-    """Quantiles of numbers and times, else the most frequent value; a dash for what is too few people's to be told."""
+    """Quantiles of numbers and times, else the most frequent value; a dash if too few rows share it to be shown."""
     if side.quantiles:
         shown = " … ".join(_UNTOLD if value is None else _quantile(value, side) for value in side.quantiles)
         return shown if side.mean is None else f"{shown}, mean {side.mean:.4g}"
@@ -106,7 +106,7 @@ def _typical(side: ColumnSide) -> str:
 
 
 def _quantile(value: str, side: ColumnSide) -> str:
-    """A number without more digits than tell it from others; anything else as it is, cut to a length."""
+    """A number with only the digits that distinguish it; other values shortened."""
     if side.mean is not None and len(value) > _MOST_DIGITS:
         return f"{float(value):.5g}"
     return shortened(value, 16)

@@ -1,4 +1,4 @@
-"""Progress and results in words; every function here is pure."""
+"""Progress and results in words, as pure functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rowsmith.observers import BatchReport
 
 __all__ = [
-    "Rows",
+    "RowProgress",
     "duration",
     "outcome_line",
     "percent",
@@ -36,12 +36,12 @@ def duration(seconds: float) -> str:
 
 
 def stage_line(name: str, seconds: float, detail: str) -> str:
-    """A finished stage."""
+    """The line of a finished stage."""
     return f"{name}: {detail} ({duration(seconds)})" if detail else f"{name} ({duration(seconds)})"
 
 
 def training_line(progress: TrainingProgress) -> str:
-    """Where training stands: losses and time left."""
+    """Progress of training: losses and time left."""
     parts = [progress.phase] if progress.phase else []
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.3f}")
@@ -53,16 +53,16 @@ def training_line(progress: TrainingProgress) -> str:
 
 
 @frozen(kw_only=True)
-class Rows:
-    """Rows made so far.
+class RowProgress:
+    """Counts of rows and groups generated so far.
 
     Attributes:
-        valid: Records that were kept.
-        invalid: Records that were rejected.
-        seconds: Time they took.
+        valid: Records accepted.
+        invalid: Records rejected.
+        seconds: Time spent.
         target: Rows wanted; None for no target.
-        groups: Groups that were kept; 0 where rows stand alone.
-        target_groups: Groups wanted; None where rows are counted.
+        groups: Groups accepted; 0 for plain tables.
+        target_groups: Groups wanted; None if rows are counted.
     """
 
     valid: int = 0
@@ -72,8 +72,8 @@ class Rows:
     groups: int = 0
     target_groups: int | None = None
 
-    def plus(self, report: BatchReport, target: int | None) -> Rows:
-        """The rows with one more batch."""
+    def plus(self, report: BatchReport, target: int | None) -> RowProgress:
+        """Add a batch."""
         return evolve(
             self,
             valid=report.total_valid_records,
@@ -86,20 +86,20 @@ class Rows:
 
     @property
     def done(self) -> tuple[int, int | None]:
-        """What is counted, rows or groups, as far as it is wanted; and how many are wanted."""
+        """Rows or groups made, at most the target; and the target."""
         made, wanted = (self.valid, self.target) if self.target_groups is None else (self.groups, self.target_groups)
         return min(made, wanted or made), wanted
 
     @property
     def counted(self) -> str:
-        """What there is in words, such as ``40 of 100 groups``."""
+        """Progress in words, such as ``40 of 100 groups``."""
         made, wanted = self.done
         of = "" if wanted is None else f" of {wanted:,}"
         return f"{made:,}{of} {'rows' if self.target_groups is None else 'groups'}"
 
 
-def rows_line(rows: Rows) -> str:
-    """How rows come along: rate, share that is valid, time left."""
+def rows_line(rows: RowProgress) -> str:
+    """Progress of generation: rate, share of valid records, time left."""
     rate = rows.valid / rows.seconds if rows.seconds > 0 else 0.0
     parts = [f"{rate:,.0f} rows/s"] if rate else []
     if rows.valid + rows.invalid:
@@ -110,24 +110,28 @@ def rows_line(rows: Rows) -> str:
     return ", ".join(parts)
 
 
-def outcome_line(rows: int, target: int, reason: str | None, place: str, groups: tuple[int, int] | None = None) -> str:
-    """How a run ended.
+def outcome_line(
+    rows: int, target: int, reason: str | None, destination: str, groups: tuple[int, int] | None = None
+) -> str:
+    """The outcome of a run.
 
     Args:
         rows: Rows made.
         target: Rows wanted.
-        reason: Why it ended short of its target.
-        place: Where the rows are.
-        groups: Groups made and groups wanted; None where rows are counted.
+        reason: Why it stopped before its target.
+        destination: File of the rows, or ``stdout``.
+        groups: Groups made and groups wanted; None if rows are counted.
     """
     made, wanted = (rows, target) if groups is None else groups
-    told = f"{_counted(rows, 'row')} in {place}"
+    made_text = f"{_counted(rows, 'row')} in {destination}"
     if groups is not None:
-        told = f"{_counted(min(made, wanted), 'group')}, {told}"
+        made_text = f"{_counted(min(made, wanted), 'group')}, {made_text}"
     if made >= wanted:
-        return told
-    asked = f"{wanted:,}" if groups is None else _counted(wanted, "group")
-    return f"Fell short: {told if rows else 'no rows'}, {asked} were asked for" + (f" ({reason})" if reason else "")
+        return made_text
+    wanted_text = f"{wanted:,}" if groups is None else _counted(wanted, "group")
+    return f"Fell short: {made_text if rows else 'no rows'}, {wanted_text} were asked for" + (
+        f" ({reason})" if reason else ""
+    )
 
 
 def _counted(number: int, what: str) -> str:
@@ -135,11 +139,11 @@ def _counted(number: int, what: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent, without a digit more than it needs."""
+    """A share in per cent; one decimal, none for 0 and 1."""
     return f"{share:.0%}" if share in (0.0, 1.0) else f"{share:.1%}"
 
 
 def shortened(text: str, most: int) -> str:
-    """A text on one line, cut to a length."""
+    """A text on one line, truncated to ``most`` characters."""
     line = printable(" ".join(text.split())) if text.strip() else repr(text)
     return line if len(line) <= most else line[: most - 1] + "…"

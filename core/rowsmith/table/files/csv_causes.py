@@ -1,4 +1,4 @@
-"""Why delimited text may not be the table that it should be: a preamble, no header, a delimiter at every line's end."""
+"""Diagnosis of malformed delimited text: a preamble, no header, a delimiter at every line end."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class _Records:
     def begins(self) -> int:
         """The first record of that width from which nearly all are; the number of records where that is none."""
         same = [len(record) == self.width for record in self.fields]
-        for place, fits in enumerate(same):
-            if fits and sum(same[place:]) >= _STEADY * len(same[place:]):
-                return place
+        for index, fits in enumerate(same):
+            if fits and sum(same[index:]) >= _STEADY * len(same[index:]):
+                return index
         return len(same)
 
 
@@ -59,7 +59,7 @@ def ragged_cause(head: bytes) -> str:
         head: The first bytes of the text.
 
     Returns:
-        Half a sentence; empty when nothing is likely.
+        Half a sentence; empty if unknown.
     """
     found = _read(head)
     if found is None:
@@ -79,7 +79,7 @@ def ragged_cause(head: bytes) -> str:
 
 
 def preamble_lines(head: bytes) -> int:
-    """How many lines probably stand before the table.
+    """Guess the number of lines before the table.
 
     Args:
         head: The first bytes of the text.
@@ -87,13 +87,13 @@ def preamble_lines(head: bytes) -> int:
     found = _read(head)
     if found is None or not 0 < found.begins < len(found.fields) - 1:
         return 0
-    # A header alone that has one field more or less than the rows is a slip in the header.
+    # A header that alone has one field more or less than the rows is a mistake in the header.
     slip = found.begins == 1 and 0 < abs(len(found.fields[0]) - found.width) < _LEAST and len(found.fields[0]) > 1
     return 0 if slip else found.lines[found.begins - 1]
 
 
 def header_notes(columns: Mapping[str, pa.DictionaryArray], head: bytes) -> Iterator[str]:
-    """What speaks against the first line as the header of a table that could be read.
+    """Notes on a first line that is probably no header, for a table that could be read.
 
     Args:
         columns: The spelled columns by name.

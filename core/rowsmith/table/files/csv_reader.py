@@ -1,9 +1,9 @@
-"""Reading delimited text exactly: every field as it is written, every flaw an error.
+"""Exact reading of delimited text: fields as written, every flaw an error.
 
 A field without quotes and without text is null; ``""`` is empty text; ``NA`` is the text NA, unless the
-options say that it stands for null. Blank
+options name it as a null value. Blank
 lines are skipped, but in a file of one column they are nulls. The delimiter (comma, semicolon, tab or
-bar) is told from the header.
+bar) is inferred from the header.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rowsmith.errors import DataError
 from rowsmith.storage.malloc import release_freed_memory
 from rowsmith.table.columns import CODED_TEXT, compact, single_array
 from rowsmith.table.files.csv_causes import DELIMITERS, header_notes, is_number, ragged_cause
-from rowsmith.table.files.text_encoding import guessed_encoding
+from rowsmith.table.files.text_encoding import guess_encoding
 from rowsmith.table.files.text_source import BOM, Look, TextSource, check_text
 from rowsmith.table.frames.conversion import check_names
 from rowsmith.table.limits import Limits
@@ -30,7 +30,7 @@ from rowsmith.table.row_index import row_index
 from rowsmith.table.schema import Layout, RowIndex, Source, Storage
 from rowsmith.table.types.encoded import Encoded, EncodedTable
 from rowsmith.table.types.inference import ANY_TYPE
-from rowsmith.table.types.null_marks import take_marks
+from rowsmith.table.types.null_marks import marks_to_null
 
 __all__ = ["DELIMITERS", "read_csv"]
 
@@ -46,13 +46,13 @@ _TOO_LONG = re.compile(r"straddling|block size|out of sync")
 
 _INDEX = (
     "the first column has no name and counts the rows from {start}: it is read as the row index, which is not learned; "
-    "rows that are written are counted anew"
+    "rows that are written are counted again"
 )
 
 
 @frozen(eq=False)
 class _Column:
-    """A column as it was read."""
+    """A column as read."""
 
     name: str
     array: pa.DictionaryArray
@@ -69,7 +69,7 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     Args:
         source: The file.
         limits: Bounds on its bytes, rows and columns.
-        options: How it is read.
+        options: The read options.
 
     Returns:
         Spelled columns, at least one row.
@@ -88,7 +88,9 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     names = [array[0].as_py() or "" for array in arrays] if options.header else _made_names(len(arrays))
     if rows == int(options.header):
         raise DataError(f"{where} has a header but no rows; at least one row is needed")
-    found = [_Column(names[place], compact(arrays[place].slice(int(options.header)))) for place in options.kept(names)]
+    found = [
+        _Column(names[number], compact(arrays[number].slice(int(options.header)))) for number in options.selected(names)
+    ]
     index = None if found[0].name or len(found) == 1 else row_index(found[0].array)
     try:
         check_names([each.name for each in found], unnamed=_may_lack_names(found, index))
@@ -97,37 +99,37 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
         raise DataError(f"{error}{hint if options.header and any(map(is_number, names)) else ''}") from None
     columns = found if index is None else found[1:]
     storage = Storage(source=Source.CSV, delimiter=delimiter)
-    encoded = {each.name: take_marks(Encoded(each.array, storage, ANY_TYPE), options) for each in columns}
+    encoded = {each.name: marks_to_null(Encoded(each.array, storage, ANY_TYPE), options) for each in columns}
     notes = [] if index is None else [_INDEX.format(start=index.start)]
-    notes += [_unnamed_note(found, place) for place, each in enumerate(found) if each in columns and not each.name]
+    notes += [_unnamed_note(found, number) for number, each in enumerate(found) if each in columns and not each.name]
     if options.header:
         notes += [*header_notes({each.name: each.array for each in columns}, look.head)]
     return EncodedTable(encoded, Layout(header=options.header, index=index), tuple(notes))
 
 
 def _made_names(width: int) -> list[str]:
-    return [f"column_{place}" for place in range(1, width + 1)]
+    return [f"column_{number}" for number in range(1, width + 1)]
 
 
 def _may_lack_names(found: list[_Column], index: RowIndex | None) -> list[int]:
-    """Which columns, counted from 1, may lack a name: the first, and one that delimiters at line ends make."""
+    """Columns, counted from 1, that may lack a name: the first, and one that delimiters at line ends make."""
     if len(found) == 1:
         return []
     first_is_column = index is None and not found[0].name
     return [1, *([len(found)] if found[-1].blank and not first_is_column else [])]
 
 
-def _unnamed_note(found: list[_Column], place: int) -> str:
+def _unnamed_note(found: list[_Column], number: int) -> str:
     what = (
         "the last column has neither a name nor a value, as where every line ends with the delimiter"
-        if place
+        if number
         else "the first column has no name, and does not count the rows: it is a column like any other"
     )
     return f"{what}; it is written back as it was, and data.drop: [''] leaves it out"
 
 
 def _sniff(data: bytes) -> tuple[str, int]:
-    """The delimiter and the number of columns, told from the first records."""
+    """Infer delimiter and number of columns from the first records."""
     widths = {delimiter: _widths(data, delimiter) for delimiter in DELIMITERS}
     found = sorted((each for each in DELIMITERS if widths[each][0] > 1), key=lambda each: -widths[each][0])
     steady = [each for each in found if len(set(widths[each])) == 1]
@@ -163,7 +165,7 @@ def _parse(
     """All records, the header first, by column."""
     tail = b"" if look.ended else b"\n"
     if look.quoted:
-        # A quote left open swallows this last record; nothing else in Arrow tells of it.
+        # An unclosed quote swallows this last record, which Arrow does not report.
         tail += _END + delimiter.encode() * (width - 1) + b"\n"
     arrays = _arrow_rows(source, look, tail, delimiter, width, limits, header=header)
     if not look.quoted:
@@ -199,7 +201,7 @@ def _arrow_rows(
 
 
 def _counted(batches: Iterable[pa.RecordBatch], where: str, limits: Limits) -> Iterator[pa.RecordBatch]:
-    """The same batches, until there are too many rows; header and end are no rows."""
+    """Pass batches on, and refuse too many rows; header and end are no rows."""
     rows = -2
     for batch in batches:
         rows += batch.num_rows
@@ -220,7 +222,7 @@ def _batches(
                 delimiter=delimiter, newlines_in_values=look.quoted, ignore_empty_lines=width > 1
             ),
             convert_options=csv.ConvertOptions(
-                column_types={f"f{place}": CODED_TEXT for place in range(width)},
+                column_types={f"f{number}": CODED_TEXT for number in range(width)},
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
@@ -275,10 +277,10 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.DictionaryArray]:
 def _explained(message: str, where: TextSource, head: bytes, *, header: bool) -> DataError:
     wrong = where.not_utf8(_HEAD)
     if wrong is not None:
-        place, following = wrong
+        number, following = wrong
         return DataError(
-            f"{where} is not UTF-8 at byte {place} (0x{following[0]:02x}); set data.encoding to the encoding that it "
-            f"is in, perhaps {guessed_encoding(following)}"
+            f"{where} is not UTF-8 at byte {number} (0x{following[0]:02x}); set data.encoding to the encoding that it "
+            f"is in, perhaps {guess_encoding(following)}"
         )
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         row, expected, got = map(int, found.groups())

@@ -1,8 +1,8 @@
 """Writing delimited text in the table's own spelling.
 
 Null is an empty field, or a mark that was read as null; empty text is ``""``; fields are quoted only where
-they must be; lines end in a line feed. A row index is counted anew, and a table that came without a header
-goes without one. What ``read_csv`` reads of it is the same table.
+they must be; lines end in a line feed. A row index is counted again, and a table that was read without a header
+is written without one. What ``read_csv`` reads of it is the same table.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import pyarrow as pa
 from rowsmith.table.columns import distinct
 from rowsmith.table.files.fragments import CountedFragments, Fragments, joined_rows, write_rows
 from rowsmith.table.schema import JsonKind, TableSchema
-from rowsmith.table.types.null_marks import with_marks
+from rowsmith.table.types.null_marks import nulls_to_marks
 
 __all__ = ["write_csv"]
 
 _ALWAYS_QUOTED = frozenset('"\r\n')
-# What spreadsheets take for a formula, also behind blanks and quotes; a plain number is none.
+# Texts that spreadsheets read as formulas, also after blanks and quotes; plain numbers are none.
 _FORMULA = re.compile(r"(?![-+]?\d+(\.\d*)?([eE][-+]?\d+)?\Z)[\s\"']*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _QUOTED_IN_NAMES = frozenset(',;\t|"\r\n\ufeff')
 
@@ -32,7 +32,7 @@ def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter
         columns: The table.
         schema: Its columns, in the order to write them.
         file: An open binary file.
-        delimiter: What stands between fields.
+        delimiter: The field delimiter.
         safe: Whether text that a spreadsheet would take for a formula gets an apostrophe before it; names
             too, but never a column of numbers.
     """
@@ -40,17 +40,17 @@ def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter
     index = schema.layout.index
     if schema.layout.header:
         file.write((delimiter.join([*([] if index is None else [""]), *names]) + "\n").encode())
-    # In one column any delimiter must be quoted, since the header does not tell which one is meant.
+    # In one column any delimiter must be quoted, since the header does not determine it.
     special = _ALWAYS_QUOTED | {delimiter} if len(names) > 1 or index is not None else _QUOTED_IN_NAMES
     parts: list[Fragments | CountedFragments] = []
     if index is not None:
         parts.append(CountedFragments(index.start, columns.num_rows, delimiter))
-    for place, column in enumerate(schema):
+    for position, column in enumerate(schema):
         values, codes = distinct(columns, column.name)
         if safe and column.json_kind is JsonKind.STRING:
             values = [_defused(value) for value in values]
-        values, codes = with_marks(values, codes, column)
-        end = "\n" if place == len(names) - 1 else delimiter
+        values, codes = nulls_to_marks(values, codes, column)
+        end = "\n" if position == len(names) - 1 else delimiter
         parts.append(Fragments([*(_field(value, special) + end for value in values), end], codes))
     write_rows(joined_rows(parts), file)
 

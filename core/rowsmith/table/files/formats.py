@@ -3,7 +3,7 @@
 ======================  ==================================================
 suffix                  format
 ======================  ==================================================
-.csv .txt .data         delimited text; the delimiter is told from the header
+.csv .txt .data         delimited text; the delimiter is inferred from the header
 .tsv                    the same, tabs when written
 .jsonl .ndjson          JSON lines
 .parquet .pq            Parquet
@@ -62,11 +62,11 @@ def read_table(
     """Read a table from a file.
 
     Args:
-        path: The file; its suffix tells the format.
-        types: A type by column name, where the one found is not wanted: a ``ColumnType`` value,
+        path: The file; its suffix determines the format.
+        types: Types by column name, instead of inferred ones: a ``ColumnType`` value,
             ``key`` or ``constant``.
         limits: Bounds on its size; the usual ones by default.
-        options: How it is read, where the usual way is not wanted.
+        options: The read options; by default the usual ones.
 
     Returns:
         The table, at least one row and one column.
@@ -92,10 +92,10 @@ def read_table(
 
 
 def file_format(path: Path) -> tuple[str, bool]:
-    """The format of a file that is there, by its suffix, and whether it is compressed.
+    """The format of an existing file, by its suffix, and whether it is compressed.
 
     Raises:
-        DataError: There is no such file, or its suffix tells no format.
+        DataError: There is no such file, or its suffix is unknown.
     """
     _check_file(path)
     return _format_of(path.name)
@@ -119,7 +119,7 @@ def write_table(
         schema: Its columns, in the order to write them.
         file: A path, or an open binary file.
         format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``, text formats perhaps followed by ``.gz``;
-            by default what the path's suffix says.
+            by default that of the path's suffix.
         csv_safe: Whether text in delimited files that a spreadsheet would take for a formula gets an
             apostrophe before it. It is not taken away again on reading.
 

@@ -1,4 +1,4 @@
-"""What a file says of how it is to be read: its encoding, lines before the table, texts that usually mean null."""
+"""Detection of read options: encoding, lines before the table, texts that usually mean null."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct
 from rowsmith.table.files.csv_causes import is_number, preamble_lines
 from rowsmith.table.files.formats import file_format, read_table
-from rowsmith.table.files.text_encoding import guessed_encoding
+from rowsmith.table.files.text_encoding import guess_encoding
 from rowsmith.table.files.text_source import TextSource
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.table import Table
@@ -30,13 +30,13 @@ _USUAL_MARKS = frozenset(
 
 
 def found_options(path: str | os.PathLike[str]) -> tuple[ReadOptions, Table]:
-    """How a table is probably to be read, and the table read so.
+    """Detect the read options of a table, and read it.
 
     Args:
         path: The file.
 
     Raises:
-        DataError: It cannot be read in any way that is known.
+        DataError: No options work.
     """
     options, table = _behind_preamble(Path(path), ReadOptions(encoding=_encoding(Path(path))))
     marks = tuple(dict.fromkeys(mark.strip() for _, found in marks_among_numbers(table) for mark in found))
@@ -47,7 +47,7 @@ def found_options(path: str | os.PathLike[str]) -> tuple[ReadOptions, Table]:
 
 
 def _behind_preamble(path: Path, options: ReadOptions) -> tuple[ReadOptions, Table]:
-    """The table, and whether lines before it were passed over for it."""
+    """Read a table, skipping lines before it if that is needed."""
     format_, compressed = file_format(path)
     error: DataError | None = None
     try:
@@ -69,10 +69,10 @@ def _behind_preamble(path: Path, options: ReadOptions) -> tuple[ReadOptions, Tab
 
 
 def marks_among_numbers(table: Table) -> Iterator[tuple[str, list[str]]]:
-    """The columns that are numbers but for texts that usually stand for null, and these texts.
+    """Columns that are numbers except for texts that usually mean null, and these texts.
 
     Args:
-        table: A table that was read without them standing for null.
+        table: A table that was read without these null values.
     """
     for column in table.schema:
         values, _ = distinct(table.columns, column.name)
@@ -90,14 +90,14 @@ def _encoding(path: Path) -> str:
     try:
         with TextSource(path, compressed).raw() as stream:
             head = stream.read(_PIECE)
-            if guessed_encoding(head) != "utf-8":
-                return guessed_encoding(head)
+            if guess_encoding(head) != "utf-8":
+                return guess_encoding(head)
             piece = head
             while piece:
                 decoder.decode(piece)
                 piece = stream.read(_PIECE)
     except UnicodeDecodeError:
-        return guessed_encoding(piece)
+        return guess_encoding(piece)
     except (OSError, EOFError):
-        pass  # Whoever reads the table tells of it.
+        pass  # Reported when the table is read.
     return "utf-8"

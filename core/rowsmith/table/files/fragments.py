@@ -19,10 +19,10 @@ _BLOCK_ROWS = 65_536
 
 @frozen(eq=False)
 class Fragments:
-    """What one column adds to each row's text.
+    """The fragments of one column.
 
     Attributes:
-        texts: A fragment for each distinct value, and the one for null in the last place.
+        texts: A fragment for each distinct value; the last one is for null.
         codes: The code of each row, -1 for null.
     """
 
@@ -45,12 +45,12 @@ class Fragments:
 
 @frozen
 class CountedFragments:
-    """The number of each row, in place of a column.
+    """Row numbers as a column of fragments.
 
     Attributes:
         first: The number of the first row.
-        count: How many rows there are.
-        end: What stands behind each number.
+        count: Number of rows.
+        end: Text after each number.
     """
 
     first: int

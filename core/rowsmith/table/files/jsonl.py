@@ -1,6 +1,6 @@
 """Tables as JSON lines: one flat object a line, the same keys in every line.
 
-Numbers keep their spelling. A column holds JSON strings, numbers or booleans, beside nulls; text that
+Numbers retain their spelling. A column holds JSON strings, numbers or booleans, beside nulls; text that
 looks like a number stays text.
 """
 
@@ -19,7 +19,7 @@ from rowsmith.errors import DataError
 from rowsmith.storage.malloc import release_freed_memory
 from rowsmith.table.columns import distinct, from_codes, single_array
 from rowsmith.table.files.fragments import Fragments, joined_rows, write_rows
-from rowsmith.table.files.text_encoding import guessed_encoding
+from rowsmith.table.files.text_encoding import guess_encoding
 from rowsmith.table.files.text_source import BOM, TextSource, check_text
 from rowsmith.table.frames.conversion import check_names
 from rowsmith.table.limits import Limits
@@ -27,7 +27,7 @@ from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage, TableSchema
 from rowsmith.table.types.encoded import Encoded, EncodedTable
 from rowsmith.table.types.inference import BOOLEANS, NUMBERS, TEXTS
-from rowsmith.table.types.null_marks import marked_storage, types_left, with_marks
+from rowsmith.table.types.null_marks import marked_storage, nulls_to_marks, types_without_marks
 from rowsmith.table.types.number_shapes import JSON_NUMBER
 
 __all__ = ["read_jsonl", "write_jsonl"]
@@ -50,7 +50,7 @@ def read_jsonl(source: TextSource, limits: Limits, options: ReadOptions) -> Enco
     Args:
         source: The file, UTF-8.
         limits: Bounds on its bytes, rows and columns.
-        options: Columns to leave out, and texts that stand for null.
+        options: Dropped columns and null marks.
 
     Returns:
         Spelled columns, in the order of the first line, at least one row.
@@ -72,7 +72,7 @@ def read_jsonl(source: TextSource, limits: Limits, options: ReadOptions) -> Enco
             record = reading.parse(text, number)
             if not names:
                 names = check_names(list(record))
-                reading.start([names[place] for place in options.kept(names)])
+                reading.start([names[index] for index in options.selected(names)])
             reading.add(record, number)
             if reading.rows % _BLOCK_ROWS == 0:
                 limits.check_shape(where, reading.rows, len(names))
@@ -100,13 +100,13 @@ class _Reading:
         self.builders = {name: _Builder(name, self.options) for name in names}
 
     def parse(self, line: bytes, number: int) -> dict[str, Any]:
-        """One line's object."""
+        """Parse the object of one line."""
         try:
             record = self._parse(line.decode())
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{self.where}, line {number} is not UTF-8 (0x{line[error.start]:02x}); set data.encoding to the "
-                f"encoding that the file is in, perhaps {guessed_encoding(line)}"
+                f"encoding that the file is in, perhaps {guess_encoding(line)}"
             ) from error
         except (ValueError, RecursionError) as error:
             raise DataError(f"{self.where}, line {number}: not a JSON object ({error}); correct the line") from error
@@ -128,7 +128,7 @@ class _Reading:
         self.rows += 1
 
     def close_block(self) -> None:
-        """Put the rows so far away, so that no more than one block is in memory."""
+        """Encode the rows so far, so that at most one block is in memory."""
         for builder in self.builders.values():
             builder.close_block()
         release_freed_memory()
@@ -150,14 +150,14 @@ class _Reading:
 
 
 class _Builder:
-    """The values of one column: their kind, and the distinct texts and codes of the block under way."""
+    """The values of one column: their kind, and the distinct texts and codes of the current block."""
 
     def __init__(self, name: str, options: ReadOptions) -> None:
         self.name = name
         self.options = options
         self.marks: dict[str, int] = {}
         self.kind = ""
-        self.places: dict[str, int] = {}
+        self.code_of: dict[str, int] = {}
         self.codes = array("i")
         self.blocks: list[pa.DictionaryArray] = []
 
@@ -173,25 +173,27 @@ class _Builder:
             return
         if kind != self.kind:
             if self.kind:
-                hint = " (data.null_values names texts that stand for null)" if "string" in (kind, self.kind) else ""
+                hint = " (data.null_values names texts that are read as null)" if "string" in (kind, self.kind) else ""
                 raise ValueError(f"a {kind} among {self.kind}s; a column must hold one kind of value{hint}")
             self.kind = kind
-        self.codes.append(self.places.setdefault(text, len(self.places)))
+        self.codes.append(self.code_of.setdefault(text, len(self.code_of)))
 
     def close_block(self) -> None:
-        """Put the rows of the block away."""
+        """Encode the rows of the block."""
         try:
-            self.blocks.append(from_codes(list(self.places), np.array(self.codes, dtype=np.int32)))
+            self.blocks.append(from_codes(list(self.code_of), np.array(self.codes, dtype=np.int32)))
         except UnicodeEncodeError as error:
             raise DataError(f"column {self.name!r} holds text that is not valid Unicode (a lone surrogate)") from error
-        self.places, self.codes = {}, array("i")
+        self.code_of, self.codes = {}, array("i")
 
     def encoded(self) -> Encoded:
         """The spelled column."""
         self.close_block()
         spelled = single_array(pa.chunked_array(self.blocks))
         storage = Storage(source=Source.JSON, element=self.kind)
-        allowed = types_left(_ALLOWED[self.kind]) if self.marks and self.kind == "string" else _ALLOWED[self.kind]
+        allowed = (
+            types_without_marks(_ALLOWED[self.kind]) if self.marks and self.kind == "string" else _ALLOWED[self.kind]
+        )
         return Encoded(
             spelled, marked_storage(storage, self.marks, spelled.null_count - sum(self.marks.values())), allowed
         )
@@ -216,7 +218,7 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice!r} stands twice")
+        raise ValueError(f"the key {twice!r} occurs twice")
     return record
 
 
@@ -229,11 +231,11 @@ def write_jsonl(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> None
         file: An open binary file.
     """
     parts: list[Fragments] = []
-    for place, column in enumerate(schema):
+    for index, column in enumerate(schema):
         values, codes = distinct(columns, column.name)
-        start = ("," if place else "{") + encode_basestring(column.name) + ":"
-        end = "}\n" if place == len(schema) - 1 else ""
-        marked, codes = with_marks(values, codes, column)
+        start = ("," if index else "{") + encode_basestring(column.name) + ":"
+        end = "}\n" if index == len(schema) - 1 else ""
+        marked, codes = nulls_to_marks(values, codes, column)
         texts = [*_json_texts(values, column), *map(encode_basestring, marked[len(values) :]), "null"]
         parts.append(Fragments([start + text + end for text in texts], codes))
     write_rows(joined_rows(parts), file)

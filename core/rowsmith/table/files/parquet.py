@@ -1,7 +1,7 @@
 """Tables as Parquet files, in the same Arrow types.
 
-The footer is read first, so that a file that claims too much is refused before anything is loaded;
-strings are read as dictionaries, so that a value repeated a million times is held once.
+The footer is read first, so that a file that declares too much is refused before anything is loaded;
+strings are read as dictionaries, so that repeated values are held once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rowsmith.table.limits import Limits
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, TableSchema
 from rowsmith.table.types.encoded import Encoded, EncodedTable
-from rowsmith.table.types.null_marks import take_marks
+from rowsmith.table.types.null_marks import marks_to_null
 
 __all__ = ["read_parquet", "write_parquet"]
 
@@ -44,7 +44,7 @@ def read_parquet(path: Path, limits: Limits, options: ReadOptions) -> EncodedTab
     Args:
         path: The file.
         limits: Bounds on what its footer may claim.
-        options: Columns to leave out, and texts that stand for null.
+        options: Dropped columns and null marks.
 
     Returns:
         Spelled columns, at least one row; an index that pandas stored is left out.
@@ -62,11 +62,11 @@ def read_parquet(path: Path, limits: Limits, options: ReadOptions) -> EncodedTab
         if isinstance(error, DataError):
             raise
         raise DataError(f"{where} cannot be read as Parquet: {str(error)[:200]}") from error
-    names = [names[place] for place in options.kept(names)]
+    names = [names[index] for index in options.selected(names)]
     _check_types(schema, names)
     encoded, noted = _encode(path, schema, names, limits), _noted_dtypes(schema)
     named = {name: _with_dtype(each, noted.get(name, "")) for name, each in encoded.items()}
-    return EncodedTable({name: take_marks(each, options) for name, each in named.items()})
+    return EncodedTable({name: marks_to_null(each, options) for name, each in named.items()})
 
 
 def _noted_dtypes(schema: pa.Schema) -> dict[str, str]:
@@ -116,7 +116,7 @@ def _encode(path: Path, schema: pa.Schema, names: list[str], limits: Limits) -> 
 
     def blocks(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
         for batch in file.iter_batches(batch_size=_BLOCK_ROWS, columns=[name], use_threads=False):
-            # The footer of a file that is made to do harm tells less than there is.
+            # The footer of a malicious file declares less than there is.
             limits.check_unpacked(str(path), batch.nbytes, packed)
             yield batch.column(name)
 
@@ -139,10 +139,10 @@ def _frequency(field: pa.Field) -> str:
     if isinstance(field.type, pa.BaseExtensionType):
         # pandas makes its type known to Arrow when it first needs it.
         return str(field.type.freq) if field.type.extension_name == "pandas.period" else ""
-    told = field.metadata or {}
-    if told.get(b"ARROW:extension:name") != b"pandas.period":
+    metadata = field.metadata or {}
+    if metadata.get(b"ARROW:extension:name") != b"pandas.period":
         return ""
-    return str(json.loads(told[b"ARROW:extension:metadata"])["freq"])
+    return str(json.loads(metadata[b"ARROW:extension:metadata"])["freq"])
 
 
 def _periods(blocks: Iterator[pa.Array], freq: str) -> pd.Series:
@@ -173,21 +173,21 @@ def write_parquet(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> No
 
 
 def _metadata(written: pa.Schema, schema: TableSchema) -> dict[bytes, bytes]:
-    """What pandas is told of the columns: what it noted in the file that was learned, and nothing that it cannot read.
+    """Pandas metadata of the columns: what it noted in the source file, without anything that it cannot read.
 
     Without a note pandas reads a column as Arrow has it, dictionaries as categories.
     """
     noted = {column.name: column.storage.parquet for column in schema}
-    told = dict(written.pandas_metadata or {})
+    metadata = dict(written.pandas_metadata or {})
     entries = []
-    for entry in told.get("columns", []):
+    for entry in metadata.get("columns", []):
         name = entry["field_name"]
         unread = entry["numpy_type"].startswith("dictionary<")
         dtype = noted.get(name)
         if not unread and (dtype is None or _is_dtype(dtype)):
             entries.append(entry if dtype is None else {**entry, "numpy_type": dtype})
     rest = {key: value for key, value in (written.metadata or {}).items() if key != b"pandas"}
-    return {**rest, b"pandas": json.dumps({**told, "columns": entries}).encode()} if entries else rest
+    return {**rest, b"pandas": json.dumps({**metadata, "columns": entries}).encode()} if entries else rest
 
 
 def _storable(series: pd.Series, column: ColumnSchema) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Text files in other encodings than UTF-8: read as UTF-8 piece by piece, and what encoding one may be in."""
+"""Text files in other encodings than UTF-8: decoding in blocks, and guessing of encodings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO
 
 from rowsmith.errors import DataError
 
-__all__ = ["decoded", "guessed_encoding", "is_utf8"]
+__all__ = ["decoded", "guess_encoding", "is_utf8"]
 
 _PIECE = 1 << 20
 _BYTE_ORDER_MARKS = {
@@ -21,7 +21,7 @@ _MOSTLY = 0.4
 
 
 def is_utf8(encoding: str) -> bool:
-    """Whether a file in an encoding is read as it is."""
+    """Whether an encoding needs no decoding to UTF-8."""
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
 
@@ -39,8 +39,8 @@ def decoded(stream: IO[bytes], encoding: str, where: str) -> io.BufferedReader:
     return io.BufferedReader(_Decoded(stream, encoding, where), _PIECE)
 
 
-def guessed_encoding(data: bytes) -> str:
-    """The encoding that the beginning of a file, or a part of it that is not UTF-8, is probably in."""
+def guess_encoding(data: bytes) -> str:
+    """Guess the encoding of the start of a file, or of a part that is not UTF-8."""
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if data.startswith(mark):
             return encoding
@@ -64,7 +64,7 @@ def _fits(data: bytes, encoding: str) -> bool:
 
 
 class _Decoded(io.RawIOBase):
-    """UTF-8 of a text in another encoding, a piece in memory at a time."""
+    """A text in another encoding as UTF-8, one block in memory at a time."""
 
     def __init__(self, stream: IO[bytes], encoding: str, where: str) -> None:
         self._stream, self._encoding, self._where = stream, encoding, where
@@ -89,17 +89,17 @@ class _Decoded(io.RawIOBase):
 
     def _next(self) -> bytes:
         piece = self._stream.read(_PIECE)
-        kept = len(self._decoder.getstate()[0])
+        pending = len(self._decoder.getstate()[0])
         self._ended = not piece
         try:
             text = self._decoder.decode(piece, self._ended).encode()
         except UnicodeError as error:
             found = error if isinstance(error, UnicodeDecodeError) else None
-            byte = "" if found is None else f" at byte {self._taken - kept + found.start}"
+            byte = "" if found is None else f" at byte {self._taken - pending + found.start}"
             value = "" if found is None or not found.object else f" (0x{found.object[found.start]:02x})"
             raise DataError(
                 f"{self._where} is not {self._encoding}{byte}{value}; set data.encoding to the encoding that it is "
-                f"in, perhaps {guessed_encoding(found.object[found.start :] if found else piece)}"
+                f"in, perhaps {guess_encoding(found.object[found.start :] if found else piece)}"
             ) from error
         self._taken += len(piece)
         return text

@@ -1,4 +1,4 @@
-"""Text files, perhaps compressed: looked at once in pieces, then read as a stream."""
+"""Text files, optionally compressed: scanned once in blocks, then read as a stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import IO, cast
 from attrs import frozen
 
 from rowsmith.errors import DataError
-from rowsmith.table.files.text_encoding import decoded, guessed_encoding, is_utf8
+from rowsmith.table.files.text_encoding import decoded, guess_encoding, is_utf8
 from rowsmith.table.limits import Limits
 
 __all__ = ["BOM", "Look", "TextSource", "check_text"]
@@ -30,7 +30,7 @@ _Stream = io.BufferedReader | gzip.GzipFile
 
 @frozen
 class Look:
-    """What one look at a whole text file tells.
+    """Facts about a whole text file, found in one pass.
 
     Attributes:
         head: Its first bytes, 4 MiB at most.
@@ -57,7 +57,7 @@ class TextSource:
         path: The file.
         compressed: Whether it is compressed by gzip.
         encoding: The encoding that it is in; it is read as UTF-8 all the same.
-        skip_rows: Lines before the table, which are passed over.
+        skip_rows: Lines to skip before the table.
     """
 
     path: Path
@@ -91,7 +91,7 @@ class TextSource:
         return gzip.open(self.path) if self.compressed else self.path.open("rb")
 
     def look(self, limits: Limits) -> Look:
-        """Go through the file once.
+        """Scan the file once.
 
         Args:
             limits: Bounds on its size; checked before more than that is decompressed.
@@ -117,7 +117,7 @@ class TextSource:
             raise DataError(f"{self} is not a whole gzip file: {error}") from error
 
     def not_utf8(self, most: int) -> tuple[int, bytes] | None:
-        """Where the first byte is that is no UTF-8, and that byte with what follows; None if there is none.
+        """Find the first byte that is not UTF-8: its position, and the bytes from there; None if there is none.
 
         Args:
             most: The most bytes to give.
@@ -161,17 +161,17 @@ def _look(stream: _Stream, check_size: Callable[[int], None]) -> Look:
 
 
 def check_text(look: Look, where: str, *, skipped: bool = False) -> None:
-    """Refuse what is not text in UTF-8 at the first look.
+    """Refuse a file that is not UTF-8 text after its scan.
 
     Args:
-        look: The look.
+        look: The scan.
         where: The file, for messages.
-        skipped: Whether lines before the table were passed over.
+        skipped: Whether lines before the table were skipped.
 
     Raises:
         DataError: The file is empty, holds NUL, or starts like UTF-16 or UTF-32.
     """
-    guess = guessed_encoding(look.head)
+    guess = guess_encoding(look.head)
     wide = guess.startswith(("utf-16", "utf-32"))
     if wide and look.nul < 0:
         raise DataError(f"{where} is written in {guess.upper()}; set data.encoding: {guess}, or save it as UTF-8")

@@ -18,7 +18,7 @@ from rowsmith.table.frames.arrow_types import arrow_type, is_uuid
 from rowsmith.table.schema import ColumnType, Source, Storage
 from rowsmith.table.types.encoded import Encoded, float_texts, instant_texts, integer_texts
 from rowsmith.table.types.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
-from rowsmith.table.types.units import in_coarsest
+from rowsmith.table.types.units import to_coarsest_unit
 
 __all__ = ["encode_arrow", "encode_strings", "is_text"]
 
@@ -31,7 +31,7 @@ def encode_arrow(name: str, chunks: Iterable[pa.Array], declared: pa.DataType) -
     Args:
         name: The column's name, for messages.
         chunks: Its values, in order; strings may be dictionary-encoded although they are not declared so.
-        declared: The type to hand back.
+        declared: The type of the column on output.
 
     Returns:
         The spelled array, the storage that gives the same type back, and the types it may have.
@@ -45,7 +45,7 @@ def encode_arrow(name: str, chunks: Iterable[pa.Array], declared: pa.DataType) -
         type_ = declared.value_type if _is.is_dictionary(declared) else declared
         coded = _joined(chunks)
         if _is.is_duration(type_) or _is.is_time(type_):
-            numbers, unit = in_coarsest(_ticks(coded.dictionary), type_.unit)
+            numbers, unit = to_coarsest_unit(_ticks(coded.dictionary), type_.unit)
             return Encoded(spelled(integer_texts(numbers), codes_of(coded)), evolve(storage, unit=unit), NUMBERS)
         codes = codes_of(coded)
         texts, allowed = _texts(name, coded.dictionary, codes, type_)

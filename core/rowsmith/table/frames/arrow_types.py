@@ -1,4 +1,4 @@
-"""Arrow types by the words that a column's storage keeps."""
+"""Arrow types by their names in a column's storage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DECIMALS = {"32": pa.decimal32, "64": pa.decimal64, "128": pa.decimal128, "256"
 
 
 def arrow_type(words: str) -> pa.DataType:
-    """The Arrow type that ``str`` wrote as some words.
+    """Parse the name of an Arrow type, as ``str`` writes it.
 
     Args:
         words: Such as ``timestamp[us, tz=UTC]``.

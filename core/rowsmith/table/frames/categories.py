@@ -1,7 +1,7 @@
-"""Categories of a frame that are no fixed set: new values may stand in such a column, and become its categories.
+"""Open categories of a frame: new values are allowed and become categories.
 
-The categories of a column that names groups, or in which hardly a value repeats, only list what there is. They are
-opened: the column is learned as what its categories are, and given back with the categories that occur.
+The categories of a column that names groups, or in which hardly a value repeats, are no fixed set. They are opened:
+the column is learned by the type of its categories, and returned with the categories that occur.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def with_open_names(table: Table, groups: Sequence[str]) -> Table:
 
     Args:
         table: The table.
-        groups: The columns that name the groups; perhaps none.
+        groups: The columns that name the groups, if any.
 
     Returns:
         The table itself where another column can name them; else the column with the most categories is opened.

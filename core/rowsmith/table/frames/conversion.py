@@ -18,9 +18,9 @@ from attrs import evolve
 from rowsmith.errors import DataError
 from rowsmith.table.column_labels import name_of
 from rowsmith.table.columns import codes_of, compact, single_array
-from rowsmith.table.frames.decoding import READ_ERRORS, Reader, holds_any_text, reader
+from rowsmith.table.frames.decoding import READ_ERRORS, Reader, accepts_any_text, reader
 from rowsmith.table.frames.encoding import encode_column
-from rowsmith.table.frames.labels import keep_labels, labelled, names_of
+from rowsmith.table.frames.labels import column_labels, labelled, names_of
 from rowsmith.table.limits import Limits
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnSchema, Source, TableSchema
@@ -28,7 +28,7 @@ from rowsmith.table.table import Table
 from rowsmith.table.types.encoded import Encoded, EncodedTable
 from rowsmith.table.types.inference import check_types, infer_column
 from rowsmith.table.types.marks import slips_note
-from rowsmith.table.types.null_marks import mark_notes, put_marks
+from rowsmith.table.types.null_marks import insert_marks, mark_notes
 from rowsmith.table.types.whole_dates import DESCRIPTIONS
 
 __all__ = ["build_table", "from_frame", "misfits", "named_frame", "to_frame"]
@@ -37,14 +37,14 @@ __all__ = ["build_table", "from_frame", "misfits", "named_frame", "to_frame"]
 def from_frame(
     frame: pd.DataFrame, *, types: Mapping[Any, str] | None = None, options: ReadOptions | None = None
 ) -> Table:
-    """Make a table of a DataFrame.
+    """Make a table from a DataFrame.
 
     Args:
         frame: At least one row and one column, labels unique as text. It is not changed; its index is
             ignored.
-        types: A type by column label or name, where the one found is not wanted: a ``ColumnType`` value,
+        types: Types by column label or name, instead of inferred ones: a ``ColumnType`` value,
             ``key`` or ``constant``.
-        options: Columns to leave out, and texts that stand for null.
+        options: Dropped columns and null marks.
 
     Returns:
         The table.
@@ -59,11 +59,11 @@ def from_frame(
     if not len(frame):
         raise DataError("the table has no rows; at least one is needed")
     options = options or ReadOptions()
-    kept = options.kept(names)
-    encoded = {names[at]: encode_column(names[at], frame.iloc[:, at], options) for at in kept}
+    selected = options.selected(names)
+    encoded = {names[at]: encode_column(names[at], frame.iloc[:, at], options) for at in selected}
     named = {name_of(label): type_ for label, type_ in (types or {}).items()}
     table = build_table(EncodedTable(encoded), named, options)
-    return evolve(table, schema=evolve(table.schema, labels=keep_labels(frame.columns[kept])))
+    return evolve(table, schema=evolve(table.schema, labels=column_labels(frame.columns[selected])))
 
 
 def check_names(labels: list[Any], *, unnamed: Collection[int] = ()) -> list[str]:
@@ -71,7 +71,7 @@ def check_names(labels: list[Any], *, unnamed: Collection[int] = ()) -> list[str
 
     Args:
         labels: Labels of any kind.
-        unnamed: Columns, counted from 1, that may go without a name.
+        unnamed: Columns, counted from 1, that may lack a name.
 
     Returns:
         The same, known to be unique, non-empty strings.
@@ -82,26 +82,26 @@ def check_names(labels: list[Any], *, unnamed: Collection[int] = ()) -> list[str
     if not labels:
         raise DataError("the table has no columns; at least one is needed")
     seen: set[str] = set()
-    for place, label in enumerate(labels, start=1):
+    for number, label in enumerate(labels, start=1):
         if not isinstance(label, str):
-            raise DataError(f"the label of column {place} is {label!r}, not a string; rename the column")
-        if not label and place not in unnamed:
-            raise DataError(f"column {place} has no name; name it, or leave it out with data.drop: ['']")
+            raise DataError(f"the label of column {number} is {label!r}, not a string; rename the column")
+        if not label and number not in unnamed:
+            raise DataError(f"column {number} has no name; name it, or leave it out with data.drop: ['']")
         if label and label in seen:
-            raise DataError(f"two columns are named {label!r} (the second is column {place}); rename one")
+            raise DataError(f"two columns are named {label!r} (the second is column {number}); rename one")
         if any("\ud800" <= character <= "\udfff" for character in label):
-            raise DataError(f"the label of column {place} is not valid Unicode (a lone surrogate); rename the column")
+            raise DataError(f"the label of column {number} is not valid Unicode (a lone surrogate); rename the column")
         seen.add(label)
     return labels
 
 
 def build_table(encoded: EncodedTable, types: Mapping[str, str], options: ReadOptions) -> Table:
-    """Make a table of spelled columns, finding each column's type.
+    """Make a table from spelled columns, inferring types.
 
     Args:
         encoded: The spelled columns.
         types: The user's types by column name.
-        options: How they were read.
+        options: The read options.
 
     Raises:
         DataError: ``types`` names an unknown column or type, or a value does not fit its type.
@@ -133,7 +133,7 @@ def _type_notes(
 
 
 def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
-    """Give a spelled table back in the user's dtypes.
+    """Convert a spelled table to a DataFrame of the user's dtypes.
 
     Tables from CSV and JSON files give ``int64`` or ``Int64``, ``float64``, ``bool`` or ``boolean``,
     and pandas' usual dtype for strings; their date-times stay text.
@@ -147,13 +147,13 @@ def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
 
     Raises:
         DataError: A value does not fit its column's dtype; the message names column and row.
-            ``misfits`` finds such rows beforehand.
+            ``misfits`` finds such rows.
     """
     return labelled(named_frame(columns, schema), schema)
 
 
 def named_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
-    """The same, its columns labelled by their names, whatever labels the user's frame has."""
+    """Convert a spelled table to a DataFrame whose labels are column names."""
     arrays = {column.name: _pandas_array(single_array(columns.column(column.name)), column) for column in schema}
     series = {name: pd.Series(array, copy=False, dtype=_kept_dtype(array)) for name, array in arrays.items()}
     return pd.DataFrame(series, index=pd.RangeIndex(columns.num_rows), columns=pd.Index(list(series)), copy=False)
@@ -171,7 +171,7 @@ def _pandas_array(array: pa.DictionaryArray, column: ColumnSchema) -> Any:
             return read.column(array)
         if read.nullable:
             found = read.column(array)
-            return put_marks(found, codes_of(array), column) if column.storage.source is Source.PANDAS else found
+            return insert_marks(found, codes_of(array), column) if column.storage.source is Source.PANDAS else found
     except READ_ERRORS as error:
         raise _misfit_error(array, column, read) from error
     raise _misfit_error(array, column, read)
@@ -196,7 +196,7 @@ def _reason(read: Reader, value: str) -> str:
 
 
 def misfits(columns: pa.Table, schema: TableSchema) -> npt.NDArray[np.bool_]:
-    """Find rows that ``to_frame`` could not give back, such as 300 for ``uint8``.
+    """Find rows that ``to_frame`` cannot convert, such as 300 for ``uint8``.
 
     Args:
         columns: A spelled table.
@@ -207,7 +207,7 @@ def misfits(columns: pa.Table, schema: TableSchema) -> npt.NDArray[np.bool_]:
     """
     found = np.zeros(columns.num_rows, dtype=bool)
     for column in schema:
-        if holds_any_text(column):
+        if accepts_any_text(column):
             continue
         array = compact(single_array(columns.column(column.name)))
         read = reader(column, nulls=array.null_count > 0)
@@ -218,7 +218,7 @@ def misfits(columns: pa.Table, schema: TableSchema) -> npt.NDArray[np.bool_]:
 def _misfit_rows(array: pa.DictionaryArray, read: Reader) -> npt.NDArray[np.bool_]:
     values = array.dictionary.to_pylist()
     wrong = np.zeros(len(values) + 1, dtype=bool)
-    wrong[-1] = not read.nullable  # a null's code, -1, finds the last place
+    wrong[-1] = not read.nullable  # code -1, null, is the last item
     if not _readable(read, values):
         wrong[:-1] = [not _readable(read, [value]) for value in values]
     return wrong[codes_of(array)]

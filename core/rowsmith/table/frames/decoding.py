@@ -23,7 +23,7 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage
 from rowsmith.table.types.datetimes import find_format, parse_datetimes
 from rowsmith.table.types.units import periods_of, ticks_of
 
-__all__ = ["READ_ERRORS", "Reader", "holds_any_text", "is_uuid_typed", "reader", "takes"]
+__all__ = ["READ_ERRORS", "Reader", "accepts_any_text", "is_uuid_typed", "reader", "takes"]
 
 READ_ERRORS = (ValueError, OverflowError, ArithmeticError, pa.ArrowException)
 """What reading a spelled value that does not fit its dtype may raise; ``DataError`` is a ``ValueError``."""
@@ -32,7 +32,7 @@ Values = Sequence[str]
 
 
 class Reader:
-    """Turns spelled values of one column into a pandas array.
+    """Conversion of the spelled values of one column to a pandas array.
 
     Args:
         read: Makes an array of the right dtype from distinct values; raises one of ``READ_ERRORS``
@@ -58,7 +58,7 @@ def reader(column: ColumnSchema, *, nulls: bool) -> Reader:
 
     Args:
         column: The column.
-        nulls: Whether there are nulls to hand back; text sources then choose a nullable dtype.
+        nulls: Whether there are nulls; text sources then get a nullable dtype.
     """
     storage = column.storage
     if storage.source is not Source.PANDAS:
@@ -97,12 +97,12 @@ def _plain_dtype(column: ColumnSchema, nulls: bool) -> str:
 
 
 def is_uuid_typed(column: ColumnSchema) -> bool:
-    """Whether a column is given back as UUIDs."""
+    """Whether a column is returned as UUIDs."""
     return column.storage.element == "uuid" or column.storage.dtype == "extension<arrow.uuid>[pyarrow]"
 
 
 def takes(column: ColumnSchema, text: str) -> bool:
-    """Whether a column can be given back with a text among its values."""
+    """Whether the dtype of a column can hold a text."""
     if column.storage.categories is not None:
         return text in column.storage.categories
     try:
@@ -112,8 +112,8 @@ def takes(column: ColumnSchema, text: str) -> bool:
     return True
 
 
-def holds_any_text(column: ColumnSchema) -> bool:
-    """Whether a column is given back as text, so that every value fits and null does too."""
+def accepts_any_text(column: ColumnSchema) -> bool:
+    """Whether a column is returned as text, which any value and null fit."""
     numbers = (ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.DECIMAL, ColumnType.NULL)
     return column.storage.source is not Source.PANDAS and column.type not in numbers and not column.whole_dates
 
@@ -136,7 +136,7 @@ def _number_reader(column: ColumnSchema, dtype: Any) -> Reader:
 
 def _integers(values: Values, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     texts = pa.array(values, pa.string())
-    # Arrow also reads other spellings, such as hexadecimal ones; these are nobody's integers.
+    # Arrow also reads other spellings, such as hexadecimal ones, which no column of integers has.
     if pc.all(pc.match_substring_regex(texts, "^-?[0-9]{1,18}$")).as_py() and dtype == np.int64:
         return np.asarray(texts.cast(pa.int64()))
     return np.array([_integer(value) for value in values], dtype=dtype)
@@ -163,13 +163,13 @@ def _floats(values: Values, dtype: Any) -> npt.NDArray[Any]:
 
 
 def _boolean_read(column: ColumnSchema) -> Callable[[Values], npt.NDArray[np.bool_]]:
-    places = {text: bool(place) for place, text in enumerate(column.spellings or ("False", "True"))}
+    indices = {text: bool(index) for index, text in enumerate(column.spellings or ("False", "True"))}
 
     def read(values: Values) -> npt.NDArray[np.bool_]:
-        unknown = [value for value in values if value not in places]
+        unknown = [value for value in values if value not in indices]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is neither of {list(places)}")
-        return np.array([places[value] for value in values], dtype=bool)
+            raise ValueError(f"{unknown[0]!r} is neither of {list(indices)}")
+        return np.array([indices[value] for value in values], dtype=bool)
 
     return read
 
@@ -260,15 +260,15 @@ def _category_reader(column: ColumnSchema) -> Reader:
     storage = column.storage
     texts = storage.categories or ()
     inner = evolve(column, storage=evolve(storage, dtype=storage.categories_dtype, categories=None))
-    places = {text: place for place, text in enumerate(texts)}
+    indices = {text: index for index, text in enumerate(texts)}
     categories = pd.Index(reader(inner, nulls=False).column(_all_of(texts)))
     dtype = pd.CategoricalDtype(categories, storage.ordered)
 
     def read(values: Values) -> npt.NDArray[np.int64]:
-        unknown = [value for value in values if value not in places]
+        unknown = [value for value in values if value not in indices]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is not one of the categories")
-        return np.array([places[value] for value in values], dtype=np.int64)
+        return np.array([indices[value] for value in values], dtype=np.int64)
 
     return Reader(read, lambda unique, codes: pd.Categorical.from_codes(np.append(unique, -1)[codes], dtype=dtype))
 
@@ -279,8 +279,8 @@ def _open_category_reader(column: ColumnSchema) -> Reader:
 
     def spread(unique: pd.Index, codes: Codes) -> Any:
         categories = unique.unique().sort_values()
-        places = np.append(categories.get_indexer(unique), -1)[codes]
-        return pd.Categorical.from_codes(places, dtype=pd.CategoricalDtype(categories, storage.ordered))
+        indices = np.append(categories.get_indexer(unique), -1)[codes]
+        return pd.Categorical.from_codes(indices, dtype=pd.CategoricalDtype(categories, storage.ordered))
 
     return Reader(lambda values: pd.Index(inner.column(_all_of(values))), spread)
 
@@ -293,10 +293,10 @@ def _arrow_reader(column: ColumnSchema, type_: pa.DataType) -> Reader:
     inner = type_.value_type if pa.types.is_dictionary(type_) else type_
 
     def spread(unique: pa.Array, codes: Codes) -> Any:
-        places = pa.array(codes, mask=codes < 0)
-        rows = unique.take(places)
+        indices = pa.array(codes, mask=codes < 0)
+        rows = unique.take(indices)
         if pa.types.is_dictionary(type_):
-            rows = pa.DictionaryArray.from_arrays(places.cast(type_.index_type), unique, ordered=type_.ordered)
+            rows = pa.DictionaryArray.from_arrays(indices.cast(type_.index_type), unique, ordered=type_.ordered)
         return pd.arrays.ArrowExtensionArray(pa.chunked_array([rows], type=type_))
 
     return Reader(lambda values: _arrow_values(values, column, inner), spread)

@@ -29,8 +29,8 @@ from rowsmith.table.types.encoded import (
     spell_integers,
 )
 from rowsmith.table.types.inference import BOOLEANS, LABELS, NUMBERS, TEXTS, infer_column
-from rowsmith.table.types.null_marks import take_marks
-from rowsmith.table.types.units import in_coarsest, period_starts
+from rowsmith.table.types.null_marks import marks_to_null
+from rowsmith.table.types.units import period_starts, to_coarsest_unit
 
 __all__ = ["encode_column"]
 
@@ -43,7 +43,7 @@ def encode_column(name: str, series: pd.Series, options: ReadOptions | None = No
     Args:
         name: The column's name, for messages.
         series: Its values; not changed.
-        options: Which texts stand for null; by default none.
+        options: The null marks; by default none.
 
     Returns:
         The spelled array, the storage that gives the same dtype back, and the types it may have.
@@ -54,7 +54,7 @@ def encode_column(name: str, series: pd.Series, options: ReadOptions | None = No
     options = options or ReadOptions()
     if isinstance(series.dtype, np.dtype) and series.dtype.kind == "O":
         return encode_objects(name, series, options)
-    return take_marks(_encode_typed(name, series), options)
+    return marks_to_null(_encode_typed(name, series), options)
 
 
 def _encode_typed(name: str, series: pd.Series) -> Encoded:
@@ -122,7 +122,7 @@ def _encode_numbers(name: str, series: pd.Series, storage: Storage) -> Encoded:
 
 def _encode_durations(values: npt.NDArray[np.timedelta64], storage: Storage) -> Encoded:
     ticks, codes = factorized(values.view("i8"), np.isnat(values))
-    numbers, unit = in_coarsest(ticks, np.datetime_data(values.dtype)[0])
+    numbers, unit = to_coarsest_unit(ticks, np.datetime_data(values.dtype)[0])
     return Encoded(spelled(integer_texts(numbers), codes), evolve(storage, unit=unit), NUMBERS)
 
 
@@ -140,7 +140,7 @@ def _encode_zoned(name: str, series: pd.Series, storage: Storage) -> Encoded:
 
 
 def _encode_category(name: str, series: pd.Series, dtype: pd.CategoricalDtype) -> Encoded:
-    """Spell categories; those that hardly repeat are no fixed set but what happens to be there."""
+    """Spell categories; those that hardly repeat are open."""
     codes = series.cat.codes.to_numpy().astype(np.int32)
     inner = _encode_categories(name, dtype)
     texts = [inner.array.dictionary[code].as_py() for code in codes_of(inner.array).tolist()]

@@ -1,7 +1,7 @@
-"""Column labels of DataFrames that are not text: what such columns are called, and the labels given back.
+"""Column labels of DataFrames that are not text: names of such columns, and restoring of labels.
 
 Inside Rowsmith a column has a name, which is text. A label of another kind, such as ``0``, a ``Timestamp`` or the
-tuple of a column with several levels, is called by its text; the schema keeps the label itself.
+tuple of a column with several levels, is named by its text; the schema holds the label itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rowsmith.table.frames.objects import NULLS, element_reader, encode_objects
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import Storage, TableSchema
 
-__all__ = ["keep_labels", "labelled", "names_of"]
+__all__ = ["column_labels", "labelled", "names_of"]
 
 _RANGE = "range"
 
@@ -31,21 +31,21 @@ def names_of(index: pd.Index) -> list[str]:
     labels = index.tolist()
     names = [name_of(label) for label in labels]
     first: dict[str, int] = {}
-    for place, name in enumerate(names):
-        before = first.setdefault(name, place)
-        if before != place and type(labels[before]) is not type(labels[place]):
+    for position, name in enumerate(names):
+        before = first.setdefault(name, position)
+        if before != position and type(labels[before]) is not type(labels[position]):
             raise DataError(
-                f"the labels of columns {before + 1} and {place + 1}, {labels[before]!r} and {labels[place]!r}, are "
-                "the same as text; rename one"
+                f"the labels of columns {before + 1} and {position + 1}, {labels[before]!r} and {labels[position]!r}, "
+                "are the same as text; rename one"
             )
     return names
 
 
-def keep_labels(index: pd.Index) -> ColumnLabels | None:
-    """What is kept of a frame's columns, so that ``labelled`` gives them back; None for text without a name.
+def column_labels(index: pd.Index) -> ColumnLabels | None:
+    """Save the labels of a frame's columns for ``labelled``; None for text labels of an unnamed index.
 
     Raises:
-        DataError: A label is of a kind that cannot be kept.
+        DataError: A label is of an unsupported kind.
     """
     labels = index.tolist()
     levels = isinstance(index, pd.MultiIndex)
@@ -54,11 +54,11 @@ def keep_labels(index: pd.Index) -> ColumnLabels | None:
         return None
     categories = index.categories if isinstance(index, pd.CategoricalIndex) else None
     return ColumnLabels(
-        labels=tuple(_kept(label, place) for place, label in enumerate(labels, start=1)),
-        names=tuple(_kept(name, 0) for name in index.names),
+        labels=tuple(_saved_label(label, position) for position, label in enumerate(labels, start=1)),
+        names=tuple(_saved_label(name, 0) for name in index.names),
         levels=levels,
         dtype=_RANGE if isinstance(index, pd.RangeIndex) else "" if levels else str(index.dtype),
-        categories=None if categories is None else tuple(_kept(each, 0) for each in categories.tolist()),
+        categories=None if categories is None else tuple(_saved_label(each, 0) for each in categories.tolist()),
         ordered=bool(isinstance(index, pd.CategoricalIndex) and index.ordered),
     )
 
@@ -73,20 +73,20 @@ def labelled(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     return frame if schema.labels is None else frame.set_axis(_index(schema.labels), axis=1)
 
 
-def _index(kept: ColumnLabels) -> pd.Index:
-    labels, names = [_label(each) for each in kept.labels], [_label(each) for each in kept.names]
-    if kept.levels:
+def _index(saved: ColumnLabels) -> pd.Index:
+    labels, names = [_label(each) for each in saved.labels], [_label(each) for each in saved.names]
+    if saved.levels:
         return pd.MultiIndex.from_tuples(labels, names=names)
-    if kept.dtype == _RANGE:
+    if saved.dtype == _RANGE:
         step = labels[1] - labels[0] if len(labels) > 1 else 1
         return pd.RangeIndex(labels[0], labels[-1] + step, step, name=names[0])
-    if kept.categories is not None:
-        categories = [_label(each) for each in kept.categories]
-        return pd.CategoricalIndex(labels, categories=categories, ordered=kept.ordered, name=names[0])
-    return pd.Index(labels, dtype=kept.dtype, name=names[0], tupleize_cols=False)
+    if saved.categories is not None:
+        categories = [_label(each) for each in saved.categories]
+        return pd.CategoricalIndex(labels, categories=categories, ordered=saved.ordered, name=names[0])
+    return pd.Index(labels, dtype=saved.dtype, name=names[0], tupleize_cols=False)
 
 
-def _kept(label: Any, column: int) -> ColumnLabel:
+def _saved_label(label: Any, column: int) -> ColumnLabel:
     parts = label if isinstance(label, tuple) else (label,)
     return ColumnLabel(parts=tuple(_part(each, column) for each in parts), scalar=not isinstance(label, tuple))
 
@@ -98,15 +98,15 @@ def _part(value: Any, column: int) -> LabelPart:
         encoded = encode_objects("labels", pd.Series(cell, dtype=object), ReadOptions())
     except DataError as error:
         where = f"the label of column {column}" if column else "a name or category of the column labels"
-        raise DataError(f"{where} is {value!r}, which cannot be kept ({error}); rename it") from error
+        raise DataError(f"{where} is {value!r}, which is not supported ({error}); rename it") from error
     storage = encoded.storage
     (text,) = encoded.array.to_pylist()
     return LabelPart(text=text, element=storage.element, null=storage.null, zone=storage.zone, unit=storage.unit)
 
 
-def _label(kept: ColumnLabel) -> Any:
-    values = [_value(part) for part in kept.parts]
-    return values[0] if kept.scalar else tuple(values)
+def _label(saved: ColumnLabel) -> Any:
+    values = [_value(part) for part in saved.parts]
+    return values[0] if saved.scalar else tuple(values)
 
 
 def _value(part: LabelPart) -> Any:

@@ -1,8 +1,7 @@
-"""Columns of Python objects: what is in them, how they are spelled, and how they come back.
+"""Columns of Python objects: their element types, spelling and restoring.
 
-A column of dtype ``object`` holds one kind of element beside nulls. Mixed kinds are refused, since
-nothing tells which of them a generated value should be. Nulls of several kinds come back as the
-first kind seen.
+A column of dtype ``object`` holds one kind of element beside nulls. Mixed kinds are refused, since the kind of a
+generated value would be undefined. Nulls of several kinds are restored as the first kind seen.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import Source, Storage
 from rowsmith.table.types.encoded import Encoded, factorized, spell_floats, spell_instants
 from rowsmith.table.types.inference import BOOLEANS, LABELS, NUMBERS, TEXTS
-from rowsmith.table.types.null_marks import marked_storage, types_left
-from rowsmith.table.types.units import NANOSECONDS, in_coarsest, period_starts, ticks_of
+from rowsmith.table.types.null_marks import marked_storage, types_without_marks
+from rowsmith.table.types.units import NANOSECONDS, period_starts, ticks_of, to_coarsest_unit
 
 __all__ = ["NULLS", "element_reader", "encode_objects"]
 
 NULLS: dict[str, Any] = {"None": None, "NaN": math.nan, "NA": pd.NA, "NaT": pd.NaT}
-"""The nulls an object column may use, by the word its storage keeps."""
+"""The nulls of an object column, by their name in its storage."""
 
 _KINDS: dict[type, str] = {
     type(None): "None",
@@ -60,7 +59,7 @@ _ALLOWED = {"bool": BOOLEANS, "int": NUMBERS, "float": NUMBERS, "decimal": NUMBE
 _SUPPORTED = "text, booleans, numbers, dates, times, date-times, durations, periods or UUIDs"
 _OFFSET = re.compile(r"UTC([+-])(\d\d):(\d\d)")
 
-# A text that stands for null.
+# A null mark.
 _MARK = "mark"
 _MISSING = frozenset({*NULLS, _MARK})
 
@@ -74,7 +73,7 @@ def encode_objects(name: str, series: pd.Series, options: ReadOptions) -> Encode
     Args:
         name: The column's name, for messages.
         series: The column, of dtype ``object``.
-        options: Which texts stand for null.
+        options: The null marks.
 
     Returns:
         The spelled array, its storage, and the types it may have.
@@ -104,7 +103,7 @@ def encode_objects(name: str, series: pd.Series, options: ReadOptions) -> Encode
     return Encoded(
         _spelled(name, element, values, missing),
         storage,
-        types_left(allowed) if marks and element == "str" else allowed,
+        types_without_marks(allowed) if marks and element == "str" else allowed,
     )
 
 
@@ -113,7 +112,7 @@ def _is_mark(value: Any, options: ReadOptions) -> bool:
 
 
 def element_reader(storage: Storage) -> Callable[[str], Any]:
-    """What makes an element of an object column from its spelled text."""
+    """The function that makes an element of an object column from its spelled text."""
     zone = _zone(storage.zone) if storage.zone else None
     readers: dict[str, Callable[[str], Any]] = {
         "bool": lambda text: text == "True",
@@ -153,7 +152,7 @@ def _refusal(name: str, row: int, value: Any, kind: str, element: str) -> DataEr
         return DataError(
             f"column {name!r}, row {row + 1}: {kind} among {element} values; a column must hold one kind of value, "
             "so convert it, for example to text with astype(str)"
-            + ("; data.null_values names texts that stand for null" if "str" in (kind, element) else "")
+            + ("; data.null_values names texts that are read as null" if "str" in (kind, element) else "")
         )
     return DataError(
         f"column {name!r}, row {row + 1}: values of {kind} are not supported; "
@@ -212,7 +211,7 @@ def _encode_ticks(name: str, values: Objects, missing: Mask, storage: Storage) -
     unit, ticks = _TICKS[storage.element]
     # Python's integers, since a duration may be too long for 64 bits.
     counted = np.array([0, *map(ticks, unique)], dtype=object)[1:]
-    numbers, coarsest = in_coarsest(counted, unit)
+    numbers, coarsest = to_coarsest_unit(counted, unit)
     array = from_codes([str(number) for number in numbers], codes)
     return Encoded(array, evolve(storage, zone=zone, unit=coarsest), NUMBERS)
 

@@ -42,11 +42,13 @@ def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
     Raises:
         DataError: The frame lacks a column, or a value cannot be written as its column writes values.
     """
-    places = {name_of(label): place for place, label in enumerate(frame.columns)}
-    missing = [name for name in schema.names if name not in places]
+    indices = {name_of(label): index for index, label in enumerate(frame.columns)}
+    missing = [name for name in schema.names if name not in indices]
     if missing:
         raise DataError(f"the rows lack the columns {missing}; give every column of the table")
-    return pa.table([_spell(frame.iloc[:, places[column.name]], column) for column in schema], names=list(schema.names))
+    return pa.table(
+        [_spell(frame.iloc[:, indices[column.name]], column) for column in schema], names=list(schema.names)
+    )
 
 
 def _spell(series: pd.Series, column: ColumnSchema) -> pa.DictionaryArray:

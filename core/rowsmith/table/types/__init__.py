@@ -1,1 +1,1 @@
-"""What the values of a column are: numbers, dates, marks and texts, told from their spelling."""
+"""Types of columns: numbers, dates, marks and texts, inferred from their spelling."""

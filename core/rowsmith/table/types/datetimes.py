@@ -1,7 +1,7 @@
-"""How dates and times are written: from spelled text to ``datetime64`` and back.
+"""Spelling of date-times: from text to ``datetime64`` and back.
 
 A format is ``strftime`` text with a few more codes (see ``ColumnSchema.datetime_format``); text that
-does not belong to a code, such as a zone, stands for itself. The promise: when ``find_format`` names
+does not belong to a code, such as a zone, is literal. The promise: when ``find_format`` names
 a format for some values, ``spell_datetimes(parse_datetimes(values, format), format) == values``.
 """
 
@@ -65,7 +65,7 @@ def parse_datetimes(values: pa.Array | Sequence[str | None], format_: str) -> In
 
 
 def format_fit(values: pa.Array, format_: str) -> npt.NDArray[np.bool_]:
-    """Which values a format can read; null counts as readable."""
+    """Mask of values that a format can read; null is readable."""
     return _parse(_strings(values), format_)[1]
 
 
@@ -106,11 +106,11 @@ def _time_formats(rest: str) -> Iterator[str]:
         return
     zone = re.search(ZONE, rest)
     suffix = zone.group() if zone else ""
-    clock = rest[1 : len(rest) - len(suffix)]
+    time_of_day = rest[1 : len(rest) - len(suffix)]
     if rest[0] not in " T":
         return
     for time in TIMES:
-        if re.fullmatch(_pattern(time), clock):
+        if re.fullmatch(_pattern(time), time_of_day):
             yield rest[0] + time + suffix
 
 
@@ -154,11 +154,11 @@ def resolution_format(values: Instants, suffix: str = "") -> str:
         values: ``datetime64`` of any unit.
         suffix: Text of the zone; a date with a zone is written with its time.
     """
-    clock = (values - values.astype("datetime64[D]")).astype("timedelta64[ns]").astype(np.int64)
-    if not suffix and not clock.any():
+    time_of_day = (values - values.astype("datetime64[D]")).astype("timedelta64[ns]").astype(np.int64)
+    if not suffix and not time_of_day.any():
         return "%Y-%m-%d"
     for step, fraction in ((10**9, ""), (10**6, ".%3f"), (10**3, ".%f")):
-        if not (clock % step).any():
+        if not (time_of_day % step).any():
             return f"%Y-%m-%d %H:%M:%S{fraction}{suffix}"
     return f"%Y-%m-%d %H:%M:%S.%9f{suffix}"
 
@@ -171,15 +171,15 @@ def _template(piece: Piece, index: int) -> str:
 
 def _fields(values: Instants, years: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
     months, days = values.astype("datetime64[M]"), values.astype("datetime64[D]")
-    clock = (values - days).astype("timedelta64[ns]").astype(np.int64)
+    time_of_day = (values - days).astype("timedelta64[ns]").astype(np.int64)
     return {
         "year": years,
         "month": months.astype(np.int64) % 12 + 1,
         "day": (days - months.astype("datetime64[D]")).astype(np.int64) + 1,
-        "hour": clock // 3_600_000_000_000,
-        "minute": clock // 60_000_000_000 % 60,
-        "second": clock // 1_000_000_000 % 60,
-        "nanosecond": clock % 1_000_000_000,
+        "hour": time_of_day // 3_600_000_000_000,
+        "minute": time_of_day // 60_000_000_000 % 60,
+        "second": time_of_day // 1_000_000_000 % 60,
+        "nanosecond": time_of_day % 1_000_000_000,
         "epoch": values.astype("datetime64[us]").astype(np.int64),
     }
 

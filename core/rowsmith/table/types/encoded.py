@@ -1,4 +1,4 @@
-"""What is known of a column once its values are spelled, and how plain values are spelled."""
+"""Spelled columns before type inference, and spelling of plain values."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Encoded:
 
     Attributes:
         array: The spelled column.
-        storage: How its values are handed back.
-        allowed: The types that inference may find.
+        storage: The storage of its values.
+        allowed: Types that may be inferred.
     """
 
     array: pa.DictionaryArray
@@ -55,8 +55,8 @@ class EncodedTable:
 
     Attributes:
         columns: The columns by name, of one length.
-        layout: What the text that they came in has beside them.
-        notes: What the user should know of how they were read, a line each.
+        layout: Header and row index of the text.
+        notes: Notes to the user on how they were read, a line each.
     """
 
     columns: Mapping[str, Encoded]
@@ -109,7 +109,7 @@ def float_texts(name: str, unique: npt.NDArray[Any], codes: Codes) -> pa.StringA
     Args:
         name: The column's name.
         unique: Its distinct values, NaN not among them.
-        codes: The place of each row's value, -1 for null.
+        codes: Index of each row's value, -1 for null.
 
     Raises:
         DataError: A value is infinite.
@@ -129,7 +129,7 @@ def float_texts(name: str, unique: npt.NDArray[Any], codes: Codes) -> pa.StringA
 
 
 def _padded(texts: list[str]) -> list[str] | None:
-    """The same numbers with the same digits after the point; None when that is no good spelling."""
+    """The same numbers with equal decimal places; None if that spelling is too long."""
     if any("e" in text for text in texts):
         return None
     digits = [len(text) - text.index(".") - 1 for text in texts]
@@ -158,7 +158,7 @@ def instant_texts(name: str, unique: npt.NDArray[np.datetime64], codes: Codes, s
     Args:
         name: The column's name.
         unique: Its distinct values, of any unit, in UTC where there is a zone; NaT not among them.
-        codes: The place of each row's value, -1 for null.
+        codes: Index of each row's value, -1 for null.
         suffix: ``Z`` where there is a zone, else empty.
 
     Raises:
@@ -175,5 +175,5 @@ def instant_texts(name: str, unique: npt.NDArray[np.datetime64], codes: Codes, s
 
 def spelled_unique(texts: Sequence[str], codes: Codes) -> pa.DictionaryArray:
     """A spelled column from texts that may repeat, and the position of each row's text (-1 for null)."""
-    places, unique = pd.factorize(np.array(texts, dtype=object))
-    return from_codes(unique.tolist(), np.append(places, -1)[codes])
+    codes_of_texts, unique = pd.factorize(np.array(texts, dtype=object))
+    return from_codes(unique.tolist(), np.append(codes_of_texts, -1)[codes])

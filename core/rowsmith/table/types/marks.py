@@ -1,8 +1,8 @@
-"""Columns of numbers, or of date-times, with a few texts among them such as ``NA``, ``?`` or ``<5``.
+"""Marked columns: numbers or date-times with a few texts among them, such as ``NA``, ``?`` or ``<5``.
 
-Such a column stays text to its user. What most of its values are is told from at least half of the rows
-that have a value, in one style; the rest are *marks* when at least five rows have them or when they are
-words for a missing value, which is no value, and slips otherwise. A column of more than ten marks, or in
+Such a column stays text to its user. The type of most values needs at least half of the non-null rows, in one style;
+other values are *marks* if at least five rows have them or if they are words for a missing value, and slips
+otherwise. A column of more than ten marks, or in
 which slips are more than one row in fifty, is text and nothing else; so are codes with leading zeros.
 """
 
@@ -42,7 +42,7 @@ _NULL_WORDS = pa.array(
     ]
 )
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
-_MOST_TOLD = 3
+_MOST_EXAMPLES = 3
 _TRIED_FORMATS = 5
 
 Mask = npt.NDArray[np.bool_]
@@ -51,7 +51,7 @@ Counts = npt.NDArray[np.int64]
 
 @frozen
 class _Style:
-    """A type, what a schema says beside it, and which values it writes."""
+    """A type, its further schema fields, and a mask of the values that it writes."""
 
     type: ColumnType
     fields: dict[str, Any]
@@ -59,7 +59,7 @@ class _Style:
 
 
 def is_null_word(text: str) -> bool:
-    """Whether a text is one that people write for a missing value."""
+    """Whether a text is a common word for a missing value."""
     return bool(_null_words(pa.array([text], pa.string()))[0])
 
 
@@ -71,17 +71,16 @@ def _null_words(values: pa.StringArray) -> Mask:
 def find_marked(
     name: str, array: pa.DictionaryArray, allowed: Collection[ColumnType], *, labels: bool = False
 ) -> Marked | None:
-    """What most values of a column of texts are, where they are numbers or date-times with a few marks among them.
+    """Detect a column of numbers or date-times with a few marks among them.
 
     Args:
         name: The column's name.
         array: The spelled column, with no values that do not occur.
         allowed: The types that its values may have.
-        labels: Whether it could be a column of labels, so that only words for a missing value may stand among the
-            rest.
+        labels: Whether it could be a column of labels, so that only words for a missing value may be marks.
 
     Returns:
-        It; None where the column is plain text.
+        Type, style and marks; None if the column is plain text.
     """
     values = array.dictionary
     counts = count_codes(codes_of(array), len(values))
@@ -104,7 +103,7 @@ def find_marked(
     missing = set(values.filter(pa.array(words)).to_pylist())
     strange = [(text, int(count)) for text, count, number in zip(texts, rows, read, strict=True) if number is None]
     slips = [(text, count) for text, count in strange if text not in missing]
-    # Labels come back as they are written, numbers of another style do not.
+    # Labels are written back unchanged, numbers of another style are not.
     if labels and (slips or any(number is not None for number in read)):
         return None
     frequent = {text for text, count in slips if count >= MARK_ROWS}
@@ -112,22 +111,22 @@ def find_marked(
     if len(frequent) > _MOST_MARKS or rare > max(2.0, _SLIPS * int(known.sum())):
         return None
     marks = [pair for pair in strange if pair[0] in frequent or pair[0] in missing]
-    # A column that came as strings is not one of numbers for a slip alone: its user may mean it so.
+    # Strings with a slip only stay text: the user may intend it.
     if not numbers and not marks:
         return None
     return evolve(marked, marks=tuple(text for text, _ in sorted(marks, key=lambda pair: (-pair[1], pair[0]))))
 
 
 def _number_style(values: pa.StringArray, counts: Counts) -> _Style | None:
-    """The style of the numbers among some texts; None where they are too few, or codes."""
+    """The style of the numbers among some texts; None if they are too few, or codes."""
     numbers = _matches(values, JSON_NUMBER)
     rows = int(counts[numbers].sum())
     if rows < max(_FEWEST, counts.sum() / 2):
         return None
     if counts[_matches(values, _CODE)].sum() > max(1.0, counts.sum() / 100):
         return None
-    places = np.flatnonzero(numbers)
-    subset, weights = values.take(pa.array(places)), counts[places]
+    indices = np.flatnonzero(numbers)
+    subset, weights = values.take(pa.array(indices)), counts[indices]
     styles: list[tuple[ColumnType, dict[str, Any], Mask]] = [(ColumnType.INTEGER, {}, integer_fit(subset))]
     loose = values.filter(pa.array(_matches(values, _LOOSE_NUMBER)))
     styles += [
@@ -136,19 +135,19 @@ def _number_style(values: pa.StringArray, counts: Counts) -> _Style | None:
     ]
     texts = values.to_pylist()
 
-    def kept(type_: ColumnType, fields: dict[str, Any], fits: Mask) -> tuple[int, int]:
+    def rows_written(type_: ColumnType, fields: dict[str, Any], fits: Mask) -> tuple[int, int]:
         """The rows whose number the style can write without rounding it, and those that are written so."""
-        fitting = set(places[fits].tolist())
-        other = [place for place in range(len(texts)) if place not in fitting]
-        read = respelled([texts[place] for place in other], Marked(type=type_, **fields))
-        exact = sum(int(counts[place]) for place, number in zip(other, read, strict=True) if number is not None)
+        fitting = set(indices[fits].tolist())
+        other = [index for index in range(len(texts)) if index not in fitting]
+        read = respelled([texts[index] for index in other], Marked(type=type_, **fields))
+        exact = sum(int(counts[index]) for index, number in zip(other, read, strict=True) if number is not None)
         return exact + int(weights[fits].sum()), int(weights[fits].sum())
 
-    type_, fields, fits = max(styles, key=lambda each: kept(*each))
+    type_, fields, fits = max(styles, key=lambda each: rows_written(*each))
     if weights[fits].sum() < max(_FEWEST, counts.sum() / 2):
         return None
     found = np.zeros(len(values), dtype=bool)
-    found[places[fits]] = True
+    found[indices[fits]] = True
     return _Style(type_, fields, found)
 
 
@@ -165,10 +164,10 @@ def _decimal_styles(values: pa.StringArray, counts: Counts, most: int) -> list[d
 
 
 def _datetime_style(values: pa.StringArray, counts: Counts) -> _Style | None:
-    """The format of the date-times among some texts; None where they are too few."""
+    """The format of the date-times among some texts; None if they are too few."""
     best: _Style | None = None
-    for place in np.argsort(-counts, kind="stable")[:_TRIED_FORMATS].tolist():
-        for format_ in candidates(values[place].as_py()):
+    for index in np.argsort(-counts, kind="stable")[:_TRIED_FORMATS].tolist():
+        for format_ in candidates(values[index].as_py()):
             fits = format_fit(values, format_)
             if best is None or counts[fits].sum() > counts[best.fits].sum():
                 best = _Style(ColumnType.DATETIME, {"datetime_format": format_}, fits)
@@ -177,7 +176,7 @@ def _datetime_style(values: pa.StringArray, counts: Counts) -> _Style | None:
 
 
 def fits_marked(values: pa.StringArray, marked: Marked) -> Mask:
-    """Which texts are values as most of the column's are, in their style."""
+    """Mask of the texts that are values of the main type, in its style."""
     if marked.type is ColumnType.DATETIME:
         return format_fit(values, marked.datetime_format or "")
     if marked.type is ColumnType.INTEGER:
@@ -186,49 +185,51 @@ def fits_marked(values: pa.StringArray, marked: Marked) -> Mask:
 
 
 def respelled(texts: Sequence[str], marked: Marked) -> list[str | None]:
-    """Numbers of another style as the column writes its numbers; None for a text that is no such number.
+    """Rewrite numbers of another style in the style of the column; None for a text that is no such number.
 
-    A number that the column's style would round is none: nothing is lost for the sake of a style.
+    A number that the style would round stays None, so that nothing is lost.
     """
     found: list[str | None] = [None] * len(texts)
     if marked.type not in _NUMERIC or not texts:
         return found
     loose = np.flatnonzero(_matches(pa.array(texts, pa.string()), _LOOSE_NUMBER)).tolist()
-    numbers = [(place, float(texts[place])) for place in loose]
-    finite = [(place, number) for place, number in numbers if np.isfinite(number)]
+    numbers = [(index, float(texts[index])) for index in loose]
+    finite = [(index, number) for index, number in numbers if np.isfinite(number)]
     spelled = spell_numbers([number for _, number in finite], marked.column(""))
     if spelled:
         fits = fits_marked(pa.array(spelled, pa.string()), marked).tolist()
-        for (place, number), text, fit in zip(finite, spelled, fits, strict=True):
-            found[place] = text if fit and float(text) == number else None
+        for (index, number), text, fit in zip(finite, spelled, fits, strict=True):
+            found[index] = text if fit and float(text) == number else None
     return found
 
 
 def slips_note(name: str, array: pa.DictionaryArray, marked: Marked) -> str | None:
-    """What to tell of the values of a column that are neither as most are nor marks; None where there are none.
+    """Note on values that are neither of the main type nor marks; None if there are none.
 
     Args:
         name: The column.
         array: The spelled column.
-        marked: What most of its values are.
+        marked: The main type and the marks.
     """
     values, codes = array.dictionary, codes_of(array)
     other = np.flatnonzero(~fits_marked(values, marked)).tolist()
-    slips = [place for place in other if values[place].as_py() not in marked.marks]
+    slips = [index for index in other if values[index].as_py() not in marked.marks]
     rows = np.flatnonzero(np.isin(codes, slips))
     if not rows.size:
         return None
-    told = [f"row {row + 1}: {_shown(values[int(codes[row])].as_py(), marked)}" for row in rows[:_MOST_TOLD].tolist()]
-    more = f"; and {rows.size - _MOST_TOLD:,} more" if rows.size > _MOST_TOLD else ""
+    examples = [
+        f"row {row + 1}: {_shown(values[int(codes[row])].as_py(), marked)}" for row in rows[:_MOST_EXAMPLES].tolist()
+    ]
+    more = f"; and {rows.size - _MOST_EXAMPLES:,} more" if rows.size > _MOST_EXAMPLES else ""
     share = f"{rows.size:,} of {len(codes):,} rows, {rows.size / len(codes):.2%}"
     return (
-        f"column {name!r}, {'; '.join(told)}{more} ({share}); "
+        f"column {name!r}, {'; '.join(examples)}{more} ({share}); "
         "to learn the column as text instead, give it the type text in data.types"
     )
 
 
 def _shown(text: str, marked: Marked) -> str:
-    """What becomes of a text; not the text itself, which is one row's own and would stand in logs."""
+    """How a text is treated; without the text itself, which is private and would be logged."""
     shown = f"a text of {len(text):,} characters"
     (number,) = respelled([text], marked)
     if number is not None:

@@ -1,4 +1,4 @@
-"""Texts that stand for null: read as null, counted, and drawn at their shares when nulls are written."""
+"""Null marks: texts that are read as null, counted, and sampled by their shares when nulls are written."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, Source, Storage
 from rowsmith.table.types.encoded import Encoded
 from rowsmith.table.types.inference import NUMBERS, TEXTS
 
-__all__ = ["mark_notes", "marked_storage", "put_marks", "take_marks", "types_left", "with_marks"]
+__all__ = ["insert_marks", "mark_notes", "marked_storage", "marks_to_null", "nulls_to_marks", "types_without_marks"]
 
 _TEXT_DTYPE = re.compile(r"(large_)?str(ing)?\[")
 _MOST_NAMED = 5
 
 
-def take_marks(column: Encoded, options: ReadOptions) -> Encoded:
-    """Make null of the texts of a column that stand for it.
+def marks_to_null(column: Encoded, options: ReadOptions) -> Encoded:
+    """Replace the null marks of a column by null.
 
     Args:
-        column: A spelled column; one that does not hold text stays as it is.
-        options: Which texts stand for null.
+        column: A spelled column; one without text is returned unchanged.
+        options: The null marks.
 
     Returns:
-        The column; its storage says which marks there were. What is left may be numbers and date-times too.
+        The column, with the marks in its storage. The remaining values may be numbers and date-times too.
     """
     if not options.null_values or not _holds_text(column.storage):
         return column
     array = compact(column.array)
     values = array.dictionary.to_pylist()
-    marks = [place for place, value in enumerate(values) if options.is_null(value)]
+    marks = [index for index, value in enumerate(values) if options.is_null(value)]
     if not marks:
         return column
     codes = codes_of(array)
     counts = count_codes(codes, len(values))
-    places = np.arange(len(values), dtype=np.int32)
-    places[marks] = -1
-    storage = marked_storage(column.storage, {values[place]: int(counts[place]) for place in marks}, array.null_count)
-    left = compact(spelled(array.dictionary, renumbered(codes, places)))
-    return Encoded(left, storage, types_left(column.allowed))
+    new_codes = np.arange(len(values), dtype=np.int32)
+    new_codes[marks] = -1
+    storage = marked_storage(column.storage, {values[index]: int(counts[index]) for index in marks}, array.null_count)
+    left = compact(spelled(array.dictionary, renumbered(codes, new_codes)))
+    return Encoded(left, storage, types_without_marks(column.allowed))
 
 
-def types_left(allowed: tuple[ColumnType, ...]) -> tuple[ColumnType, ...]:
-    """The types that what is left of a text column without its marks may have."""
+def types_without_marks(allowed: tuple[ColumnType, ...]) -> tuple[ColumnType, ...]:
+    """The types that a text column may have without its marks."""
     return tuple(dict.fromkeys((*allowed, *NUMBERS, *TEXTS)))
 
 
 def marked_storage(storage: Storage, marks: Mapping[str, int], others: int) -> Storage:
-    """A storage that knows the marks of its column.
+    """Add null marks and their counts to a storage.
 
     Args:
         storage: The storage.
-        marks: How many rows have each text that stands for null; none leaves the storage as it is.
-        others: How many rows are null without a mark.
+        marks: Rows of each null mark; without any the storage is returned unchanged.
+        others: Rows that are null without a mark.
     """
     if not marks:
         return storage
@@ -73,11 +73,11 @@ def _holds_text(storage: Storage) -> bool:
     return storage.source is Source.CSV or storage.element == "string"
 
 
-def with_marks(values: list[str], codes: Codes, column: ColumnSchema) -> tuple[list[str], Codes]:
-    """The values and codes of a column with a mark for each null that is to have one.
+def nulls_to_marks(values: list[str], codes: Codes, column: ColumnSchema) -> tuple[list[str], Codes]:
+    """Replace nulls of a column by marks, sampled by their shares.
 
-    Which null gets which mark is drawn by the shares of the training table. It depends only on which rows are null,
-    so that the same table is always written alike.
+    Shares are those of the training table. The draw depends only on which rows are null, so that the same table is
+    always written alike.
 
     Args:
         values: Spelled values.
@@ -85,30 +85,32 @@ def with_marks(values: list[str], codes: Codes, column: ColumnSchema) -> tuple[l
         column: The column.
 
     Returns:
-        The values and the marks after them, and the codes; -1 for null that stays without a mark.
+        The values followed by the marks, and the codes; -1 for null without a mark.
     """
     if not column.storage.null_marks:
         return values, codes
     marks, counts = zip(*column.storage.null_marks, strict=True)
-    places = np.array([-1 if mark is None else len(values) + place for place, mark in enumerate(marks)], dtype=np.int32)
+    mark_codes = np.array(
+        [-1 if mark is None else len(values) + index for index, mark in enumerate(marks)], dtype=np.int32
+    )
     null = codes < 0
     seed = zlib.crc32(np.packbits(null).tobytes(), zlib.crc32(column.name.encode()))
     shares = np.array(counts, dtype=np.float64) / sum(counts)
-    drawn = np.random.default_rng(seed).choice(places, size=int(null.sum()), p=shares)
+    drawn = np.random.default_rng(seed).choice(mark_codes, size=int(null.sum()), p=shares)
     marked = codes.copy()
     marked[null] = drawn
     return [*values, *(mark or "" for mark in marks)], marked
 
 
-def put_marks(array: Any, codes: Codes, column: ColumnSchema) -> Any:
-    """Put marks in the place of nulls of a pandas array.
+def insert_marks(array: Any, codes: Codes, column: ColumnSchema) -> Any:
+    """Replace nulls of a pandas array by marks, in place.
 
     Args:
         array: An array that holds objects or text; it is changed.
         codes: The code of each of its rows, -1 for null.
         column: The column.
     """
-    marks, marked = with_marks([], np.where(codes < 0, -1, 0).astype(np.int32), column)
+    marks, marked = nulls_to_marks([], np.where(codes < 0, -1, 0).astype(np.int32), column)
     rows = np.flatnonzero((codes < 0) & (marked >= 0))
     if len(rows):
         array[rows] = np.array(marks, dtype=object)[marked[rows]]
@@ -116,16 +118,16 @@ def put_marks(array: Any, codes: Codes, column: ColumnSchema) -> Any:
 
 
 def mark_notes(columns: Mapping[str, Encoded], options: ReadOptions) -> Iterator[str]:
-    """What the user should know of texts that were read as null, a line each."""
+    """Notes on texts that were read as null, a line each."""
     found: dict[str, list[tuple[str, float]]] = {}
     for name, column in columns.items():
         for mark, count in column.storage.null_marks:
             if mark is not None:
                 found.setdefault(mark, []).append((name, count / len(column.array)))
-    for mark, places in found.items():
-        named = ", ".join(f"{name!r} ({share:.2%} of its rows)" for name, share in places[:_MOST_NAMED])
-        more = f" and {len(places) - _MOST_NAMED} more columns" if len(places) > _MOST_NAMED else ""
-        yield f"{mark!r} is read as null in {named}{more}, and written back in its place"
+    for mark, columns_of_mark in found.items():
+        named = ", ".join(f"{name!r} ({share:.2%} of its rows)" for name, share in columns_of_mark[:_MOST_NAMED])
+        more = f" and {len(columns_of_mark) - _MOST_NAMED} more columns" if len(columns_of_mark) > _MOST_NAMED else ""
+        yield f"{mark!r} is read as null in {named}{more}, and written back"
     unused = [value for value in options.null_values if not any(value in (mark, mark.strip()) for mark in found)]
     if unused:
         yield f"data.null_values names {', '.join(map(repr, unused))}, which no column of text holds"

@@ -1,4 +1,4 @@
-"""Which spelled values are numbers, and in what style.
+"""Detection of numbers among spelled values, and of their style.
 
 Work is on Arrow arrays of distinct values. Only values that could differ between double and text
 (more than 15 digits, or an exponent) are compared one by one.
@@ -34,21 +34,21 @@ _LONGEST_FRACTION = 400
 
 
 def integer_fit(values: pa.StringArray) -> Mask:
-    """Which values are 64-bit integers without leading zero, plus sign or ``-0``."""
+    """Mask of values that are 64-bit integers without leading zero, plus sign or ``-0``."""
     fits = _matches(values, _INTEGER)
-    for place in np.flatnonzero(fits & ~_matches(values, _SAFE_INTEGER)).tolist():
-        fits[place] = -(2**63) <= int(values[place].as_py()) < 2**63
+    for index in np.flatnonzero(fits & ~_matches(values, _SAFE_INTEGER)).tolist():
+        fits[index] = -(2**63) <= int(values[index].as_py()) < 2**63
     return fits
 
 
 def decimal_style(values: pa.StringArray) -> dict[str, Any] | None:
-    """How decimals are written, as fields of a column schema.
+    """Style of decimals, as fields of a column schema.
 
     Args:
         values: Distinct spelled values, at least one.
 
     Returns:
-        ``scale``, ``max_scale`` and ``whole_point``; None when no style writes every value.
+        ``scale``, ``max_scale`` and ``whole_point``; None if no style writes every value.
     """
     if not _matches(values, JSON_NUMBER).all():
         return None
@@ -59,7 +59,7 @@ def decimal_style(values: pa.StringArray) -> dict[str, Any] | None:
 
 
 def decimal_fit(values: pa.StringArray, style: dict[str, Any] | None = None) -> Mask:
-    """Which values a style writes; without a style, the first one that fits the most values."""
+    """Mask of values that a style writes; without a style, the first one that fits the most values."""
     numbers = _matches(values, JSON_NUMBER)
     if style is None:
         masks = [decimal_fit(values, each) for each in _styles(values)] if numbers.all() else []
@@ -102,11 +102,11 @@ def most_digits(values: pa.StringArray) -> int:
 
 def _written_so(values: pa.StringArray, among: Mask, easy: str, column: ColumnSchema) -> Mask:
     fits = _matches(values, easy)
-    for place in np.flatnonzero(among & ~fits).tolist():
-        text = values[place].as_py()
+    for index in np.flatnonzero(among & ~fits).tolist():
+        text = values[index].as_py()
         number = float(text)
         fixed = column.scale is not None or not (column.whole_point or "e" in text)
-        fits[place] = abs(number) < (DECIMAL_LIMIT if fixed else math.inf) and spell_decimal(number, column) == text
+        fits[index] = abs(number) < (DECIMAL_LIMIT if fixed else math.inf) and spell_decimal(number, column) == text
     return fits
 
 

@@ -1,7 +1,7 @@
-"""How numbers are written: from spelled text to doubles and back.
+"""Spelling of numbers: from text to doubles and back.
 
 The promise of both directions: for every value of a numeric column that fits a double,
-``spell_numbers(parse_numbers([text]), column) == [text]``. Integers beyond 2**53 keep their exact
+``spell_numbers(parse_numbers([text]), column) == [text]``. Integers beyond 2**53 retain their exact
 text in the table, but lose digits in ``parse_numbers``.
 """
 
@@ -22,7 +22,7 @@ __all__ = ["DECIMAL_LIMIT", "EXACT_LIMIT", "parse_numbers", "spell_decimal", "sp
 Floats = npt.NDArray[np.float64]
 
 EXACT_LIMIT = 2**53
-"""Whole numbers up to this size have a double of their own."""
+"""Whole numbers up to this size are exact as doubles."""
 
 DECIMAL_LIMIT = 1e16
 """From here on the shortest text of a double has an exponent."""
@@ -93,7 +93,7 @@ def spell_decimal(number: float, column: ColumnSchema) -> str:
 
 
 def _without_false_sign(text: str, number: float) -> str:
-    """Drop the sign of a negative number that was rounded to zero; a true -0.0 keeps it."""
+    """Drop the sign of a negative number that was rounded to zero; a true -0.0 retains it."""
     if number and text.startswith("-") and not text.strip("-0."):
         return text[1:]
     return text

@@ -1,4 +1,4 @@
-"""What short texts look like: their shapes.
+"""Shapes of short texts.
 
 The shape of a text has ``9`` for an ASCII digit, ``a`` and ``A`` for ASCII letters, and everything else as it is:
 ``AB1 2CD`` has the shape ``AA9 9AA``. A column of codes has few shapes; of sentences nearly every one has its own.
@@ -26,25 +26,25 @@ def shape_of(text: str) -> str:
     return text.translate(_TO_SHAPE)
 
 
-def characters_of(place: str, alphabet: str) -> str:
-    """The characters of an alphabet that may stand at a place of a shape."""
-    kind = _KINDS.get(place)
-    return place if kind is None else "".join(char for char in alphabet if char in kind)
+def characters_of(symbol: str, alphabet: str) -> str:
+    """The characters of an alphabet that a symbol of a shape allows."""
+    kind = _KINDS.get(symbol)
+    return symbol if kind is None else "".join(char for char in alphabet if char in kind)
 
 
 def frequent_shapes(
     values: Sequence[str], counts: npt.NDArray[np.int64], *, k: int, share: float
 ) -> tuple[str, ...] | None:
-    """The shapes of a column of codes: short texts with digits, or of one length, that look alike.
+    """The frequent shapes of a column of codes: short texts with digits, or of one length.
 
     Args:
         values: Distinct texts.
         counts: The rows of each.
-        k: The fewest rows of a shape.
-        share: The least share of rows that have one of these shapes.
+        k: Minimum rows of a shape.
+        share: Minimum share of rows with one of these shapes.
 
     Returns:
-        The shapes, in alphabetical order; None where the column is no column of codes.
+        The shapes, in alphabetical order; None if the column is no column of codes.
     """
     if not values or max(map(len, values)) > _LONGEST or not _are_codes(values, counts):
         return None
@@ -52,9 +52,9 @@ def frequent_shapes(
     for value, count in zip(values, counts.tolist(), strict=True):
         shape = shape_of(value)
         rows[shape] = rows.get(shape, 0) + count
-    kept = tuple(sorted(shape for shape, count in rows.items() if count >= k))
-    enough = sum(rows[shape] for shape in kept) >= share * int(counts.sum())
-    return kept if enough and 0 < len(kept) <= _MOST else None
+    frequent = tuple(sorted(shape for shape, count in rows.items() if count >= k))
+    enough = sum(rows[shape] for shape in frequent) >= share * int(counts.sum())
+    return frequent if enough and 0 < len(frequent) <= _MOST else None
 
 
 def whole_shapes(values: Sequence[str], counts: npt.NDArray[np.int64]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Durations and times of day as whole numbers of a unit, and periods as the moments at which they begin.
+"""Durations and times of day as whole numbers of a unit, and periods as their start times.
 
 A column's unit is the coarsest that loses nothing, so that minutes stay minutes and the numbers are small.
 """
@@ -18,7 +18,16 @@ from rowsmith.table.columns import codes_of, compact, replace_column, single_arr
 from rowsmith.table.schema import ColumnType, Storage, TableSchema
 from rowsmith.table.types.encoded import spelled_unique
 
-__all__ = ["DAY", "NANOSECONDS", "as_text", "in_coarsest", "is_time_of_day", "period_starts", "periods_of", "ticks_of"]
+__all__ = [
+    "DAY",
+    "NANOSECONDS",
+    "as_text",
+    "is_time_of_day",
+    "period_starts",
+    "periods_of",
+    "ticks_of",
+    "to_coarsest_unit",
+]
 
 DAY = 86_400 * 10**9
 
@@ -41,8 +50,8 @@ _WITHIN_A_DAY = (
 )
 
 
-def in_coarsest(ticks: npt.NDArray[Any], unit: str) -> tuple[npt.NDArray[Any], str]:
-    """Some amounts of time in the coarsest unit in which all of them are whole.
+def to_coarsest_unit(ticks: npt.NDArray[Any], unit: str) -> tuple[npt.NDArray[Any], str]:
+    """Convert amounts of time to the coarsest unit in which all of them are whole.
 
     Args:
         ticks: Whole numbers of a unit, as ``int64`` or as Python's integers.
@@ -100,7 +109,7 @@ def period_starts(periods: Any) -> npt.NDArray[np.datetime64]:
 
 
 def periods_of(instants: npt.NDArray[np.datetime64], dtype: pd.PeriodDtype) -> Any:
-    """The periods of a frequency in which some moments lie; null for NaT."""
+    """Periods of a frequency that contain given instants; null for NaT."""
     base, unit = _base_of(dtype.freq)
     ticks = instants.astype(f"datetime64[{unit}]").view("i8")
     return pd.arrays.PeriodArray(ticks, dtype=pd.PeriodDtype(base)).asfreq(_freq(str(dtype)), "start")
@@ -159,11 +168,11 @@ def _readable(texts: list[str], storage: Storage) -> list[str]:
         return [str(pd.Period(text, freq=freq)) for text in texts]
     amounts = ticks_of(texts, storage.unit, "ns")
     if is_time_of_day(storage):
-        return [_clock(amount) for amount in amounts]
-    return [f"{amount // DAY} days {_clock(amount % DAY)}" for amount in amounts]
+        return [_time_text(amount) for amount in amounts]
+    return [f"{amount // DAY} days {_time_text(amount % DAY)}" for amount in amounts]
 
 
-def _clock(nanoseconds: int) -> str:
+def _time_text(nanoseconds: int) -> str:
     seconds, rest = divmod(nanoseconds, 10**9)
     fraction = f".{rest:09d}" if rest % 1000 else f".{rest // 1000:06d}" if rest else ""
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{fraction}"

@@ -80,7 +80,7 @@ def find_whole_dates(name: str, values: pa.StringArray) -> str | None:
         values: Its distinct values: whole numbers, at least one.
 
     Returns:
-        The format; None where they are numbers.
+        The format; None if they are numbers.
     """
     lengths = pc.utf8_length(values)
     shortest, longest = pc.min(lengths).as_py(), pc.max(lengths).as_py()

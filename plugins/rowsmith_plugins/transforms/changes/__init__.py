@@ -1,1 +1,1 @@
-"""The ``changes`` transform: a value that goes on from the record before becomes its change."""
+"""The ``changes`` transform: a smooth series of values becomes changes."""

@@ -1,4 +1,4 @@
-"""One numeric column as changes from the record before: what is known of it, and both directions."""
+"""One numeric column as changes from the previous record: encoding and decoding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rowsmith.table.schema import ColumnSchema, ColumnType, Timing, TimingRole
 from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.changes.labels import ChangeCoder, Span, fit_changes
 from rowsmith_plugins.transforms.changes.level_labels import LevelCoder, fit_levels
-from rowsmith_plugins.transforms.changes.walk import walk
+from rowsmith_plugins.transforms.changes.walk import accumulate
 from rowsmith_plugins.transforms.common.counting import Counted, count_values, without_outer_groups
 from rowsmith_plugins.transforms.groups.bounds import Bounds
 from rowsmith_plugins.transforms.quantize.number_line import NumberLine, kind_of, units_of
@@ -25,8 +25,8 @@ __all__ = ["ChangedColumn", "Track", "fit_changed", "fit_track"]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-_MOST_PLACES = 2**52
-"""So that places, and sums of them, are exact as floating-point numbers."""
+_MAX_ORDINAL = 2**52
+"""Ordinals and their sums up to this are exact as floating-point numbers."""
 _FARTHEST = 2**60
 _MOST_DIGITS = 22
 
@@ -36,34 +36,34 @@ class Track:
     """The values of a column in the order of its records.
 
     Attributes:
-        line: The values as places; its range is that of the k-th lowest and highest value.
+        line: The number line; its range is from the k-th lowest to the k-th highest value.
         rows: The rows that have a value.
-        places: The place of each of these, outside the line's range too.
-        goes_on: Whether the group of each had a value before.
+        ordinals: The ordinal of each of these, also outside the line's range.
+        has_previous: Whether its group has an earlier value.
     """
 
     line: NumberLine
     rows: Ints
-    places: Ints
-    goes_on: Mask
+    ordinals: Ints
+    has_previous: Mask
 
     def changes(self) -> Ints:
-        """How far each value that goes on is from the one before it, in places."""
-        return np.diff(self.places, prepend=0)[self.goes_on]
+        """Difference of ordinals of each value with a previous one."""
+        return np.diff(self.ordinals, prepend=0)[self.has_previous]
 
     def clipped(self) -> Track:
-        """The same with all values inside the line's range."""
-        return evolve(self, places=self.places.clip(0, _top(self.line)))
+        """A copy with all values clipped to the line's range."""
+        return evolve(self, ordinals=self.ordinals.clip(0, _top(self.line)))
 
 
 @frozen
 class ChangedColumn:
-    """One numeric column as changes and levels.
+    """The fitted encoding of one column.
 
     Attributes:
         column: The column.
         change: The name of the column of changes.
-        line: Its values as places.
+        line: Maps its values to ordinals.
         changes: The labels of changes.
         levels: The labels of levels.
     """
@@ -94,13 +94,13 @@ class ChangedColumn:
             ),
         )
 
-    def tell(self, columns: pa.Table, bounds: Bounds) -> dict[str, pa.DictionaryArray]:
-        """The columns of changes and of levels of the values."""
+    def encode(self, columns: pa.Table, bounds: Bounds) -> dict[str, pa.DictionaryArray]:
+        """Encode values as changes and levels."""
         track = _track(self.line, count_values(columns, self.column.name), bounds)
         levels, changes = (np.full(columns.num_rows, -1, dtype=np.int64) for _ in range(2))
-        levels[track.rows] = self.levels.code(track.places)
-        # A value that is the first, but not in the first record, goes on from itself.
-        steps = np.where(track.goes_on, np.diff(track.places, prepend=0), 0)
+        levels[track.rows] = self.levels.code(track.ordinals)
+        # A first value that is not in the first record has a change of zero.
+        steps = np.where(track.has_previous, np.diff(track.ordinals, prepend=0), 0)
         changes[track.rows] = self.changes.code(steps)
         changes[bounds.starts] = -1
         return {
@@ -108,12 +108,12 @@ class ChangedColumn:
             self.column.name: from_codes(self._level_texts(), levels),
         }
 
-    def read(self, columns: pa.Table, bounds: Bounds, draws: Draws) -> pa.DictionaryArray:
-        """The values of the columns of changes and of levels."""
+    def decode(self, columns: pa.Table, bounds: Bounds, draws: Draws) -> pa.DictionaryArray:
+        """Decode values from changes and levels."""
         begin = self._begin(columns, bounds, draws)
         spans, missing = self._spans(columns, bounds, draws)
         first = draws.take(bounds.starts).uniform(f"changes.{self.column.name}.level")
-        places = walk(
+        ordinals = accumulate(
             self.levels.draw(begin, first),
             np.array(self.levels.landmarks, dtype=np.float64)[begin],
             spans,
@@ -121,11 +121,11 @@ class ChangedColumn:
             _top(self.line),
             draws.uniform(f"changes.{self.column.name}.rounded"),
         )
-        found, codes = np.unique(places, return_inverse=True)
+        found, codes = np.unique(ordinals, return_inverse=True)
         return from_codes(self.line.spell(found, self.column), np.where(missing, -1, codes))
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         return f"{self.changes.describe()}, {self.levels.describe()}, the range"
 
     def _begin(self, columns: pa.Table, bounds: Bounds, draws: Draws) -> Ints:
@@ -152,29 +152,29 @@ class ChangedColumn:
     def _level_texts(self) -> list[str]:
         return self.levels.texts(self.line, self.column)
 
-    def _amount(self, place: int) -> float:
-        return float((place * self.line.step + self.line.low) / 10.0**self.line.digits)
+    def _amount(self, ordinal: int) -> float:
+        return float((ordinal * self.line.step + self.line.low) / 10.0**self.line.digits)
 
 
 def fit_track(counted: Counted, column: ColumnSchema, bounds: Bounds, k: int) -> Track | None:
-    """The values of a numeric column in order; None when they are too large for exact sums.
+    """The values of a numeric column in order; None if they are too large for exact sums.
 
     Args:
         counted: Its values, at least one.
         column: Its schema, an integer or a decimal.
         bounds: The groups of its rows.
-        k: How many values at either end are taken for the last of them.
+        k: Values at either end that are clipped to the k-th.
     """
     kind, digits = kind_of(counted.values, column)
     if kind is None:
         return None
     if kind == "float":
         greatest = float(np.abs(parse_numbers(counted.values)).max()) or 1.0
-        kind, digits = "grid", min(_MOST_DIGITS, math.floor(math.log10(_MOST_PLACES / 4 / greatest)))
+        kind, digits = "grid", min(_MOST_DIGITS, math.floor(math.log10(_MAX_ORDINAL / 4 / greatest)))
     units = units_of(counted.values, kind, digits)
     low, high = (int(units[each]) for each in counted.ends(np.argsort(units, kind="stable"), k))
     step = max(1, int(np.gcd.reduce(units - low)))
-    if (high - low) // step > _MOST_PLACES:
+    if (high - low) // step > _MAX_ORDINAL:
         return None
     return _track(NumberLine(kind, digits, low, high, step), counted, bounds)
 
@@ -187,23 +187,23 @@ def fit_changed(column: ColumnSchema, track: Track, change: str, bounds: Bounds,
         track: Its values in order, with at least one change.
         change: The name of the column of changes.
         bounds: The groups of its rows.
-        k: The fewest records behind a label, an edge or a mean.
+        k: Minimum records of a label, an edge or a mean.
     """
-    places = track.clipped().places
-    levels = fit_levels(places, places[~track.goes_on], track.line, k)
-    changes = without_outer_groups(track.changes(), bounds.groups[track.rows][track.goes_on])
+    ordinals = track.clipped().ordinals
+    levels = fit_levels(ordinals, ordinals[~track.has_previous], track.line, k)
+    changes = without_outer_groups(track.changes(), bounds.groups[track.rows][track.has_previous])
     return ChangedColumn(column, change, track.line, fit_changes(changes, k), levels)
 
 
 def _track(line: NumberLine, counted: Counted, bounds: Bounds) -> Track:
     rows = np.flatnonzero(counted.codes >= 0)
-    places = _places(line, counted.values)[counted.codes[rows]] if len(rows) else np.zeros(0, dtype=np.int64)
+    ordinals = _ordinals(line, counted.values)[counted.codes[rows]] if len(rows) else np.zeros(0, dtype=np.int64)
     groups = bounds.groups[rows]
-    return Track(line, rows, places, np.append(False, groups[1:] == groups[:-1])[: len(rows)])
+    return Track(line, rows, ordinals, np.append(False, groups[1:] == groups[:-1])[: len(rows)])
 
 
-def _places(line: NumberLine, values: list[str]) -> Ints:
-    """The place of each value; the line's own places end at its range, and would tell no change beyond it."""
+def _ordinals(line: NumberLine, values: list[str]) -> Ints:
+    """The ordinal of each value; the line's own method clips to its range, which would hide changes beyond it."""
     units = units_of(values, line.kind, line.digits)
     return ((units - line.low + line.step // 2) // line.step).clip(-_FARTHEST, _FARTHEST)
 
@@ -213,11 +213,11 @@ def _top(line: NumberLine) -> int:
 
 
 def _codes(counted: Counted, labels: list[str]) -> Ints:
-    """The number of each row's label; -1 for null and for what is no label."""
+    """Index of each row's label; -1 for null and unknown labels."""
     known = {label: number for number, label in enumerate(labels)}
     return np.array([*(known.get(value, -1) for value in counted.values), -1], dtype=np.int64)[counted.codes]
 
 
 def _unit(line: NumberLine) -> float:
-    """How much a place is."""
+    """The amount of one ordinal."""
     return float(line.step / 10.0**line.digits)

@@ -1,4 +1,4 @@
-"""How far a value is from the one before it, as labels.
+"""Labels of changes: the difference of each value from the one before it.
 
 A change that at least k records have is a label of its own, where those are nearly all records; the others join the
 nearest label. Otherwise changes are cut into bins of about equal rows (see ``bins``), but for those that are frequent
@@ -32,13 +32,13 @@ _FAR = np.int64(2**62)
 
 @frozen(eq=False)
 class Span:
-    """A change drawn for each row, and how far it may move without leaving its label.
+    """A change drawn for each row, and the range of its label around it.
 
     Attributes:
-        drawn: The change, in places.
+        drawn: The change, in ordinals.
         low: The least change around it that has the same label.
         high: The greatest.
-        mean: What the label stands for.
+        mean: The amount of the label.
     """
 
     drawn: Ints
@@ -49,11 +49,11 @@ class Span:
 
 @frozen
 class ChangeCoder:
-    """Changes, in places of a number line, as labels.
+    """Changes, in ordinals of a number line, as labels.
 
     Attributes:
-        low: The least change that is kept.
-        high: The greatest.
+        low: The lowest change.
+        high: The highest change.
         cells: How changes, counted from ``low``, are cut: bins first, then changes that are labels of their own.
         means: The change, or the mean of the changes, of each label.
         rows: The rows of each label.
@@ -70,7 +70,7 @@ class ChangeCoder:
         return self.cells.find(changes.clip(self.low, self.high) - self.low)[0]
 
     def any_code(self, uniform: Floats) -> Ints:
-        """Numbers of labels as often as they occur."""
+        """Draw labels by their frequency."""
         rows = np.cumsum(self.rows)
         return np.asarray(np.searchsorted(rows, uniform * rows[-1], side="right"), dtype=np.int64)
 
@@ -85,7 +85,7 @@ class ChangeCoder:
         """The label of each.
 
         Args:
-            unit: How much a place is.
+            unit: The amount of one ordinal.
             digits: Digits after the point of the column's values.
         """
         width = max(2, len(str(self.cells.bins - 1)))
@@ -93,14 +93,14 @@ class ChangeCoder:
         return bins + [f"{mean * unit:+.{digits}f}" if mean else "0" for mean in self.means[self.cells.bins :]]
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         return (
             f"{len(self.cells.atoms)} changes that several records have, the edges of {self.cells.bins} bins of "
             f"changes, {len(self.cells.knots)} means of neighbouring changes"
         )
 
     def _limits(self, codes: Ints, drawn: Ints) -> tuple[Ints, Ints]:
-        """The places around each drawn one that are in its bin, with no atom in between."""
+        """The range of changes around each drawn one that are in its bin, with no atom in between."""
         low, high, binned = drawn.copy(), drawn.copy(), codes < self.cells.bins
         if binned.any():
             atoms, lows = np.array(self.cells.atoms, dtype=np.int64), np.array(self.cells.lows, dtype=np.int64)
@@ -118,16 +118,16 @@ def fit_changes(changes: Ints, k: int) -> ChangeCoder:
     """Learn the labels of changes.
 
     Args:
-        changes: At least one change, in places.
+        changes: At least one change, in ordinals.
         k: The fewest records of a label.
     """
     values, counts = np.unique(changes, return_counts=True)
     exact = counts >= k
     joined = int(counts[~exact].sum())
     if exact.any() and len(values) <= _MOST_EXACT and joined <= _MOST_JOINED * len(changes):
-        kept = values[exact]
-        cells = Cells(tuple((kept - kept[0]).tolist()), (0,), (), (), (), ())
-        low, high = int(kept[0]), int(kept[-1])
+        labelled = values[exact]
+        cells = Cells(tuple((labelled - labelled[0]).tolist()), (0,), (), (), (), ())
+        low, high = int(labelled[0]), int(labelled[-1])
     else:
         first, last = kth_extremes(np.arange(len(values)), counts, k)
         low, high = int(values[first]), int(values[last])

@@ -1,4 +1,4 @@
-"""About where a value is, as the label of the nearest landmark.
+"""Labels of levels: each value gets the label of the nearest landmark.
 
 Landmarks are the means of blocks of values with about as many records each, and the ends of the range. A value is
 drawn near its landmark by the shape of the values there: those with which groups begin, where there are many groups.
@@ -30,10 +30,10 @@ class LevelCoder:
     """Landmarks on a number line; all sequences ascend.
 
     Attributes:
-        landmarks: The places of the landmarks.
+        landmarks: The ordinals of the landmarks.
         begun: The values before each landmark's cell, and all of them at the end.
         knot_rows: The values before each knot.
-        knots: Where each knot lies, as a place.
+        knots: Ordinal of each knot.
     """
 
     landmarks: tuple[int, ...]
@@ -41,9 +41,9 @@ class LevelCoder:
     knot_rows: tuple[float, ...]
     knots: tuple[float, ...]
 
-    def code(self, places: Ints) -> Ints:
-        """The number of the landmark nearest to each place, the lower one on a tie."""
-        return nearest(places.astype(np.float64), np.array(self.landmarks, dtype=np.float64))
+    def code(self, ordinals: Ints) -> Ints:
+        """The number of the landmark nearest to each ordinal, the lower one on a tie."""
+        return nearest(ordinals.astype(np.float64), np.array(self.landmarks, dtype=np.float64))
 
     def any_code(self, uniform: Floats) -> Ints:
         """Numbers of landmarks as often as values are near them."""
@@ -52,12 +52,12 @@ class LevelCoder:
         return np.asarray(codes.clip(0, len(self.landmarks) - 1), dtype=np.int64)
 
     def draw(self, codes: Ints, uniform: Floats) -> Ints:
-        """Draw a place near each landmark."""
+        """Draw an ordinal near each landmark."""
         landmarks, begun = np.array(self.landmarks, dtype=np.int64), np.array(self.begun, dtype=np.float64)
         low, high = _cells(landmarks)
         rows = begun[codes + 1] - begun[codes]
         near = np.rint(np.interp(begun[codes] + uniform * rows, self.knot_rows, self.knots)).astype(np.int64)
-        # Where no value was, none is likelier than the landmark itself.
+        # Without training values here, the landmark itself is the best guess.
         return np.where(rows > 0, near.clip(low[codes], high[codes]), landmarks[codes])
 
     def texts(self, line: NumberLine, column: ColumnSchema) -> list[str]:
@@ -65,26 +65,26 @@ class LevelCoder:
         return [f"~{text}" for text in line.spell(np.array(self.landmarks, dtype=np.int64), column)]
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         return f"means of {len(self.landmarks)} blocks of values, {len(self.knots)} means of neighbouring values"
 
 
-def fit_levels(places: Ints, first: Ints, line: NumberLine, k: int) -> LevelCoder:
+def fit_levels(ordinals: Ints, first: Ints, line: NumberLine, k: int) -> LevelCoder:
     """Learn the landmarks.
 
     Args:
-        places: The place of each value, at least one.
-        first: The place of the first value of each group.
-        line: Where they lie.
+        ordinals: The ordinal of each value, at least one.
+        first: The ordinal of the first value of each group.
+        line: The number line.
         k: The fewest records behind a landmark or a knot.
     """
-    values, counts = np.unique(places, return_counts=True)
-    bins = min(max(1, len(places) // k), _MOST, max(_FEWEST_MOST, len(places) // _ROWS_A_LANDMARK))
+    values, counts = np.unique(ordinals, return_counts=True)
+    bins = min(max(1, len(ordinals) // k), _MOST, max(_FEWEST_MOST, len(ordinals) // _ROWS_A_LANDMARK))
     cells = cut_cells(values, counts, np.zeros(len(values), dtype=np.bool_), line, bins=bins, positions=1, k=k)
-    blocks = cells.find(places)[0]
-    means = np.bincount(blocks, weights=places.astype(np.float64)) / np.maximum(np.bincount(blocks), 1)
+    blocks = cells.find(ordinals)[0]
+    means = np.bincount(blocks, weights=ordinals.astype(np.float64)) / np.maximum(np.bincount(blocks), 1)
     landmarks = np.unique(np.append(np.rint(means).astype(np.int64), [values[0], values[-1]]))
-    drawn = _without_extremes(first, k) if len(first) >= max(_MANY_GROUPS, 2 * k) else places
+    drawn = _without_extremes(first, k) if len(first) >= max(_MANY_GROUPS, 2 * k) else ordinals
     values, counts = np.unique(drawn, return_counts=True)
     before = np.append(0, np.cumsum(counts))[np.searchsorted(values, _cells(landmarks)[0])]
     knot_rows, knots = shape(values.astype(np.float64), counts, k)
@@ -96,13 +96,13 @@ def fit_levels(places: Ints, first: Ints, line: NumberLine, k: int) -> LevelCode
     )
 
 
-def _without_extremes(places: Ints, k: int) -> Ints:
-    values, counts = np.unique(places, return_counts=True)
+def _without_extremes(ordinals: Ints, k: int) -> Ints:
+    values, counts = np.unique(ordinals, return_counts=True)
     low, high = kth_extremes(np.arange(len(values)), counts, k)
-    return places.clip(values[low], values[high])
+    return ordinals.clip(values[low], values[high])
 
 
 def _cells(landmarks: Ints) -> tuple[Ints, Ints]:
-    """The first and the last place of each landmark's cell."""
+    """The first and the last ordinal of each landmark's cell."""
     middles = landmarks[:-1] + (landmarks[1:] - landmarks[:-1]) // 2
     return np.append(landmarks[:1], middles + 1), np.append(middles, landmarks[-1:])

@@ -1,14 +1,14 @@
-"""The ``changes`` transform: a value that goes on from the record before is told as its change.
+"""The ``changes`` transform: a smooth series of values is encoded as changes.
 
 It takes the records that ``groups`` makes. A numeric column of many values, whose changes vary much less than its
-values, becomes two columns that stand side by side:
+values, becomes two adjacent columns:
 
-* ``<column>~change``: how far the value is from the last one of its group; null in a group's first record, and where
+* ``<column>~change``: the difference from the last value of its group; null in a group's first record, and where
   there is no value;
 * ``<column>``: the landmark nearest to the value (see ``level_labels``).
 
-Back: a group begins near its first record's landmark; every later value is the last one and a change, whatever
-landmark its record names. So values follow each other as smoothly as they did, on the column's grid and in its range.
+Inversion: a group begins near its first record's landmark; every later value is the last one plus a change, whatever
+the landmark of its record. So values are as smooth as in training, on the column's grid and in its range.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ _FEWEST_CHANGES = 50
 _MANY_VALUES = 32
 """A column of fewer values has a token for each, and needs no changes to be exact."""
 _SMOOTH = 0.25
-"""The variance of changes, as a share of the variance of values, below which a column is told by its changes."""
+"""The variance of changes, as a share of the variance of values, below which a column is encoded by its changes."""
 
 
 @frozen
 class FittedChanges(FittedTransform):
-    """Knows which columns are told by their changes, and their labels.
+    """The fitted ``changes`` transform.
 
     Attributes:
         schema_before: The table of records.
         step: The column that is null in the first record of each group.
-        changed: What is known of each column.
+        changed: The fitted columns.
         schema_after: The table with changes and levels instead.
     """
 
@@ -69,13 +69,13 @@ class FittedChanges(FittedTransform):
         bounds = _bounds(columns, self.step)
         arrays: dict[str, pa.DictionaryArray] = {}
         for each in self.changed:
-            arrays |= each.tell(columns, bounds)
+            arrays |= each.encode(columns, bounds)
         return in_schema_order(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Let values go on by their changes."""
+        """Accumulate changes to values."""
         bounds = _bounds(columns, self.step)
-        arrays = {each.column.name: each.read(columns, bounds, draws) for each in self.changed}
+        arrays = {each.column.name: each.decode(columns, bounds, draws) for each in self.changed}
         return in_schema_order(columns, self.schema_before, arrays)
 
     def state(self) -> dict[str, Any]:
@@ -90,10 +90,10 @@ class FittedChanges(FittedTransform):
 
 @frozen
 class ChangesTransform(Transform):
-    """Finds the columns that go on from record to record.
+    """Finds columns whose values change little from record to record.
 
     Attributes:
-        options: Which columns are told by their changes, whatever they hold, and which never; and what is rare.
+        options: Columns that are always or never encoded by changes; and what is rare.
     """
 
     scope: ClassVar[Scope] = Scope.GROUP
@@ -103,7 +103,7 @@ class ChangesTransform(Transform):
         """Learn from the records that ``groups`` makes.
 
         Raises:
-            ParameterError: The table has no steps, or a column that is asked for cannot be told by its changes.
+            ParameterError: The table has no steps, or a requested column cannot be encoded by its changes.
         """
         step = _step(schema)
         self._check(schema)
@@ -124,25 +124,25 @@ class ChangesTransform(Transform):
         for name in self.options.columns:
             if name not in schema.names or not _is_value(schema[name]):
                 raise ParameterError(
-                    f"transform 'changes': the records have no numeric column {name!r} to tell by its changes; check "
+                    f"transform 'changes': the records have no numeric column {name!r} to encode by its changes; check "
                     "its name and type, and that no transform before leaves it out, or take it out of `columns`"
                 )
 
     def _chosen(self, columns: pa.Table, schema: TableSchema, bounds: Bounds) -> Iterator[tuple[ColumnSchema, Track]]:
         for column in schema:
-            asked = column.name in self.options.columns
-            if not _is_value(column) or (column.name in self.options.exclude and not asked):
+            requested = column.name in self.options.columns
+            if not _is_value(column) or (column.name in self.options.exclude and not requested):
                 continue
             counted = count_shared(columns, column.name, bounds.groups)
             begun = bool((counted.codes[bounds.starts] >= 0).all())
             track = fit_track(counted, column, bounds, self.options.k) if counted.values and begun else None
-            if asked and (track is None or not track.goes_on.any()):
+            if requested and (track is None or not track.has_previous.any()):
                 raise ParameterError(
-                    f"transform 'changes': column {column.name!r} cannot be told by its changes: that needs a value in "
-                    "the first row of every group, another after it, and none that is too large; take it out of "
+                    f"transform 'changes': column {column.name!r} cannot be encoded by its changes: that needs a value "
+                    "in the first row of every group, another after it, and none that is too large; take it out of "
                     "`columns`"
                 )
-            if track is not None and (asked or (len(counted.values) > _MANY_VALUES and _is_smooth(track))):
+            if track is not None and (requested or (len(counted.values) > _MANY_VALUES and _is_smooth(track))):
                 yield column, track
 
 
@@ -150,7 +150,7 @@ def build(context: BuildContext, options: ChangesOptions | None) -> ChangesTrans
     """Build the transform from its options.
 
     Raises:
-        ParameterError: The run's rows stand alone.
+        ParameterError: The run does not group rows.
     """
     if not context.config.grouped:
         raise ParameterError(
@@ -176,12 +176,12 @@ def _bounds(columns: pa.Table, step: str) -> Bounds:
 
 
 def _is_smooth(whole: Track) -> bool:
-    """Whether values are much nearer to the last one than to any, and nearer than to others of their group."""
+    """Whether changes vary much less than all values, and than values within groups."""
     track = whole.clipped()
-    changes, places = track.changes().astype(np.float64), track.places.astype(np.float64)
-    if len(changes) < _FEWEST_CHANGES or changes.var() > _SMOOTH * places.var():
+    changes, ordinals = track.changes().astype(np.float64), track.ordinals.astype(np.float64)
+    if len(changes) < _FEWEST_CHANGES or changes.var() > _SMOOTH * ordinals.var():
         return False
-    groups = np.cumsum(~track.goes_on) - 1
-    means = np.bincount(groups, weights=places) / np.bincount(groups)
-    within = float(((places - means[groups]) ** 2).sum()) / len(changes)
+    groups = np.cumsum(~track.has_previous) - 1
+    means = np.bincount(groups, weights=ordinals) / np.bincount(groups)
+    within = float(((ordinals - means[groups]) ** 2).sum()) / len(changes)
     return bool((changes**2).mean() < within)

@@ -1,1 +1,1 @@
-"""What several transforms share, and the small transforms ``constant`` and ``narrow-first``."""
+"""Shared parts of transforms, and the small transforms ``constant`` and ``narrow-first``."""

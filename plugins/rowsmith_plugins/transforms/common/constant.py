@@ -1,7 +1,7 @@
 """The ``constant`` transform: columns in which every row is the same are not modelled.
 
-A column that holds one value in every row, or null in every row, is dropped and given back. A value
-beside nulls is modelled: where the nulls stand may depend on the other columns.
+A column that holds one value in every row, or null in every row, is dropped and restored on inversion. A value
+beside nulls is modelled: which rows are null may depend on the other columns.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["ConstantTransform", "FittedConstant", "build"]
 
 @frozen
 class FittedConstant(FittedTransform):
-    """Knows the value of each constant column.
+    """The fitted ``constant`` transform.
 
     Attributes:
         schema_before: The table with the constant columns.
@@ -43,11 +43,11 @@ class FittedConstant(FittedTransform):
         return expanded(self.schema_before, dict.fromkeys(self.values, ()))
 
     def apply(self, columns: pa.Table) -> pa.Table:
-        """Drop the constant columns, whatever they hold."""
+        """Drop the constant columns, also if they hold other values."""
         return columns.drop_columns(list(self.values))
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Give the constant columns back."""
+        """Restore the constant columns."""
         rows = len(draws)
         arrays = {
             name: from_codes([], np.full(rows, -1)) if value is None else from_codes([value], np.zeros(rows))

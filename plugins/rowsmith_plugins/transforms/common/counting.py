@@ -1,4 +1,4 @@
-"""How often each value of a column occurs, how many groups have it, and whether numbers count as continuous."""
+"""Counts of rows and groups by value, and the test for continuous numbers."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Counted:
 
     Attributes:
         values: The spelled values that occur.
-        codes: ``int32[n]``, the place of each row's value; -1 for null.
+        codes: ``int32[n]``, the index of each row's value; -1 for null.
         counts: ``int64``, the rows of each value, at least 1.
-        groups: The number of each row's group; None where rows alone count.
+        groups: The number of each row's group; None for plain tables.
     """
 
     values: list[str]
@@ -50,19 +50,19 @@ class Counted:
         """Rows that are not null."""
         return int(self.counts.sum())
 
-    def joined(self, places: Ints, size: int) -> Counted:
-        """The same rows by fewer values, which have no text.
+    def joined(self, new_codes: Ints, size: int) -> Counted:
+        """Merge values; the new values have no text.
 
         Args:
-            places: The number of the new value of each value.
-            size: How many there are.
+            new_codes: The new code of each value.
+            size: Number of new values.
         """
-        codes = np.append(places, -1)[self.codes].astype(np.int32)
-        counts = np.bincount(places, weights=self.counts, minlength=size).astype(np.int64)
+        codes = np.append(new_codes, -1)[self.codes].astype(np.int32)
+        counts = np.bincount(new_codes, weights=self.counts, minlength=size).astype(np.int64)
         return Counted([""] * size, codes, counts, self.groups)
 
     def shared(self, k: int) -> Mask:
-        """Which values k rows have, and enough groups of them (see ``rowsmith.transforms.holders``)."""
+        """Mask of values that k rows have, and enough groups of them (see ``rowsmith.transforms.holders``)."""
         enough: Mask = self.counts >= k
         if self.groups is None:
             return enough
@@ -70,10 +70,10 @@ class Counted:
         return enough & (groups_of_values(self.codes, self.groups, len(self.values)) >= needed)
 
     def ends(self, order: Ints, k: int) -> tuple[int, int]:
-        """Places of the k-th lowest and k-th highest row's value; the rows beyond either are of two groups at least.
+        """Indices of the k-th lowest and k-th highest row's value; the rows beyond either are of two groups at least.
 
         Args:
-            order: Places of the values, lowest first; at least one.
+            order: Indices of the values, lowest first; at least one.
             k: At least 1.
         """
         low, high = kth_extremes(order, self.counts, k)
@@ -94,15 +94,15 @@ class Counted:
 
 
 def kth_extremes(order: Ints, counts: Ints, k: int) -> tuple[int, int]:
-    """Places of the k-th lowest and k-th highest value, counting rows.
+    """Indices of the k-th lowest and k-th highest value, counting rows.
 
     Args:
-        order: Places of the values, lowest first; at least one.
+        order: Indices of the values, lowest first; at least one.
         counts: The rows of each value.
         k: At least 1.
 
     Returns:
-        Two places; both are the median's when there are too few rows for a range between them.
+        Two indices; both are the median's if there are too few rows for a range.
     """
     cumulated = np.cumsum(counts[order])
     rows = int(cumulated[-1])
@@ -123,7 +123,7 @@ def count_shared(columns: pa.Table, name: str, groups: Ints | None) -> Counted:
     Args:
         columns: A spelled table.
         name: The column.
-        groups: The number of each row's group, from 0; None where rows stand alone.
+        groups: The number of each row's group, from 0; None for plain tables.
     """
     counted = count_values(columns, name)
     if groups is None or int(groups.max(initial=-1)) + 1 < FEWEST_GROUPS:
@@ -132,23 +132,23 @@ def count_shared(columns: pa.Table, name: str, groups: Ints | None) -> Counted:
 
 
 def without_outer_groups(numbers: Ints, groups: Ints) -> Ints:
-    """Numbers clipped to where at least two groups lie at either end, where groups count at all.
+    """Clip numbers so that at least two groups are at either end.
 
     Args:
         numbers: The number of each row, at least one.
         groups: The number of each row's group.
     """
-    ids, places = np.unique(groups, return_inverse=True)
+    ids, indices = np.unique(groups, return_inverse=True)
     if len(ids) < FEWEST_GROUPS:
         return numbers
     lowest, highest = (np.full(len(ids), end, dtype=np.int64) for end in (numbers.max(), numbers.min()))
-    np.minimum.at(lowest, places, numbers)
-    np.maximum.at(highest, places, numbers)
+    np.minimum.at(lowest, indices, numbers)
+    np.maximum.at(highest, indices, numbers)
     return numbers.clip(np.sort(lowest)[1], np.sort(highest)[-2])
 
 
 def record_groups(columns: pa.Table, schema: TableSchema) -> Ints | None:
-    """The number of each record's group, where the transform ``groups`` has made records; None where rows stand alone.
+    """The number of each record's group, where the transform ``groups`` has made records; None for plain tables.
 
     Args:
         columns: A spelled table.
@@ -161,7 +161,7 @@ def record_groups(columns: pa.Table, schema: TableSchema) -> Ints | None:
 
 
 def row_groups(columns: pa.Table, schema: TableSchema, names: Sequence[str]) -> Ints | None:
-    """The number of each row's group, before or after ``groups`` has made records; None where rows stand alone.
+    """The number of each row's group, before or after ``groups`` has made records; None for plain tables.
 
     Args:
         columns: A spelled table.
@@ -197,7 +197,7 @@ def is_wide(counts: Ints, max_values: int) -> bool:
 
 
 def nearest(values: npt.NDArray[np.float64], grid: npt.NDArray[np.float64]) -> Ints:
-    """Where in the ascending ``grid`` the number nearest to each value is; the lower one on a tie."""
+    """Index of the number in the ascending ``grid`` nearest to each value; the lower one on a tie."""
     right = np.searchsorted(grid, values).clip(0, len(grid) - 1)
     left = np.maximum(right - 1, 0)
     return np.where(np.abs(values - grid[left]) <= np.abs(grid[right] - values), left, right).astype(np.int64)

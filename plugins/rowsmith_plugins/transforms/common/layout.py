@@ -1,4 +1,4 @@
-"""Where columns stand when some are replaced by others, or left out."""
+"""Order of columns when some are replaced or dropped."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["expanded", "grouping", "in_schema_order", "unique_name"]
 
 
 def expanded(schema: TableSchema, others: Mapping[str, tuple[ColumnSchema, ...]]) -> TableSchema:
-    """A schema in which other columns, or none, stand in the place of some.
+    """Replace columns of a schema by others, or none.
 
     Args:
         schema: The schema.
-        others: Column name to what stands there instead.
+        others: The replacing columns by column name.
     """
     return TableSchema(columns=tuple(new for column in schema for new in others.get(column.name, (column,))))
 
@@ -37,7 +37,7 @@ def in_schema_order(columns: pa.Table, schema: TableSchema, arrays: Mapping[str,
 
 
 def unique_name(name: str, taken: set[str]) -> str:
-    """``name``, with underscores after it as long as it is taken; it is taken from then on."""
+    """A name that is not taken: ``name`` with underscores after it; added to ``taken``."""
     while name in taken:
         name += "_"
     taken.add(name)

@@ -1,7 +1,7 @@
 """The ``narrow-first`` transform: columns of few values come before columns of many.
 
-A model that writes a record from left to right then begins with the columns in which many rows agree, and
-rows that have begun alike are computed once when they are sampled.
+A model that writes a record from left to right then starts with the columns in which many rows agree, so that
+shared prefixes are computed once during sampling.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["FittedNarrowFirst", "NarrowFirstTransform", "build"]
 
 @frozen
 class FittedNarrowFirst(FittedTransform):
-    """Knows the order of the columns.
+    """The fitted ``narrow-first`` transform.
 
     Attributes:
         schema_before: The table in its own order.
@@ -61,7 +61,7 @@ class NarrowFirstTransform(Transform):
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedNarrowFirst:
         """Order the columns by their number of distinct values, free text last; ties stay as they are.
 
-        Columns that tell where a record stands in its group stay in front of all others.
+        Columns that encode the position of a record in its group stay before all others.
         """
 
         def width(name: str) -> tuple[bool, bool, int]:

@@ -1,4 +1,4 @@
-"""How ``protect-rare`` and ``quantize`` share the work of keeping rare numbers out of a run's model."""
+"""Settings shared by ``protect-rare`` and ``quantize`` to exclude rare numbers from the model."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["k_of_run", "quantize_of_run", "quantize_options"]
 
 
 def k_of_run(context: BuildContext) -> int:
-    """How many rows must have a value in the run that is not to be rare; 1 where nothing is protected."""
+    """Minimum rows of a value that is not rare; 1 if nothing is protected."""
     ref = _chosen(context, "protect-rare")
     return 1 if ref is None else structure(ref.options, ProtectRareOptions).k
 
 
 def quantize_of_run(context: BuildContext) -> QuantizeOptions | None:
-    """The options with which the run turns numbers into labels; None when it does not."""
+    """The options of ``quantize`` in the run; None without it."""
     ref = _chosen(context, "quantize")
     return None if ref is None else quantize_options(context, structure(ref.options, QuantizeOptions))
 

@@ -1,4 +1,4 @@
-"""Where groups begin in a table whose rows stand together by group."""
+"""Bounds of groups in a table of grouped rows."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def bounds_of_columns(columns: pa.Table, names: Sequence[str]) -> Bounds:
     """The bounds of a table by the values of some columns; without any, all rows are one group.
 
     Args:
-        columns: A spelled table; rows of equal values stand together.
+        columns: A spelled table; rows of equal values are consecutive.
         names: The columns.
 
     Raises:
-        DataError: A value is missing, or rows of a group do not stand together.
+        DataError: A value is missing, or rows of a group are not consecutive.
     """
     codes = {name: distinct(columns, name)[1] for name in names}
     groups = group_numbers(codes, columns.num_rows, "data.group_training_examples_by")

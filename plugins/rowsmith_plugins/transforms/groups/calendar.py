@@ -1,4 +1,4 @@
-"""Which parts of the calendar are told of every record of a group."""
+"""Parts of the calendar as columns of records."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _SPANS = {
 _PHASES = {TimingRole.WEEKDAY: 86_400, TimingRole.HOUR: 3_600, TimingRole.MINUTE: 60}
 _PERIODS = {TimingRole.WEEKDAY: 7 * 86_400, TimingRole.HOUR: 86_400, TimingRole.MINUTE: 3_600}
 _MOST_MINUTES = 12
-"""Beyond so many different minutes, they are those of events, not of a clock."""
+"""With more different minutes, times are those of events, not of a regular schedule."""
 
 
 def fit_parts(axis: OrderAxis, ticks: Ints, steps: Ints) -> tuple[TimingRole, ...]:
-    """The parts of the calendar that vary, come back and may matter.
+    """Select parts of the calendar that vary, recur and may be informative.
 
     Args:
         axis: The order axis; numbers have no calendar.
-        ticks: Where the records stand.
+        ticks: The tick of each record.
         steps: The steps between records of a group.
     """
     if not axis.unit:
@@ -68,7 +68,7 @@ def phase(parts: Mapping[TimingRole, Ints]) -> Ints:
 def in_phase(
     axis: OrderAxis, roles: Sequence[TimingRole], ticks: Ints, wanted: Ints, within: tuple[Ints, Ints], grid: int
 ) -> Ints:
-    """Move moments to the nearest at which the calendar says what is wanted.
+    """Move moments to the nearest ones with the wanted parts of the calendar.
 
     Args:
         axis: The order axis.

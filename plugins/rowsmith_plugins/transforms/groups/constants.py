@@ -1,4 +1,4 @@
-"""Columns that are the same in every row of a group: told once, in the group's first record."""
+"""Columns that are constant within groups: only the first record of a group has their value."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class GroupConstant:
 
     Attributes:
         name: The column.
-        spares: For a column without nulls: values to draw from where a model writes null all the same.
+        spares: For a column without nulls: values to draw from if a model writes null.
         weights: How often each is drawn.
     """
 
@@ -39,7 +39,7 @@ class GroupConstant:
     spares: tuple[str, ...]
     weights: tuple[int, ...]
 
-    def told_once(self, columns: pa.Table, bounds: Bounds) -> pa.DictionaryArray:
+    def first_record_only(self, columns: pa.Table, bounds: Bounds) -> pa.DictionaryArray:
         """The column with null in every row but the first of a group."""
         values, codes = distinct(columns, self.name)
         return from_codes(values, np.where(bounds.first, codes, -1))
@@ -49,17 +49,17 @@ class GroupConstant:
         values, codes = distinct(columns, self.name)
         found = codes[bounds.starts].astype(np.int64)
         if self.spares and (found < 0).any():
-            known = {value: place for place, value in enumerate(values)}
-            places = np.array([known.setdefault(spare, len(known)) for spare in self.spares])
+            known = {value: index for index, value in enumerate(values)}
+            spare_codes = np.array([known.setdefault(spare, len(known)) for spare in self.spares])
             ends = np.cumsum(self.weights)
             level = draws.take(bounds.starts).uniform(f"groups.constant.{self.name}") * ends[-1]
             drawn = np.searchsorted(ends, level, side="right").clip(0, len(ends) - 1)
-            found, values = np.where(found < 0, places[drawn], found), list(known)
+            found, values = np.where(found < 0, spare_codes[drawn], found), list(known)
         return from_codes(values, found[bounds.groups])
 
 
 def constant_names(columns: pa.Table, names: Collection[str], bounds: Bounds) -> Iterator[str]:
-    """Which columns are the same in all rows of each group; none where every group is a single row."""
+    """Columns that are constant within each group; none if every group is a single row."""
     if bounds.first.all():
         return
     for name in names:
@@ -69,13 +69,13 @@ def constant_names(columns: pa.Table, names: Collection[str], bounds: Bounds) ->
 
 
 def fit_constant(columns: pa.Table, column: ColumnSchema, bounds: Bounds, k: int) -> GroupConstant:
-    """Learn what may stand in for a missing value.
+    """Fit replacements of missing values.
 
     Args:
         columns: A spelled table.
         column: A column that is the same in all rows of each group.
         bounds: The groups.
-        k: A value that fewer groups have is not kept.
+        k: Minimum groups of a replacement value.
     """
     values, codes = distinct(columns, column.name)
     firsts = codes[bounds.starts]
@@ -83,15 +83,17 @@ def fit_constant(columns: pa.Table, column: ColumnSchema, bounds: Bounds, k: int
         return GroupConstant(column.name, (), ())
     counts = np.bincount(firsts, minlength=len(values))
     order = np.argsort(-counts, kind="stable")[:_MOST_SPARES]
-    kept = [int(place) for place in order if counts[place] >= k]
-    if not kept:
+    common = [int(index) for index in order if counts[index] >= k]
+    if not common:
         spare = _middle(column, Counted(values, firsts, counts), k)
         return GroupConstant(column.name, (spare,), (1,)) if spare is not None else GroupConstant(column.name, (), ())
-    return GroupConstant(column.name, tuple(values[place] for place in kept), tuple(int(counts[i]) for i in kept))
+    return GroupConstant(
+        column.name, tuple(values[index] for index in common), tuple(int(counts[index]) for index in common)
+    )
 
 
 def _middle(column: ColumnSchema, counted: Counted, k: int) -> str | None:
-    """The mean of what has an order; of categories a label, where the column takes any; None where nothing will do."""
+    """The mean of ordered values; a label for categories, if the column takes any; else None."""
     if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
         return middle_number(column, counted, k)
     if column.type is ColumnType.DATETIME and column.datetime_format is not None:

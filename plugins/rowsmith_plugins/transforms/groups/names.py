@@ -56,13 +56,13 @@ def key_from_state(state: Mapping[str, Any]) -> GroupKey:
 
 
 def fit_name(columns: pa.Table, schema: TableSchema, groups: Sequence[str], k: int, seed: int) -> Iterator[GroupKey]:
-    """Learn how groups are named: the one column of names with the most values is made anew.
+    """Fit the names of groups: the group column with the most values is regenerated.
 
     Args:
         columns: A spelled table.
         schema: Its schema.
-        groups: The columns that name the groups; perhaps none.
-        k: What fewer names have is not repeated.
+        groups: The columns that name the groups, if any.
+        k: Minimum names that share a pattern.
         seed: What the filter of names is salted with.
 
     Raises:
@@ -78,7 +78,7 @@ def fit_name(columns: pa.Table, schema: TableSchema, groups: Sequence[str], k: i
 def fit_others(
     columns: pa.Table, schema: TableSchema, bounds: Bounds, options: KeysOptions, seed: int
 ) -> Iterator[GroupKey]:
-    """Find columns that only tell groups apart, as ``keys`` finds those that only tell rows apart.
+    """Find columns that only identify groups, as ``keys`` finds those that only identify rows.
 
     Args:
         columns: A spelled table of columns that are the same in all rows of each group.

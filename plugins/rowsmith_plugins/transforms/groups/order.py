@@ -1,4 +1,4 @@
-"""What the records of a group tell of their order, and how it is read back."""
+"""Encoding of the order of records in their group, and decoding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rowsmith_plugins.transforms.common.layout import unique_name
 from rowsmith_plugins.transforms.groups.bounds import Bounds, check_order
 from rowsmith_plugins.transforms.groups.calendar import fit_parts, in_phase, part_column, phase
 from rowsmith_plugins.transforms.groups.order_axis import OrderAxis, fit_axis, with_anniversaries
-from rowsmith_plugins.transforms.groups.order_positions import PlaceCoder, fit_places
+from rowsmith_plugins.transforms.groups.order_positions import LandmarkCoder, fit_landmarks
 from rowsmith_plugins.transforms.groups.order_steps import StepCoder, fit_steps
 
 __all__ = ["GroupOrder", "fit_order"]
@@ -31,13 +31,13 @@ class GroupOrder:
     Attributes:
         axis: Its values as ticks.
         steps: The steps between records as labels.
-        places: Where records stand as labels.
+        places: Labels of positions; the name is saved in bundles.
         parts: The columns of the calendar: role and name.
     """
 
     axis: OrderAxis
     steps: StepCoder
-    places: PlaceCoder
+    places: LandmarkCoder
     parts: tuple[tuple[TimingRole, str], ...]
 
     @property
@@ -46,20 +46,20 @@ class GroupOrder:
         return self.axis.column.name
 
     def columns_after(self) -> tuple[ColumnSchema, ...]:
-        """The columns of places and of the calendar."""
+        """The columns of positions and of the calendar."""
         amounts = tuple(zip(self.places.labels, self.places.amounts, strict=True))
-        place = (self.name, Timing(role=TimingRole.PLACE, amounts=amounts))
+        position = (self.name, Timing(role=TimingRole.POSITION, amounts=amounts))
         parts = [(name, Timing(role=role)) for role, name in self.parts]
         return tuple(
-            ColumnSchema(name=name, type=ColumnType.CATEGORICAL, timing=timing) for name, timing in (place, *parts)
+            ColumnSchema(name=name, type=ColumnType.CATEGORICAL, timing=timing) for name, timing in (position, *parts)
         )
 
     def step_amounts(self) -> tuple[tuple[str, float], ...]:
-        """The label of each step, and how far it goes."""
+        """The label and the distance of each step."""
         return tuple(zip(self.steps.labels, self.steps.amounts, strict=True))
 
-    def tell(self, columns: pa.Table, bounds: Bounds, step: str) -> dict[str, pa.DictionaryArray]:
-        """The columns of steps, places and the calendar.
+    def encode(self, columns: pa.Table, bounds: Bounds, step: str) -> dict[str, pa.DictionaryArray]:
+        """Encode the order column as steps, positions and parts of the calendar.
 
         Raises:
             DataError: An order value is missing, or less than the one before it in its group.
@@ -71,8 +71,8 @@ class GroupOrder:
         arrays[self.name] = from_codes(self.places.labels, self.places.code(ticks))
         return arrays | {name: part_column(role, self.axis, ticks) for role, name in self.parts}
 
-    def read(self, columns: pa.Table, bounds: Bounds, step: str, draws: Draws) -> pa.DictionaryArray:
-        """The order column of the columns of steps and places; it never goes back inside a group."""
+    def decode(self, columns: pa.Table, bounds: Bounds, step: str, draws: Draws) -> pa.DictionaryArray:
+        """Decode the order column from steps and positions; it never goes back inside a group."""
         steps = np.where(bounds.first, 0, self.steps.draw(_codes(columns, step, self.steps.labels), draws))
         starts = self._begin(columns, bounds, draws.take(bounds.starts)).clip(self.axis.low, self.axis.high)
         ticks = self._walked(starts, steps, bounds).clip(self.axis.low, self.axis.high)
@@ -93,12 +93,12 @@ class GroupOrder:
         ticks = self.places.begin(codes, draws)
         if not self.parts:
             return ticks
-        told = {role: _numbers(columns, name)[bounds.starts] for role, name in self.parts}
+        wanted = {role: _numbers(columns, name)[bounds.starts] for role, name in self.parts}
         within, roles = self.places.cells(self.places.code(ticks)), [role for role, _ in self.parts]
-        return in_phase(self.axis, roles, ticks, phase(told), within, self.places.grid)
+        return in_phase(self.axis, roles, ticks, phase(wanted), within, self.places.grid)
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         return f"{self.places.describe()}; {self.steps.describe()}"
 
 
@@ -124,7 +124,7 @@ def fit_order(columns: pa.Table, column: ColumnSchema, bounds: Bounds, taken: se
     return GroupOrder(
         axis=axis,
         steps=fit_steps(steps, bounds.groups[later], axis, k),
-        places=fit_places(without_outer_groups(ticks, bounds.groups), bounds.groups, bounds.first, axis, roles, k),
+        places=fit_landmarks(without_outer_groups(ticks, bounds.groups), bounds.groups, bounds.first, axis, roles, k),
         parts=tuple((role, unique_name(f"{column.name}~{role.value}", taken)) for role in roles),
     )
 
@@ -145,8 +145,8 @@ def _ticks(columns: pa.Table, axis: OrderAxis, bounds: Bounds) -> Ints:
 
 
 def _codes(columns: pa.Table, name: str, labels: tuple[str, ...]) -> Ints:
-    """The place of each row's label; -1 for null and for what is no label."""
-    known = {label: place for place, label in enumerate(labels)}
+    """Index of each row's label; -1 for null and unknown labels."""
+    known = {label: index for index, label in enumerate(labels)}
     values, codes = distinct(columns, name)
     return np.array([*(known.get(value, -1) for value in values), -1], dtype=np.int64)[codes]
 
@@ -159,8 +159,8 @@ def _numbers(columns: pa.Table, name: str) -> Ints:
 
 
 def _sums(starts: Ints, steps: Ints, bounds: Bounds, high: int) -> Ints:
-    """Where each record stands: the beginning of its group, and the steps up to it, or the last tick there is."""
-    # Whole numbers wrap around, so that differences are right; doubles tell which sums are too large.
+    """The tick of each record: the beginning of its group plus the steps up to it, at most the last tick."""
+    # Whole numbers wrap around, so that differences are right; doubles show which sums are too large.
     walked = np.cumsum(steps)
     far = np.cumsum(steps.astype(np.float64))
     begin = bounds.begin()

@@ -1,8 +1,8 @@
 """The values of an order column as whole numbers (ticks) that can be added, exactly and in order.
 
 A tick is a unit of the last digit of numbers, a microsecond or nanosecond of date-times, or a month of
-date-times that all lie at the same moment of their month, counted from its start or from its end. So steps
-between months of different lengths are whole numbers, too. Where every group keeps to its own day of the month, steps
+date-times that are all at the same moment of their month, counted from its start or from its end. So steps
+between months of different lengths are whole numbers, too. If every group has its own day of the month, steps
 are counted in months and ticks are not.
 """
 
@@ -48,8 +48,8 @@ class OrderAxis:
         digits: Digits after the point of numbers.
         unit: ``us`` or ``ns`` for date-times.
         ends: Months only: whether they are counted from their ends.
-        offset: Months only: how far from there the moments lie, in ``unit``.
-        low: The least tick that the column can hold.
+        offset: Months only: the distance of the moments from there, in ``unit``.
+        low: The lowest tick that the column can hold.
         high: The greatest.
     """
 
@@ -71,7 +71,7 @@ class OrderAxis:
         """The tick of each spelled value; a month's, for any moment in it.
 
         Raises:
-            DataError: A value is none of the column's.
+            DataError: A value does not belong to the column.
         """
         if self.column.type in _NUMERIC:
             return units_of(values, self.kind, self.digits)
@@ -92,7 +92,7 @@ class OrderAxis:
         return seconds
 
     def amounts(self, ticks: Ticks) -> Floats:
-        """Where ticks lie, in the column's unit (seconds since 1970 for date-times).
+        """Ticks in the column's unit (seconds since 1970 for date-times).
 
         Months count as equally long, and as their middles, so that sums of steps stay in the right month.
         """
@@ -106,7 +106,7 @@ class OrderAxis:
         return self.seconds(ticks) if self.kind == "moment" else ticks.astype(np.float64) / 10.0**self.digits
 
     def distances(self, steps: Floats) -> Floats:
-        """How long steps of so many ticks are, in the column's unit (seconds for date-times)."""
+        """Lengths of steps, given in ticks, in the column's unit (seconds for date-times)."""
         if self.kind in _BY_MONTHS:
             return steps * MONTH_SECONDS
         return steps / (self.per_second if self.kind == "moment" else 10.0**self.digits)
@@ -114,14 +114,14 @@ class OrderAxis:
     def step_texts(self, steps: Ticks, grid: int) -> list[str]:
         """Short texts of steps, all multiples of a grid.
 
-        Numbers are as they are; date-times count days, hours, minutes or seconds, the longest of them that the
+        Numbers are plain; date-times count days, hours, minutes or seconds, the longest of them that the
         grid is a multiple of, or months (``1mo``).
         """
         if self.kind in _BY_MONTHS:
             return [f"{step}mo" for step in steps.tolist()]
         if self.kind == "moment":
-            clock = (seconds * self.per_second for seconds in _CLOCK)
-            unit = next((each for each in clock if grid % each == 0), None)
+            units = (seconds * self.per_second for seconds in _CLOCK)
+            unit = next((each for each in units if grid % each == 0), None)
             if unit is not None:
                 return [str(step // unit) for step in steps.tolist()]
         digits = round(math.log10(self.per_second)) if self.kind == "moment" else self.digits
@@ -180,12 +180,12 @@ def fit_axis(column: ColumnSchema, values: list[str]) -> OrderAxis:
 
 
 def with_anniversaries(axis: OrderAxis, ticks: Ticks, begin: Ticks) -> OrderAxis:
-    """The axis with steps of months, if each record lies whole months after the beginning of its group.
+    """An axis with steps of months, if each record is whole months after the beginning of its group.
 
     Args:
         axis: The axis of an order column.
-        ticks: Where the records stand.
-        begin: Where the first record of each one's group stands.
+        ticks: The tick of each record.
+        begin: The tick of the first record of each one's group.
     """
     if axis.kind != "moment":
         return axis

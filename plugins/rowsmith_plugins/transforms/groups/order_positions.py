@@ -1,8 +1,8 @@
-"""Where a record stands, as the label of the nearest landmark.
+"""Labels of positions: each record gets the label of the nearest landmark.
 
 The values that enough groups have are the landmarks where hardly any other occurs. Otherwise landmarks are values
-at which many groups begin, and means of blocks of neighbouring values, half of them by where records stand and half
-by where groups begin. A group begins exactly at a landmark of the first kind; near one of the second kind, its
+at which many groups begin, and means of blocks of neighbouring values, half of them by positions of records and half
+by beginnings of groups. A group begins exactly at a landmark of the first kind; near one of the second kind, its
 beginning is drawn by the shape of the training groups' beginnings there.
 """
 
@@ -23,7 +23,7 @@ from rowsmith_plugins.transforms.groups.order_axis import OrderAxis
 from rowsmith_plugins.transforms.groups.order_steps import support
 from rowsmith_plugins.transforms.quantize.bins import shape
 
-__all__ = ["PlaceCoder", "fit_places"]
+__all__ = ["LandmarkCoder", "fit_landmarks"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -39,19 +39,19 @@ values."""
 
 
 @frozen
-class PlaceCoder:
+class LandmarkCoder:
     """Landmarks on the order axis; all sequences ascend.
 
     Attributes:
-        origin: The tick from which places count, in units of the grid.
-        grid: Ticks of a place.
-        landmarks: The places of the landmarks.
-        exact: Which of them are values of the table.
+        origin: The tick of position 0; positions count units of the grid.
+        grid: Ticks of a position.
+        landmarks: The positions of the landmarks.
+        exact: Whether each is a value of the table.
         labels: The label of each.
-        amounts: Where each lies, in the order column's unit.
+        amounts: The position of each, in the order column's unit.
         begun: The groups that begin before each landmark's cell, and all of them at the end.
         knot_rows: The groups that begin before each knot.
-        knots: Where each knot lies, as a place.
+        knots: Position of each knot.
     """
 
     origin: int
@@ -66,7 +66,7 @@ class PlaceCoder:
 
     def code(self, ticks: Ints) -> Ints:
         """The number of the landmark nearest to each tick, the lower one on a tie."""
-        return _nearest(_places(ticks, self.origin, self.grid), np.array(self.landmarks, dtype=np.int64))
+        return _nearest(_positions(ticks, self.origin, self.grid), np.array(self.landmarks, dtype=np.int64))
 
     def begin(self, codes: Ints, draws: Draws) -> Ints:
         """The tick at which each group begins.
@@ -84,7 +84,7 @@ class PlaceCoder:
         low, high = _cells(landmarks)
         at = begun[codes] + draws.uniform("groups.place") * (begun[codes + 1] - begun[codes])
         near = np.rint(np.interp(at, self.knot_rows, self.knots)).astype(np.int64).clip(low[codes], high[codes])
-        # Where no training group began, none is likelier than the landmark itself.
+        # Without training groups here, the landmark itself is the best guess.
         fixed = np.array(self.exact)[codes] | (begun[codes + 1] == begun[codes])
         return np.where(fixed, landmarks[codes], near) * self.grid + self.origin
 
@@ -97,49 +97,49 @@ class PlaceCoder:
         return next(ends), next(ends)
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         exact = sum(self.exact)
         return (
-            f"{exact} places that several groups have, means of {len(self.landmarks) - exact} blocks of neighbouring "
-            f"places, {len(self.knots)} means of neighbouring beginnings of groups"
+            f"{exact} positions that several groups have, means of {len(self.landmarks) - exact} blocks of "
+            f"neighbouring positions, {len(self.knots)} means of neighbouring beginnings of groups"
         )
 
 
-def fit_places(
+def fit_landmarks(
     ticks: Ints, groups: Ints, first: Mask, axis: OrderAxis, roles: Sequence[TimingRole], k: int
-) -> PlaceCoder:
+) -> LandmarkCoder:
     """Learn the landmarks.
 
     Args:
-        ticks: Where each record stands, at least one.
+        ticks: The tick of each record, at least one.
         groups: The number of its group, ascending.
         first: Whether it is the first of its group.
-        axis: What ticks are measured on.
-        roles: The parts of the calendar that records tell; those of a landmark are those of a record near it.
+        axis: The order axis.
+        roles: The parts of the calendar in records; those of a landmark are those of a record near it.
         k: The fewest groups of a landmark that is a value of the table (or records, where there are fewer groups),
             and the fewest records behind any other.
     """
     values, inverse = np.unique(ticks, return_inverse=True)
     grid = int(np.gcd.reduce(values - values[0])) or 1
     origin = int(values[0]) % grid
-    places = (values - origin) // grid
+    positions = (values - origin) // grid
     counts = np.bincount(inverse)
     begun = np.bincount(inverse[first], minlength=len(values))
     exact = _exact(counts, begun, support(inverse, groups, counts, k), k)
-    landmarks = places[exact]
+    landmarks = positions[exact]
     if not _covers(exact, counts, begun):
-        means, others, within = _block_means(places[~exact], counts[~exact], begun[~exact], k)
+        means, others, within = _block_means(positions[~exact], counts[~exact], begun[~exact], k)
         means, others, *within_ = (each * grid + origin for each in (means, others, *within))
         near = _alike(axis, roles, means, others, (within_[0], within_[1]), grid)
-        # The last landmark is how far groups may go.
-        last = places[kth_extremes(np.arange(len(places)), counts, k)[1]]
+        # The last landmark bounds all groups.
+        last = positions[kth_extremes(np.arange(len(positions)), counts, k)[1]]
         landmarks = np.unique(np.concatenate([landmarks, (near - origin) // grid, [last]]))
-    is_value = np.isin(landmarks, places[exact])
+    is_value = np.isin(landmarks, positions[exact])
     texts = axis.spell(landmarks * grid + origin)
     low, _ = _cells(landmarks)
-    rows = np.append(np.append(0, np.cumsum(begun))[np.searchsorted(places, low)], begun.sum())
-    knot_rows, knots = _beginnings(places, begun, k)
-    return PlaceCoder(
+    rows = np.append(np.append(0, np.cumsum(begun))[np.searchsorted(positions, low)], begun.sum())
+    knot_rows, knots = _beginnings(positions, begun, k)
+    return LandmarkCoder(
         origin=origin,
         grid=grid,
         landmarks=tuple(landmarks.tolist()),
@@ -152,29 +152,29 @@ def fit_places(
     )
 
 
-def _places(ticks: Ints, origin: int, grid: int) -> Ints:
-    """The place nearest to each tick."""
+def _positions(ticks: Ints, origin: int, grid: int) -> Ints:
+    """The position nearest to each tick."""
     from_origin = ticks - origin
     return from_origin // grid + from_origin % grid * 2 // grid
 
 
-def _nearest(places: Ints, landmarks: Ints) -> Ints:
-    return np.searchsorted(_middles(landmarks), places, side="left").astype(np.int64)
+def _nearest(positions: Ints, landmarks: Ints) -> Ints:
+    return np.searchsorted(_middles(landmarks), positions, side="left").astype(np.int64)
 
 
 def _middles(landmarks: Ints) -> Ints:
-    """The last place that is nearer to each landmark than to the next one."""
+    """The last position that is nearer to each landmark than to the next one."""
     return landmarks[:-1] + (landmarks[1:] - landmarks[:-1]) // 2
 
 
 def _cells(landmarks: Ints) -> tuple[Ints, Ints]:
-    """The first and the last place of each landmark's cell; those at the ends are open."""
+    """The first and the last position of each landmark's cell; those at the ends are open."""
     middles, far = _middles(landmarks), np.iinfo(np.int64)
     return np.append(far.min, middles + 1), np.append(middles, far.max)
 
 
 def _exact(counts: Ints, begun: Ints, held: Ints, k: int) -> Mask:
-    """Which values are landmarks: all that enough groups have, or if they leave much out, those that are frequent."""
+    """Mask of exact landmarks: values of enough groups, or frequent ones if those leave many records out."""
     shared: Mask = held >= k
     if len(counts) <= _MOST_EXACT and _covers(shared, counts, begun):
         return shared
@@ -184,7 +184,7 @@ def _exact(counts: Ints, begun: Ints, held: Ints, k: int) -> Mask:
 
 
 def _covers(exact: Mask, counts: Ints, begun: Ints) -> bool:
-    """Whether hardly any record stands, and hardly any group begins, between neighbouring exact values."""
+    """Whether few records and few beginnings of groups are between neighbouring exact values."""
     gaps = np.cumsum(exact)
     left_out = (np.bincount(gaps, weights=rows * ~exact).max() / rows.sum() for rows in (counts, begun))
     return bool(exact.any()) and all(share <= _MOST_LEFT_OUT for share in left_out)
@@ -193,53 +193,53 @@ def _covers(exact: Mask, counts: Ints, begun: Ints) -> bool:
 def _alike(
     axis: OrderAxis, roles: Sequence[TimingRole], ticks: Ints, others: Ints, within: tuple[Ints, Ints], grid: int
 ) -> Ints:
-    """Ticks moved to where the calendar says the same as at others."""
+    """Move ticks to where the parts of the calendar equal those of others."""
     if not roles:
         return ticks
     seconds = axis.seconds(others)
     return in_phase(axis, roles, ticks, phase({role: part_of(role, seconds) for role in roles}), within, grid)
 
 
-def _block_means(places: Ints, counts: Ints, begun: Ints, k: int) -> tuple[Ints, Ints, tuple[Ints, Ints]]:
+def _block_means(positions: Ints, counts: Ints, begun: Ints, k: int) -> tuple[Ints, Ints, tuple[Ints, Ints]]:
     """Blocks of neighbouring values, with at least k records each: the mean, some value, and first and last of each.
 
     The value is one at which a group begins, where there is any; over all blocks they are spread as beginnings are.
     """
     starts = np.array(_blocks(counts, begun, k))
-    stops = np.append(starts[1:], len(places))
-    total = np.add.reduceat(counts * (places - places[0]).astype(np.float64), starts)
-    means = places[0] + np.rint(total / np.add.reduceat(counts, starts)).astype(np.int64)
+    stops = np.append(starts[1:], len(positions))
+    total = np.add.reduceat(counts * (positions - positions[0]).astype(np.float64), starts)
+    means = positions[0] + np.rint(total / np.add.reduceat(counts, starts)).astype(np.int64)
     before = np.append(0, np.cumsum(begun))
     share = np.arange(len(starts)) * _GOLDEN % 1
     level = before[starts] + (share * (before[stops] - before[starts])).astype(np.int64)
     some = np.searchsorted(before, level, side="right") - 1
     some = np.where(before[starts] == before[stops], starts + (share * (stops - starts)).astype(np.int64), some)
-    return means, places[some], (places[starts], places[stops - 1])
+    return means, positions[some], (positions[starts], positions[stops - 1])
 
 
 def _blocks(counts: Ints, begun: Ints, k: int) -> list[int]:
-    """Where each block of neighbouring values starts."""
-    # Where groups begin at few places, those need no blocks of their own.
+    """The first value of each block of neighbouring values."""
+    # A few positions where groups begin need no blocks of their own.
     share = min(1.0, 2 * np.count_nonzero(begun) / _MOST_BLOCKS)
     weights = counts / counts.sum() + begun * share / max(1, begun.sum())
     middles = (np.cumsum(weights) - weights / 2) / weights.sum()
     blocks = np.minimum((middles * _MOST_BLOCKS).astype(np.int64), _MOST_BLOCKS - 1)
     starts = np.flatnonzero(np.diff(blocks, prepend=-1))
-    kept, rows = [0], 0
+    firsts, rows = [0], 0
     for start, held in zip(starts.tolist(), np.add.reduceat(counts, starts).tolist(), strict=True):
         if rows >= k:
-            kept.append(start)
+            firsts.append(start)
             rows = 0
         rows += held
-    if rows < k and len(kept) > 1:
-        kept.pop()
-    return kept
+    if rows < k and len(firsts) > 1:
+        firsts.pop()
+    return firsts
 
 
-def _beginnings(places: Ints, begun: Ints, k: int) -> tuple[Floats, Floats]:
+def _beginnings(positions: Ints, begun: Ints, k: int) -> tuple[Floats, Floats]:
     """The shape of where groups begin; single groups at either end count as the k-th from there."""
     found = np.flatnonzero(begun)
-    starts, rows = places[found], begun[found]
+    starts, rows = positions[found], begun[found]
     if rows.sum() >= 2 * k:
         low, high = kth_extremes(np.arange(len(starts)), rows, k)
         starts = starts.clip(starts[low], starts[high])

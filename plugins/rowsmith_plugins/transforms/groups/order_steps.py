@@ -1,4 +1,4 @@
-"""How far each record of a group is from the one before it, as labels.
+"""Labels of steps: the distance of each record from the one before it in its group.
 
 A step that enough groups have is a label of its own. The steps that are left are cut into bins of about equal
 rows (see ``bins``), unless they are so few that they join the nearest label; a step is then drawn inside its bin,
@@ -32,10 +32,10 @@ class StepCoder:
 
     Attributes:
         grid: What all steps are multiples of, in ticks.
-        high: The greatest step that is kept, in multiples of the grid.
+        high: The largest step, in multiples of the grid.
         cells: How the multiples are cut: bins first, then steps that are labels of their own.
         labels: The label of each.
-        amounts: How far each goes, in the order column's unit.
+        amounts: The distance of each, in the order column's unit.
     """
 
     grid: int
@@ -45,7 +45,7 @@ class StepCoder:
     amounts: tuple[float, ...]
 
     def code(self, steps: Ints) -> Ints:
-        """The place in ``labels`` of each step, in ticks; of one that was not seen, the nearest."""
+        """Index in ``labels`` of each step in ticks; the nearest one for unseen steps."""
         if not self.labels:
             return np.full(len(steps), -1, dtype=np.int64)
         multiples = (steps // self.grid + (steps % self.grid) * 2 // self.grid).clip(0, self.high)
@@ -61,11 +61,11 @@ class StepCoder:
         )
         line = NumberLine("whole", 0, 0, self.high, 1)
         whole = codes.astype(np.int64)
-        places = self.cells.draw(whole, np.zeros(len(whole), dtype=np.int64), draws.uniform("groups.step"), line)
-        return places * self.grid
+        multiples = self.cells.draw(whole, np.zeros(len(whole), dtype=np.int64), draws.uniform("groups.step"), line)
+        return multiples * self.grid
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         return (
             f"{len(self.cells.atoms)} steps between records that several groups have, the edges of "
             f"{max(0, len(self.cells.rows) - 1)} bins of steps, {len(self.cells.knots)} means of neighbouring steps"
@@ -78,7 +78,7 @@ def fit_steps(steps: Ints, groups: Ints, axis: OrderAxis, k: int) -> StepCoder:
     Args:
         steps: The step of each record that is not the first of its group, in ticks, at least 0.
         groups: The number of its group, ascending.
-        axis: What steps are measured on.
+        axis: The order axis.
         k: A step has a label of its own when at least so many groups have it, or so many records where there are
             fewer groups.
     """
@@ -87,20 +87,20 @@ def fit_steps(steps: Ints, groups: Ints, axis: OrderAxis, k: int) -> StepCoder:
     values, inverse = np.unique(steps, return_inverse=True)
     counts = np.bincount(inverse)
     grid = int(np.gcd.reduce(values)) or 1
-    places = values // grid
-    atom = _atoms(places, counts, support(inverse, groups, counts, k), k)
-    places, counts, atom = _clipped(places, counts, atom, k)
-    line = NumberLine("whole", 0, 0, int(places[-1]), 1)
+    multiples = values // grid
+    atom = _atoms(multiples, counts, support(inverse, groups, counts, k), k)
+    multiples, counts, atom = _clipped(multiples, counts, atom, k)
+    line = NumberLine("whole", 0, 0, int(multiples[-1]), 1)
     bins = max(1, min(_MOST_BINS, int(counts[~atom].sum()) // _ROWS_A_BIN))
-    cells = cut_cells(places, counts, atom, line, bins=bins, positions=1, k=k)
-    means = _means(cells, places, counts)
+    cells = cut_cells(multiples, counts, atom, line, bins=bins, positions=1, k=k)
+    means = _means(cells, multiples, counts)
     exact = np.array(cells.atoms, dtype=np.int64) * grid
     labels = [*(f"b{bin_:03d}" for bin_ in range(cells.bins)), *axis.step_texts(exact, grid)]
-    return StepCoder(grid, int(places[-1]), cells, tuple(labels), tuple(axis.distances(means * grid).tolist()))
+    return StepCoder(grid, int(multiples[-1]), cells, tuple(labels), tuple(axis.distances(means * grid).tolist()))
 
 
 def support(values: Ints, groups: Ints, counts: Ints, k: int) -> Ints:
-    """How many groups have each value; how many rows, where there are fewer than ``k`` groups.
+    """Number of groups of each value; number of rows if there are fewer than ``k`` groups.
 
     Args:
         values: The number of each row's value.
@@ -114,36 +114,36 @@ def support(values: Ints, groups: Ints, counts: Ints, k: int) -> Ints:
     return np.bincount(pairs % len(counts), minlength=len(counts))
 
 
-def _atoms(places: Ints, counts: Ints, held: Ints, k: int) -> npt.NDArray[np.bool_]:
-    """Which steps have labels of their own."""
+def _atoms(multiples: Ints, counts: Ints, held: Ints, k: int) -> npt.NDArray[np.bool_]:
+    """Mask of steps with labels of their own."""
     atom: npt.NDArray[np.bool_] = held >= k
     if is_wide(counts, _MOST_LABELS):
         least = max(k, int(counts.sum()) // _MOST_BINS)
-        atom &= peaks(places, counts, least, _MOST_BINS) | (places == 0)
+        atom &= peaks(multiples, counts, least, _MOST_BINS) | (multiples == 0)
     elif int(atom.sum()) > _MOST_LABELS:
         atom &= counts >= np.sort(counts[atom])[-_MOST_LABELS]
     return atom
 
 
 def _clipped(
-    places: Ints, counts: Ints, atom: npt.NDArray[np.bool_], k: int
+    multiples: Ints, counts: Ints, atom: npt.NDArray[np.bool_], k: int
 ) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
     """Steps without label of their own move to the k-th lowest and k-th highest of them."""
     rest = np.flatnonzero(~atom)
     if not len(rest):
-        return places, counts, atom
+        return multiples, counts, atom
     low, high = kth_extremes(rest, counts, k)
-    moved = np.where(atom, places, places.clip(places[low], places[high]))
+    moved = np.where(atom, multiples, multiples.clip(multiples[low], multiples[high]))
     found, inverse = np.unique(moved, return_inverse=True)
-    kept = np.isin(found, places[atom])
-    return found, np.bincount(inverse, weights=counts).astype(np.int64), kept
+    still_atom = np.isin(found, multiples[atom])
+    return found, np.bincount(inverse, weights=counts).astype(np.int64), still_atom
 
 
-def _means(cells: Cells, places: Ints, counts: Ints) -> npt.NDArray[np.float64]:
+def _means(cells: Cells, multiples: Ints, counts: Ints) -> npt.NDArray[np.float64]:
     """The mean of each label."""
-    codes = cells.find(places)[0]
+    codes = cells.find(multiples)[0]
     rows = np.bincount(codes, weights=counts, minlength=cells.bins + len(cells.atoms))
-    total = np.bincount(codes, weights=counts * places.astype(np.float64), minlength=len(rows))
+    total = np.bincount(codes, weights=counts * multiples.astype(np.float64), minlength=len(rows))
     means = total / np.maximum(rows, 1)
     means[cells.bins :] = cells.atoms
     return means

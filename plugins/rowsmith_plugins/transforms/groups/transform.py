@@ -1,20 +1,21 @@
 """The ``groups`` transform: the rows of a group become records that follow each other.
 
-It takes tables in which the rows of a group stand together, in their order. What a record tells, in this order:
+It takes tables whose rows are grouped and ordered. A record has, in this order:
 
-* ``<order>~step``: how far it is from the record before it; null in the first record of a group, and only there.
-  Without an order column it is ``~step``, and every later record says ``next``;
-* ``<order>``: the landmark nearest to where it stands (see ``order_positions``);
-* ``<order>~month``, ``~weekday``, ``~hour``, ``~minute``: the parts of the calendar that vary, come back and may
-  matter;
+* ``<order>~step``: the distance from the record before it; null in the first record of a group, and only there.
+  Without an order column it is ``~step``, and every later record has ``next``;
+* ``<order>``: the landmark nearest to its position (see ``order_positions``);
+* ``<order>~month``, ``~weekday``, ``~hour``, ``~minute``: the parts of the calendar that vary, recur and may be
+  informative;
 * columns that are the same in all rows of each training group: in the first record; null in later ones;
 * all other columns as they are. The column that names the groups is left out.
 
-Back: a null step begins a group. Its landmark, and the parts of the calendar, say where it begins; every later record
-stands a step after the one before it, whatever landmark it names, so the order is always right. Columns told once are
-repeated, and each group gets a new name: numbers count on, others follow the pattern of the training names. Where
-several columns name the groups, the one with the most values gets new names, and the others are told once. Columns
-that only tell groups apart, as those that ``keys`` finds tell rows apart, are left out and made anew, too.
+Inversion: a null step begins a group. Its landmark and the parts of the calendar determine where it begins; every
+later record is a step after the one before it, whatever its landmark, so the order is always right. Columns of the
+first record alone are repeated, and each group gets a new name: numbers count on, others follow the pattern of the
+training names. If several columns name the groups, the one with the most values gets new names, and the others are in
+the first record. Columns that only identify groups, as ``keys`` finds those that identify rows, are dropped and
+regenerated, too.
 """
 
 from __future__ import annotations
@@ -48,15 +49,15 @@ _NEXT = "next"
 
 @frozen
 class FittedGroups(FittedTransform):
-    """Knows what the records of a group tell.
+    """The fitted ``groups`` transform.
 
     Attributes:
-        schema_before: The table whose rows stand together by group.
+        schema_before: The table with grouped rows.
         groups: The columns whose equal values make rows a group; none when all rows are one.
         step: The name of the column of steps.
-        order: What is known of the order; None where rows just follow each other.
+        order: Encoding of the order column; None without one.
         keys: The columns that get new values for each group.
-        constants: The columns that are told once for each group.
+        constants: The columns that only the first record of a group has.
         schema_after: The table of records.
     """
 
@@ -93,14 +94,14 @@ class FittedGroups(FittedTransform):
         """Turn the rows of each group into records.
 
         Raises:
-            DataError: Rows of a group stand apart or out of order, or a group or order value is missing.
+            DataError: Rows of a group are not consecutive or not in order, or a group or order value is missing.
         """
         bounds = bounds_of_columns(columns, self.groups)
-        arrays = {each.name: each.told_once(columns, bounds) for each in self.constants}
+        arrays = {each.name: each.first_record_only(columns, bounds) for each in self.constants}
         if self.order is None:
             arrays[self.step] = from_codes([_NEXT], np.where(bounds.first, -1, 0))
         else:
-            arrays |= self.order.tell(columns, bounds, self.step)
+            arrays |= self.order.encode(columns, bounds, self.step)
         return in_schema_order(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
@@ -109,11 +110,11 @@ class FittedGroups(FittedTransform):
         arrays = {each.name: each.repeated(columns, bounds, draws) for each in self.constants}
         arrays |= {key.name: key.make(bounds, draws, carry.setdefault(key.name, {})) for key in self.keys}
         if self.order is not None:
-            arrays[self.order.name] = self.order.read(columns, bounds, self.step, draws)
+            arrays[self.order.name] = self.order.decode(columns, bounds, self.step, draws)
         return in_schema_order(columns, self.schema_before, arrays)
 
     def state(self) -> dict[str, Any]:
-        """The schema, and what is known of the order, the names of groups and what is told once."""
+        """The schema and all fitted parts."""
         return {
             "schema": schema_state(self.schema_before),
             "groups": list(self.groups),
@@ -124,7 +125,7 @@ class FittedGroups(FittedTransform):
         }
 
     def inventory(self) -> list[str]:
-        """A line for the order column, and one for each column of names or told once."""
+        """A line for the order column, and one for each key and each constant column."""
         order = [] if self.order is None else [f"column {self.order.name!r}: {self.order.describe()}"]
         keys = [f"column {key.name!r}: {key.maker.describe()}" for key in self.keys]
         constants = [
@@ -134,12 +135,12 @@ class FittedGroups(FittedTransform):
         return [*order, *keys, *constants]
 
     def keeping_clear(self, columns: pa.Table) -> FittedGroups:
-        """Make no name that any group of the table has."""
+        """Avoid all names of groups in a table."""
         clear = (evolve(key, maker=key.maker.avoiding(distinct(columns, key.name)[0])) for key in self.keys)
         return evolve(self, keys=tuple(clear))
 
     def notes(self) -> list[str]:
-        """Which columns beside those that name the groups are keys."""
+        """Notes on key columns beside those that name the groups."""
         return key_notes("groups", [key.name for key in self.keys if key.name not in self.groups])
 
     def _amounts(self) -> tuple[tuple[str, float], ...]:
@@ -152,10 +153,10 @@ class GroupsTransform(Transform):
 
     Attributes:
         groups: The columns whose equal values make rows a group; none when all rows are one.
-        order: The column by which the rows of a group are ordered; None where they just follow each other.
+        order: The column by which the rows of a group are ordered; None without one.
         options: What is rare.
         seed: What the filter of training names is salted with, at least 0.
-        grouped: Whether rows belong together at all; where they do not, it can only be restored.
+        grouped: Whether the run groups rows; otherwise the transform can only be restored.
     """
 
     scope: ClassVar[Scope] = Scope.GROUP
@@ -166,11 +167,11 @@ class GroupsTransform(Transform):
     grouped: bool = field(default=True, kw_only=True)
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedGroups:
-        """Learn from a table in which the rows of a group stand together, in their order.
+        """Fit to a table of grouped, ordered rows.
 
         Raises:
-            ParameterError: The run's rows stand alone.
-            DataError: They do not stand so; or a column that names or orders them is missing, or cannot do so.
+            ParameterError: The run does not group rows.
+            DataError: Rows are not grouped and ordered, or a group or order column is missing or unsuitable.
         """
         if not self.grouped:
             raise ParameterError(
@@ -182,11 +183,11 @@ class GroupsTransform(Transform):
         bounds, taken = bounds_of_columns(columns, self.groups), set(schema.names)
         step = unique_name("~step" if self.order is None else f"{self.order}~step", taken)
         order = None if self.order is None else fit_order(columns, schema[self.order], bounds, taken, self.options.k)
-        told = [*self._told(columns, schema, bounds)]
-        keys = tuple(self._keys(columns, schema, bounds, told))
+        constants = [*self._constant_names(columns, schema, bounds)]
+        keys = tuple(self._keys(columns, schema, bounds, constants))
         gone = {key.name for key in keys}
-        constants = (fit_constant(columns, schema[name], bounds, self.options.k) for name in told if name not in gone)
-        return FittedGroups(schema, self.groups, step, order, keys, tuple(constants))
+        fitted = (fit_constant(columns, schema[name], bounds, self.options.k) for name in constants if name not in gone)
+        return FittedGroups(schema, self.groups, step, order, keys, tuple(fitted))
 
     def restore(self, state: Mapping[str, Any]) -> FittedGroups:
         """Make the fitted transform from its state."""
@@ -199,16 +200,16 @@ class GroupsTransform(Transform):
             cattrs.structure(state["constants"], tuple[GroupConstant, ...]),
         )
 
-    def _keys(self, columns: pa.Table, schema: TableSchema, bounds: Bounds, told: list[str]) -> Iterator[GroupKey]:
-        """The column that names the groups, and others that only tell them apart."""
+    def _keys(self, columns: pa.Table, schema: TableSchema, bounds: Bounds, constants: list[str]) -> Iterator[GroupKey]:
+        """The column that names the groups, and others that only identify groups."""
         yield from fit_name(columns, schema, self.groups, self.options.k, self.seed)
-        others = [name for name in told if name not in self.groups]
+        others = [name for name in constants if name not in self.groups]
         options = KeysOptions(k=self.options.k, exclude=self.options.exclude)
         chosen = TableSchema(columns=tuple(schema[name] for name in others))
         yield from fit_others(columns.select(others), chosen, bounds, options, self.seed)
 
-    def _told(self, columns: pa.Table, schema: TableSchema, bounds: Bounds) -> Iterator[str]:
-        """The columns that are told once, those that name the groups among them, in the table's order."""
+    def _constant_names(self, columns: pa.Table, schema: TableSchema, bounds: Bounds) -> Iterator[str]:
+        """Columns that are constant within groups, including those that name them, in the table's order."""
         found = set(constant_names(columns, [name for name in schema.names if name != self.order], bounds))
         return (name for name in schema.names if name in found or name in self.groups)
 

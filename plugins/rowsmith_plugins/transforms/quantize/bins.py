@@ -1,9 +1,9 @@
-"""How the rows of a numeric column are cut into labels, and the shape of the numbers inside them.
+"""Binning of a numeric column, and the distribution of numbers inside bins.
 
-Works on places (see ``number_line``). A value frequent in itself is an *atom*, with a label of its
-own. All other places are cut into *bins* of about as many rows, and each bin into *cells*, one for
-each position inside it. Atoms are taken out of the line before it is cut, so that a cell is a
-stretch without gaps and a number drawn in it always belongs to it again.
+Works on ordinals (see ``number_line``). A frequent value is an *atom*, with a label of its own. All other ordinals
+are cut into *bins* of about as many rows, and each bin into *cells*, one for each position inside it. Atoms are
+removed from the line before it is cut, so that a cell is a range without gaps and a number drawn in it always
+belongs to it again.
 
 Inside a cell numbers follow a piecewise-linear quantile function. Its knots are means of at least k
 neighbouring order statistics, so none is the value of a single row.
@@ -24,7 +24,7 @@ from rowsmith_plugins.transforms.quantize.number_line import NumberLine
 
 __all__ = ["Cells", "Reach", "cut_cells", "peaks", "shape"]
 
-Places = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _MOST_KNOTS = 8_192
@@ -35,23 +35,23 @@ _PEAK = 3.0
 
 @frozen(eq=False)
 class Reach:
-    """How far the number of each row may lie; all arrays are as long as there are rows.
+    """Allowed range of the number of each row; arrays ``[rows]``.
 
     Attributes:
-        low: The least place.
-        high: The greatest.
-        low_between: The least place on the line without atoms.
-        high_between: The greatest; below ``low_between`` where only atoms are in reach.
+        low: The lowest ordinal.
+        high: The highest.
+        low_between: The lowest ordinal on the line without atoms.
+        high_between: The highest; below ``low_between`` where only atoms are in reach.
         first: The first cell in reach.
         last: The last one; before ``first`` where there is none.
     """
 
-    low: Places
-    high: Places
-    low_between: Places
-    high_between: Places
-    first: Places
-    last: Places
+    low: Ints
+    high: Ints
+    low_between: Ints
+    high_between: Ints
+    first: Ints
+    last: Ints
 
     def take(self, rows: npt.NDArray[np.bool_]) -> Reach:
         """The reach of some of the rows."""
@@ -63,13 +63,13 @@ class Cells:
     """The labels of a quantized column; all sequences ascend.
 
     Attributes:
-        atoms: Places that are labels of their own.
+        atoms: Ordinals that are labels of their own.
         firsts: The first cell of each bin, and the number of cells at the end; just 0 when every
             value is an atom.
-        lows: Where each cell starts on the line without atoms, and the last place at the end.
+        lows: Where each cell starts on the line without atoms, and the last ordinal at the end.
         rows: The rows before each cell, and all of them at the end.
         knot_rows: The rows before each knot.
-        knots: Where each knot lies on the axis.
+        knots: Position of each knot on the axis.
     """
 
     atoms: tuple[int, ...]
@@ -81,37 +81,37 @@ class Cells:
 
     @property
     def bins(self) -> int:
-        """How many bins there are."""
+        """Number of bins."""
         return len(self.firsts) - 1
 
     @property
     def positions(self) -> int:
-        """The most cells of a bin."""
+        """Maximum number of cells of a bin."""
         return int(np.diff(self.firsts).max(initial=0))
 
-    def find(self, places: Places) -> tuple[Places, Places]:
-        """The labels of places.
+    def find(self, ordinals: Ints) -> tuple[Ints, Ints]:
+        """The labels of ordinals.
 
         Args:
-            places: ``int64[n]``.
+            ordinals: ``int64[n]``.
 
         Returns:
             For each, its bin, or the number of bins plus its atom; and its position in the bin, -1
             for an atom.
         """
         if not self.bins:
-            atoms = nearest(places.astype(np.float64), np.array(self.atoms, dtype=np.float64))
-            return atoms, np.full(len(places), -1)
-        atoms, rank = np.array(self.atoms, dtype=np.int64), np.searchsorted(self.atoms, places)
-        is_atom = np.append(atoms, np.int64(0))[rank] == places if len(atoms) else np.zeros(len(places), dtype=bool)
+            atoms = nearest(ordinals.astype(np.float64), np.array(self.atoms, dtype=np.float64))
+            return atoms, np.full(len(ordinals), -1)
+        atoms, rank = np.array(self.atoms, dtype=np.int64), np.searchsorted(self.atoms, ordinals)
+        is_atom = np.append(atoms, np.int64(0))[rank] == ordinals if len(atoms) else np.zeros(len(ordinals), dtype=bool)
         is_atom &= rank < len(atoms)
-        cell = np.searchsorted(np.array(self.lows[1:-1], dtype=np.int64), places - rank, side="right")
+        cell = np.searchsorted(np.array(self.lows[1:-1], dtype=np.int64), ordinals - rank, side="right")
         firsts = np.array(self.firsts, dtype=np.int64)
         bin_ = np.searchsorted(firsts, cell, side="right") - 1
         return np.where(is_atom, self.bins + rank, bin_), np.where(is_atom, -1, cell - firsts[bin_])
 
-    def reach(self, low: Places, high: Places) -> Reach:
-        """What is in reach between two places, ends included, for each row."""
+    def reach(self, low: Ints, high: Ints) -> Reach:
+        """The cells and atoms between two ordinals, ends included, for each row."""
         atoms, inner = np.array(self.atoms, dtype=np.int64), np.array(self.lows[1:-1], dtype=np.int64)
         below = low - np.searchsorted(atoms, low, side="left")
         above = high - np.searchsorted(atoms, high, side="right")
@@ -119,8 +119,8 @@ class Cells:
         some = (above >= below) & bool(self.bins)
         return Reach(low, high, below, above, first, np.where(some, last, first - 1))
 
-    def reached(self, bins: Places, reach: Reach) -> npt.NDArray[np.bool_]:
-        """Whether some number of each bin or atom is in reach."""
+    def bins_in_reach(self, bins: Ints, reach: Reach) -> npt.NDArray[np.bool_]:
+        """Mask of bins and atoms with some number in reach."""
         atoms = np.append(np.array(self.atoms, dtype=np.int64), np.int64(0))
         exact = atoms[np.where(bins >= self.bins, bins - self.bins, -1)]
         firsts = np.append(np.array(self.firsts, dtype=np.int64), np.int64(0))
@@ -128,14 +128,14 @@ class Cells:
         overlap = np.maximum(firsts[plain], reach.first) <= np.minimum(firsts[plain + 1] - 1, reach.last)
         return np.where(bins >= self.bins, (exact >= reach.low) & (exact <= reach.high), overlap)
 
-    def in_reach(self, bins: Places, positions: Places, reach: Reach) -> npt.NDArray[np.bool_]:
-        """Whether the cell of each position is in reach; an atom that is a label is."""
+    def cells_in_reach(self, bins: Ints, positions: Ints, reach: Reach) -> npt.NDArray[np.bool_]:
+        """Mask of positions whose cell is in reach; atoms always are."""
         firsts = np.append(np.array(self.firsts, dtype=np.int64), np.int64(0))
         cells = firsts[np.minimum(bins, self.bins)] + positions
         return (bins >= self.bins) | ((cells >= reach.first) & (cells <= reach.last))
 
-    def draw_bins(self, uniform: Floats, reach: Reach | None) -> Places:
-        """A bin for each row by the rows behind it; where there is none in reach, an atom."""
+    def draw_bins(self, uniform: Floats, reach: Reach | None) -> Ints:
+        """Draw a bin for each row, weighted by rows; an atom if no bin is in reach."""
         if not self.bins:
             return self._draw_atoms(uniform, reach)
         rows, cells = np.array(self.rows, dtype=np.float64), len(self.rows) - 1
@@ -148,8 +148,8 @@ class Cells:
         bins[none] = self.bins + self._draw_atoms(uniform[none], reach.take(none))
         return bins
 
-    def draw_positions(self, bins: Places, uniform: Floats, reach: Reach | None) -> Places:
-        """A position inside each bin, by the rows behind it; 0 for atoms."""
+    def draw_positions(self, bins: Ints, uniform: Floats, reach: Reach | None) -> Ints:
+        """Draw a position inside each bin, weighted by rows; 0 for atoms."""
         rows, firsts = np.array(self.rows, dtype=np.float64), np.array(self.firsts, dtype=np.int64)
         plain = bins < self.bins
         first, last = firsts[bins[plain]], firsts[bins[plain] + 1] - 1
@@ -160,28 +160,26 @@ class Cells:
         positions[plain] = self._draw_cells(rows, low, high, uniform[plain]) - first
         return positions
 
-    def _draw_cells(self, rows: Floats, first: Places | int, last: Places | int, uniform: Floats) -> Places:
+    def _draw_cells(self, rows: Floats, first: Ints | int, last: Ints | int, uniform: Floats) -> Ints:
         level = rows[first] + uniform * (rows[np.asarray(last) + 1] - rows[first])
         return np.asarray(np.clip(np.searchsorted(rows, level, side="right") - 1, first, last), dtype=np.int64)
 
-    def _draw_atoms(self, uniform: Floats, reach: Reach | None) -> Places:
+    def _draw_atoms(self, uniform: Floats, reach: Reach | None) -> Ints:
         atoms = np.array(self.atoms, dtype=np.int64)
         low, high = (atoms[:1], atoms[-1:]) if reach is None else (reach.low, reach.high)
         first = np.searchsorted(atoms, low, side="left").clip(0, len(atoms) - 1)
         last = np.maximum(np.searchsorted(atoms, high, side="right") - 1, first)
         return np.asarray(first + np.floor(uniform * (last - first + 1)), dtype=np.int64)
 
-    def draw(
-        self, bins: Places, positions: Places, uniform: Floats, line: NumberLine, reach: Reach | None = None
-    ) -> Places:
-        """Draw a place for each pair of labels; ascending in ``uniform``.
+    def draw(self, bins: Ints, positions: Ints, uniform: Floats, line: NumberLine, reach: Reach | None = None) -> Ints:
+        """Draw an ordinal for each pair of labels; ascending in ``uniform``.
 
         Args:
             bins: Bins and atoms as ``find`` gives them.
             positions: Positions of the bins; not used for atoms.
             uniform: In [0, 1).
             line: The column's line.
-            reach: Where the numbers must lie; none of the cells is out of reach. None for anywhere.
+            reach: Allowed range of the numbers, which no cell is out of; None for no limit.
         """
         drawn = np.zeros(len(bins), dtype=np.int64)
         atom = bins >= self.bins
@@ -191,19 +189,19 @@ class Cells:
             drawn[~atom] = self._draw_in(cells, uniform[~atom], line, None if reach is None else reach.take(~atom))
         return drawn
 
-    def ascending(self) -> Places:
-        """Bins and atoms as ``find`` gives them, by the numbers that they stand for."""
+    def ascending(self) -> Ints:
+        """Bins and atoms as ``find`` gives them, in the order of their numbers."""
         edges = np.array(self.lows, dtype=np.float64)[list(self.firsts)] if self.bins else np.empty(0)
-        # An atom may lie inside a bin.
+        # An atom may be inside a bin.
         middles = (edges[1:] + edges[:-1]) / 2
         return np.argsort([*middles, *(atom - rank for rank, atom in enumerate(self.atoms))], kind="stable")
 
-    def sizes(self) -> Places:
-        """How many cells each bin has."""
+    def sizes(self) -> Ints:
+        """Number of cells of each bin."""
         firsts = np.array(self.firsts, dtype=np.int64)
         return firsts[1:] - firsts[:-1]
 
-    def _draw_in(self, cells: Places, uniform: Floats, line: NumberLine, reach: Reach | None) -> Places:
+    def _draw_in(self, cells: Ints, uniform: Floats, line: NumberLine, reach: Reach | None) -> Ints:
         rows, atoms = np.array(self.rows, dtype=np.float64), np.array(self.atoms, dtype=np.int64)
         lows = np.array(self.lows, dtype=np.int64)
         low, high = lows[cells], np.append(lows[1:-1] - 1, lows[-1])[cells]
@@ -212,15 +210,15 @@ class Cells:
             low, high = np.maximum(low, reach.low_between), np.minimum(high, reach.high_between)
             begun, ended = (np.interp(line.axis(end), self.knots, self.knot_rows) for end in (reach.low, reach.high))
             start, stop = np.clip(begun, start, stop), np.clip(ended, start, stop)
-        place = line.nearest(np.interp(start + uniform * (stop - start), self.knot_rows, self.knots))
-        without = (place - np.searchsorted(atoms, place)).clip(low, high)
-        # The atoms below a place: those whose own place without atoms is not above it.
+        ordinal = line.nearest(np.interp(start + uniform * (stop - start), self.knot_rows, self.knots))
+        without = (ordinal - np.searchsorted(atoms, ordinal)).clip(low, high)
+        # The atoms below an ordinal: those whose own ordinal without atoms is not above it.
         return without + np.searchsorted(atoms - np.arange(len(atoms)), without, side="right")
 
 
 def cut_cells(
-    places: Places,
-    counts: Places,
+    ordinals: Ints,
+    counts: Ints,
     atom: npt.NDArray[np.bool_],
     line: NumberLine,
     *,
@@ -230,27 +228,27 @@ def cut_cells(
     cuts: Sequence[int] = (),
     cut_k: int = 1,
 ) -> Cells:
-    """Cut what is left of a column when some values have labels of their own.
+    """Cut the values of a column without labels of their own into bins and cells.
 
     Args:
-        places: The places that occur, ascending.
+        ordinals: The ordinals that occur, ascending.
         counts: The rows of each.
-        atom: Which of them have labels of their own.
+        atom: Mask of those with labels of their own.
         line: The column's line.
-        bins: The most bins.
-        positions: The most positions of a bin.
-        k: The fewest rows of a bin, a position or a knot.
-        cuts: Places at which a bin begins besides those that equal rows ask for, ascending.
-        cut_k: The fewest rows on either side of such a place.
+        bins: Maximum number of bins.
+        positions: Maximum positions of a bin.
+        k: Minimum rows of a bin, a position or a knot.
+        cuts: Ordinals at which a bin begins, in addition to those of equal rows, ascending.
+        cut_k: Minimum rows on either side of such a cut.
     """
     if counts[~atom].sum() < k and atom.any():
-        return Cells(tuple(places[atom].tolist()), (0,), (), (), (), ())
-    rest, rows = places[~atom], counts[~atom]
-    atoms = places[atom]
+        return Cells(tuple(ordinals[atom].tolist()), (0,), (), (), (), ())
+    rest, rows = ordinals[~atom], counts[~atom]
+    atoms = ordinals[atom]
     bounds = _with_cuts(rows, _bounds(rows, bins, k), np.searchsorted(rest, np.array(cuts, dtype=np.int64)), cut_k)
     firsts, starts = _cut(rows, bounds, positions, k)
     without = rest - np.searchsorted(atoms, rest)
-    # Half-way between neighbours, so that no edge is a value of the table.
+    # Half-way between values, so that no edge is a value of the table.
     edges = _middle(without[starts[1:] - 1], without[starts[1:]] - 1) + 1
     before = np.append(0, np.cumsum(rows))
     knot_rows, knots = shape(line.axis(rest), rows, k)
@@ -264,14 +262,14 @@ def cut_cells(
     )
 
 
-def peaks(places: Places, counts: Places, least: int, most: int) -> npt.NDArray[np.bool_]:
-    """Which values are frequent, and well above the density of rows around them: at most so many."""
-    size = len(places)
+def peaks(ordinals: Ints, counts: Ints, least: int, most: int) -> npt.NDArray[np.bool_]:
+    """Mask of at most ``most`` values that are frequent, and well above the density around them."""
+    size = len(ordinals)
     first = np.maximum(np.arange(size) - _NEIGHBOURS, 0)
     last = np.minimum(np.arange(size) + _NEIGHBOURS, size - 1)
     total = np.append(0, np.cumsum(counts))
     around = total[last + 1] - total[first] - counts
-    span = places[last].astype(np.float64) - places[first].astype(np.float64)
+    span = ordinals[last].astype(np.float64) - ordinals[first].astype(np.float64)
     peak: npt.NDArray[np.bool_] = (counts >= least) & (counts * np.maximum(span, 1.0) >= _PEAK * around)
     rank = np.empty(size, dtype=np.int64)
     rank[np.argsort(np.where(peak, -counts, 0), kind="stable")] = np.arange(size)
@@ -279,12 +277,12 @@ def peaks(places: Places, counts: Places, least: int, most: int) -> npt.NDArray[
     return peak
 
 
-def _bounds(counts: Places, bins: int, k: int) -> list[int]:
+def _bounds(counts: Ints, bins: int, k: int) -> list[int]:
     """The first value of each bin, and the number of values at the end."""
     return [*_groups(counts, min(bins, max(1, int(counts.sum()) // k)), k), len(counts)]
 
 
-def _with_cuts(counts: Places, bounds: list[int], cuts: Places, k: int) -> list[int]:
+def _with_cuts(counts: Ints, bounds: list[int], cuts: Ints, k: int) -> list[int]:
     """The bounds, and those cuts that leave at least k rows on both sides."""
     before = np.append(0, np.cumsum(counts))
     for cut in cuts.tolist():
@@ -294,7 +292,7 @@ def _with_cuts(counts: Places, bounds: list[int], cuts: Places, k: int) -> list[
     return bounds
 
 
-def _cut(counts: Places, bounds: list[int], positions: int, k: int) -> tuple[list[int], Places]:
+def _cut(counts: Ints, bounds: list[int], positions: int, k: int) -> tuple[list[int], Ints]:
     """The first cell of each bin (and one past the last cell), and the first value of each cell."""
     firsts, starts = [0], []
     for start, stop in pairwise(bounds):
@@ -305,27 +303,27 @@ def _cut(counts: Places, bounds: list[int], positions: int, k: int) -> tuple[lis
     return firsts, np.array(starts, dtype=np.int64)
 
 
-def _groups(counts: Places, most: int, k: int) -> list[int]:
-    """Where each of at most ``most`` runs of values starts; about equal rows, at least k each."""
+def _groups(counts: Ints, most: int, k: int) -> list[int]:
+    """The first value of each of at most ``most`` ranges of values; about equal rows, at least k each."""
     middles = np.cumsum(counts) - counts / 2
     group = np.minimum((middles * (most / counts.sum())).astype(np.int64), most - 1)
     starts = np.flatnonzero(np.diff(group, prepend=-1))
-    kept, rows = [0], 0
+    firsts, rows = [0], 0
     for start, held in zip(starts.tolist(), np.add.reduceat(counts, starts).tolist(), strict=True):
         if rows >= k:
-            kept.append(start)
+            firsts.append(start)
             rows = 0
         rows += held
-    return kept if rows >= k or len(kept) == 1 else kept[:-1]
+    return firsts if rows >= k or len(firsts) == 1 else firsts[:-1]
 
 
-def _middle(low: Places, high: Places) -> Places:
+def _middle(low: Ints, high: Ints) -> Ints:
     # The mean without the sum, which may be too large.
     return (low & high) + ((low ^ high) >> 1)
 
 
-def shape(axis: Floats, counts: Places, k: int) -> tuple[Floats, Floats]:
-    """Rows before each knot, and the knots: means of blocks of rows, and an end on either side."""
+def shape(axis: Floats, counts: Ints, k: int) -> tuple[Floats, Floats]:
+    """Fit the quantile function: rows before each knot, and knots, which are means of blocks of rows and two ends."""
     rows, ends = int(counts.sum()), np.cumsum(counts)
     blocks = max(1, min(rows // k, _MOST_KNOTS))
     edges = np.linspace(0, rows, blocks + 1).astype(np.int64)
@@ -337,7 +335,7 @@ def shape(axis: Floats, counts: Places, k: int) -> tuple[Floats, Floats]:
     return at, np.concatenate([[low], means, [high]])
 
 
-def _means(axis: Floats, ends: Places, edges: Places) -> Floats:
+def _means(axis: Floats, ends: Ints, edges: Ints) -> Floats:
     """The mean number of the rows between neighbouring edges."""
     first, last = np.searchsorted(ends, [edges[0], edges[-1] - 1], side="right")
     counts = np.diff(ends[first : last + 1].clip(max=edges[-1]), prepend=edges[0])
@@ -347,7 +345,7 @@ def _means(axis: Floats, ends: Places, edges: Places) -> Floats:
     return means
 
 
-def _ends(means: Floats, axis: Floats, counts: Places) -> tuple[float, float]:
+def _ends(means: Floats, axis: Floats, counts: Ints) -> tuple[float, float]:
     """The function's ends, carried on from the knots and never outside the numbers."""
     if len(means) == 1:
         half = float(np.std(np.repeat(axis, counts))) * 3**0.5

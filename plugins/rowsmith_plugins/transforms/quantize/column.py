@@ -1,9 +1,9 @@
-"""One numeric column as labels: what is known of it, and both directions.
+"""One quantized column: conversion of numbers to labels and back.
 
 A value that ``value_k`` rows have (and enough groups of them, see ``holders``) is frequent, and has a label of
 its own; in a column of very many values, only
-one that stands out from those around it. All others lie in bins. The values beyond the k-th lowest and the k-th
-highest row count as those rows' values, but are never taken for a frequent value: the end bins hold them.
+one that is a peak among those around it. All others are in bins. The values beyond the k-th lowest and the k-th
+highest row count as those rows' values, but never become frequent values: the end bins hold them.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from rowsmith_plugins.transforms.quantize.number_line import NumberLine, kind_of
 
 __all__ = ["QuantizedColumn", "fit_column", "is_cut"]
 
-Places = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 
 _NO_POSITION = "-"
 _FILLED = 0.5
-"""The share of the places in the middle of a range that occur, from which on values count as smooth."""
+"""The share of the ordinals in the middle of a range that occur, from which on values count as smooth."""
 
 
 @frozen
 class QuantizedColumn:
-    """One numeric column as labels.
+    """The fitted encoding of one column.
 
     Attributes:
         column: The column.
-        second: The name of the column of positions; None when every bin has just one, or when
-            positions are drawn because they go with no other column.
-        line: Its values as places.
-        cells: How the places are cut.
-        ranges: Where the numbers of another column's labels lie; None when that says little.
+        second: The name of the column of positions; None if every bin has a single one, or if positions are
+            drawn since no other column depends on them.
+        line: Maps its values to ordinals.
+        cells: How the ordinals are cut.
+        ranges: Ranges of numbers by label of another column; None if no label has one.
     """
 
     column: ColumnSchema
@@ -60,7 +60,7 @@ class QuantizedColumn:
     def columns_after(self) -> tuple[ColumnSchema, ...]:
         """The columns of labels."""
         labels = self._bin_labels()
-        bins = self._labelled(self.column.name, [labels[place] for place in self.cells.ascending()])
+        bins = self._labelled(self.column.name, [labels[index] for index in self.cells.ascending()])
         return (bins,) if self.second is None else (bins, self._labelled(self.second, self._position_labels()[:-1]))
 
     def _labelled(self, name: str, ascending: list[str]) -> ColumnSchema:
@@ -70,8 +70,8 @@ class QuantizedColumn:
 
     def label(self, columns: pa.Table) -> dict[str, pa.DictionaryArray]:
         """The columns of labels of the numbers of a table."""
-        places, codes = self._places(columns)
-        bins, positions = self.cells.find(places)
+        ordinals, codes = self._ordinals(columns)
+        bins, positions = self.cells.find(ordinals)
         arrays = {self.column.name: _coded(self._bin_labels(), bins, codes)}
         if self.second is not None:
             labels = self._position_labels()
@@ -87,37 +87,37 @@ class QuantizedColumn:
         """
         counted = [count_values(columns, each.name) for each in self.columns_after()]
         reach = None if self.ranges is None else self.cells.reach(*self._limits(self.ranges, columns))
-        bins = _read(counted[0], self._bin_labels())
+        bins = _label_indices(counted[0], self._bin_labels())
         missing = (counted[0].codes < 0) & self.column.nullable
         bins = self._repaired_bins(bins, reach, draws)
         positions = self._repaired_positions(bins, counted, reach, draws)
         drawn = self.cells.draw(bins, positions, draws.uniform(f"quantize.{self.column.name}"), self.line, reach)
-        found, places = np.unique(drawn, return_inverse=True)
-        return from_codes(self.line.spell(found, self.column), np.where(missing, -1, places))
+        found, codes = np.unique(drawn, return_inverse=True)
+        return from_codes(self.line.spell(found, self.column), np.where(missing, -1, codes))
 
-    def _places(self, columns: pa.Table) -> tuple[Places, Places]:
-        """Places of which each row has one, and the number of each row's; -1 for null."""
+    def _ordinals(self, columns: pa.Table) -> tuple[Ints, Ints]:
+        """Ordinals of which each row has one, and the number of each row's; -1 for null."""
         if self.ranges is None:
             counted = count_values(columns, self.column.name)
-            return self.line.places(counted.values), counted.codes.astype(np.int64)
+            return self.line.ordinals(counted.values), counted.codes.astype(np.int64)
         rows, known = self.rows_of(columns)
-        places, codes = np.unique(rows, return_inverse=True)
-        return places, np.where(known, codes, -1)
+        ordinals, codes = np.unique(rows, return_inverse=True)
+        return ordinals, np.where(known, codes, -1)
 
-    def rows_of(self, columns: pa.Table) -> tuple[Places, Mask]:
-        """The place of each row's number, in the range of its label; and whether it has one."""
+    def rows_of(self, columns: pa.Table) -> tuple[Ints, Mask]:
+        """The ordinal of each row's number, in the range of its label; and whether it has one."""
         counted = count_values(columns, self.column.name)
-        places = np.append(self.line.places(counted.values), self.line.ends[0])[counted.codes]
+        ordinals = np.append(self.line.ordinals(counted.values), self.line.ends[0])[counted.codes]
         if self.ranges is not None:
-            places = places.clip(*self._limits(self.ranges, columns))
-        return places, counted.codes >= 0
+            ordinals = ordinals.clip(*self._limits(self.ranges, columns))
+        return ordinals, counted.codes >= 0
 
-    def _limits(self, ranges: LabelRanges, columns: pa.Table) -> tuple[Places, Places]:
+    def _limits(self, ranges: LabelRanges, columns: pa.Table) -> tuple[Ints, Ints]:
         first, last = self.line.ends
         return ranges.limits(columns, first, last)
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         return (
             f"{len(self.cells.atoms)} frequent values, the edges of {max(0, len(self.cells.rows) - 1)} cells, "
             f"{len(self.cells.knots)} means of neighbouring values, the range"
@@ -133,25 +133,25 @@ class QuantizedColumn:
         digits = max(2, len(str(self.cells.positions - 1)))
         return [*(f"p{position:0{digits}d}" for position in range(self.cells.positions)), _NO_POSITION]
 
-    def _repaired_bins(self, bins: Places, reach: Reach | None, draws: Draws) -> Places:
-        """The bins, with another one where there is none, or none in reach."""
+    def _repaired_bins(self, bins: Ints, reach: Reach | None, draws: Draws) -> Ints:
+        """Replace bins that are missing or out of reach by drawn ones."""
         odd = bins < 0
         if reach is not None:
-            odd |= ~self.cells.reached(bins, reach)
+            odd |= ~self.cells.bins_in_reach(bins, reach)
         if odd.any():
             drawn = draws.take(odd).uniform(f"quantize.{self.column.name}.bin")
             bins[odd] = self.cells.draw_bins(drawn, None if reach is None else reach.take(odd))
         return bins
 
-    def _repaired_positions(self, bins: Places, counted: list[Counted], reach: Reach | None, draws: Draws) -> Places:
+    def _repaired_positions(self, bins: Ints, counted: list[Counted], reach: Reach | None, draws: Draws) -> Ints:
         sizes = np.append(self.cells.sizes(), np.ones(len(self.cells.atoms), dtype=np.int64))[bins]
         if self.second is None:
             positions = np.full(len(bins), -1, dtype=np.int64)
         else:
-            positions = _read(counted[1], self._position_labels())
+            positions = _label_indices(counted[1], self._position_labels())
         odd = (positions < 0) | (positions >= sizes)
         if reach is not None:
-            odd |= ~self.cells.in_reach(bins, positions, reach)
+            odd |= ~self.cells.cells_in_reach(bins, positions, reach)
         if odd.any():
             drawn = draws.take(odd).uniform(f"quantize.{self.column.name}.position")
             positions[odd] = self.cells.draw_positions(bins[odd], drawn, None if reach is None else reach.take(odd))
@@ -161,16 +161,16 @@ class QuantizedColumn:
         """The share of rows whose number is clipped, or joins the nearest frequent one."""
         counted = count_values(columns, self.column.name)
         units = self.line.units(counted.values)
-        own = self.line.places(counted.values)
+        own = self.line.ordinals(counted.values)
         moved = (units < self.line.low) | (units > self.line.high)
         if not self.cells.bins:
             moved |= ~np.isin(own, self.cells.atoms)
-        places, known = self.rows_of(columns)
-        clipped = places != np.append(own, 0)[counted.codes]
+        ordinals, known = self.rows_of(columns)
+        clipped = ordinals != np.append(own, 0)[counted.codes]
         return float(((np.append(moved, False)[counted.codes] | clipped) & known).sum() / len(known))
 
     def without_positions(self) -> QuantizedColumn:
-        """The same labels, with positions drawn on the way back."""
+        """A copy without positions, which are drawn on inversion."""
         return evolve(self, second=None)
 
 
@@ -200,28 +200,36 @@ def fit_column(
         counted: Its values, at least one.
         options: How finely.
         taken: Names that other columns have.
-        cuts: Places at which a bin begins, besides those that equal rows ask for.
+        cuts: Ordinals at which a bin begins, in addition to those of equal rows.
     """
     line, inside = _fit_line(column, counted, options.value_k)
-    places, inverse = np.unique(line.places(counted.values), return_inverse=True)
-    shared = np.bincount(inverse, weights=counted.shared(options.value_k), minlength=len(places)) > 0
+    ordinals, inverse = np.unique(line.ordinals(counted.values), return_inverse=True)
+    shared = np.bincount(inverse, weights=counted.shared(options.value_k), minlength=len(ordinals)) > 0
     rows, own = (
-        np.bincount(inverse, weights=weights, minlength=len(places)).astype(np.int64)
+        np.bincount(inverse, weights=weights, minlength=len(ordinals)).astype(np.int64)
         for weights in (counted.counts, np.where(inside, counted.counts, 0))
     )
-    atom = _frequent(places, own, counted, options) & shared
+    atom = _frequent(ordinals, own, counted, options) & shared
     rest = int(rows[~atom].sum())
-    # What is left may be fewer rows than a bin has elsewhere; it is not moved to other values for that.
+    # The remaining rows may be fewer than in other bins; they are not moved to other values.
     k = options.k if rest >= options.k else options.value_k
     cells = cut_cells(
-        places, rows, atom, line, bins=options.bins, positions=options.positions, k=k, cuts=cuts, cut_k=options.value_k
+        ordinals,
+        rows,
+        atom,
+        line,
+        bins=options.bins,
+        positions=options.positions,
+        k=k,
+        cuts=cuts,
+        cut_k=options.value_k,
     )
     second = unique_name(f"{column.name}.1", set(taken)) if cells.positions > 1 else None
     return QuantizedColumn(column, second, line, cells)
 
 
 def _fit_line(column: ColumnSchema, counted: Counted, k: int) -> tuple[NumberLine, Mask]:
-    """The line from the k-th lowest to the k-th highest row, and which values lie on it."""
+    """The line from the k-th lowest to the k-th highest row, and a mask of the values on it."""
     kind = number_kind(counted.values, column)
     assert kind is not None, "a column that is cut has a line"
     units = units_of(counted.values, kind.kind, kind.digits, kind.figures)
@@ -231,34 +239,34 @@ def _fit_line(column: ColumnSchema, counted: Counted, k: int) -> tuple[NumberLin
     return NumberLine(kind.kind, kind.digits, low, high, step, kind.figures), inside
 
 
-def _frequent(places: Places, counts: Places, counted: Counted, options: QuantizeOptions) -> Mask:
-    """Which places have labels of their own.
+def _frequent(ordinals: Ints, counts: Ints, counted: Counted, options: QuantizeOptions) -> Mask:
+    """Mask of the ordinals with labels of their own.
 
     Args:
-        places: The places that occur, ascending.
-        counts: The rows whose value each place is, without those that lie beyond the line's ends.
+        ordinals: The ordinals that occur, ascending.
+        counts: The rows whose value each ordinal is, without those that lie beyond the line's ends.
         counted: The column's values.
         options: What is frequent.
     """
-    if not is_wide(counted.counts, options.max_values) and not _is_smooth(places, counts, options.max_values):
+    if not is_wide(counted.counts, options.max_values) and not _is_smooth(ordinals, counts, options.max_values):
         return counts >= options.value_k
     least = max(options.k, math.ceil(options.atom_share * counted.rows))
-    return peaks(places, counts, least, options.max_values)
+    return peaks(ordinals, counts, least, options.max_values)
 
 
-def _is_smooth(places: Places, counts: Places, max_values: int) -> bool:
+def _is_smooth(ordinals: Ints, counts: Ints, max_values: int) -> bool:
     """Whether very many values fill their range, as those of a measurement do and those of a price list do not."""
-    if len(places) <= max_values:
+    if len(ordinals) <= max_values:
         return False
     low, high = np.searchsorted(np.cumsum(counts), np.array([0.05, 0.95]) * counts.sum())
-    return bool(high - low >= _FILLED * (places[high] - places[low]))
+    return bool(high - low >= _FILLED * (ordinals[high] - ordinals[low]))
 
 
-def _coded(labels: list[str], places: Places, codes: Places) -> pa.DictionaryArray:
-    return from_codes(labels, np.append(places, -1)[codes])
+def _coded(labels: list[str], label_codes: Ints, codes: Ints) -> pa.DictionaryArray:
+    return from_codes(labels, np.append(label_codes, -1)[codes])
 
 
-def _read(counted: Counted, labels: list[str]) -> Places:
-    """The place of each row's label; -1 for null and for what is no label."""
-    known = {label: place for place, label in enumerate(labels)}
+def _label_indices(counted: Counted, labels: list[str]) -> Ints:
+    """Index of each row's label; -1 for null and unknown labels."""
+    known = {label: index for index, label in enumerate(labels)}
     return np.array([*(known.get(value, -1) for value in counted.values), -1], dtype=np.int64)[counted.codes]

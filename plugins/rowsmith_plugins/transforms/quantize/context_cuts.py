@@ -1,6 +1,6 @@
-"""Where a bin of numbers is cut once more, since its lower and its upper part go with other values of another column.
+"""Supervised cuts of bins whose lower and upper part go with different values of another column.
 
-Bins of equal rows know nothing of the other columns: in a table of laboratory values, one bin may hold the highest
+Bins of equal rows ignore the other columns: in a table of laboratory values, one bin may hold the highest
 of one test and the lowest of the next, and a number drawn in it for the one would be impossible. Such a bin is cut
 where the labels of the other column change, by the entropy of the labels on both sides; a cut must pay for itself
 under the minimum description length criterion (Fayyad and Irani, 1993).
@@ -21,44 +21,44 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def context_cuts(places: Ints, bins: Ints, others: Iterable[Groups], k: int) -> list[int]:
+def context_cuts(ordinals: Ints, bins: Ints, others: Iterable[Groups], k: int) -> list[int]:
     """The best cut of each bin that has one.
 
     Args:
-        places: ``int64[n]``, the place of each row's number.
-        bins: ``int64[n]``, its bin; bins ascend with places.
+        ordinals: ``int64[n]``, the ordinal of each row's number.
+        bins: ``int64[n]``, its bin; bins ascend with ordinals.
         others: For each other column, the group of each row.
-        k: The fewest rows on either side of a cut.
+        k: Minimum rows on either side of a cut.
 
     Returns:
-        The first place above each cut, ascending.
+        The first ordinal above each cut, ascending.
     """
-    if not len(places):
+    if not len(ordinals):
         return []
-    order = np.argsort(places, kind="stable")
-    places, bins = places[order], bins[order]
+    order = np.argsort(ordinals, kind="stable")
+    ordinals, bins = ordinals[order], bins[order]
     best_gain = np.zeros(int(bins[-1]) + 1)
     best = np.full(len(best_gain), -1, dtype=np.int64)
-    cuttable = _cuttable(places, bins, k)
+    cuttable = _cuttable(ordinals, bins, k)
     if not cuttable.any():
         return []
     for groups in others:
         gain = np.where(cuttable, _gains(groups[order], bins), 0.0)
         for at in _best_of_each(gain, bins):
             if gain[at] > best_gain[bins[at]]:
-                best_gain[bins[at]], best[bins[at]] = gain[at], places[at]
+                best_gain[bins[at]], best[bins[at]] = gain[at], ordinals[at]
     return sorted(best[best_gain > 0].tolist())
 
 
-def _cuttable(places: Ints, bins: Ints, k: int) -> npt.NDArray[np.bool_]:
-    """Whether a bin may be cut below each row: between two places, with enough rows on both sides."""
-    rows, (first, last) = np.arange(len(places)), _ends(bins)
-    between: npt.NDArray[np.bool_] = np.append(False, places[1:] != places[:-1])
+def _cuttable(ordinals: Ints, bins: Ints, k: int) -> npt.NDArray[np.bool_]:
+    """Whether a bin may be cut below each row: between two ordinals, with enough rows on both sides."""
+    rows, (first, last) = np.arange(len(ordinals)), _ends(bins)
+    between: npt.NDArray[np.bool_] = np.append(False, ordinals[1:] != ordinals[:-1])
     return between & (rows - first >= k) & (last + 1 - rows >= k)
 
 
 def _gains(groups: Groups, bins: Ints) -> Floats:
-    """What a cut below each row tells of the other column, in nats a row of the bin, above what it costs."""
+    """Information gain of a cut below each row, in nats a row of the bin, minus its cost."""
     rows, (first, last) = np.arange(len(groups)), _ends(bins)
     kinds, codes = np.unique(groups, return_inverse=True)
     before = np.zeros((len(groups) + 1, len(kinds)))

@@ -1,11 +1,11 @@
-"""Whether the place of a number inside its bin has to do with the other columns.
+"""Test of independence between the position of a number inside its bin and the other columns.
 
-Where it has not, the place is noise to a model: it would cost a token, and it is what a model that
-trains for long remembers its rows by. The measure is one of means: under independence, the scaled mean
-place of a group of rows has variance 1, so the sum of squares over groups is chi-squared; half of what
-exceeds that, by row, is about the information in nats that the group holds on the place. Groups are
+An independent position is noise to a model: it costs a token, and a model that trains for long memorises
+rows by it. The test compares means: under independence, the scaled mean position of a group of rows has
+variance 1, so the sum of squares over groups is chi-squared; half of the excess over that, by row, is about
+the information in nats that the group holds on the position. Groups are
 taken over the whole column, which finds weak trends, and inside each bin, which finds trends that
-change from bin to bin; first and second moments of the place are looked at.
+change from bin to bin; first and second moments of the position are tested.
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ def groups_of(columns: pa.Table, schema: TableSchema, name: str) -> Groups:
     if schema[name].type in (ColumnType.INTEGER, ColumnType.DECIMAL) and len(counted.values) > _GROUPS:
         order = np.argsort(parse_numbers(counted.values), kind="stable")
         below = np.cumsum(counted.counts[order]) - counted.counts[order]
-        places = np.empty(len(order), dtype=np.int64)
-        places[order] = below * _GROUPS // max(1, counted.rows)
+        group_of = np.empty(len(order), dtype=np.int64)
+        group_of[order] = below * _GROUPS // max(1, counted.rows)
     else:
-        places = np.argsort(np.argsort(-counted.counts, kind="stable")).clip(max=_GROUPS)
-    return np.append(places, _GROUPS + 1).astype(np.uint8)[counted.codes]
+        group_of = np.argsort(np.argsort(-counted.counts, kind="stable")).clip(max=_GROUPS)
+    return np.append(group_of, _GROUPS + 1).astype(np.uint8)[counted.codes]
 
 
-def depends(places: Floats, bins: Ints, others: Iterable[Groups]) -> bool:
-    """Whether places inside bins go with any other column, by enough to be worth a token.
+def depends(positions: Floats, bins: Ints, others: Iterable[Groups]) -> bool:
+    """Whether positions inside bins depend on any other column, by enough to be worth a token.
 
     Args:
-        places: Where in its bin each row's number is, from 0 to 1.
+        positions: Position of each row's number in its bin, from 0 to 1.
         bins: The bin of each row.
         others: For each other column, the group of each row.
     """
-    moments = [_scaled(places, bins), _scaled(_scaled(places, bins) ** 2, bins)]
+    moments = [_scaled(positions, bins), _scaled(_scaled(positions, bins) ** 2, bins)]
     return any(
         _informs(moment, keys)
         for groups in others

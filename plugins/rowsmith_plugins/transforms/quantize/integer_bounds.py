@@ -1,4 +1,4 @@
-"""Which whole numbers a column can hold."""
+"""Range of whole numbers that a column can hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INTEGER_TYPE = re.compile(r"(u?)int(8|16|32|64)", re.IGNORECASE)
 
 
 def is_integer_typed(column: ColumnSchema) -> bool:
-    """Whether the column comes in a dtype of whole numbers, whatever it counts as."""
+    """Whether the dtype of the column is one of whole numbers."""
     return _INTEGER_TYPE.match(column.storage.dtype) is not None
 
 

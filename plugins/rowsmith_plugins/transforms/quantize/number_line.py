@@ -1,15 +1,15 @@
-"""A numeric column's values as places on a line of whole numbers, exactly and in order.
+"""Ordinals: an exact, order-preserving map of a numeric column's values to integers.
 
-Every value that the column can write has a place, so that edges between places respect how the
+Every value that the column can write has an ordinal, so that edges between ordinals respect how the
 column rounds:
 
-* ``whole``: integers; the place is the number;
-* ``fixed``: decimals of one scale; the place is the number without its point;
+* ``whole``: integers; the ordinal is the number;
+* ``fixed``: decimals of one scale; the ordinal is the number without its point;
 * ``grid``: decimals of at most so many digits; likewise;
-* ``figures`` and ``long``: decimals of a wide range, whose digits are limited (see ``decimal_places``);
-* ``float``: any other decimals; the place is the rank of the double among all doubles.
+* ``figures`` and ``long``: decimals of a wide range, whose digits are limited (see ``wide_decimals``);
+* ``float``: any other decimals; the ordinal is the rank of the double among all doubles.
 
-For the first three, places are counted in the greatest step that all training values share.
+For the first three, ordinals are counted in the greatest step that all training values share.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from attrs import evolve, frozen
 
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith.table.types.spelling import EXACT_LIMIT, parse_numbers, spell_numbers
-from rowsmith_plugins.transforms.quantize.decimal_places import (
+from rowsmith_plugins.transforms.quantize.wide_decimals import (
     MOST_FIGURES,
+    double_ranks,
     doubles_of,
     figures_of,
-    figures_places,
-    long_places,
-    ranks,
+    figures_ordinals,
+    long_ordinals,
     span_of,
 )
 
 __all__ = ["NumberKind", "NumberLine", "kind_of", "number_kind", "units_of"]
 
-Places = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-# Division and multiplication by a power of ten together err by less than half a place below this.
+# Division and multiplication by a power of ten together err by less than half an ordinal below this.
 _GRID_LIMIT = 2**50
-# So that sums of two places fit 64 bits.
+# So that sums of two ordinals fit 64 bits.
 _WHOLE_LIMIT = 2**61
 _MOST_DIGITS = 22
 _FEW_DIGITS = 2
@@ -49,7 +49,7 @@ _STEPPED = frozenset({"whole", "fixed", "grid"})
 
 @frozen
 class NumberKind:
-    """What the values of a line are.
+    """Kind of values of a number line.
 
     Attributes:
         kind: ``whole``, ``fixed``, ``grid``, ``figures``, ``long`` or ``float``.
@@ -63,20 +63,20 @@ class NumberKind:
 
     @property
     def stepped(self) -> bool:
-        """Whether places are counted in steps from the least number."""
+        """Whether ordinals are counted in steps from the least number."""
         return self.kind in _STEPPED
 
 
 @frozen
 class NumberLine:
-    """Maps spelled numbers to places and back.
+    """Maps spelled numbers to ordinals and back.
 
     Attributes:
         kind: ``whole``, ``fixed``, ``grid``, ``figures``, ``long`` or ``float``.
         digits: The most digits after the point; 0 for ``float``.
-        low: The least number seen, in units of the last digit (where there are none, its place).
-        high: The greatest.
-        step: How many units a place is.
+        low: The lowest number seen, in units of the last digit (else its ordinal).
+        high: The highest.
+        step: Units of one ordinal.
         figures: The most significant digits of ``figures``; else 0.
     """
 
@@ -91,12 +91,12 @@ class NumberLine:
     def _stepped(self) -> bool:
         return self.kind in _STEPPED
 
-    def units(self, values: list[str]) -> Places:
-        """Spelled numbers in units of the last digit; where there are none, their places on a line without ends."""
+    def units(self, values: list[str]) -> Ints:
+        """Spelled numbers in units of the last digit; where there are none, their ordinals on a line without ends."""
         return units_of(values, self.kind, self.digits, self.figures)
 
-    def places(self, values: list[str]) -> Places:
-        """The place of each spelled number; those outside the range seen get its ends."""
+    def ordinals(self, values: list[str]) -> Ints:
+        """The ordinal of each spelled number, clipped to the range seen."""
         units = self.units(values).clip(self.low, self.high)
         if not self._stepped:
             return units
@@ -104,41 +104,41 @@ class NumberLine:
 
     @property
     def ends(self) -> tuple[int, int]:
-        """The first and the last place."""
+        """The first and the last ordinal."""
         return (0, (self.high - self.low) // self.step) if self._stepped else (self.low, self.high)
 
-    def spell(self, places: Places, column: ColumnSchema) -> list[str]:
-        """The text of each place, as the column writes it; one text a place."""
+    def spell(self, ordinals: Ints, column: ColumnSchema) -> list[str]:
+        """The text of each ordinal, as the column writes it."""
         if not self._stepped:
-            return spell_numbers(self._doubles(places), evolve(column, max_scale=None))
-        units = places * self.step + self.low
+            return spell_numbers(self._doubles(ordinals), evolve(column, max_scale=None))
+        units = ordinals * self.step + self.low
         if self.kind == "whole":
             return [str(unit) for unit in units.tolist()]
         if self.kind == "fixed":
             return [_pointed(unit, self.digits) for unit in units.tolist()]
         return spell_numbers(units / 10.0**self.digits, column)
 
-    def axis(self, places: Places) -> Floats:
-        """Where places lie on an axis on which neighbouring values may be averaged."""
-        return places.astype(np.float64) if self._stepped else self._doubles(places)
+    def axis(self, ordinals: Ints) -> Floats:
+        """Ordinals on an axis on which neighbouring values may be averaged."""
+        return ordinals.astype(np.float64) if self._stepped else self._doubles(ordinals)
 
-    def nearest(self, axis: Floats) -> Places:
-        """The place nearest to each point of the axis, within the range seen."""
+    def nearest(self, axis: Floats) -> Ints:
+        """The ordinal nearest to each point of the axis, within the range seen."""
         if self._stepped:
             return np.rint(axis).clip(0, (self.high - self.low) // self.step).astype(np.int64)
-        found = ranks(axis) if self.kind == "float" else self.units([repr(one) for one in axis.tolist()])
+        found = double_ranks(axis) if self.kind == "float" else self.units([repr(one) for one in axis.tolist()])
         return found.clip(self.low, self.high)
 
-    def _doubles(self, places: Places) -> Floats:
+    def _doubles(self, ordinals: Ints) -> Floats:
         if self.kind != "float":
-            return doubles_of(places, self.figures, self.digits)
-        magnitudes = np.abs(places).view(np.float64)
-        numbers: Floats = np.where(places < 0, -magnitudes, magnitudes)
+            return doubles_of(ordinals, self.figures, self.digits)
+        magnitudes = np.abs(ordinals).view(np.float64)
+        numbers: Floats = np.where(ordinals < 0, -magnitudes, magnitudes)
         return numbers
 
 
 def kind_of(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
-    """How a numeric column's values are units, and the digits after the point.
+    """Kind of number line of a numeric column, and the digits after the point.
 
     The kind is ``float`` where there would be too many units, and None for integers too large for a line.
     """
@@ -154,7 +154,7 @@ def kind_of(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
 
 
 def number_kind(values: list[str], column: ColumnSchema) -> NumberKind | None:
-    """What the values of a numeric column are, whatever their range; None for integers too large for a line."""
+    """Kind of values of a numeric column of any range; None for integers too large for a line."""
     kind, digits = kind_of(values, column)
     if kind is None:
         return None
@@ -171,19 +171,19 @@ def _wide_kind(values: list[str]) -> NumberKind:
     return NumberKind("long", digits) if digits <= _MOST_DIGITS else NumberKind("float")
 
 
-def units_of(values: list[str], kind: str, digits: int, figures: int = 0) -> Places:
-    """Spelled numbers in units of the last digit; where there are none, their places."""
+def units_of(values: list[str], kind: str, digits: int, figures: int = 0) -> Ints:
+    """Spelled numbers in units of the last digit; where there are none, their ordinals."""
     if kind == "float":
-        return ranks(parse_numbers(values))
+        return double_ranks(parse_numbers(values))
     if kind == "figures":
-        return figures_places(values, figures, digits)
+        return figures_ordinals(values, figures, digits)
     if kind == "long":
-        return long_places(values, digits)
+        return long_ordinals(values, digits)
     if kind == "whole":
         return _read_whole(pa.array(values, type=pa.string()))
     with np.errstate(over="ignore"):
         scaled = parse_numbers(values) * 10.0**digits
-    rounded: Places = np.rint(scaled.clip(-_HUGE, _HUGE)).astype(np.int64)
+    rounded: Ints = np.rint(scaled.clip(-_HUGE, _HUGE)).astype(np.int64)
     if kind == "grid":
         return rounded
     # Only the text has all digits; where there are too many, the value is far out of range.
@@ -193,7 +193,7 @@ def units_of(values: list[str], kind: str, digits: int, figures: int = 0) -> Pla
     return rounded
 
 
-def _read_whole(texts: pa.StringArray) -> Places:
+def _read_whole(texts: pa.StringArray) -> Ints:
     return np.asarray(pc.cast(texts, pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 

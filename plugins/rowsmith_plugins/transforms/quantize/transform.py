@@ -3,13 +3,13 @@
 ``<column>`` becomes the label of a value that is frequent in itself (``=0``), or one of about 32 bins of
 equal rows (``b07``) for all others; ``<column>.1`` becomes the position inside the bin (``p12``), ``-``
 for a frequent value. Null stays null in both. Bins and positions are fewer where a position would have
-fewer than k rows behind it. There is no second column with one position a bin, nor where positions
-go with no other column: they would be noise to the model, so they are drawn on the way back.
+fewer than k rows. There is no second column with one position a bin, nor where positions are independent of the
+other columns: they would be noise to the model, so they are drawn on inversion.
 
 A column all of whose values are frequent is left as it is, if they are not very many. Numbers beyond the
 k-th lowest and the k-th highest row never reach the model: they count as those rows' numbers.
 
-Back: a number is drawn inside the position, following the shape of the training values there, and
+Inversion: a number is drawn inside the position, following the shape of the training values there, and
 written as the column writes its numbers; it always falls into the same position again. A missing
 or impossible position is drawn among those of the bin; an unknown bin among all, by their rows.
 """
@@ -42,7 +42,7 @@ from rowsmith_plugins.transforms.quantize.label_ranges import fit_ranges
 __all__ = ["FittedQuantize", "QuantizeTransform", "build"]
 
 _ENOUGH_ROWS = 250_000
-"""So many rows tell whether positions go with another column."""
+"""Rows sampled to test whether positions depend on another column."""
 _MOST_COMPARED = 100
 """Columns that one is compared with: comparing all with all takes minutes at a thousand columns."""
 _MOST_CONTEXTS, _MOST_PAIRS = 20, 4_000
@@ -52,11 +52,11 @@ _CUTTING_ROUNDS = 5
 
 @frozen
 class FittedQuantize(FittedTransform):
-    """Knows the labels of each quantized column.
+    """The fitted ``quantize`` transform.
 
     Attributes:
         schema_before: The table with numbers.
-        quantized: What is known of each quantized column.
+        quantized: The fitted columns.
         schema_after: The table with labels instead.
     """
 
@@ -124,7 +124,7 @@ class QuantizeTransform(Transform):
             counted = count_shared(columns, column.name, records)
             if is_cut(column, counted, self.options):
                 fitted = self._cut_by_context(column, counted, sample, schema, groups, taken)
-                quantized.append(self._spared(fitted, sample, schema.names, groups))
+                quantized.append(self._without_independent_positions(fitted, sample, schema.names, groups))
                 taken.update(each.name for each in quantized[-1].columns_after())
         return FittedQuantize(schema, tuple(quantized))
 
@@ -142,26 +142,26 @@ class QuantizeTransform(Transform):
         fitted, cuts = fit_column(column, counted, self.options, taken), list[int]()
         ranges = fit_ranges(*fitted.rows_of(sample), sample, labels, self.options.value_k)
         fitted = evolve(fitted, ranges=ranges)
-        places, known = fitted.rows_of(sample)
+        ordinals, known = fitted.rows_of(sample)
         for _ in range(_CUTTING_ROUNDS if labels else 0):
-            bins = fitted.cells.find(places)[0]
+            bins = fitted.cells.find(ordinals)[0]
             rows = known & (bins < fitted.cells.bins)
             others = (groups(name)[rows] for name in labels)
-            found = set(context_cuts(places[rows], bins[rows], others, self.options.value_k)) - set(cuts)
+            found = set(context_cuts(ordinals[rows], bins[rows], others, self.options.value_k)) - set(cuts)
             if not found:
                 break
             cuts = sorted({*cuts, *found})
             fitted = evolve(fit_column(column, counted, self.options, taken, cuts), ranges=ranges)
         return fitted
 
-    def _spared(
+    def _without_independent_positions(
         self, fitted: QuantizedColumn, sample: pa.Table, names: Sequence[str], groups: Callable[[str], Groups]
     ) -> QuantizedColumn:
-        """Leave positions to chance where they go with no other column that is looked at."""
+        """Drop positions that are independent of the compared columns."""
         if fitted.second is None or self.options.keep_positions:
             return fitted
-        places, known = fitted.rows_of(sample)
-        bins, positions = fitted.cells.find(places)
+        ordinals, known = fitted.rows_of(sample)
+        bins, positions = fitted.cells.find(ordinals)
         rows = known & (positions >= 0)
         inner = (positions[rows] + 0.5) / fitted.cells.sizes()[bins[rows]]
         near = _nearest(names, fitted.column.name)
@@ -180,7 +180,7 @@ def build(context: BuildContext, options: QuantizeOptions | None) -> QuantizeTra
 
 
 def _sample(columns: pa.Table) -> pa.Table:
-    """Every so many rows of a long table."""
+    """A regular sample of a long table."""
     step = columns.num_rows // _ENOUGH_ROWS
     return columns if step < 2 else take_rows(columns, np.arange(0, columns.num_rows, step))
 
@@ -192,7 +192,7 @@ def _nearest(names: Sequence[str], name: str) -> list[str]:
 
 
 def _contexts(schema: TableSchema, name: str) -> list[str]:
-    """The columns of labels whose values may say where in a bin a number is."""
+    """The columns of labels that may determine the position of a number in its bin."""
     near = _nearest(schema.names, name)
     kinds = (ColumnType.CATEGORICAL, ColumnType.BOOLEAN)
     labels = [each for each in near if schema[each].type in kinds and schema[each].timing is None]

@@ -1,6 +1,6 @@
 """A smooth trend and repeating seasons as one curve over time.
 
-The trend is a natural cubic spline; beyond its outer knots it goes on as steep as it is on the whole. A season is a sum
+The trend is a natural cubic spline; beyond its outer knots it continues with its overall slope. A season is a sum
 of sines and cosines of a cycle: the year, the week or the day of the calendar, or any number of seconds. Its size may
 grow or shrink steadily.
 """
@@ -25,12 +25,12 @@ _FARTHEST = 1.0
 
 @frozen
 class Season:
-    """One cycle.
+    """A season: the harmonics of one cycle.
 
     Attributes:
         cycle: ``day``, ``week`` or ``year``; ``period`` for any other.
         seconds: The length of a cycle of the last kind.
-        harmonics: How many sines, and cosines, of ever shorter length describe it.
+        harmonics: Number of harmonics, each a sine and a cosine.
         growing: How many of them grow or shrink with time.
     """
 
@@ -60,7 +60,7 @@ class Season:
         return np.hstack([waves, grown])
 
     def _phase(self, seconds: Floats) -> Floats:
-        """How much of the cycle has passed, from 0 to 1."""
+        """Phase within the cycle, from 0 to 1."""
         if self.cycle != "year":
             length = CALENDAR.get(self.cycle, self.seconds)
             return np.asarray(seconds % length / length)
@@ -76,13 +76,13 @@ class Curve:
     """A trend and seasons.
 
     Attributes:
-        origin: Where it begins, in seconds.
-        length: How long it is, in seconds, more than 0.
+        origin: Its start, in seconds.
+        length: Its length in seconds, above 0.
         knots: The knots of the trend, from 0 to 1 over its length; none for no trend.
         seasons: The seasons.
         coefficients: One for each column of the basis: those of the trend, then those of each season.
-        means: What is taken from each column.
-        slope: How much the trend rises over its length, on the whole; so it goes on beyond its ends.
+        means: The mean that is subtracted from each column.
+        slope: Overall rise of the trend over its length, which continues beyond its ends.
     """
 
     origin: float
@@ -107,7 +107,7 @@ class Curve:
         return heights
 
     def describe(self) -> str:
-        """What it is made of, for people to read."""
+        """Describe its parts."""
         trend = f"a trend of {len(self.knots)} knots" if self.knots else ""
         return " and ".join(
             part for part in (trend, *(f"{_name(each)} ({each.harmonics} waves)" for each in self.seasons)) if part
@@ -117,7 +117,7 @@ class Curve:
 def basis(
     seconds: Floats, origin: float, length: float, knots: tuple[float, ...], seasons: tuple[Season, ...]
 ) -> Floats:
-    """The columns of a curve, ``[rows, columns]``; trend and growth are beyond its ends what they are there."""
+    """The columns of a curve, ``[rows, columns]``; trend and growth are constant beyond its ends."""
     scaled = ((seconds - origin) / length).clip(0, 1)
     parts = [trend_columns(scaled, knots)] if knots else []
     parts += [season.columns(seconds, scaled) for season in seasons]

@@ -1,7 +1,7 @@
-"""Finding the trend and the seasons of values over time, as far as they hold for rows that were not looked at.
+"""Fitting of trend and seasons over time, by cross-validation.
 
-What the curve is made of is chosen by cross-validation: the time is cut into stretches, and each is told from all
-others. A part is taken in when it makes that much better, so a wave that a few rows seem to follow is none.
+The parts of a curve are selected by cross-validation: time is cut into periods, and each is predicted from all
+others. A part is added only if it improves that clearly, so that noise of a few rows adds no wave.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _GROWING = (1, 2, 3)
 _ROWS_A_COEFFICIENT = 10
 _FEWEST_CYCLES = 2.0
 _BETTER = 0.01
-"""By how much of itself a part must lessen the error, times the root of the columns that it adds."""
+"""By which share a part must reduce the error, times the root of the columns that it adds."""
 _BETTER_CYCLE, _BETTER_PERIOD = 0.05, 0.3
 """How much more a new cycle must do, of the calendar or of any other length: a wave of some length can be laid through
 anything that wanders."""
@@ -45,7 +45,7 @@ class Fit:
 
     Attributes:
         curve: The curve.
-        explained: The share of the variance within groups that it tells of stretches of time not looked at.
+        explained: Share of the variance within groups that it explains in held-out periods.
     """
 
     curve: Curve
@@ -54,7 +54,7 @@ class Fit:
 
 @frozen
 class _Parts:
-    """What a curve is made of: how many knots, and of each cycle how many waves, and how many that grow."""
+    """Parts of a curve: number of knots, and of waves and growing waves of each cycle."""
 
     knots: int = 0
     waves: Mapping[str, int] = field(factory=dict)
@@ -72,7 +72,7 @@ def fit_curve(seconds: Floats, values: Floats, groups: Ints, *, calendar: bool, 
         k: The fewest rows behind a coefficient.
 
     Returns:
-        The curve; None where it would tell less than a quarter of the variance.
+        The curve; None if it explains less than a quarter of the variance.
     """
     rows = _some(len(seconds))
     times, heights, owners = seconds[rows], values[rows], _renumbered(groups[rows])
@@ -98,7 +98,7 @@ def fit_curve(seconds: Floats, values: Floats, groups: Ints, *, calendar: bool, 
 
 
 def _slope(knots: tuple[float, ...], solution: Floats) -> float:
-    """How much a trend rises from end to end, as the straight line that is nearest to it."""
+    """Rise of a trend from end to end, by its least-squares line."""
     if not knots:
         return 0.0
     scaled = np.linspace(0, 1, 201)
@@ -106,7 +106,7 @@ def _slope(knots: tuple[float, ...], solution: Floats) -> float:
 
 
 class _Search:
-    """Scores curves by cross-validation, from the products of all columns within each stretch of time."""
+    """Scores curves by cross-validation, from the products of all columns within each period."""
 
     def __init__(
         self,
@@ -123,16 +123,16 @@ class _Search:
         self._most = len(times) // rows_a_coefficient
         scaled = (times - origin) / length
         self._scaled = scaled
-        self._places: dict[tuple[str, int], slice] = {}
+        self._column_slices: dict[tuple[str, int], slice] = {}
         columns: list[Floats] = []
 
         def add(name: str, count: int, block: Floats) -> None:
             start = sum(each.shape[1] for each in columns)
             columns.append(block)
-            self._places[name, count] = slice(start, start + block.shape[1])
+            self._column_slices[name, count] = slice(start, start + block.shape[1])
 
         for count in _KNOTS:
-            # Columns of a spline are much alike; at right angles to each other they can be told apart.
+            # Columns of a spline are much alike; orthogonal ones can be distinguished.
             add("trend", count, np.linalg.qr(_within(trend_columns(scaled, self.knots(count)), owners))[0])
         for name, seconds in cycles.items():
             most = self._most_harmonics(seconds)
@@ -163,7 +163,7 @@ class _Search:
         )
 
     def best(self) -> _Parts:
-        """The curve that tells most of stretches not looked at: parts are taken in as long as they make it better."""
+        """The curve that explains held-out periods best: parts are added as long as they improve it."""
         parts = _Parts()
         error = self._error(parts)
         for _ in range(_ROUNDS):
@@ -179,12 +179,12 @@ class _Search:
         return parts
 
     def explained(self, parts: _Parts) -> float:
-        """The share of the variance that a curve tells of stretches not looked at."""
+        """Share of the variance of held-out periods that a curve explains."""
         total = float(self._squares.sum())
         return 1 - self._error(parts) / total if total > 0 else 0.0
 
     def _others(self, parts: _Parts) -> Iterator[_Parts]:
-        """Curves of which one part is another."""
+        """Curves that differ in one part."""
         found = [evolve(parts, knots=count) for count in (0, *_KNOTS)]
         for name, seconds in self._cycles.items():
             most = self._most_harmonics(seconds)
@@ -202,35 +202,35 @@ class _Search:
         return max(1, min(_HARMONICS[-1], int(seconds / self._step / 2 + 1e-6)))
 
     def _columns(self, parts: _Parts) -> Ints:
-        chosen = [self._place("trend", parts.knots, None)] if parts.knots else []
+        chosen = [self._column_indices("trend", parts.knots, None)] if parts.knots else []
         for name, waves in parts.waves.items():
-            chosen.append(self._place(name, 0, 2 * waves))
-            chosen.append(self._place(f"{name} growing", 0, 2 * parts.growing.get(name, 0)))
+            chosen.append(self._column_indices(name, 0, 2 * waves))
+            chosen.append(self._column_indices(f"{name} growing", 0, 2 * parts.growing.get(name, 0)))
         return np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
 
-    def _place(self, name: str, count: int, width: int | None) -> Ints:
-        found = self._places[name, count]
+    def _column_indices(self, name: str, count: int, width: int | None) -> Ints:
+        found = self._column_slices[name, count]
         return np.arange(found.start, found.stop if width is None else min(found.stop, found.start + width))
 
     def _width(self, parts: _Parts) -> int:
         return len(self._columns(parts))
 
     def _error(self, parts: _Parts) -> float:
-        """The squared error over all stretches, each told from the others."""
+        """Squared error over all periods, each predicted from the others."""
         chosen = self._columns(parts)
         if not len(chosen):
             return float(self._squares.sum())
         products = self._products[:, chosen[:, None], chosen]
         targets = self._with_target[:, chosen]
-        kept = products.sum(axis=0) - products
+        training = products.sum(axis=0) - products
         ridge = 1e-9 * np.trace(products.sum(axis=0)) / len(chosen) * np.eye(len(chosen))
-        weights = np.linalg.solve(kept + ridge, (targets.sum(axis=0) - targets)[..., None])[..., 0]
+        weights = np.linalg.solve(training + ridge, (targets.sum(axis=0) - targets)[..., None])[..., 0]
         fitted = np.einsum("si,sij,sj->s", weights, products, weights)
         return float((self._squares - 2 * (weights * targets).sum(axis=1) + fitted).sum())
 
 
 def _least(parts: _Parts, other: _Parts, more: int) -> float:
-    """By how much of the error another curve of so many more columns must be better."""
+    """Share of the error by which a curve with so many more columns must be better."""
     fresh = [name for name, waves in other.waves.items() if waves and not parts.waves.get(name, 0)]
     cycles = sum(_BETTER_PERIOD if name == _PERIOD else _BETTER_CYCLE for name in fresh)
     return cycles + _BETTER * math.sqrt(max(1, more))

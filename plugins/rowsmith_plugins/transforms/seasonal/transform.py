@@ -1,11 +1,11 @@
 """The ``seasonal`` transform: values over time without their trend and their seasons.
 
-A model that writes a long series in windows sees a short stretch of it at a time, and loses the level and the time of
-the year. So what a smooth curve over time tells (see ``seasonal.curve``) is taken from the values, and put back at the
-time of each row afterwards. The model learns the rest. Several series share one curve, each at its own level.
+A model that writes a long series in windows sees a short part of it at a time, and loses the level and the time of
+the year. So a smooth curve over time (see ``seasonal.curve``) is subtracted from the values, and added again at the
+time of each row on inversion. The model learns the residuals. Several series share one curve, each at its own level.
 
-It stands before ``groups``, so that the way back meets rows whose times are known. The curve is counted in steps of
-the column's own grid, so values come back exactly, and lie on it.
+It precedes ``groups``, so that times are known on inversion. The curve is rounded to the column's grid, so values are
+restored exactly, and are on it.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ _MOST_UNITS = 2**50
 
 @frozen
 class SeasonalColumn:
-    """One column without its trend and seasons.
+    """The fitted curve of one column.
 
     Attributes:
         column: The column.
-        curve: What is taken from it, in units of the last digit.
-        explained: The share of the variance that the curve tells of stretches of time not looked at.
+        curve: The curve that is subtracted, in units of the last digit.
+        explained: Share of the variance of held-out periods that the curve explains.
         kind: How its values are units: ``whole``, ``fixed`` or ``grid`` (see ``number_line``).
         digits: Digits after the point.
         step: Units from one value to the next, at least.
-        low: The lowest value that comes back, in units.
+        low: The lowest restored value, in units.
         high: The highest.
-        middle: What is left of a usual value.
+        middle: The residual of a typical value.
     """
 
     column: ColumnSchema
@@ -79,13 +79,13 @@ class SeasonalColumn:
 
     @property
     def rest(self) -> ColumnSchema:
-        """The column of what is left."""
+        """The column of residuals."""
         if self.column.type is ColumnType.INTEGER or self.column.scale is not None:
             return self.column
         return evolve(self.column, max_scale=self.digits)
 
     def apply(self, columns: pa.Table, seconds: Floats) -> pa.DictionaryArray:
-        """What is left of each value."""
+        """Subtract the curve from each value."""
         values, codes = distinct(columns, self.column.name)
         held = np.flatnonzero(codes >= 0)
         units = units_of(values, self.kind, self.digits)[codes[held]] if len(held) else np.zeros(0, dtype=np.int64)
@@ -93,7 +93,7 @@ class SeasonalColumn:
         return self._spelled(rest, held, columns.num_rows, self.rest)
 
     def invert(self, columns: pa.Table, seconds: Floats) -> pa.DictionaryArray:
-        """The values of what is left."""
+        """Add the curve to residuals."""
         values, codes = distinct(columns, self.column.name)
         held = np.flatnonzero(codes >= 0) if self.column.nullable else np.arange(columns.num_rows)
         known = units_of(values, self.kind, self.digits) if values else np.zeros(0, dtype=np.int64)
@@ -102,35 +102,35 @@ class SeasonalColumn:
         return self._spelled(units, held, columns.num_rows, self.column)
 
     def describe(self, rows: int) -> str:
-        """What is taken from it, for people to read."""
+        """Describe the curve that is subtracted."""
         return (
-            f"{self.curve.describe()}, learned from {rows:,} rows; it tells {self.explained:.1%} of what stretches of "
-            "time vary that were not looked at"
+            f"{self.curve.describe()}, learned from {rows:,} rows; it explains {self.explained:.1%} of the variance of "
+            "held-out periods"
         )
 
     def _height(self, seconds: Floats) -> Ints:
-        """The curve in units, on the grid; 0 where there is no time."""
+        """The curve in units, on the grid; 0 for rows without a time."""
         known = np.isfinite(seconds)
         steps = np.rint(self.curve.at(np.where(known, seconds, self.curve.origin)) / self.step)
         return np.where(known, steps, 0).astype(np.int64) * self.step
 
     def _spelled(self, units: Ints, rows: Ints, count: int, column: ColumnSchema) -> pa.DictionaryArray:
-        found, places = np.unique(units, return_inverse=True)
+        found, codes_found = np.unique(units, return_inverse=True)
         codes = np.full(count, -1, dtype=np.int64)
-        codes[rows] = places
+        codes[rows] = codes_found
         return from_codes(NumberLine(self.kind, self.digits, 0, 0, 1).spell(found, column), codes)
 
 
 @frozen
 class FittedSeasonal(FittedTransform):
-    """Knows the trend and the seasons of some columns.
+    """The fitted ``seasonal`` transform.
 
     Attributes:
         schema_before: The table.
         time: The column of times.
-        rows: The rows that were learned from.
-        taken: What is known of each column.
-        schema_after: The table with what is left of them.
+        rows: Number of training rows.
+        taken: The fitted columns.
+        schema_after: The table with residuals.
     """
 
     schema_before: TableSchema
@@ -144,7 +144,7 @@ class FittedSeasonal(FittedTransform):
         return expanded(self.schema_before, {each.column.name: (each.rest,) for each in self.taken})
 
     def apply(self, columns: pa.Table) -> pa.Table:
-        """Take the curve from the values."""
+        """Subtract the curves."""
         if not self.taken:
             return columns
         seconds = _seconds(columns, self.schema_before[self.time])
@@ -153,7 +153,7 @@ class FittedSeasonal(FittedTransform):
         )
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Put the curve back, at the time of each row."""
+        """Add the curves at the time of each row."""
         if not self.taken:
             return columns
         seconds = _seconds(columns, self.schema_before[self.time])
@@ -170,7 +170,7 @@ class FittedSeasonal(FittedTransform):
         return [f"column {each.column.name!r}: {each.describe(self.rows)}" for each in self.taken]
 
     def notes(self) -> list[str]:
-        """What is taken from which column."""
+        """Notes on the curves that are subtracted."""
         return [f"column {each.column.name!r} is learned without {each.curve.describe()}" for each in self.taken]
 
 
@@ -179,9 +179,9 @@ class SeasonalTransform(Transform):
     """Finds columns with a trend or seasons.
 
     Attributes:
-        groups: The columns that tell series apart.
-        time: The column of times; None where the rows have none.
-        options: Which columns are looked at.
+        groups: The columns that identify series.
+        time: The column of times; None without one.
+        options: The columns to consider.
     """
 
     groups: tuple[str, ...] = ()
@@ -189,10 +189,10 @@ class SeasonalTransform(Transform):
     options: SeasonalOptions = field(factory=SeasonalOptions)
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedSeasonal:
-        """Learn from a table in which the rows of a series stand together, in the order of time.
+        """Fit to a table of grouped rows in the order of time.
 
         Raises:
-            ParameterError: There is no column of times, or one that is asked for has no curve.
+            ParameterError: There is no column of times, or a requested one has no curve.
         """
         if self.time is None or self.time not in schema.names:
             raise ParameterError(
@@ -228,19 +228,19 @@ class SeasonalTransform(Transform):
     def _taken(self, columns: pa.Table, schema: TableSchema, seconds: Floats, groups: Ints) -> Iterator[SeasonalColumn]:
         known = np.isfinite(seconds)
         for column in schema:
-            asked = column.name in self.options.columns
-            if not self._is_value(column) or (column.name in self.options.exclude and not asked):
+            requested = column.name in self.options.columns
+            if not self._is_value(column) or (column.name in self.options.exclude and not requested):
                 continue
             counted = count_shared(columns, column.name, groups)
             rows = np.flatnonzero((counted.codes >= 0) & known)
-            if not len(rows) or not (asked or _is_smooth(counted, rows, groups)):
+            if not len(rows) or not (requested or _is_smooth(counted, rows, groups)):
                 continue
             dates = schema[self.time or ""].type is ColumnType.DATETIME
             found = _taken_from(column, counted, rows, seconds[rows], groups[rows], dates, self.options.k)
-            if asked and found is None:
+            if requested and found is None:
                 raise ParameterError(
-                    f"transform 'seasonal': no smooth curve over time tells a quarter of what column {column.name!r} "
-                    "varies, or its values are too large for one; take it out of `columns`"
+                    f"transform 'seasonal': no smooth curve over time explains a quarter of the variance of column "
+                    f"{column.name!r}, or its values are too large for one; take it out of `columns`"
                 )
             if found is not None:
                 yield found
@@ -255,7 +255,7 @@ def build(context: BuildContext, options: SeasonalOptions | None) -> SeasonalTra
 def _taken_from(
     column: ColumnSchema, counted: Counted, rows: Ints, seconds: Floats, groups: Ints, dates: bool, k: int
 ) -> SeasonalColumn | None:
-    """What is taken from a column, of which some rows have a value and a time; None where that would be too little."""
+    """Fit the curve of a column of which some rows have a value and a time; None if it explains too little."""
     line = _line(counted, column, k)
     if line is None:
         return None
@@ -277,17 +277,17 @@ def _taken_from(
 
 
 def _is_smooth(counted: Counted, rows: Ints, groups: Ints) -> bool:
-    """Whether there are enough rows, series are long, and values are many and none of them stands out."""
+    """Whether there are enough rows, series are long, and values are many, none of them very frequent."""
     series = len(np.unique(groups[rows]))
     enough = len(rows) >= max(FEWEST_ROWS, _ROWS_A_GROUP * series)
     return enough and len(counted.values) > _MANY_VALUES and int(counted.counts.max()) <= _MOST_ALIKE * counted.rows
 
 
 def _line(counted: Counted, column: ColumnSchema, k: int) -> NumberLine | None:
-    """The grid of the values and how far they may go; None where they have none that is fine enough.
+    """The grid and the allowed range of the values; None if they have no grid that is fine enough.
 
-    Values go on as far beyond the k-th lowest and highest as these are from each other, as a trend may lead there; but
-    not beyond an end at which k rows stand, nor beyond zero where no value is.
+    Values may exceed the k-th lowest and highest by the distance between these, since a trend may lead there; but not
+    an end that k rows have, nor zero if no value is beyond it.
     """
     kind, digits = kind_of(counted.values, column)
     if kind == "float":

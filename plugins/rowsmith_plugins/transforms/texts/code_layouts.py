@@ -1,10 +1,10 @@
 """Codes such as ``A-017``: a number between texts that many codes share.
 
 A *layout* is the text before and after the number, and the digits to which it is filled with zeros. The numbers of a
-layout are places: where they fill half of their range, themselves. Where they are few, far apart and repeated, as the
-names of firms or patients are, places count them: back, each place becomes a number of its own, exactly where enough
-rows have it, and elsewhere between means of neighbouring ones. So codes repeat as often as they did, and a code of few
-rows becomes a new one.
+layout are positions: where they fill half of their range, themselves. Where they are few, far apart and repeated, as
+the names of firms or patients are, positions count them: on inversion each position becomes a number of its own, the
+exact one if enough rows have it, and else one between means of neighbouring ones. So codes repeat as often as in
+training, and a code of few rows becomes a new one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rowsmith_plugins.transforms.common.counting import Counted, kth_extremes, n
 
 __all__ = ["RUNS", "CodeLayout", "Parts", "find_layouts", "parts_of"]
 
-Places = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Parts = tuple[str, str, str]
 
@@ -38,17 +38,17 @@ _REPEATED = 1.5
 
 @frozen(kw_only=True)
 class CodeLayout:
-    """One layout.
+    """A layout of codes: prefix, number and suffix.
 
     Attributes:
         prefix: The text before the number.
         suffix: The text after it.
         width: Digits to which it is filled with zeros.
-        low: The least place.
+        low: The lowest position.
         high: The greatest.
-        slots: Places at which numbers are known; none where places are the numbers themselves.
+        slots: Positions with known numbers; none if positions are the numbers themselves.
         numbers: Those numbers.
-        exact: The places of numbers that enough rows have; no other number takes them.
+        exact: Positions of numbers of enough rows, which no other number takes.
     """
 
     prefix: str
@@ -60,26 +60,26 @@ class CodeLayout:
     numbers: tuple[float, ...] = ()
     exact: tuple[int, ...] = ()
 
-    def place(self, number: int) -> int | None:
-        """The place of a number, the nearest one where it has none; None for a number beyond the ends."""
-        place, known = number, number
+    def position(self, number: int) -> int | None:
+        """The position of a number, the nearest one where it has none; None for a number beyond the ends."""
+        position, known = number, number
         if not self.spelled(self.low) <= number <= self.spelled(self.high):
             return None
         if self.slots:
-            place = int(nearest(np.array([number], dtype=np.float64), _numbers(self))[0])
-            known = int(_numbers(self)[place])
-        if place in self.exact and known != number:
-            place += 1 if number > known else -1
-        return min(max(place, self.low), self.high)
+            position = int(nearest(np.array([number], dtype=np.float64), _numbers(self))[0])
+            known = int(_numbers(self)[position])
+        if position in self.exact and known != number:
+            position += 1 if number > known else -1
+        return min(max(position, self.low), self.high)
 
-    def spell(self, place: int) -> str:
-        """The code at a place, the nearest one within the ends."""
-        number = self.spelled(min(max(place, self.low), self.high))
+    def spell(self, position: int) -> str:
+        """The code at a position, the nearest one within the ends."""
+        number = self.spelled(min(max(position, self.low), self.high))
         return f"{self.prefix}{str(number).zfill(self.width)}{self.suffix}"
 
-    def spelled(self, place: int) -> int:
-        """The number at a place."""
-        return int(_numbers(self)[place]) if self.slots else place
+    def spelled(self, position: int) -> int:
+        """The number at a position."""
+        return int(_numbers(self)[position]) if self.slots else position
 
     def writes(self, digits: str) -> bool:
         """Whether it writes a number in these digits."""
@@ -88,14 +88,14 @@ class CodeLayout:
 
 @functools.lru_cache(maxsize=256)
 def _numbers(layout: CodeLayout) -> npt.NDArray[np.float64]:
-    """The number at each place; neighbours are at least one apart, since what they are drawn between is."""
+    """The number at each position; adjacent ones differ by at least one, as knots do."""
     between = np.interp(np.arange(layout.high + 1), layout.slots, layout.numbers)
     found: npt.NDArray[np.float64] = np.floor(between + 0.5)
     return found
 
 
 def parts_of(code: str, run: str) -> Parts | None:
-    """A code in the text before its number, its digits, and the text after; None where it has none."""
+    """A code in the text before its number, its digits, and the text after; None if it has none."""
     runs = list(_DIGITS.finditer(code))
     if not runs:
         return None
@@ -104,7 +104,7 @@ def parts_of(code: str, run: str) -> Parts | None:
 
 
 def find_layouts(counted: Counted, k: int) -> tuple[str, tuple[CodeLayout, ...]] | None:
-    """Which digits are the numbers of a column of codes, and its layouts, those of most rows first.
+    """Find the layouts of a column of codes, the most frequent first, and which digits are their numbers.
 
     Args:
         counted: The column's values.
@@ -116,14 +116,14 @@ def find_layouts(counted: Counted, k: int) -> tuple[str, tuple[CodeLayout, ...]]
     shared = counted.shared(k)
     for run in RUNS:
         groups: dict[tuple[str, str], dict[int, str]] = {}
-        for place, value in enumerate(counted.values):
+        for index, value in enumerate(counted.values):
             parts = parts_of(value, run)
             if parts is not None:
-                groups.setdefault((parts[0], parts[2]), {})[place] = parts[1]
+                groups.setdefault((parts[0], parts[2]), {})[index] = parts[1]
         found = [each for key, digits in groups.items() for each in _fitted(key, digits, counted, k)]
         found.sort(key=lambda each: -each[1])
-        held = {place for *_, places in found for place in places}
-        others = sum(int(counted.counts[place]) for place in np.flatnonzero(shared).tolist() if place not in held)
+        held = {index for *_, indices in found for index in indices}
+        others = sum(int(counted.counts[index]) for index in np.flatnonzero(shared).tolist() if index not in held)
         rows = sum(each[1] for each in found)
         if 0 < len(found) <= _MOST_LAYOUTS and rows >= others and rows + others >= _COVERED * counted.rows:
             return run, tuple(layout for layout, *_ in found)
@@ -136,21 +136,21 @@ def _fitted(
     """The layout of codes that differ in their digits alone, its rows and values; none where they are few."""
     width = min(map(len, digits.values()))
     plain = CodeLayout(prefix=key[0], suffix=key[1], width=width, low=0, high=0)
-    places = [place for place, each in digits.items() if plain.writes(each)]
-    counts = counted.counts[places]
-    if len(places) < 2 or len(places) < len(digits) or counts.sum() < 2 * k:
+    indices = [index for index, each in digits.items() if plain.writes(each)]
+    counts = counted.counts[indices]
+    if len(indices) < 2 or len(indices) < len(digits) or counts.sum() < 2 * k:
         return
-    numbers = np.array([int(digits[place]) for place in places], dtype=np.int64)
+    numbers = np.array([int(digits[index]) for index in indices], dtype=np.int64)
     order = np.argsort(numbers)
     low, high = kth_extremes(order, counts, k)
     within = order[(numbers[order] >= numbers[low]) & (numbers[order] <= numbers[high])]
     if len(within) < 2:
         return
-    shared = counted.shared(k)[places]
-    yield _layout(plain, numbers[within], counts[within], shared[within], k), int(counts.sum()), places
+    shared = counted.shared(k)[indices]
+    yield _layout(plain, numbers[within], counts[within], shared[within], k), int(counts.sum()), indices
 
 
-def _layout(plain: CodeLayout, numbers: Places, counts: Places, shared: Mask, k: int) -> CodeLayout:
+def _layout(plain: CodeLayout, numbers: Ints, counts: Ints, shared: Mask, k: int) -> CodeLayout:
     """The layout with what is known of its numbers, which ascend."""
     span = int(numbers[-1] - numbers[0]) + 1
     if len(numbers) > _FILLED * span or counts.sum() < _REPEATED * len(numbers):
@@ -160,8 +160,8 @@ def _layout(plain: CodeLayout, numbers: Places, counts: Places, shared: Mask, k:
     return evolve(plain, high=len(numbers) - 1, slots=slots, numbers=known, exact=exact)
 
 
-def _knots(numbers: Places, counts: Places, shared: Mask, k: int) -> list[tuple[float, float]]:
-    """Numbers that k rows have at their places, and means of those between, each of at least k rows."""
+def _knots(numbers: Ints, counts: Ints, shared: Mask, k: int) -> list[tuple[float, float]]:
+    """Numbers that k rows have at their positions, and means of those between, each of at least k rows."""
     last, knots, block = len(numbers) - 1, list[tuple[float, float]](), list[int]()
     for at in range(len(numbers)):
         # The ends are the numbers of the k-th lowest and highest row.

@@ -2,12 +2,12 @@
 
 It takes columns of text, and of labels more than a third of whose rows hold one that fewer than k rows have, if nearly
 all of their values are a number between texts that enough rows share (see ``code_layouts``). ``<column>`` becomes that
-number, which ``quantize`` then keeps in its range. Where there are several such layouts, or values besides that k rows
-have, ``<column>`` says which, and the number is in ``<column>.number``. Other values become another row's, and so do
-numbers that are lower or higher than those of all but k rows, within their layout.
+number, whose range ``quantize`` then limits. Where there are several such layouts, or values besides that k rows
+have, ``<column>`` holds the layout, and the number is in ``<column>.number``. Other values become another row's, and
+so do numbers that are lower or higher than those of all but k rows, within their layout.
 
-Rows are drawn by (seed, row's place in the table, column): ``apply`` is a pure function of the table it is given.
-Back: the number is written as the layout writes it; where there is none in its range, one is drawn there.
+Rows are drawn by (seed, row number, column): ``apply`` is a pure function of the table it is given.
+Inversion: the number is written as the layout writes it; where there is none in its range, one is drawn there.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ Codes = npt.NDArray[np.int64]
 
 _RARE = -2
 _BEYOND = -1
-"""The place of a number beyond the ends of its layout, which are those of the k-th lowest and highest row."""
+"""The position of a number beyond the ends of its layout, which are those of the k-th lowest and highest row."""
 _FEW_RARE = 1 / 3
 
 
 @frozen(kw_only=True)
 class CodesColumn:
-    """What is known of one column.
+    """The fitted encoding of one column.
 
     Attributes:
         name: The column.
         run: Which digits of a code are its number.
         layouts: Its layouts.
-        number: The column of numbers where the layout is told besides; None where there is one alone.
+        number: The column of numbers beside that of layouts; None with a single layout.
         frequent: Values of no layout that are labels.
         k: The rows that a code must have to be repeated as it is.
     """
@@ -72,28 +72,28 @@ class CodesColumn:
 
     def split(self, counted: Counted, seed: int) -> dict[str, pa.DictionaryArray]:
         """The column as labels and numbers."""
-        kinds, places = (np.array(each, dtype=np.int64) for each in self.read(counted.values))
+        kinds, positions = (np.array(each, dtype=np.int64) for each in self.read(counted.values))
         codes = counted.codes.astype(np.int64)
         rare = np.flatnonzero(np.append(kinds, -1)[codes] == _RARE)
         if rare.size:
             others = codes[np.append(kinds, -1)[codes] >= 0]
             if not others.size:
-                kinds, places = np.append(kinds, 0), np.append(places, self.layouts[0].low)
+                kinds, positions = np.append(kinds, 0), np.append(positions, self.layouts[0].low)
                 others = np.array([len(kinds) - 1])
             codes[rare] = others[(Draws(seed, rare).uniform(f"codes.{self.name}") * len(others)).astype(np.int64)]
-        row_kinds, row_places = np.append(kinds, -1)[codes], np.append(places, 0)[codes]
+        row_kinds, row_positions = np.append(kinds, -1)[codes], np.append(positions, 0)[codes]
         for kind, layout in enumerate(self.layouts):
-            # Beyond the ends, where few rows are, a row takes the number of another one: none piles up at an end.
-            beyond = np.flatnonzero((row_kinds == kind) & (row_places == _BEYOND))
-            inside = row_places[(row_kinds == kind) & (row_places != _BEYOND)]
+            # Beyond the ends a row takes the number of another row, so that none accumulate at an end.
+            beyond = np.flatnonzero((row_kinds == kind) & (row_positions == _BEYOND))
+            inside = row_positions[(row_kinds == kind) & (row_positions != _BEYOND)]
             inside = inside if inside.size else np.array([layout.low])
             chosen = Draws(seed, beyond).uniform(f"codes.{self.name}.beyond") * len(inside)
-            row_places[beyond] = inside[chosen.astype(np.int64)]
+            row_positions[beyond] = inside[chosen.astype(np.int64)]
         numbered = (row_kinds >= 0) & (row_kinds < len(self.layouts))
-        found, at = np.unique(row_places[numbered], return_inverse=True)
+        found, at = np.unique(row_positions[numbered], return_inverse=True)
         number_codes = np.full(len(codes), -1, dtype=np.int64)
         number_codes[numbered] = at
-        numbers = from_codes([str(place) for place in found.tolist()], number_codes)
+        numbers = from_codes([str(position) for position in found.tolist()], number_codes)
         if self.number is None:
             return {self.name: numbers}
         return {self.name: from_codes(self._labels(), row_kinds), self.number: numbers}
@@ -101,63 +101,63 @@ class CodesColumn:
     def join(self, columns: Mapping[str, Counted], nullable: bool, draws: Draws) -> pa.DictionaryArray:
         """Labels and numbers as one column."""
         numbers = columns[self.number or self.name]
-        places = np.array([*map(int, numbers.values), 0], dtype=np.int64)[numbers.codes]
+        positions = np.array([*map(int, numbers.values), 0], dtype=np.int64)[numbers.codes]
         missing = numbers.codes < 0
         kinds = np.where(missing & nullable, -1, 0)
         if self.number is not None:
             labels = columns[self.name]
-            known = {label: place for place, label in enumerate(self._labels())}
+            known = {label: index for index, label in enumerate(self._labels())}
             none = -1 if nullable else 0
             kinds = np.array([*(known.get(label, 0) for label in labels.values), none], dtype=np.int64)[labels.codes]
         uniform = draws.uniform(f"codes.{self.name}.lost")
         for kind, layout in enumerate(self.layouts):
             # Layouts share a column of numbers, so that a number may lie beyond the ends of its own.
-            lost = (kinds == kind) & (missing | (places < layout.low) | (places > layout.high))
-            places[lost] = layout.low + (uniform[lost] * (layout.high - layout.low + 1)).astype(np.int64)
-        places[(kinds < 0) | (kinds >= len(self.layouts))] = 0
-        pairs, codes = np.unique(np.stack([kinds, places]), axis=1, return_inverse=True)
-        texts = [self._spell(kind, place) for kind, place in pairs.T.tolist()]
+            lost = (kinds == kind) & (missing | (positions < layout.low) | (positions > layout.high))
+            positions[lost] = layout.low + (uniform[lost] * (layout.high - layout.low + 1)).astype(np.int64)
+        positions[(kinds < 0) | (kinds >= len(self.layouts))] = 0
+        pairs, codes = np.unique(np.stack([kinds, positions]), axis=1, return_inverse=True)
+        texts = [self._spell(kind, position) for kind, position in pairs.T.tolist()]
         return compact(spelled_unique(texts, np.where(kinds < 0, -1, codes.ravel()).astype(np.int32)))
 
     def changed(self, counted: Counted) -> float:
-        """The share of rows with a code that few have, or that does not come back as it was."""
-        kept = np.array(
+        """The share of rows with a code that few have, or that is not restored exactly."""
+        unchanged = np.array(
             [
-                kind != _RARE and place != _BEYOND and count >= self.k and self._spell(kind, place) == value
-                for value, count, kind, place in zip(
+                kind != _RARE and position != _BEYOND and count >= self.k and self._spell(kind, position) == value
+                for value, count, kind, position in zip(
                     counted.values, counted.counts.tolist(), *self.read(counted.values), strict=True
                 )
             ],
             dtype=bool,
         )
-        return float(counted.counts[~kept].sum() / max(1, len(counted.codes)))
+        return float(counted.counts[~unchanged].sum() / max(1, len(counted.codes)))
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         known = sum(len(layout.slots) for layout in self.layouts)
         numbers = f", {known} frequent numbers and means of others" if known else ""
         values = f", {len(self.frequent)} frequent values" if self.frequent else ""
         return f"{len(self.layouts)} layouts and the range of each{numbers}{values}"
 
     def read(self, values: list[str]) -> tuple[list[int], list[int]]:
-        """The kind of each value, its layout's or label's place or rare; and its place in the layout."""
+        """The kind of each value: index of its layout or label, or rare; and its position in the layout."""
         known = {(layout.prefix, layout.suffix): kind for kind, layout in enumerate(self.layouts)}
-        labels = {value: len(self.layouts) + place for place, value in enumerate(self.frequent)}
-        kinds, places = [], []
+        labels = {value: len(self.layouts) + index for index, value in enumerate(self.frequent)}
+        kinds, positions = [], []
         for value in values:
-            kind, place = labels.get(value, _RARE), 0
+            kind, position = labels.get(value, _RARE), 0
             parts = parts_of(value, self.run)
             layout = -1 if parts is None else known.get((parts[0], parts[2]), -1)
             if parts is not None and layout >= 0 and self.layouts[layout].writes(parts[1]):
-                found = self.layouts[layout].place(int(parts[1]))
-                kind, place = layout, _BEYOND if found is None else found
+                found = self.layouts[layout].position(int(parts[1]))
+                kind, position = layout, _BEYOND if found is None else found
             kinds.append(kind)
-            places.append(place)
-        return kinds, places
+            positions.append(position)
+        return kinds, positions
 
-    def _spell(self, kind: int, place: int) -> str:
+    def _spell(self, kind: int, position: int) -> str:
         if kind < len(self.layouts):
-            return self.layouts[kind].spell(place)
+            return self.layouts[kind].spell(position)
         return self.frequent[kind - len(self.layouts)]
 
     def _labels(self) -> list[str]:
@@ -168,7 +168,7 @@ class CodesColumn:
 
 @frozen
 class FittedCodes(FittedSplit[CodesColumn]):
-    """Knows the layouts of each column of codes."""
+    """The fitted ``codes`` transform."""
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows whose code becomes another one of its kind, by column."""
@@ -200,7 +200,7 @@ class CodesTransform(Transform):
         return FittedCodes(schema, self.seed, tuple(found))
 
     def _fitted(self, column: ColumnSchema, counted: Counted, taken: set[str]) -> CodesColumn | None:
-        """What is known of a column; None where labels do well, and where values are no codes."""
+        """Fit a column; None if labels suffice, or if values are no codes."""
         k = self.options.k
         shared = counted.shared(k)
         rare = int(counted.counts[~shared].sum())
@@ -212,8 +212,8 @@ class CodesTransform(Transform):
         run, layouts = found
         plain = CodesColumn(name=column.name, run=run, layouts=layouts, number=None, frequent=(), k=k)
         kinds, _ = plain.read(counted.values)
-        others = [place for place, kind in enumerate(kinds) if kind == _RARE and shared[place]]
-        frequent = tuple(counted.values[place] for place in sorted(others, key=lambda each: -counted.counts[each]))
+        others = [index for index, kind in enumerate(kinds) if kind == _RARE and shared[index]]
+        frequent = tuple(counted.values[index] for index in sorted(others, key=lambda each: -counted.counts[each]))
         alone = len(layouts) == 1 and not frequent
         number = None if alone else unique_name(f"{column.name}.number", taken)
         return evolve(plain, number=number, frequent=frequent)
@@ -225,7 +225,7 @@ class CodesTransform(Transform):
 
 
 def build(context: BuildContext, options: CodesOptions | None) -> CodesTransform:
-    """Build the transform from its options and the run's seed; the run's groups keep their names."""
+    """Build the transform from its options and the run's seed; columns that name groups are excluded."""
     options = options or CodesOptions()
     options = evolve(options, exclude=(*options.exclude, *grouping(context)))
     return CodesTransform(options, context.seeds.integer("transforms.codes"), context.config.data.group_columns)

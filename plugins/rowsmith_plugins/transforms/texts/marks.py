@@ -1,16 +1,16 @@
 """The ``marks`` transform: numbers or date-times with a few texts among them become those and labels.
 
-What most values of such a column are, its schema says (see ``rowsmith.table.types.marks``). ``<column>`` becomes
+The schema holds the main type of such a column (see ``rowsmith.table.types.marks``). ``<column>`` becomes
 a column of those values alone, null where there was a mark; ``<column>.mark`` says which mark it was, or
-``value``. A mark that fewer than k rows have is no mark, but a rare value: one of the table's other values is
-drawn for it. Numbers of another style are written in the column's.
+``value``. A mark of fewer than k rows is a rare value: it is replaced by a value of another row. Numbers of another
+style are written in the column's.
 
-Words for a missing value, such as ``NA``, go by the same rule, but those of fewer than k rows are kept as nulls
-are: they say nothing of anybody but that a value is missing. Where all that is not a value is one mark, or null
-and rare words for it, null says it all, and there is no second column.
+Words for a missing value, such as ``NA``, follow the same rule, but those of fewer than k rows are encoded as null:
+they only reveal that a value is missing. If all other texts are one mark, or null and rare words for it, null encodes
+them, and there is no second column.
 
-Back: null becomes null or one of the words that it stands for, as often as each occurred; a value that is missing
-beside the label ``value`` becomes a mark, or null, as often as each occurred.
+Inversion: null becomes null or one of the words that it encodes, by their frequency; a value that is missing
+beside the label ``value`` becomes a mark, or null, by their frequency.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ Codes = npt.NDArray[np.int64]
 
 @frozen(kw_only=True)
 class MarkedColumn:
-    """What is known of one column.
+    """The fitted encoding of one column.
 
     Attributes:
         name: The column.
-        marked: What most of its values are.
-        labels: Column name of the labels; None where null says it all.
+        marked: The main type of its values.
+        labels: Column name of the labels; None if null encodes all marks.
         value: The label of what is no mark.
         marks: The marks that have labels of their own.
         rows: The rows of each.
-        nulls: What null stands for: None for itself, and words.
+        nulls: What null encodes: None for itself, and words.
         null_rows: The rows of each.
         middle: The mean, for tables that have no other value to draw.
     """
@@ -106,11 +106,11 @@ class MarkedColumn:
             kinds = np.where(held, 0, _NULL)
         else:
             labels = columns[self.labels]
-            places = {label: place for place, label in enumerate((self.value, *self.marks))}
-            kinds = np.array([*(places.get(label, 0) for label in labels.values), _NULL])[labels.codes]
+            label_codes = {label: index for index, label in enumerate((self.value, *self.marks))}
+            kinds = np.array([*(label_codes.get(label, 0) for label in labels.values), _NULL])[labels.codes]
             kinds = np.where((kinds == 0) & ~held, self._drawn(draws), kinds)
         if not self.nulls:
-            # Null stands for nothing here, so that only a value or a mark can be meant.
+            # Null encodes nothing here, so that only values and marks are possible.
             kinds = np.where(kinds == _NULL, np.where(held, 0, self._drawn(draws)), kinds)
         texts: list[str] = [
             *self.marks,
@@ -125,13 +125,13 @@ class MarkedColumn:
         return compact(spelled_unique(texts, codes.astype(np.int32)))
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         words = [*self.marks, *(word for word in self.nulls if word is not None)]
         marks = f"the marks {', '.join(map(repr, words))}, how often each occurs, and " if words else ""
         return f"{marks}the mean"
 
     def changed(self, values: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """Which texts do not come back as they were."""
+        """Mask of texts that are not restored exactly."""
         texts, kinds = self._kinds(values)
         return np.array(
             [
@@ -141,54 +141,54 @@ class MarkedColumn:
         )
 
     def _kinds(self, values: Sequence[str]) -> tuple[list[str], Codes]:
-        """Each text as the column writes it, and what it is: 0 for a value, or a mark's place from 1, null or rare."""
+        """Each text in the style of the column, and its kind: 0 for a value, the number of a mark, null or rare."""
         texts = list(values)
         kinds = np.zeros(len(texts), dtype=np.int64)
         odd = np.flatnonzero(~fits_marked(pa.array(texts, pa.string()), self.marked)).tolist()
-        marks = {mark: place for place, mark in enumerate(self.marks, 1)}
-        read = respelled([texts[place] for place in odd], self.marked)
-        for place, number in zip(odd, read, strict=True):
-            text = texts[place]
+        marks = {mark: index for index, mark in enumerate(self.marks, 1)}
+        read = respelled([texts[index] for index in odd], self.marked)
+        for index, number in zip(odd, read, strict=True):
+            text = texts[index]
             if text in marks:
-                kinds[place] = marks[text]
+                kinds[index] = marks[text]
             elif text in self.nulls:
-                kinds[place] = _NULL
+                kinds[index] = _NULL
             elif number is None:
-                kinds[place] = _RARE
+                kinds[index] = _RARE
             else:
-                texts[place] = number
+                texts[index] = number
         return texts, kinds
 
     def _drawn(self, draws: Draws) -> Codes:
-        """A mark's place from 1, or null, for each row, as often as each occurred; a value where there is neither."""
+        """Draw the number of a mark from 1, or null, for each row by frequency; 0 if there is neither."""
         weights = [*self.rows, sum(self.null_rows)]
         if not sum(weights):
             return np.zeros(len(draws), dtype=np.int64)
-        places = np.array([*range(1, len(self.marks) + 1), _NULL])
-        chosen: Codes = places[_chosen(weights, draws, f"marks.{self.name}.repair")]
+        kinds = np.array([*range(1, len(self.marks) + 1), _NULL])
+        chosen: Codes = kinds[_chosen(weights, draws, f"marks.{self.name}.repair")]
         return chosen
 
     def _null_codes(self, draws: Draws) -> Codes:
-        """Where the text stands that null becomes in each row; -1 for null itself."""
+        """Draw the code of the word for null in each row; -1 for null itself."""
         words = [word for word in self.nulls if word is not None]
-        places = [-1 if word is None else len(self.marks) + words.index(word) for word in self.nulls]
-        if not places:
+        codes = [-1 if word is None else len(self.marks) + words.index(word) for word in self.nulls]
+        if not codes:
             return np.full(len(draws), -1)
-        return np.array(places)[_chosen(self.null_rows, draws, f"marks.{self.name}.null")]
+        return np.array(codes)[_chosen(self.null_rows, draws, f"marks.{self.name}.null")]
 
 
 @frozen
 class FittedMarks(FittedSplit[MarkedColumn]):
-    """Knows the marks of each column that has some."""
+    """The fitted ``marks`` transform."""
 
     def state(self) -> dict[str, Any]:
         """The schema, the seed and the marks."""
-        # What most values are is in the schema.
+        # The main type is in the schema.
         columns = [asdict(each, filter=lambda attribute, _: attribute.name != "marked") for each in self.columns]
         return {**super().state(), "columns": columns}
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
-        """The share of rows whose value is another one afterwards: rare ones, and numbers of another style."""
+        """Share of rows with another value after inversion: rare ones, and numbers of another style."""
         shares = {}
         for each in self.columns:
             counted = count_values(columns, each.name)
@@ -233,8 +233,8 @@ class MarksTransform(Transform):
         shared = {
             text for text, enough in zip(counted.values, counted.shared(self.options.k).tolist(), strict=True) if enough
         }
-        kept = tuple(mark for mark in column.marked.marks if mark in shared or is_null_word(mark))
-        return evolve(column, marked=evolve(column.marked, marks=kept))
+        marks = tuple(mark for mark in column.marked.marks if mark in shared or is_null_word(mark))
+        return evolve(column, marked=evolve(column.marked, marks=marks))
 
     def restore(self, state: Mapping[str, Any]) -> FittedMarks:
         """Make the fitted transform from its state."""
@@ -254,11 +254,11 @@ def build(context: BuildContext, options: MarksOptions | None) -> MarksTransform
 
 
 def _fitted(name: str, marked: Marked, counted: Counted, k: int, taken: set[str]) -> MarkedColumn | None:
-    """What is known of a column; None where values themselves are rare."""
+    """Fit a column; None if its values themselves are rare."""
     fits = fits_marked(pa.array(counted.values, pa.string()), marked)
     if counted.counts[fits].sum() < k:
         return None
-    odd = [(counted.values[place], int(counted.counts[place])) for place in np.flatnonzero(~fits).tolist()]
+    odd = [(counted.values[index], int(counted.counts[index])) for index in np.flatnonzero(~fits).tolist()]
     read = respelled([text for text, _ in odd], marked)
     rows = {text: count for (text, count), number in zip(odd, read, strict=True) if number is None}
     shared = {text for text, enough in zip(counted.values, counted.shared(k).tolist(), strict=True) if enough}
@@ -286,8 +286,8 @@ def _fitted(name: str, marked: Marked, counted: Counted, k: int, taken: set[str]
 
 def _middle(counted: Counted, fits: npt.NDArray[np.bool_], marked: Marked, k: int) -> str:
     """The mean of the values."""
-    places = np.flatnonzero(fits)
-    values = Counted([counted.values[place] for place in places.tolist()], counted.codes, counted.counts[places])
+    indices = np.flatnonzero(fits)
+    values = Counted([counted.values[index] for index in indices.tolist()], counted.codes, counted.counts[indices])
     if marked.type is ColumnType.DATETIME:
         return middle_moment(marked.datetime_format or "", values, k)
     return middle_number(marked.column(""), values, k)

@@ -1,4 +1,4 @@
-"""What transforms share that split single columns, each for itself: labels in one column, all else in another."""
+"""Shared base of transforms that split each column into labels and other values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FittedSplit", "SplitColumn"]
 
 
 class SplitColumn(AttrsInstance, Protocol):
-    """What is known of a column that is split."""
+    """The fitted encoding of one column."""
 
     @property
     def name(self) -> str:
@@ -28,13 +28,13 @@ class SplitColumn(AttrsInstance, Protocol):
         """The columns that it becomes."""
 
     def split(self, counted: Counted, seed: int) -> dict[str, pa.DictionaryArray]:
-        """These columns, by name; what is rare becomes another row's by (seed, row's place in the table)."""
+        """These columns, by name; what is rare becomes another row's by (seed, row number)."""
 
     def join(self, columns: Mapping[str, Counted], nullable: bool, draws: Draws) -> pa.DictionaryArray:
-        """These columns as the one they were."""
+        """Join these columns to the original one."""
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
 
 
 C = TypeVar("C", bound=SplitColumn)
@@ -42,12 +42,12 @@ C = TypeVar("C", bound=SplitColumn)
 
 @frozen
 class FittedSplit(FittedTransform, Generic[C]):
-    """Knows how to split some columns.
+    """A fitted transform that splits columns.
 
     Attributes:
         schema_before: The table with whole columns.
         seed: What draws depend on.
-        columns: What is known of each such column.
+        columns: The fitted columns.
         schema_after: The table with split ones.
     """
 
@@ -78,7 +78,7 @@ class FittedSplit(FittedTransform, Generic[C]):
         return in_schema_order(columns, self.schema_before, arrays)
 
     def state(self) -> dict[str, Any]:
-        """The schema, the seed and what is known of each column."""
+        """The schema, the seed and the fitted columns."""
         columns = [asdict(each) for each in self.columns]
         return {"schema": schema_state(self.schema_before), "seed": self.seed, "columns": columns}
 

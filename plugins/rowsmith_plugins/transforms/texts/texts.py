@@ -1,4 +1,4 @@
-"""The ``texts`` transform: free text keeps the values, characters and shapes that enough rows have.
+"""The ``texts`` transform: free text is limited to values, characters and shapes of enough rows.
 
 A character that fewer than k rows of a column have becomes its plain form (``é`` and ``E`` an ``e``), or the most
 frequent character of its kind, or nothing, whichever is the first that enough rows have. A value of which nothing is
@@ -6,12 +6,12 @@ left becomes another row's; so does, where nine tenths of the values look alike 
 value of a shape that fewer than k rows have. Tables below 500 rows have a smaller k, down to 2.
 
 Where values that k rows have make up a tenth of the rows, ``<column>`` becomes a column of labels: such a value
-(``=London``), or ``~`` for all others, which are spelled in ``<column>.text``. A model then need not spell what it
-has seen often.
+(``=London``), or ``~`` for all others, which are spelled in ``<column>.text``. A model then need not spell
+frequent values.
 
-Rows are drawn by (seed, row's place in the table, column): ``apply`` is a pure function of the table it is given.
-Back: labels and texts are put together; a text that is missing beside ``~`` becomes a frequent value, as often as
-each occurred. Characters and shapes need no undoing: the model is held to those that it was shown.
+Rows are drawn by (seed, row number, column): ``apply`` is a pure function of the table it is given.
+Inversion: labels and texts are joined; a text that is missing beside ``~`` becomes a frequent value, as often as
+each occurred. Characters and shapes need no inversion: decoding is constrained to those seen in training.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ _OTHER = "~"
 
 @frozen(kw_only=True)
 class TextColumn:
-    """What is known of one column.
+    """The fitted encoding of one column.
 
     Attributes:
         name: The column.
         characters: The characters that enough rows have, the most frequent first.
         shapes: The shapes that enough rows have; none for text of any shape.
-        rest: The column of texts that are no labels; None where no value is a label.
+        rest: The column of texts that are no labels; None if no value is a label.
         frequent: The values that are labels.
         rows: The rows of each.
     """
@@ -81,9 +81,9 @@ class TextColumn:
         texts = self.apply(counted, seed)
         if self.rest is None:
             return {self.name: texts}
-        places = {value: place for place, value in enumerate(self.frequent, 1)}
+        indices = {value: index for index, value in enumerate(self.frequent, 1)}
         codes = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        labels = np.array([*(places.get(value, 0) for value in texts.dictionary.to_pylist()), -1])[codes]
+        labels = np.array([*(indices.get(value, 0) for value in texts.dictionary.to_pylist()), -1])[codes]
         rest = compact(from_codes(texts.dictionary.to_pylist(), np.where(labels == 0, codes, -1)))
         return {self.name: from_codes(self._labels(), labels), self.rest: rest}
 
@@ -93,7 +93,7 @@ class TextColumn:
         if self.rest is None:
             return from_codes(labels.values, labels.codes)
         rest = columns[self.rest]
-        known = {label: place for place, label in enumerate(self._labels())}
+        known = {label: index for index, label in enumerate(self._labels())}
         kinds = np.array([*(known.get(label, 0) for label in labels.values), -1 if nullable else 0])[labels.codes]
         codes = np.where(kinds > 0, kinds - 1, len(self.frequent) + rest.codes)
         lost = np.flatnonzero((kinds == 0) & (rest.codes < 0))
@@ -123,20 +123,20 @@ class TextColumn:
         return compact(spelled_unique(texts, codes.astype(np.int32)))
 
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """Describe what it holds of the training data."""
         shapes = f" and {len(self.shapes)} shapes" if self.shapes else ""
         values = f", {len(self.frequent)} frequent values and how often each occurs" if self.frequent else ""
         return f"{len(self.characters)} characters{shapes}{values}"
 
     def _fits(self, value: str, text: str) -> bool:
-        """Whether something is left of a value, in one of the shapes."""
+        """Whether the cleaned text of a value is not empty, and has one of the shapes."""
         return (bool(text) or not value) and (not self.shapes or shape_of(text) in self.shapes)
 
     def _usual(self) -> str:
         """A text of the first shape, if there is one, and the most frequent characters."""
         if not self.shapes:
             return self.characters[0]
-        return "".join(characters_of(place, self.characters)[0] for place in self.shapes[0])
+        return "".join(characters_of(symbol, self.characters)[0] for symbol in self.shapes[0])
 
 
 class _Replacements(dict[int, str]):
@@ -157,7 +157,7 @@ class _Replacements(dict[int, str]):
 
 @frozen
 class FittedTexts(FittedSplit[TextColumn]):
-    """Knows the values, characters and shapes of each text column."""
+    """The fitted ``texts`` transform."""
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows with other characters, or another value, by column."""
@@ -193,14 +193,14 @@ class TextsTransform(Transform):
 
 
 def build(context: BuildContext, options: TextsOptions | None) -> TextsTransform:
-    """Build the transform from its options and the run's seed; the run's groups keep their names."""
+    """Build the transform from its options and the run's seed; columns that name groups are excluded."""
     options = options or TextsOptions()
     options = evolve(options, exclude=(*options.exclude, *grouping(context)))
     return TextsTransform(options, context.seeds.integer("transforms.texts"))
 
 
 def _fitted(name: str, counted: Counted, k: int) -> TextColumn | None:
-    """What is known of a column; None where no character is frequent enough."""
+    """Fit a column; None if no character is frequent enough."""
     k = min(k, max(_LEAST_K, counted.rows // _ROWS_PER_K))
     rows = Counter[str]()
     for value, count in zip(counted.values, counted.counts.tolist(), strict=True):
@@ -216,7 +216,7 @@ def _fitted(name: str, counted: Counted, k: int) -> TextColumn | None:
 
 
 def _labelled(column: TextColumn, counted: Counted, seed: int, k: int, taken: set[str]) -> TextColumn:
-    """The column with its frequent values as labels, where these make up enough of the rows."""
+    """Encode frequent values as labels, if they make up enough of the rows."""
     texts = column.apply(counted, seed)
     codes = texts.indices.drop_null().to_numpy()
     rows = np.bincount(codes, minlength=len(texts.dictionary))
@@ -230,7 +230,7 @@ def _labelled(column: TextColumn, counted: Counted, seed: int, k: int, taken: se
     return evolve(
         column,
         rest=unique_name(f"{column.name}.text", taken),
-        frequent=tuple(values[place] for place in frequent.tolist()),
+        frequent=tuple(values[index] for index in frequent.tolist()),
         rows=tuple(rows[frequent].tolist()),
     )
 

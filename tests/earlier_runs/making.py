@@ -74,7 +74,7 @@ CASES = {
     "plain": Case(table=partial(people, rows=60), settings={"generation": {"num_records": 40}}),
     "plain-in-training": Case(
         # Without free text, so that the saved states are small.
-        table=partial(purchases, groups=20),
+        table=partial(purchases, groups=220),
         settings={"generation": {"num_records": 40}},
         # In the third fold of a cross-validation.
         killed=partial(in_training, 5),

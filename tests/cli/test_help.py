@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import Result
 
@@ -38,7 +39,9 @@ def test_every_command_has_its_help_reviewed(invoke: Callable[..., Result]) -> N
     from rowsmith.cli.commands.plugins import plugins
     from rowsmith.cli.root import cli
 
-    names = {(name,) for name in cli._listed} | {("plugins", name) for name in plugins._listed}
+    context = click.Context(cli)
+    names = {(name,) for name in cli.list_commands(context)}
+    names |= {("plugins", name) for name in plugins.list_commands(context)}
     assert names == set(COMMANDS) - {()}
 
 

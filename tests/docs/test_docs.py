@@ -118,7 +118,7 @@ def test_examples_of_configurations_are_valid(page, tmp_path):
 
 def commands(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
     context = click.Context(group)
-    for name in group._listed:
+    for name in group.list_commands(click.Context(group)):
         command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands(command, (*names, name))

@@ -97,7 +97,7 @@ def test_rejections_hold_cell_text_only_on_request(with_text: bool, tmp_path: Pa
 
 
 def test_demo_tables_lie_in_installed_packages() -> None:
-    from rowsmith.cli.demo.tables import DEMO_TABLES, demo_path
+    from rowsmith_plugins.demonstration.tables import DEMO_TABLES, demo_path
 
     rows = {"randhie": 20190, "fair": 6366, "tips": 244, "gapminder": 1704, "co2": 2284}
     for name, table in DEMO_TABLES.items():
@@ -106,7 +106,7 @@ def test_demo_tables_lie_in_installed_packages() -> None:
 
 
 def test_demo_tables_without_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rowsmith.cli.demo import tables as demo_tables
+    from rowsmith_plugins.demonstration import tables as demo_tables
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=r"rowsmith\[demo\]"):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from rowsmith.cli.demo.tables import DEMO_MODES, DEMO_TABLES
+from rowsmith_plugins.demonstration.tables import DEMO_MODES, DEMO_TABLES
 
 pytest.importorskip("torch")
 pytest.importorskip("plotly")

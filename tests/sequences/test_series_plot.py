@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rowsmith.cli.demo.tables import DEMO_MODES, DEMO_TABLES, demo_path
 from rowsmith.config import load_config
 from rowsmith.errors import DataError, MissingDependency
 from rowsmith.runs.series_plot import series_page
 from rowsmith.sequences import arrange
 from rowsmith.table import from_frame, read_table
+from rowsmith_plugins.demonstration.tables import DEMO_MODES, DEMO_TABLES, demo_path
 
 SHOPS = {"data": {"group_training_examples_by": ["shop", "till"], "order_training_examples_by": "day"}}
 

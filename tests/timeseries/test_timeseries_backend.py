@@ -696,8 +696,9 @@ def test_labels_of_months_are_those_of_the_month(day):
     from attrs import evolve
     from tests.timeseries.conftest import day_schema, ticks
 
+    from rowsmith.sequences.intervals import months_later
     from rowsmith.table.schema import Timing, TimingRole
-    from rowsmith_backends.timeseries.record_times import RecordClock, months_later
+    from rowsmith_backends.timeseries.record_times import RecordTiming
 
     mean = 2_629_746.0
     step, place, *_ = day_schema().columns
@@ -711,7 +712,7 @@ def test_labels_of_months_are_those_of_the_month(day):
             evolve(place, values=names, timing=marks),
         ),
     )
-    clock, start = RecordClock(schema), ticks(f"2020-01-{day}")
+    clock, start = RecordTiming(schema), ticks(f"2020-01-{day}")
     time = start
     for months, label in ((1, "1mo"), (2, "1mo"), (4, "2mo"), (16, "12mo")):
         before, time = time, months_later(start, months)
@@ -727,10 +728,10 @@ def test_only_tokens_that_stay_are_forced_where_they_depend_on_what_follows(tool
 
     from rowsmith.dialect import RecordDialect
     from rowsmith_backends.timeseries.codec import codec_of_tokenizer
-    from rowsmith_backends.timeseries.record_times import RecordClock
+    from rowsmith_backends.timeseries.record_times import RecordTiming
 
     schema = tools.schema()
-    clock, dialect = RecordClock(schema), RecordDialect(schema)
+    clock, dialect = RecordTiming(schema), RecordDialect(schema)
     labels = clock.labels(tools.ticks("2020-01-07"), 86_400_000_000)
     line = dialect.encode_record({**labels, "level": "c"})
     tokenizer = Tokenizer(models.BPE())

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["cli"]
 
 _COMMANDS = {
-    "demo": BundledCommand(
-        "rowsmith.cli.demo.command:demo", "Try it on real tables that come with installed packages."
-    ),
     "run": BundledCommand("rowsmith.cli.commands.run:run", "Learn a table and write rows like it."),
     "train": BundledCommand("rowsmith.cli.commands.run:train", "Learn a table and keep the model."),
     "generate": BundledCommand("rowsmith.cli.commands.run:generate", "Write rows with a trained model."),

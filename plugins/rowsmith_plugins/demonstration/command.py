@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from rowsmith.cli.demo.tables import DEMO_MODES, DEMO_TABLES
 from rowsmith.cli.display.messages import write_stderr
 from rowsmith.cli.display.settings import Settings, apply_settings, shared_options
 from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.parameters import DURATION
+from rowsmith_plugins.demonstration.tables import DEMO_MODES, DEMO_TABLES
 
 __all__ = ["demo"]
 
@@ -39,7 +39,7 @@ def demo(settings: Settings, /, mode: str, table: str | None, **options: Any) ->
     real ones on a page in the run directory.
     """
     apply_settings(settings)
-    from rowsmith.cli.demo.running import demonstrate
+    from rowsmith_plugins.demonstration.running import demonstrate
 
     names = DEMO_MODES[mode] if table is None else (table,)
     if len(names) > 1 and options["run_dir"] is not None:

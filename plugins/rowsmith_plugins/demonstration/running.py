@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.cli.commands.running import report_outcome, run_controls
-from rowsmith.cli.demo.tables import DEMO_TABLES, demo_path
 from rowsmith.cli.display.messages import write_stderr
 from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.display.streams import data_stream
@@ -24,6 +23,7 @@ from rowsmith.runs.jobs import run_job
 from rowsmith.runs.series_plot import PLOT_FILE, require_plotting
 from rowsmith.runs.validation import registry_for
 from rowsmith.storage.run_directory import RunDirectory
+from rowsmith_plugins.demonstration.tables import DEMO_TABLES, demo_path
 
 if TYPE_CHECKING:
     from rowsmith.runs.jobs import Outcome

@@ -188,7 +188,7 @@ def _context(store: TokenStore, groups: Ints | None, vocabulary: Vocabulary, win
         # Text may be longer than any text seen; a column of one token never is.
         return min(longest if vocabulary.closed else longest * 5 // 4, _MOST_TOKENS) + 2
     # A group may be longer than any group seen.
-    longest = longest_sequence(store.lengths, store.groups) * 5 // 4
+    longest = longest_sequence(store.lengths, groups) * 5 // 4
     if windows and longest > _LONGEST_WHOLE:
         return max(_WINDOW, 2 * int(store.lengths.max())) + 2
     return min(longest, _MOST_TOKENS) + 2

@@ -63,8 +63,8 @@ def bounds_of_columns(columns: pa.Table, names: Sequence[str]) -> Bounds:
     again = np.flatnonzero(groups[bounds.starts] != np.arange(len(bounds.starts)))
     if len(again):
         raise DataError(
-            f"row {bounds.starts[again[0]] + 1}: rows of the same {', '.join(map(repr, names))} stand apart; sort the "
-            "table so that the rows of each group stand together"
+            f"row {bounds.starts[again[0]] + 1}: rows of the same {', '.join(map(repr, names))} are not consecutive; "
+            "sort the table so that the rows of each group are"
         )
     return bounds
 

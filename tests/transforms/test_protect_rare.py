@@ -185,7 +185,7 @@ def test_the_ends_of_moments_are_working_days_where_all_are() -> None:
     days = column("c", T.DATETIME, datetime_format="%Y-%m-%d %H:%M")
     stamps = [each + pd.Timedelta(hours=9 + n % 8) for n, each in enumerate(pd.bdate_range("2020-01-03", periods=90))]
     made = pd.to_datetime(pd.Series(protect([f"{each:%Y-%m-%d %H:%M}" for each in stamps], days)[1]))
-    assert made.dt.dayofweek.max() < 5
+    assert made.dt.day_of_week.max() < 5
     assert made.dt.hour.between(9, 16).all()
     assert (made.dt.minute == 0).all()
 

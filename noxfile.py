@@ -64,7 +64,7 @@ def tests(session: nox.Session) -> None:
     install(session, "-e", ".[local,remote,demo,testing]", *group("test"), *group("bench"))
     # A test is mostly one thread, and many of them start processes: a core each, and no more memory than eight take.
     at_once = ["-n", "auto", "--maxprocesses", "8"]
-    session.run("pytest", *at_once, *session.posargs, "--cov", env={"OMP_NUM_THREADS": "1"})
+    session.run("pytest", "--cov", *at_once, *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session

@@ -23,27 +23,34 @@ def install(session: nox.Session, *packages: str) -> None:
 
 
 # What needs neither torch nor an extra.
-CORE_TESTS = ["tests/frame", "tests/table", "tests/dialect", "tests/transforms", "tests/timeseries"]
+CORE_TESTS = [
+    "tests/project",
+    *(f"tests/core/{name}" for name in ("config", "dialect", "plugins", "randomness", "sequences", "storage", "table")),
+    "tests/core/runs/test_plan.py",
+    "tests/plugins/test_manifests.py",
+    "tests/plugins/transforms",
+    "tests/backends/timeseries",
+]
 # For each package that pyproject.toml names a lowest version of, tests that use it in earnest.
 LOWEST_TESTS = [
-    "tests/frame/test_floors.py",
-    "tests/table/test_frames.py",  # numpy, pandas
-    "tests/table/test_csv.py",  # hypothesis
-    "tests/table/test_parquet_dtypes.py",  # pyarrow
-    "tests/dialect",  # jsonschema
-    "tests/frame/test_config.py",  # attrs, cattrs, pyyaml
-    "tests/frame/test_registry.py",  # pluggy
-    "tests/cli/test_help.py",  # click
-    "tests/cli/test_progress.py",  # rich
-    "tests/model/test_training.py",  # accelerate, tokenizers, torch, transformers
-    "tests/assembly/test_example_dataset.py",  # datasets
-    "tests/pretrained/test_base_models.py",  # huggingface-hub, peft, safetensors
-    "tests/pretrained/test_tuning.py::test_what_is_learned_lowers_the_loss",  # peft
-    "tests/engines/test_record_grammar.py",  # llguidance
-    "tests/engines/test_causal_engine.py::TestCausalEngine",  # llguidance
-    "tests/remote/test_remote_backend.py",  # httpx2
-    "tests/sequences/test_series_plot.py",  # plotly
-    "tests/sdk/test_result_files.py",  # statsmodels
+    "tests/project/test_floors.py",
+    "tests/core/table/test_frames.py",  # numpy, pandas
+    "tests/core/table/test_csv.py",  # hypothesis
+    "tests/core/table/test_parquet_dtypes.py",  # pyarrow
+    "tests/core/dialect",  # jsonschema
+    "tests/core/config/test_config.py",  # attrs, cattrs, pyyaml
+    "tests/core/plugins/test_registry.py",  # pluggy
+    "tests/core/cli/test_help.py",  # click
+    "tests/core/cli/test_progress.py",  # rich
+    "tests/backends/scratch/test_training.py",  # accelerate, tokenizers, torch, transformers
+    "tests/core/assembly/test_example_dataset.py",  # datasets
+    "tests/backends/pretrained/test_base_models.py",  # huggingface-hub, peft, safetensors
+    "tests/backends/pretrained/test_tuning.py::test_what_is_learned_lowers_the_loss",  # peft
+    "tests/backends/grammar/test_record_grammar.py",  # llguidance
+    "tests/backends/transformers/test_causal_engine.py::TestCausalEngine",  # llguidance
+    "tests/backends/remote/test_remote_backend.py",  # httpx2
+    "tests/core/runs/test_series_plot.py",  # plotly
+    "tests/core/runs/test_result_files.py",  # statsmodels
     "tests/benchmarks/test_measures.py",  # scikit-learn, scipy
 ]
 
@@ -97,7 +104,7 @@ def lowest(session: nox.Session) -> None:
     wanted = ["-e", ".[local,remote,demo,testing]", *group("test"), *group("bench")]
     session.install(*lowest, "--no-build-isolation", *wanted)
     session.run("pytest", "-n", "2", *LOWEST_TESTS, *session.posargs, env={"OMP_NUM_THREADS": "1"})
-    session.run("pytest", "tests/frame/test_floors.py", "--cov")
+    session.run("pytest", "tests/project/test_floors.py", "--cov")
 
 
 @nox.session

@@ -45,7 +45,7 @@ SCHEMA = ModelSchema(
 def made_base(folder: Path) -> Path:
     """A Llama of a few million random weights with a tokenizer of its own."""
     # By its path: some packages bring a top-level "tests" of their own.
-    make_base = runpy.run_path(str(Path(__file__).parent.parent / "tests/pretrained/making.py"))["make_base"]
+    make_base = runpy.run_path(str(Path(__file__).parent.parent / "tests/shared/base_models.py"))["make_base"]
 
     return make_base(folder, width=256, layers=4, vocab_size=4096)
 

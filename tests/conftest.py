@@ -1,23 +1,26 @@
-"""What all tests share: golden files, and an environment without settings of the machine."""
+"""What all tests share: golden files, the bundled plugins, and an environment without settings of the machine."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-ROOT = Path(__file__).parent.parent
+from .shared.checkout import BUNDLED, GROUP, ROOT, write_metadata
+
 GOLDEN = Path(__file__).parent / "golden"
 
 # Shared machines are slow at times; a test must not fail for that. A change is judged by the same examples wherever
 # it is checked.
 settings.register_profile("rowsmith", deadline=None, print_blob=True, derandomize=True)
-# Far more examples, others every time, for a night: pytest tests/hostile --hypothesis-profile nightly
+# Far more examples, others every time, for a night: pytest tests/security --hypothesis-profile nightly
 settings.register_profile("nightly", settings.get_profile("rowsmith"), max_examples=10_000, derandomize=False)
 settings.load_profile("rowsmith")
 
@@ -34,6 +37,19 @@ def _interrupts_are_heard() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The bundled plugins can be found, also in a checkout that is not installed."""
+    if {point.name for point in importlib.metadata.entry_points(group=GROUP)} >= set(BUNDLED):
+        yield
+        return
+    folder = tmp_path_factory.mktemp("installed")
+    write_metadata(folder, "rowsmith", "0", BUNDLED)
+    sys.path.append(str(folder))
+    yield
+    sys.path.remove(str(folder))
 
 
 @pytest.fixture(autouse=True)

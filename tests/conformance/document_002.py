@@ -1,6 +1,6 @@
 """Document 002, generation of time series: every class constructed, every method called, every attribute read.
 
-Written from the document alone; the engine, which it takes from elsewhere, is the one of ``tests/timeseries``.
+Written from the document alone; the engine, which it takes from elsewhere, is the one of ``tests/backends/timeseries``.
 Run with ``python tests/conformance/document_002.py``.
 """
 
@@ -47,7 +47,7 @@ STATE = {
 
 def engines() -> Any:
     """The engine of the tests of time series, which writes days without a model."""
-    path = Path(__file__).parents[1] / "timeseries" / "conftest.py"
+    path = Path(__file__).parents[1] / "backends" / "timeseries" / "conftest.py"
     name = "rowsmith_series_engines"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)

@@ -1,0 +1,40 @@
+"""Engines that run vLLM itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+NEEDS_NO_VLLM = {"test_vllm_backend.py"}
+if importlib.util.find_spec("vllm") is None:
+    collect_ignore = [path.name for path in Path(__file__).parent.glob("test_*.py") if path.name not in NEEDS_NO_VLLM]
+
+
+@pytest.fixture
+def no_process_left() -> Iterator[None]:
+    """Fails the test when a process that it started is still there at its end."""
+    before = children()
+    yield
+    assert children() <= before
+
+
+def children() -> set[int]:
+    """The processes that descend from this one."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if fields[0] != "Z":
+                parents[int(folder.name)] = int(fields[1])
+    found, wave = set(), {os.getpid()}
+    while wave:
+        wave = {child for child, parent in parents.items() if parent in wave} - found
+        found |= wave
+    return found

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from benchmarks.zoo.drawing import FORMS, Animal, draw, installed_tables, read
 from benchmarks.zoo.outcomes import Effort
@@ -26,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = _parser().parse_args(arguments)
     if args.report:
-        print("\n\n".join(report(settings_of(path), list(read_verdicts(path))) for path in args.report))
+        tables = installed_tables()
+        parts = (report(settings_of(path), list(read_verdicts(path)), _loader(tables)) for path in args.report)
+        print("\n\n".join(parts))
         return
     effort = Effort(budget=args.budget, steps=args.steps, seed=args.seed)
     guard = Guard(seconds=args.timeout or _START + 12 * args.budget)
@@ -36,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(line(judged), flush=True)
         return
     tables = installed_tables()
-    animals = list(draw(list(tables), lambda name: read(tables[name]), args.count, args.seed, forms=args.forms))
+    animals = list(draw(list(tables), _loader(tables), args.count, args.seed, forms=args.forms))
     path = args.output or Path("benchmark-output") / f"zoo-{args.seed}.jsonl"
     file = VerdictFile(path, {"seed": args.seed, "budget": args.budget, "steps": args.steps, "forms": list(args.forms)})
     known = file.judged()
@@ -46,7 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         file.add(judged)
         _tell(f"{number}/{len(animals)} {line(judged)}")
     found = file.judged()
-    print(report(settings_of(path), [found[each] for each in animals]))
+    print(report(settings_of(path), [found[each] for each in animals], _loader(tables)))
+
+
+def _loader(tables: Mapping[str, Path]) -> Callable[[str], pd.DataFrame]:
+    return lambda name: read(tables[name])
 
 
 def _tell(message: str) -> None:

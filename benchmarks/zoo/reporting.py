@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import pandas as pd
 
 from benchmarks.reports import machine, markdown
 from benchmarks.zoo.invariants import Fault
 from benchmarks.zoo.judging import Verdict
+from benchmarks.zoo.protection import given_up
 from benchmarks.zoo.verdicts import Judged, counts
 
 _MOST_FAULTS = 4
 _MESSAGE = 160
 
 
-def report(settings: Mapping[str, Any], judged: Sequence[Judged]) -> str:
-    """The counts, then every table that is not right, and why."""
+def report(settings: Mapping[str, Any], judged: Sequence[Judged], load: Callable[[str], pd.DataFrame]) -> str:
+    """The counts, then every table that is not right, and why.
+
+    Args:
+        settings: Those of the zoo.
+        judged: The verdicts.
+        load: Gives a table by its name.
+    """
     found = counts(judged)
+    ruled = {each.animal for each in judged if given_up(each, load)}
     head = markdown(
-        ("seed", "tables", *(verdict.value for verdict in Verdict)),
-        [(str(settings.get("seed", "")), f"{len(judged):,}", *(str(found[verdict]) for verdict in Verdict))],
+        ("seed", "tables", *(verdict.value for verdict in Verdict), "told, by the rule of protection alone"),
+        [
+            (
+                str(settings.get("seed", "")),
+                f"{len(judged):,}",
+                *(str(found[verdict]) for verdict in Verdict),
+                str(len(ruled)),
+            )
+        ],
     )
     others = sorted(
         (each for each in judged if each.verdict is not Verdict.RIGHT),
@@ -28,7 +45,7 @@ def report(settings: Mapping[str, Any], judged: Sequence[Judged]) -> str:
     )
     parts = [head]
     if others:
-        lines = [(each.name, each.form, each.verdict.value, _why(each)) for each in others]
+        lines = [(each.name, each.form, _verdict(each, each.animal in ruled), _why(each)) for each in others]
         parts.append(markdown(("table", "form", "verdict", "why"), lines))
     broken = Counter(fault.invariant for each in judged for fault in each.silent)
     if broken:
@@ -36,6 +53,10 @@ def report(settings: Mapping[str, Any], judged: Sequence[Judged]) -> str:
         parts.append(markdown(("invariant that does not hold, untold", "columns"), rows))
     parts.append(machine())
     return "\n\n".join(parts)
+
+
+def _verdict(judged: Judged, ruled: bool) -> str:
+    return f"{judged.verdict.value}, by the rule" if ruled else judged.verdict.value
 
 
 def line(judged: Judged) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from benchmarks.zoo.invariants import Fault
 from benchmarks.zoo.judging import Told, Verdict, column_faults, faults, share_noted, verdict
 from benchmarks.zoo.kinds import Kind, counts_rows, kind_of, names_identifiers, numbers_of, read_numbers
+from benchmarks.zoo.protection import follows_from_rule
 
 ROWS = 500
 
@@ -266,3 +268,20 @@ def test_digits_of_large_amounts_are_those_of_their_text() -> None:
     ]
     finer = real.assign(amount=real["amount"].where(real.index > 0, 123456.7891))
     assert "digits" in {fault.invariant for fault in faults(real, finer, ROWS)}
+
+
+@pytest.mark.parametrize(
+    ("invariant", "values", "follows"),
+    [
+        ("constant", [0] * 56 + [1] * 4, True),
+        ("constant", [0] * 55 + [1] * 5, False),
+        ("constant", list(range(60)), True),
+        ("nulls", [1.0, 2.0] * 28 + [None] * 4, True),
+        ("nulls", [1.0, 2.0] * 27 + [None] * 6, False),
+        ("shape", [0] * 56 + [1] * 4, False),
+    ],
+)
+def test_only_what_fewer_than_five_rows_have_is_given_up_by_the_rule(
+    invariant: str, values: list[Any], follows: bool
+) -> None:
+    assert follows_from_rule(Fault(invariant, "a", ""), pd.Series(values)) is follows

@@ -198,6 +198,21 @@ def test_a_number_out_of_the_range_of_its_label_is_drawn_again() -> None:
     assert distance(back[tests == "high"], numbers[tests == "low"]) < 0.06
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wide_range_of_some_labels_takes_no_numbers_away(seed: int) -> None:
+    random, rows = np.random.default_rng(seed), 600
+    tier = np.where(random.random(rows) < 0.58, "lower", "single")
+    south = (tier == "lower") | (random.random(rows) < 0.3)
+    numbers = np.where(south, random.uniform(42, 46, rows), random.uniform(46, 50, rows)).round(2)
+    columns = table({"tier": tier.tolist(), "n": spell_numbers(numbers, CENTS)})
+    fitted = QuantizeTransform().fit(columns, schema(column("tier"), CENTS))
+    # A model of few steps gives the labels at their share, whatever the number.
+    applied = fitted.apply(columns)
+    unlearned = applied.set_column(0, "tier", table({"tier": random.permutation(tier).tolist()}).column(0))
+    back = parse_numbers(texts(fitted.invert(unlearned, draws(rows), {}))["n"])
+    assert distance(back, numbers) < 0.05
+
+
 def test_columns_that_know_nothing_of_each_other_cut_no_bins() -> None:
     random = np.random.default_rng(0)
     numbers, labels = random.normal(0, 1e6, 4_000), random.choice(["a", "b", "c"], 4_000)

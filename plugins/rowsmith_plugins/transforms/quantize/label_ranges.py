@@ -26,6 +26,10 @@ _ROWS = 100
 """Minimum rows of a label with a range."""
 _NARROW = 0.75
 """Largest share of the column's rows inside the range of a label."""
+_EXCLUDED = 0.3
+"""Least share of the column's rows outside the range of a row's label, on average over all rows. A model of few steps
+gives a wide range that only some labels have numbers from all of the column; if many of those were drawn again inside,
+the column would lose the numbers outside."""
 
 
 @frozen
@@ -74,17 +78,18 @@ def fit_ranges(ordinals: Ints, known: Mask, columns: pa.Table, others: Iterable[
         k: Rows at either end of a label's range that are clipped.
 
     Returns:
-        The ranges of its labels; None if no label has a range of its own.
+        The ranges of its labels; None if no column's labels narrow it enough.
     """
-    best, most, ordinals = None, 0.0, ordinals[known]
+    ordinals = ordinals[known]
+    best, most = None, _EXCLUDED * len(ordinals)
     ascending = np.sort(ordinals)
     for name in others:
         values, codes = distinct(columns, name)
         ranges = _ranges(ordinals, ascending, codes[known], len(values), k)
-        informed = sum(rows * (1 - share) for _, _, _, rows, share in ranges)
-        if informed > most:
+        excluded = sum(rows * (1 - share) for _, _, _, rows, share in ranges)
+        if ranges and excluded >= most:
             labels, lows, highs = zip(*((values[label], low, high) for label, low, high, *_ in ranges), strict=True)
-            best, most = LabelRanges(name, labels, lows, highs), informed
+            best, most = LabelRanges(name, labels, lows, highs), excluded
     return best
 
 

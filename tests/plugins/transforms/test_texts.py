@@ -129,3 +129,19 @@ def test_what_is_changed_of_a_text_is_counted_and_what_is_taken_apart_is_not() -
     fitted = fit([*CITIES, "™"])
     columns = table({"x": [*CITIES, "™"]})
     assert fitted.shares_changed(columns, fitted.apply(columns)) == {"x": 1 / 252}
+
+
+def test_the_share_of_values_that_are_no_labels_is_noted() -> None:
+    values = ["Norway"] * 12 + ["Chad"] * 8 + [f"Land {chr(97 + i)}{chr(98 + i)}" for i in range(20)]
+    columns = table({"country": values})
+    fitted = TextsTransform().fit(columns, schema(column("country", T.TEXT)))
+    assert fitted.notes() == [
+        "values that too few rows have to be labels are spelled as new text: country (50.0% of its values)"
+    ]
+    assert TextsTransform().restore(fitted.state()).notes() == fitted.notes()
+
+
+def test_text_without_labels_has_no_such_note() -> None:
+    values = [f"Land {chr(97 + i % 20)}{chr(98 + i // 20)}" for i in range(40)]
+    columns = table({"country": values})
+    assert TextsTransform().fit(columns, schema(column("country", T.TEXT))).notes() == []

@@ -60,6 +60,7 @@ class TextColumn:
         rest: The column of texts that are no labels; None if no value is a label.
         frequent: The values that are labels.
         rows: The rows of each.
+        spelled: The share of the column's values that are no labels, where some are.
     """
 
     name: str
@@ -68,6 +69,7 @@ class TextColumn:
     rest: str | None = None
     frequent: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
+    spelled: float = 0.0
 
     def columns_after(self, column: ColumnSchema) -> tuple[ColumnSchema, ...]:
         """The column, or the columns of labels and of other texts."""
@@ -163,6 +165,13 @@ class FittedTexts(FittedSplit[TextColumn]):
         """The share of rows with other characters, or another value, by column."""
         return compared(columns, self.invert(applied, Draws(0, np.arange(columns.num_rows)), {}))
 
+    def notes(self) -> list[str]:
+        """In which columns some values are labels, and all others are spelled as new text."""
+        mixed = [f"{column.name} ({column.spelled:.1%} of its values)" for column in self.columns if column.spelled]
+        if not mixed:
+            return []
+        return [f"values that too few rows have to be labels are spelled as new text: {', '.join(mixed)}"]
+
 
 @frozen
 class TextsTransform(Transform):
@@ -232,6 +241,7 @@ def _labelled(column: TextColumn, counted: Counted, seed: int, k: int, taken: se
         rest=unique_name(f"{column.name}.text", taken),
         frequent=tuple(values[index] for index in frequent.tolist()),
         rows=tuple(rows[frequent].tolist()),
+        spelled=1 - covered / counted.rows,
     )
 
 

@@ -12,6 +12,8 @@ from benchmarks.zoo.judging import Told
 
 _INVENTED = "given back as invented ones"
 """What a run says of the labels that it invents."""
+_SPELLED = "spelled as new text"
+"""What a run says of columns of which only frequent values are labels."""
 
 
 @frozen(kw_only=True)
@@ -71,7 +73,7 @@ def told_of(transforms: Mapping[str, Any], notes: tuple[str, ...], *, short: boo
         notes=notes,
         keys=_keys(transforms),
         short=short,
-        invented=_invented(transforms) if any(_INVENTED in note for note in notes) else (),
+        invented=_invented(transforms, notes),
     )
 
 
@@ -88,9 +90,15 @@ def _keys(state: Mapping[str, Any]) -> Collection[str]:
     return {key["name"] for step in _steps(state, "keys") for key in step["keys"]}
 
 
-def _invented(state: Mapping[str, Any]) -> Collection[str]:
-    guards = [guard for step in _steps(state, "protect-rare") for guard in step["guards"].items()]
-    return {name for name, guard in guards if guard["kind"] == "invented"}
+def _invented(state: Mapping[str, Any], notes: tuple[str, ...]) -> Collection[str]:
+    """Columns in which the run says that new labels stand for rare ones."""
+    found = set[str]()
+    if any(_INVENTED in note for note in notes):
+        guards = [guard for step in _steps(state, "protect-rare") for guard in step["guards"].items()]
+        found |= {name for name, guard in guards if guard["kind"] == "invented"}
+    if any(_SPELLED in note for note in notes):
+        found |= {each["name"] for step in _steps(state, "texts") for each in step["columns"] if each["rest"]}
+    return found
 
 
 def _steps(state: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

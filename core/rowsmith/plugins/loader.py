@@ -185,9 +185,9 @@ def _run(function: Callable[..., object], hook: str, expected: type) -> list[Any
     names: set[str] = set()
     for item in items:
         if not isinstance(item, expected):
-            raise _RuleViolation(f"{hook} gave {type(item).__name__}, not {expected.__name__}")
+            raise _RuleViolation(f"{hook} returned {type(item).__name__}, not {expected.__name__}")
         if item.name in names:  # type: ignore[attr-defined]
-            raise _RuleViolation(f"{hook} gave the name {item.name!r} twice")  # type: ignore[attr-defined]
+            raise _RuleViolation(f"{hook} returned the name {item.name!r} twice")  # type: ignore[attr-defined]
         names.add(item.name)  # type: ignore[attr-defined]
     return items
 

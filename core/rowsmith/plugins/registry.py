@@ -106,7 +106,7 @@ class Registry:
         """
         problems = unmet_requirements(tuple(requirements))
         if problems:
-            raise PluginError("The run needs plugins that are not there:\n  " + "\n  ".join(problems))
+            raise PluginError("The run needs plugins that are not installed:\n  " + "\n  ".join(problems))
 
     def resolve(self, kind: Kind, ref: ComponentRef | str) -> ProvidedComponent:
         """Find a component.

@@ -1,8 +1,8 @@
 """Exact reading of delimited text: fields as written, every flaw an error.
 
-A field without quotes and without text is null; ``""`` is empty text; ``NA`` is the text NA, unless the
+An empty field without quotes is null; ``""`` is empty text; ``NA`` is the text NA, unless the
 options name it as a null value. Blank
-lines are skipped, but in a file of one column they are nulls. The delimiter (comma, semicolon, tab or
+lines are skipped, except in a file of one column, where they are nulls. The delimiter (comma, semicolon, tab or
 bar) is inferred from the header.
 """
 
@@ -46,7 +46,7 @@ _TOO_LONG = re.compile(r"straddling|block size|out of sync")
 
 _INDEX = (
     "the first column has no name and counts the rows from {start}: it is read as the row index, which is not learned; "
-    "rows that are written are counted again"
+    "written rows are counted again"
 )
 
 
@@ -112,7 +112,7 @@ def _made_names(width: int) -> list[str]:
 
 
 def _may_lack_names(found: list[_Column], index: RowIndex | None) -> list[int]:
-    """Columns, counted from 1, that may lack a name: the first, and one that delimiters at line ends make."""
+    """Columns, counted from 1, that may lack a name: the first, and one made by delimiters at line ends."""
     if len(found) == 1:
         return []
     first_is_column = index is None and not found[0].name
@@ -121,11 +121,11 @@ def _may_lack_names(found: list[_Column], index: RowIndex | None) -> list[int]:
 
 def _unnamed_note(found: list[_Column], number: int) -> str:
     what = (
-        "the last column has neither a name nor a value, as where every line ends with the delimiter"
+        "the last column has neither a name nor a value, often because every line ends with the delimiter"
         if number
         else "the first column has no name, and does not count the rows: it is a column like any other"
     )
-    return f"{what}; it is written back as it was, and data.drop: [''] leaves it out"
+    return f"{what}; it is written unchanged; to leave it out, set data.drop: ['']"
 
 
 def _sniff(data: bytes) -> tuple[str, int]:
@@ -201,7 +201,7 @@ def _arrow_rows(
 
 
 def _counted(batches: Iterable[pa.RecordBatch], where: str, limits: Limits) -> Iterator[pa.RecordBatch]:
-    """Pass batches on, and refuse too many rows; header and end are no rows."""
+    """Pass batches on, and raise for too many rows; header and end do not count as rows."""
     rows = -2
     for batch in batches:
         rows += batch.num_rows
@@ -243,7 +243,7 @@ class _Continued(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         filled = 0
-        # Arrow takes a block that is not full for one without a line end.
+        # Arrow treats a block that is not full as one without a line end.
         while self._streams and filled < len(buffer):
             found = self._streams[-1].read(len(buffer) - filled)
             buffer[filled : filled + len(found)] = found
@@ -254,7 +254,7 @@ class _Continued(io.RawIOBase):
 
 
 def _gathered(batches: Iterable[pa.RecordBatch]) -> list[pa.DictionaryArray]:
-    """The columns of all batches, joined in stages, so that no more than one stage is in memory."""
+    """The columns of all batches, joined in stages, so that at most one stage is in memory."""
     parts: list[list[pa.DictionaryArray]] = []
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
@@ -279,8 +279,8 @@ def _explained(message: str, where: TextSource, head: bytes, *, header: bool) ->
     if wrong is not None:
         number, following = wrong
         return DataError(
-            f"{where} is not UTF-8 at byte {number} (0x{following[0]:02x}); set data.encoding to the encoding that it "
-            f"is in, perhaps {guess_encoding(following)}"
+            f"{where} is not UTF-8 at byte {number} (0x{following[0]:02x}); set data.encoding to its encoding, "
+            f"perhaps {guess_encoding(following)}"
         )
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         row, expected, got = map(int, found.groups())

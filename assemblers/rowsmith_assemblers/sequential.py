@@ -210,7 +210,7 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         fits = source.tokens.lengths <= source.room
         skipped = np.flatnonzero(~fits)
         if len(skipped):
-            self._source.refuse_or_skip(skipped, self.overlong)
+            self._source.raise_or_skip(skipped, self.overlong)
         known = (self.dataset, self.groups, self.metadata.model_schema)
         groups = find_groups(*known, self._group_columns, self.order_by_column, self.timestamp_format)
         order, whole = find_segments(groups, fits)

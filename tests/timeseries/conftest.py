@@ -15,7 +15,7 @@ from rowsmith.config import RunConfig, load_config
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, FinishReason, SamplingParams
 from rowsmith.randomness.draws import Draws
-from rowsmith.sequences import TICKS, Interval, TimeAxis, SeriesPlan, SeriesSpan
+from rowsmith.sequences import TICKS, Interval, SeriesPlan, SeriesSpan, TimeAxis
 from rowsmith.table.schema import (
     ColumnSchema,
     ColumnType,

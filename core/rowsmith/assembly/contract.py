@@ -142,7 +142,7 @@ class TrainingExampleAssembler(ABC):
         dataset: The records: a ``datasets.Dataset``, or a spelled ``pyarrow.Table``.
         tokenizer: Tokenizer of the records.
         metadata: Prompt layout, special tokens, context length.
-        keep_columns: Columns that must be available after tokenizing, as ``kept``.
+        keep_columns: Columns that must be available after tokenizing, as ``retained_columns``.
         test_size: Validation records: a float below 1 is a share, an integer a count; None or 0 for
             none.
         cache_file_path: Folder where tokenized records may be cached for other runs.
@@ -177,7 +177,7 @@ class TrainingExampleAssembler(ABC):
             raise ParameterError(f"keep_columns names {missing[0]!r}, which is not a column; the columns are {known}")
 
     @property
-    def kept(self) -> Dataset | pa.Table:
+    def retained_columns(self) -> Dataset | pa.Table:
         """The columns of ``keep_columns``, row for row beside the tokens."""
         if hasattr(self.dataset, "select_columns"):
             return self.dataset.select_columns(self.keep_columns)

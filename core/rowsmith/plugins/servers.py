@@ -162,8 +162,8 @@ def with_own_servers(saved: RunConfig, config: RunConfig, registry: Registry) ->
                 [
                     f"the saved plan uses the server {url!r:.200}, and addresses are not taken from saved plans. To "
                     f"use a server, name it: --set {name}.options.url=URL, or {ADDRESS_VARIABLE}=URL in the "
-                    f"environment; from Python, {name}={{'name': {ref.name!r}, 'options': {{'url': ...}}}}. To generate "
-                    f"locally: --set {name}={BACKEND} @ {name}.options.url"
+                    f"environment; from Python, {name}={{'name': {ref.name!r}, 'options': {{'url': ...}}}}. To "
+                    f"generate locally: --set {name}={BACKEND} @ {name}.options.url"
                 ]
             )
     return config

@@ -79,7 +79,7 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     check_columns(table.schema, config)
     prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
     if prepared is not None:
-        bounds_of(prepared.clock, config.time_series)  # mistakes in them are reported before training
+        bounds_of(prepared.axis, config.time_series)  # mistakes in them are reported before training
         table, config = prepared.table, prepared.config
     arranged = arrange(table, config)
     column, unordered = _order_column(arranged.table, config)
@@ -98,7 +98,7 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     )
     order = RowOrder(
         column=column,
-        made=prepared is not None and prepared.clock.made,
+        made=prepared is not None and prepared.axis.made,
         interval=None if plan is None else plan.interval,
     )
     return TrainingPart(part.table, part.groups, notes, schema, arranged.table, order, plan)

@@ -67,7 +67,7 @@ class PreparedSeries:
             return []
         return [
             f"{self.shared:,} of {len(self.table):,} rows have the time of another row of their series; if a column "
-            "tells series apart, name it as data.group_training_examples_by"
+            "identifies the series, name it as data.group_training_examples_by"
         ]
 
     def _interval_notes(self, plan: SeriesPlan) -> list[str]:

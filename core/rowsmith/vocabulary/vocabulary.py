@@ -79,9 +79,9 @@ def _model_column(columns: pa.Table, column: ColumnSchema, max_values: int) -> M
             shortest=min(_MOST_SHORTEST, *map(len, values)) if text and values else 0,
         )
     counts = count_codes(codes, len(values))
-    kept = np.argsort(-counts, kind="stable")[:max_values]
-    kept = kept[counts[kept] > 0]
-    chosen = [values[i] for i in kept]
+    frequent = np.argsort(-counts, kind="stable")[:max_values]
+    frequent = frequent[counts[frequent] > 0]
+    chosen = [values[i] for i in frequent]
     if OTHER in chosen:
         raise DataError(f"column {column.name!r} holds {OTHER!r}, which is reserved; change that value")
     ranks = {label: rank for rank, label in enumerate(_ascending(column, chosen))}

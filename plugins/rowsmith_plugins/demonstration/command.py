@@ -21,7 +21,7 @@ __all__ = ["demo"]
     type=click.Choice([*DEMO_MODES]),
     default="tabular",
     show_default=True,
-    help="Independent rows, rows of groups in their order, or time series.",
+    help="Independent rows, groups of ordered rows, or time series.",
 )
 @click.option("--table", type=click.Choice([*DEMO_TABLES]), help="Which table.  [default: those of the mode]")
 @click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: those of the table]")
@@ -33,7 +33,7 @@ __all__ = ["demo"]
 @shared_options
 @click.pass_obj
 def demo(settings: Settings, /, mode: str, table: str | None, **options: Any) -> int:
-    """Learn real public tables and write rows like them.
+    """Learn real public tables and generate rows like them.
 
     The tables are part of installed packages; nothing is downloaded. Groups and series are drawn beside
     real ones on a page in the run directory.

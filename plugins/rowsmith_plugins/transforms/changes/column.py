@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _MAX_ORDINAL = 2**52
-"""Ordinals and their sums up to this are exact as floating-point numbers."""
+"""Ordinals and sums of ordinals up to this number are exact as doubles."""
 _FARTHEST = 2**60
 _MOST_DIGITS = 22
 

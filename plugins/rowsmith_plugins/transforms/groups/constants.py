@@ -31,8 +31,8 @@ class GroupConstant:
 
     Attributes:
         name: The column.
-        spares: For a column without nulls: values to draw from if a model writes null.
-        weights: How often each is drawn.
+        spares: For a column without nulls: values to draw from if a model generates null.
+        weights: Frequency of each.
     """
 
     name: str
@@ -40,7 +40,7 @@ class GroupConstant:
     weights: tuple[int, ...]
 
     def first_record_only(self, columns: pa.Table, bounds: Bounds) -> pa.DictionaryArray:
-        """The column with null in every row but the first of a group."""
+        """The column with null in all but the first row of each group."""
         values, codes = distinct(columns, self.name)
         return from_codes(values, np.where(bounds.first, codes, -1))
 

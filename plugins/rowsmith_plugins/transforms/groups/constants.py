@@ -15,7 +15,7 @@ from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith_plugins.transforms.common.counting import Counted
 from rowsmith_plugins.transforms.groups.bounds import Bounds
-from rowsmith_plugins.transforms.rare.middles import middle_moment, middle_number
+from rowsmith_plugins.transforms.rare.coarse_means import coarse_mean, coarse_mean_datetime
 
 __all__ = ["GroupConstant", "constant_names", "fit_constant"]
 
@@ -95,9 +95,9 @@ def fit_constant(columns: pa.Table, column: ColumnSchema, bounds: Bounds, k: int
 def _middle(column: ColumnSchema, counted: Counted, k: int) -> str | None:
     """The mean of ordered values; a label for categories, if the column takes any; else None."""
     if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
-        return middle_number(column, counted, k)
+        return coarse_mean(column, counted, k)
     if column.type is ColumnType.DATETIME and column.datetime_format is not None:
-        return middle_moment(column.datetime_format, counted, k)
+        return coarse_mean_datetime(column.datetime_format, counted, k)
     if column.type is ColumnType.BOOLEAN:
         return counted.values[int(np.argmax(counted.counts))]
     if takes(column, _RARE):

@@ -34,7 +34,7 @@ from rowsmith.transforms import Transform, schema_from_state
 from rowsmith_plugins.transforms.common.counting import Counted, count_shared, count_values, row_groups
 from rowsmith_plugins.transforms.common.layout import grouping, unique_name
 from rowsmith_plugins.transforms.options import MarksOptions
-from rowsmith_plugins.transforms.rare.middles import middle_moment, middle_number
+from rowsmith_plugins.transforms.rare.coarse_means import coarse_mean, coarse_mean_datetime
 from rowsmith_plugins.transforms.texts.split_columns import FittedSplit
 
 __all__ = ["FittedMarks", "MarkedColumn", "MarksTransform", "build"]
@@ -289,8 +289,8 @@ def _middle(counted: Counted, fits: npt.NDArray[np.bool_], marked: Marked, k: in
     indices = np.flatnonzero(fits)
     values = Counted([counted.values[index] for index in indices.tolist()], counted.codes, counted.counts[indices])
     if marked.type is ColumnType.DATETIME:
-        return middle_moment(marked.datetime_format or "", values, k)
-    return middle_number(marked.column(""), values, k)
+        return coarse_mean_datetime(marked.datetime_format or "", values, k)
+    return coarse_mean(marked.column(""), values, k)
 
 
 def _chosen(weights: Sequence[int], draws: Draws, label: str) -> Codes:

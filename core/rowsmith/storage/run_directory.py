@@ -88,7 +88,7 @@ def _full_disk_explained(final: Path, partial: Path) -> Iterator[None]:
 
 
 def _flush_directory(path: Path) -> None:
-    # Not every system can open a directory; the rename is atomic all the same.
+    # Not every system can open a directory; the rename is atomic nevertheless.
     with contextlib.suppress(OSError):
         _flush(path)
 
@@ -128,7 +128,7 @@ class RunDirectory:
     def access_warning(self) -> str | None:
         """A warning if other users may write to the directory; None if it is private.
 
-        The files in it are private all the same, but who may write to the directory may replace them.
+        The files in it are private nevertheless, but users who may write to the directory may replace them.
         """
         mode = stat.S_IMODE(self.root.stat().st_mode)
         if not mode & 0o022:

@@ -179,7 +179,7 @@ def _codes(column: pa.Array) -> Codes:
     """The code of each value; -1 for null and NaN."""
     codes = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     numbers = codes.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.where(_absent(column), -1, numbers).astype(np.int32)
+    return np.where(_missing(column), -1, numbers).astype(np.int32)
 
 
 def _order_values(dataset: Dataset | pa.Table, name: str, format_: str | None = None) -> pa.Array:
@@ -197,7 +197,7 @@ def _order_values(dataset: Dataset | pa.Table, name: str, format_: str | None = 
         DataError: Text is neither numbers nor date-times of one format.
     """
     column = _column(dataset, name)
-    absent = _absent(column)
+    absent = _missing(column)
     if absent.any():
         _logger.warning(
             "column %r has no value in %d of %d rows; they are the last of their group", name, absent.sum(), len(absent)
@@ -245,7 +245,7 @@ def _column(dataset: Dataset | pa.Table, name: str) -> pa.Array:
     return column.combine_chunks()
 
 
-def _absent(column: pa.Array) -> npt.NDArray[np.bool_]:
+def _missing(column: pa.Array) -> npt.NDArray[np.bool_]:
     """Mask of rows without a value."""
     coded = pa.types.is_dictionary(column.type)
     absent = pc.is_null(column.dictionary if coded else column, nan_is_null=True)

@@ -74,7 +74,7 @@ def _starts(ends: Ints, room: int, cap: int) -> Ints:
     if count < _FEW * (ends[-1] // room + 1):
         begins = np.append(np.zeros(1, dtype=np.int64), ends[:-1])
         following = np.searchsorted(ends, begins + room, side="right")
-        return _jumps(np.minimum(following, np.arange(count) + cap).tolist())
+        return _follow(np.minimum(following, np.arange(count) + cap).tolist())
     starts, start, begin = [], 0, 0
     while start < count:
         starts.append(start)
@@ -83,7 +83,7 @@ def _starts(ends: Ints, room: int, cap: int) -> Ints:
     return np.array(starts, dtype=np.int64)
 
 
-def _jumps(following: list[int]) -> Ints:
+def _follow(following: list[int]) -> Ints:
     """Starts of examples from 0 on; ``following`` has the end of the example that begins at each record."""
     starts = []
     start = 0

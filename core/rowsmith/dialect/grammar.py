@@ -33,11 +33,11 @@ def _string_regex() -> str:
     by_start: dict[str, str] = {}
     for text in sorted(ESCAPES.values()):
         by_start[text[:-1]] = by_start.get(text[:-1], "") + text[-1]
-    escaped = [literal(start) + _class_of(lasts) for start, lasts in by_start.items()]
+    escaped = [literal(start) + _character_class(lasts) for start, lasts in by_start.items()]
     return f'"(?:{"|".join([plain, *escaped])})*"'
 
 
-def _class_of(characters: str) -> str:
+def _character_class(characters: str) -> str:
     """A character class, ascending; three or more consecutive characters become a range."""
     codes = [ord(character) - index for index, character in enumerate(characters)]
     runs = ["".join(each for _, each in run) for _, run in groupby(zip(codes, characters, strict=True), lambda p: p[0])]
@@ -88,15 +88,15 @@ def _text_regex(column: ModelColumn) -> str:
     if column.shapes:
         return f'"(?:{"|".join(_shape_regex(shape, alphabet) for shape in column.shapes)})"'
     times = "*" if not column.shortest else "+" if column.shortest == 1 else f"{{{column.shortest},}}"
-    return f'"{_any_of(alphabet)}{times}"' if alphabet else '""'
+    return f'"{_any_character(alphabet)}{times}"' if alphabet else '""'
 
 
 def _shape_regex(shape: str, alphabet: str) -> str:
     runs = ((kind, len(list(run))) for kind, run in groupby(shape))
-    return "".join(_any_of(characters_of(kind, alphabet)) + (f"{{{n}}}" if n > 1 else "") for kind, n in runs)
+    return "".join(_any_character(characters_of(kind, alphabet)) + (f"{{{n}}}" if n > 1 else "") for kind, n in runs)
 
 
-def _any_of(characters: str) -> str:
+def _any_character(characters: str) -> str:
     """A regular expression that matches one of some characters as written in JSON."""
     texts = [json_string(character)[1:-1] for character in characters]
     plain = "".join(_IN_CLASS.sub(r"\\\g<0>", text) for text in texts if len(text) == 1)

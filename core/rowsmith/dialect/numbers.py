@@ -52,15 +52,15 @@ def fits_double(number: int | Decimal) -> bool:
 def number_regex(column: ModelColumn) -> str:
     """A regular expression that matches exactly the numbers of an open column."""
     if column.integral:
-        return f"(?:0|{_up_to(GREATEST)}|-{_up_to(-LEAST)})"
+        return f"(?:0|{_integers_up_to(GREATEST)}|-{_integers_up_to(-LEAST)})"
     whole = "-?(?:0|[1-9][0-9]{0,39})"
     if column.scale is not None:
         return f"{whole}\\.[0-9]{{{column.scale}}}" if column.scale else whole
     usual = whole + r"(?:\.[0-9]{1,40})?(?:[eE](?:-[0-9]{1,3}|\+?[0-9]{1,2}|\+?1[0-9]{2}))?"
-    return f"(?:{usual}|{_huge()})"
+    return f"(?:{usual}|{_largest_doubles()})"
 
 
-def _huge() -> str:
+def _largest_doubles() -> str:
     """A regular expression of the numbers from 1e200 to the greatest double, with one digit before the point."""
     most = re.sub(r"e.*|^1\.", "", repr(sys.float_info.max))
     below = [
@@ -73,7 +73,7 @@ def _huge() -> str:
     return rf"-?(?:{usual}|1(?:\.(?:{'|'.join([*below, *prefixes])}))?[eE]\+?308)"
 
 
-def _up_to(bound: int) -> str:
+def _integers_up_to(bound: int) -> str:
     """A regular expression of the integers from 1 to a bound, without leading zeros."""
     digits = str(bound)
     size = len(digits)

@@ -42,7 +42,7 @@ def compile_validator(schema: ModelSchema) -> Callable[[str], Record]:
     checks = [(column.name, _check(column)) for column in schema]
     names = frozenset(schema.names)
     parse = json.JSONDecoder(
-        parse_float=decimal_of, parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs
+        parse_float=decimal_of, parse_constant=_reject_constant, object_pairs_hook=_unique_pairs
     ).decode
 
     def validate(line: str) -> Record:
@@ -64,7 +64,7 @@ def compile_validator(schema: ModelSchema) -> Callable[[str], Record]:
     return validate
 
 
-def _refuse_constant(word: str) -> Any:
+def _reject_constant(word: str) -> Any:
     raise ValueError(f"{word} is not a JSON value")
 
 
@@ -84,10 +84,10 @@ def _additional(found: dict[str, Any], names: frozenset[str]) -> RecordError:
 
 
 def _type_error(value: Any, expected: str) -> RecordError:
-    return RecordError(f"{_shown(value)} is not of type {expected!r}", "type")
+    return RecordError(f"{_shortened(value)} is not of type {expected!r}", "type")
 
 
-def _shown(value: Any) -> str:
+def _shortened(value: Any) -> str:
     return str(value) if isinstance(value, Decimal) else repr(value)
 
 
@@ -142,9 +142,9 @@ def _closed_value(column: ModelColumn, text: str) -> Value:
 
 
 def _enum_error(value: Any, listed: Collection[Value]) -> RecordError:
-    shown = ", ".join(_shown(each) for each in islice(listed, _SHOWN_VALUES))
+    shown = ", ".join(_shortened(each) for each in islice(listed, _SHOWN_VALUES))
     more = ", …" if len(listed) > _SHOWN_VALUES else ""
-    return RecordError(f"{_shown(value)} is not one of [{shown}{more}]", "enum")
+    return RecordError(f"{_shortened(value)} is not one of [{shown}{more}]", "enum")
 
 
 def _open_string(value: Any) -> Value:
@@ -164,11 +164,11 @@ def _text(alphabet: str, shapes: Sequence[str], shortest: int) -> _Check:
         assert isinstance(text, str)
         if not known.issuperset(text):
             strange = next(char for char in text if char not in known)
-            raise RecordError(f"{_shown(value)} holds {strange!r}, which no value of the column does", "pattern")
+            raise RecordError(f"{_shortened(value)} holds {strange!r}, which no value of the column does", "pattern")
         if len(text) < shortest:
-            raise RecordError(f"{_shown(value)} is shorter than the column's values", "pattern")
+            raise RecordError(f"{_shortened(value)} is shorter than the column's values", "pattern")
         if allowed and shape_of(text) not in allowed:
-            raise RecordError(f"{_shown(value)} does not have the shape of the column's values", "pattern")
+            raise RecordError(f"{_shortened(value)} does not have the shape of the column's values", "pattern")
         return text
 
     return check

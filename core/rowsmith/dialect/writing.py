@@ -89,10 +89,10 @@ def _value_writer(column: ModelColumn) -> Callable[[str], str]:
     if column.kind is JsonKind.BOOLEAN:
         false, true = boolean_spellings(column)
         words = {false: "false", true: "true"}
-        return lambda value: words[value] if value in words else _refuse(column, value, "boolean")
+        return lambda value: words[value] if value in words else _reject(column, value, "boolean")
     pattern = re.compile(JSON_NUMBER.strip("^$") if column.closed else number_regex(column))
-    return lambda value: value if pattern.fullmatch(value) else _refuse(column, value, "JSON number of its kind")
+    return lambda value: value if pattern.fullmatch(value) else _reject(column, value, "JSON number of its kind")
 
 
-def _refuse(column: ModelColumn, value: str, what: str) -> str:
+def _reject(column: ModelColumn, value: str, what: str) -> str:
     raise DataError(f"column {column.name!r}: {value[:60]!r} is not a {what}; give the column another type")

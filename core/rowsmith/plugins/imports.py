@@ -74,10 +74,10 @@ def check_installed_module(target: str, directory: Path) -> None:
 
 def missing_modules(names: Iterable[str]) -> tuple[str, ...]:
     """Find top-level modules that are not installed, without importing any."""
-    return tuple(name for name in names if not _is_there(name))
+    return tuple(name for name in names if not _is_installed(name))
 
 
-def _is_there(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):

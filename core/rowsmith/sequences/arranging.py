@@ -57,7 +57,7 @@ class Arranged:
         Args:
             rows: Row numbers from 0, ascending.
         """
-        return Arranged(self.table.take(rows), _numbered(self.groups[rows]))
+        return Arranged(self.table.take(rows), _numbered_from_zero(self.groups[rows]))
 
 
 def arrange(table: Table, config: RunConfig) -> Arranged:
@@ -108,7 +108,7 @@ def check_columns(schema: TableSchema, config: RunConfig) -> None:
         raise ConfigError(problems)
 
 
-def _numbered(groups: Ints) -> Ints:
+def _numbered_from_zero(groups: Ints) -> Ints:
     starts, stops = group_bounds(groups)
     return np.repeat(np.arange(len(starts), dtype=np.int64), stops - starts)
 
@@ -150,10 +150,10 @@ def _sort_keys(
         return numbers
     if column.type is ColumnType.DATETIME and column.datetime_format is not None:
         return parse_datetimes(values, column.datetime_format)
-    raise DataError(_no_order(values, codes, column, setting))
+    raise DataError(_no_order_message(values, codes, column, setting))
 
 
-def _no_order(values: list[str], codes: npt.NDArray[np.int32], column: ColumnSchema, setting: str) -> str:
+def _no_order_message(values: list[str], codes: npt.NDArray[np.int32], column: ColumnSchema, setting: str) -> str:
     what = f"column {column.name!r} is {column.type.value}, and rows are ordered by numbers or date-times"
     readable = _readable_as(values)
     if readable is not None:

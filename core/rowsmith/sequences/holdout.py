@@ -146,11 +146,11 @@ def split_holdout(table: Table, data: DataConfig, seeds: Seeds) -> tuple[Ints, I
     count = _checked_count(rows, data)
     order = seeds.generator("holdout").permutation(rows)
     if rows <= _SMALL:
-        order = _dispensable_first(table, order, count)
+        order = _common_labels_first(table, order, count)
     return np.sort(order[count:]), np.sort(order[:count])
 
 
-def _dispensable_first(table: Table, order: Ints, count: int) -> Ints:
+def _common_labels_first(table: Table, order: Ints, count: int) -> Ints:
     """The same order, but rows that can be held out without making a label rare come first."""
     codes = np.column_stack([*_labels(table), np.zeros(len(table), dtype=np.int64)])
     columns = np.arange(codes.shape[1])
@@ -197,12 +197,12 @@ def split_holdout_groups(groups: Ints, data: DataConfig, seeds: Seeds) -> tuple[
     if len(starts) < 2:
         return rows[: len(rows) - count], rows[len(rows) - count :]
     limit = min(len(groups) - MIN_TRAIN_ROWS, data.max_holdout if _is_share(data) else len(groups))
-    chosen = _nearest(stops - starts, count, limit, seeds.generator("holdout"))
+    chosen = _groups_near_size(stops - starts, count, limit, seeds.generator("holdout"))
     held = np.repeat(np.isin(np.arange(len(starts)), chosen), stops - starts)
     return rows[~held], rows[held]
 
 
-def _nearest(sizes: Ints, target: int, limit: int, generator: np.random.Generator) -> Ints:
+def _groups_near_size(sizes: Ints, target: int, limit: int, generator: np.random.Generator) -> Ints:
     """Groups, but not all, whose sizes add up to about the target and at most the limit."""
     best, missed = np.empty(0, dtype=np.int64), target
     for _ in range(_TRIALS if target else 0):

@@ -42,7 +42,7 @@ def draw_spans(plan: SeriesPlan, config: RunConfig, seeds: Seeds, count: int | N
     order = np.concatenate([generator.permutation(len(plan.spans)) for _ in range(rounds)])[:wanted]
     start, stop = bounds_of(plan.clock, config.time_series)
     interval = given_interval(config)
-    return [_adjusted(plan.spans[index], plan, start, stop, interval) for index in order.tolist()]
+    return [_configured_span(plan.spans[index], plan, start, stop, interval) for index in order.tolist()]
 
 
 def bounds_of(axis: TimeAxis, config: TimeSeriesConfig) -> tuple[int | None, int | None]:
@@ -69,7 +69,7 @@ def bounds_of(axis: TimeAxis, config: TimeSeriesConfig) -> tuple[int | None, int
     return start, stop
 
 
-def _adjusted(
+def _configured_span(
     span: SeriesSpan, plan: SeriesPlan, start: int | None, stop: int | None, interval: Interval | None
 ) -> SeriesSpan:
     if interval is None and plan.regular:
@@ -79,11 +79,11 @@ def _adjusted(
     end = span.stop if stop is None else stop
     if end < begin:  # one bound is configured, and the training series lies beyond it
         begin, end = (begin, begin + lasting) if stop is None else (end - lasting, end)
-    length = _length(span, begin, end, interval)
+    length = _record_count(span, begin, end, interval)
     return evolve(span, start=begin, stop=end, length=length, interval=interval)
 
 
-def _length(span: SeriesSpan, start: int, stop: int, interval: Interval | None) -> int:
+def _record_count(span: SeriesSpan, start: int, stop: int, interval: Interval | None) -> int:
     if interval is not None:
         return interval.count(start, stop)
     lasting = span.stop - span.start

@@ -111,11 +111,11 @@ def make_plan(axis: TimeAxis, times: Ticks, groups: npt.NDArray[np.int64], inner
         inner: The axis of the transformed column; None for the same.
     """
     starts = np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))
-    spans = [_span(part, axis) for part in np.split(times, starts[1:])] if len(times) else []
-    return SeriesPlan(clock=axis, inner=inner or axis, spans=tuple(sorted(spans, key=_order)))
+    spans = [_span_of(part, axis) for part in np.split(times, starts[1:])] if len(times) else []
+    return SeriesPlan(clock=axis, inner=inner or axis, spans=tuple(sorted(spans, key=_span_key)))
 
 
-def _span(times: Ticks, axis: TimeAxis) -> SeriesSpan:
+def _span_of(times: Ticks, axis: TimeAxis) -> SeriesSpan:
     return SeriesSpan(
         start=int(times[0]),
         stop=int(times[-1]),
@@ -124,6 +124,6 @@ def _span(times: Ticks, axis: TimeAxis) -> SeriesSpan:
     )
 
 
-def _order(span: SeriesSpan) -> tuple[int, ...]:
+def _span_key(span: SeriesSpan) -> tuple[int, ...]:
     interval = span.interval
     return (span.start, span.stop, span.length, *((interval.ticks, interval.months) if interval else (0, 0)))

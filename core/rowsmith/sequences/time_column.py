@@ -112,7 +112,7 @@ def prepare_series(table: Table, config: RunConfig) -> PreparedSeries:
     """
     name = config.time_series.timestamp_column
     if name is None:
-        return _numbered(table, config)
+        return _with_row_times(table, config)
     if name not in table.schema.names:
         raise ConfigError([f"the table has no column {name!r}{did_you_mean(name, table.schema.names)} @ {_SETTING}"])
     _check_present(table, config, name)
@@ -122,10 +122,10 @@ def prepare_series(table: Table, config: RunConfig) -> PreparedSeries:
     values, codes = distinct(table.columns, name)
     times, fits = axis.read(values)
     if not fits.all():
-        raise _misfit(table, config, axis, values, ~fits[codes])
+        raise _format_error(table, config, axis, values, ~fits[codes])
     _check_interval(axis, table.schema[name], config)
     shared = pd.DataFrame({"group": _groups(table, config), "time": times[codes]}).duplicated().sum()
-    return evolve(_fitted(table, config, axis, values, times[codes]), shared=int(shared))
+    return evolve(_sortable(table, config, axis, values, times[codes]), shared=int(shared))
 
 
 def _check_interval(axis: TimeAxis, column: ColumnSchema, config: RunConfig) -> None:
@@ -144,7 +144,7 @@ def _check_interval(axis: TimeAxis, column: ColumnSchema, config: RunConfig) -> 
         )
 
 
-def _fitted(table: Table, config: RunConfig, axis: TimeAxis, values: Sequence[str], times: Ticks) -> PreparedSeries:
+def _sortable(table: Table, config: RunConfig, axis: TimeAxis, values: Sequence[str], times: Ticks) -> PreparedSeries:
     column = table.schema[axis.column]
     if axis.unit:
         return _in_seconds(table, config, axis, times)
@@ -158,7 +158,7 @@ def _fitted(table: Table, config: RunConfig, axis: TimeAxis, values: Sequence[st
         inner = evolve(column, type=ColumnType.DATETIME, role=Role.VALUE, datetime_format=axis.format)
         return _prepared(table, config, axis, inner, axis)
     if axis.daily:
-        times = times + _midnights(times, _groups(table, config)) * DAY
+        times = times + _midnights_passed(times, _groups(table, config)) * DAY
     instants = times.astype("datetime64[us]")
     format_ = resolution_format(instants)
     found, codes = np.unique(times, return_inverse=True)
@@ -185,7 +185,7 @@ def _prepared(table: Table, config: RunConfig, axis: TimeAxis, column: ColumnSch
     return PreparedSeries(table=Table(table.columns, schema), config=config, axis=axis, inner=inner)
 
 
-def _numbered(table: Table, config: RunConfig) -> PreparedSeries:
+def _with_row_times(table: Table, config: RunConfig) -> PreparedSeries:
     name = ELAPSED_SECONDS
     while name in table.schema.names:
         name = f"_{name}"
@@ -207,7 +207,7 @@ def _groups(table: Table, config: RunConfig) -> npt.NDArray[np.int64]:
     return combined_codes(table.columns, [name for name in config.data.group_columns if name in table.schema.names])
 
 
-def _midnights(times: Ticks, groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _midnights_passed(times: Ticks, groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """How many midnights have passed in each row's group before that row."""
     order = np.argsort(groups, kind="stable")
     back = np.diff(times[order], prepend=times[order[:1]]) < 0
@@ -251,11 +251,11 @@ def _check_present(table: Table, config: RunConfig, name: str) -> None:
         raise DataError(
             f"time column {name!r} has no value in {_where(table, config, missing)}; fill in the times, remove the "
             "rows out, or order the rows of groups by data.order_training_examples_by instead, where rows without a "
-            f"value are last{_more(missing)}"
+            f"value are last{_and_more(missing)}"
         )
 
 
-def _misfit(
+def _format_error(
     table: Table, config: RunConfig, axis: TimeAxis, values: Sequence[str], wrong: npt.NDArray[np.bool_]
 ) -> DataError:
     value = table.columns.column(axis.column)[int(np.argmax(wrong))].as_py()
@@ -264,7 +264,7 @@ def _misfit(
     hint = f"; did you mean {_FORMAT_SETTING}: {found!r}?" if found is not None and found != axis.format else ""
     where = _where(table, config, wrong)
     tail = hint or f"; correct it, or set {_FORMAT_SETTING} to the format of the column"
-    return DataError(f"time column {axis.column!r}, {where}: {value[:60]!r} is not {written}{tail}{_more(wrong)}")
+    return DataError(f"time column {axis.column!r}, {where}: {value[:60]!r} is not {written}{tail}{_and_more(wrong)}")
 
 
 def _where(table: Table, config: RunConfig, rows: npt.NDArray[np.bool_]) -> str:
@@ -275,6 +275,6 @@ def _where(table: Table, config: RunConfig, rows: npt.NDArray[np.bool_]) -> str:
     return f"row {row + 1}" + (f" (group {group})" if group else "")
 
 
-def _more(rows: npt.NDArray[np.bool_]) -> str:
+def _and_more(rows: npt.NDArray[np.bool_]) -> str:
     count = int(rows.sum()) - 1
     return f" ({count:,} more row{'s' if count > 1 else ''} like it)" if count else ""

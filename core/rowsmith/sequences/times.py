@@ -122,7 +122,7 @@ class TimeAxis:
             ConfigError: It is not a time.
         """
         text = str(value).strip()
-        for format_ in (self.format, *([] if self.elapsed else [found] if (found := _well_known(text)) else [])):
+        for format_ in (self.format, *([] if self.elapsed else [found] if (found := _known_format(text)) else [])):
             times, fits = TimeAxis(column=self.column, format=format_).read([text])
             if fits.all():
                 return int(times[0])
@@ -130,7 +130,7 @@ class TimeAxis:
         raise ConfigError([f"{setting}: {value!r} is not {wanted}, as in column {self.column!r}"])
 
 
-def _well_known(text: str) -> str | None:
+def _known_format(text: str) -> str | None:
     return find_format([text])
 
 

@@ -12,7 +12,7 @@ from rowsmith.errors import PluginContractError
 from rowsmith.table.columns import codes_of, renumbered, single_array
 from rowsmith.table.schema import TableSchema
 
-__all__ = ["added", "check_shares", "columns_traced", "compared", "describe_changes"]
+__all__ = ["added", "check_shares", "compared", "describe_changes", "trace_columns"]
 
 _NOTICEABLE = 0.005
 _MOST_NAMED = 10
@@ -63,7 +63,7 @@ def check_shares(name: str, shares: object, schema: TableSchema) -> dict[str, fl
     return {column: float(share) for column, share in shares.items() if share}
 
 
-def columns_traced(origins: Mapping[str, str], after: TableSchema) -> dict[str, str]:
+def trace_columns(origins: Mapping[str, str], after: TableSchema) -> dict[str, str]:
     """The user's column that each column of a transformed table comes from.
 
     A new column belongs to the column whose name it starts with, such as ``price.1`` to ``price``.

@@ -34,7 +34,7 @@ from rowsmith.errors import BundleError, PluginContractError
 from rowsmith.plugins.blame import attribute_errors
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import TableSchema, check_columns
-from rowsmith.transforms.changed_values import added, check_shares, columns_traced, compared, describe_changes
+from rowsmith.transforms.changed_values import added, check_shares, compared, describe_changes, trace_columns
 
 __all__ = [
     "FittedTransform",
@@ -360,7 +360,7 @@ def fit_transforms(
         changes.append(added([{origins[column]: share} for column, share in shares.items() if column in origins]))
         steps.append((name, fitted))
         columns, schema = result, fitted.schema_after
-        origins = columns_traced(origins, schema)
+        origins = trace_columns(origins, schema)
     return FittedTransforms(before, tuple(steps), tuple(changes)), columns
 
 

@@ -18,7 +18,7 @@ from rowsmith.generation.processors import TRUNCATED, ParsedResponse, Span
 __all__ = ["Line", "RecordDecoder", "add_line", "read_lines"]
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
-_CUT_OFF = ("The completion ended before the record did", TRUNCATED)
+_TRUNCATED = ("The completion ended before the record did", TRUNCATED)
 _NOT_UNICODE = ("The record holds text that is not valid Unicode", "Invalid text")
 
 
@@ -83,7 +83,7 @@ def add_line(response: ParsedResponse, line: Line, error: tuple[str, str] | None
     else:
         # Invalid text must be writable to a file.
         response.invalid_records.append(line.text.encode("utf-8", "backslashreplace").decode("utf-8"))
-        response.errors.append(error or line.error or _CUT_OFF)
+        response.errors.append(error or line.error or _TRUNCATED)
         spans = response.invalid_spans
     if spans is not None:
         spans.append(line.span)
@@ -97,8 +97,8 @@ def _read(line: str, start: int, dialect: RecordDecoder, *, last: bool) -> Line:
     try:
         return Line(record, span, dialect.decode(_checked(record)))
     except RecordError as error:
-        cut_off = last and _is_cut_off(line)
-        return Line(record, span, None, _CUT_OFF if cut_off else (error.detailed, error.summary))
+        cut_off = last and _is_truncated(line)
+        return Line(record, span, None, _TRUNCATED if cut_off else (error.detailed, error.summary))
 
 
 def _record_range(line: str) -> tuple[int, int]:
@@ -116,6 +116,6 @@ def _checked(record: str) -> str:
     return record
 
 
-def _is_cut_off(line: str) -> bool:
+def _is_truncated(line: str) -> bool:
     # Only the last line of a completion has no line end; a record that starts there is cut off.
     return not line.endswith("\n") and "{" in line and not line.rstrip().endswith("}")

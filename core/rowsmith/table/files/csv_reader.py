@@ -20,7 +20,7 @@ from pyarrow import csv
 from rowsmith.errors import DataError
 from rowsmith.storage.malloc import release_freed_memory
 from rowsmith.table.columns import CODED_TEXT, compact, single_array
-from rowsmith.table.files.csv_causes import DELIMITERS, header_notes, is_number, ragged_cause
+from rowsmith.table.files.csv_diagnosis import DELIMITERS, header_notes, is_number, ragged_cause
 from rowsmith.table.files.text_encoding import guess_encoding
 from rowsmith.table.files.text_source import BOM, Look, TextSource, check_text
 from rowsmith.table.frames.conversion import check_names
@@ -85,7 +85,7 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     arrays = _parse(source, look, delimiter, width, limits, header=options.header)
     rows = len(arrays[0])
     limits.check_shape(where, rows - int(options.header), len(arrays))
-    names = [array[0].as_py() or "" for array in arrays] if options.header else _made_names(len(arrays))
+    names = [array[0].as_py() or "" for array in arrays] if options.header else _generated_names(len(arrays))
     if rows == int(options.header):
         raise DataError(f"{where} has a header but no rows; at least one row is needed")
     found = [
@@ -93,7 +93,7 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     ]
     index = None if found[0].name or len(found) == 1 else row_index(found[0].array)
     try:
-        check_names([each.name for each in found], unnamed=_may_lack_names(found, index))
+        check_names([each.name for each in found], unnamed=_columns_that_may_be_unnamed(found, index))
     except DataError as error:
         hint = "; if the first line is a row of values, set data.header: false"
         raise DataError(f"{error}{hint if options.header and any(map(is_number, names)) else ''}") from None
@@ -107,11 +107,11 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     return EncodedTable(encoded, Layout(header=options.header, index=index), tuple(notes))
 
 
-def _made_names(width: int) -> list[str]:
+def _generated_names(width: int) -> list[str]:
     return [f"column_{number}" for number in range(1, width + 1)]
 
 
-def _may_lack_names(found: list[_Column], index: RowIndex | None) -> list[int]:
+def _columns_that_may_be_unnamed(found: list[_Column], index: RowIndex | None) -> list[int]:
     """Columns, counted from 1, that may lack a name: the first, and one made by delimiters at line ends."""
     if len(found) == 1:
         return []
@@ -144,17 +144,17 @@ def _widths(data: bytes, delimiter: str) -> list[int]:
     widths: list[int] = []
     while len(widths) < _SAMPLE_ROWS and (position < end or not widths):
         width, start = 1, position
-        position = _after(field, data, position)
+        position = _end_of_field(field, data, position)
         while data[position : position + 1] == delimiter.encode():
             width += 1
-            position = _after(field, data, position + 1)
+            position = _end_of_field(field, data, position + 1)
         if position > start:
             widths.append(width)
         position += 1
     return widths
 
 
-def _after(field: re.Pattern[bytes], data: bytes, position: int) -> int:
+def _end_of_field(field: re.Pattern[bytes], data: bytes, position: int) -> int:
     found = field.match(data, position)
     return found.end() if found else position
 
@@ -197,7 +197,7 @@ def _arrow_rows(
     except pa.ArrowException as error:
         if longest < look.size and _TOO_LONG.search(str(error)):
             limits.check_record(str(source), longest + 1)
-        raise _explained(str(error), source, look.head, header=header) from error
+        raise _error_with_cause(str(error), source, look.head, header=header) from error
 
 
 def _counted(batches: Iterable[pa.RecordBatch], where: str, limits: Limits) -> Iterator[pa.RecordBatch]:
@@ -216,7 +216,7 @@ def _batches(
     with (
         source.open() as stream,
         csv.open_csv(
-            pa.PythonFile(_Continued(cast(IO[bytes], stream), tail), mode="r"),
+            pa.PythonFile(_StreamWithTail(cast(IO[bytes], stream), tail), mode="r"),
             read_options=csv.ReadOptions(autogenerate_column_names=True, use_threads=threads, block_size=block),
             parse_options=csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=look.quoted, ignore_empty_lines=width > 1
@@ -232,7 +232,7 @@ def _batches(
         yield from reader
 
 
-class _Continued(io.RawIOBase):
+class _StreamWithTail(io.RawIOBase):
     """A stream, then some more bytes."""
 
     def __init__(self, stream: IO[bytes], tail: bytes) -> None:
@@ -274,7 +274,7 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.DictionaryArray]:
     return [single_array(column) for column in pa.Table.from_batches(batches).columns]
 
 
-def _explained(message: str, where: TextSource, head: bytes, *, header: bool) -> DataError:
+def _error_with_cause(message: str, where: TextSource, head: bytes, *, header: bool) -> DataError:
     wrong = where.not_utf8(_HEAD)
     if wrong is not None:
         number, following = wrong

@@ -36,7 +36,7 @@ def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter
         safe: Whether text that a spreadsheet would read as a formula gets an apostrophe before it; names
             too, but never a column of numbers.
     """
-    names = [_field(_defused(name) if safe else name, _QUOTED_IN_NAMES) for name in schema.names]
+    names = [_field(_escaped_formula(name) if safe else name, _QUOTED_IN_NAMES) for name in schema.names]
     index = schema.layout.index
     if schema.layout.header:
         file.write((delimiter.join([*([] if index is None else [""]), *names]) + "\n").encode())
@@ -48,14 +48,14 @@ def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter
     for position, column in enumerate(schema):
         values, codes = distinct(columns, column.name)
         if safe and column.json_kind is JsonKind.STRING:
-            values = [_defused(value) for value in values]
+            values = [_escaped_formula(value) for value in values]
         values, codes = nulls_to_marks(values, codes, column)
         end = "\n" if position == len(names) - 1 else delimiter
         parts.append(Fragments([*(_field(value, special) + end for value in values), end], codes))
     write_rows(joined_rows(parts), file)
 
 
-def _defused(text: str) -> str:
+def _escaped_formula(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 

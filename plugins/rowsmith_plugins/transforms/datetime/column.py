@@ -20,7 +20,7 @@ from rowsmith_plugins.transforms.datetime.part_bins import PartBins, fit_bins
 from rowsmith_plugins.transforms.datetime.parts import BOUNDS, PARTS, join_parts, split_parts
 from rowsmith_plugins.transforms.datetime.rare_days import RareDays, count_rare_once, fit_rare_days
 
-__all__ = ["Part", "PartedColumn", "fit_parts"]
+__all__ = ["DatetimeColumn", "Part", "fit_parts"]
 
 Instants = npt.NDArray[np.datetime64]
 Numbers = npt.NDArray[np.int64]
@@ -94,7 +94,7 @@ class Part:
 
 
 @frozen
-class PartedColumn:
+class DatetimeColumn:
     """One date-time column as calendar parts.
 
     Attributes:
@@ -134,10 +134,10 @@ class PartedColumn:
         read = {part.part: part.read(counted[part.column], draws) for part in self.parts}
         encoded, drawn = ({name: pair[side] for name, pair in read.items()} for side in (0, 1))
         encoded, drawn = self._without_rare_days(encoded), self._with_drawn_days(encoded, drawn, draws)
-        found = self._rebuilt(drawn, len(draws))
+        found = self._joined(drawn, len(draws))
         # A drawn date-time may have another encoding: 31 February becomes the last day of February.
-        same = np.logical_and.reduce([self._names(found)[name] == encoded[name] for name in encoded])
-        found = np.where(same, found, self._rebuilt(encoded, len(draws)))
+        same = np.logical_and.reduce([self._representatives(found)[name] == encoded[name] for name in encoded])
+        found = np.where(same, found, self._joined(encoded, len(draws)))
         instants, codes = np.unique(found.astype(np.int64), return_inverse=True)
         texts = spell_datetimes(instants.astype(f"datetime64[{self.unit}]"), self.format)
         codes = codes.astype(np.int32)
@@ -147,15 +147,15 @@ class PartedColumn:
 
     def _encoded(self, instants: Instants) -> Parts:
         """The encoded parts of date-times; encoding the decoded parts again gives the same parts."""
-        encoded = self._names(self._clip(instants))
+        encoded = self._representatives(self._clip(instants))
         for _ in range(_MOST_ROUNDS):
-            again = self._names(self._rebuilt(encoded, len(instants)))
+            again = self._representatives(self._joined(encoded, len(instants)))
             if all((again[name] == encoded[name]).all() for name in encoded):
                 break
             encoded = again
         return encoded
 
-    def _names(self, instants: Instants) -> Parts:
+    def _representatives(self, instants: Instants) -> Parts:
         numbers = split_parts(instants)
         return self._without_rare_days(
             {part.part: part.named(numbers[part.part] // part.step * part.step) for part in self.parts}
@@ -179,7 +179,7 @@ class PartedColumn:
         first, days = self.parts[0], encoded["day"]
         return rare_days.hidden(first.bins.find(encoded[first.part]), encoded.get("month", np.zeros_like(days)), days)
 
-    def _rebuilt(self, numbers: Parts, rows: int) -> Instants:
+    def _joined(self, numbers: Parts, rows: int) -> Instants:
         constants = {name: np.full(rows, number) for name, number in self.constants.items()}
         return self._clip(join_parts({**constants, **numbers}, self.unit))
 
@@ -191,7 +191,7 @@ class PartedColumn:
         return np.where(seconds > high.astype("datetime64[s]"), high, clipped)
 
 
-def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 1) -> PartedColumn:
+def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 1) -> DatetimeColumn:
     """Fit the parts of a date-time column.
 
     Args:
@@ -217,7 +217,7 @@ def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 
     if len(same) == len(PARTS):
         del same["year"]
     units = instants.astype(np.int64)
-    return PartedColumn(
+    return DatetimeColumn(
         name=column.name,
         nullable=bool((counted.codes < 0).any()) or column.nullable,
         format=format_,

@@ -33,7 +33,7 @@ from rowsmith.transforms import FittedTransform, Transform, schema_from_state, s
 from rowsmith_plugins.transforms.common.counting import count_shared, count_values, record_groups
 from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order
 from rowsmith_plugins.transforms.common.protection import k_of_run
-from rowsmith_plugins.transforms.datetime.column import PartedColumn, fit_parts
+from rowsmith_plugins.transforms.datetime.column import DatetimeColumn, fit_parts
 from rowsmith_plugins.transforms.options import DatetimeOptions
 
 __all__ = ["DatetimeTransform", "FittedDatetime", "build"]
@@ -50,7 +50,7 @@ class FittedDatetime(FittedTransform):
     """
 
     schema_before: TableSchema
-    parted: tuple[PartedColumn, ...]
+    parted: tuple[DatetimeColumn, ...]
     schema_after: TableSchema = field(init=False)
 
     @schema_after.default
@@ -107,7 +107,7 @@ class DatetimeTransform(Transform):
 
     def restore(self, state: Mapping[str, Any]) -> FittedDatetime:
         """Restore the fitted transform from its state."""
-        parted = cattrs.structure(state["columns"], tuple[PartedColumn, ...])
+        parted = cattrs.structure(state["columns"], tuple[DatetimeColumn, ...])
         return FittedDatetime(schema_from_state(state["schema"]), parted)
 
     def _takes(self, column: ColumnSchema) -> bool:

@@ -44,7 +44,7 @@ def fit_parts(axis: OrderAxis, ticks: Ints, steps: Ints) -> tuple[TimingRole, ..
     seconds = axis.seconds(np.unique(ticks))
     span = float(np.ptp(seconds))
     fits = (role for role, least in _SPANS.items() if span > least)
-    return tuple(role for role in fits if _matters(role, axis, seconds, steps))
+    return tuple(role for role in fits if _is_informative(role, axis, seconds, steps))
 
 
 def part_column(role: TimingRole, axis: OrderAxis, ticks: Ints) -> pa.DictionaryArray:
@@ -90,7 +90,7 @@ def in_phase(
     return np.where(fits, moved, ticks)
 
 
-def _matters(role: TimingRole, axis: OrderAxis, seconds: npt.NDArray[np.float64], steps: Ints) -> bool:
+def _is_informative(role: TimingRole, axis: OrderAxis, seconds: npt.NDArray[np.float64], steps: Ints) -> bool:
     if axis.kind != "moment" and role is not TimingRole.MONTH:
         return False
     found = len(np.unique(part_of(role, seconds)))

@@ -85,14 +85,14 @@ def fit_constant(columns: pa.Table, column: ColumnSchema, bounds: Bounds, k: int
     order = np.argsort(-counts, kind="stable")[:_MOST_SPARES]
     common = [int(index) for index in order if counts[index] >= k]
     if not common:
-        spare = _middle(column, Counted(values, firsts, counts), k)
+        spare = _replacement(column, Counted(values, firsts, counts), k)
         return GroupConstant(column.name, (spare,), (1,)) if spare is not None else GroupConstant(column.name, (), ())
     return GroupConstant(
         column.name, tuple(values[index] for index in common), tuple(int(counts[index]) for index in common)
     )
 
 
-def _middle(column: ColumnSchema, counted: Counted, k: int) -> str | None:
+def _replacement(column: ColumnSchema, counted: Counted, k: int) -> str | None:
     """The mean of ordered values; a label for categories, if the column takes any; else None."""
     if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
         return coarse_mean(column, counted, k)

@@ -75,16 +75,16 @@ class GroupOrder:
         """Decode the order column from steps and positions; it never decreases inside a group."""
         steps = np.where(bounds.first, 0, self.steps.draw(_codes(columns, step, self.steps.labels), draws))
         starts = self._begin(columns, bounds, draws.take(bounds.starts)).clip(self.axis.low, self.axis.high)
-        ticks = self._walked(starts, steps, bounds).clip(self.axis.low, self.axis.high)
+        ticks = self._accumulated(starts, steps, bounds).clip(self.axis.low, self.axis.high)
         found, codes = np.unique(ticks, return_inverse=True)
         return from_codes(self.axis.spell(found), codes)
 
-    def _walked(self, starts: Ints, steps: Ints, bounds: Bounds) -> Ints:
+    def _accumulated(self, starts: Ints, steps: Ints, bounds: Bounds) -> Ints:
         """The tick of each record."""
         if self.axis.kind != "anniversary":
-            return _sums(starts, steps, bounds, self.axis.high)
+            return _running_sums(starts, steps, bounds, self.axis.high)
         last = int(self.axis.months(np.array([self.axis.high]))[0])
-        months = _sums(self.axis.months(starts), steps, bounds, last).clip(max=last)
+        months = _running_sums(self.axis.months(starts), steps, bounds, last).clip(max=last)
         return self.axis.in_months(starts[bounds.groups], months)
 
     def _begin(self, columns: pa.Table, bounds: Bounds, draws: Draws) -> Ints:
@@ -158,7 +158,7 @@ def _numbers(columns: pa.Table, name: str) -> Ints:
     return np.array([*numbers, -1], dtype=np.int64)[codes]
 
 
-def _sums(starts: Ints, steps: Ints, bounds: Bounds, high: int) -> Ints:
+def _running_sums(starts: Ints, steps: Ints, bounds: Bounds, high: int) -> Ints:
     """The tick of each record: the start of its group plus the steps up to it, at most the last tick."""
     # Integers wrap around, so their differences are right; doubles show which sums are too large.
     walked = np.cumsum(steps)

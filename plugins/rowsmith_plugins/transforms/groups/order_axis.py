@@ -224,7 +224,7 @@ def _moments(column: ColumnSchema, instants: Instants) -> OrderAxis:
     for ends in (False, True):
         base = (months + np.timedelta64(int(ends), "M")).astype(instants.dtype)
         offsets = np.abs((instants - base).astype(np.int64))
-        if len(np.unique(months)) > 1 and (offsets == offsets[0]).all() and _always_there(int(offsets[0]), unit):
+        if len(np.unique(months)) > 1 and (offsets == offsets[0]).all() and _in_every_month(int(offsets[0]), unit):
             return OrderAxis(column, "month", 0, unit, ends, int(offsets[0]), low, after - 1)
     first, end = (
         np.array([low, after]).astype("datetime64[M]").astype(f"datetime64[{unit}]").astype(np.int64)
@@ -232,6 +232,6 @@ def _moments(column: ColumnSchema, instants: Instants) -> OrderAxis:
     return OrderAxis(column, "moment", unit=unit, low=first, high=end - 1)
 
 
-def _always_there(offset: int, unit: str) -> bool:
+def _in_every_month(offset: int, unit: str) -> bool:
     """Whether every month is long enough for the offset."""
     return offset <= 28 * 86_400 * _PER_SECOND[unit] - 1

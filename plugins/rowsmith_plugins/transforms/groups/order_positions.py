@@ -130,7 +130,7 @@ def fit_landmarks(
     if not _covers(exact, counts, begun):
         means, others, within = _block_means(positions[~exact], counts[~exact], begun[~exact], k)
         means, others, *within_ = (each * grid + origin for each in (means, others, *within))
-        near = _alike(axis, roles, means, others, (within_[0], within_[1]), grid)
+        near = _with_equal_parts(axis, roles, means, others, (within_[0], within_[1]), grid)
         # The last landmark bounds all groups.
         last = positions[kth_extremes(np.arange(len(positions)), counts, k)[1]]
         landmarks = np.unique(np.concatenate([landmarks, (near - origin) // grid, [last]]))
@@ -159,17 +159,17 @@ def _positions(ticks: Ints, origin: int, grid: int) -> Ints:
 
 
 def _nearest(positions: Ints, landmarks: Ints) -> Ints:
-    return np.searchsorted(_middles(landmarks), positions, side="left").astype(np.int64)
+    return np.searchsorted(_cell_ends(landmarks), positions, side="left").astype(np.int64)
 
 
-def _middles(landmarks: Ints) -> Ints:
+def _cell_ends(landmarks: Ints) -> Ints:
     """The last position that is nearer to each landmark than to the next one."""
     return landmarks[:-1] + (landmarks[1:] - landmarks[:-1]) // 2
 
 
 def _cells(landmarks: Ints) -> tuple[Ints, Ints]:
     """The first and the last position of each landmark's cell; the outer ones are open."""
-    middles, far = _middles(landmarks), np.iinfo(np.int64)
+    middles, far = _cell_ends(landmarks), np.iinfo(np.int64)
     return np.append(far.min, middles + 1), np.append(middles, far.max)
 
 
@@ -190,7 +190,7 @@ def _covers(exact: Mask, counts: Ints, begun: Ints) -> bool:
     return bool(exact.any()) and all(share <= _MOST_LEFT_OUT for share in left_out)
 
 
-def _alike(
+def _with_equal_parts(
     axis: OrderAxis, roles: Sequence[TimingRole], ticks: Ints, others: Ints, within: tuple[Ints, Ints], grid: int
 ) -> Ints:
     """Move ticks to the nearest ones with the calendar parts of others."""

@@ -66,7 +66,7 @@ def depends(positions: Floats, bins: Ints, others: Iterable[Groups]) -> bool:
     """
     moments = [_scaled(positions, bins), _scaled(_scaled(positions, bins) ** 2, bins)]
     return any(
-        _informs(moment, keys)
+        _is_informative(moment, keys)
         for groups in others
         for moment in moments
         for keys in (groups.astype(np.int64), bins * (_GROUPS + 2) + groups)
@@ -82,7 +82,7 @@ def _scaled(values: Floats, bins: Ints) -> Floats:
     return scaled
 
 
-def _informs(values: Floats, keys: Ints) -> bool:
+def _is_informative(values: Floats, keys: Ints) -> bool:
     """Whether the groups have significant and sufficient information about the values."""
     rows = np.bincount(keys)
     totals = np.bincount(keys, weights=values)

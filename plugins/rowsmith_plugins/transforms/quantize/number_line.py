@@ -115,7 +115,7 @@ class NumberLine:
         if self.kind == "whole":
             return [str(unit) for unit in units.tolist()]
         if self.kind == "fixed":
-            return [_pointed(unit, self.digits) for unit in units.tolist()]
+            return [_with_point(unit, self.digits) for unit in units.tolist()]
         return spell_numbers(units / 10.0**self.digits, column)
 
     def axis(self, ordinals: Ints) -> Floats:
@@ -197,6 +197,6 @@ def _read_whole(texts: pa.StringArray) -> Ints:
     return np.asarray(pc.cast(texts, pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _pointed(unit: int, digits: int) -> str:
+def _with_point(unit: int, digits: int) -> str:
     text = str(abs(unit)).zfill(digits + 1)
     return f"{'-' if unit < 0 else ''}{text[:-digits]}.{text[-digits:]}" if digits else str(unit)

@@ -29,11 +29,11 @@ _NOTICEABLY_RARE = 0.1
 """Above this share of rows, rare labels are invented: replacing them would raise the shares of the others too much."""
 _MANY_LABELS = 30
 """Among this many labels at least two are not words for a missing value."""
-_LONG = 40
+_LONGEST_SHORT_LABEL = 40
 """Longer labels are sentences, which are made of words."""
 _FEWEST_WORDS = 10
 _KINDS = "Aa9"
-_ALL = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
+_CHARACTERS = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
 
 Mask = npt.NDArray[np.bool_]
 Invented = tuple[tuple[str, ...], tuple[int, ...]]
@@ -69,12 +69,12 @@ def invent_rare(column: ColumnSchema, counted: Counted, k: int, seed: int) -> In
     if column.storage.categories is not None:
         names = tuple(each for each in column.storage.categories if each not in known)[: len(weights)]
     else:
-        names = tuple(_invent(_Look(counted, rare, k), known, seed, lambda name: takes(column, name)))
+        names = tuple(_new_labels(_LabelStatistics(counted, rare, k), known, seed, lambda name: takes(column, name)))
     return names, weights[: len(names)]
 
 
 @frozen
-class _Look:
+class _LabelStatistics:
     """The look of rare labels, as far as enough rows of the column share it.
 
     Attributes:
@@ -136,10 +136,10 @@ _Spell = Callable[[np.random.Generator, int], str]
 """Makes a label; the number is the stage, which widens the allowed characters."""
 
 
-def _invent(look: _Look, known: set[str], seed: int, fits: Callable[[str], bool]) -> Iterator[str]:
+def _new_labels(look: _LabelStatistics, known: set[str], seed: int, fits: Callable[[str], bool]) -> Iterator[str]:
     """A new label for each rare one, or as many as are found."""
     random, taken, failed = np.random.default_rng(seed), set(known), 0
-    spell = _sentences(look) or _spelled(look)
+    spell = _label_from_words(look) or _label_from_shapes(look)
     if spell is None:
         return
     for _ in range(int(look.rare.sum())):
@@ -155,10 +155,10 @@ def _invent(look: _Look, known: set[str], seed: int, fits: Callable[[str], bool]
                 return
 
 
-def _sentences(look: _Look) -> _Spell | None:
+def _label_from_words(look: _LabelStatistics) -> _Spell | None:
     """Makes long labels from words of enough rows; None if labels are short or share no words."""
     lengths = look.lengths(len)
-    if not lengths or lengths[len(lengths) // 2] <= _LONG:
+    if not lengths or lengths[len(lengths) // 2] <= _LONGEST_SHORT_LABEL:
         return None
     words = look.frequent(str.split)[0]
     sizes = look.lengths(lambda value: len(value.split()))
@@ -168,7 +168,7 @@ def _sentences(look: _Look) -> _Spell | None:
     return lambda random, stage: " ".join(word(random) for _ in range(sizes[int(random.integers(len(sizes)))]))
 
 
-def _spelled(look: _Look) -> _Spell | None:
+def _label_from_shapes(look: _LabelStatistics) -> _Spell | None:
     """Makes labels from shapes and characters of enough rows; None if there are none."""
     characters, everywhere = look.frequent(set)
     alphabet = "".join(sorted(characters))
@@ -176,7 +176,7 @@ def _spelled(look: _Look) -> _Spell | None:
     if not alphabet or not templates:
         return None
     seen = look.frequent(lambda value: _characters_by_position(value) if shape_of(value) in templates else ())[0]
-    kinds = "".join(_ALL[kind] for kind in _KINDS if characters_of(kind, alphabet))
+    kinds = "".join(_CHARACTERS[kind] for kind in _KINDS if characters_of(kind, alphabet))
     usual = _by_kind(alphabet, characters)
     wider = [_by_kind(letters, Counter()) for letters in ("".join(sorted(everywhere)), kinds)]
     own = {shape: _by_position(shape, seen, usual) for shape in templates}
@@ -202,7 +202,7 @@ def _by_position(shape: str, seen: Counter[str], usual: Mapping[str, _Sampler]) 
     """For each position of a shape, a sampler of the characters there, or else of its kind."""
     found = []
     for position, kind in enumerate(shape):
-        rows = {char: seen[f"{position} {char} {shape}"] for char in _ALL.get(kind, kind)}
+        rows = {char: seen[f"{position} {char} {shape}"] for char in _CHARACTERS.get(kind, kind)}
         there = Counter({char: count for char, count in rows.items() if count})
         found.append(_sampler(there) if there else usual.get(kind, _sampler(Counter({kind: 1}))))
     return found
@@ -214,7 +214,7 @@ def _by_kind(letters: str, rows: Counter[str]) -> dict[str, _Sampler]:
     return {kind: _sampler(Counter({char: rows[char] or 1 for char in each})) for kind, each in found.items() if each}
 
 
-def _templates(look: _Look, alphabet: str) -> Counter[str]:
+def _templates(look: _LabelStatistics, alphabet: str) -> Counter[str]:
     """Shapes of enough rows, and words with the lengths of the other labels unless these are few."""
     frequent, _ = look.frequent(lambda value: (shape_of(value),))
     shapes = Counter({shape: rows for shape, rows in frequent.items() if _fits(shape, alphabet)})
@@ -227,7 +227,7 @@ def _templates(look: _Look, alphabet: str) -> Counter[str]:
 
 def _fits(shape: str, alphabet: str) -> bool:
     """Whether there is a character for each position of a shape."""
-    return all(characters_of(kind, alphabet) if kind in _ALL else kind in alphabet for kind in shape)
+    return all(characters_of(kind, alphabet) if kind in _CHARACTERS else kind in alphabet for kind in shape)
 
 
 def _sampler(weights: Counter[str]) -> _Sampler:

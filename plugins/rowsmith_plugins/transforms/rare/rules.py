@@ -24,13 +24,13 @@ from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.common.counting import Counted, nearest
 
 __all__ = [
-    "Blank",
-    "Categories",
+    "AllNull",
+    "DatetimeRange",
+    "FrequentCategories",
+    "FrequentNumbers",
     "Guard",
-    "Invented",
-    "Moments",
-    "Numbers",
-    "Range",
+    "InventedCategories",
+    "NumberRange",
     "guard_from_state",
 ]
 
@@ -63,7 +63,7 @@ class Guard(ABC):
 
 
 @frozen
-class Blank(Guard):
+class AllNull(Guard):
     """Replaces all values of a column with too few values by null."""
 
     kind: ClassVar[str] = "blank"
@@ -78,7 +78,7 @@ class Blank(Guard):
 
 
 @frozen
-class Categories(Guard):
+class FrequentCategories(Guard):
     """Retains frequent categories; every other one is replaced by a drawn category, row by row.
 
     Attributes:
@@ -111,7 +111,7 @@ class Categories(Guard):
 
 
 @frozen
-class Invented(Guard):
+class InventedCategories(Guard):
     """Retains frequent categories; every other one becomes a label, which inversion replaces by invented categories.
 
     Attributes:
@@ -149,7 +149,7 @@ class Invented(Guard):
 
 
 @frozen
-class Numbers(Guard):
+class FrequentNumbers(Guard):
     """Retains frequent numbers; every other one becomes the nearest of them.
 
     Attributes:
@@ -172,7 +172,7 @@ class Numbers(Guard):
 
 
 @frozen
-class Range(Guard):
+class NumberRange(Guard):
     """Clips numbers.
 
     Attributes:
@@ -196,7 +196,7 @@ class Range(Guard):
 
 
 @frozen
-class Moments(Guard):
+class DatetimeRange(Guard):
     """Clips dates and times, by whole seconds.
 
     Attributes:
@@ -221,7 +221,10 @@ class Moments(Guard):
         return f"range from {self.low} to {self.high}"
 
 
-_KINDS: dict[str, type[Guard]] = {guard.kind: guard for guard in (Blank, Categories, Invented, Numbers, Range, Moments)}
+_KINDS: dict[str, type[Guard]] = {
+    guard.kind: guard
+    for guard in (AllNull, FrequentCategories, InventedCategories, FrequentNumbers, NumberRange, DatetimeRange)
+}
 
 
 def guard_from_state(state: Mapping[str, Any]) -> Guard:

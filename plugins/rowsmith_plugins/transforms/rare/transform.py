@@ -64,13 +64,13 @@ from rowsmith_plugins.transforms.rare.datetime_range import datetime_range
 from rowsmith_plugins.transforms.rare.frequent_categories import narrowed
 from rowsmith_plugins.transforms.rare.invented import invent_rare
 from rowsmith_plugins.transforms.rare.rules import (
-    Blank,
-    Categories,
+    AllNull,
+    DatetimeRange,
+    FrequentCategories,
+    FrequentNumbers,
     Guard,
-    Invented,
-    Moments,
-    Numbers,
-    Range,
+    InventedCategories,
+    NumberRange,
     guard_from_state,
 )
 
@@ -122,7 +122,7 @@ class FittedProtectRare(FittedTransform):
         arrays |= {
             name: guard.invert(count_values(columns, name), draws, name)
             for name, guard in self.guards.items()
-            if isinstance(guard, Invented)
+            if isinstance(guard, InventedCategories)
         }
         return in_schema_order(columns, self.schema_before, arrays)
 
@@ -190,10 +190,10 @@ class ProtectRareTransform(Transform):
             guard = self._guard(column, counted) if counted.values else None
             if guard is not None:
                 guards[column.name] = guard
-            if isinstance(guard, Invented):
+            if isinstance(guard, InventedCategories):
                 retained = counted.counts[np.isin(counted.values, guard.kept)].sum()
                 rare[column.name] = 1 - float(retained) / max(1, counted.rows)
-            if guard is not None and not isinstance(guard, Invented):
+            if guard is not None and not isinstance(guard, InventedCategories):
                 left = count_values(pa.table({"x": guard.apply(counted, self.seed, column.name)}), "x")
                 same = not left.rows or (len(left.values) == 1 and left.rows == len(left.codes))
                 if same and left.values != counted.values:
@@ -221,11 +221,11 @@ class ProtectRareTransform(Transform):
         options = self.options
         if column.type in (ColumnType.CATEGORICAL, ColumnType.BOOLEAN):
             return _invented(column, counted, options, self.seed) or _categories(column, counted, options)
-        blank = Blank() if counted.rows < options.k and column.nullable else None
+        blank = AllNull() if counted.rows < options.k and column.nullable else None
         few = counted.rows < 2 * options.k and not counted.shared(options.k).any()
         if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
             if few:
-                return blank or Numbers((coarse_mean(column, counted, options.k),))
+                return blank or FrequentNumbers((coarse_mean(column, counted, options.k),))
             if self.quantize is not None and is_cut(column, counted, self.quantize):
                 return None
             return _numbers(column, counted, options)
@@ -234,10 +234,10 @@ class ProtectRareTransform(Transform):
                 return blank
             if few:
                 mean = coarse_mean_datetime(column.datetime_format, counted, options.k)
-                return Moments(mean, mean, column.datetime_format)
+                return DatetimeRange(mean, mean, column.datetime_format)
             chances = Draws(self.seed, np.arange(2)).uniform(f"protect-rare.{column.name}.ends").tolist()
             low, high = datetime_range(column.datetime_format, counted, options.k, (chances[0], chances[1]))
-            return Moments(low, high, column.datetime_format)
+            return DatetimeRange(low, high, column.datetime_format)
         return None
 
 
@@ -291,12 +291,12 @@ def _categories(column: ColumnSchema, counted: Counted, options: ProtectRareOpti
     frequent = [index for index in order if shared[index]]
     names = tuple(counted.values[index] for index in frequent)
     if _takes_label(column, options.label) and (options.replacement == "constant" or not frequent):
-        return Categories((*names, *({options.label} - set(names))), (options.label,), (1,))
+        return FrequentCategories((*names, *({options.label} - set(names))), (options.label,), (1,))
     if not frequent and column.nullable and (counted.rows < options.k or column.storage.categories is not None):
-        return Blank()
+        return AllNull()
     frequent = frequent or order[:1]
     names = tuple(counted.values[index] for index in frequent)
-    return Categories(names, names, tuple(int(counted.counts[index]) for index in frequent))
+    return FrequentCategories(names, names, tuple(int(counted.counts[index]) for index in frequent))
 
 
 def _invented(column: ColumnSchema, counted: Counted, options: ProtectRareOptions, seed: int) -> Guard | None:
@@ -307,7 +307,7 @@ def _invented(column: ColumnSchema, counted: Counted, options: ProtectRareOption
     retained = tuple(counted.values[index] for index in np.flatnonzero(counted.shared(options.k)).tolist())
     names, weights = invent_rare(column, counted, options.k, seed)
     label = unique_name(options.label, {*retained, *names})
-    return Invented(retained, label, names, weights) if names else None
+    return InventedCategories(retained, label, names, weights) if names else None
 
 
 def _takes_label(column: ColumnSchema, label: str) -> bool:
@@ -321,9 +321,9 @@ def _numbers(column: ColumnSchema, counted: Counted, options: ProtectRareOptions
     low, high = counted.ends(order, options.k)
     shared = counted.shared(options.k)
     if is_wide(_clipped_counts(numbers, counted, low, high), options.max_values):
-        return Range(counted.values[low], counted.values[high])
+        return NumberRange(counted.values[low], counted.values[high])
     frequent = tuple(counted.values[index] for index in order if shared[index])
-    return Numbers(frequent or (coarse_mean(column, counted, options.k),))
+    return FrequentNumbers(frequent or (coarse_mean(column, counted, options.k),))
 
 
 def _clipped_counts(numbers: np.ndarray, counted: Counted, low: int, high: int) -> np.ndarray:

@@ -23,7 +23,7 @@ Ints = npt.NDArray[np.int64]
 FEWEST_ROWS = 60
 _MOST_ROWS = 20_000
 """Rows used to find the parts of a curve."""
-_STRETCHES = 20
+_FOLDS = 20
 _KNOTS = (2, 3, 4, 6, 8, 11)
 _HARMONICS = (1, 2, 3, 4, 6, 8, 12, 18, 24)
 _GROWING = (1, 2, 3)
@@ -74,7 +74,7 @@ def fit_curve(seconds: Floats, values: Floats, groups: Ints, *, calendar: bool, 
     Returns:
         The curve; None if it explains less than a quarter of the variance.
     """
-    rows = _some(len(seconds))
+    rows = _sample(len(seconds))
     times, heights, owners = seconds[rows], values[rows], _renumbered(groups[rows])
     origin, length = float(times.min()), float(times.max() - times.min())
     if len(rows) < FEWEST_ROWS or length <= 0:
@@ -144,8 +144,8 @@ class _Search:
         target = _within(heights[:, None], owners)[:, 0]
         order = np.argsort(times, kind="stable")
         stretch = np.empty(len(times), dtype=np.int64)
-        stretch[order] = np.arange(len(times)) * _STRETCHES // len(times)
-        parts = [stretch == number for number in range(_STRETCHES)]
+        stretch[order] = np.arange(len(times)) * _FOLDS // len(times)
+        parts = [stretch == number for number in range(_FOLDS)]
         self._products = np.stack([whole[part].T @ whole[part] for part in parts])
         self._with_target = np.stack([whole[part].T @ target[part] for part in parts])
         self._squares = np.array([float(target[part] @ target[part]) for part in parts])
@@ -167,9 +167,9 @@ class _Search:
         parts = _Parts()
         error = self._error(parts)
         for _ in range(_ROUNDS):
-            scored = [(self._error(other), self._width(other), other) for other in self._others(parts)]
+            scored = [(self._error(other), self._width(other), other) for other in self._variants(parts)]
             worth = [
-                (error - found - error * _least(parts, other, width - self._width(parts)), other, found)
+                (error - found - error * _required_gain(parts, other, width - self._width(parts)), other, found)
                 for found, width, other in scored
             ]
             gain, other, found = max(worth, key=lambda each: each[0], default=(0.0, parts, error))
@@ -183,7 +183,7 @@ class _Search:
         total = float(self._squares.sum())
         return 1 - self._error(parts) / total if total > 0 else 0.0
 
-    def _others(self, parts: _Parts) -> Iterator[_Parts]:
+    def _variants(self, parts: _Parts) -> Iterator[_Parts]:
         """Curves that differ in one part."""
         found = [evolve(parts, knots=count) for count in (0, *_KNOTS)]
         for name, seconds in self._cycles.items():
@@ -229,14 +229,14 @@ class _Search:
         return float((self._squares - 2 * (weights * targets).sum(axis=1) + fitted).sum())
 
 
-def _least(parts: _Parts, other: _Parts, more: int) -> float:
+def _required_gain(parts: _Parts, other: _Parts, more: int) -> float:
     """Share by which a curve with ``more`` additional columns must reduce the error."""
     fresh = [name for name, waves in other.waves.items() if waves and not parts.waves.get(name, 0)]
     cycles = sum(_BETTER_PERIOD if name == _PERIOD else _BETTER_CYCLE for name in fresh)
     return cycles + _BETTER * math.sqrt(max(1, more))
 
 
-def _some(count: int) -> Ints:
+def _sample(count: int) -> Ints:
     """All rows, or a random sample of many: a regular sample would hide cycles."""
     if count <= _MOST_ROWS:
         return np.arange(count)

@@ -140,7 +140,7 @@ class FittedSeasonal(FittedTransform):
     schema_after: TableSchema = field(init=False)
 
     @schema_after.default
-    def _with_rests(self) -> TableSchema:
+    def _with_residuals(self) -> TableSchema:
         return expanded(self.schema_before, {each.column.name: (each.rest,) for each in self.taken})
 
     def apply(self, columns: pa.Table) -> pa.Table:
@@ -236,7 +236,7 @@ class SeasonalTransform(Transform):
             if not len(rows) or not (requested or _is_smooth(counted, rows, groups)):
                 continue
             dates = schema[self.time or ""].type is ColumnType.DATETIME
-            found = _taken_from(column, counted, rows, seconds[rows], groups[rows], dates, self.options.k)
+            found = _fit_column(column, counted, rows, seconds[rows], groups[rows], dates, self.options.k)
             if requested and found is None:
                 raise ParameterError(
                     f"transform 'seasonal': no smooth curve over time explains a quarter of the variance of column "
@@ -252,7 +252,7 @@ def build(context: BuildContext, options: SeasonalOptions | None) -> SeasonalTra
     return SeasonalTransform(config.data.group_columns, config.order_column, options or SeasonalOptions())
 
 
-def _taken_from(
+def _fit_column(
     column: ColumnSchema, counted: Counted, rows: Ints, seconds: Floats, groups: Ints, dates: bool, k: int
 ) -> SeasonalColumn | None:
     """Fit the curve of a column of which some rows have a value and a time; None if it explains too little."""

@@ -280,11 +280,11 @@ def _fitted(name: str, marked: Marked, counted: Counted, k: int, taken: set[str]
         rows=tuple(rows[text] for text in marks),
         nulls=tuple(nulls),
         null_rows=tuple(null_rows),
-        middle=_middle(counted, fits, marked, k),
+        middle=_mean(counted, fits, marked, k),
     )
 
 
-def _middle(counted: Counted, fits: npt.NDArray[np.bool_], marked: Marked, k: int) -> str:
+def _mean(counted: Counted, fits: npt.NDArray[np.bool_], marked: Marked, k: int) -> str:
     """The mean of the values."""
     indices = np.flatnonzero(fits)
     values = Counted([counted.values[index] for index in indices.tolist()], counted.codes, counted.counts[indices])

@@ -116,7 +116,7 @@ class TextColumn:
             rare = np.flatnonzero(~fits[codes])
             others = codes[fits[codes] & (codes >= 0)]
             if rare.size and not others.size:
-                texts.append(self._usual())
+                texts.append(self._typical_text())
                 others = np.array([len(texts) - 1])
             drawn = Draws(seed, rare).uniform(f"texts.{self.name}") * len(others)
             codes[rare] = others[drawn.astype(np.int64)]
@@ -132,7 +132,7 @@ class TextColumn:
         """Whether the cleaned text of a value is not empty and has one of the shapes."""
         return (bool(text) or not value) and (not self.shapes or shape_of(text) in self.shapes)
 
-    def _usual(self) -> str:
+    def _typical_text(self) -> str:
         """A text of the first shape, if there is one, and the most frequent characters."""
         if not self.shapes:
             return self.characters[0]

@@ -31,8 +31,8 @@ CODE = [
 ]
 ELSEWHERE = "plugins/rowsmith_plugins/transforms/keys"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-# Figures and requirements in the words of the scripts and documents that they come from.
-QUOTING = {"benchmarks.md", "zoo.md", "conformance.md"}
+# Figures in the words of the scripts that they come from.
+QUOTING = {"benchmarks.md", "zoo.md"}
 
 PHRASES = re.compile(r"\bin place\b|\bin memory\b|\bwall-clock\b|\bsystem clock\b|\bstand-in\b|\bslots=", re.IGNORECASE)
 

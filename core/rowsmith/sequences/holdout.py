@@ -221,8 +221,8 @@ def _checked_count(rows: int, data: DataConfig) -> int:
     count = holdout_count(rows, data)
     if rows - count < MIN_TRAIN_ROWS:
         raise DataError(
-            f"the table has {rows} rows, {count} of them held out: at least {MIN_TRAIN_ROWS} are needed to learn "
-            "from. Give more rows, or lower data.holdout."
+            f"the table has {rows} row{'s' if rows != 1 else ''}, {count} of them held out: at least {MIN_TRAIN_ROWS} "
+            f"are needed for training. Give more rows{', or lower data.holdout' if count else ''}."
         )
     return count
 

@@ -1,4 +1,4 @@
-"""Assemblers that come with Rowsmith; each is imported when it is asked for."""
+"""The bundled assemblers; each is imported when it is used."""
 
 from __future__ import annotations
 

@@ -23,14 +23,14 @@ Packed: TypeAlias = tuple[Rows, Ints, Ints, Ints]
 
 @frozen(eq=False)
 class GroupSequences:
-    """Groups, each one sequence, or several where one would be too long.
+    """Groups as sequences: one each, or several if one would be too long.
 
     Attributes:
         groups: The groups.
         tokens: Tokens of each group; int64 ``[groups]``.
         starts: Where in ``groups.order`` each sequence begins, group after group; int64 ``[sequences]``.
         stops: Where it ends, exclusive; int64 ``[sequences]``.
-        firsts: The number of each group's first sequence, and at last how many there are; int64
+        firsts: The number of each group's first sequence, and finally the number of sequences; int64
             ``[groups + 1]``.
     """
 
@@ -42,7 +42,7 @@ class GroupSequences:
 
     @classmethod
     def of(cls, groups: Groups, lengths: Ints, room: int) -> GroupSequences:
-        """Cut groups where they are too long.
+        """Split groups that are too long.
 
         Args:
             groups: The groups.
@@ -57,7 +57,7 @@ class GroupSequences:
         return cls(groups, range_sums(ordered, groups.sizes), spooled(starts), spooled(stops), firsts)
 
     def packed(self, order: Ints, lengths: Ints, room: int, cap: int | None) -> Packed:
-        """Fill examples with groups, each as far as it goes.
+        """Pack groups into examples, each filled as far as possible.
 
         Args:
             order: Group numbers.
@@ -69,8 +69,8 @@ class GroupSequences:
         starts, counts = self.starts[sequences], (self.stops - self.starts)[sequences]
         rows = self.groups.order[range_indices(starts, counts)]
         first, last = pack(range_sums(lengths[rows], counts) + 2, room + 2, cap)
-        places = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
-        return spooled(rows), spooled(places[first]), spooled(places[last]), spooled(places[:-1])
+        offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+        return spooled(rows), spooled(offsets[first]), spooled(offsets[last]), spooled(offsets[:-1])
 
 
 def joined(passes: Sequence[Packed]) -> Packed:

@@ -1,4 +1,4 @@
-"""The assembler of grouped tables: groups are kept whole, several of them stand in an example."""
+"""The assembler of grouped tables: an example holds one or more whole groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import AssemblyError, OverlongGroupError, OverlongRecordError, ParameterError
 from rowsmith.randomness.seeds import Seeds
 from rowsmith_assemblers.group_sequences import GroupSequences, joined
-from rowsmith_assemblers.groups import column_names, columns_at_hand, find_groups, given_groups, group_values
+from rowsmith_assemblers.groups import available_columns, column_names, find_groups, given_groups, group_values
 from rowsmith_assemblers.options import GroupedOptions
 from rowsmith_assemblers.sampling import group_passes, split_groups
 from rowsmith_assemblers.source import RecordSource, check_policy, listed
@@ -39,7 +39,7 @@ _SHOWN = 5
 
 @frozen(eq=False)
 class _Prepared:
-    """Groups as sequences, and what becomes of each: group numbers by use."""
+    """Groups as sequences, and the group numbers of each use."""
 
     sequences: GroupSequences
     train: Ints
@@ -48,33 +48,33 @@ class _Prepared:
 
 
 class GroupedDataExampleAssembler(TrainingExampleAssembler):
-    """Assembler for tables whose rows belong together in groups.
+    """Assembler for tables whose rows form groups.
 
     Every group is a sequence of its own, ``BOS records EOS``, its records in order. Groups are shuffled and
     packed: an example is filled until the next group would not fit the context, or until it holds
-    ``metadata.max_sequences_per_example`` groups. Whole groups are set apart for validation.
+    ``metadata.max_sequences_per_example`` groups. Validation takes whole groups.
 
-    Groups are those of ``groups`` or ``token_store``, whose records then stand in order, or else found by value in
-    ``dataset``, which may stand in any order.
+    Groups are those of ``groups`` or ``token_store``, whose records then are sorted, or else are found by value in
+    ``dataset``, in any order.
 
     Args:
         group_training_examples_by: The column, or columns, whose values make a group.
         order_training_examples_by: The column that orders the records of a group: numbers as numbers,
-            date-times as times, records without a value last; None leaves them as they stand.
+            date-times as times, records without a value last; None keeps the order of the dataset.
         dataset: A ``datasets.Dataset`` of scalar columns, or a spelled ``pyarrow.Table``.
         tokenizer: Tokenizer of the records.
         metadata: Prompt layout, special tokens, context length; its ``model_schema`` says how records
             are written, else the dataset's Arrow types do.
         test_size: Validation records, rounded to whole groups: a float below 1 is a share, an integer a
-            count. A single group is never set apart.
-        cache_file_path: Folder where tokenized records may be kept for another run.
-        seed: Seed of split and shuffles; None for a new one.
-        keep_columns: Columns that must be at hand after tokenizing, beside those of groups and order.
+            count. A single group is used for training.
+        cache_file_path: Folder where tokenized records may be cached for other runs.
+        seed: Seed of split and shuffles; None for a random one.
+        keep_columns: Columns that must be available after tokenizing, beside those of groups and order.
         overlong: For groups that do not fit the context: ``error`` names them, ``skip`` leaves them out,
-            ``split`` makes several sequences of each.
+            ``split`` splits each into several sequences.
         token_store: The records tokenized already, row for row; their text is then never written.
         groups: The number of each record's group, int64 ``[records]``; None takes those of ``token_store``.
-        group_values: The grouping columns as messages are to show them, row for row; None takes the dataset's.
+        group_values: The group columns for messages, row for row; None takes the dataset's.
 
     Raises:
         ParameterError: A column is missing, ``overlong`` is unknown, or ``token_store`` has another
@@ -104,9 +104,9 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         if order_training_examples_by is not None:
             named.setdefault(order_training_examples_by, "order_training_examples_by")
         numbers = given_groups(groups, token_store, len(dataset))
-        at_hand = columns_at_hand(dataset, numbers, metadata.model_schema, named)
-        kept = list(dict.fromkeys([*at_hand, *(keep_columns or ())]))
-        super().__init__(dataset, tokenizer, metadata, kept, test_size, cache_file_path, seed)
+        group_columns = available_columns(dataset, numbers, metadata.model_schema, named)
+        fitting = list(dict.fromkeys([*group_columns, *(keep_columns or ())]))
+        super().__init__(dataset, tokenizer, metadata, fitting, test_size, cache_file_path, seed)
         self.overlong = overlong
         self.token_store = token_store
         self.groups = numbers
@@ -154,22 +154,22 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
 
     @property
     def num_groups_split(self) -> int:
-        """Number of groups made into several sequences because they do not fit the context."""
+        """Number of groups split into several sequences because they do not fit the context."""
         return len(self._prepared.overlong) if self.overlong == "split" else 0
 
     def assemble_training_examples(self, data_fraction: float = 1.0) -> TrainingExamples:
-        """Build examples of whole groups, in random order, their records in order.
+        """Build examples of whole groups: groups in random order, their records sorted.
 
         Args:
-            data_fraction: Passes over the training groups: below 1 random whole groups that hold about such a
+            data_fraction: Passes over the training groups: below 1 random whole groups that hold about that
                 share of the records, less than twice as many unless every group is larger; above 1 whole passes,
-                each in an order of its own, and a share. Validation is always one pass.
+                each in its own order, and a share. Validation is always one pass.
 
         Returns:
             Examples; ``stats`` has ``tokens_per_record``, ``tokens_per_group``, ``records_per_group``,
             ``tokens_per_example``, ``records_per_example`` and ``groups_per_example`` of the training
             split (a sequence of a group that was split counts as a group of its example) and
-            ``tokens_per_skipped_group`` or ``tokens_per_split_group`` where there are such groups.
+            ``tokens_per_skipped_group`` or ``tokens_per_split_group`` if there are such groups.
 
         Raises:
             DataError: A group value is missing, or the order column cannot be ordered.
@@ -194,11 +194,11 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         long = sequences.tokens > source.room
         if long.any():
             self._report_overlong(sequences, np.flatnonzero(long))
-        kept = np.arange(len(groups)) if self.overlong == "split" else np.flatnonzero(~long)
-        train, validation = split_groups(groups.sizes[kept], self.test_size, self._seeds.generator("assembly.split"))
+        fitting = np.arange(len(groups)) if self.overlong == "split" else np.flatnonzero(~long)
+        train, validation = split_groups(groups.sizes[fitting], self.test_size, self._seeds.generator("assembly.split"))
         if self.test_size and not len(validation):
-            _logger.warning("there is one group alone, so none is set apart for validation")
-        return _Prepared(sequences, kept[train], kept[validation], np.flatnonzero(long))
+            _logger.warning("there is only one group, so there is no validation split")
+        return _Prepared(sequences, fitting[train], fitting[validation], np.flatnonzero(long))
 
     def _report_overlong(self, sequences: GroupSequences, overlong: Ints) -> None:
         count = len(sequences.groups)
@@ -210,7 +210,7 @@ class GroupedDataExampleAssembler(TrainingExampleAssembler):
         advice = context_advice(self.metadata)
         if self.overlong == "error":
             raise OverlongGroupError(
-                f"{what}. Set the assembler's option overlong to 'split' to make several sequences of each such group "
+                f"{what}. Set the assembler's option overlong to 'split' to split such groups into several sequences "
                 "(assembler: {name: grouped, options: {overlong: split}}), or to 'skip' to leave them out. "
                 f"{advice}"
             )
@@ -260,7 +260,7 @@ def build(context: BuildContext, options: GroupedOptions | None) -> GroupedDataE
 
     Args:
         context: Carries the assembly inputs.
-        options: Options from the configuration; arguments given in code win over them.
+        options: Options from the configuration; arguments given in code override them.
 
     Raises:
         ParameterError: The context has no assembly inputs, no group column is configured, or an argument

@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
     from rowsmith.table.schema import ModelSchema
 
-__all__ = ["Groups", "column_names", "columns_at_hand", "find_groups", "given_groups", "group_values", "taken"]
+__all__ = ["Groups", "available_columns", "column_names", "find_groups", "given_groups", "group_values", "select"]
 
 _logger = logging.getLogger(__name__)
 
 
 @frozen(eq=False)
 class Groups:
-    """Records by group.
+    """Records sorted by group.
 
     Attributes:
         order: Record numbers, group after group, those of a group in their order.
-        bounds: Where in ``order`` each group begins, and at last where the last one ends; int64
+        bounds: Where in ``order`` each group begins, and finally where the last one ends; int64
             ``[groups + 1]``.
     """
 
@@ -48,12 +48,12 @@ class Groups:
 
     @classmethod
     def of(cls, numbers: Ints, order_by: pa.Array | None = None) -> Groups:
-        """Arrange records.
+        """Sort records by group and order.
 
         Args:
             numbers: The number of each record's group; int64 ``[n]``.
-            order_by: What the records of a group are ordered by, ties as they stand and nulls last; None leaves
-                them as they stand.
+            order_by: Order values of the records, with a stable sort and nulls last; None keeps
+                the given order.
         """
         if order_by is not None:
             keys = [("group", "ascending"), ("order", "ascending")]
@@ -92,17 +92,17 @@ def find_groups(
     order_by: str | None,
     format_: str | None = None,
 ) -> Groups:
-    """Group the records of a dataset by their numbers; where none are given, by the step column, or by value.
+    """Group the records of a dataset: by given numbers, else by the step column, else by value.
 
     Args:
         dataset: The records.
-        numbers: The number of each record's group, of records that stand in order; None to find groups and order.
-        schema: The model's columns. If it has a step column, that begins the groups, and records stand in
-            order.
+        numbers: The number of each record's group, of sorted records; None to find groups and order.
+        schema: The model's columns. If it has a step column, that marks the first records of groups, and records are
+            sorted.
         group_by: The columns whose values together make a group; none for one group.
-        order_by: The column that orders the records of a group; None leaves them as they stand. Records without
+        order_by: The column that orders the records of a group; None keeps the order of the dataset. Records without
             a value are the last of their group.
-        format_: How its date-times are written when they are text; found out when None.
+        format_: Format of its date-times if they are text; None detects it.
 
     Raises:
         DataError: A group value is missing, or the order column cannot be ordered.
@@ -118,12 +118,12 @@ def find_groups(
 
 
 def given_groups(groups: Ints | None, store: TokenStore | None, rows: int) -> Ints | None:
-    """The number of each record's group where it is given: by itself, or in the token store.
+    """The number of each record's group if given: directly, or in the token store.
 
     Args:
         groups: The numbers, or None.
-        store: Tokens of the records, perhaps with the numbers; or None.
-        rows: How many records there are.
+        store: The tokenized records, possibly with group numbers; or None.
+        rows: Number of records.
 
     Raises:
         ParameterError: There are more numbers, or fewer, than records.
@@ -133,10 +133,10 @@ def given_groups(groups: Ints | None, store: TokenStore | None, rows: int) -> In
     return groups if groups is not None or store is None else store.groups
 
 
-def columns_at_hand(
+def available_columns(
     dataset: Dataset | pa.Table, numbers: Ints | None, schema: ModelSchema | None, names: dict[str, str]
 ) -> list[str]:
-    """The columns of groups and order that the dataset has; all of them, unless ``find_groups`` needs none.
+    """The columns of groups and order that the dataset has; an error if one is missing that ``find_groups`` needs.
 
     Args:
         dataset: The records.
@@ -145,7 +145,7 @@ def columns_at_hand(
         names: The columns, each with the name of the argument that names it.
 
     Raises:
-        ParameterError: A column is missing that is needed.
+        ParameterError: A required column is missing.
     """
     known_otherwise = numbers is not None or (schema is not None and schema.step is not None)
     missing = [name for name in names if name not in dataset.column_names]
@@ -158,14 +158,14 @@ def columns_at_hand(
 
 
 def column_names(by: str | Sequence[str], what: str) -> tuple[str, ...]:
-    """The columns of an argument that names one or several.
+    """The column names of an argument that is one name or a sequence.
 
     Args:
         by: A name or a sequence of names.
         what: The argument's name.
 
     Raises:
-        ParameterError: There is none, or one twice.
+        ParameterError: There are none, or one is repeated.
     """
     names = (by,) if isinstance(by, str) else tuple(by)
     if not names:
@@ -176,28 +176,28 @@ def column_names(by: str | Sequence[str], what: str) -> tuple[str, ...]:
 
 
 def _codes(column: pa.Array) -> Codes:
-    """The code of each value, -1 where there is none; NaN is none."""
+    """The code of each value; -1 for null and NaN."""
     codes = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     numbers = codes.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.where(_absent(column), -1, numbers).astype(np.int32)
+    return np.where(_missing(column), -1, numbers).astype(np.int32)
 
 
 def _order_values(dataset: Dataset | pa.Table, name: str, format_: str | None = None) -> pa.Array:
-    """What records are ordered by: numbers as numbers, date-times as times.
+    """Order values of records: numbers as numbers, date-times as times.
 
     Args:
         dataset: The records.
         name: The column.
-        format_: How its date-times are written when they are text; found out when None.
+        format_: Format of its date-times if they are text; None detects it.
 
     Returns:
-        Numbers, date-times or booleans, null where there is no value; Arrow ``[n]``.
+        Numbers, date-times or booleans, null for missing values; Arrow ``[n]``.
 
     Raises:
         DataError: Text is neither numbers nor date-times of one format.
     """
     column = _column(dataset, name)
-    absent = _absent(column)
+    absent = _missing(column)
     if absent.any():
         _logger.warning(
             "column %r has no value in %d of %d rows; they are the last of their group", name, absent.sum(), len(absent)
@@ -208,10 +208,10 @@ def _order_values(dataset: Dataset | pa.Table, name: str, format_: str | None = 
         column = column.dictionary_encode()
     values = column.dictionary
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        # A dictionary may hold values that no row uses; they are not to decide how the others are read.
+        # A dictionary may hold values that no row uses; these must not decide how the others are read.
         column = pc.take(values, column.indices).dictionary_encode()
         values = _read(column.dictionary.cast(pa.string()), name, format_)
-    # NaN is no value, too; as a number it would come before null.
+    # NaN counts as missing; as a number it would sort before null.
     return pc.if_else(pa.array(absent), pa.scalar(None, values.type), values.take(column.indices))
 
 
@@ -233,7 +233,7 @@ def _read(texts: pa.Array, name: str, format_: str | None) -> pa.Array:
 
 
 def _whole_numbers(texts: pa.Array) -> pa.Array:
-    """Exact where doubles are not."""
+    """Exact for integers that doubles cannot represent."""
     return pc.cast(texts, pa.int64())
 
 
@@ -245,8 +245,8 @@ def _column(dataset: Dataset | pa.Table, name: str) -> pa.Array:
     return column.combine_chunks()
 
 
-def _absent(column: pa.Array) -> npt.NDArray[np.bool_]:
-    """Which rows have no value."""
+def _missing(column: pa.Array) -> npt.NDArray[np.bool_]:
+    """Mask of rows without a value."""
     coded = pa.types.is_dictionary(column.type)
     absent = pc.is_null(column.dictionary if coded else column, nan_is_null=True)
     if coded:
@@ -255,8 +255,8 @@ def _absent(column: pa.Array) -> npt.NDArray[np.bool_]:
     return missing
 
 
-def taken(dataset: Dataset | pa.Table, rows: Rows) -> Dataset | pa.Table:
-    """Some records.
+def select(dataset: Dataset | pa.Table, rows: Rows) -> Dataset | pa.Table:
+    """Select records.
 
     Args:
         dataset: The records.
@@ -266,15 +266,15 @@ def taken(dataset: Dataset | pa.Table, rows: Rows) -> Dataset | pa.Table:
 
 
 def group_values(dataset: Dataset | pa.Table, names: Sequence[str], rows: Rows) -> list[tuple[Any, ...]]:
-    """What groups are called: their values in the group columns.
+    """The values of groups in the group columns.
 
     Args:
         dataset: The records.
-        names: The group columns; those that the dataset has not are left out.
+        names: The group columns; those that the dataset does not have are left out.
         rows: A record of each group.
     """
     known = [name for name in names if name in dataset.column_names]
     if not known:
         return [()] * len(rows)
-    part = taken(dataset, rows)
+    part = select(dataset, rows)
     return list(zip(*(_column(part, name).to_pylist() for name in known), strict=True))

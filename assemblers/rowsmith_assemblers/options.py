@@ -1,4 +1,4 @@
-"""Options of the bundled assemblers, as a configuration writes them."""
+"""Options of the bundled assemblers, as written in a configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class GroupedOptions:
 
     Attributes:
         overlong: What happens to groups that do not fit the model's context: ``error`` names them,
-            ``skip`` leaves them out and counts them, ``split`` makes several sequences of each.
+            ``skip`` leaves them out and counts them, ``split`` splits each into several sequences.
     """
 
     overlong: Literal["error", "skip", "split"] = "error"
@@ -42,7 +42,7 @@ class SequentialOptions:
     Attributes:
         overlong: What happens to records that do not fit the model's context: ``error`` names them,
             ``skip`` leaves them out and counts them; an example ends where one was left out.
-        keep_prefill: Whether the first records of every training group are kept in the model's metadata,
+        keep_prefill: Whether the first records of every training group are saved in the model's metadata,
             and so in the bundle. They are real records.
         prefill_records: How many of them.
     """

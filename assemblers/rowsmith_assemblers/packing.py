@@ -1,4 +1,4 @@
-"""Which records stand together in an example, from their lengths alone."""
+"""Packing of consecutive records into examples by their lengths."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rowsmith.assembly.token_store import Ints
 __all__ = ["pack", "windows"]
 
 _FEW = 16
-"""From so many records an example on, searching each example's end beats finding all records' at once."""
+"""From this many records per example, searching the end of each example is faster than computing all ends at once."""
 
 
 def pack(lengths: Ints, room: int, cap: int | None = None) -> tuple[Ints, Ints]:
-    """Fill examples with consecutive records, each as far as it goes (next fit).
+    """Fill examples with consecutive records, each filled as far as possible (next fit).
 
     Args:
         lengths: Tokens of each record, in order; none longer than ``room``; int64 ``[n]``.
@@ -40,14 +40,14 @@ def pack(lengths: Ints, room: int, cap: int | None = None) -> tuple[Ints, Ints]:
 def windows(
     lengths: Ints, begins: Ints, stops: Ints, budget: Callable[[int], Ints], cap: int | None = None
 ) -> tuple[Ints, Ints]:
-    """Cut runs of records into windows that follow each other, each as long as its budget allows.
+    """Cut runs of records into consecutive windows, each as long as its budget allows.
 
     Args:
         lengths: Tokens of each record, in order; int64 ``[n]``.
-        begins: Where each run begins; rising; int64 ``[runs]``.
+        begins: Where each run begins; ascending; int64 ``[runs]``.
         stops: Where it ends, exclusive; no run is empty; int64 ``[runs]``.
-        budget: Gives the budgets of some windows, in tokens: int64, as many as it is asked for. A first
-            record beyond its window's budget stands in the window nevertheless.
+        budget: Gives the token budgets of ``n`` windows: int64 ``[n]``. The first
+            record of a window belongs to it even if it exceeds the budget.
         cap: The most records of one window; None for no limit.
 
     Returns:
@@ -55,39 +55,39 @@ def windows(
     """
     ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
     found = [(begins[:0], stops[:0])]
-    place, last = begins, stops
-    while len(place):
-        reached = np.searchsorted(ends, ends[place] + budget(len(place)), side="right") - 1
-        most = last if cap is None else np.minimum(last, place + cap)
-        until = np.clip(reached, place + 1, most)
-        found.append((place, until))
+    start, last = begins, stops
+    while len(start):
+        reached = np.searchsorted(ends, ends[start] + budget(len(start)), side="right") - 1
+        most = last if cap is None else np.minimum(last, start + cap)
+        until = np.clip(reached, start + 1, most)
+        found.append((start, until))
         going = until < last
-        place, last = until[going], last[going]
+        start, last = until[going], last[going]
     starts = np.concatenate([start for start, _ in found])
     order = np.argsort(starts)
     return starts[order], np.concatenate([stop for _, stop in found])[order]
 
 
 def _starts(ends: Ints, room: int, cap: int) -> Ints:
-    """Where examples begin, from where records end."""
+    """Starts of examples, given the ends of records."""
     count = len(ends)
     if count < _FEW * (ends[-1] // room + 1):
         begins = np.append(np.zeros(1, dtype=np.int64), ends[:-1])
         following = np.searchsorted(ends, begins + room, side="right")
-        return _jumps(np.minimum(following, np.arange(count) + cap).tolist())
-    starts, place, begin = [], 0, 0
-    while place < count:
-        starts.append(place)
-        place = bisect_right(ends, begin + room, place, min(count, place + cap))
-        begin = int(ends[place - 1])
+        return _follow(np.minimum(following, np.arange(count) + cap).tolist())
+    starts, start, begin = [], 0, 0
+    while start < count:
+        starts.append(start)
+        start = bisect_right(ends, begin + room, start, min(count, start + cap))
+        begin = int(ends[start - 1])
     return np.array(starts, dtype=np.int64)
 
 
-def _jumps(following: list[int]) -> Ints:
-    """The places met from 0 to the end; ``following`` says where the example that begins at each ends."""
-    places = []
-    place = 0
-    while place < len(following):
-        places.append(place)
-        place = following[place]
-    return np.array(places, dtype=np.int64)
+def _follow(following: list[int]) -> Ints:
+    """Starts of examples from 0 on; ``following`` has the end of the example that begins at each record."""
+    starts = []
+    start = 0
+    while start < len(following):
+        starts.append(start)
+        start = following[start]
+    return np.array(starts, dtype=np.int64)

@@ -21,21 +21,21 @@ __all__ = ["check_columns", "record_lines", "record_names", "schema_of"]
 
 
 def record_names(dataset: Dataset | pa.Table, schema: ModelSchema | None) -> tuple[str, ...]:
-    """The columns of a record, in order: the model's where they are known, else the dataset's."""
+    """The columns of a record, in order: those of the model if known, else those of the dataset."""
     return schema.names if schema is not None else tuple(dataset.column_names)
 
 
 def check_columns(dataset: Dataset | pa.Table, schema: ModelSchema | None) -> None:
-    """Make sure that the dataset has every column that the model speaks.
+    """Check that the dataset has every column of the model's records.
 
     Raises:
-        ParameterError: It has not.
+        ParameterError: A column is missing.
     """
     missing = [name for name in record_names(dataset, schema) if name not in dataset.column_names]
     if missing:
         known = ", ".join(map(repr, dataset.column_names))
         raise ParameterError(
-            f"the model's schema has the column {missing[0]!r} and the dataset has not; its columns are {known}. "
+            f"the model's schema has the column {missing[0]!r} and the dataset does not; its columns are {known}. "
             "Give the dataset that the schema was made from, transforms applied"
         )
 
@@ -45,13 +45,13 @@ def record_lines(dataset: Dataset | pa.Table, schema: ModelSchema | None) -> lis
 
     Args:
         dataset: A ``datasets.Dataset`` or a ``pyarrow.Table``, of scalar columns.
-        schema: The columns of a record; None takes the dataset's, typed by their Arrow types.
+        schema: The columns of a record; None for those of the dataset, by their Arrow types.
 
     Returns:
         A line for each row, line end included.
 
     Raises:
-        DataError: A column holds what a record cannot: lists, structs, bytes, infinite numbers.
+        DataError: A column holds values that a record cannot: lists, structs, bytes, infinite numbers.
     """
     table = dataset if isinstance(dataset, pa.Table) else dataset.with_format("arrow")[:]
     table = table.select(list(record_names(table, schema)))
@@ -85,13 +85,13 @@ def _value_type(column: pa.ChunkedArray) -> pa.DataType:
 
 
 def _spelled(values: pa.ChunkedArray, column: ModelColumn) -> pa.DictionaryArray:
-    """The column as codes of distinct texts; spelling costs a step per distinct value."""
+    """The column as codes of distinct texts; each distinct value is spelled once."""
     _check_type(values, column.name)
     array = single_array(values if pa.types.is_dictionary(values.type) else values.dictionary_encode())
     if array.type == CODED_TEXT:
         return array
     texts = pa.array(_texts(array.dictionary, column), type=pa.string())
-    # Several values may be spelled alike or be null (NaN), so the codes are made anew.
+    # Several values may have the same spelling or be null (NaN), so the column is encoded again.
     return texts.take(array.indices).dictionary_encode()
 
 

@@ -1,4 +1,4 @@
-"""Which records are for validation, and in which order training sees the others."""
+"""The validation split, and the training order of the other records."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = [
 ]
 
 _DIGITS = 9
-"""Digits to which a share of records is taken, so that 0.1 of 30 is 3 and not 4."""
+"""Digits to which a share of records is rounded, so that 0.1 of 30 is 3 and not 4."""
 
 
 def test_count(test_size: float | None, count: int) -> int:
-    """How many of ``count`` records are set apart for validation.
+    """Number of validation records among ``count`` records.
 
     Args:
         test_size: A float below 1 is a share, rounded up but leaving one record to train on; an integer
             is a number of records; None is none.
-        count: How many there are.
+        count: Number of records.
 
     Raises:
         ParameterError: It is negative, a float of 1 or more, or leaves no record to train on.
@@ -53,7 +53,7 @@ def test_count(test_size: float | None, count: int) -> int:
 
 
 def split(rows: Rows, test_size: float | None, random: np.random.Generator) -> tuple[Rows, Rows]:
-    """Divide records at random.
+    """Split records at random.
 
     Args:
         rows: Record numbers.
@@ -70,13 +70,13 @@ def split(rows: Rows, test_size: float | None, random: np.random.Generator) -> t
     if not count:
         return rows, rows[:0]
     chosen = random.permutation(len(rows))[:count]
-    kept = np.ones(len(rows), dtype=bool)
-    kept[chosen] = False
-    return rows[kept], rows[chosen]
+    rest = np.ones(len(rows), dtype=bool)
+    rest[chosen] = False
+    return rows[rest], rows[chosen]
 
 
 def passes(rows: Rows, fraction: float, random: np.random.Generator) -> list[Rows]:
-    """The passes over the records, each in an order of its own.
+    """The passes over the records, each in its own random order.
 
     Args:
         rows: Record numbers.
@@ -96,7 +96,7 @@ def passes(rows: Rows, fraction: float, random: np.random.Generator) -> list[Row
 
 
 def split_groups(sizes: Ints, test_size: float | None, random: np.random.Generator) -> tuple[Ints, Ints]:
-    """Divide whole groups at random, as near as can be to the wanted number of records.
+    """Split whole groups at random, as close as possible to the requested number of records.
 
     Args:
         sizes: Records of each group; int64 ``[groups]``.
@@ -104,7 +104,7 @@ def split_groups(sizes: Ints, test_size: float | None, random: np.random.Generat
         random: Draws the validation groups.
 
     Returns:
-        Numbers of the groups to train on, rising, and of the validation groups, in random order; a single
+        Numbers of the groups to train on, ascending, and of the validation groups, in random order; a single
         group is for training.
 
     Raises:
@@ -114,13 +114,13 @@ def split_groups(sizes: Ints, test_size: float | None, random: np.random.Generat
     if not wanted or count < 2:
         return np.arange(count), np.arange(0)
     chosen = _drawn(sizes, wanted, random)[: count - 1]
-    kept = np.ones(count, dtype=bool)
-    kept[chosen] = False
-    return np.flatnonzero(kept), chosen
+    rest = np.ones(count, dtype=bool)
+    rest[chosen] = False
+    return np.flatnonzero(rest), chosen
 
 
 def group_passes(groups: Ints, sizes: Ints, fraction: float, random: np.random.Generator) -> list[Ints]:
-    """The passes over groups, each in an order of its own.
+    """The passes over groups, each in its own random order.
 
     Args:
         groups: Group numbers.
@@ -148,20 +148,20 @@ def sample_groups(sizes: Ints, share: float, random: np.random.Generator) -> Int
         random: Draws.
 
     Returns:
-        Places of the drawn groups in ``sizes``, in random order; at least one. They hold less than twice the share,
+        Indices of the drawn groups in ``sizes``, in random order; at least one. They hold less than twice the share,
         unless every group does.
     """
     return _drawn(sizes, share_of(int(sizes.sum()), share), random)
 
 
 def share_of(count: int, share: float) -> int:
-    """How many of ``count`` a share is, rounded up."""
+    """A share of ``count``, rounded up."""
     return math.ceil(round(share * count, _DIGITS))
 
 
 def _drawn(sizes: Ints, wanted: int, random: np.random.Generator) -> Ints:
-    """Groups at random, as near as can be to the wanted number of records."""
-    # A group of twice the records wanted would miss the number by more than no group at all.
+    """Random groups, as close as possible to the requested number of records."""
+    # A group of more than twice the requested records would miss by more than no group at all.
     fitting = np.flatnonzero(sizes < 2 * wanted)
     if not len(fitting):
         fitting = np.flatnonzero(sizes == sizes.min())
@@ -171,10 +171,10 @@ def _drawn(sizes: Ints, wanted: int, random: np.random.Generator) -> Ints:
 
 
 def whole_and_part(fraction: float) -> tuple[int, float]:
-    """Whole passes, and the share of one more.
+    """The number of whole passes, and the share of a last one.
 
     Args:
-        fraction: How many passes.
+        fraction: Number of passes.
 
     Raises:
         ParameterError: ``fraction`` is not a finite number above 0.

@@ -1,4 +1,4 @@
-"""The assembler of time series: records in order, an example from one series."""
+"""The assembler of time series: examples of consecutive records of one series."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import ParameterError
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.memory_map import spooled
-from rowsmith_assemblers.groups import column_names, columns_at_hand, find_groups, given_groups, group_values, taken
+from rowsmith_assemblers.groups import available_columns, column_names, find_groups, given_groups, group_values, select
 from rowsmith_assemblers.options import SequentialOptions
-from rowsmith_assemblers.series import Stretches, cut, passes, split, stretches
+from rowsmith_assemblers.series import Segments, cut, find_segments, passes, split
 from rowsmith_assemblers.source import RecordSource, check_policy
 
 if TYPE_CHECKING:
@@ -36,57 +36,57 @@ __all__ = ["PSEUDO_GROUP_COLUMN", "SequentialExampleAssembler", "build"]
 
 @frozen(eq=False)
 class _Prepared:
-    """Records in order, where groups end, what is for what, and the numbers of records left out."""
+    """Sorted records, ends of groups, both splits, and the numbers of skipped records."""
 
     order: Rows
     ends: Ints
-    train: Stretches
-    validation: Stretches
+    train: Segments
+    validation: Segments
     skipped: Rows
 
 
 class SequentialExampleAssembler(TrainingExampleAssembler):
-    """Assembler for series, whose records have an order that means something.
+    """Assembler for time series and other ordered records.
 
     Records of a group are never shuffled. An example is one sequence, ``prompt BOS records EOS``, of records
-    that follow one another in one group; the next example goes on where it ends. An example ends where its
+    that are consecutive in one group; the next example continues where it ends. An example ends where its
     group does, where the next record would exceed its budget of tokens, or where it holds
-    ``metadata.max_sequences_per_example`` records. Budgets of training examples are drawn for each anew,
-    between .7 and 1 of the room that the context leaves, so that examples do not always end at the same
-    places; validation examples fill the room. The EOS of an example is trained on where its group ends, so that
-    the end of an example is not taken for the end of a series.
+    ``metadata.max_sequences_per_example`` records. The budget of each training example is drawn
+    between .7 and 1 of the room that the context leaves, so that the end of an example does not coincide
+    with the same record in every pass; validation examples fill the room. EOS is trained on only where a group ends, so
+    the end of an example is not learned as the end of a series.
 
-    Whole groups are set apart for validation; of a single series, its end.
+    Validation takes whole groups; of a single series, its end.
 
     Args:
         dataset: A ``datasets.Dataset`` of scalar columns, or a spelled ``pyarrow.Table``. The group columns
-            are moved to the front, the order column next; records follow suit, unless
+            are moved to the front, the order column next; and so in records, unless
             ``metadata.model_schema`` says how they are written.
         tokenizer: Tokenizer of the records.
         metadata: Prompt layout, special tokens, context length.
         group_training_examples_by: The column, or columns, whose values make a group.
-            ``PSEUDO_GROUP_COLUMN`` stands for one series without such a column: it is added to a dataset
-            that has it not, and seen neither in the prompt nor in the records.
+            ``PSEUDO_GROUP_COLUMN`` means one series without such a column: it is added to a dataset
+            that does not have it, and is neither in the prompt nor in the records.
         order_training_examples_by: The column that orders the records of a group: numbers as numbers,
-            date-times as times, records without a value last; None leaves them as they stand.
-        keep_columns: Columns that must be at hand after tokenizing, beside those of groups and order.
+            date-times as times, records without a value last; None keeps the order of the dataset.
+        keep_columns: Columns that must be available after tokenizing, beside those of groups and order.
         test_size: Validation records, rounded to whole groups: a float below 1 is a share, an integer a
             count.
-        cache_file_path: Folder where tokenized records may be kept for another run.
-        seed: Seed of split, budgets and samples; None for a new one.
+        cache_file_path: Folder where tokenized records may be cached for other runs.
+        seed: Seed of split, budgets and samples; None for a random one.
         overlong: For records that do not fit the context: ``error`` names them, ``skip`` leaves them out;
             an example ends where one was left out.
-        token_store: The records tokenized already, row for row. If it has groups, records stand in order; else
+        token_store: The records tokenized already, row for row. If it has groups, records are sorted; else
             groups and order are found by value.
-        timestamp_format: How the order column's date-times are written when they are text, in
-            ``strftime`` terms; found out when None.
-        keep_prefill: Whether the first records of every training group are put in
+        timestamp_format: Format of the order column's date-times if they are text, in
+            ``strftime`` terms; None detects it.
+        keep_prefill: Whether the first records of every training group are saved in
             ``metadata.initial_prefill`` when examples are assembled. They are real records.
         prefill_records: How many of them.
-        groups: The number of each record's group, int64 ``[records]``, of records in order; None takes those of
+        groups: The number of each record's group, int64 ``[records]``, of sorted records; None takes those of
             ``token_store``.
-        group_values: The grouping columns as the prefill is to name groups, row for row; None takes the
-            dataset's.
+        group_values: The group columns for the prefill, row for row; None takes those of the
+            dataset.
 
     Raises:
         ParameterError: A column is missing, ``overlong`` is unknown, ``prefill_records`` is below 1, or
@@ -120,10 +120,10 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         if order_training_examples_by is not None:
             named.setdefault(order_training_examples_by, "order_training_examples_by")
         numbers = given_groups(groups, token_store, len(dataset))
-        first = columns_at_hand(dataset, numbers, metadata.model_schema, named)
+        first = available_columns(dataset, numbers, metadata.model_schema, named)
         dataset = _selected(dataset, [*first, *(name for name in dataset.column_names if name not in first)])
-        kept = list(dict.fromkeys([*first, *(keep_columns or ())]))
-        super().__init__(dataset, tokenizer, metadata, kept, test_size, cache_file_path, seed)
+        available = list(dict.fromkeys([*first, *(keep_columns or ())]))
+        super().__init__(dataset, tokenizer, metadata, available, test_size, cache_file_path, seed)
         self.group_by_column = group_training_examples_by
         self.order_by_column = order_training_examples_by
         self.overlong = overlong
@@ -181,13 +181,13 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         """Build examples of records in order.
 
         Args:
-            data_fraction: Passes over the training split, each cut at other places: below 1 exactly such a
+            data_fraction: Passes over the training split, each cut differently: below 1 exactly that
                 share of the records, rounded up: random groups, and of the last of them, or of a single series, a
-                random stretch; above 1 whole passes and such a part. Validation is always one pass.
+                random segment; above 1 whole passes and such a part. Validation is always one pass.
 
         Returns:
             Examples, group after group; ``stats`` has ``tokens_per_record``, ``tokens_per_example``,
-            ``records_per_example`` and ``examples_per_group`` of the training split and, when records were
+            ``records_per_example`` and ``examples_per_group`` of the training split and, if records were
             skipped, their ``tokens_per_skipped_record``.
 
         Raises:
@@ -210,14 +210,14 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         fits = source.tokens.lengths <= source.room
         skipped = np.flatnonzero(~fits)
         if len(skipped):
-            self._source.refuse_or_skip(skipped, self.overlong)
+            self._source.raise_or_skip(skipped, self.overlong)
         known = (self.dataset, self.groups, self.metadata.model_schema)
         groups = find_groups(*known, self._group_columns, self.order_by_column, self.timestamp_format)
-        order, whole = stretches(groups, fits)
+        order, whole = find_segments(groups, fits)
         train, validation = split(whole, self.test_size, self._seeds.generator("assembly.split"))
         return _Prepared(order, whole.ends, train, validation, skipped)
 
-    def _ranges(self, parts: Sequence[Stretches], random: np.random.Generator | None) -> ExampleRanges:
+    def _ranges(self, parts: Sequence[Segments], random: np.random.Generator | None) -> ExampleRanges:
         prepared, cap = self._prepared, self.metadata.max_sequences_per_example
         lengths = self._source.tokens.lengths[prepared.order]
         bounds = [cut(lengths, part, self._source.room, cap, random) for part in parts]
@@ -229,7 +229,7 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         stretch = np.searchsorted(prepared.train.begins, train.starts, side="right") - 1
         examples = np.bincount(prepared.train.groups[stretch])
         stats = {
-            "tokens_per_record": Statistics.of(lengths[prepared.order[prepared.train.places]]),
+            "tokens_per_record": Statistics.of(lengths[prepared.order[prepared.train.indices]]),
             "tokens_per_example": Statistics.of(train.lengths),
             "records_per_example": Statistics.of(train.num_records),
             "examples_per_group": Statistics.of(examples[examples > 0]),
@@ -245,7 +245,7 @@ class SequentialExampleAssembler(TrainingExampleAssembler):
         begins = train.begins[first]
         counts = np.minimum(train.stops[first] - begins, self.prefill_records)
         rows = [order[begin : begin + count] for begin, count in zip(begins, counts, strict=True)]
-        lines = iter(self._source.lines(taken(self._source.dataset, np.concatenate(rows))))
+        lines = iter(self._source.lines(select(self._source.dataset, np.concatenate(rows))))
         named = self.dataset if self.group_values is None else self.group_values
         labels = [", ".join(map(str, each)) for each in group_values(named, self._group_columns, order[begins])]
         return {
@@ -261,14 +261,14 @@ def _selected(dataset: Any, names: list[str]) -> Any:
 
 
 def _visible(schema: ModelSchema | None) -> ModelSchema | None:
-    """The columns of a record: all but the pseudo group."""
+    """The columns of a record: without the pseudo group."""
     if schema is None:
         return None
     return evolve(schema, columns=tuple(column for column in schema if column.name != PSEUDO_GROUP_COLUMN))
 
 
 def _group_by(columns: tuple[str, ...]) -> str | tuple[str, ...]:
-    """What the constructor takes for the configuration's columns: one is a name, and none is one series."""
+    """The constructor's argument for the configured columns: one is a name, and none is one series."""
     return tuple(columns) if len(columns) > 1 else next(iter(columns), PSEUDO_GROUP_COLUMN)
 
 
@@ -285,7 +285,7 @@ def build(context: BuildContext, options: SequentialOptions | None) -> Sequentia
 
     Args:
         context: Carries the assembly inputs.
-        options: Options from the configuration; arguments given in code win over them.
+        options: Options from the configuration; arguments given in code override them.
 
     Raises:
         ParameterError: The context has no assembly inputs, or an argument is unknown or out of range.

@@ -1,4 +1,4 @@
-"""Stretches of ordered records: how series are split, sampled and cut into examples."""
+"""Segments of consecutive records: how series are split, sampled and cut into examples."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from rowsmith_assemblers.groups import Groups
 from rowsmith_assemblers.packing import windows
 from rowsmith_assemblers.sampling import share_of, split_groups, test_count, whole_and_part
 
-__all__ = ["MAX_FILL_RATIO", "MIN_FILL_RATIO", "Stretches", "budgets", "cut", "passes", "split", "stretches"]
+__all__ = ["MAX_FILL_RATIO", "MIN_FILL_RATIO", "Segments", "budgets", "cut", "find_segments", "passes", "split"]
 
 MIN_FILL_RATIO = 0.7
 MAX_FILL_RATIO = 1.0
-"""A training example takes a share of the context between these, drawn for each anew."""
+"""Bounds of the share of the context that a training example fills; drawn for each example."""
 
 
 @frozen(eq=False)
-class Stretches:
-    """Runs of ordered records that follow one another in one group.
+class Segments:
+    """Segments of consecutive records of one group.
 
     Attributes:
-        begins: Where in the order each begins, rising; int64 ``[k]``.
+        begins: Where in the order each begins, ascending; int64 ``[k]``.
         stops: Where it ends, exclusive; int64 ``[k]``.
         groups: The number of its group; int64 ``[k]``.
     """
@@ -34,78 +34,78 @@ class Stretches:
     groups: Ints
 
     @property
-    def places(self) -> Ints:
-        """All places in the order that they cover."""
+    def indices(self) -> Ints:
+        """Indices into the order of all their records."""
         return range_indices(self.begins, self.stops - self.begins)
 
     @property
     def count(self) -> int:
-        """Records in all."""
+        """Number of records."""
         return int((self.stops - self.begins).sum())
 
     @property
     def ends(self) -> Ints:
-        """Where in the order the last stretch of each group ends, exclusive; rising."""
+        """Where in the order the last segment of each group ends, exclusive; ascending."""
         last = np.append(self.groups[1:] != self.groups[:-1], True)[: len(self.groups)]
         ends: Ints = self.stops[last]
         return ends
 
-    def of(self, groups: Ints) -> Stretches:
-        """Those of some groups."""
-        kept = np.isin(self.groups, groups)
-        return Stretches(self.begins[kept], self.stops[kept], self.groups[kept])
+    def of(self, groups: Ints) -> Segments:
+        """The segments of some groups."""
+        chosen = np.isin(self.groups, groups)
+        return Segments(self.begins[chosen], self.stops[chosen], self.groups[chosen])
 
-    def within(self, start: int, stop: int) -> Stretches:
-        """What of them lies between two places."""
+    def within(self, start: int, stop: int) -> Segments:
+        """The parts between two indices."""
         begins, stops = np.maximum(self.begins, start), np.minimum(self.stops, stop)
-        kept = begins < stops
-        return Stretches(begins[kept], stops[kept], self.groups[kept])
+        chosen = begins < stops
+        return Segments(begins[chosen], stops[chosen], self.groups[chosen])
 
-    def counted(self, first: int, last: int) -> Stretches:
-        """Their records from one number to another, exclusive, counted over all of them."""
+    def counted(self, first: int, last: int) -> Segments:
+        """The parts with the records from ``first`` to ``last``, exclusive, counted over all segments."""
         lengths = self.stops - self.begins
         before = np.cumsum(lengths) - lengths
         begins = self.begins + np.clip(first - before, 0, lengths)
         stops = self.begins + np.clip(last - before, 0, lengths)
-        kept = begins < stops
-        return Stretches(begins[kept], stops[kept], self.groups[kept])
+        chosen = begins < stops
+        return Segments(begins[chosen], stops[chosen], self.groups[chosen])
 
-    def joined(self, others: Stretches) -> Stretches:
-        """These and others, in order."""
+    def joined(self, others: Segments) -> Segments:
+        """The union with other segments, in order."""
         begins = np.concatenate([self.begins, others.begins])
         order = np.argsort(begins)
         stops, groups = np.concatenate([self.stops, others.stops]), np.concatenate([self.groups, others.groups])
-        return Stretches(begins[order], stops[order], groups[order])
+        return Segments(begins[order], stops[order], groups[order])
 
 
-def stretches(groups: Groups, fits: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Rows, Stretches]:
-    """Leave records out; the records before and after one that is left out do not follow one another.
+def find_segments(groups: Groups, fits: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Rows, Segments]:
+    """Leave records out; a record that is left out ends a segment.
 
     Args:
         groups: All records.
-        fits: Which records stay, by record number; bool ``[n]``.
+        fits: Mask of the records to retain, by record number; bool ``[n]``.
 
     Returns:
-        The records that stay, in order, and their stretches.
+        The retained records, in order, and their segments.
     """
-    places = np.flatnonzero(fits[groups.order])
-    numbers = np.searchsorted(groups.bounds, places, side="right") - 1
-    cuts = np.flatnonzero((np.diff(places) > 1) | (np.diff(numbers) > 0)) + 1
-    begins = np.concatenate([np.zeros(min(1, len(places)), dtype=np.int64), cuts])
-    order = groups.order if len(places) == len(groups.order) else groups.order[places]
-    return order, Stretches(begins, np.append(begins[1:], len(places))[: len(begins)], numbers[begins])
+    indices = np.flatnonzero(fits[groups.order])
+    numbers = np.searchsorted(groups.bounds, indices, side="right") - 1
+    cuts = np.flatnonzero((np.diff(indices) > 1) | (np.diff(numbers) > 0)) + 1
+    begins = np.concatenate([np.zeros(min(1, len(indices)), dtype=np.int64), cuts])
+    order = groups.order if len(indices) == len(groups.order) else groups.order[indices]
+    return order, Segments(begins, np.append(begins[1:], len(indices))[: len(begins)], numbers[begins])
 
 
-def split(whole: Stretches, test_size: float | None, random: np.random.Generator) -> tuple[Stretches, Stretches]:
-    """Set whole groups apart for validation, or of a single series the end.
+def split(whole: Segments, test_size: float | None, random: np.random.Generator) -> tuple[Segments, Segments]:
+    """Split off whole groups for validation, or the end of a single series.
 
     Args:
-        whole: All stretches.
+        whole: All segments.
         test_size: As in ``sampling.test_count``, in records.
         random: Draws the validation groups.
 
     Returns:
-        The stretches to train on and those for validation, both in order.
+        The segments to train on and those for validation, both in order.
 
     Raises:
         ParameterError: ``test_size`` is out of range.
@@ -119,14 +119,14 @@ def split(whole: Stretches, test_size: float | None, random: np.random.Generator
     return whole.within(0, first), whole.within(first, count)
 
 
-def passes(whole: Stretches, fraction: float, random: np.random.Generator) -> list[Stretches]:
-    """The passes over stretches, each in order.
+def passes(whole: Segments, fraction: float, random: np.random.Generator) -> list[Segments]:
+    """The passes over segments, each in order.
 
     Args:
-        whole: All stretches.
+        whole: All segments.
         fraction: 1 is one pass; 2.5 two whole ones and half of the records: random groups, and of the last of them a
-            random stretch.
-        random: Draws groups and stretches.
+            random segment.
+        random: Draws groups and segments.
 
     Raises:
         ParameterError: ``fraction`` is not a finite number above 0.
@@ -137,8 +137,8 @@ def passes(whole: Stretches, fraction: float, random: np.random.Generator) -> li
     return [*[whole] * times, _share(whole, share_of(whole.count, part), random)]
 
 
-def _share(whole: Stretches, wanted: int, random: np.random.Generator) -> Stretches:
-    """So many records: groups at random, and of the last of them a random stretch."""
+def _share(whole: Segments, wanted: int, random: np.random.Generator) -> Segments:
+    """A number of records: random groups, and a random segment of the last one."""
     numbers, sizes = _sizes(whole)
     order = random.permutation(len(numbers))
     held = np.cumsum(sizes[order])
@@ -150,13 +150,13 @@ def _share(whole: Stretches, wanted: int, random: np.random.Generator) -> Stretc
 
 
 def cut(
-    lengths: Ints, whole: Stretches, room: int, cap: int | None, random: np.random.Generator | None = None
+    lengths: Ints, whole: Segments, room: int, cap: int | None, random: np.random.Generator | None = None
 ) -> tuple[Ints, Ints]:
-    """Cut stretches into examples that follow one another.
+    """Cut segments into consecutive examples.
 
     Args:
         lengths: Tokens of each record in order.
-        whole: The stretches.
+        whole: The segments.
         room: Tokens that the records of one example may take.
         cap: The most records of one example; None for no limit.
         random: Draws how far each example is filled; None fills all of them.
@@ -171,7 +171,7 @@ def budgets(count: int, room: int, random: np.random.Generator | None) -> Ints:
     """Token budgets of some examples.
 
     Args:
-        count: How many.
+        count: Number of examples.
         room: The largest.
         random: Draws them; None gives the largest.
 
@@ -184,8 +184,8 @@ def budgets(count: int, room: int, random: np.random.Generator | None) -> Ints:
     return np.maximum(drawn.astype(np.int64), 1)
 
 
-def _sizes(whole: Stretches) -> tuple[Ints, Ints]:
-    """The groups, and records of each."""
-    numbers, places = np.unique(whole.groups, return_inverse=True)
-    sizes = np.bincount(places, weights=whole.stops - whole.begins, minlength=len(numbers))
+def _sizes(whole: Segments) -> tuple[Ints, Ints]:
+    """The groups, and the number of records of each."""
+    numbers, indices = np.unique(whole.groups, return_inverse=True)
+    sizes = np.bincount(indices, weights=whole.stops - whole.begins, minlength=len(numbers))
     return numbers, sizes.astype(np.int64)

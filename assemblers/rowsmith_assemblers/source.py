@@ -1,4 +1,4 @@
-"""What every bundled assembler knows of its records: their columns, the prompt, their tokens."""
+"""The records of a bundled assembler: their columns, prompt and tokens."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _SHOWN = 5
 
 @frozen(eq=False, kw_only=True)
 class RecordSource:
-    """Records on their way to training examples; each step is taken when it is first asked for.
+    """Records, their prompt and their tokens; each is computed on first use.
 
     Attributes:
         dataset: The records, with the columns of a record in the order in which it is written.
         tokenizer: Tokenizer of the records.
         metadata: Prompt layout, special tokens, context length.
-        schema: How records are written; None writes the dataset's columns by their Arrow types.
+        schema: How records are written; None for the dataset's columns by their Arrow types.
         store: The records tokenized already, or None.
-        cache: Folder where tokenized records may be kept, or None.
+        cache: Folder where tokenized records may be cached, or None.
 
     Raises:
         ParameterError: A column is missing, or ``store`` has another number of records than the dataset.
@@ -69,7 +69,7 @@ class RecordSource:
 
     @cached_property
     def prompt_ids(self) -> tuple[int, ...]:
-        """The schema prompt with what encloses it."""
+        """Ids of the schema prompt and its special tokens."""
         return tuple(prompt_ids(self.schema_prompt, self.tokenizer, self.metadata.prompt_config))
 
     @property
@@ -103,8 +103,8 @@ class RecordSource:
         """
         return record_lines(dataset, self.schema)
 
-    def refuse_or_skip(self, rows: Rows, policy: str) -> None:
-        """Say that records do not fit the context.
+    def raise_or_skip(self, rows: Rows, policy: str) -> None:
+        """Raise or warn because records do not fit the context.
 
         Args:
             rows: Their numbers; at least one.
@@ -124,7 +124,7 @@ class RecordSource:
         _logger.warning("%s; they are skipped", what)
 
     def overlong(self, rows: Rows) -> str:
-        """Names records that do not fit the context, as the beginning of a message.
+        """List records that do not fit the context, as the beginning of a message.
 
         Args:
             rows: Their numbers; at least one.
@@ -142,11 +142,11 @@ class RecordSource:
         """Examples of these records.
 
         Args:
-            order: Record numbers, in the order that training sees them.
+            order: Record numbers, in training order.
             starts: Where in ``order`` each example begins.
             stops: Where it ends, exclusive.
-            breaks: Where another sequence begins; None when each example is one sequence.
-            ends: Where groups end, beyond which no EOS is trained on; None trains on every EOS.
+            breaks: Where another sequence begins; None if each example is one sequence.
+            ends: Where groups end, so that only their EOS is trained on; None trains on every EOS.
         """
         config = self.metadata.prompt_config
         return ExampleRanges(
@@ -169,24 +169,24 @@ class RecordSource:
 
 
 def check_policy(overlong: str, known: Sequence[str]) -> None:
-    """Refuse an unknown way with what does not fit.
+    """Check the policy for what does not fit the context.
 
     Args:
-        overlong: The way.
-        known: Those that there are.
+        overlong: The policy.
+        known: The known policies.
 
     Raises:
-        ParameterError: It is none of them.
+        ParameterError: The policy is unknown.
     """
     if overlong not in known:
         raise ParameterError(f"overlong is {overlong!r}; give one of {', '.join(known)}")
 
 
 def listed(shown: list[str], count: int) -> str:
-    """The first of some names, and how many more there are.
+    """Join the first of some names, and the number of further ones.
 
     Args:
         shown: Names of the first.
-        count: How many there are in all.
+        count: Number of names in all.
     """
     return ", ".join(shown) + (f" and {count - len(shown)} more" if count > len(shown) else "")

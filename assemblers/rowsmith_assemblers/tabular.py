@@ -37,7 +37,7 @@ Array = TypeVar("Array", bound=Rows)
 
 @frozen(eq=False)
 class _Records:
-    """Tokenized records and what becomes of each: record numbers by use."""
+    """Tokenized records and the record numbers of each use."""
 
     store: TokenStore
     train: Rows
@@ -58,10 +58,10 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
         tokenizer: Tokenizer of the records.
         metadata: Prompt layout, special tokens, context length; its ``model_schema`` says how records
             are written, else the dataset's Arrow types do.
-        keep_columns: Columns that must be at hand after tokenizing.
+        keep_columns: Columns that must be available after tokenizing.
         test_size: Validation records: a float below 1 is a share, an integer a count.
-        cache_file_path: Folder where tokenized records may be kept for another run.
-        seed: Seed of split and shuffles; None for a new one.
+        cache_file_path: Folder where tokenized records may be cached for other runs.
+        seed: Seed of split and shuffles; None for a random one.
         overlong: For records that do not fit the context: ``error`` or ``skip``.
         token_store: The records tokenized already, row for row; their text is then never written.
 
@@ -122,11 +122,11 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
 
         Args:
             data_fraction: Passes over the training split: below 1 a random share of it; above 1 whole
-                passes, each in an order of its own, and a share. Validation is always one pass.
+                passes, each in its own order, and a share. Validation is always one pass.
 
         Returns:
             Examples; ``stats`` has ``tokens_per_record``, ``tokens_per_example`` and
-            ``records_per_example`` of the training split and, when records were skipped, their
+            ``records_per_example`` of the training split and, if records were skipped, their
             ``tokens_per_skipped_record``.
 
         Raises:
@@ -146,9 +146,9 @@ class TabularDataExampleAssembler(TrainingExampleAssembler):
         numbers: Rows = np.arange(len(store), dtype=np.int32 if len(store) < 2**31 else np.int64)
         skipped = numbers[~fits]
         if len(skipped):
-            self._source.refuse_or_skip(skipped, self.overlong)
-        kept = numbers if not len(skipped) else numbers[fits]
-        train, validation = split(kept, self.test_size, self._seeds.generator("assembly.split"))
+            self._source.raise_or_skip(skipped, self.overlong)
+        fitting = numbers if not len(skipped) else numbers[fits]
+        train, validation = split(fitting, self.test_size, self._seeds.generator("assembly.split"))
         return _Records(store, train, validation, skipped)
 
     def _ranges(self, orders: Sequence[Rows]) -> ExampleRanges:
@@ -184,7 +184,7 @@ def build(context: BuildContext, options: TabularOptions | None) -> TabularDataE
 
     Args:
         context: Carries the assembly inputs.
-        options: Options from the configuration; arguments given in code win over them.
+        options: Options from the configuration; arguments given in code override them.
 
     Raises:
         ParameterError: The context has no assembly inputs, or an argument is unknown or out of range.

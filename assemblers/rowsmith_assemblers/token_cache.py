@@ -1,4 +1,4 @@
-"""Tokenized records kept on disk under the hash of their text and their tokenizer."""
+"""A cache of tokenized records on disk, by the hash of their text and tokenizer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["tokenize_cached"]
 
 
 def tokenize_cached(lines: Sequence[str], tokenizer: Any, folder: Path | None) -> TokenStore:
-    """Tokenize records, or map the file that an earlier run left for the same records and tokenizer.
+    """Tokenize records, or map the file of an earlier run with the same records and tokenizer.
 
     Args:
         lines: A record each.
-        tokenizer: A Hugging Face tokenizer; only a fast one can be told from another, so the records of
-            a slow one are never kept.
-        folder: Where files are kept, readable by their owner alone; None keeps nothing.
+        tokenizer: A Hugging Face tokenizer; only a fast one can be identified, so the records of
+            a slow one are never cached.
+        folder: Folder of the cache, readable by its owner alone; None disables the cache.
 
     Returns:
         The tokens.
@@ -34,7 +34,7 @@ def tokenize_cached(lines: Sequence[str], tokenizer: Any, folder: Path | None) -
     try:
         return TokenStore.open(path)
     except (FileNotFoundError, DataError):
-        _keep(tokenize_text(lines, tokenizer), path)
+        _save(tokenize_text(lines, tokenizer), path)
     return TokenStore.open(path)
 
 
@@ -46,8 +46,8 @@ def _digest(lines: Sequence[str], tokenizer: str) -> str:
     return digest.hexdigest()
 
 
-def _keep(store: TokenStore, path: Path) -> None:
-    """Write beside the file and rename, so that no reader meets half a file."""
+def _save(store: TokenStore, path: Path) -> None:
+    """Write a partial file and rename it, so that no reader sees half a file."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from benchmarks.zoo.judging import Told
 
-_INVENTED = "given back as invented ones"
+_INVENTED = "are replaced by invented labels"
 """What a run says of the labels that it invents."""
 _SPELLED = "spelled as new text"
 """What a run says of columns of which only frequent values are labels."""

@@ -1,1 +1,1 @@
-"""The bundled plugins: one light manifest each, and the small components among them."""
+"""The bundled plugins: one light manifest each, and small components."""

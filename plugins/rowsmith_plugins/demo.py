@@ -1,4 +1,4 @@
-"""Plugin ``demo``: the command that tries everything on real tables."""
+"""Plugin ``demo``: the command that tries Rowsmith on real tables."""
 
 from __future__ import annotations
 

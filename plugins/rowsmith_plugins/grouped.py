@@ -1,4 +1,4 @@
-"""Plugin ``grouped``: assembles tables whose rows belong together in groups."""
+"""Plugin ``grouped``: assembles tables whose rows form groups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def rowsmith_assemblers() -> Iterator[Component]:
         name="grouped",
         factory="rowsmith_assemblers.grouped:build",
         options="rowsmith_assemblers.options:GroupedOptions",
-        summary="Whole groups of rows, each a sequence of its own, packed into examples in random order",
+        summary="Whole groups of rows, each as one sequence, packed into examples in random order",
         requires=("torch", "transformers", "datasets"),
         install='pip install "rowsmith[local]"',
     )

@@ -10,7 +10,7 @@ from rowsmith.hookspecs import hookimpl
 
 @hookimpl
 def rowsmith_models() -> Iterator[Component]:
-    """The model that builds on what another has learned."""
+    """The model that fine-tunes a pretrained base."""
     yield Component(
         name="pretrained",
         factory="rowsmith_backends.pretrained.model:build",

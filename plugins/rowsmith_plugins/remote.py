@@ -1,4 +1,4 @@
-"""Plugin ``remote``: generates with a model that a server runs."""
+"""Plugin ``remote``: generates with a model on a server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rowsmith.hookspecs import hookimpl
 
 @hookimpl
 def rowsmith_backends() -> Iterator[Component]:
-    """The backend that asks a server."""
+    """The backend for servers."""
     yield Component(
         name="remote",
         factory="rowsmith_backends.remote.backend:build",

@@ -1,4 +1,4 @@
-"""Plugin ``scratch``: a small language model trained from nothing on the user's own table."""
+"""Plugin ``scratch``: a small language model trained from scratch on the user's table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def rowsmith_models() -> Iterator[Component]:
         name="scratch",
         factory="rowsmith_backends.scratch.model:build",
         options="rowsmith_backends.scratch.options:ScratchOptions",
-        summary="A small Llama-architecture model, sized and trained on the table alone",
+        summary="A small Llama-architecture model, sized for and trained on the table alone",
         requires=("torch", "transformers", "tokenizers", "accelerate"),
         install='pip install "rowsmith[local]"',
     )

@@ -10,12 +10,12 @@ from rowsmith.hookspecs import hookimpl
 
 @hookimpl
 def rowsmith_assemblers() -> Iterator[Component]:
-    """The assembler of series whose rows have an order."""
+    """The assembler of time series and other ordered rows."""
     yield Component(
         name="sequential",
         factory="rowsmith_assemblers.sequential:build",
         options="rowsmith_assemblers.options:SequentialOptions",
-        summary="Rows of one series in order, examples that go on where the one before ended",
+        summary="Consecutive rows of one series; the next example continues where the last one ended",
         requires=("torch", "transformers", "datasets"),
         install='pip install "rowsmith[local]"',
     )

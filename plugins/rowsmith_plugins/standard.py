@@ -12,25 +12,25 @@ _STOPPING = "rowsmith_plugins.stopping"
 _TRANSFORMS = "rowsmith_plugins.transforms"
 _BUNDLED = (
     ("keys", "keys.transform", "KeysOptions", "Replaces identifiers by new ones of the same pattern"),
-    ("marks", "texts.marks", "MarksOptions", "Takes apart numbers and the texts among them, such as NA"),
-    ("constant", "common.constant", "ConstantOptions", "Sets aside columns that hold one value and puts them back"),
+    ("marks", "texts.marks", "MarksOptions", "Separates numbers from the texts among them, such as NA"),
+    ("constant", "common.constant", "ConstantOptions", "Removes constant columns and restores them"),
     (
         "seasonal",
         "seasonal.transform",
         "SeasonalOptions",
-        "Takes trend and seasons from values and puts them back",
+        "Subtracts trend and seasons from values and adds them back",
     ),
-    ("groups", "groups.transform", "GroupsOptions", "Turns the rows of a group into records that follow each other"),
-    ("changes", "changes.transform", "ChangesOptions", "Tells values of a series by their changes"),
-    ("codes", "texts.codes", "CodesOptions", "Tells codes such as A-017 by the numbers in them"),
-    ("protect-rare", "rare.transform", "ProtectRareOptions", "Keeps values of few people out of the model"),
-    ("texts", "texts.texts", "TextsOptions", "Keeps the characters and shapes of free text that enough rows have"),
+    ("groups", "groups.transform", "GroupsOptions", "Encodes the rows of a group as consecutive records"),
+    ("changes", "changes.transform", "ChangesOptions", "Encodes values of a series as changes"),
+    ("codes", "texts.codes", "CodesOptions", "Encodes codes such as A-017 by their numbers"),
+    ("protect-rare", "rare.transform", "ProtectRareOptions", "Replaces values of few rows or groups"),
+    ("texts", "texts.texts", "TextsOptions", "Limits free text to characters and shapes of enough rows"),
     ("datetime", "datetime.transform", "DatetimeOptions", "Splits dates and times into calendar parts"),
     (
         "quantize",
         "quantize.transform",
         "QuantizeOptions",
-        "Turns numbers of many values into bins and draws in them",
+        "Encodes numbers of many values as bins and draws within them",
     ),
     ("narrow-first", "common.narrow_first", None, "Puts columns of few values first"),
 )
@@ -38,7 +38,7 @@ _BUNDLED = (
 
 @hookimpl
 def rowsmith_processors() -> Iterator[Component]:
-    """What reads the records of plain tables, and of groups."""
+    """The processors of plain tables and of groups."""
     yield Component(
         name="tabular",
         factory=f"{_PROCESSORS}.tabular:build",
@@ -48,13 +48,13 @@ def rowsmith_processors() -> Iterator[Component]:
         name="grouped",
         factory=f"{_PROCESSORS}.grouped:build",
         options=f"{_PROCESSORS}.options:GroupedOptions",
-        summary="Groups of records, each whole or not at all",
+        summary="Groups of records, each accepted or rejected as a whole",
     )
 
 
 @hookimpl
 def rowsmith_stopping_policies() -> Iterator[Component]:
-    """When generation ends before its target, and how to combine such rules."""
+    """The policies that end generation before its target, and their combinations."""
     yield Component(
         name="patience",
         factory=f"{_STOPPING}.patience:build",
@@ -71,19 +71,19 @@ def rowsmith_stopping_policies() -> Iterator[Component]:
         name="any-of",
         factory=f"{_STOPPING}.combined:build_any_of",
         options=f"{_STOPPING}.options:CombinedOptions",
-        summary="Stops as soon as one of several policies does",
+        summary="Stops as soon as one of several policies stops",
     )
     yield Component(
         name="all-of",
         factory=f"{_STOPPING}.combined:build_all_of",
         options=f"{_STOPPING}.options:CombinedOptions",
-        summary="Stops once each of several policies has asked to",
+        summary="Stops once every one of several policies has asked to stop",
     )
 
 
 @hookimpl
 def rowsmith_transforms() -> Iterator[Component]:
-    """Reversible steps before training, in the order in which ``auto`` applies them."""
+    """The transforms, in the order in which ``auto`` applies them."""
     for name, module, options, summary in _BUNDLED:
         yield Component(
             name=name,

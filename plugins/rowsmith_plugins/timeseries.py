@@ -10,10 +10,10 @@ from rowsmith.hookspecs import hookimpl
 
 @hookimpl
 def rowsmith_backends() -> Iterator[Component]:
-    """The backend that asks any engine for one window of a series after another."""
+    """The backend that generates series window by window with any engine."""
     yield Component(
         name="timeseries",
         factory="rowsmith_backends.timeseries.building:build",
         options="rowsmith_backends.timeseries.options:TimeseriesOptions",
-        summary="Time series of any length, written with the engine of another backend",
+        summary="Time series of any length, generated with the engine of another backend",
     )

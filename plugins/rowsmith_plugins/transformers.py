@@ -10,7 +10,7 @@ from rowsmith.hookspecs import hookimpl
 
 @hookimpl
 def rowsmith_backends() -> Iterator[Component]:
-    """The backend that needs no server."""
+    """The backend in this process."""
     yield Component(
         name="transformers",
         factory="rowsmith_backends.transformers.backend:build",

@@ -10,12 +10,12 @@ from rowsmith.hookspecs import hookimpl
 
 @hookimpl
 def rowsmith_backends() -> Iterator[Component]:
-    """The backend for many completions at once."""
+    """The backend for large batches of completions."""
     yield Component(
         name="vllm",
         factory="rowsmith_backends.vllm.backend:build",
         options="rowsmith_backends.vllm.options:VllmOptions",
-        summary="vLLM in a process of its own, on GPUs or a CPU",
+        summary="vLLM in a separate process, on GPUs or a CPU",
         requires=("vllm", "torch", "transformers"),
         install='pip install "rowsmith[local,vllm]"',
         capabilities=frozenset({"constrained", "seed", "token-ids"}),

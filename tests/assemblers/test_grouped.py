@@ -468,7 +468,7 @@ def test_constructor_checks_columns_and_touches_nothing_else(make_metadata):
         return GroupedDataExampleAssembler(group, order, _table(3), Untouchable(), make_metadata(), **more)
 
     assert make(["b", "a"], "a", keep_columns=["a", "b"]).keep_columns == ["b", "a"]
-    assert make().kept.column_names == ["a"]
+    assert make().retained_columns.column_names == ["a"]
     with pytest.raises(ParameterError, match=r"group_training_examples_by names 'c'.*'a', 'b'"):
         make("c")
     with pytest.raises(ParameterError, match=r"order_training_examples_by names 'c'"):

@@ -83,7 +83,7 @@ def test_model_schema_decides_columns_and_order(tokenizer, make_metadata):
     metadata = make_metadata(template="", model_schema=ModelSchema(columns=columns))
     table = pa.table({**spelled, "left out": pa.array([1, 2])})
     assert _lines(table, tokenizer, metadata) == ['{"b":1.50,"a":"1"}\n', '{"b":2,"a":null}\n']
-    with pytest.raises(ParameterError, match="column 'b' and the dataset has not"):
+    with pytest.raises(ParameterError, match="column 'b' and the dataset does not"):
         TabularDataExampleAssembler(table.drop(["b"]), tokenizer, metadata)
 
 

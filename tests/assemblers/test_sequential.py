@@ -341,7 +341,7 @@ def test_group_comes_first_and_order_next(tokenizer, make_metadata, kind):
     data = pa.table(ROWS) if kind == "table" else Dataset.from_dict(ROWS)
     assembler = _sequential(data, tokenizer, make_metadata(1_000), "shop", "when", keep_columns=["v"], seed=0)
     assert assembler.dataset.column_names == ["shop", "when", "v"]
-    assert assembler.kept.column_names == ["shop", "when", "v"]
+    assert assembler.retained_columns.column_names == ["shop", "when", "v"]
     schema = 'Say columns "shop":<unk>,"when":<unk>,"v":<unk>\n'
     assert _lines(assembler, tokenizer) == [
         schema + '{"shop":"b","when":"2/1/2020","v":2}\n{"shop":"b","when":"10/1/2020","v":1}\n',
@@ -391,7 +391,7 @@ def test_the_pseudo_group_is_added_where_it_is_missing_and_seen_nowhere(tokenize
     assert assembler.num_groups_train == 1
     assert assembler.group_by_column == PSEUDO_GROUP_COLUMN
     assert assembler.dataset.column_names == [PSEUDO_GROUP_COLUMN, "when", "v"]
-    assert assembler.kept.column_names == assembler.keep_columns == [PSEUDO_GROUP_COLUMN, "when"]
+    assert assembler.retained_columns.column_names == assembler.keep_columns == [PSEUDO_GROUP_COLUMN, "when"]
 
 
 def test_the_pseudo_group_is_hidden_from_a_model_that_knows_its_columns(tokenizer, make_metadata):

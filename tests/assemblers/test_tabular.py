@@ -246,7 +246,7 @@ def test_constructor_checks_columns_and_touches_nothing_else(make_metadata):
             raise AssertionError(f"the tokenizer was asked for {name}")
 
     assembler = TabularDataExampleAssembler(_table(3), Untouchable(), make_metadata(), ["b"], 0.5, None, 0)
-    assert assembler.kept.column_names == ["b"]
+    assert assembler.retained_columns.column_names == ["b"]
     with pytest.raises(ParameterError, match=r"'c'.*'a', 'b'"):
         TabularDataExampleAssembler(_table(3), Untouchable(), make_metadata(), ["c"])
     with pytest.raises(ParameterError, match="overlong is 'cut'"):

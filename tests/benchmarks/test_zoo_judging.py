@@ -185,7 +185,7 @@ def test_what_was_told_is_told_apart_from_what_was_not() -> None:
     assert verdict([lost], Told(changed={"city": 1.0})) == (Verdict.SILENT, [lost], [])
     assert verdict([lost], Told(changed={"state": 0.05})) == (Verdict.SILENT, [lost], [])
     assert verdict([lost], Told(changed={"state": 0.25})) == (Verdict.TOLD, [], [lost])
-    noted = Told(notes=("transform 'protect-rare' changes values for good: city (3.0%), state (21.5%)",))
+    noted = Told(notes=("transform 'protect-rare' changes values permanently: city (3.0%), state (21.5%)",))
     assert verdict([lost], noted) == (Verdict.TOLD, [], [lost])
     other = Fault("shape", "age", "KS", 0.4)
     assert verdict([lost, other], noted) == (Verdict.SILENT, [other], [lost])

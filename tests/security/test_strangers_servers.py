@@ -93,7 +93,7 @@ def test_the_host_that_a_call_names_gets_the_key_of_the_call(
 ) -> None:
     url, seen = server
     ask(bundle, url="http://elsewhere.invalid/v1", api_key_env="AWS_SECRET_ACCESS_KEY", retries=0)
-    told = f"backend: asks {url} with the key of ROWSMITH_API_KEY"
+    told = f"backend: calls {url} with the key of ROWSMITH_API_KEY"
     result = invoke("generate", "--run-dir", bundle, "-n", "3", "--set", f"backend.options.url={url}")
     assert result.exit_code == 4
     assert told in result.output
@@ -144,7 +144,7 @@ def test_validate_tells_who_is_asked_and_with_which_key(
     config = written(tmp_path / "c.yaml", url="https://example.invalid/v1", api_key_env=variable)
     monkeypatch.delenv(variable, raising=False)
     (line,) = check(config).servers
-    assert line == f"backend: asks https://example.invalid/v1 without a key ({variable} is not set)"
+    assert line == f"backend: calls https://example.invalid/v1 without a key ({variable} is not set)"
     monkeypatch.setenv(variable, OWN)
     (line,) = check(config).servers
     assert "without a key" in line

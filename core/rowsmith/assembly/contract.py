@@ -1,7 +1,7 @@
-"""The contract of assembly: records become training examples.
+"""Contract of assemblers: records become training examples.
 
-``Example`` is the slow and obvious way to lay one out; fast assemblers give the same ids, labels and
-masks. An assembler decides which records stand together; how they are gathered is ``ranges``.
+``Example`` is the slow reference layout of an example; fast assemblers give the same ids, labels and
+masks. An assembler decides which records share an example; ``ranges`` gathers them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 PSEUDO_GROUP_COLUMN = "__rowsmith_sequence"
-"""The group column of a series that has none; it stands neither in prompts nor in records."""
+"""The group column of a single series that has none; it is neither in prompts nor in records."""
 
 
 @frozen
@@ -55,11 +55,11 @@ class Statistics:
     """A summary of some lengths or counts.
 
     Attributes:
-        count: How many there are.
-        mean: Their mean; 0 when there are none.
-        min: The smallest; 0 when there are none.
-        max: The largest; 0 when there are none.
-        stddev: Sample standard deviation; 0 when there are fewer than two.
+        count: Number of values.
+        mean: Mean; 0 if there are none.
+        min: Minimum; 0 if there are none.
+        max: Maximum; 0 if there are none.
+        stddev: Sample standard deviation; 0 if there are fewer than two.
     """
 
     count: int = 0
@@ -100,7 +100,7 @@ class TrainingExamples:
 
 @frozen(kw_only=True)
 class AssemblyInputs:
-    """What an assembler's builder finds in ``context.assembly``.
+    """Inputs of an assembler's builder, as ``context.assembly``.
 
     Attributes:
         dataset: The records: a ``datasets.Dataset`` or a spelled ``pyarrow.Table``.
@@ -112,10 +112,10 @@ class AssemblyInputs:
         cache_file_path: Folder for tokenized records, or None.
         keep_columns: Columns to keep beside the tokens, or None.
         token_store: The records tokenized already, or None.
-        groups: The number of each record's group, int64 ``[records]``; records of a group stand together, in their
-            order. None where groups and order are to be found by value, and for plain tables.
-        group_values: What the records' groups are called, row for row: the columns that make a group, as the
-            user wrote them. None where the dataset has them.
+        groups: The number of each record's group, int64 ``[records]``; sorted by group, and each group in its
+            order. None if groups and order are to be found by value, and for plain tables.
+        group_values: The group columns row for row, with the values that the
+            user wrote them. None if the dataset has them.
         extra: More keyword arguments for the assembler's constructor.
     """
 
@@ -136,17 +136,17 @@ class AssemblyInputs:
 class TrainingExampleAssembler(ABC):
     """Turns a dataset of records into training examples.
 
-    A constructor stores its arguments and checks columns; tokenizing and splitting wait for first use.
+    A constructor stores its arguments and checks columns; tokenizing and splitting happen on first use.
 
     Args:
         dataset: The records: a ``datasets.Dataset``, or a spelled ``pyarrow.Table``.
         tokenizer: Tokenizer of the records.
         metadata: Prompt layout, special tokens, context length.
-        keep_columns: Columns that must be at hand after tokenizing, as ``kept``.
+        keep_columns: Columns that must be available after tokenizing, as ``retained_columns``.
         test_size: Validation records: a float below 1 is a share, an integer a count; None or 0 for
             none.
-        cache_file_path: Folder where tokenized records may be kept for another run.
-        seed: Seed of splits and shuffles; None for a new one each time.
+        cache_file_path: Folder where tokenized records may be cached for other runs.
+        seed: Seed of splits and shuffles; None for a random one.
 
     Raises:
         ParameterError: A column of ``keep_columns`` is not in the dataset.
@@ -177,7 +177,7 @@ class TrainingExampleAssembler(ABC):
             raise ParameterError(f"keep_columns names {missing[0]!r}, which is not a column; the columns are {known}")
 
     @property
-    def kept(self) -> Dataset | pa.Table:
+    def retained_columns(self) -> Dataset | pa.Table:
         """The columns of ``keep_columns``, row for row beside the tokens."""
         if hasattr(self.dataset, "select_columns"):
             return self.dataset.select_columns(self.keep_columns)
@@ -225,17 +225,17 @@ class TrainingExampleAssembler(ABC):
         registry: Registry | None = None,
         **kwargs: Any,
     ) -> TrainingExampleAssembler:
-        """Choose and build the assembler that the configuration asks for.
+        """Choose and build the assembler for a configuration.
 
         Args:
             dataset: The records.
             tokenizer: Tokenizer of the records.
             metadata: Prompt layout, special tokens, context length.
-            config: The run's configuration; ``assembler_for`` says what is chosen.
+            config: The run's configuration; see ``assembler_for`` for the choice.
             test_size: Validation share or count; None takes ``config.training.validation_ratio``.
             seed: Seed of splits and shuffles; None takes ``config.seed``.
-            cache_file_path: Folder where tokenized records may be kept.
-            keep_columns: Columns that must be at hand after tokenizing.
+            cache_file_path: Folder where tokenized records may be cached.
+            keep_columns: Columns that must be available after tokenizing.
             registry: Finds the assembler; None for one of all installed plugins.
             **kwargs: More arguments for the assembler's constructor, such as ``token_store``.
 
@@ -243,7 +243,7 @@ class TrainingExampleAssembler(ABC):
             The assembler.
 
         Raises:
-            PluginError: No plugin provides the assembler, or what it provides is none.
+            PluginError: No plugin provides the assembler, or its component is not an assembler.
             ConfigError: The assembler's options are wrong.
         """
         inputs = AssemblyInputs(

@@ -1,7 +1,7 @@
-"""Training examples as a dataset on an Arrow table that is laid out where it is read.
+"""Training examples as a dataset on an Arrow table whose rows are laid out when they are read.
 
-A dataset on such a table is an ordinary one: it has columns, is indexed, shuffled, mapped, formatted and saved. What
-costs nothing until it is wanted are the tokens: rows that are asked for are gathered from the token store, and whole
+Such a dataset behaves like any other: it has columns and can be indexed, shuffled, mapped, formatted and saved. Only
+the tokens are lazy: single rows are gathered from the token store when they are read, and whole
 columns are written once, block by block, to a mapped temporary file.
 """
 
@@ -29,10 +29,10 @@ __all__ = ["SCHEMA", "ExampleTable", "as_dataset", "example_table", "ranges_of"]
 _TYPES: dict[str, type[np.signedinteger[Any]]] = {"input_ids": np.int32, "attention_mask": np.int8, "labels": np.int64}
 
 SCHEMA = pa.schema([(name, pa.list_(pa.from_numpy_dtype(kind))) for name, kind in _TYPES.items()])
-"""The columns; their types are those that Datasets gives to lists of such names."""
+"""The columns; with the types that Datasets gives to lists of these names."""
 
 _CELLS = 1 << 20
-"""Tokens of a block, padding included."""
+"""Tokens per block, including padding."""
 
 
 def as_dataset(ranges: ExampleRanges) -> Dataset:
@@ -51,18 +51,18 @@ def as_dataset(ranges: ExampleRanges) -> Dataset:
 
 
 def ranges_of(dataset: Dataset) -> ExampleRanges | None:
-    """The ranges behind a dataset that ``as_dataset`` made, so that a trainer can gather arrays itself.
+    """The ranges behind a dataset made by ``as_dataset``, so that a trainer can gather arrays itself.
 
     Args:
         dataset: Such a dataset, or one shuffled or selected from it.
 
     Returns:
-        Its examples in its order; None for a dataset of another origin, or one whose rows are transformed.
+        Its examples in its order; None for other datasets, or if rows are transformed.
     """
     table = dataset.data
     if not isinstance(table, ExampleTable) or dataset.format["type"] == "custom":
         return None
-    # What was selected is found nowhere else.
+    # Datasets keeps the selection only in this private attribute.
     if dataset._indices is None:
         return table.ranges
     rows = dataset._indices.column(0).to_numpy()
@@ -82,7 +82,7 @@ def example_table(ranges: ExampleRanges, schema: pa.Schema = SCHEMA) -> ExampleT
 
 @cache
 def _table_class() -> Any:
-    """``ExampleTable`` as a kind of table that Datasets knows, whose import is heavy."""
+    """``ExampleTable`` as a subclass of the table of Datasets, whose import is heavy."""
     from datasets.table import InMemoryTable
 
     return type("DatasetExampleTable", (ExampleTable, InMemoryTable), {})
@@ -91,7 +91,7 @@ def _table_class() -> Any:
 class ExampleTable:
     """The columns ``input_ids``, ``attention_mask`` and ``labels`` of examples.
 
-    What is not defined here is that of ``datasets.table.InMemoryTable``, which reads ``table``.
+    Everything else is inherited from ``datasets.table.InMemoryTable``, which reads ``table``.
 
     Args:
         ranges: The examples.
@@ -167,24 +167,24 @@ class ExampleTable:
         return self._laid_out(self.ranges.starts[numbers], self.ranges.stops[numbers])
 
     def fast_slice(self, offset: int = 0, length: int | None = None) -> pa.Table:
-        """Examples that follow one another.
+        """Consecutive examples.
 
         Args:
             offset: The first.
-            length: How many at most; None for all that follow.
+            length: The most examples; None for all that follow.
         """
         part = self._part(offset, length)
         return self._laid_out(part.starts, part.stops)
 
     def slice(self, offset: int = 0, length: int | None = None) -> ExampleTable:
-        """As ``fast_slice``, not laid out yet."""
+        """Like ``fast_slice``, but lazy."""
         return example_table(self._part(offset, length), self._schema)
 
     def to_reader(self, max_chunksize: int | None = None) -> pa.RecordBatchReader:
-        """All examples, a block at a time.
+        """All examples, block by block.
 
         Args:
-            max_chunksize: The most examples of a batch; None for what a block holds.
+            max_chunksize: The most examples of a batch; None for the size of a block.
         """
         return pa.RecordBatchReader.from_batches(self._schema, self._batches_of(max_chunksize))
 
@@ -194,7 +194,7 @@ class ExampleTable:
         return batches
 
     def cast(self, target_schema: pa.Schema, *args: Any, **kwargs: Any) -> Any:
-        """The same columns in other types; nothing is written for those they have.
+        """The same columns in other types; columns that have the type already are not written.
 
         Args:
             target_schema: Names and types.
@@ -208,10 +208,10 @@ class ExampleTable:
         return InMemoryTable(self.table).cast(target_schema, *args, **kwargs)
 
     def replace_schema_metadata(self, metadata: dict[bytes, bytes] | None = None) -> ExampleTable:
-        """The same columns beside other metadata.
+        """The same columns with other schema metadata.
 
         Args:
-            metadata: Of the schema.
+            metadata: The metadata of the schema.
         """
         return example_table(self.ranges, self._schema.with_metadata(metadata))
 

@@ -18,7 +18,7 @@ __all__ = ["Example", "context_advice"]
 
 
 def context_advice(metadata: ModelMetadata) -> str:
-    """What a user can do when something does not fit the context, as the end of a message."""
+    """What to do if something does not fit the context, as the end of a message."""
     factor = metadata.rope_scaling.factor if metadata.rope_scaling is not None else 1
     shorten = "leave columns out, shorten their names or values"
     if factor >= MAX_ROPE_SCALING_FACTOR:
@@ -39,7 +39,7 @@ class Example:
     Args:
         prompt: Schema prompt in front of every example; may be empty.
         tokenizer: Tokenizer that encodes the prompt.
-        metadata: Says which special tokens stand where, and how long an example may be.
+        metadata: Special tokens, where they are added, and the context length.
     """
 
     def __init__(self, prompt: str, tokenizer: PreTrainedTokenizer, metadata: ModelMetadata) -> None:
@@ -55,7 +55,7 @@ class Example:
         return len(self.input_ids)
 
     def add_sequence(self, seq: dict[str, list[int]], add_special_tokens: bool = True) -> None:
-        """Add a sequence of records; an example that would grow too long is left as it was.
+        """Add a sequence of records; the example is unchanged if it would become too long.
 
         Args:
             seq: ``input_ids`` and ``attention_mask`` of the sequence, of one length.
@@ -78,7 +78,7 @@ class Example:
         self.num_sequences += 1
 
     def to_dict(self) -> dict[str, list[int]]:
-        """The example in the form that training takes.
+        """The example in the form that training needs.
 
         Returns:
             ``input_ids``, ``attention_mask`` and ``labels``, of one length.

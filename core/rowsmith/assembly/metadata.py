@@ -1,4 +1,4 @@
-"""What assembly and generation must know of the model: prompt layout, special tokens, context length.
+"""Model metadata for assembly and generation: prompt layout, special tokens, context length.
 
 Imports nothing heavy. One ``ModelMetadata`` is written into the bundle at training and read back at
 generation, so that both lay a prompt out in the same way.
@@ -51,10 +51,10 @@ class LLMPromptConfig:
     """How a prompt is written, and the tokens that enclose prompts and sequences of records.
 
     Attributes:
-        template: Text with the places ``{instruction}``, ``{schema}`` and ``{prefill}``; empty for
+        template: Text with the fields ``{instruction}``, ``{schema}`` and ``{prefill}``; empty for
             models that take no prompt.
-        add_bos_token_to_prompt: Whether a BOS token stands before the prompt.
-        add_eos_token_to_prompt: Whether an EOS token stands after the prompt.
+        add_bos_token_to_prompt: Whether a BOS token is added before the prompt.
+        add_eos_token_to_prompt: Whether an EOS token is added after the prompt.
         bos_token: Text of the token that begins a sequence of records.
         bos_token_id: Its id.
         eos_token: Text of the token that ends a sequence of records.
@@ -72,12 +72,12 @@ class LLMPromptConfig:
 
 @define
 class RopeScaling:
-    """How rotary positions are stretched to lengthen the context.
+    """How rotary position embeddings are scaled to extend the context.
 
     Attributes:
         rope_type: The method's name in the model's configuration.
-        factor: How many times longer the context gets, from 1 to 6.
-        theta: The base of the rotary frequencies; None keeps the model's own.
+        factor: Factor of the context length, from 1 to 6.
+        theta: The base of the rotary frequencies; None for the model's own.
 
     Raises:
         ParameterError: ``factor`` is out of range.
@@ -96,17 +96,17 @@ class ModelMetadata:
         model_name_or_path: The model's name or folder.
         prompt_config: Prompt template and special tokens.
         base_max_seq_length: Context length in tokens before scaling.
-        rope_scaling: How the context is lengthened; None leaves it as it is.
+        rope_scaling: How the context is extended; None for no scaling.
         max_sequences_per_example: The most records (groups, for grouped assembly) in one training
             example; None fills the context.
-        workdir: Where the run lives.
-        is_adapter: Whether an adapter on a base model was trained, and not a whole model.
+        workdir: Working directory of the run.
+        is_adapter: Whether an adapter on a base model was trained instead of a whole model.
         instruction: The text in front of the schema in a prompt.
-        rope_parameters_location: Where the model's configuration keeps its rotary parameters.
-        initial_prefill: For time series, the text that begins each group, or one text for all.
+        rope_parameters_location: Key of the rotary parameters in the model's configuration.
+        initial_prefill: For time series, the text that starts each group, or one text for all groups.
         autoconfig: The model's own configuration object; never saved.
-        model_schema: The columns that the model speaks; None when only a dataset's columns are known.
-        pad_token_id: The id that fills batches up; None when the model has none.
+        model_schema: The columns of the model's records; None if only the columns of a dataset are known.
+        pad_token_id: The padding id; None if the model has none.
 
     Raises:
         ParameterError: A length or a cap is below 1.
@@ -128,6 +128,6 @@ class ModelMetadata:
 
     @property
     def max_seq_length(self) -> int:
-        """Context length in tokens, scaling included."""
+        """Context length in tokens, including scaling."""
         factor = self.rope_scaling.factor if self.rope_scaling is not None else 1
         return int(self.base_max_seq_length * factor)

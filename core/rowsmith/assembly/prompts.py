@@ -1,7 +1,7 @@
-"""Prompts as token ids: the one place that knows the layout of an example.
+"""Prompts as token ids: the only module that knows the layout of an example.
 
 ``[BOS?] schema prompt [EOS?] BOS records EOS``. ``lay_out`` writes it, and the prefix that an engine
-is given at generation is cut from what ``lay_out`` writes, so training and generation cannot differ.
+gets at generation is cut from the output of ``lay_out``, so training and generation cannot differ.
 An empty prompt has nothing to enclose and gives no ids at all.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["inference_prefix", "lay_out", "prompt_ids", "schema_prompt"]
 
-_PLACES = ("instruction", "schema", "prefill")
+_FIELDS = ("instruction", "schema", "prefill")
 
 
 def schema_prompt(columns: Iterable[str], instruction: str, template: str) -> str:
@@ -27,15 +27,15 @@ def schema_prompt(columns: Iterable[str], instruction: str, template: str) -> st
 
     Args:
         columns: Column names in the order of a record; written as JSON strings.
-        instruction: Text for the place ``{instruction}``.
-        template: Text with the places ``{instruction}``, ``{schema}`` and ``{prefill}`` (left empty
+        instruction: Text for the field ``{instruction}``.
+        template: Text with the fields ``{instruction}``, ``{schema}`` and ``{prefill}`` (left empty
             here); a literal brace is written twice.
 
     Returns:
         The prompt; empty for an empty template.
 
     Raises:
-        ParameterError: The template has another place, or is malformed.
+        ParameterError: The template has another field, or is malformed.
     """
     if not template:
         return ""
@@ -51,8 +51,8 @@ def prompt_ids(prompt: str, tokenizer: Any, prompt_config: LLMPromptConfig) -> l
 
     Args:
         prompt: The text; empty gives no ids.
-        tokenizer: A Hugging Face tokenizer; what it would add by itself is left out.
-        prompt_config: Says whether BOS and EOS stand around the prompt.
+        tokenizer: A Hugging Face tokenizer; special tokens that it would add are left out.
+        prompt_config: Says whether BOS and EOS are added to the prompt.
 
     Returns:
         The ids.
@@ -80,7 +80,7 @@ def lay_out(prompt: Sequence[int], records: Sequence[int], prompt_config: LLMPro
 
 
 def inference_prefix(prompt: str, tokenizer: Any, metadata: ModelMetadata) -> list[int]:
-    """The ids an engine continues: what stands before the first record in training.
+    """The ids that an engine continues: everything before the first record in training.
 
     Args:
         prompt: The text of the prompt.
@@ -99,9 +99,9 @@ def _check_template(template: str) -> None:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
         raise ParameterError(f"the prompt template is malformed ({error}); write a literal brace twice") from None
-    for _, place, spec, conversion in parts:
-        if place is not None and (place not in _PLACES or spec or conversion):
-            known = ", ".join(f"{{{name}}}" for name in _PLACES)
+    for _, field, spec, conversion in parts:
+        if field is not None and (field not in _FIELDS or spec or conversion):
+            known = ", ".join(f"{{{name}}}" for name in _FIELDS)
             raise ParameterError(
-                f"the prompt template has the place {{{place}}}; use {known}, and write a literal brace twice"
+                f"the prompt template has the field {{{field}}}; use {known}, and write a literal brace twice"
             )

@@ -1,4 +1,4 @@
-"""Training examples as ranges over a permutation of records, gathered when a batch is wanted.
+"""Training examples as ranges over a permutation of records, gathered batch by batch.
 
 Nothing is stored per token: an example is a start and a stop in ``order``, which holds record numbers
 of a token store. Labels, masks and padding are made here, for a collator or a trainer that wants NumPy
@@ -21,7 +21,7 @@ from rowsmith.table.row_ranges import range_indices, range_sums
 __all__ = ["IGNORED", "ExampleRanges", "Rows"]
 
 IGNORED = -100
-"""The label of a token that the loss leaves out."""
+"""The label of a token that the loss ignores."""
 
 Rows = npt.NDArray[np.integer[Any]]
 """Record numbers."""
@@ -39,7 +39,7 @@ def _check_breaks(ranges: ExampleRanges, attribute: Any, breaks: Ints | None) ->
     if breaks is None or not len(breaks):
         return
     if breaks[0] < 0 or breaks[-1] > len(ranges.order) or (np.diff(breaks) <= 0).any():
-        raise AssemblyError(f"breaks must rise within the {len(ranges.order)} ordered records, none twice")
+        raise AssemblyError(f"breaks must rise within the {len(ranges.order)} ordered records, without repeats")
 
 
 @frozen(eq=False, kw_only=True)
@@ -48,16 +48,16 @@ class ExampleRanges:
 
     Attributes:
         store: The tokenized records.
-        order: Record numbers, in the order that training sees them; integers.
+        order: Record numbers, in training order; integers.
         starts: Where in ``order`` each example begins; int64 ``[examples]``.
         stops: Where it ends, exclusive; int64 ``[examples]``.
-        prompt_ids: Ids of the prompt with what encloses it; not trained on.
+        prompt_ids: Ids of the prompt and its special tokens; not trained on.
         bos_id: Begins the records; trained on, as are the records and EOS.
         eos_id: Ends the records.
         pad_id: Fills a batch up on the right.
-        breaks: Where in ``order`` another sequence begins, rising; int64. A break inside an example ends
-            one of its sequences and begins the next. None when each example is one sequence.
-        ends: Where in ``order`` groups end, exclusive, rising; int64. The EOS of an example that ends
+        breaks: Where in ``order`` another sequence begins, ascending; int64. A break inside an example ends
+            one of its sequences and begins the next. None if each example is one sequence.
+        ends: Where in ``order`` groups end, exclusive, ascending; int64. The EOS of an example that ends
             elsewhere is not trained on, since its group goes on. None trains on every EOS.
 
     Raises:
@@ -80,7 +80,7 @@ class ExampleRanges:
 
     @property
     def prefix(self) -> tuple[int, ...]:
-        """What stands before the first record; the same ids that an engine is given."""
+        """Ids before the first record; the same that an engine gets at generation."""
         return (*self.prompt_ids, self.bos_id)
 
     @property
@@ -210,9 +210,9 @@ class ExampleRanges:
         ids = np.full(used.shape, self.pad_id, dtype=np.int64)
         ids[:, :first] = self.prompt_ids
         written = trained.copy()
-        for places, token in ((ends - sizes - 1, self.bos_id), (ends, self.eos_id)):
-            ids[rows, places] = token
-            written[rows, places] = False
+        for columns, token in ((ends - sizes - 1, self.bos_id), (ends, self.eos_id)):
+            ids[rows, columns] = token
+            written[rows, columns] = False
         ids[written] = body
         return {
             "input_ids": ids,

@@ -1,7 +1,7 @@
 """Records as token ids, each tokenized once: one flat buffer with offsets.
 
 The buffer has the smallest unsigned type that holds its ids. On disk it is an Arrow IPC file that is
-memory-mapped when opened, so a store larger than memory costs what is touched of it.
+memory-mapped when opened, so a store larger than memory uses memory only for what is read.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TokenStore:
 
     Attributes:
         ids: Ids of all records, one after another; unsigned integers ``[tokens]``.
-        offsets: Where each record begins, and at last where the last one ends; int64 ``[n + 1]``.
+        offsets: Where each record begins, and finally where the last one ends; int64 ``[n + 1]``.
         groups: The number of each record's group; int64 ``[n]``, or None.
 
     Raises:
@@ -102,8 +102,8 @@ class TokenStore:
         lengths = self.lengths[rows]
         ends = np.cumsum(lengths)
         total = int(ends[-1]) if len(ends) else 0
-        places = np.repeat(self.offsets[rows] - (ends - lengths), lengths) + np.arange(total)
-        ids: Ids = self.ids[places]
+        positions = np.repeat(self.offsets[rows] - (ends - lengths), lengths) + np.arange(total)
+        ids: Ids = self.ids[positions]
         return ids
 
     @classmethod
@@ -122,7 +122,7 @@ class TokenStore:
         """Write an Arrow IPC file, uncompressed so that it can be mapped.
 
         Args:
-            path: The file; written in place.
+            path: The file; overwritten.
         """
         arrays: list[pa.Array] = [pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.ids))]
         names = ["ids"]
@@ -141,7 +141,7 @@ class TokenStore:
             path: The file.
 
         Raises:
-            DataError: The file is no token store, or is damaged.
+            DataError: The file is not a token store, or is damaged.
             FileNotFoundError: There is no such file.
         """
         try:

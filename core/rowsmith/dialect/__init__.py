@@ -1,8 +1,8 @@
-"""The one dialect in which the model reads and writes records.
+"""The record dialect: the JSON lines that models read and write.
 
 A record is one line of compact JSON ended by a line feed: keys in schema order, raw UTF-8, numbers
-as the column writes them, null for missing. Training text, prompts, grammar and parser all take it
-from here. Names are imported on first use, so that importing this package costs nothing.
+in the spelling of their column, null for missing. Training text, prompts, grammar and parser all use
+this package. Names are imported on first use, so importing it is cheap.
 """
 
 from __future__ import annotations

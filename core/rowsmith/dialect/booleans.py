@@ -1,4 +1,4 @@
-"""Which text of a spelled table is JSON's ``true``, and which is ``false``."""
+"""The text of ``true`` and ``false`` in a boolean column of a spelled table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def boolean_spellings(column: ModelColumn) -> tuple[str, str]:
         column: A column of booleans.
 
     Returns:
-        What the column says; without that, the pair that its values belong to.
+        The texts of the column if it names them, else the pair that contains its values.
     """
     if column.spellings is not None:
         return column.spellings

@@ -1,4 +1,4 @@
-"""Reading one cell of a record by itself: what the whole record would give for that column."""
+"""Reading one cell of a record by itself, with the same result as reading the whole record."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["CellReader"]
 class CellReader:
     """Reads the cells of one column.
 
-    A record whose cells can all be read is valid, and its values are those of its cells. The reverse
-    need not hold: a record may be valid that falls into cells in another way.
+    A record whose cells are all valid is valid, and its values are those of its cells. The reverse
+    need not hold: a valid record may be split into cells differently.
 
     Args:
         column: The column.
@@ -38,6 +38,6 @@ class CellReader:
         Raises:
             RecordError: It is not one value of this column on one line.
         """
-        # A line feed is white space to JSON, but ends the record in a completion.
+        # A line feed is whitespace in JSON, but ends the record in a completion.
         value = self._validate(self._start + text.replace("\n", "\x00") + "}")[self._name]
         return None if value is None else self._spell(value)

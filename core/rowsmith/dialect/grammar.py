@@ -1,7 +1,7 @@
 """The dialect as a regular expression and as a JSON Schema.
 
-The regular expression is exact in one direction: everything it matches, ``decode`` accepts, and
-everything that ``encode`` writes, it matches (markers of unseen values aside). It uses only what
+``decode`` accepts everything that the regular expression matches, and the regular expression matches
+everything that ``encode`` writes (except markers of unseen values). It uses only what
 Python, Rust and guided-decoding engines share: literals, classes, counted repeats, plain groups.
 """
 
@@ -33,13 +33,13 @@ def _string_regex() -> str:
     by_start: dict[str, str] = {}
     for text in sorted(ESCAPES.values()):
         by_start[text[:-1]] = by_start.get(text[:-1], "") + text[-1]
-    escaped = [literal(start) + _class_of(lasts) for start, lasts in by_start.items()]
+    escaped = [literal(start) + _character_class(lasts) for start, lasts in by_start.items()]
     return f'"(?:{"|".join([plain, *escaped])})*"'
 
 
-def _class_of(characters: str) -> str:
-    """A class of some characters, ascending; three that follow each other, or more, are a range."""
-    codes = [ord(character) - place for place, character in enumerate(characters)]
+def _character_class(characters: str) -> str:
+    """A character class, ascending; three or more consecutive characters become a range."""
+    codes = [ord(character) - index for index, character in enumerate(characters)]
     runs = ["".join(each for _, each in run) for _, run in groupby(zip(codes, characters, strict=True), lambda p: p[0])]
     parts = [f"{run[0]}-{run[-1]}" if len(run) > 2 else _IN_CLASS.sub(r"\\\g<0>", run) for run in runs]
     return f"[{''.join(parts)}]"
@@ -58,14 +58,14 @@ def record_regex(schema: ModelSchema) -> str:
 
 
 def columns_regex(schema: ModelSchema, start: int) -> str:
-    """A regular expression of a record from one of its columns on, whose key stands before the value."""
+    """A regular expression of the rest of a record from one column on, key included."""
     parts = zip(leads(schema)[start:], schema.columns[start:], strict=True)
     return "".join(literal(lead) + value_regex(column) for lead, column in parts) + _END
 
 
 def leads(schema: ModelSchema) -> list[str]:
-    """What stands before the value of each column: a brace or a comma, and the key."""
-    return [("," if place else "{") + json_string(column.name) + ":" for place, column in enumerate(schema)]
+    """The text before the value of each column: a brace or a comma, and the key."""
+    return [("," if index else "{") + json_string(column.name) + ":" for index, column in enumerate(schema)]
 
 
 def value_regex(column: ModelColumn) -> str:
@@ -83,21 +83,21 @@ def value_regex(column: ModelColumn) -> str:
 
 
 def _text_regex(column: ModelColumn) -> str:
-    """A regular expression of the strings of a column's characters, perhaps in its shapes."""
+    """A regular expression of the strings of a column's characters, limited to its shapes if it has any."""
     alphabet = column.alphabet or ""
     if column.shapes:
         return f'"(?:{"|".join(_shape_regex(shape, alphabet) for shape in column.shapes)})"'
     times = "*" if not column.shortest else "+" if column.shortest == 1 else f"{{{column.shortest},}}"
-    return f'"{_any_of(alphabet)}{times}"' if alphabet else '""'
+    return f'"{_any_character(alphabet)}{times}"' if alphabet else '""'
 
 
 def _shape_regex(shape: str, alphabet: str) -> str:
-    runs = ((place, len(list(run))) for place, run in groupby(shape))
-    return "".join(_any_of(characters_of(place, alphabet)) + (f"{{{n}}}" if n > 1 else "") for place, n in runs)
+    runs = ((kind, len(list(run))) for kind, run in groupby(shape))
+    return "".join(_any_character(characters_of(kind, alphabet)) + (f"{{{n}}}" if n > 1 else "") for kind, n in runs)
 
 
-def _any_of(characters: str) -> str:
-    """A regular expression of each of some characters, as JSON writes them."""
+def _any_character(characters: str) -> str:
+    """A regular expression that matches one of some characters as written in JSON."""
     texts = [json_string(character)[1:-1] for character in characters]
     plain = "".join(_IN_CLASS.sub(r"\\\g<0>", text) for text in texts if len(text) == 1)
     escaped = [literal(text) for text in texts if len(text) > 1]
@@ -106,7 +106,7 @@ def _any_of(characters: str) -> str:
 
 
 def closed_texts(column: ModelColumn) -> list[str]:
-    """How a record writes each value of a closed column, null left out."""
+    """The JSON text of each value of a closed column, without null."""
     values = list(column.values or ())
     if column.kind is JsonKind.STRING:
         return [json_string(value) for value in values]
@@ -117,8 +117,8 @@ def closed_texts(column: ModelColumn) -> list[str]:
 
 
 def literal(text: str) -> str:
-    """A regular expression of one text."""
-    # Not re.escape: it also escapes characters that some engines do not let be escaped.
+    """A regular expression that matches exactly one text."""
+    # Not re.escape: it escapes characters that some regular expression engines refuse to see escaped.
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 
@@ -129,8 +129,8 @@ def json_schema(schema: ModelSchema) -> dict[str, Any]:
         schema: The columns of a record.
 
     Returns:
-        A schema of draft 2020-12: an object with exactly the schema's keys. It does not speak of the
-        order of keys or of how numbers are spelled.
+        A schema of draft 2020-12: an object with exactly the schema's keys. It does not constrain the
+        order of keys or the spelling of numbers.
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -26,7 +26,7 @@ __all__ = ["RecordDialect", "speller"]
 class RecordDialect:
     """Writes, reads and describes the records of a schema.
 
-    The promise: ``spell([decode(line) for line in encode(columns)])`` is ``columns`` again, where no
+    Invariant: ``spell([decode(line) for line in encode(columns)])`` equals ``columns`` if no
     cell was replaced by the marker of unseen values.
 
     Args:
@@ -45,12 +45,12 @@ class RecordDialect:
         self.schema = schema
         last = len(schema) - 1
         self._writers = [
-            CellWriter(column, first=place == 0, last=place == last) for place, column in enumerate(schema)
+            CellWriter(column, first=index == 0, last=index == last) for index, column in enumerate(schema)
         ]
         self._validate = compile_validator(schema)
 
     def encode(self, columns: pa.Table) -> list[str]:
-        """Write the rows of a table.
+        """Write the rows of a table as records.
 
         Args:
             columns: A spelled table with the schema's columns.
@@ -59,7 +59,7 @@ class RecordDialect:
             One line for each row, with its line end.
 
         Raises:
-            DataError: A column cannot hold a value, as null where training saw none; the message names
+            DataError: A column cannot hold a value, such as null if training saw none; the message names
                 row and column.
         """
         lines: list[str] = []
@@ -68,7 +68,7 @@ class RecordDialect:
         return lines
 
     def encode_record(self, record: Mapping[str, str | None]) -> str:
-        """Write one record.
+        """Write one record as a line.
 
         Args:
             record: Spelled value by column, None for null.
@@ -86,9 +86,9 @@ class RecordDialect:
         return "".join(writer.cell(record[name]) for writer, name in zip(self._writers, names, strict=True))
 
     def decode(self, line: str) -> Record:
-        """Read and check one record.
+        """Parse and validate one record.
 
-        Any JSON spelling of the object is read, keys in any order, with or without the line end.
+        Any JSON text of the object is accepted, with keys in any order, with or without the line end.
 
         Args:
             line: The text of the record.
@@ -97,16 +97,16 @@ class RecordDialect:
             Values in schema order. ``str`` of a number is its spelling.
 
         Raises:
-            RecordError: The text is not JSON, a key is missing, additional or repeated, or a value is
-                not of its column; the first such error.
+            RecordError: The text is not JSON, a key is missing, additional or repeated, or a value does
+                not fit its column; the first such error.
         """
         return self._validate(line)
 
     def spell(self, records: Sequence[Mapping[str, Any]]) -> pa.Table:
-        """Make a spelled table of decoded records.
+        """Convert decoded records to a spelled table.
 
         Args:
-            records: Values by column as ``decode`` gives them. Whole floats and NaN are taken for
+            records: Values by column as ``decode`` gives them. Whole floats and NaN are read as
                 integers and null, since records may have passed through a DataFrame.
 
         Returns:
@@ -141,7 +141,7 @@ def _spelled_column(values: Sequence[Any], column: ModelColumn) -> pa.Dictionary
 
 
 def speller(column: ModelColumn) -> Callable[[Any], str]:
-    """How the values of a column that ``decode`` gave are spelled in a table."""
+    """The function that spells the decoded values of a column."""
     if column.kind is JsonKind.BOOLEAN:
         spellings = boolean_spellings(column)
         return lambda value: spellings[bool(value)]

@@ -1,4 +1,4 @@
-"""The letters of the dialect: strings, lines and the marker for unseen values."""
+"""Text of the dialect: strings, lines and the marker for unseen values."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from json.encoder import encode_basestring
 __all__ = ["ESCAPES", "OTHER", "json_string", "split_lines"]
 
 OTHER = "\x00other"
-"""Stands in training text for a value that a closed column does not list; never valid in a record."""
+"""Replaces values in training text that a closed column does not list; never valid in a record."""
 
 
 def json_string(text: str) -> str:
     r"""Write text as a JSON string.
 
     Quotes, backslashes and control characters are escaped (``\n`` and the like, else ``\u001f`` with
-    lower-case digits); everything else stands for itself.
+    lower-case digits); everything else is written as it is.
 
     Args:
         text: Any text.
@@ -30,7 +30,7 @@ ESCAPES = {
     for character in map(chr, range(0x80))
     if json_string(character) != f'"{character}"'
 }
-"""How the dialect writes each character that does not stand for itself in a string; all others do."""
+"""The escaped text of each character that is escaped in a string."""
 
 
 def split_lines(text: str) -> list[str]:
@@ -40,8 +40,8 @@ def split_lines(text: str) -> list[str]:
         text: Any text.
 
     Returns:
-        The lines without their line feeds. A last line may be incomplete; nothing after the last line
-        feed is no line.
+        The lines without their line feeds. A last line may be incomplete; an empty text after the last line
+        feed is not a line.
     """
     lines = text.split("\n")
     if not lines[-1]:

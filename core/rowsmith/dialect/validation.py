@@ -1,8 +1,8 @@
-"""Reading a record: a validator compiled once for a schema.
+"""Parsing and validating records: a validator compiled once per schema.
 
 The categories of errors are those of JSON Schema (``type``, ``enum``, ``required``,
 ``additionalProperties``, ``minimum``, ``maximum``, ``multipleOf``, ``pattern``), ``Invalid JSON``, and
-``Float Conversion`` for numbers that no double can hold. A record's first error is the one reported.
+``Float Conversion`` for numbers too large for a double. Only the first error of a record is reported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TYPE_WORDS = {JsonKind.BOOLEAN: "boolean", JsonKind.STRING: "string", JsonKind.
 
 
 def compile_validator(schema: ModelSchema) -> Callable[[str], Record]:
-    """Make the function that reads and checks a line.
+    """Compile the function that parses and validates a line.
 
     Args:
         schema: The columns of a record.
@@ -42,7 +42,7 @@ def compile_validator(schema: ModelSchema) -> Callable[[str], Record]:
     checks = [(column.name, _check(column)) for column in schema]
     names = frozenset(schema.names)
     parse = json.JSONDecoder(
-        parse_float=decimal_of, parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs
+        parse_float=decimal_of, parse_constant=_reject_constant, object_pairs_hook=_unique_pairs
     ).decode
 
     def validate(line: str) -> Record:
@@ -64,8 +64,8 @@ def compile_validator(schema: ModelSchema) -> Callable[[str], Record]:
     return validate
 
 
-def _refuse_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON value")
+def _reject_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not a JSON value")
 
 
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice")
+        raise ValueError(f"the key {twice!r} is repeated")
     return record
 
 
@@ -84,10 +84,10 @@ def _additional(found: dict[str, Any], names: frozenset[str]) -> RecordError:
 
 
 def _type_error(value: Any, expected: str) -> RecordError:
-    return RecordError(f"{_shown(value)} is not of type {expected!r}", "type")
+    return RecordError(f"{_shortened(value)} is not of type {expected!r}", "type")
 
 
-def _shown(value: Any) -> str:
+def _shortened(value: Any) -> str:
     return str(value) if isinstance(value, Decimal) else repr(value)
 
 
@@ -106,15 +106,15 @@ def _check(column: ModelColumn) -> _Check:
 
 
 def _closed_check(column: ModelColumn, values: Sequence[str]) -> _Check:
-    """Membership in a list; the answer is the listed value, spelled as it is listed."""
+    """Membership in a list; returns the listed value in its listed spelling."""
     types = _TYPES[column.kind]
     listed = {_closed_value(column, text): _closed_value(column, text) for text in values}
-    if len(listed) < len(values):  # 0.0 and -0.0 are equal, but are two values
+    if len(listed) < len(values):  # 0.0 and -0.0 are equal, but listed as two values
         return _spelled_check(listed_by_text={text: _closed_value(column, text) for text in values})
     missing = object()
 
     def check(value: Any) -> Value:
-        # The type first: in Python true equals 1, and lists have no hash.
+        # Check the type first: in Python True equals 1, and lists are not hashable.
         found = listed.get(value, missing) if isinstance(value, types) else missing
         if found is missing or (value.__class__ is bool) is not (types is bool):
             raise _enum_error(value, listed)
@@ -142,9 +142,9 @@ def _closed_value(column: ModelColumn, text: str) -> Value:
 
 
 def _enum_error(value: Any, listed: Collection[Value]) -> RecordError:
-    shown = ", ".join(_shown(each) for each in islice(listed, _SHOWN_VALUES))
+    shown = ", ".join(_shortened(each) for each in islice(listed, _SHOWN_VALUES))
     more = ", …" if len(listed) > _SHOWN_VALUES else ""
-    return RecordError(f"{_shown(value)} is not one of [{shown}{more}]", "enum")
+    return RecordError(f"{_shortened(value)} is not one of [{shown}{more}]", "enum")
 
 
 def _open_string(value: Any) -> Value:
@@ -156,7 +156,7 @@ def _open_string(value: Any) -> Value:
 
 
 def _text(alphabet: str, shapes: Sequence[str], shortest: int) -> _Check:
-    """Text of some characters, perhaps in some shapes, and of at least so many."""
+    """Text of some characters, of a minimum length, and in some shapes if any are given."""
     known, allowed = frozenset(alphabet), frozenset(shapes)
 
     def check(value: Any) -> Value:
@@ -164,11 +164,11 @@ def _text(alphabet: str, shapes: Sequence[str], shortest: int) -> _Check:
         assert isinstance(text, str)
         if not known.issuperset(text):
             strange = next(char for char in text if char not in known)
-            raise RecordError(f"{_shown(value)} holds {strange!r}, which no value of the column does", "pattern")
+            raise RecordError(f"{_shortened(value)} holds {strange!r}, which no value of the column does", "pattern")
         if len(text) < shortest:
-            raise RecordError(f"{_shown(value)} is shorter than the column's values", "pattern")
+            raise RecordError(f"{_shortened(value)} is shorter than the column's values", "pattern")
         if allowed and shape_of(text) not in allowed:
-            raise RecordError(f"{_shown(value)} has another shape than the column's values", "pattern")
+            raise RecordError(f"{_shortened(value)} does not have the shape of the column's values", "pattern")
         return text
 
     return check

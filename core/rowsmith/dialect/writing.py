@@ -1,4 +1,4 @@
-"""From cells to the text of records."""
+"""Writing cells as the text of records."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class CellWriter:
 
     Args:
         column: The column.
-        first: Whether it opens the record.
-        last: Whether it ends the record.
+        first: Whether it is the first column of the record.
+        last: Whether it is the last column of the record.
     """
 
     def __init__(self, column: ModelColumn, *, first: bool, last: bool) -> None:
@@ -59,7 +59,7 @@ class CellWriter:
             DataError: The column cannot hold a value; the message names the row.
         """
         values, codes = distinct(columns, self._column.name)
-        texts = [self._fragment(value, place, codes) for place, value in enumerate(values)]
+        texts = [self._fragment(value, code, codes) for code, value in enumerate(values)]
         null = self._fragment(None, -1, codes) if (codes < 0).any() else ""
         return Fragments([*texts, null], codes)
 
@@ -78,7 +78,9 @@ class CellWriter:
         if self._column.other:
             return _OTHER_TEXT
         what = "a missing value" if value is None else f"the value {value[:60]!r}"
-        raise DataError(f"column {self._column.name!r} cannot hold {what}, which training never saw; leave the row out")
+        raise DataError(
+            f"column {self._column.name!r} cannot hold {what}, which the training table did not have; remove the row"
+        )
 
 
 def _value_writer(column: ModelColumn) -> Callable[[str], str]:
@@ -87,10 +89,10 @@ def _value_writer(column: ModelColumn) -> Callable[[str], str]:
     if column.kind is JsonKind.BOOLEAN:
         false, true = boolean_spellings(column)
         words = {false: "false", true: "true"}
-        return lambda value: words[value] if value in words else _refuse(column, value, "boolean")
+        return lambda value: words[value] if value in words else _reject(column, value, "boolean")
     pattern = re.compile(JSON_NUMBER.strip("^$") if column.closed else number_regex(column))
-    return lambda value: value if pattern.fullmatch(value) else _refuse(column, value, "JSON number of its kind")
+    return lambda value: value if pattern.fullmatch(value) else _reject(column, value, "JSON number of its kind")
 
 
-def _refuse(column: ModelColumn, value: str, what: str) -> str:
-    raise DataError(f"column {column.name!r}: {value[:60]!r} is no {what}; give the column another type")
+def _reject(column: ModelColumn, value: str, what: str) -> str:
+    raise DataError(f"column {column.name!r}: {value[:60]!r} is not a {what}; give the column another type")

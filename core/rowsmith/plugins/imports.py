@@ -59,7 +59,7 @@ def check_installed_module(target: str, directory: Path) -> None:
     except (ImportError, ValueError):
         spec = None
     if spec is None:
-        raise PluginLoadError(f"the factory {target!r} is not to be had: there is no module {top!r}. Install it.")
+        raise PluginLoadError(f"the factory {target!r} cannot be imported: there is no module {top!r}. Install it.")
     found = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin is not None else [])]
     model, here = directory.resolve(), Path.cwd().resolve()
     for path in (Path(each).resolve() for each in found):
@@ -67,17 +67,17 @@ def check_installed_module(target: str, directory: Path) -> None:
         holding = path.parent.parent if path.name == "__init__.py" else path.parent
         if holding in (here, model.parent) or holding.is_relative_to(model):
             raise PluginLoadError(
-                f"the factory {target!r} lies in {holding}, the working folder or beside the saved model, where it may "
+                f"the factory {target!r} is in {holding}, the working folder or beside the saved model, where it may "
                 "have come with the model. Install it as a package, or start from another folder."
             )
 
 
 def missing_modules(names: Iterable[str]) -> tuple[str, ...]:
     """Find top-level modules that are not installed, without importing any."""
-    return tuple(name for name in names if not _is_there(name))
+    return tuple(name for name in names if not _is_installed(name))
 
 
-def _is_there(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):

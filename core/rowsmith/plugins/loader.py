@@ -68,7 +68,7 @@ def _normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _refusal(
+def _reason_not_to_load(
     record: PluginRecord, taken: Mapping[str, PluginRecord], only: Collection[str] | None, disable: Collection[str]
 ) -> tuple[PluginStatus, str] | None:
     """Status and reason of a plugin that must not be imported; None if it may be."""
@@ -111,7 +111,7 @@ def load_plugins(
     records: list[PluginRecord] = []
     registered: list[tuple[PluginRecord, Mapping[str, list[Any]]]] = []
     for record, entry_point in pairs:
-        refusal = _refusal(record, taken, only, disable)
+        refusal = _reason_not_to_load(record, taken, only, disable)
         if refusal is not None:
             records.append(evolve(record, status=refusal[0], error=refusal[1]))
             continue
@@ -136,7 +136,7 @@ def _load_one(
         if version != hookspecs.PLUGIN_API:
             error = f"it was written for plugin API {version}, this is {hookspecs.PLUGIN_API}"
             return evolve(record, status=PluginStatus.INCOMPATIBLE, error=error), {}
-        _refuse_unmarked(plugin)
+        _check_hooks_are_marked(plugin)
         manager.register(plugin, name=record.name)
         return record, _collect(manager, record)
     except (Exception, SystemExit) as exc:
@@ -149,7 +149,7 @@ def _load_one(
         return failed, {}
 
 
-def _refuse_unmarked(plugin: object) -> None:
+def _check_hooks_are_marked(plugin: object) -> None:
     for name in _known_hooks():
         function = vars(plugin).get(name) if isinstance(plugin, types.ModuleType) else None
         if isinstance(function, types.FunctionType) and not hasattr(function, f"{hookspecs.PROJECT}_impl"):
@@ -185,9 +185,9 @@ def _run(function: Callable[..., object], hook: str, expected: type) -> list[Any
     names: set[str] = set()
     for item in items:
         if not isinstance(item, expected):
-            raise _RuleViolation(f"{hook} gave {type(item).__name__}, not {expected.__name__}")
+            raise _RuleViolation(f"{hook} returned {type(item).__name__}, not {expected.__name__}")
         if item.name in names:  # type: ignore[attr-defined]
-            raise _RuleViolation(f"{hook} gave the name {item.name!r} twice")  # type: ignore[attr-defined]
+            raise _RuleViolation(f"{hook} returned the name {item.name!r} twice")  # type: ignore[attr-defined]
         names.add(item.name)  # type: ignore[attr-defined]
     return items
 

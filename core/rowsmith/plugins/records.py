@@ -51,7 +51,7 @@ class PluginRecord:
             PluginStatus.DISABLED: "is disabled",
             PluginStatus.CONFLICT: "was not loaded",
             PluginStatus.FAILED: "failed to load",
-            PluginStatus.INCOMPATIBLE: "does not fit this version",
+            PluginStatus.INCOMPATIBLE: "is not compatible with this version",
         }
         if self.status is PluginStatus.ACTIVE:
             return ""

@@ -106,7 +106,7 @@ class Registry:
         """
         problems = unmet_requirements(tuple(requirements))
         if problems:
-            raise PluginError("The run needs plugins that are not there:\n  " + "\n  ".join(problems))
+            raise PluginError("The run needs plugins that are not installed:\n  " + "\n  ".join(problems))
 
     def resolve(self, kind: Kind, ref: ComponentRef | str) -> ProvidedComponent:
         """Find a component.
@@ -134,7 +134,7 @@ class Registry:
             raise AmbiguousComponent(
                 f"{kind.words} {name!r} is provided by more than one plugin: {providers}. Write one in full."
             )
-        self._warn_of_twins(kind, matches[0])
+        self._warn_of_duplicates(kind, matches[0])
         return matches[0]
 
     def check_allowed(self, factory: str) -> None:
@@ -267,7 +267,7 @@ class Registry:
             return import_target(target, f"the options of {kind.words} {found.title}") if target else None
         return getattr(import_target(found.component.factory, f"{kind.words} {found.title}"), "Options", None)
 
-    def _warn_of_twins(self, kind: Kind, found: ProvidedComponent) -> None:
+    def _warn_of_duplicates(self, kind: Kind, found: ProvidedComponent) -> None:
         for record in self.records:
             if record.status is PluginStatus.CONFLICT and record.name == found.plugin:
                 _logger.warning("%s %s: %s", kind.words, found.title, record.note)

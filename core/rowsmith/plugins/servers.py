@@ -160,10 +160,10 @@ def with_own_servers(saved: RunConfig, config: RunConfig, registry: Registry) ->
             url = before[name].options["url"]
             raise ConfigError(
                 [
-                    f"the saved plan asks the server {url!r:.200}, and addresses are not taken from saved plans. To "
-                    f"ask a server, name it: --set {name}.options.url=URL, or {ADDRESS_VARIABLE}=URL in the "
-                    f"environment; from Python, {name}={{'name': {ref.name!r}, 'options': {{'url': ...}}}}. To make "
-                    f"the rows here: --set {name}={BACKEND} @ {name}.options.url"
+                    f"the saved plan uses the server {url!r:.200}, and addresses are not taken from saved plans. To "
+                    f"use a server, name it: --set {name}.options.url=URL, or {ADDRESS_VARIABLE}=URL in the "
+                    f"environment; from Python, {name}={{'name': {ref.name!r}, 'options': {{'url': ...}}}}. To "
+                    f"generate locally: --set {name}={BACKEND} @ {name}.options.url"
                 ]
             )
     return config
@@ -184,14 +184,14 @@ def server_notes(config: RunConfig, registry: Registry, caller: Caller | None) -
 
 
 def _server_note(component: str, options: ServerOptions, named: bool) -> str:
-    asks = f"{component}: asks {options.address}"
+    calls = f"{component}: calls {options.address}"
     name = options.api_key_env
     if not os.environ.get(name, "").strip():
-        return f"{asks} without a key ({name} is not set)"
+        return f"{calls} without a key ({name} is not set)"
     if named:
-        return f"{asks} with the key of {name}"
+        return f"{calls} with the key of {name}"
     return (
-        f"{asks} without a key: that of {name} goes only to a host that this call names, with "
+        f"{calls} without a key: that of {name} goes only to a host that this call names, with "
         f"--set {component}.options.url={options.address} or {ADDRESS_VARIABLE}"
     )
 
@@ -222,5 +222,5 @@ def _from_environment() -> str | None:
     try:
         _check_url(None, None, url)
     except ValueError as error:
-        raise ConfigError([f"the environment variable {ADDRESS_VARIABLE} holds no address: {error}"]) from None
+        raise ConfigError([f"the environment variable {ADDRESS_VARIABLE} does not hold an address: {error}"]) from None
     return url

@@ -1,4 +1,4 @@
-"""Groups and time: rows of a group in their order, time columns, and where series begin and end."""
+"""Groups and time: sorting rows by group and order, time columns, and the spans of series."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rowsmith.sequences.row_order import RowOrder
     from rowsmith.sequences.series_plan import SeriesPlan, SeriesSpan, make_plan
     from rowsmith.sequences.time_column import PreparedSeries, given_interval, prepare_series
-    from rowsmith.sequences.times import ELAPSED_SECONDS, SeriesClock
+    from rowsmith.sequences.times import ELAPSED_SECONDS, TimeAxis
 
 __all__ = [
     "ELAPSED_SECONDS",
@@ -35,9 +35,9 @@ __all__ = [
     "Interval",
     "PreparedSeries",
     "RowOrder",
-    "SeriesClock",
     "SeriesPlan",
     "SeriesSpan",
+    "TimeAxis",
     "TrainingPart",
     "arrange",
     "bounds_of",
@@ -78,6 +78,6 @@ __getattr__, __dir__ = lazy_names(
         "rowsmith.sequences.row_order": ["RowOrder"],
         "rowsmith.sequences.series_plan": ["SeriesPlan", "SeriesSpan", "make_plan"],
         "rowsmith.sequences.time_column": ["PreparedSeries", "given_interval", "prepare_series"],
-        "rowsmith.sequences.times": ["ELAPSED_SECONDS", "SeriesClock"],
+        "rowsmith.sequences.times": ["ELAPSED_SECONDS", "TimeAxis"],
     },
 )

@@ -1,7 +1,7 @@
 """Grouped tables and time series: the rows of a group together, each group in its order.
 
 Rows are ordered by values: numbers as numbers, date-times as points in time. Order as text, by which
-the 10th of October comes before the 2nd, is never taken.
+10 October comes before 2 October, is never used.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _GROUP, _ORDER, _TIME = (
     "data.order_training_examples_by",
     "time_series.timestamp_column",
 )
-# Values whose way of writing date-times is tried on all, when the column as a whole has none.
+# Values whose date-time format is tried on the whole column, when the column has none.
 _LOOKED_AT = 5
 
 
 @frozen(eq=False)
 class Arranged:
-    """A table whose groups stand one after the other.
+    """A table whose rows are sorted by group.
 
     Attributes:
-        table: The table; rows of a group are neighbours and in their order.
+        table: The table; the rows of a group follow each other, in their order.
         groups: The number of each row's group, counted from 0 in the order of the groups; int64 ``[rows]``.
     """
 
@@ -48,22 +48,22 @@ class Arranged:
 
     @property
     def num_groups(self) -> int:
-        """How many groups there are."""
+        """Number of groups."""
         return int(self.groups[-1]) + 1 if len(self.groups) else 0
 
     def take(self, rows: Ints) -> Arranged:
-        """Only some rows, their groups numbered anew.
+        """Select rows and number their groups again.
 
         Args:
-            rows: Row numbers from 0, rising.
+            rows: Row numbers from 0, ascending.
         """
-        return Arranged(self.table.take(rows), _numbered(self.groups[rows]))
+        return Arranged(self.table.take(rows), _numbered_from_zero(self.groups[rows]))
 
 
 def arrange(table: Table, config: RunConfig) -> Arranged:
-    """Bring the rows of each group together and in their order.
+    """Sort the rows by group, and within each group by the order column.
 
-    Groups keep the order in which they first appear. Rows that are equal in the order column, and all rows
+    Groups keep the order of their first rows. Rows that are equal in the order column, and all rows
     of a group when there is none, keep the order of the table. Rows without a value in it are the last of
     their group. Without a group column all rows are one group.
 
@@ -75,14 +75,14 @@ def arrange(table: Table, config: RunConfig) -> Arranged:
         The arranged table.
 
     Raises:
-        ConfigError: Columns are not in the table, with every problem.
-        DataError: A group is missing, or the column cannot order rows.
+        ConfigError: Columns are not in the table; all of them are reported.
+        DataError: A row has no group, or the column cannot order rows.
     """
     check_columns(table.schema, config)
     codes = {name: distinct(table.columns, name)[1] for name in config.data.group_columns}
     groups = group_numbers(codes, len(table), _GROUP)
     order = config.order_column
-    keys = [groups] if order is None else [_ranks(table, order, _order_knob(config)), groups]
+    keys = [groups] if order is None else [_ranks(table, order, _order_setting(config)), groups]
     rows = np.lexsort(keys)
     return Arranged(table.take(rows), groups[rows])
 
@@ -98,62 +98,62 @@ def rows_without_order(table: Table, config: RunConfig) -> int:
 
 
 def check_columns(schema: TableSchema, config: RunConfig) -> None:
-    """Make sure that a table has the columns that group and order its rows.
+    """Check that a table has the columns that group and order its rows.
 
     Raises:
-        ConfigError: It has not; with every problem.
+        ConfigError: A column is missing; all of them are reported.
     """
     problems = [*_column_problems(schema, config)]
     if problems:
         raise ConfigError(problems)
 
 
-def _numbered(groups: Ints) -> Ints:
+def _numbered_from_zero(groups: Ints) -> Ints:
     starts, stops = group_bounds(groups)
     return np.repeat(np.arange(len(starts), dtype=np.int64), stops - starts)
 
 
-def _order_knob(config: RunConfig) -> str:
+def _order_setting(config: RunConfig) -> str:
     return _TIME if config.time_series.is_timeseries else _ORDER
 
 
 def _column_problems(schema: TableSchema, config: RunConfig) -> Iterator[str]:
     order = config.order_column
     named = [(name, _GROUP) for name in config.data.group_columns]
-    for name, knob in [*named, *([] if order is None else [(order, _order_knob(config))])]:
+    for name, setting in [*named, *([] if order is None else [(order, _order_setting(config))])]:
         if name not in schema.names:
             columns = ", ".join(map(repr, schema.names[:10])) + (", …" if len(schema) > 10 else "")
             hint = did_you_mean(name, schema.names) or f"; its columns are {columns}"
-            yield f"the table has no column {name!r}{hint} @ {knob}"
+            yield f"the table has no column {name!r}{hint} @ {setting}"
 
 
-def _ranks(table: Table, name: str, knob: str) -> Ints:
-    """The place of each row's value among all values of the order column; equal values share one, and null is last."""
+def _ranks(table: Table, name: str, setting: str) -> Ints:
+    """The rank of each row's value in the order column; equal values share a rank, and null ranks last."""
     values, codes = distinct(table.columns, name)
     if not values:
         return np.zeros(len(codes), dtype=np.int64)
-    places = _places(values, codes, table.schema[name], knob)
-    ranks: Ints = np.unique(places, return_inverse=True)[1].astype(np.int64)
+    keys = _sort_keys(values, codes, table.schema[name], setting)
+    ranks: Ints = np.unique(keys, return_inverse=True)[1].astype(np.int64)
     return np.append(ranks, ranks.max() + 1)[codes]  # the code of null is -1
 
 
-def _places(
-    values: list[str], codes: npt.NDArray[np.int32], column: ColumnSchema, knob: str
+def _sort_keys(
+    values: list[str], codes: npt.NDArray[np.int32], column: ColumnSchema, setting: str
 ) -> npt.NDArray[np.generic]:
-    """What distinct values are worth, so that they can be compared."""
+    """Sort keys of distinct values: numbers or points in time."""
     if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
         numbers = parse_numbers(values)
         if column.type is ColumnType.INTEGER and (np.abs(numbers) > EXACT_LIMIT).any():
-            # Neighbours of this size would be one number as doubles.
-            order = {number: place for place, number in enumerate(sorted({int(value) for value in values}))}
+            # Adjacent integers of this size are equal as doubles.
+            order = {number: index for index, number in enumerate(sorted({int(value) for value in values}))}
             return np.array([order[int(value)] for value in values], dtype=np.int64)
         return numbers
     if column.type is ColumnType.DATETIME and column.datetime_format is not None:
         return parse_datetimes(values, column.datetime_format)
-    raise DataError(_no_order(values, codes, column, knob))
+    raise DataError(_no_order_message(values, codes, column, setting))
 
 
-def _no_order(values: list[str], codes: npt.NDArray[np.int32], column: ColumnSchema, knob: str) -> str:
+def _no_order_message(values: list[str], codes: npt.NDArray[np.int32], column: ColumnSchema, setting: str) -> str:
     what = f"column {column.name!r} is {column.type.value}, and rows are ordered by numbers or date-times"
     readable = _readable_as(values)
     if readable is not None:
@@ -163,12 +163,12 @@ def _no_order(values: list[str], codes: npt.NDArray[np.int32], column: ColumnSch
         row = int(np.argmax(misfits[codes]))
         return (
             f"{what}. Most of its values are, but row {row + 1} holds {show(values[int(codes[row])])}; correct "
-            f"{'it' if misfits.sum() == 1 else f'it and {misfits.sum() - 1:,} other'}, take such rows out, "
-            f"or name another column as {knob}."
+            f"{'it' if misfits.sum() == 1 else f'it and {misfits.sum() - 1:,} other'}, remove such rows, "
+            f"or name another column as {setting}."
         )
     return (
         f"{what}. Write its values as one of the two (all date-times in the same format and time zone), "
-        f"or name another column as {knob}."
+        f"or name another column as {setting}."
     )
 
 
@@ -183,7 +183,7 @@ def _readable_as(values: list[str]) -> ColumnType | None:
 
 
 def _misfits(values: list[str]) -> npt.NDArray[np.bool_]:
-    """Which values are no numbers, or no date-times, where most of them are; else none."""
+    """Values that are not numbers (or date-times) if most of the values are; else none."""
     texts = pa.array(values, type=pa.string())
     masks = [format_fit(texts, each) for value in values[:_LOOKED_AT] for each in candidates(value, wide=True)]
     fits = max([np.array([_is_number(value) for value in values]), *masks], key=np.count_nonzero)

@@ -1,7 +1,7 @@
-"""What the calendar says of a moment: month, day, weekday, hour, minute.
+"""Calendar parts of a timestamp: month, day, weekday, hour, minute.
 
-Whoever makes the calendar columns of grouped tables and whoever forces them while sampling must agree,
-so both ask here.
+The transform that makes the calendar columns of grouped tables and the decoder that forces them while sampling must
+agree, so both use this module.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Ints = npt.NDArray[np.int64]
 _DAY = 86_400
 _HALF_A_MICROSECOND = 5e-7
 _MONDAY = 3
-"""The day 0, the first of January 1970, was the fourth of a week."""
+"""Weekday of day 0, 1 January 1970: a Thursday, counted from Monday as 0."""
 
 
 def part_of(role: TimingRole, seconds: Floats) -> Ints:
-    """A part of the calendar at some moments.
+    """A calendar part of each timestamp.
 
     Args:
         role: Which part.
@@ -37,10 +37,10 @@ def part_of(role: TimingRole, seconds: Floats) -> Ints:
         59. Its text is the label of the calendar column.
 
     Raises:
-        ValueError: The role is no part of the calendar.
+        ValueError: The role is not a calendar part.
     """
     if role not in _PARTS:
-        raise ValueError(f"{role.value!r} is no part of the calendar; use one of {', '.join(_PARTS)}")
+        raise ValueError(f"{role.value!r} is not a calendar part; use one of {', '.join(_PARTS)}")
     return _PARTS[role](np.floor(seconds + _HALF_A_MICROSECOND).astype(np.int64))
 
 
@@ -78,4 +78,4 @@ _PARTS: dict[TimingRole, Callable[[Ints], Ints]] = {
 }
 
 CALENDAR_ROLES = frozenset(_PARTS)
-"""The roles of columns that tell a part of the calendar."""
+"""The roles of columns that hold a calendar part."""

@@ -1,8 +1,8 @@
 """Which rows form a group.
 
-A run numbers the groups once, by value, where its table is arranged. From there the numbers are carried along:
-holdout, transforms and tokenizing keep the order of rows. Records whose group columns are gone say it themselves,
-since the first record of each group has no step.
+A run numbers the groups once, by value, when it sorts its table. All later steps use these numbers:
+holdout, transforms and tokenizing keep the order of rows. Records without group columns show their groups themselves,
+because the first record of each group has no step.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def group_numbers(codes: Mapping[str, Codes], rows: int, setting: str) -> Ints:
     """The number of each row's group, counted from 0 by first appearance.
 
     Args:
-        codes: By column, the code of each row's value, -1 where it has none. Without any, all rows are one group.
-        rows: How many rows there are.
-        setting: What names the columns, for messages.
+        codes: For each column, the code of each row's value, -1 for null. Without columns, all rows are one group.
+        rows: Number of rows.
+        setting: The setting that names the columns, for messages.
 
     Returns:
         int64 ``[rows]``.
@@ -42,10 +42,10 @@ def group_numbers(codes: Mapping[str, Codes], rows: int, setting: str) -> Ints:
 
 
 def groups_begun_by(first: npt.NDArray[np.bool_]) -> Ints:
-    """The number of each row's group, of rows that stand together group by group.
+    """The number of each row's group, of rows sorted by group.
 
     Args:
-        first: Which rows are the first of a group, bool ``[rows]``; row 0 always is.
+        first: Which rows are the first of a group, bool ``[rows]``; row 0 is always first.
 
     Returns:
         int64 ``[rows]``, counted from 0.
@@ -58,7 +58,7 @@ def group_bounds(groups: Ints) -> tuple[Ints, Ints]:
     """Where each group begins and where it ends, exclusive.
 
     Args:
-        groups: Group numbers of rows that stand together group by group ``[rows]``.
+        groups: Group numbers of rows sorted by group ``[rows]``.
 
     Returns:
         Two int64 arrays ``[groups]``.
@@ -75,6 +75,6 @@ def _check_present(codes: Codes, name: str, setting: str) -> None:
     more = f" and {len(missing) - _MOST_NAMED:,} more" if len(missing) > _MOST_NAMED else ""
     raise DataError(
         f"column {name!r} has no value in row{'s' if len(missing) > 1 else ''} {rows}{more} (rows count from 1), so "
-        f"that the group of these rows is not known. Fill the values in, take the rows out, or name another column "
+        f"the group of these rows is unknown. Fill in the values, remove the rows, or name another column "
         f"as {setting}."
     )

@@ -1,8 +1,8 @@
-"""Setting rows apart that no model sees: the holdout.
+"""The holdout: rows that no model sees.
 
-Of plain tables they are drawn row by row, so that no label of a small table becomes rare for it; of grouped ones group
-by group, since a model that saw a part of a group knows much of the rest. A single series gives its end: rows out of
-its middle would leave gaps.
+In plain tables the rows are drawn at random, but so that no label of a small table becomes rare. In grouped tables
+whole groups are drawn, because a model that saw a part of a group knows much of the rest. In a single series the last
+rows are held out: rows out of its middle would leave gaps.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ __all__ = ["MIN_TRAIN_ROWS", "TrainingPart", "split_holdout", "split_holdout_gro
 
 MIN_TRAIN_ROWS = 10
 _K = 5
-"""What fewer rows have is rare by default."""
+"""A value is rare by default if fewer rows have it."""
 _SMALL = 1_000
-"""In tables of so many rows a label that five rows have is half a percent of them."""
+"""Largest table in which labels are protected: there, five rows are half a percent."""
 _LABELLED = (ColumnType.BOOLEAN, ColumnType.CATEGORICAL)
 _TRIALS = 20
-"""Orders of the groups that are tried for a holdout of the right size."""
+"""Number of random orders of the groups tried for a holdout of the right size."""
 
 
 @frozen(eq=False)
 class TrainingPart:
-    """What is learned of a table.
+    """The rows of a table to train on, and what is known of them.
 
     Attributes:
-        table: The rows to train on; of grouped tables, group by group and in order.
+        table: The rows to train on; in grouped tables, sorted by group and order.
         groups: The number of each row's group, from 0; int64 ``[rows]``, or None for plain tables.
         notes: What the user should know, a line each.
-        schema: The columns of the table as it was read.
-        whole: All rows, those that are held out included, in any order.
-        order: By what the rows of a group follow each other; None for plain tables.
-        series: The clock and the extents of time series; None for other tables.
+        schema: The columns of the table as read.
+        whole: All rows, including the holdout, in any order.
+        order: How the rows of a group are ordered; None for plain tables.
+        series: The time axis and the spans of time series; None for other tables.
     """
 
     table: Table
@@ -61,11 +61,11 @@ class TrainingPart:
 
 
 def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart:
-    """Arrange a table and take out what is held out; of time series, find out the clock first.
+    """Sort a table and split off the holdout; for time series, find the time axis first.
 
     Args:
-        table: The table as it was read.
-        config: Says what groups and orders the rows, and how many are held out.
+        table: The table as read.
+        config: Names the columns that group and order the rows, and the size of the holdout.
         seeds: Randomness by stage.
 
     Raises:
@@ -74,45 +74,45 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     """
     schema = table.schema
     if not config.grouped:
-        kept, held = split_holdout(table, config.data, seeds)
-        return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data), schema, table)
+        train, held = split_holdout(table, config.data, seeds)
+        return TrainingPart(table.take(train), None, _notes(len(held), "", config.data), schema, table)
     check_columns(table.schema, config)
     prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
     if prepared is not None:
-        bounds_of(prepared.clock, config.time_series)  # a slip in them is told before anything is learned
+        bounds_of(prepared.axis, config.time_series)  # mistakes in them are reported before training
         table, config = prepared.table, prepared.config
     arranged = arrange(table, config)
-    column, unplaced = _order_column(arranged.table, config)
-    kept, held = split_holdout_groups(arranged.groups, config.data, seeds)
-    part, groups = arranged.take(kept), arranged.num_groups
-    told = f"the table has {groups:,} group{'s' if groups != 1 else ''}"
+    column, unordered = _order_column(arranged.table, config)
+    train, held = split_holdout_groups(arranged.groups, config.data, seeds)
+    part, groups = arranged.take(train), arranged.num_groups
+    group_count = f"the table has {groups:,} group{'s' if groups != 1 else ''}"
     where = f" in {groups - part.num_groups:,} whole groups" if groups > 1 else ", the end of the series,"
-    # Where a single series ends is told by its times alone, so a new one may cover the same range.
+    # The end of a single series is known by its times alone, so a new one may cover the same range.
     whole = arranged if groups == 1 else part
     plan = None if prepared is None else prepared.plan(whole.table, whole.groups)
     notes = (
-        told,
-        *unplaced,
+        group_count,
+        *unordered,
         *_notes(len(held), where, config.data),
         *(prepared.notes(plan) if prepared and plan else ()),
     )
     order = RowOrder(
         column=column,
-        made=prepared is not None and prepared.clock.made,
+        made=prepared is not None and prepared.axis.made,
         interval=None if plan is None else plan.interval,
     )
     return TrainingPart(part.table, part.groups, notes, schema, arranged.table, order, plan)
 
 
 def _order_column(table: Table, config: RunConfig) -> tuple[str | None, tuple[str, ...]]:
-    """The column that tells steps, and a note where it does not: one with gaps orders rows, but tells no steps."""
+    """The column that gives the steps, or None and a note: a column with gaps orders rows, but gives no steps."""
     missing, name = rows_without_order(table, config), config.order_column
     if not missing:
         return name, ()
     note = (
         f"column {name!r} has no value in {missing:,} of {len(table):,} rows ({missing / len(table):.1%}); they are "
         "the last rows of their group. The column is learned like any other, and new rows follow it as far as that "
-        "is learned; fill the values in, or take those rows out, to have new rows in its order"
+        f"is learned; fill in the values, or remove those rows, to have new rows in its order"
     )
     return None, (note,)
 
@@ -128,12 +128,12 @@ def _notes(held: int, where: str, data: DataConfig) -> tuple[str, ...]:
 def split_holdout(table: Table, data: DataConfig, seeds: Seeds) -> tuple[Ints, Ints]:
     """Choose the rows to train on and the rows to keep for evaluation.
 
-    They are drawn by chance. In tables of at most 1,000 rows a row is passed over that would leave fewer than five of
-    a label, or of a column's values, where there are as many: they would be rare, and be lost for want of one row.
+    They are drawn at random. In tables of at most 1,000 rows, no row is taken if that leaves fewer than five rows of
+    a label or of a column's values that has at least five: they would become rare and be lost for want of one row.
 
     Args:
         table: The table.
-        data: How many rows to hold out; a holdout that is a file takes none from the table.
+        data: How many rows to hold out; if the holdout is a file, none of the table.
         seeds: Randomness by stage.
 
     Returns:
@@ -146,12 +146,12 @@ def split_holdout(table: Table, data: DataConfig, seeds: Seeds) -> tuple[Ints, I
     count = _checked_count(rows, data)
     order = seeds.generator("holdout").permutation(rows)
     if rows <= _SMALL:
-        order = _dispensable_first(table, order, count)
+        order = _common_labels_first(table, order, count)
     return np.sort(order[count:]), np.sort(order[:count])
 
 
-def _dispensable_first(table: Table, order: Ints, count: int) -> Ints:
-    """The same order, but with the rows first that can be held out without making a label rare."""
+def _common_labels_first(table: Table, order: Ints, count: int) -> Ints:
+    """The same order, but rows that can be held out without making a label rare come first."""
     codes = np.column_stack([*_labels(table), np.zeros(len(table), dtype=np.int64)])
     columns = np.arange(codes.shape[1])
     left = np.zeros((codes.shape[1], int(codes.max(initial=0)) + 1), dtype=np.int64)
@@ -168,7 +168,7 @@ def _dispensable_first(table: Table, order: Ints, count: int) -> Ints:
 
 
 def _labels(table: Table) -> Iterator[Ints]:
-    """For each column the number of each row's label; of columns that hold none, whether there is a value."""
+    """For each column the number of each row's label; for columns without labels, whether the row has a value."""
     for column in table.schema:
         codes = distinct(table.columns, column.name)[1].astype(np.int64) + 1
         yield codes if column.type in _LABELLED else np.minimum(codes, 1)
@@ -177,12 +177,12 @@ def _labels(table: Table) -> Iterator[Ints]:
 def split_holdout_groups(groups: Ints, data: DataConfig, seeds: Seeds) -> tuple[Ints, Ints]:
     """Choose whole groups to train on and whole groups to keep for evaluation.
 
-    The holdout has as nearly the wanted number of rows as whole groups can, which may be none when every
-    group is much larger; at least one group stays to train on. Of a single group the last rows are held out.
+    The holdout has as nearly the requested number of rows as whole groups allow, which may be none if every
+    group is much larger; at least one group is left to train on. In a single group the last rows are held out.
 
     Args:
-        groups: Group numbers of rows that stand together group by group ``[rows]``.
-        data: How many rows to hold out; a holdout that is a file takes none from the table.
+        groups: Group numbers of rows sorted by group ``[rows]``.
+        data: How many rows to hold out; if the holdout is a file, none of the table.
         seeds: Randomness by stage.
 
     Returns:
@@ -197,21 +197,21 @@ def split_holdout_groups(groups: Ints, data: DataConfig, seeds: Seeds) -> tuple[
     if len(starts) < 2:
         return rows[: len(rows) - count], rows[len(rows) - count :]
     limit = min(len(groups) - MIN_TRAIN_ROWS, data.max_holdout if _is_share(data) else len(groups))
-    chosen = _nearest(stops - starts, count, limit, seeds.generator("holdout"))
+    chosen = _groups_near_size(stops - starts, count, limit, seeds.generator("holdout"))
     held = np.repeat(np.isin(np.arange(len(starts)), chosen), stops - starts)
     return rows[~held], rows[held]
 
 
-def _nearest(sizes: Ints, target: int, limit: int, generator: np.random.Generator) -> Ints:
-    """Groups whose sizes add up to nearly the target and to no more than the limit, but not all of them."""
+def _groups_near_size(sizes: Ints, target: int, limit: int, generator: np.random.Generator) -> Ints:
+    """Groups, but not all, whose sizes add up to about the target and at most the limit."""
     best, missed = np.empty(0, dtype=np.int64), target
     for _ in range(_TRIALS if target else 0):
         order = generator.permutation(len(sizes))
         totals = np.cumsum(sizes[order])[:-1]
         misses = np.where(totals <= limit, np.abs(totals - target), missed)
-        place = int(misses.argmin())
-        if misses[place] < missed:
-            best, missed = order[: place + 1], int(misses[place])
+        found = int(misses.argmin())
+        if misses[found] < missed:
+            best, missed = order[: found + 1], int(misses[found])
         if missed == 0:
             break
     return best
@@ -221,14 +221,14 @@ def _checked_count(rows: int, data: DataConfig) -> int:
     count = holdout_count(rows, data)
     if rows - count < MIN_TRAIN_ROWS:
         raise DataError(
-            f"the table has {rows} rows, {count} of them held out: at least {MIN_TRAIN_ROWS} are needed to learn "
-            "from. Give more rows, or lower data.holdout."
+            f"the table has {rows} row{'s' if rows != 1 else ''}, {count} of them held out: at least {MIN_TRAIN_ROWS} "
+            f"are needed for training. Give more rows{', or lower data.holdout' if count else ''}."
         )
     return count
 
 
 def holdout_count(rows: int, data: DataConfig) -> int:
-    """How many rows of the table are to be held out."""
+    """Number of rows of the table to hold out."""
     if isinstance(data.holdout, str):
         return 0
     if not _is_share(data):

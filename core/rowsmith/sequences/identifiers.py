@@ -1,4 +1,4 @@
-"""The column that tells several series apart, where the table has none that does."""
+"""An identifier column for several series in a table that has none."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def identifier_name(schema: TableSchema) -> str:
 
 
 def with_identifier(schema: TableSchema, name: str | None) -> TableSchema:
-    """The schema of a table with the numbers of series before all else.
+    """The schema of a table with the series numbers as its first column.
 
     Args:
         schema: The table's columns.
-        name: The column of numbers; None for none.
+        name: Name of the column of series numbers; None for none.
     """
     if name is None:
         return schema

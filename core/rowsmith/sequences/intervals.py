@@ -1,4 +1,4 @@
-"""Steps of a regular series: so many microseconds, or so many months of the calendar."""
+"""Intervals of a regular series: a number of microseconds, or of calendar months."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = [
 Ticks = npt.NDArray[np.int64]
 
 TICKS = 1_000_000
-"""Ticks of a second: times are whole microseconds, so that no sum of them drifts."""
+"""Ticks of a second: times are whole microseconds, so that sums are exact."""
 
 MONTH_SECONDS = 2_629_746.0
-"""Seconds of a month, on average over 400 years: steps and places that are counted in months are multiples of it."""
+"""Seconds of a month, on average over 400 years; steps and positions counted in months are multiples of it."""
 
 _JITTER_SHARE = 0.01
 _MOST_JITTER = TICKS // 10
@@ -40,12 +40,12 @@ def _positive(interval: Interval, attribute: object, value: int) -> None:
 
 @frozen(kw_only=True)
 class Interval:
-    """How far a record of a regular series is from the one before it.
+    """The step from one record of a regular series to the next.
 
     Attributes:
-        ticks: Microseconds; 0 for steps of the calendar.
-        months: Months; 0 for steps of equal length. A day that a month lacks becomes its last one.
-        month_end: Whether every record stands on the last day of its month.
+        ticks: Microseconds; 0 for calendar steps.
+        months: Months; 0 for steps of equal length. A day that a month does not have becomes its last day.
+        month_end: Whether every record is on the last day of its month.
     """
 
     ticks: int = 0
@@ -56,14 +56,14 @@ class Interval:
         """The time of the record that is ``count`` steps after ``start``, in ticks.
 
         Raises:
-            OverflowError: Steps of the calendar leave the years 1 to 9999.
+            OverflowError: Calendar steps leave the years 1 to 9999.
         """
         if self.ticks:
             return start + count * self.ticks
         return _months_after(start, count * self.months, self.month_end)
 
     def count(self, start: int, stop: int) -> int:
-        """How many records stand from ``start`` to ``stop``, both included; 0 when ``stop`` is earlier."""
+        """Number of records from ``start`` to ``stop``, both included; 0 when ``stop`` is earlier."""
         if stop < start:
             return 0
         if self.ticks:
@@ -84,16 +84,16 @@ def learn_interval(times: Ticks, *, calendar: bool) -> Interval | None:
     """The interval of the times of one group.
 
     Args:
-        times: Ticks, ascending.
+        times: Ticks ``[n]``, ascending.
         calendar: Whether they are dates, so that steps may be months.
 
     Returns:
-        The interval; None for fewer than two times, and where steps differ.
+        The interval; None for fewer than two times, and if steps differ.
     """
     steps = np.diff(times)
     if not len(steps) or steps.min() <= 0:
         return None
-    # Few steps may be both, as from one common year to the next; then people mean the calendar.
+    # A few steps may fit both, such as one common year; then calendar steps are meant.
     months = _learn_months(times) if calendar else None
     if months is not None:
         return months
@@ -108,14 +108,14 @@ def _learn_months(times: Ticks) -> Interval | None:
     steps = np.diff(months.astype(np.int64))
     days = dates.astype("datetime64[D]") - months.astype("datetime64[D]")
     lengths = (months + _MONTH).astype("datetime64[D]") - months.astype("datetime64[D]")
-    clock = dates - dates.astype("datetime64[D]")
-    if steps.min() < 1 or (steps != steps[0]).any() or (clock != clock[0]).any():
+    time_of_day = dates - dates.astype("datetime64[D]")
+    if steps.min() < 1 or (steps != steps[0]).any() or (time_of_day != time_of_day[0]).any():
         return None
     last = days + _DAY == lengths
     if last.all():
         return Interval(months=int(steps[0]), month_end=True)
-    kept = days == np.minimum(days[0], lengths - _DAY)
-    return Interval(months=int(steps[0])) if kept.all() else None
+    fits = days == np.minimum(days[0], lengths - _DAY)
+    return Interval(months=int(steps[0])) if fits.all() else None
 
 
 def month_number(time: int) -> int:
@@ -146,9 +146,9 @@ def _months_after(start: int, months: int, month_end: bool) -> int:
     first = date.astype("datetime64[M]").astype("datetime64[us]")
     month = date.astype("datetime64[M]") + np.timedelta64(months, "M")
     if not _YEARS[0] <= int(month.astype(np.int64)) // 12 + 1970 <= _YEARS[1]:
-        raise OverflowError("a step of the calendar leaves the years 1 to 9999")
+        raise OverflowError("a calendar step leaves the years 1 to 9999")
     length = int(((month + _MONTH).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64))
     within = int((date - first).astype(np.int64))
-    day, clock = divmod(within, int(timedelta(days=1).total_seconds()) * TICKS)
+    day, time_of_day = divmod(within, int(timedelta(days=1).total_seconds()) * TICKS)
     day = length - 1 if month_end else min(day, length - 1)
-    return int(month.astype("datetime64[us]").astype(np.int64)) + day * 86_400 * TICKS + clock
+    return int(month.astype("datetime64[us]").astype(np.int64)) + day * 86_400 * TICKS + time_of_day

@@ -1,4 +1,4 @@
-"""Names that the user gives to the groups that are made, in the place of new ones."""
+"""Names that the user gives to the generated groups."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["GivenNames", "given_names"]
 
 @define
 class GivenNames:
-    """Hands names out, one a group, from batch to batch; groups beyond the last name keep their own.
+    """Assigns the given names, one to each group, across batches; groups beyond the last name keep theirs.
 
     Attributes:
         column: The column that names the groups.
         names: The names, in the order of the groups.
-        used: How many are taken.
+        used: Number of names used so far.
     """
 
     column: str
@@ -39,18 +39,18 @@ class GivenNames:
         left = self.names[self.used :]
         self.used += int(numbers[-1]) + 1 if len(numbers) else 0
         named = numbers < len(left)
-        known = {name: place for place, name in enumerate(dict.fromkeys((*left, *values)))}
+        known = {name: index for index, name in enumerate(dict.fromkeys((*left, *values)))}
         own = np.array([known[value] for value in values], dtype=np.int64)
         named_column = from_codes(list(known), np.where(named, numbers, own[codes]))
         return replace_column(columns, self.column, {self.column: named_column})
 
 
 def given_names(names: tuple[str, ...], columns: tuple[str, ...], schema: TableSchema) -> GivenNames | None:
-    """The names that a configuration gives; None when it gives none.
+    """The names in the configuration; None if there are none.
 
     Args:
         names: ``generation.group_keys``.
-        columns: The columns that group the rows; with names there is one.
+        columns: The group columns; exactly one if there are names.
         schema: The user's table.
 
     Raises:
@@ -63,10 +63,11 @@ def given_names(names: tuple[str, ...], columns: tuple[str, ...], schema: TableS
         wrong = [name for name in names if not name.removeprefix("-").isdecimal()]
         if wrong:
             raise ConfigError(
-                [f"column {column!r} holds whole numbers, and {wrong[0]!r} is none @ generation.group_keys"]
+                [f"column {column!r} holds whole numbers, and {wrong[0]!r} is not one @ generation.group_keys"]
             )
     unfit = [name for name in names if not takes(schema[column], name)]
     if unfit:
-        kept = schema[column].storage.dtype or schema[column].type.value
-        raise ConfigError([f"column {column!r} is kept as {kept} and cannot hold {unfit[0]!r} @ generation.group_keys"])
+        stored = schema[column].storage.dtype or schema[column].type.value
+        problem = f"column {column!r} is stored as {stored} and cannot hold {unfit[0]!r} @ generation.group_keys"
+        raise ConfigError([problem])
     return GivenNames(column, names)

@@ -1,4 +1,4 @@
-"""Where generated series begin and end: as those of training, or as the user says."""
+"""Start and stop of generated series: as in training, or as configured."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from rowsmith.randomness.seeds import Seeds
 from rowsmith.sequences.intervals import Interval
 from rowsmith.sequences.series_plan import SeriesPlan, SeriesSpan
 from rowsmith.sequences.time_column import given_interval
-from rowsmith.sequences.times import SeriesClock
+from rowsmith.sequences.times import TimeAxis
 
 __all__ = ["SPANS_STAGE", "bounds_of", "draw_spans"]
 
 SPANS_STAGE = "timeseries.spans"
-"""Stage whose seed the extents of generated series are drawn with."""
+"""Seed stage of the spans of generated series."""
 
 
 def draw_spans(plan: SeriesPlan, config: RunConfig, seeds: Seeds, count: int | None = None) -> list[SeriesSpan]:
-    """The extents of the series to generate.
+    """The spans of the series to generate.
 
-    Each is that of one training series, with what the configuration sets in the place of its own start,
-    stop and interval. Where training series are not regular, none has an interval, not even one of two records,
-    which always looks regular: the steps of all are learned together. As many series as in training have the
-    extents of all of them, once each, in another order.
+    Each is the span of one training series, with the configured start, stop and interval
+    instead of its own, if there are any. If training series are not regular, none has an interval, not even one of two
+    records, which always looks regular: the steps of all are learned together. If as many series are generated as there
+    are in training, every span is used once, in another order.
 
     Args:
-        plan: What was learned.
+        plan: The series of the training table.
         config: May set start, stop and interval.
-        seeds: Randomness.
-        count: How many series; None for as many as there were.
+        seeds: Randomness by stage.
+        count: Number of series; None for as many as in training.
 
     Raises:
         ConfigError: A bound cannot be read, or the stop is before the start.
@@ -42,21 +42,21 @@ def draw_spans(plan: SeriesPlan, config: RunConfig, seeds: Seeds, count: int | N
     order = np.concatenate([generator.permutation(len(plan.spans)) for _ in range(rounds)])[:wanted]
     start, stop = bounds_of(plan.clock, config.time_series)
     interval = given_interval(config)
-    return [_adjusted(plan.spans[place], plan, start, stop, interval) for place in order.tolist()]
+    return [_configured_span(plan.spans[index], plan, start, stop, interval) for index in order.tolist()]
 
 
-def bounds_of(clock: SeriesClock, config: TimeSeriesConfig) -> tuple[int | None, int | None]:
-    """Where the user wants series to begin and to end, in ticks; None where that is not said.
+def bounds_of(axis: TimeAxis, config: TimeSeriesConfig) -> tuple[int | None, int | None]:
+    """The configured start and stop of series in ticks; None if not configured.
 
     Args:
-        clock: Reads times.
+        axis: Reads times.
         config: May set both.
 
     Raises:
         ConfigError: A bound cannot be read, or the stop is before the start.
     """
     start, stop = (
-        None if value is None else clock.bound(value, f"time_series.{name}")
+        None if value is None else axis.bound(value, f"time_series.{name}")
         for name, value in (("start_timestamp", config.start_timestamp), ("stop_timestamp", config.stop_timestamp))
     )
     if start is not None and stop is not None and stop < start:
@@ -69,7 +69,7 @@ def bounds_of(clock: SeriesClock, config: TimeSeriesConfig) -> tuple[int | None,
     return start, stop
 
 
-def _adjusted(
+def _configured_span(
     span: SeriesSpan, plan: SeriesPlan, start: int | None, stop: int | None, interval: Interval | None
 ) -> SeriesSpan:
     if interval is None and plan.regular:
@@ -77,13 +77,13 @@ def _adjusted(
     lasting = span.stop - span.start
     begin = span.start if start is None else start
     end = span.stop if stop is None else stop
-    if end < begin:  # one bound is the user's, and the series of training lies beyond it
+    if end < begin:  # one bound is configured, and the training series lies beyond it
         begin, end = (begin, begin + lasting) if stop is None else (end - lasting, end)
-    length = _length(span, begin, end, interval)
+    length = _record_count(span, begin, end, interval)
     return evolve(span, start=begin, stop=end, length=length, interval=interval)
 
 
-def _length(span: SeriesSpan, start: int, stop: int, interval: Interval | None) -> int:
+def _record_count(span: SeriesSpan, start: int, stop: int, interval: Interval | None) -> int:
     if interval is not None:
         return interval.count(start, stop)
     lasting = span.stop - span.start

@@ -1,4 +1,4 @@
-"""The time column of a table before anything is sorted: found, checked on every row, made where there is none."""
+"""The time column of a table before sorting: found, checked in every row, added if there is none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rowsmith.config.problems import did_you_mean
 from rowsmith.errors import ConfigError, DataError
 from rowsmith.sequences.intervals import TICKS, Interval
 from rowsmith.sequences.series_plan import SeriesPlan, make_plan
-from rowsmith.sequences.times import DAY, ELAPSED_SECONDS, SeriesClock
+from rowsmith.sequences.times import DAY, ELAPSED_SECONDS, TimeAxis
 from rowsmith.table.columns import combined_codes, distinct, from_codes, replace_column
 from rowsmith.table.datetime_formats import TIMES
 from rowsmith.table.schema import ColumnSchema, ColumnType, Role, TableSchema
@@ -26,37 +26,37 @@ __all__ = ["PreparedSeries", "given_interval", "prepare_series"]
 
 Ticks = npt.NDArray[np.int64]
 
-_KNOB = "time_series.timestamp_column"
-_FORMAT_KNOB = "time_series.timestamp_format"
+_SETTING = "time_series.timestamp_column"
+_FORMAT_SETTING = "time_series.timestamp_format"
 _NUMBERS = (ColumnType.INTEGER, ColumnType.DECIMAL)
 
 
 @frozen(kw_only=True, eq=False)
 class PreparedSeries:
-    """A table whose time column can be sorted by and learned from.
+    """A table whose time column is ready to sort by and to train on.
 
     Attributes:
-        table: The table; its time column holds numbers, or date-times in a format that tables know.
-        config: The configuration with the time column named; the given one is not changed.
-        clock: Reads and writes the time column as the user has it.
+        table: The table; its time column holds numbers, or date-times in a format that schemas support.
+        config: The configuration with the time column named; the original is not changed.
+        axis: Reads and writes the time column as the user has it.
         shared: Rows that have the time of an earlier row of their series.
     """
 
     table: Table
     config: RunConfig
-    clock: SeriesClock
-    _inner: SeriesClock = field(alias="inner")
+    axis: TimeAxis
+    _inner: TimeAxis = field(alias="inner")
     shared: int = 0
 
     def plan(self, table: Table, groups: npt.NDArray[np.int64]) -> SeriesPlan:
-        """The plan of the rows that are learned from.
+        """The plan of the training rows.
 
         Args:
-            table: These rows, arranged.
+            table: The training rows, sorted.
             groups: The number of each row's group.
         """
-        values, codes = distinct(table.columns, self.clock.column)
-        return make_plan(self.clock, self._inner.read(values)[0][codes], groups, self._inner)
+        values, codes = distinct(table.columns, self.axis.column)
+        return make_plan(self.axis, self._inner.read(values)[0][codes], groups, self._inner)
 
     def notes(self, plan: SeriesPlan) -> list[str]:
         """What the user should know of the plan, a line each."""
@@ -67,17 +67,17 @@ class PreparedSeries:
             return []
         return [
             f"{self.shared:,} of {len(self.table):,} rows have the time of another row of their series; if a column "
-            "tells series apart, name it as data.group_training_examples_by"
+            "identifies the series, name it as data.group_training_examples_by"
         ]
 
     def _interval_notes(self, plan: SeriesPlan) -> list[str]:
         given = given_interval(self.config)
         several = [span for span in plan.spans if span.length > 1]
         other = sum(span.interval != given for span in several)
-        if given is not None and other and not self.clock.made:
+        if given is not None and other and not self.axis.made:
             return [
                 f"{other:,} of {len(several):,} series are not {given.seconds:g} seconds from record to record, as "
-                "time_series.timestamp_interval_seconds says; those that are generated will be"
+                "time_series.timestamp_interval_seconds says; the generated series will be"
             ]
         uneven = sum(span.interval is None for span in several)
         if given is None and uneven and plan.regular:
@@ -88,106 +88,104 @@ class PreparedSeries:
 
 
 def given_interval(config: RunConfig) -> Interval | None:
-    """The interval that the configuration states; None when it is to be found out."""
+    """The interval that the configuration states; None if it is to be detected."""
     seconds = config.time_series.timestamp_interval_seconds
     return None if seconds is None else Interval(ticks=max(1, round(seconds * TICKS)))
 
 
 def prepare_series(table: Table, config: RunConfig) -> PreparedSeries:
-    """Find out how the time column is written, check every row, and make it fit to sort by.
+    """Detect the format of the time column, check every row, and make it sortable.
 
     Without a time column the rows of each group are numbered in the order of the table, in steps of the
     given interval, or of one second.
 
     Args:
-        table: The table as it was read; it is not changed.
+        table: The table as read; it is not changed.
         config: Names the columns.
 
     Returns:
-        The table with a time column that can be sorted by.
+        The table with a time column ready to sort by.
 
     Raises:
-        ConfigError: There is no such column, or its format cannot be told.
-        DataError: A time is missing or not written as the others; the message names group and row.
+        ConfigError: There is no such column, or its format is unknown.
+        DataError: A time is missing or not in the same format as the others; the message names group and row.
     """
     name = config.time_series.timestamp_column
     if name is None:
-        return _numbered(table, config)
+        return _with_row_times(table, config)
     if name not in table.schema.names:
-        raise ConfigError([f"the table has no column {name!r}{did_you_mean(name, table.schema.names)} @ {_KNOB}"])
+        raise ConfigError([f"the table has no column {name!r}{did_you_mean(name, table.schema.names)} @ {_SETTING}"])
     _check_present(table, config, name)
     format_ = _format(table, config, name)
     unit = table.schema[name].storage.unit if format_ == ELAPSED_SECONDS else ""
-    clock = SeriesClock(column=name, format=format_, unit=unit)
+    axis = TimeAxis(column=name, format=format_, unit=unit)
     values, codes = distinct(table.columns, name)
-    times, fits = clock.read(values)
+    times, fits = axis.read(values)
     if not fits.all():
-        raise _misfit(table, config, clock, values, ~fits[codes])
-    _check_interval(clock, table.schema[name], config)
+        raise _format_error(table, config, axis, values, ~fits[codes])
+    _check_interval(axis, table.schema[name], config)
     shared = pd.DataFrame({"group": _groups(table, config), "time": times[codes]}).duplicated().sum()
-    return evolve(_fitted(table, config, clock, values, times[codes]), shared=int(shared))
+    return evolve(_sortable(table, config, axis, values, times[codes]), shared=int(shared))
 
 
-def _check_interval(clock: SeriesClock, column: ColumnSchema, config: RunConfig) -> None:
+def _check_interval(axis: TimeAxis, column: ColumnSchema, config: RunConfig) -> None:
     interval = given_interval(config)
-    if interval is None or clock.daily:
+    if interval is None or axis.daily:
         return
-    times, _ = clock.read(clock.write([0, interval.ticks], column))
+    times, _ = axis.read(axis.write([0, interval.ticks], column))
     if int(times[1] - times[0]) != interval.ticks:
-        written = "in whole numbers" if clock.elapsed else f"as {clock.format!r}"
+        written = "in whole numbers" if axis.elapsed else f"as {axis.format!r}"
         seconds = config.time_series.timestamp_interval_seconds
         raise ConfigError(
             [
-                f"column {clock.column!r} is written {written}, which cannot tell times {seconds:g} seconds apart; "
-                "give an interval that it can @ time_series.timestamp_interval_seconds"
+                f"column {axis.column!r} is written {written}, which cannot distinguish times {seconds:g} seconds "
+                "apart; give a longer interval @ time_series.timestamp_interval_seconds"
             ]
         )
 
 
-def _fitted(table: Table, config: RunConfig, clock: SeriesClock, values: Sequence[str], times: Ticks) -> PreparedSeries:
-    column = table.schema[clock.column]
-    if clock.unit:
-        return _in_seconds(table, config, clock, times)
-    if clock.elapsed:
+def _sortable(table: Table, config: RunConfig, axis: TimeAxis, values: Sequence[str], times: Ticks) -> PreparedSeries:
+    column = table.schema[axis.column]
+    if axis.unit:
+        return _in_seconds(table, config, axis, times)
+    if axis.elapsed:
         inner = evolve(column, role=Role.VALUE)
         if column.type not in _NUMBERS:
             kind = ColumnType.DECIMAL if (times % TICKS).any() else ColumnType.INTEGER
             inner = evolve(inner, type=kind)
-        return _prepared(table, config, clock, inner, clock)
-    if not (clock.foreign or clock.daily):
-        inner = evolve(column, type=ColumnType.DATETIME, role=Role.VALUE, datetime_format=clock.format)
-        return _prepared(table, config, clock, inner, clock)
-    if clock.daily:
-        times = times + _midnights(times, _groups(table, config)) * DAY
+        return _prepared(table, config, axis, inner, axis)
+    if not (axis.foreign or axis.daily):
+        inner = evolve(column, type=ColumnType.DATETIME, role=Role.VALUE, datetime_format=axis.format)
+        return _prepared(table, config, axis, inner, axis)
+    if axis.daily:
+        times = times + _midnights_passed(times, _groups(table, config)) * DAY
     instants = times.astype("datetime64[us]")
     format_ = resolution_format(instants)
     found, codes = np.unique(times, return_inverse=True)
     array = from_codes(spell_datetimes(found.astype("datetime64[us]"), format_), codes)
-    inner = ColumnSchema(name=clock.column, type=ColumnType.DATETIME, datetime_format=format_)
-    columns = replace_column(table.columns, clock.column, {clock.column: array})
-    inside = SeriesClock(column=clock.column, format=format_)
-    return _prepared(Table(columns, table.schema), config, clock, inner, inside)
+    inner = ColumnSchema(name=axis.column, type=ColumnType.DATETIME, datetime_format=format_)
+    columns = replace_column(table.columns, axis.column, {axis.column: array})
+    inside = TimeAxis(column=axis.column, format=format_)
+    return _prepared(Table(columns, table.schema), config, axis, inner, inside)
 
 
-def _in_seconds(table: Table, config: RunConfig, clock: SeriesClock, times: Ticks) -> PreparedSeries:
-    """Durations and times of day are learned as seconds, in which the model's clock counts."""
+def _in_seconds(table: Table, config: RunConfig, axis: TimeAxis, times: Ticks) -> PreparedSeries:
+    """Durations and times of day are learned in seconds."""
     kind = ColumnType.DECIMAL if (times % TICKS).any() else ColumnType.INTEGER
-    inner = ColumnSchema(name=clock.column, type=kind, max_scale=6 if kind is ColumnType.DECIMAL else None)
-    inside = SeriesClock(column=clock.column, format=ELAPSED_SECONDS)
+    inner = ColumnSchema(name=axis.column, type=kind, max_scale=6 if kind is ColumnType.DECIMAL else None)
+    inside = TimeAxis(column=axis.column, format=ELAPSED_SECONDS)
     found, codes = np.unique(times, return_inverse=True)
     array = from_codes(inside.write(found.tolist(), inner), codes)
-    columns = replace_column(table.columns, clock.column, {clock.column: array})
-    return _prepared(Table(columns, table.schema), config, clock, inner, inside)
+    columns = replace_column(table.columns, axis.column, {axis.column: array})
+    return _prepared(Table(columns, table.schema), config, axis, inner, inside)
 
 
-def _prepared(
-    table: Table, config: RunConfig, clock: SeriesClock, column: ColumnSchema, inner: SeriesClock
-) -> PreparedSeries:
+def _prepared(table: Table, config: RunConfig, axis: TimeAxis, column: ColumnSchema, inner: TimeAxis) -> PreparedSeries:
     schema = TableSchema(columns=tuple(column if each.name == column.name else each for each in table.schema))
-    return PreparedSeries(table=Table(table.columns, schema), config=config, clock=clock, inner=inner)
+    return PreparedSeries(table=Table(table.columns, schema), config=config, axis=axis, inner=inner)
 
 
-def _numbered(table: Table, config: RunConfig) -> PreparedSeries:
+def _with_row_times(table: Table, config: RunConfig) -> PreparedSeries:
     name = ELAPSED_SECONDS
     while name in table.schema.names:
         name = f"_{name}"
@@ -195,22 +193,22 @@ def _numbered(table: Table, config: RunConfig) -> PreparedSeries:
     counts = pd.Series(_groups(table, config)).groupby(_groups(table, config)).cumcount().to_numpy()
     kind = ColumnType.DECIMAL if interval.ticks % TICKS else ColumnType.INTEGER
     column = ColumnSchema(name=name, type=kind, max_scale=6 if kind is ColumnType.DECIMAL else None)
-    clock = SeriesClock(column=name, format=ELAPSED_SECONDS, made=True)
-    texts = clock.write([count * interval.ticks for count in range(int(counts.max(initial=0)) + 1)], column)
+    axis = TimeAxis(column=name, format=ELAPSED_SECONDS, made=True)
+    texts = axis.write([count * interval.ticks for count in range(int(counts.max(initial=0)) + 1)], column)
     columns = table.columns.add_column(0, name, from_codes(texts, counts))
     named = evolve(config, time_series=evolve(config.time_series, timestamp_column=name))
     schema = TableSchema(columns=(column, *table.schema.columns))
-    return PreparedSeries(table=Table(columns, schema), config=named, clock=clock, inner=clock)
+    return PreparedSeries(table=Table(columns, schema), config=named, axis=axis, inner=axis)
 
 
 def _groups(table: Table, config: RunConfig) -> npt.NDArray[np.int64]:
     """The number of each row's group, in the order of the table."""
-    # Arranging the table names what is missing.
+    # Missing group columns are reported when the table is sorted.
     return combined_codes(table.columns, [name for name in config.data.group_columns if name in table.schema.names])
 
 
-def _midnights(times: Ticks, groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """How often the clock of each row's group has begun anew before that row."""
+def _midnights_passed(times: Ticks, groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many midnights have passed in each row's group before that row."""
     order = np.argsort(groups, kind="stable")
     back = np.diff(times[order], prepend=times[order[:1]]) < 0
     back &= np.diff(groups[order], prepend=groups[order[:1]]) == 0
@@ -236,7 +234,7 @@ def _format(table: Table, config: RunConfig, name: str) -> str:
     if found is None:
         shown = ", ".join(repr(value[:40]) for value in values[:3])
         raise ConfigError(
-            [f"column {name!r} holds no times that are known ({shown}); say how they are written @ {_FORMAT_KNOB}"]
+            [f"column {name!r} has no recognisable dates or times ({shown}); set their format @ {_FORMAT_SETTING}"]
         )
     return found
 
@@ -251,22 +249,22 @@ def _check_present(table: Table, config: RunConfig, name: str) -> None:
     missing = codes < 0
     if missing.any():
         raise DataError(
-            f"time column {name!r} has no value in {_where(table, config, missing)}; fill the times in, take the "
+            f"time column {name!r} has no value in {_where(table, config, missing)}; fill in the times, remove the "
             "rows out, or order the rows of groups by data.order_training_examples_by instead, where rows without a "
-            f"value are last{_more(missing)}"
+            f"value are last{_and_more(missing)}"
         )
 
 
-def _misfit(
-    table: Table, config: RunConfig, clock: SeriesClock, values: Sequence[str], wrong: npt.NDArray[np.bool_]
+def _format_error(
+    table: Table, config: RunConfig, axis: TimeAxis, values: Sequence[str], wrong: npt.NDArray[np.bool_]
 ) -> DataError:
-    value = table.columns.column(clock.column)[int(np.argmax(wrong))].as_py()
-    written = "a number of seconds" if clock.elapsed else f"a time written as {clock.format!r}"
+    value = table.columns.column(axis.column)[int(np.argmax(wrong))].as_py()
+    written = "a number of seconds" if axis.elapsed else f"a time in the format {axis.format!r}"
     found = find_format(values, wide=True)
-    hint = f"; did you mean {_FORMAT_KNOB}: {found!r}?" if found is not None and found != clock.format else ""
+    hint = f"; did you mean {_FORMAT_SETTING}: {found!r}?" if found is not None and found != axis.format else ""
     where = _where(table, config, wrong)
-    tail = hint or f"; correct it, or set {_FORMAT_KNOB} to how they are written"
-    return DataError(f"time column {clock.column!r}, {where}: {value[:60]!r} is not {written}{tail}{_more(wrong)}")
+    tail = hint or f"; correct it, or set {_FORMAT_SETTING} to the format of the column"
+    return DataError(f"time column {axis.column!r}, {where}: {value[:60]!r} is not {written}{tail}{_and_more(wrong)}")
 
 
 def _where(table: Table, config: RunConfig, rows: npt.NDArray[np.bool_]) -> str:
@@ -277,6 +275,6 @@ def _where(table: Table, config: RunConfig, rows: npt.NDArray[np.bool_]) -> str:
     return f"row {row + 1}" + (f" (group {group})" if group else "")
 
 
-def _more(rows: npt.NDArray[np.bool_]) -> str:
+def _and_more(rows: npt.NDArray[np.bool_]) -> str:
     count = int(rows.sum()) - 1
     return f" ({count:,} more row{'s' if count > 1 else ''} like it)" if count else ""

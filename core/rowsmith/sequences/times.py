@@ -19,12 +19,12 @@ from rowsmith.table.types.datetimes import find_format, format_fit, parse_dateti
 from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith.table.types.units import NANOSECONDS
 
-__all__ = ["ELAPSED_SECONDS", "SeriesClock"]
+__all__ = ["ELAPSED_SECONDS", "TimeAxis"]
 
 Ticks = npt.NDArray[np.int64]
 
 ELAPSED_SECONDS = "elapsed_seconds"
-"""The format of a column of numbers that count seconds, and the name of such a column where none was given."""
+"""The format of a column of seconds, and the name of such a column if none was given."""
 
 DAY = 86_400 * TICKS
 
@@ -33,12 +33,12 @@ _FOREIGN = re.compile(r"%[^-0-9]|%-[A-Za-z]|%[39]f")
 
 
 @frozen(kw_only=True)
-class SeriesClock:
-    """How the time column of a table is read and written. Times are ticks, whole microseconds.
+class TimeAxis:
+    """The time column of a table and its format: reads and writes times. Times are ticks, whole microseconds.
 
     Attributes:
         column: The time column.
-        format: How its text is written, in ``strftime`` terms, or ``elapsed_seconds`` for numbers.
+        format: Format of its text, in ``strftime`` terms, or ``elapsed_seconds`` for numbers.
         made: Whether the user's table has no such column, so that rows are numbered.
         unit: The unit of the numbers of a column of durations or times of day; empty for seconds.
     """
@@ -50,17 +50,17 @@ class SeriesClock:
 
     @property
     def elapsed(self) -> bool:
-        """Whether times are numbers and not dates."""
+        """Whether times are numbers rather than dates."""
         return self.format == ELAPSED_SECONDS
 
     @property
     def daily(self) -> bool:
-        """Whether the text tells the time of the day alone, so that it begins anew at midnight."""
+        """Whether the format has a time of day but no date, so that times restart at midnight."""
         return not self.elapsed and not _DATES & {code[-1] for code in _FOREIGN.findall(self.format)}
 
     @property
     def foreign(self) -> bool:
-        """Whether the format has codes that tables are not written in."""
+        """Whether the format has codes that schemas do not support."""
         rest = "".join(piece.text for piece in pieces(self.format) if not piece.code)
         return not self.elapsed and "%" in rest.replace("%%", "")
 
@@ -68,10 +68,10 @@ class SeriesClock:
         """Read spelled times.
 
         Args:
-            values: Spelled, none missing.
+            values: Spelled values, none null.
 
         Returns:
-            Ticks, and which values are times at all; the ticks of the others are 0.
+            Ticks, and which values are valid times; the ticks of the others are 0.
         """
         if not len(values):
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
@@ -91,7 +91,7 @@ class SeriesClock:
 
         Args:
             times: Ticks.
-            column: The user's column; only numbers look at it.
+            column: The user's column; used for numbers only.
 
         Raises:
             DataError: A time lies outside the years 1 to 9999.
@@ -111,26 +111,26 @@ class SeriesClock:
     def _ticks_of_one(self) -> float:
         return NANOSECONDS[self.unit] * TICKS / NANOSECONDS["s"] if self.unit else TICKS
 
-    def bound(self, value: str | int | float, knob: str) -> int:
-        """Read a time of the configuration, written as the column is, or in a well-known way.
+    def bound(self, value: str | int | float, setting: str) -> int:
+        """Read a time of the configuration, in the format of the column or in a well-known one.
 
         Args:
             value: The time.
-            knob: Where it stands in the configuration.
+            setting: Name of the setting, for messages.
 
         Raises:
-            ConfigError: It is no time.
+            ConfigError: It is not a time.
         """
         text = str(value).strip()
-        for format_ in (self.format, *([] if self.elapsed else [found] if (found := _well_known(text)) else [])):
-            times, fits = SeriesClock(column=self.column, format=format_).read([text])
+        for format_ in (self.format, *([] if self.elapsed else [found] if (found := _known_format(text)) else [])):
+            times, fits = TimeAxis(column=self.column, format=format_).read([text])
             if fits.all():
                 return int(times[0])
-        wanted = "a number of seconds" if self.elapsed else f"a time written as {self.format!r}"
-        raise ConfigError([f"{knob}: {value!r} is not {wanted}, as column {self.column!r} has them"])
+        wanted = "a number of seconds" if self.elapsed else f"a time in the format {self.format!r}"
+        raise ConfigError([f"{setting}: {value!r} is not {wanted}, as in column {self.column!r}"])
 
 
-def _well_known(text: str) -> str | None:
+def _known_format(text: str) -> str | None:
     return find_format([text])
 
 

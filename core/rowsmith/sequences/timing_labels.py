@@ -1,7 +1,7 @@
-"""The labels of a timing column and the numbers that they stand for.
+"""The labels of a timing column and their numbers.
 
-A timing column tells the step from the record before, where a record is, how a value changed or what it is now, or a
-part of the calendar. Models write labels; what must come next is reckoned in numbers.
+A timing column holds the step from the record before, the position of a record, how a value changed or what it is now,
+or a calendar part. Models write labels; the expected next label is computed in numbers.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class TimingLabels:
     """The labels of one timing column, ascending by number.
 
     Attributes:
-        role: What the column tells.
-        of: The column whose value it tells of; empty for time.
+        role: What the column holds.
+        of: The column whose value it describes; empty for time.
         labels: The labels.
-        amounts: What each stands for: seconds or numbers of the order column, values, or numbers of the calendar.
+        amounts: The number of each label: seconds or numbers of the order column, values, or numbers of the calendar.
     """
 
     role: TimingRole
@@ -42,7 +42,7 @@ class TimingLabels:
         """The labels among the values of a column.
 
         Args:
-            timing: What the column tells.
+            timing: What the column holds.
             values: Its values; null, and labels without a number, are left out.
         """
         known, calendar = dict(timing.amounts), timing.role in CALENDAR_ROLES
@@ -56,14 +56,14 @@ class TimingLabels:
         return cls(timing.role, timing.of, tuple(label for _, label in pairs), amounts)
 
     def amount(self, label: str) -> float:
-        """What a label stands for."""
+        """The number of a label."""
         return float(self.amounts[self.labels.index(label)])
 
     def nearest(self, amounts: Floats) -> Ints:
         """The index of the label nearest to each amount, the lower one on a tie.
 
         Args:
-            amounts: ``float64[n]``; for a part of the calendar, the moments that it is told of, in seconds since 1970.
+            amounts: ``float64[n]``; for a part of the calendar, the timestamps in seconds since 1970.
         """
         wanted = part_of(self.role, amounts).astype(np.float64) if self.role in CALENDAR_ROLES else amounts
         if len(self.amounts) == 1:

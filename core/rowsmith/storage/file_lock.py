@@ -55,7 +55,7 @@ def _describe(holder: dict[str, Any] | None) -> str:
     return "process {} on {}".format(*(word if word.isprintable() else repr(word) for word in (pid, host)))
 
 
-def _refuse_if_taken(handle: int, file: Path, directory: Path) -> None:
+def _check_not_held(handle: int, file: Path, directory: Path) -> None:
     try:
         _acquire(handle)
     except OSError as exc:
@@ -94,7 +94,7 @@ def hold_lock(file: Path, directory: Path) -> Iterator[None]:
     except OSError as exc:
         raise RunDirectoryError(f"Cannot lock {directory}: {exc.strerror or exc}.") from exc
     try:
-        _refuse_if_taken(handle, file, directory)
+        _check_not_held(handle, file, directory)
         with explain_disk_errors("write", file):
             _write_holder(handle)
         try:

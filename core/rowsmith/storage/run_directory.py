@@ -40,7 +40,7 @@ def _check_parts(name: str) -> tuple[str, ...]:
     return parts
 
 
-def _beside(path: Path) -> Path:
+def _partial_path(path: Path) -> Path:
     """The path of a partial file, or of one that is being removed."""
     return path.with_name(f"{_PARTIAL}{secrets.token_hex(6)}-{path.name}")
 
@@ -88,7 +88,7 @@ def _full_disk_explained(final: Path, partial: Path) -> Iterator[None]:
 
 
 def _flush_directory(path: Path) -> None:
-    # Not every system can open a directory; the rename is atomic all the same.
+    # Not every system can open a directory; the rename is atomic nevertheless.
     with contextlib.suppress(OSError):
         _flush(path)
 
@@ -128,7 +128,7 @@ class RunDirectory:
     def access_warning(self) -> str | None:
         """A warning if other users may write to the directory; None if it is private.
 
-        The files in it are private all the same, but who may write to the directory may replace them.
+        The files in it are private nevertheless, but users who may write to the directory may replace them.
         """
         mode = stat.S_IMODE(self.root.stat().st_mode)
         if not mode & 0o022:
@@ -234,14 +234,14 @@ class RunDirectory:
         """The final and the partial path of a file; makes the folder."""
         final = self.path(name)
         above = self.folder(name.rpartition("/")[0]) if "/" in name else self.create().root
-        return final, _beside(above / final.name)
+        return final, _partial_path(above / final.name)
 
     def discard(self, name: str) -> None:
         """Remove a file or folder, if it exists; a folder is renamed first, so that it is never half there."""
         path = self.path(name)
         with explain_disk_errors("remove", path):
             if path.is_dir():
-                aside = _beside(path)
+                aside = _partial_path(path)
                 os.rename(path, aside)
                 _remove(aside)
             else:
@@ -298,7 +298,7 @@ class RunDirectory:
 
     def _probe(self) -> None:
         """Write a probe file, so that an unwritable folder is reported before any work is done."""
-        probe = _beside(self.root / "probe")
+        probe = _partial_path(self.root / "probe")
         with explain_disk_errors("write to", self.root, beside=probe):
             try:
                 probe.write_bytes(b"\0")

@@ -48,7 +48,7 @@ class Limits:
             (rows * columns, self.cells, "cells"),
         ):
             if count > limit:
-                raise DataError(f"{where} has {count:,} {word}, more than the limit of {limit:,}; take a part of it")
+                raise DataError(f"{where} has {count:,} {word}, more than the limit of {limit:,}; use a part of it")
 
     def check_unpacked(self, where: str, size: int, packed: int) -> None:
         """Refuse a small file that unpacks to very much.
@@ -64,8 +64,8 @@ class Limits:
         self.check_size(where, size)
         if size > max(self.unpacked, self.ratio * packed):
             raise DataError(
-                f"{where} has {packed:,} bytes and unpacks to {size:,} or more, beyond {self.ratio} times as many; if "
-                "that is how it should be, give the table unpacked, or a part of it"
+                f"{where} has {packed:,} bytes and unpacks to {size:,} or more, over {self.ratio} times as many; if "
+                "that is intended, unpack the table first, or use a part of it"
             )
 
     def check_record(self, where: str, size: int) -> None:
@@ -81,7 +81,7 @@ class Limits:
         if size > self.record:
             raise DataError(
                 f"{where} has a row of more than the limit of {self.record:,} bytes; perhaps a quote is opened and "
-                "never closed, or lines end otherwise than in a table"
+                "never closed, or the line ends are unusual"
             )
 
     def check_size(self, where: str, size: int) -> None:
@@ -95,4 +95,4 @@ class Limits:
             DataError: It is too large.
         """
         if size > self.size:
-            raise DataError(f"{where} holds more than the limit of {self.size:,} bytes; take a part of it")
+            raise DataError(f"{where} holds more than the limit of {self.size:,} bytes; use a part of it")

@@ -23,7 +23,7 @@ class ReadOptions:
         header: Whether the first record of delimited text names the columns.
         skip_rows: Lines of text files before the table begins.
         drop: Names of dropped columns.
-        null_values: Texts read as null, ignoring surrounding blanks; a blank field always is.
+        null_values: Texts read as null, ignoring surrounding spaces; an empty field always is.
     """
 
     encoding: str = "utf-8"
@@ -44,7 +44,7 @@ class ReadOptions:
         check_dropped(self.drop, names)
         positions = [position for position, name in enumerate(names) if name not in self.drop]
         if names and not positions:
-            raise DataError("data.drop leaves no column of the table; take a name out of it")
+            raise DataError("data.drop leaves no column of the table; remove a name from it")
         return positions
 
     def is_null(self, text: str) -> bool:
@@ -81,7 +81,7 @@ def check_encoding(name: str) -> None:
         known = {alias.replace("_", "-") for pair in encodings.aliases.aliases.items() for alias in pair}
         close = [each for each in get_close_matches(name.lower(), known, 3) if _is_text_encoding(each)]
         raise ValueError(
-            f"{name!r} is no encoding of text that Python knows"
+            f"{name!r} is not a text encoding that Python knows"
             + (f", did you mean {close[0]!r}?" if close else "; usual ones are utf-8, cp1252, latin-1 and utf-16")
         ) from None
 

@@ -2,12 +2,12 @@
 
 Inside Rowsmith a table is a *spelled table*: a ``pyarrow.Table`` whose columns are single-chunk
 dictionary arrays (``int32`` codes, ``string`` values), nulls being null codes. The dictionary holds
-each distinct value once, as the exact text the column writes; so a CSV is written in its own
+each distinct value once, as the exact text of the column; so a CSV is written in its own
 spelling, and work on values costs O(distinct), not O(rows).
 
 A model has two schemas. ``TableSchema`` describes the user's table: output, constraints and transforms use it.
 ``ModelSchema`` describes the columns after all transforms: vocabulary, dialect, grammar and validator use it. They
-are different types, so that a type checker catches a swap.
+are different types, so that a type checker finds mix-ups.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Storage:
             text sources. For categories, ``category``; for pandas strings, ``str[storage, null]``;
             for Arrow types, ``type[pyarrow]``.
         categories: Spelled categories of a pandas categorical, in order; None for other dtypes, and for
-            categories that are no fixed set, which follow from the values.
+            categories that are not a fixed set, which follow from the values.
         categories_dtype: The dtype of those categories.
         ordered: Whether the categories are ordered.
         element: For ``object`` columns, the Python type of the elements (``str``, ``bool``,
@@ -162,7 +162,7 @@ class Marked:
     Attributes:
         type: The type of most values: integer, decimal or datetime.
         marks: Other texts with a meaning, the most frequent first: those that enough rows have, and words for a
-            missing value. All others are slips.
+            missing value. All others count as typing errors.
         scale: As for a column of that type.
         max_scale: As for a column of that type.
         whole_point: As for a column of that type.
@@ -198,10 +198,10 @@ class ColumnSchema:
         type: The logical type of its values.
         nullable: Whether the training table had nulls in it.
         role: Whether it is modelled, regenerated (keys) or repeated (constants).
-        scale: Decimals only: digits after the point when every value has that many; None means the
+        scale: Decimals only: digits after the point if every value has that many; None means the
             shortest text that reads back as the same double.
         max_scale: Decimals only, without ``scale``: the most digits after the point of any value;
-            None when some value has a negative exponent.
+            None if a value has a negative exponent.
         whole_point: Decimals only, without ``scale``: whether whole numbers have a point (``1.0``).
         datetime_format: Datetimes only: ``strftime`` format of the spelling. Beyond ``strftime``,
             ``%3f`` and ``%9f`` are fractions of 3 and 9 digits, ``%-m``, ``%-d``, ``%-H`` and

@@ -1,4 +1,4 @@
-"""How many values a transform changes for good: counted, traced to the user's columns, and put into words."""
+"""Values that a transform changes permanently: counted, traced to the user's columns, and described."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rowsmith.errors import PluginContractError
 from rowsmith.table.columns import codes_of, renumbered, single_array
 from rowsmith.table.schema import TableSchema
 
-__all__ = ["added", "check_shares", "columns_traced", "compared", "describe_changes"]
+__all__ = ["added", "check_shares", "compared", "describe_changes", "trace_columns"]
 
 _NOTICEABLE = 0.005
 _MOST_NAMED = 10
 _SUFFIXES = (".", "~")
-"""What stands between the name of a column and what a transform makes of it."""
+"""Separates the name of a column from the suffix that a transform adds."""
 
 
 def compared(before: pa.Table, after: pa.Table) -> dict[str, float]:
-    """The share of rows with another value after, for each column that has such rows.
+    """The share of rows whose value differs, for each column that has such rows.
 
     Args:
         before: A spelled table.
@@ -37,19 +37,19 @@ def compared(before: pa.Table, after: pa.Table) -> dict[str, float]:
 
 
 def check_shares(name: str, shares: object, schema: TableSchema) -> dict[str, float]:
-    """What ``shares_changed`` of a transform gave, without the columns that are as they were.
+    """Validate the result of a transform's ``shares_changed``; unchanged columns are left out.
 
     Args:
         name: The transform.
-        shares: What it gave.
-        schema: The table it was given.
+        shares: Its result.
+        schema: Schema of the table it was given.
 
     Raises:
-        PluginContractError: It is no share of rows for columns of that table.
+        PluginContractError: The result is not a share of rows for columns of that table.
     """
     if not isinstance(shares, Mapping):
         given = type(shares).__name__
-        raise PluginContractError(f"shares_changed of transform {name!r} gave a {given}; it must give a mapping")
+        raise PluginContractError(f"shares_changed of transform {name!r} returned a {given}; it must return a mapping")
     for column, share in shares.items():
         if column not in schema.names:
             raise PluginContractError(
@@ -57,29 +57,29 @@ def check_shares(name: str, shares: object, schema: TableSchema) -> dict[str, fl
             )
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             raise PluginContractError(
-                f"shares_changed of transform {name!r} gave {share!r} for column {column!r}; "
+                f"shares_changed of transform {name!r} returned {share!r} for column {column!r}; "
                 "it must be a share from 0 to 1"
             )
     return {column: float(share) for column, share in shares.items() if share}
 
 
-def columns_traced(origins: Mapping[str, str], after: TableSchema) -> dict[str, str]:
-    """Which of the user's columns each column comes from once a transform is applied.
+def trace_columns(origins: Mapping[str, str], after: TableSchema) -> dict[str, str]:
+    """The user's column that each column of a transformed table comes from.
 
-    A column that is new belongs to the one whose name it begins with, as ``price.1`` to ``price``.
+    A new column belongs to the column whose name it starts with, such as ``price.1`` to ``price``.
 
     Args:
         origins: The same for the columns before the transform.
         after: The columns after it.
 
     Returns:
-        Column to the user's column, for those that come from one.
+        The user's column by column, for those that come from one.
     """
     return {name: found for name in after.names if (found := _origin(name, origins)) is not None}
 
 
 def added(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The shares of several steps together, at most 1: no two of them are taken to change the same row."""
+    """The summed shares of several steps, at most 1: steps are assumed to change different rows."""
     total: dict[str, float] = {}
     for shares in steps:
         for column, share in shares.items():
@@ -88,7 +88,7 @@ def added(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def describe_changes(name: str, shares: Mapping[str, float]) -> str | None:
-    """A line that tells what a transform changed, most first; None where it is hardly anything.
+    """A line on what a transform changed, largest share first; None if it is hardly anything.
 
     Args:
         name: The transform.
@@ -99,16 +99,16 @@ def describe_changes(name: str, shares: Mapping[str, float]) -> str | None:
         return None
     listed = ", ".join(f"{column} ({share:.1%})" for share, column in noticed[:_MOST_NAMED])
     more = f" and {len(noticed) - _MOST_NAMED} more" if len(noticed) > _MOST_NAMED else ""
-    return f"transform {name!r} changes values for good, by column and share of rows: {listed}{more}"
+    return f"transform {name!r} changes values permanently, by column and share of rows: {listed}{more}"
 
 
 def _rows_changed(before: pa.DictionaryArray, after: pa.DictionaryArray) -> int:
     if before is after:
         return 0
     codes, others = codes_of(before), codes_of(after)
-    # A value that the other table lacks is like no code there, null included.
-    places = pc.index_in(before.dictionary, value_set=after.dictionary).fill_null(-2)
-    found = renumbered(codes, np.asarray(places, dtype=np.int32))
+    # A value that is missing in the other table must equal no code there, not even that of null.
+    positions = pc.index_in(before.dictionary, value_set=after.dictionary).fill_null(-2)
+    found = renumbered(codes, np.asarray(positions, dtype=np.int32))
     return int(np.count_nonzero(found != others))
 
 

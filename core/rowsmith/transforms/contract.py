@@ -1,20 +1,20 @@
 """Reversible steps between the user's table and the table that a model learns.
 
 A :class:`Transform`, fitted on the training table, gives a :class:`FittedTransform`: frozen, made of
-JSON values, a pure function of the table one way (``apply``) and of a table and some random numbers
-the other way (``invert``). All tables are spelled tables (see ``rowsmith.table.schema``).
+JSON values, a pure function of the table in one direction (``apply``), and of a table and random numbers in
+the other (``invert``). All tables are spelled tables (see ``rowsmith.table.schema``).
 
-What every fitted transform promises:
+Every fitted transform guarantees:
 
 * ``apply(invert(apply(table)))`` equals ``apply(table)``, for any table of ``schema_before``;
-* ``apply`` gives the columns of ``schema_after`` and ``invert`` those of ``schema_before``, in
+* ``apply`` returns the columns of ``schema_after`` and ``invert`` those of ``schema_before``, in
   order, spelled as the schema says, with as many rows as they were given;
-* ``invert`` is total: whatever values a model writes in the columns of ``schema_after``, odd ones
-  are repaired by drawing and never raise;
-* neither changes its arguments, ``carry`` excepted.
+* ``invert`` is total: a model may write any values in the columns of ``schema_after``; invalid ones
+  are replaced by drawn values and never raise;
+* neither changes its arguments, except ``carry``.
 
-:func:`fit_transforms` fits a sequence of them and checks all this at the boundary as far as it is
-cheap; a breach is a ``PluginContractError`` that names the transform.
+:func:`fit_transforms` fits a sequence of them and checks these guarantees where that is
+cheap; a violation is a ``PluginContractError`` that names the transform.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from rowsmith.errors import BundleError, PluginContractError
 from rowsmith.plugins.blame import attribute_errors
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import TableSchema, check_columns
-from rowsmith.transforms.changed_values import added, check_shares, columns_traced, compared, describe_changes
+from rowsmith.transforms.changed_values import added, check_shares, compared, describe_changes, trace_columns
 
 __all__ = [
     "FittedTransform",
@@ -50,19 +50,19 @@ _SPELLED = pa.dictionary(pa.int32(), pa.string())
 
 
 class Scope(enum.StrEnum):
-    """How many rows a transform must see together."""
+    """Which rows a transform must see together."""
 
     ROW = "row"
     GROUP = "group"
 
 
 class FittedTransform(ABC):
-    """A transform that knows its table; frozen.
+    """A transform fitted to a table; frozen.
 
     Attributes:
-        scope: ``GROUP`` when ``invert`` needs the complete groups, or ``carry``, to be exact.
-        schema_before: The table that ``apply`` takes and ``invert`` gives.
-        schema_after: The table that ``apply`` gives and ``invert`` takes.
+        scope: ``GROUP`` if ``invert`` needs the complete groups, or ``carry``, to be exact.
+        schema_before: Input of ``apply``, output of ``invert``.
+        schema_after: Output of ``apply``, input of ``invert``.
     """
 
     scope: ClassVar[Scope] = Scope.ROW
@@ -71,10 +71,10 @@ class FittedTransform(ABC):
 
     @property
     def regenerated_columns(self) -> frozenset[str]:
-        """Columns of ``schema_before`` whose values ``invert`` makes anew, such as identifiers.
+        """Columns of ``schema_before`` whose values ``invert`` generates, such as identifiers.
 
-        The summary of a run does not compare how they are distributed, but counts those that are not new, and shows
-        none of them. By itself there are none.
+        The summary of a run does not compare their distributions. It counts the values that are not new, and shows
+        none of them. The default is no columns.
         """
         return frozenset()
 
@@ -96,36 +96,36 @@ class FittedTransform(ABC):
         Args:
             columns: A spelled table of ``schema_after``.
             draws: Random numbers, one stream per row.
-            carry: What is kept from batch to batch of one generation; empty at the first one.
+            carry: State that is passed from batch to batch of one generation; empty at the start.
 
         Returns:
             The spelled table of ``schema_before``, row by row.
 
         Raises:
-            GenerationError: No value is left that the column may hold.
+            GenerationError: The column has no unused values left.
         """
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """All that :meth:`Transform.restore` needs, as JSON values."""
+        """Everything that :meth:`Transform.restore` needs, as JSON values."""
 
     @abstractmethod
     def inventory(self) -> list[str]:
-        """What it holds of the training data, a line for people per thing."""
+        """What it holds of the training data, for display, one line per item."""
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
-        """How many values of the training table do not come back as they were, because ``apply`` changed them.
+        """Shares of training values that do not survive ``apply`` and ``invert``, because ``apply`` changed them.
 
-        What a draw of ``invert`` spreads over the values around it as the data has them is not counted. By itself
-        it compares the table with what ``invert`` makes of ``applied`` where the schema stays as it is, and counts
-        nothing where it does not.
+        Values that ``invert`` draws from the range of a training value, as the data has them, are not counted. The
+        default compares the table with the inverse of ``applied`` if the schema is unchanged, and counts nothing
+        otherwise.
 
         Args:
-            columns: The spelled training table that ``apply`` was given.
-            applied: What ``apply`` gave.
+            columns: The spelled training table given to ``apply``.
+            applied: The result of ``apply``.
 
         Returns:
-            The share of rows, from 0 to 1, by column of ``schema_before``; 0 for those that are not there.
+            The share of rows, from 0 to 1, by column of ``schema_before``; missing columns count as 0.
         """
         if self.schema_after != self.schema_before or not compared(columns, applied):
             return {}
@@ -133,9 +133,9 @@ class FittedTransform(ABC):
         return compared(columns, back)
 
     def keeping_clear(self, columns: pa.Table) -> FittedTransform:
-        """The same transform, which also never makes anew what rows hold that are not trained on.
+        """A copy of the transform that also never generates values of rows that are not trained on.
 
-        By itself it is the transform as it is: only what makes new values need care.
+        The default returns the transform itself: only transforms that generate values override this.
 
         Args:
             columns: All rows of the spelled table of ``schema_before``, in any order.
@@ -143,16 +143,16 @@ class FittedTransform(ABC):
         return self
 
     def notes(self) -> Sequence[str]:
-        """What the user should be told once it is fitted, such as a choice that was made; a line each."""
+        """Notes for the user after fitting, such as an automatic choice; one line each."""
         return ()
 
 
 class Transform(ABC):
-    """A reversible step, not yet fitted.
+    """A reversible step before fitting.
 
     Attributes:
-        scope: ``GROUP`` when it must see the complete groups.
-        narrowed_because: Why ``narrowed`` leaves categories out, and what the user can do about it; it goes on with
+        scope: ``GROUP`` if it must see the complete groups.
+        narrowed_because: Why ``narrowed`` leaves categories out, and what the user can do about it; appended to
             the note that says how many.
     """
 
@@ -160,9 +160,9 @@ class Transform(ABC):
     narrowed_because: ClassVar[str] = ""
 
     def narrowed(self, columns: pa.Table, schema: TableSchema) -> TableSchema:
-        """What may be known of a table once it is learned, before any step is fitted: a schema of the same columns.
+        """The part of a schema that may be learned, with the same columns; called before any step is fitted.
 
-        By itself it is the schema as it is: only what keeps values out need narrow what the schema says of them.
+        The default returns the schema itself: only transforms that exclude values override this.
 
         Args:
             columns: The spelled training table, before all steps.
@@ -184,10 +184,10 @@ class Transform(ABC):
 
     @abstractmethod
     def restore(self, state: Mapping[str, Any]) -> FittedTransform:
-        """Make a fitted transform from what its ``state()`` gave.
+        """Restore a fitted transform from its ``state()``.
 
         Args:
-            state: The state, perhaps after a trip through JSON.
+            state: The state; it may have been through JSON.
         """
 
 
@@ -197,8 +197,8 @@ class FittedTransforms:
 
     Attributes:
         schema_before: The user's table.
-        steps: Name and fitted transform, each taking what the one before it gives.
-        changes: For each step, the share of training rows that it changed for good, by the user's column.
+        steps: Name and fitted transform, each taking the output of the one before.
+        changes: For each step, the share of training rows that it changed permanently, by the user's column.
     """
 
     schema_before: TableSchema
@@ -212,37 +212,37 @@ class FittedTransforms:
 
     @property
     def scope(self) -> Scope:
-        """``GROUP`` when some step is group-scoped."""
+        """``GROUP`` if any step is group-scoped."""
         return Scope.GROUP if any(step.scope is Scope.GROUP for _, step in self.steps) else Scope.ROW
 
     @property
     def changed(self) -> dict[str, float]:
-        """The share of training rows that were changed for good, for every column of the user's table."""
+        """The share of training rows that were changed permanently, for every column of the user's table."""
         return dict.fromkeys(self.schema_before.names, 0.0) | added(self.changes)
 
     @property
     def regenerated_columns(self) -> frozenset[str]:
-        """Columns whose values some step makes anew."""
+        """Columns whose values are generated by a step."""
         return frozenset().union(*(step.regenerated_columns for _, step in self.steps))
 
     def notes(self) -> list[str]:
-        """What the user should be told of the steps: their own notes, and what they changed for good."""
+        """Notes for the user: those of the steps, and what they changed permanently."""
         own = [note for _, step in self.steps for note in step.notes()]
         pairs = zip(self.steps, self.changes, strict=False)
-        told = [describe_changes(name, shares) for (name, _), shares in pairs]
-        return own + [line for line in told if line is not None]
+        changes = [describe_changes(name, shares) for (name, _), shares in pairs]
+        return own + [line for line in changes if line is not None]
 
     def keeping_clear(self, columns: pa.Table) -> FittedTransforms:
-        """The same steps, which also never make anew what rows hold that are not trained on.
+        """A copy of the steps that also never generate values of rows that are not trained on.
 
-        Steps after the first one that needs whole groups stay as they are.
+        Steps after the first group-scoped one are unchanged.
 
         Args:
             columns: All rows of the spelled table of ``schema_before``, in any order.
         """
         steps = list(self.steps)
-        for place, (name, step) in enumerate(steps):
-            steps[place] = (name, step.keeping_clear(columns))
+        for index, (name, step) in enumerate(steps):
+            steps[index] = (name, step.keeping_clear(columns))
             if step.scope is Scope.GROUP:
                 break
             columns = step.apply(columns)
@@ -255,7 +255,7 @@ class FittedTransforms:
             columns: A spelled table of ``schema_before``.
 
         Raises:
-            PluginContractError: A step gave another table than its schema says.
+            PluginContractError: A step returned a table that does not match its schema.
         """
         for name, step in self.steps:
             rows, columns = columns.num_rows, step.apply(columns)
@@ -274,39 +274,39 @@ class FittedTransforms:
         Args:
             columns: A spelled table of ``schema_after``.
             draws: Random numbers, one stream per row.
-            carry: What is kept from batch to batch of one generation; start with an empty dict.
-                It can be pickled; each step owns the part under its place and name.
-            timed: Puts the times in that are known of records, given the table and its schema once the time column is
-                back.
+            carry: State that is passed from batch to batch of one generation; start with an empty dict.
+                It can be pickled; each step owns the part under its index and name.
+            timed: Inserts the known times of records, given the table and its schema once the time column is
+                restored.
 
         Raises:
-            PluginContractError: A step gave another table than its schema says.
-            GenerationError: A step has no value left that a column may hold.
+            PluginContractError: A step returned a table that does not match its schema.
+            GenerationError: A column has no unused values left.
         """
-        for place, (name, step) in reversed(list(enumerate(self.steps))):
+        for index, (name, step) in reversed(list(enumerate(self.steps))):
             with attribute_errors(step):
-                rows, columns = columns.num_rows, step.invert(columns, draws, carry.setdefault(f"{place}.{name}", {}))
+                rows, columns = columns.num_rows, step.invert(columns, draws, carry.setdefault(f"{index}.{name}", {}))
             _check_table(f"invert of transform {name!r}", columns, step.schema_before, rows)
             if timed is not None and _is_timed(step.schema_after) and not _is_timed(step.schema_before):
                 columns = timed(columns, step.schema_before)
         return columns
 
     def state(self) -> dict[str, Any]:
-        """All that :meth:`restore` needs, as JSON values."""
+        """Everything that :meth:`restore` needs, as JSON values."""
         steps = [{"name": name, "state": step.state()} for name, step in self.steps]
         changes = [dict(shares) for shares in self.changes]
         return {"schema": schema_state(self.schema_before), "steps": steps, "changes": changes}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any], resolve: Callable[[str], Transform]) -> FittedTransforms:
-        """Make fitted transforms from what ``state()`` gave.
+        """Restore fitted transforms from their ``state()``.
 
         Args:
-            state: The state, perhaps after a trip through JSON.
-            resolve: Gives the transform of a name.
+            state: The state; it may have been through JSON.
+            resolve: Returns the transform of a name.
 
         Raises:
-            BundleError: The steps do not follow on from each other.
+            BundleError: The output of a step is not the input of the next.
         """
         schema = schema_from_state(state["schema"])
         steps = tuple((step["name"], resolve(step["name"]).restore(step["state"])) for step in state["steps"])
@@ -314,14 +314,14 @@ class FittedTransforms:
         for name, step in steps:
             if step.schema_before != before:
                 raise BundleError(
-                    f"transform {name!r} of the saved model does not take what the one before it gives; "
-                    "the model is damaged or another version's: train it again"
+                    f"transform {name!r} of the saved model does not accept the output of the one before it; "
+                    "the model is damaged or from another version: train it again"
                 )
             before = step.schema_after
         return cls(schema, steps, tuple(state.get("changes", ())))
 
     def inventory(self) -> list[str]:
-        """What the steps hold of the training data, a line for people per thing."""
+        """What the steps hold of the training data, for display, one line per item."""
         return [f"{name}: {line}" for name, step in self.steps for line in step.inventory()]
 
 
@@ -339,7 +339,7 @@ def fit_transforms(
         The fitted transforms and the training table after all of them.
 
     Raises:
-        PluginContractError: A transform changed what it was given, or what it gave is no table of
+        PluginContractError: A transform changed its input, or returned a table that does not match
             the schema it announced.
     """
     before, steps, changes = schema, [], []
@@ -352,7 +352,7 @@ def fit_transforms(
             result = fitted.apply(columns)
         if _fingerprint(columns) != fingerprint:
             raise PluginContractError(
-                f"transform {name!r} changed the table it was given; it must build new columns and leave that alone"
+                f"transform {name!r} changed the table it was given; it must build new columns instead"
             )
         _check_table(f"apply of transform {name!r}", result, fitted.schema_after, columns.num_rows)
         with attribute_errors(transform):
@@ -360,7 +360,7 @@ def fit_transforms(
         changes.append(added([{origins[column]: share} for column, share in shares.items() if column in origins]))
         steps.append((name, fitted))
         columns, schema = result, fitted.schema_after
-        origins = columns_traced(origins, schema)
+        origins = trace_columns(origins, schema)
     return FittedTransforms(before, tuple(steps), tuple(changes)), columns
 
 
@@ -373,7 +373,7 @@ def schema_from_state(state: Mapping[str, Any]) -> TableSchema:
     """The table schema that :func:`schema_state` wrote.
 
     Raises:
-        ValueError: A number in it is beyond any use.
+        ValueError: A number in it is too large.
     """
     schema = cattrs.structure(state, TableSchema)
     check_columns(schema)
@@ -381,32 +381,32 @@ def schema_from_state(state: Mapping[str, Any]) -> TableSchema:
 
 
 def _is_timed(schema: TableSchema) -> bool:
-    """Whether its rows are records that tell where they stand."""
+    """Whether its rows are records with a position in a sequence."""
     return any(column.timing is not None for column in schema)
 
 
 def _check_fitted(name: str, fitted: object, schema: TableSchema) -> None:
     if not isinstance(fitted, FittedTransform):
         given = type(fitted).__name__
-        raise PluginContractError(f"fit of transform {name!r} gave a {given}; it must give a FittedTransform")
+        raise PluginContractError(f"fit of transform {name!r} returned a {given}; it must return a FittedTransform")
     if fitted.schema_before != schema:
         raise PluginContractError(
-            f"fit of transform {name!r} gave another schema_before than it was fitted on; pass that on unchanged"
+            f"fit of transform {name!r} returned a schema_before that differs from the schema it was fitted on"
         )
 
 
 def _check_table(what: str, result: object, schema: TableSchema, rows: int) -> None:
     if not isinstance(result, pa.Table):
-        raise PluginContractError(f"{what} gave a {type(result).__name__}; it must give a pyarrow.Table")
+        raise PluginContractError(f"{what} returned a {type(result).__name__}; it must return a pyarrow.Table")
     if result.num_rows != rows:
-        raise PluginContractError(f"{what} gave {result.num_rows} rows for {rows}; it must keep the row count")
+        raise PluginContractError(f"{what} returned {result.num_rows} rows for {rows}; it must keep the row count")
     if tuple(result.column_names) != schema.names:
         raise PluginContractError(
-            f"{what} gave the columns {result.column_names}; its schema says {list(schema.names)}, in this order"
+            f"{what} returned the columns {result.column_names}; its schema says {list(schema.names)}, in this order"
         )
     for field in result.schema:
         if field.type != _SPELLED:
-            raise PluginContractError(f"{what} gave column {field.name!r} as {field.type}; it must be {_SPELLED}")
+            raise PluginContractError(f"{what} returned column {field.name!r} as {field.type}; it must be {_SPELLED}")
 
 
 def _fingerprint(columns: pa.Table) -> int:

@@ -1,9 +1,9 @@
-"""How many have a value: rows, and groups of rows where rows belong together.
+"""How many rows and groups have a value: whether it is shared or rare.
 
-Where the rows of a table belong to groups, a group stands for somebody, and a value that is in many of its rows is
-still only theirs. So a value counts as shared when k rows have it and a tenth of the groups, at most k. In tables
-of fewer than 20 groups these are rather places or machines than people, of which each has values of its own: there
-rows alone count.
+In grouped tables a group usually is one person, and a value that is in many rows of one group is
+still only that person's. So a value is shared if k rows and a tenth of the groups (at most k) have it. In tables
+of fewer than 20 groups, groups are more likely sites or machines, each with values of its own; there only
+rows count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["FEWEST_GROUPS", "groups_needed", "groups_of_values"]
 Ints = npt.NDArray[np.int64]
 
 FEWEST_GROUPS = 20
-"""In tables of fewer groups rows alone count."""
+"""In tables of fewer groups only rows count."""
 _SHARE = 10
 
 
@@ -24,11 +24,11 @@ def groups_needed(groups: int, k: int) -> int:
     """How many groups must have a value, besides k rows, for it to be shared.
 
     Args:
-        groups: The groups of the table; 0 where rows stand alone.
-        k: The fewest rows.
+        groups: Number of groups; 0 if rows are not grouped.
+        k: The least number of rows.
 
     Returns:
-        At least 1; 1 where rows alone count.
+        At least 1; 1 if only rows count.
     """
     return min(k, groups // _SHARE) if groups >= FEWEST_GROUPS else 1
 
@@ -39,7 +39,7 @@ def groups_of_values(codes: npt.NDArray[np.int32], groups: Ints, size: int) -> I
     Args:
         codes: The number of each row's value; -1 for null.
         groups: The number of each row's group.
-        size: How many values there are.
+        size: Number of values.
     """
     known = codes >= 0
     pairs = np.unique(groups[known] * np.int64(max(1, size)) + codes[known])

@@ -1,9 +1,9 @@
-"""How new keys of different generations of one model stay apart: each begins to count where no other one does.
+"""Number ranges of new keys, so that different generations of one model never make the same key.
 
-A generation has a *first number*: the place of its first row among all rows that the model may ever make. Numbers
-come in blocks of a million. The first block belongs to generations that follow each other, as the run directory
-counts them (see ``generations``), and so do those from block 1,000 on; blocks 1 to 999 belong to generations of a
-seed of their own, by the seed.
+A generation has a *first number*: the index of its first row among all rows that the model may ever generate. Numbers
+come in blocks of a million. The first block, and blocks from 1,000 on, belong to generations with the seed of the run,
+as the run directory counts them (see ``generations``). Blocks 1 to 999 belong to generations with another
+seed, chosen by that seed.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ __all__ = ["BLOCK", "FURTHER_BLOCK", "Numbering", "first_of_seed", "place_of"]
 BLOCK = 1_000_000
 _SEEDED = 999
 FURTHER_BLOCK = BLOCK * (_SEEDED + 1)
-"""Where generations that follow each other go on when the first block is full."""
+"""The first number after the first block is full, for generations with the seed of the run."""
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
 @define
 class Numbering:
-    """Where a generation begins to count, and how far it has come.
+    """The first number of a generation, and how many numbers it has used.
 
     Attributes:
         first: Its first number.
-        rows: How many rows it has numbered.
+        rows: Number of rows numbered so far.
     """
 
     first: int = 0
@@ -33,30 +33,30 @@ class Numbering:
 
 
 def first_of_seed(seed: int, own: int) -> int:
-    """The first number of a generation of a seed.
+    """The first number of a generation with a seed.
 
     Args:
         seed: Its seed.
-        own: The seed of the run, whose generation is the first of those that follow each other.
+        own: The seed of the run.
 
     Returns:
-        0 for the run's own seed; else the beginning of a block, another one for seeds that differ by less than 999.
+        0 for the run's own seed; else the start of a block. Seeds that differ by less than 999 have different blocks.
     """
     return 0 if seed == own else BLOCK * (1 + (seed - own - 1) % _SEEDED)
 
 
 def place_of(first: int, size: int | None, stride: int = 1) -> int:
-    """Where a generation begins among the values that its keys can take.
+    """The index of the first key of a generation among all possible keys.
 
-    Where there is no room for all blocks, they begin at places as far from each other as can be.
+    If the blocks do not all fit, their starts are as far apart as possible.
 
     Args:
         first: Its first number.
-        size: How many values there are; None when there is no end of them.
-        stride: The values that are set aside for a row.
+        size: Number of possible keys; None if unlimited.
+        stride: Number of keys reserved for each row.
 
     Returns:
-        A place from 0, below ``size``.
+        An index from 0 to ``size - 1``.
     """
     block, rest = divmod(first, BLOCK)
     if size is None:

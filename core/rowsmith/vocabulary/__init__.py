@@ -1,4 +1,4 @@
-"""What the tokens of a columnar model are."""
+"""The token vocabulary of columnar models."""
 
 from __future__ import annotations
 

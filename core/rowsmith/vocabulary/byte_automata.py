@@ -1,9 +1,9 @@
 """The byte automata of the dialect's open values: JSON string content and JSON numbers.
 
 Both are deterministic and small; ``vocabulary`` runs every learned piece through them once, so that
-generation only looks states up. String content is canonical: characters are written as ``json_string`` writes
-them, in UTF-8 that is always well formed. Content of the characters and shapes of one column has an automaton of
-its own.
+generation only looks up states. String content is canonical: characters are written as ``json_string`` writes
+them, in well-formed UTF-8. String content limited to the characters and shapes of one column has its own
+automaton.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ByteAutomaton:
     """A deterministic automaton over bytes; state 0 is the start.
 
     Attributes:
-        moves: For each state, the next state by byte; a missing byte is refused.
+        moves: For each state, the next state by byte; missing bytes are rejected.
         accepting: States in which the text may end.
     """
 
@@ -31,7 +31,7 @@ class ByteAutomaton:
     accepting: frozenset[int]
 
     def run(self, state: int, text: bytes) -> int | None:
-        """The state after ``text``, or None when it is refused."""
+        """The state after ``text``, or None if it is rejected."""
         for byte in text:
             following = self.moves[state].get(byte)
             if following is None:
@@ -45,7 +45,7 @@ def _to(state: int, *ranges: tuple[int, int]) -> dict[int, int]:
 
 
 def _string() -> ByteAutomaton:
-    """String content of any characters: the ASCII ones as JSON writes them, the others as well-formed UTF-8."""
+    """String content of any characters: ASCII ones escaped as in JSON, others as well-formed UTF-8."""
     text, builder = 0, _Builder()
     builder.lead(text, text, "".join(map(chr, range(0x80))))
     last, last2, last3, e0, ed, f0, f4 = (builder.new_state() for _ in range(7))
@@ -88,12 +88,12 @@ def _number(fraction: bool) -> ByteAutomaton:
 
 
 def text_automaton(alphabet: str, shapes: Sequence[str] = (), shortest: int = 0) -> ByteAutomaton:
-    """The automaton of string content of some characters alone, perhaps in some shapes.
+    """The automaton of string content limited to some characters, and to some shapes if given.
 
     Args:
         alphabet: The characters.
-        shapes: The shapes that the text may have; without any, all.
-        shortest: The fewest characters of text of any shape.
+        shapes: The allowed shapes; empty allows all.
+        shortest: The least number of characters if there are no shapes.
     """
     builder = _Builder()
     if not shapes:
@@ -107,17 +107,17 @@ def text_automaton(alphabet: str, shapes: Sequence[str] = (), shortest: int = 0)
     ends, following = set(), dict[tuple[int, str], int]()
     for shape in shapes:
         state = 0
-        for place in shape:
-            if (state, place) not in following:
-                following[state, place] = builder.new_state()
-                builder.lead(state, following[state, place], characters_of(place, alphabet))
-            state = following[state, place]
+        for kind in shape:
+            if (state, kind) not in following:
+                following[state, kind] = builder.new_state()
+                builder.lead(state, following[state, kind], characters_of(kind, alphabet))
+            state = following[state, kind]
         ends.add(state)
     return ByteAutomaton(tuple(builder.moves), frozenset(ends))
 
 
 class _Builder:
-    """The moves of an automaton, character by character."""
+    """Builds the moves of an automaton, character by character."""
 
     def __init__(self) -> None:
         self.moves: list[dict[int, int]] = [{}]
@@ -127,7 +127,7 @@ class _Builder:
         return len(self.moves) - 1
 
     def lead(self, state: int, target: int, characters: str) -> None:
-        """Lead from one state to another by each of some characters, as JSON writes them."""
+        """Add a path from one state to another for each character, escaped as in JSON."""
         for character in characters:
             *before, last = json_string(character)[1:-1].encode()
             here = state

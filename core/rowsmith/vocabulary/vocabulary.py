@@ -1,13 +1,13 @@
-r"""The token vocabulary of a columnar model: which ids a record is made of, and in which order.
+r"""The token vocabulary of a columnar model: the ids of a record and the order in which they may follow.
 
-A record ``{"age":39,"name":"Ann"}\n`` is cut at column boundaries. A closed column is one token a
-value, the token being the whole JSON fragment (``{"age":39``); its ids are contiguous. An open column
-is a token that opens it (``,"name":"``), learned byte pieces, and for text a token that closes it
-(``"}\n``); its null is one token. So the text stays plain JSON lines, and what may follow is known at
+A record ``{"age":39,"name":"Ann"}\n`` is cut at column boundaries. A closed column has one token per
+value, which is the whole JSON fragment (``{"age":39``); its ids are contiguous. An open column
+has a token that opens it (``,"name":"``), learned byte pieces, and for text a token that closes it
+(``"}\n``); its null is one token. So the text is plain JSON lines, and the allowed next tokens are known at
 every step.
 
-Ids: special tokens first, then the byte alphabet and the learned pieces (only when some column is
-open), then each column's own tokens in column order.
+Ids: special tokens first, then the byte alphabet and the learned pieces (only if a column is
+open), then the tokens of each column in column order.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ from rowsmith.vocabulary.byte_automata import INTEGER, NUMBER, STRING, ByteAutom
 
 __all__ = ["BOS", "EOS", "PAD", "UNKNOWN", "ClosedField", "OpenField", "Vocabulary", "model_schema_of"]
 
-# The dialect escapes control characters, so no cell can spell one of these.
+# The dialect escapes control characters, so no cell can contain one of these.
 PAD, BOS, EOS, UNKNOWN = "<\x00pad>", "<\x02record>", "<\x03end>", "<\x1aunknown>"
 _SPECIALS = (PAD, BOS, EOS, UNKNOWN)
 
 MAX_CLOSED_VALUES = 2_000
-# Beyond so many characters nobody minds a text that is shorter than any of training; each costs a state.
+# The minimum length is enforced up to this number of characters; each costs a state.
 _MOST_SHORTEST = 16
 
 
 def model_schema_of(columns: pa.Table, schema: TableSchema, max_values: int = MAX_CLOSED_VALUES) -> ModelSchema:
-    """Decide what the model reads and writes for each column of a transformed table.
+    """Derive the model schema of a transformed table: closed and open columns.
 
     Text is open; so are numbers with more than ``max_values`` distinct values. Every other column is
-    closed; beyond ``max_values`` its rarest values share the "other" token, which is never generated. Text is made
-    of the characters that occur, and of the shapes where it has few.
+    closed; beyond ``max_values`` its rarest values share the "other" token, which is never generated. Text is
+    limited to the characters that occur, and to the shapes that occur if they are few.
 
     Args:
         columns: The spelled training table after all transforms.
         schema: Its schema.
-        max_values: The most values that one closed column may have.
+        max_values: The most values of a closed column.
 
     Returns:
         The model schema, in the order of ``schema``.
 
     Raises:
-        DataError: A closed column holds the text that stands for other values.
+        DataError: A closed column holds the reserved text for other values.
     """
     return ModelSchema(columns=tuple(_model_column(columns, column, max_values) for column in schema))
 
@@ -79,9 +79,9 @@ def _model_column(columns: pa.Table, column: ColumnSchema, max_values: int) -> M
             shortest=min(_MOST_SHORTEST, *map(len, values)) if text and values else 0,
         )
     counts = count_codes(codes, len(values))
-    kept = np.argsort(-counts, kind="stable")[:max_values]
-    kept = kept[counts[kept] > 0]
-    chosen = [values[i] for i in kept]
+    frequent = np.argsort(-counts, kind="stable")[:max_values]
+    frequent = frequent[counts[frequent] > 0]
+    chosen = [values[i] for i in frequent]
     if OTHER in chosen:
         raise DataError(f"column {column.name!r} holds {OTHER!r}, which is reserved; change that value")
     ranks = {label: rank for rank, label in enumerate(_ascending(column, chosen))}
@@ -99,7 +99,7 @@ def _model_column(columns: pa.Table, column: ColumnSchema, max_values: int) -> M
 
 
 def _ascending(column: ColumnSchema, values: Sequence[str]) -> Sequence[str]:
-    """What of a column's values are numbers, or stand for some, by number."""
+    """A column's values sorted by number, if they are numbers or labels of numbers."""
     if column.json_kind is JsonKind.NUMBER:
         return [values[i] for i in np.argsort(parse_numbers(values), kind="stable")]
     if column.timing is not None and column.timing.amounts:
@@ -139,10 +139,10 @@ class OpenField:
         name: The column.
         start: The id of the token that opens a value.
         opening: Its text.
-        null: The text of the null token, whose id is ``start + 1``; None when never null.
-        closing: The text of a token of its own that closes a value, the field's last id; None where
-            the quote piece does, or the next column's token.
-        quote: The id of the quote piece, where that closes a value; None elsewhere.
+        null: The text of the null token, whose id is ``start + 1``; None if never null.
+        closing: The text of the token that closes a value, the field's last id; None if the quote piece or
+            the token of the next column does.
+        quote: The id of the quote piece if it closes a value, else None.
         automaton: Which pieces may follow which.
     """
 
@@ -171,7 +171,7 @@ class OpenField:
 
     @property
     def closing_id(self) -> int | None:
-        """The id of the token that closes a value; None for numbers that another column follows."""
+        """The id of the token that closes a value; None for numbers followed by another column."""
         return self.quote if self.closing is None else self.stop - 1
 
 
@@ -225,10 +225,10 @@ class Vocabulary:
     """All tokens of a columnar model.
 
     Attributes:
-        schema: The columns, in the order they are written.
+        schema: The columns, in the order in which they are written.
         pieces: Byte texts of the pieces of open columns: the 256 single bytes, then the results of
             ``merges`` in order; empty when every column is closed.
-        merges: Pairs of pieces that join, in order of preference.
+        merges: Pairs of pieces to merge, in order of preference.
     """
 
     schema: ModelSchema
@@ -279,7 +279,7 @@ class Vocabulary:
 
     @classmethod
     def restore(cls, schema: ModelSchema, state: Mapping[str, Any]) -> Vocabulary:
-        """The vocabulary that ``state`` was taken from."""
+        """The vocabulary of a ``state``."""
         return cls(
             schema=schema,
             pieces=tuple(bytes.fromhex(piece) for piece in state["pieces"]),
@@ -295,7 +295,7 @@ class Vocabulary:
             nulls: Whether null occurs.
 
         Returns:
-            The id of each value, and null's in the last place.
+            The id of each value, and last the id of null.
 
         Raises:
             DataError: A value has no token, and the column has no "other" token.

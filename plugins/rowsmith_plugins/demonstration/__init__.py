@@ -1,1 +1,1 @@
-"""The command ``demo``: real public tables, learned and written from end to end."""
+"""The command ``demo``: real public tables, from training to synthetic rows."""

@@ -21,11 +21,11 @@ __all__ = ["demo"]
     type=click.Choice([*DEMO_MODES]),
     default="tabular",
     show_default=True,
-    help="Independent rows, rows of groups in their order, or time series.",
+    help="Independent rows, groups of ordered rows, or time series.",
 )
 @click.option("--table", type=click.Choice([*DEMO_TABLES]), help="Which table.  [default: those of the mode]")
-@click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: those of the table]")
-@click.option("-g", "--groups", type=click.IntRange(min=1), help="How many groups or series to write.")
+@click.option("-n", "--rows", type=click.IntRange(min=1), help="Number of rows.  [default: those of the table]")
+@click.option("-g", "--groups", type=click.IntRange(min=1), help="Number of groups or series.")
 @click.option("--max-train-time", type=DURATION, help="Training time, such as 20s.  [default: 60s, less for tips]")
 @click.option("--run-dir", help="The run directory.  [default: rowsmith-runs/NAME-TIME]")
 @click.option("--force", is_flag=True, help="Overwrite an earlier result.")
@@ -33,10 +33,10 @@ __all__ = ["demo"]
 @shared_options
 @click.pass_obj
 def demo(settings: Settings, /, mode: str, table: str | None, **options: Any) -> int:
-    """Learn real public tables and write rows like them.
+    """Learn real public tables and generate rows like them.
 
-    The tables are part of installed packages; nothing is downloaded. Groups and series are drawn beside
-    real ones on a page in the run directory.
+    The tables are part of installed packages; nothing is downloaded. A page in the run directory shows
+    synthetic groups and series next to real ones.
     """
     apply_settings(settings)
     from rowsmith_plugins.demonstration.running import demonstrate

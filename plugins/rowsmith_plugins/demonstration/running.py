@@ -1,4 +1,4 @@
-"""One demo run on a table of an installed package, from end to end."""
+"""One demo run on a table of an installed package, from training to the comparison."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def demonstrate(
     force: bool = False,
     overrides: tuple[str, ...] = (),
 ) -> int:
-    """Learn a demo table, write synthetic rows, and show both side by side.
+    """Learn a demo table, generate synthetic rows, and show both side by side.
 
     Args:
         settings: Verbosity and output format.
         name: The table.
-        rows: How many rows to write; by default as many as the table has, or the table's number of groups.
-        groups: How many groups or series to write.
+        rows: Number of rows to generate; by default as many as the table has, or the table's number of groups.
+        groups: Number of groups or series to generate.
         max_train_time: Training time in seconds; by default the table's own.
         run_dir: The run directory; a new one by default.
         force: Whether to overwrite an earlier result.
@@ -87,7 +87,7 @@ def demonstrate(
     if config.grouped and outcome.results.num_rows:
         page = _draw(run, outcome)
         if not settings.quiet:
-            write_stderr(f"a few real and synthetic ones side by side: {page}")
+            write_stderr(f"real and synthetic groups side by side: {page}")
     return code
 
 

@@ -26,7 +26,7 @@ class DemoTable:
         path: Its path below the package.
         about: A short description.
         seconds: Training time.
-        groups: Default number of groups to write; None for plain tables, which get as many rows as they have.
+        groups: Default number of groups to generate; None for plain tables, which get as many rows as they have.
         settings: Further settings of the configuration.
     """
 
@@ -65,7 +65,7 @@ DEMO_TABLES: Mapping[str, DemoTable] = {
         groups=142,
         settings={
             "data": {"group_training_examples_by": "country", "order_training_examples_by": "year"},
-            # Values of one country continue from the last.
+            # Values of one country continue from the year before.
             "transforms": ["keys", "constant", "groups", "changes", "protect-rare", "datetime", "quantize"],
         },
     ),
@@ -78,7 +78,7 @@ DEMO_TABLES: Mapping[str, DemoTable] = {
         settings={
             "data": {"types": {"date": "datetime"}},
             "time_series": {"is_timeseries": True, "timestamp_column": "date"},
-            # A little more than a year of weeks: a longer context costs much and helps little.
+            # A little more than a year of weeks: a longer context is slower and hardly better.
             "backend": {"name": "timeseries", "options": {"prefill_context_size": 60}},
         },
     ),
@@ -89,7 +89,7 @@ DEMO_MODES: Mapping[str, tuple[str, ...]] = {
     "grouped": ("gapminder",),
     "time-series": ("co2",),
 }
-"""The tables that are shown for each kind of table."""
+"""The demo tables of each mode."""
 
 
 def demo_path(name: str) -> Path:

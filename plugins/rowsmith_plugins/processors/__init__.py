@@ -1,1 +1,1 @@
-"""Bundled processors: completions in, records out."""
+"""Bundled processors: from completions to records."""

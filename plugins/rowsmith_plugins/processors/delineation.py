@@ -1,6 +1,6 @@
 """Delineation of groups in a completion.
 
-A group is between the text of a BOS and the text of an EOS. Where special tokens are left out of the text,
+A group is between the text of a BOS and the text of an EOS. If special tokens are not in the text,
 the first group begins with the completion, whose prompt ends with BOS, and the last one ends with it, if the
 completion ended with EOS.
 """
@@ -36,7 +36,7 @@ class Part:
 
     @property
     def delimited(self) -> bool:
-        """Whether it is a group from its beginning to its end."""
+        """Whether it is a complete group."""
         return self.begun and self.ended
 
 
@@ -45,8 +45,8 @@ class Delineator:
     """Finds the parts of a completion.
 
     Attributes:
-        bos: Text of the token that begins a group; empty if texts never hold it.
-        eos: Text of the token that ends a group; empty if texts never hold it.
+        bos: Text of the token that begins a group; empty if texts never contain it.
+        eos: Text of the token that ends a group; empty if texts never contain it.
         continued: Whether prompts end with a BOS, which begins the first group of a completion.
     """
 
@@ -60,11 +60,11 @@ class Delineator:
         return re.compile("|".join([_STRING, *(re.escape(mark) for mark in (self.bos, self.eos) if mark)]))
 
     def parts(self, text: str, ended: bool) -> Iterator[Part]:
-        """The parts of a completion that hold text, and the groups without any.
+        """The parts of a completion that have text, and empty groups.
 
         Args:
             text: The completion.
-            ended: Whether it ended with EOS, which the text may lack.
+            ended: Whether it ended with EOS, which may be missing in the text.
         """
         one_mark = self.bos == self.eos
         start, begun = 0, self.continued

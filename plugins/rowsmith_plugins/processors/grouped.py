@@ -1,4 +1,4 @@
-"""Processor of grouped tables: one record a line; a group is accepted or rejected as a whole."""
+"""Processor of grouped tables: one record per line; a group is accepted or rejected as a whole."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class GroupColumns:
 
     Attributes:
         group: Columns that are equal in all records of a group.
-        order: The column that records of a group are ordered by; None for no order.
-        order_keys: Makes sort keys of its values, none of which is null; raises DataError where it cannot.
+        order: The column that orders the records of a group; None for no order.
+        order_keys: Makes sort keys of its values, none of which is null; raises DataError if it cannot.
         step: The column that is null in the first record of a group, and in no other; None for no such column.
     """
 
@@ -55,8 +55,8 @@ class GroupColumns:
 class GroupedProcessor(Processor):
     """Processor that reads completions as groups of valid records.
 
-    A group fails as a whole when a record of it does, when it is not delimited by BOS and EOS, when its
-    records differ in a group column, when they are out of order, or when steps are where they must not be.
+    A group is rejected if one of its records is invalid, if it is not delimited by BOS and EOS, if its
+    records differ in a group column, if they are out of order, or if a step is missing or extra.
 
     Args:
         dialect: Reads and validates one record.
@@ -88,12 +88,12 @@ class GroupedProcessor(Processor):
         return self._read(prompt_number, completion.text, completion.finish_reason == FinishReason.STOP)
 
     def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
-        """See the base class; there is one if the columns are the vocabulary's, with a step."""
+        """See the base class; there is one if the columns equal those of the vocabulary and have a step."""
         from rowsmith.dialect import RecordDialect
         from rowsmith.generation.columns import ColumnReader
 
         dialect, step = self._dialect, vocabulary.schema.step
-        # A subclass may read text in its own way.
+        # A subclass may override how text is read.
         if type(self) is not GroupedProcessor or not isinstance(dialect, RecordDialect) or step is None:
             return None
         plain = self._columns == GroupColumns(step=step.name)
@@ -167,7 +167,7 @@ def build(context: BuildContext, options: GroupedOptions | None) -> GroupedProce
         options: What is accepted or corrected.
 
     Raises:
-        PluginContractError: The columns are not known yet.
+        PluginContractError: The columns are unknown.
     """
     from rowsmith.dialect import RecordDialect
 
@@ -186,7 +186,7 @@ def build(context: BuildContext, options: GroupedOptions | None) -> GroupedProce
 
 
 def _columns(context: BuildContext) -> GroupColumns:
-    """The columns that define groups: the step, or else the user's own columns."""
+    """The columns that define groups: the step, else the user's columns."""
     assert context.model_schema is not None
     if context.model_schema.step is not None:
         return GroupColumns(step=context.model_schema.step.name)
@@ -198,7 +198,7 @@ def _columns(context: BuildContext) -> GroupColumns:
 
 
 def _order_keys(column: ModelColumn | None, table: TableSchema | None) -> Keys | None:
-    """Sort keys of a column by value, not by spelling; None if unknown."""
+    """Sort keys of a column by value rather than spelling; None if unknown."""
     from rowsmith.table.schema import ColumnType, JsonKind
     from rowsmith.table.types.datetimes import parse_datetimes
 
@@ -214,7 +214,7 @@ def _order_keys(column: ModelColumn | None, table: TableSchema | None) -> Keys |
 
 
 def _add_group(response: ParsedResponse, lines: Sequence[Line], accepted: Sequence[Line], error: Error | None) -> None:
-    """Add the records of a group to a response, accepted and rejected ones."""
+    """Add the accepted and rejected records of a group to a response."""
     for line in lines:
         if line.values is None:
             add_line(response, line, line.error)

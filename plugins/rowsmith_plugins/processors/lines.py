@@ -1,7 +1,7 @@
 """Reading of records from lines of text, shared by all bundled processors.
 
-A record runs from the first brace of its line to the last; text around it belongs to no record, but
-a line without a whole record is an invalid one, so that everything a model writes is counted.
+A record runs from the first brace of its line to the last; text around it is ignored, but
+a line without a complete record is an invalid record, so all output of a model is counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rowsmith.generation.processors import TRUNCATED, ParsedResponse, Span
 __all__ = ["Line", "RecordDecoder", "add_line", "read_lines"]
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
-_CUT_OFF = ("The completion ended before the record did", TRUNCATED)
+_TRUNCATED = ("The completion ended before the record did", TRUNCATED)
 _NOT_UNICODE = ("The record holds text that is not valid Unicode", "Invalid text")
 
 
@@ -39,11 +39,11 @@ class RecordDecoder(Protocol):
 
 @frozen
 class Line:
-    """A line of a completion that holds text.
+    """A line of a completion that is not blank.
 
     Attributes:
         text: The record, or the invalid text.
-        span: Its span in the completion, line end included.
+        span: Its span in the completion, including the line end.
         values: The values of a valid record; None for an invalid one.
         error: Why a record is invalid.
     """
@@ -83,7 +83,7 @@ def add_line(response: ParsedResponse, line: Line, error: tuple[str, str] | None
     else:
         # Invalid text must be writable to a file.
         response.invalid_records.append(line.text.encode("utf-8", "backslashreplace").decode("utf-8"))
-        response.errors.append(error or line.error or _CUT_OFF)
+        response.errors.append(error or line.error or _TRUNCATED)
         spans = response.invalid_spans
     if spans is not None:
         spans.append(line.span)
@@ -92,13 +92,13 @@ def add_line(response: ParsedResponse, line: Line, error: tuple[str, str] | None
 def _read(line: str, start: int, dialect: RecordDecoder, *, last: bool) -> Line:
     left, right = _record_range(line)
     record = line[left:right]
-    # What follows the record up to the line end is not part of it; the line end itself is.
+    # Text after the record is not part of it; the line end is.
     span = (start + left, start + (len(line) if line[right:].strip() == "" else right))
     try:
         return Line(record, span, dialect.decode(_checked(record)))
     except RecordError as error:
-        cut_off = last and _is_cut_off(line)
-        return Line(record, span, None, _CUT_OFF if cut_off else (error.detailed, error.summary))
+        cut_off = last and _is_truncated(line)
+        return Line(record, span, None, _TRUNCATED if cut_off else (error.detailed, error.summary))
 
 
 def _record_range(line: str) -> tuple[int, int]:
@@ -116,6 +116,6 @@ def _checked(record: str) -> str:
     return record
 
 
-def _is_cut_off(line: str) -> bool:
-    # Only the last line of a completion has no line end; a record that was begun there is cut off.
+def _is_truncated(line: str) -> bool:
+    # Only the last line of a completion has no line end; a record that starts there is cut off.
     return not line.endswith("\n") and "{" in line and not line.rstrip().endswith("}")

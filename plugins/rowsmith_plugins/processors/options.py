@@ -13,11 +13,11 @@ class GroupedOptions:
 
     Attributes:
         group_by_accept_no_delineator: Whether a completion without one delimited group is read as one group.
-        group_by_ignore_invalid_records: Whether the valid records of a group are accepted when others of it fail.
+        group_by_ignore_invalid_records: Whether the valid records of a group are accepted if others are invalid.
         group_by_fix_non_unique_value: Whether all records of a group get the group value of its first one,
-            where they differ; otherwise such a group fails.
-        group_by_fix_unordered_records: Whether the records of a group are put in order, where they are not;
-            otherwise such a group fails.
+            if they differ; otherwise such a group is rejected.
+        group_by_fix_unordered_records: Whether the records of a group are sorted if they are out of order;
+            otherwise such a group is rejected.
     """
 
     group_by_accept_no_delineator: bool = False

@@ -1,4 +1,4 @@
-"""Processor of plain tables: every line of a completion that holds text is one record."""
+"""Processor of plain tables: every line of a completion that is not blank is one record."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class TabularProcessor(Processor):
         return response
 
     def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
-        """See the base class; there is one if the columns are the vocabulary's and records have no groups."""
+        """See the base class; there is one if the columns equal those of the vocabulary and records have no groups."""
         from rowsmith.dialect import RecordDialect
         from rowsmith.generation.columns import ColumnReader
 
         dialect = self._dialect
-        # A subclass may read text in its own way.
+        # A subclass may override how text is read.
         if type(self) is not TabularProcessor or not isinstance(dialect, RecordDialect):
             return None
         alone = vocabulary.schema.step is None
@@ -54,7 +54,7 @@ def build(context: BuildContext, options: None) -> TabularProcessor:
         options: None; there are none.
 
     Raises:
-        PluginContractError: The columns are not known yet.
+        PluginContractError: The columns are unknown.
     """
     from rowsmith.dialect import RecordDialect
 

@@ -18,7 +18,7 @@ __all__ = ["AllOfPolicy", "AnyOfPolicy", "build_all_of", "build_any_of"]
 
 
 class _Combined(StoppingPolicy):
-    """Calls every policy after every batch, since policies may count batches.
+    """Calls every policy after every batch, because policies may count batches.
 
     Args:
         policies: The policies, at least one.
@@ -43,7 +43,7 @@ class _Combined(StoppingPolicy):
 
 
 class AnyOfPolicy(_Combined):
-    """Ends a job as soon as one policy would; the first in order gives status and reason."""
+    """Ends a job as soon as one policy stops; the first in order gives status and reason."""
 
     def decide(self, progress: Progress) -> Stop | None:
         """See the base class."""
@@ -72,7 +72,7 @@ def build_any_of(context: BuildContext, options: CombinedOptions | None) -> AnyO
 
     Raises:
         ParameterError: There are none.
-        PluginContractError: A named component is no policy.
+        PluginContractError: A named component is not a policy.
     """
     return AnyOfPolicy(_resolve(context, options))
 
@@ -86,7 +86,7 @@ def build_all_of(context: BuildContext, options: CombinedOptions | None) -> AllO
 
     Raises:
         ParameterError: There are none.
-        PluginContractError: A named component is no policy.
+        PluginContractError: A named component is not a policy.
     """
     return AllOfPolicy(_resolve(context, options))
 
@@ -97,5 +97,6 @@ def _resolve(context: BuildContext, options: CombinedOptions | None) -> list[Sto
 
 def _checked(policy: object) -> StoppingPolicy:
     if not isinstance(policy, StoppingPolicy):
-        raise PluginContractError(f"{type(policy).__qualname__} is no stopping policy; it must extend StoppingPolicy")
+        name = type(policy).__qualname__
+        raise PluginContractError(f"{name} is not a stopping policy; it must extend StoppingPolicy")
     return policy

@@ -40,7 +40,7 @@ class PatienceOptions:
     Attributes:
         invalid_fraction_threshold: Share of invalid records, on average, that is too high; None takes
             ``generation.invalid_fraction_threshold``.
-        patience: Consecutive batches for which it must be; None takes ``generation.patience``.
+        patience: Consecutive batches above the threshold; None takes ``generation.patience``.
     """
 
     invalid_fraction_threshold: float | None = field(default=None, validator=_check_share)

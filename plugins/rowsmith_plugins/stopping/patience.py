@@ -17,7 +17,7 @@ def build(context: BuildContext, options: PatienceOptions | None) -> PatiencePol
     """Build the policy.
 
     Args:
-        context: Its configuration gives what the options leave out.
+        context: Its configuration has the defaults of the options.
         options: Threshold and patience.
     """
     options = options or PatienceOptions()

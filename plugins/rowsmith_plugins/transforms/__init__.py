@@ -1,1 +1,1 @@
-"""Bundled transforms: keys, constant, codes, protect-rare, datetime, quantize, in this order."""
+"""The bundled transforms, one package each, and options of all of them."""

@@ -43,12 +43,12 @@ class KeysOptions:
     """Which columns are keys, and how new keys are made.
 
     Attributes:
-        columns: Columns that are keys whatever they hold.
+        columns: Columns that are keys, whatever they hold.
         exclude: Columns that are never keys.
-        min_rows: The fewest values in which uniqueness means anything.
+        min_rows: The least number of values for which uniqueness counts.
         unique_share: The share of distinct values among those of a text column that makes it a key.
-        max_length: Text longer than this is no key.
-        k: A pattern, or a character at its place, is repeated when at least so many rows have it.
+        max_length: Text longer than this is not a key.
+        k: A pattern, or a character at its position, is reused if at least this many rows have it.
     """
 
     columns: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class MarksOptions:
     """Which texts among numbers or date-times are labels of their own.
 
     Attributes:
-        k: A text that fewer rows have is a rare value, and a value is drawn for it.
+        k: A text with fewer rows is a rare value, and is replaced by a drawn value.
         exclude: Columns that are left as they are.
     """
 
@@ -74,10 +74,10 @@ class MarksOptions:
 
 @frozen(kw_only=True)
 class CodesOptions:
-    """Which columns of codes are told by the numbers in them.
+    """Which columns of codes are encoded by the numbers in them.
 
     Attributes:
-        k: A code is rare when fewer rows have it.
+        k: A code is rare if fewer rows have it.
         exclude: Columns that are left as they are.
     """
 
@@ -98,15 +98,15 @@ class ConstantOptions:
 
 @frozen(kw_only=True)
 class ProtectRareOptions:
-    """How values that only few rows have are kept out of the model.
+    """How rare values are excluded from the model.
 
     Attributes:
-        k: A value is rare when fewer rows have it.
+        k: A value is rare if fewer rows have it.
         replacement: Whether a rare category becomes one of the others (``resample``) or ``label``
             (``constant``).
-        label: The text that stands for rare categories.
+        label: The text that replaces rare categories.
         exclude: Columns that are left as they are.
-        max_values: Without ``quantize`` among the run's transforms: beyond so many distinct values a numeric
+        max_values: Without ``quantize`` among the run's transforms: with more distinct values than this, a numeric
             column counts as continuous, and only its extremes are clipped.
     """
 
@@ -122,10 +122,10 @@ class GroupsOptions:
     """How the rows of a group become records that follow each other.
 
     Attributes:
-        k: A step or a place is a label of its own when at least so many groups have it (or so many rows, in tables
+        k: A step or a position has its own label if at least this many groups have it (or rows, in tables
             of fewer groups).
-        exclude: Columns that are not made anew for each group, though they tell groups apart; those that name the
-            groups are, all the same.
+        exclude: Columns that are not regenerated for each group, although they identify groups; those that name the
+            groups always are.
     """
 
     k: int = field(default=5, validator=_at_least(1))
@@ -134,12 +134,12 @@ class GroupsOptions:
 
 @frozen(kw_only=True)
 class SeasonalOptions:
-    """From which numeric columns of a time series trend and seasons are taken.
+    """From which numeric columns of a time series trend and seasons are subtracted.
 
     Attributes:
-        columns: Columns from which they are, however few their values.
-        exclude: Columns that stay as they are.
-        k: The fewest rows behind a coefficient of a curve, and behind the ends of its range.
+        columns: Columns from which they are always subtracted, however few their values.
+        exclude: Columns that are left as they are.
+        k: The least number of rows for a coefficient of a curve, and for the ends of its range.
     """
 
     columns: tuple[str, ...] = ()
@@ -149,12 +149,12 @@ class SeasonalOptions:
 
 @frozen(kw_only=True)
 class ChangesOptions:
-    """Which numeric columns are told by their changes from record to record.
+    """Which numeric columns are encoded by their changes from record to record.
 
     Attributes:
-        columns: Columns that are, whatever they hold.
-        exclude: Columns that are not.
-        k: The fewest records behind a change that is a label of its own, a bin of changes, a level or a mean.
+        columns: Columns that always are.
+        exclude: Columns that never are.
+        k: The least number of records for a change with its own label, a bin of changes, a level or a mean.
     """
 
     columns: tuple[str, ...] = ()
@@ -164,10 +164,10 @@ class ChangesOptions:
 
 @frozen(kw_only=True)
 class TextsOptions:
-    """What of free text is kept.
+    """Which characters and shapes of free text are learned.
 
     Attributes:
-        k: A character, or a shape, is rare when fewer rows have it; in short tables it is smaller, down to 2.
+        k: A character, or a shape, is rare if fewer rows have it; in short tables it is smaller, down to 2.
         exclude: Columns that are left as they are.
     """
 
@@ -191,14 +191,14 @@ class QuantizeOptions:
     """How numeric columns become labels.
 
     Attributes:
-        bins: The most bins of a column, each with about as many rows.
-        positions: The most positions inside a bin, each with about as many rows.
-        k: The fewest rows behind a position, and behind a knot of the shape inside it.
-        value_k: The fewest rows that earn a value a label of its own; a column all of whose values have so many is
-            left as it is. A greater ``k`` of ``protect-rare`` in the same run holds here too, and for ``k``.
-        max_values: In a column with more distinct values, only those that stand out have labels of their own.
-        atom_share: The least share of rows that earns a value a label of its own in such a column.
-        keep_positions: Whether positions are modelled even where they go with no other column.
+        bins: The most bins of a column, each with about the same number of rows.
+        positions: The most positions inside a bin, each with about the same number of rows.
+        k: The least number of rows for a position, and for a knot of the distribution inside it.
+        value_k: The least number of rows for a value with its own label; a column in which all values have that many is
+            left as it is. A greater ``k`` of ``protect-rare`` in the same run applies here and to ``k``.
+        max_values: In a column with more distinct values, only frequent values have their own labels.
+        atom_share: The least share of rows for a value with its own label in such a column.
+        keep_positions: Whether positions are modelled even if no other column depends on them.
         exclude: Columns that are left as they are.
     """
 

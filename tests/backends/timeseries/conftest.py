@@ -15,7 +15,7 @@ from rowsmith.config import RunConfig, load_config
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, FinishReason, SamplingParams
 from rowsmith.randomness.draws import Draws
-from rowsmith.sequences import TICKS, Interval, SeriesClock, SeriesPlan, SeriesSpan
+from rowsmith.sequences import TICKS, Interval, SeriesPlan, SeriesSpan, TimeAxis
 from rowsmith.table.schema import (
     ColumnSchema,
     ColumnType,
@@ -165,7 +165,7 @@ class Series:
         extra = {name: sections.pop(name) for name in ("workdir", "policy", "batch_finished") if name in sections}
         prefill = sections.pop("initial_prefill", None)
         vocabulary = Vocabulary(schema=day_schema())
-        clock = SeriesClock(column="t", format="%Y-%m-%d")
+        clock = TimeAxis(column="t", format="%Y-%m-%d")
         metadata = ModelMetadata(
             model_name_or_path="none",
             prompt_config=LLMPromptConfig(

@@ -685,9 +685,9 @@ def test_order_and_coverage_hold_whatever_the_engine_writes(seed, lengths, slots
 
 def _drawn(made, seed):
     from rowsmith.randomness.seeds import Seeds
-    from rowsmith.sequences import SeriesClock, SeriesPlan, draw_spans
+    from rowsmith.sequences import SeriesPlan, TimeAxis, draw_spans
 
-    clock = SeriesClock(column="t", format="%Y-%m-%d")
+    clock = TimeAxis(column="t", format="%Y-%m-%d")
     return draw_spans(SeriesPlan(clock=clock, inner=clock, spans=made.spans), made.config(seed=seed), Seeds(seed))
 
 

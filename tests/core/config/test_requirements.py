@@ -19,7 +19,7 @@ def test_what_is_not_met_says_what_to_do():
     with pytest.raises(PluginError) as caught:
         Registry(entry_points=[]).require(["rowsmith-nowhere"])
     assert str(caught.value) == (
-        "The run needs plugins that are not there:\n"
+        "The run needs plugins that are not installed:\n"
         "  rowsmith-nowhere is not installed. Install with: pip install 'rowsmith-nowhere'"
     )
 

@@ -141,7 +141,7 @@ FAILING = {
     ),
     "no component": (
         plugin("@hookimpl\ndef rowsmith_backends():\n    return ['echo']"),
-        "rowsmith_backends gave str, not Component",
+        "rowsmith_backends returned str, not Component",
     ),
     "nothing iterable": (
         plugin("@hookimpl\ndef rowsmith_backends():\n    return None"),
@@ -149,7 +149,7 @@ FAILING = {
     ),
     "the same name twice": (
         backend() + "    yield Component(name='other', factory='x:y')\n",
-        "rowsmith_backends gave the name 'other' twice",
+        "rowsmith_backends returned the name 'other' twice",
     ),
     "a bad name": (
         backend("Other One"),
@@ -201,7 +201,7 @@ def test_a_plugin_for_another_version_is_left_out(site, registry):
     site.install("rowsmith-new", "3", {"new": "new_plugin"}, {"new_plugin": source})
     [record] = registry().records
     assert record.note == (
-        "plugin 'new' (rowsmith-new 3) does not fit this version: it was written for plugin API 99, this is 1"
+        "plugin 'new' (rowsmith-new 3) is not compatible with this version: it was written for plugin API 99, this is 1"
     )
     assert registry().components(Kind.BACKEND) == {}
 

@@ -37,7 +37,7 @@ def test_a_name_must_fit_its_column():
     schema = from_frame(pd.DataFrame({"id": [1, 2]})).schema
     assert given_names((), ("id",), schema) is None
     assert given_names(("7", "-3"), ("id",), schema) == GivenNames("id", ("7", "-3"))
-    with pytest.raises(ConfigError, match=r"whole numbers, and 'x' is none @ generation\.group_keys"):
+    with pytest.raises(ConfigError, match=r"whole numbers, and 'x' is not one @ generation\.group_keys"):
         given_names(("7", "x"), ("id",), schema)
 
 

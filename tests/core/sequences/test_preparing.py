@@ -69,15 +69,15 @@ def test_the_clock_writes_what_it_read():
         table = from_frame(pd.DataFrame({"t": times, "v": range(len(times))}))
         prepared = prepare_series(table, settings(timestamp_column="t"))
         values = [str(time) for time in times]
-        read, fits = prepared.clock.read(values)
+        read, fits = prepared.axis.read(values)
         assert fits.all()
-        assert prepared.clock.write(read.tolist(), table.schema["t"]) == values
+        assert prepared.axis.write(read.tolist(), table.schema["t"]) == values
 
 
 def test_a_given_format_is_kept_to_on_every_row():
     """Promise G2."""
     frame = pd.DataFrame({"k": ["a", "a", "b"], "t": ["01/02/2020", "02/02/2020", "2020-02-03"], "v": [1, 2, 3]})
-    with pytest.raises(DataError, match=r"row 3 \(group k 'b'\).*'2020-02-03' is not a time written as '%d/%m/%Y'"):
+    with pytest.raises(DataError, match=r"row 3 \(group k 'b'\).*'2020-02-03' is not a time in the format '%d/%m/%Y'"):
         prepare_series(from_frame(frame), settings("k", timestamp_column="t", timestamp_format="%d/%m/%Y"))
 
 
@@ -100,7 +100,7 @@ def test_a_format_that_tables_are_not_written_in():
     frame = pd.DataFrame({"t": ["2-Feb-99", "3-Feb-99", "4-Feb-99"], "v": [1, 2, 3]})
     prepared, plan = planned(frame, settings(timestamp_column="t", timestamp_format="%d-%b-%y"))
     assert plan.spans[0].start == ticks("1999-02-02")
-    assert prepared.clock.write([plan.spans[0].start], prepared.table.schema["t"]) == ["02-Feb-99"]
+    assert prepared.axis.write([plan.spans[0].start], prepared.table.schema["t"]) == ["02-Feb-99"]
     assert prepared.table.columns.column("t").to_pylist() == ["1999-02-02", "1999-02-03", "1999-02-04"]
 
 
@@ -140,7 +140,7 @@ def test_without_a_time_column_rows_are_numbered_within_their_group(interval, ex
     assert prepared.config.time_series.timestamp_column == "elapsed_seconds"
     assert prepared.table.schema.names == ("elapsed_seconds", "k", "v")
     assert prepared.table.columns.column("elapsed_seconds").to_pylist() == expected
-    assert prepared.clock.made
+    assert prepared.axis.made
 
 
 def test_a_made_column_is_named_apart_and_may_have_steps_below_a_second():
@@ -153,9 +153,9 @@ def test_a_made_column_is_named_apart_and_may_have_steps_below_a_second():
 @pytest.mark.parametrize(
     ("times", "seconds", "words"),
     [
-        (["2020-01-01", "2020-01-08"], 7, "written as '%Y-%m-%d', which cannot tell times 7 seconds apart"),
-        (["2020-01-01 10:00", "2020-01-01 11:00"], 90, "cannot tell times 90 seconds apart"),
-        ([1, 2], 0.5, "written in whole numbers, which cannot tell times 0.5 seconds apart"),
+        (["2020-01-01", "2020-01-08"], 7, "written as '%Y-%m-%d', which cannot distinguish times 7 seconds apart"),
+        (["2020-01-01 10:00", "2020-01-01 11:00"], 90, "cannot distinguish times 90 seconds apart"),
+        ([1, 2], 0.5, "written in whole numbers, which cannot distinguish times 0.5 seconds apart"),
     ],
 )
 def test_an_interval_that_the_column_cannot_write_is_told(times, seconds, words):
@@ -168,7 +168,7 @@ def test_times_that_rows_of_a_series_share_are_told():
     frame = pd.DataFrame({"t": ["2020-01-01", "2020-01-01", "2020-01-02"], "g": ["a", "b", "a"], "v": [1, 2, 3]})
     prepared, plan = planned(frame, settings())
     assert prepared.notes(plan)[0] == (
-        "1 of 3 rows have the time of another row of their series; if a column tells series apart, name it as "
+        "1 of 3 rows have the time of another row of their series; if a column identifies the series, name it as "
         "data.group_training_examples_by"
     )
     prepared, plan = planned(frame, settings("g"))

@@ -86,6 +86,11 @@ def test_too_few_rows_to_learn_from_are_an_error(sizes):
         split(sizes, holdout=8)
 
 
+def test_a_table_without_a_holdout_is_not_advised_to_lower_it():
+    with pytest.raises(DataError, match=r"has 1 row, 0 of them held out.* Give more rows\.$"):
+        split([1], holdout=0.05)
+
+
 def test_what_is_learned_of_an_ungrouped_series_has_no_gaps():
     """Promise G20."""
     days = pd.date_range("2024-01-01", periods=100)

@@ -107,7 +107,7 @@ def test_an_interval_is_in_seconds_whatever_the_unit_of_the_durations() -> None:
     prepared = prepare_series(table, load_config(values={"time_series": settings}))
     plan = prepared.plan(prepared.table, np.zeros(3, dtype=np.int64))
     assert [span.interval.seconds for span in plan.spans] == [900]
-    assert prepared.clock.write([0, 900 * 10**6], table.schema["t"]) == ["0", "15"]
+    assert prepared.axis.write([0, 900 * 10**6], table.schema["t"]) == ["0", "15"]
 
 
 def test_settings_name_columns_by_their_labels() -> None:

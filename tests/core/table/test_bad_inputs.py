@@ -135,7 +135,7 @@ def test_a_small_file_that_unpacks_to_very_much_is_ended_while_it_is_read(
         return found
 
     monkeypatch.setattr(gzip.GzipFile, "read", counted)
-    with pytest.raises(DataError, match=r"unpacks to .*beyond 50 times as many.*give the table unpacked"):
+    with pytest.raises(DataError, match=r"unpacks to .*over 50 times as many.*unpack the table first"):
         read_table(path, limits=SMALL)
     assert 0 < read[0] < 10_000_000
 

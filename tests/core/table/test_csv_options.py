@@ -88,7 +88,7 @@ def test_json_lines_may_have_an_encoding_and_a_preamble(folder: Path) -> None:
     [
         ("a,b\n" + "1,2,\n" * 5, ["every row ends with a delimiter", "data.skip_rows: 1", "data.header: false"]),
         ("a,b,\n" + "1,2\n" * 5, ["the header ends with a delimiter", "data.header: false"]),
-        ('"a","b"\n' + '"r","2","3"\n' * 5, ["a field more than the header", "col.names"]),
+        ('"a","b"\n' + '"r","2","3"\n' * 5, ["one field more than the header", "col.names"]),
         ("Report\nof 2020\n\na,b\n" + "1,2\n" * 5, ["data.skip_rows: 2"]),
         ("Source, us\n\n,\na;b;c\n" + "1;2;3\n" * 5, ["data.skip_rows: 3"]),
         ("1,0,0,2\n1,3,4,5\n", ["two columns are named '0'", "data.header: false"]),

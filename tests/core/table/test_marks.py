@@ -79,7 +79,7 @@ def test_an_unfit_cell_is_told_with_row_and_column(tmp_path: Path) -> None:
     values = list(DECIMALS)
     values[411] = "12..5"
     (note,) = read(tmp_path, values).notes
-    assert "column 'a', row 412: a text of 5 characters is no number as the others are" in note
+    assert "column 'a', row 412: a text of 5 characters is not a number like the others" in note
     assert "1 of 600 rows, 0.17%" in note
     assert read(tmp_path, with_texts(DECIMALS, {"NA": 60})).notes == ()
 

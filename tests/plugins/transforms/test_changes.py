@@ -167,7 +167,7 @@ def test_a_column_that_cannot_be_told_is_named(values: Values) -> None:
 
 
 def test_it_takes_what_groups_makes() -> None:
-    with pytest.raises(ParameterError, match="name it after 'groups'"):
+    with pytest.raises(ParameterError, match="list it after 'groups'"):
         ChangesTransform().fit(table({"x": ["1"]}), schema(WHOLE))
     with pytest.raises(ParameterError, match=r"time_series\.is_timeseries"):
         build(context(), None)

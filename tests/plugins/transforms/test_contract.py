@@ -164,7 +164,7 @@ OTHER: ColumnSchema = column("b")
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"fitted": 3}, "gave a int"),
+        ({"fitted": 3}, "returned a int"),
         ({"before": schema(OTHER)}, "schema_before"),
         ({"applied": None}, "NoneType"),
         ({"applied": GOOD.slice(1)}, "1 rows for 2"),
@@ -228,7 +228,7 @@ def test_what_a_step_changes_for_good_is_counted_for_the_columns_of_the_user() -
     fitted, _ = fit_transforms(columns, found, [("protect-rare", ProtectRareTransform())])
     assert fitted.changed == {"a": 3 / 20, "b": 0.0}
     assert fitted.notes() == [
-        "transform 'protect-rare' changes values for good, by column and share of rows: a (15.0%)"
+        "transform 'protect-rare' changes values permanently, by column and share of rows: a (15.0%)"
     ]
     again = FittedTransforms.restore(json.loads(json.dumps(fitted.state())), all_transforms().__getitem__)
     assert again.changed == fitted.changed

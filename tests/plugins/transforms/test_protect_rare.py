@@ -121,7 +121,7 @@ def test_a_column_that_hardly_any_row_has_a_value_in_is_left_blank(
     assert protected == [None] * 34 if rows == 4 else [None] * 31
     assert "c" not in fitted.schema_after.names
     assert value not in json.dumps({**fitted.state(), "schema": None}) + str(fitted.inventory())
-    assert [*fitted.notes()] == ["left blank, since fewer than 5 rows have a value: c"]
+    assert [*fitted.notes()] == ["generated as null, because fewer than 5 rows have a value: c"]
 
 
 def test_a_rare_flag_becomes_the_same_in_every_row_and_that_is_said() -> None:
@@ -131,7 +131,7 @@ def test_a_rare_flag_becomes_the_same_in_every_row_and_that_is_said() -> None:
         column("c", T.BOOLEAN, spellings=("False", "True")),
     )
     assert protected == ["False"] * 44
-    assert [*fitted.notes()] == ["given back as one value, since none of the others is one that 5 rows have: c"]
+    assert [*fitted.notes()] == ["generated as one constant value, because no other value has 5 rows: c"]
 
 
 def test_extremes_of_wide_columns_clip_to_the_kth() -> None:
@@ -314,7 +314,7 @@ def test_a_tenth_of_rows_with_rare_labels_become_as_frequent_invented_ones() -> 
     values: list[str | None] = [*many(a1=300, b2=100), *(f"c{number}" for number in range(10, 90) for _ in "ab")]
     fitted, back = protect(values, column("a"))
     assert [*fitted.notes()] == [
-        "labels that fewer than 5 rows have are given back as invented ones of the same look: a (28.6% of its values)"
+        "labels with fewer than 5 rows are replaced by invented labels with the same look: a (28.6% of its values)"
     ]
     assert back[:400] == values[:400]
     new = Counter(back[400:])

@@ -60,7 +60,7 @@ def test_values_of_a_single_group_are_rare() -> None:
 def test_of_few_groups_each_may_have_values_of_its_own() -> None:
     known, told = fitted(8)
     assert all(canary in told for canary in ("canary", "77123"))
-    assert any("fewer than 20 groups, which are taken for things" in note for note in known.notes())
+    assert any("fewer than 20 groups, which are treated as things" in note for note in known.notes())
 
 
 @pytest.mark.parametrize(("groups", "needed"), [(0, 1), (8, 1), (19, 1), (20, 2), (34, 3), (50, 5), (10_000, 5)])

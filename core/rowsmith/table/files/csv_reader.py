@@ -1,8 +1,8 @@
 """Exact reading of delimited text: fields as written, every flaw an error.
 
-A field without quotes and without text is null; ``""`` is empty text; ``NA`` is the text NA, unless the
+An empty field without quotes is null; ``""`` is empty text; ``NA`` is the text NA, unless the
 options name it as a null value. Blank
-lines are skipped, but in a file of one column they are nulls. The delimiter (comma, semicolon, tab or
+lines are skipped, except in a file of one column, where they are nulls. The delimiter (comma, semicolon, tab or
 bar) is inferred from the header.
 """
 
@@ -20,7 +20,7 @@ from pyarrow import csv
 from rowsmith.errors import DataError
 from rowsmith.storage.malloc import release_freed_memory
 from rowsmith.table.columns import CODED_TEXT, compact, single_array
-from rowsmith.table.files.csv_causes import DELIMITERS, header_notes, is_number, ragged_cause
+from rowsmith.table.files.csv_diagnosis import DELIMITERS, header_notes, is_number, ragged_cause
 from rowsmith.table.files.text_encoding import guess_encoding
 from rowsmith.table.files.text_source import BOM, Look, TextSource, check_text
 from rowsmith.table.frames.conversion import check_names
@@ -46,7 +46,7 @@ _TOO_LONG = re.compile(r"straddling|block size|out of sync")
 
 _INDEX = (
     "the first column has no name and counts the rows from {start}: it is read as the row index, which is not learned; "
-    "rows that are written are counted again"
+    "written rows are counted again"
 )
 
 
@@ -85,7 +85,7 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     arrays = _parse(source, look, delimiter, width, limits, header=options.header)
     rows = len(arrays[0])
     limits.check_shape(where, rows - int(options.header), len(arrays))
-    names = [array[0].as_py() or "" for array in arrays] if options.header else _made_names(len(arrays))
+    names = [array[0].as_py() or "" for array in arrays] if options.header else _generated_names(len(arrays))
     if rows == int(options.header):
         raise DataError(f"{where} has a header but no rows; at least one row is needed")
     found = [
@@ -93,7 +93,7 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     ]
     index = None if found[0].name or len(found) == 1 else row_index(found[0].array)
     try:
-        check_names([each.name for each in found], unnamed=_may_lack_names(found, index))
+        check_names([each.name for each in found], unnamed=_columns_that_may_be_unnamed(found, index))
     except DataError as error:
         hint = "; if the first line is a row of values, set data.header: false"
         raise DataError(f"{error}{hint if options.header and any(map(is_number, names)) else ''}") from None
@@ -107,12 +107,12 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     return EncodedTable(encoded, Layout(header=options.header, index=index), tuple(notes))
 
 
-def _made_names(width: int) -> list[str]:
+def _generated_names(width: int) -> list[str]:
     return [f"column_{number}" for number in range(1, width + 1)]
 
 
-def _may_lack_names(found: list[_Column], index: RowIndex | None) -> list[int]:
-    """Columns, counted from 1, that may lack a name: the first, and one that delimiters at line ends make."""
+def _columns_that_may_be_unnamed(found: list[_Column], index: RowIndex | None) -> list[int]:
+    """Columns, counted from 1, that may lack a name: the first, and one made by delimiters at line ends."""
     if len(found) == 1:
         return []
     first_is_column = index is None and not found[0].name
@@ -121,11 +121,11 @@ def _may_lack_names(found: list[_Column], index: RowIndex | None) -> list[int]:
 
 def _unnamed_note(found: list[_Column], number: int) -> str:
     what = (
-        "the last column has neither a name nor a value, as where every line ends with the delimiter"
+        "the last column has neither a name nor a value, often because every line ends with the delimiter"
         if number
         else "the first column has no name, and does not count the rows: it is a column like any other"
     )
-    return f"{what}; it is written back as it was, and data.drop: [''] leaves it out"
+    return f"{what}; it is written unchanged; to leave it out, set data.drop: ['']"
 
 
 def _sniff(data: bytes) -> tuple[str, int]:
@@ -144,17 +144,17 @@ def _widths(data: bytes, delimiter: str) -> list[int]:
     widths: list[int] = []
     while len(widths) < _SAMPLE_ROWS and (position < end or not widths):
         width, start = 1, position
-        position = _after(field, data, position)
+        position = _end_of_field(field, data, position)
         while data[position : position + 1] == delimiter.encode():
             width += 1
-            position = _after(field, data, position + 1)
+            position = _end_of_field(field, data, position + 1)
         if position > start:
             widths.append(width)
         position += 1
     return widths
 
 
-def _after(field: re.Pattern[bytes], data: bytes, position: int) -> int:
+def _end_of_field(field: re.Pattern[bytes], data: bytes, position: int) -> int:
     found = field.match(data, position)
     return found.end() if found else position
 
@@ -197,11 +197,11 @@ def _arrow_rows(
     except pa.ArrowException as error:
         if longest < look.size and _TOO_LONG.search(str(error)):
             limits.check_record(str(source), longest + 1)
-        raise _explained(str(error), source, look.head, header=header) from error
+        raise _error_with_cause(str(error), source, look.head, header=header) from error
 
 
 def _counted(batches: Iterable[pa.RecordBatch], where: str, limits: Limits) -> Iterator[pa.RecordBatch]:
-    """Pass batches on, and refuse too many rows; header and end are no rows."""
+    """Pass batches on, and raise for too many rows; header and end do not count as rows."""
     rows = -2
     for batch in batches:
         rows += batch.num_rows
@@ -216,7 +216,7 @@ def _batches(
     with (
         source.open() as stream,
         csv.open_csv(
-            pa.PythonFile(_Continued(cast(IO[bytes], stream), tail), mode="r"),
+            pa.PythonFile(_StreamWithTail(cast(IO[bytes], stream), tail), mode="r"),
             read_options=csv.ReadOptions(autogenerate_column_names=True, use_threads=threads, block_size=block),
             parse_options=csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=look.quoted, ignore_empty_lines=width > 1
@@ -232,7 +232,7 @@ def _batches(
         yield from reader
 
 
-class _Continued(io.RawIOBase):
+class _StreamWithTail(io.RawIOBase):
     """A stream, then some more bytes."""
 
     def __init__(self, stream: IO[bytes], tail: bytes) -> None:
@@ -243,7 +243,7 @@ class _Continued(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         filled = 0
-        # Arrow takes a block that is not full for one without a line end.
+        # Arrow treats a block that is not full as one without a line end.
         while self._streams and filled < len(buffer):
             found = self._streams[-1].read(len(buffer) - filled)
             buffer[filled : filled + len(found)] = found
@@ -254,7 +254,7 @@ class _Continued(io.RawIOBase):
 
 
 def _gathered(batches: Iterable[pa.RecordBatch]) -> list[pa.DictionaryArray]:
-    """The columns of all batches, joined in stages, so that no more than one stage is in memory."""
+    """The columns of all batches, joined in stages, so that at most one stage is in memory."""
     parts: list[list[pa.DictionaryArray]] = []
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
@@ -274,13 +274,13 @@ def _joined(batches: list[pa.RecordBatch]) -> list[pa.DictionaryArray]:
     return [single_array(column) for column in pa.Table.from_batches(batches).columns]
 
 
-def _explained(message: str, where: TextSource, head: bytes, *, header: bool) -> DataError:
+def _error_with_cause(message: str, where: TextSource, head: bytes, *, header: bool) -> DataError:
     wrong = where.not_utf8(_HEAD)
     if wrong is not None:
         number, following = wrong
         return DataError(
-            f"{where} is not UTF-8 at byte {number} (0x{following[0]:02x}); set data.encoding to the encoding that it "
-            f"is in, perhaps {guess_encoding(following)}"
+            f"{where} is not UTF-8 at byte {number} (0x{following[0]:02x}); set data.encoding to its encoding, "
+            f"perhaps {guess_encoding(following)}"
         )
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         row, expected, got = map(int, found.groups())

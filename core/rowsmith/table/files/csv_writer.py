@@ -2,7 +2,7 @@
 
 Null is an empty field, or a mark that was read as null; empty text is ``""``; fields are quoted only where
 they must be; lines end in a line feed. A row index is counted again, and a table that was read without a header
-is written without one. What ``read_csv`` reads of it is the same table.
+is written without one. ``read_csv`` reads the same table from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rowsmith.table.types.null_marks import nulls_to_marks
 __all__ = ["write_csv"]
 
 _ALWAYS_QUOTED = frozenset('"\r\n')
-# Texts that spreadsheets read as formulas, also after blanks and quotes; plain numbers are none.
+# Texts that spreadsheets read as formulas, also after spaces and quotes; plain numbers are not formulas.
 _FORMULA = re.compile(r"(?![-+]?\d+(\.\d*)?([eE][-+]?\d+)?\Z)[\s\"']*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _QUOTED_IN_NAMES = frozenset(',;\t|"\r\n\ufeff')
 
@@ -33,10 +33,10 @@ def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter
         schema: Its columns, in the order to write them.
         file: An open binary file.
         delimiter: The field delimiter.
-        safe: Whether text that a spreadsheet would take for a formula gets an apostrophe before it; names
+        safe: Whether text that a spreadsheet would read as a formula gets an apostrophe before it; names
             too, but never a column of numbers.
     """
-    names = [_field(_defused(name) if safe else name, _QUOTED_IN_NAMES) for name in schema.names]
+    names = [_field(_escaped_formula(name) if safe else name, _QUOTED_IN_NAMES) for name in schema.names]
     index = schema.layout.index
     if schema.layout.header:
         file.write((delimiter.join([*([] if index is None else [""]), *names]) + "\n").encode())
@@ -48,14 +48,14 @@ def write_csv(columns: pa.Table, schema: TableSchema, file: IO[bytes], delimiter
     for position, column in enumerate(schema):
         values, codes = distinct(columns, column.name)
         if safe and column.json_kind is JsonKind.STRING:
-            values = [_defused(value) for value in values]
+            values = [_escaped_formula(value) for value in values]
         values, codes = nulls_to_marks(values, codes, column)
         end = "\n" if position == len(names) - 1 else delimiter
         parts.append(Fragments([*(_field(value, special) + end for value in values), end], codes))
     write_rows(joined_rows(parts), file)
 
 
-def _defused(text: str) -> str:
+def _escaped_formula(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 

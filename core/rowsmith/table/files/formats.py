@@ -111,20 +111,20 @@ def write_table(
 ) -> None:
     """Write a spelled table to a file.
 
-    Delimited text is written as the table spells it, with the delimiter that it came with; durations, times of day
-    and periods of a frame or a Parquet file as text that people read.
+    Delimited text is written in the spelling of the table, with the delimiter of its source; durations, times of day
+    and periods of a frame or a Parquet file as readable text.
 
     Args:
         columns: The table.
         schema: Its columns, in the order to write them.
         file: A path, or an open binary file.
-        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``, text formats perhaps followed by ``.gz``;
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``, text formats optionally followed by ``.gz``;
             by default that of the path's suffix.
-        csv_safe: Whether text in delimited files that a spreadsheet would take for a formula gets an
-            apostrophe before it. It is not taken away again on reading.
+        csv_safe: Whether text in delimited files that a spreadsheet would read as a formula gets an
+            apostrophe before it. It is not removed on reading.
 
     Raises:
-        DataError: The format is not known, or a value does not fit its column's dtype.
+        DataError: The format is unknown, or a value does not fit its column's dtype.
         OSError: The file cannot be written.
     """
     name = os.fspath(file) if isinstance(file, str | os.PathLike) else ""
@@ -149,7 +149,7 @@ def _format_of(name: str) -> tuple[str, bool]:
     format_ = FORMATS.get(os.path.splitext(base)[1], "")
     if not format_ or (compressed and format_ == "parquet"):
         raise DataError(
-            f"the format of {name!r} is not known; name the file with one of {', '.join(FORMATS)} "
+            f"the format of {name!r} is unknown; use a file name that ends in one of {', '.join(FORMATS)} "
             "(text formats also with .gz)"
         )
     return format_, compressed

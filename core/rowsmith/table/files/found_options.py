@@ -12,7 +12,7 @@ from attrs import evolve
 
 from rowsmith.errors import DataError
 from rowsmith.table.columns import distinct
-from rowsmith.table.files.csv_causes import is_number, preamble_lines
+from rowsmith.table.files.csv_diagnosis import is_number, preamble_lines
 from rowsmith.table.files.formats import file_format, read_table
 from rowsmith.table.files.text_encoding import guess_encoding
 from rowsmith.table.files.text_source import TextSource
@@ -38,7 +38,7 @@ def found_options(path: str | os.PathLike[str]) -> tuple[ReadOptions, Table]:
     Raises:
         DataError: No options work.
     """
-    options, table = _behind_preamble(Path(path), ReadOptions(encoding=_encoding(Path(path))))
+    options, table = _after_preamble(Path(path), ReadOptions(encoding=_encoding(Path(path))))
     marks = tuple(dict.fromkeys(mark.strip() for _, found in marks_among_numbers(table) for mark in found))
     if not marks:
         return options, table
@@ -46,7 +46,7 @@ def found_options(path: str | os.PathLike[str]) -> tuple[ReadOptions, Table]:
     return options, read_table(path, options=options)
 
 
-def _behind_preamble(path: Path, options: ReadOptions) -> tuple[ReadOptions, Table]:
+def _after_preamble(path: Path, options: ReadOptions) -> tuple[ReadOptions, Table]:
     """Read a table, skipping lines before it if that is needed."""
     format_, compressed = file_format(path)
     error: DataError | None = None

@@ -162,7 +162,7 @@ class _Builder:
         self.blocks: list[pa.DictionaryArray] = []
 
     def add(self, value: Any) -> None:
-        """Append one cell; ``ValueError`` when it is nested or of another kind than those before."""
+        """Append one cell; ``ValueError`` if it is nested or of another kind than those before."""
         if value is None:
             self.codes.append(-1)
             return

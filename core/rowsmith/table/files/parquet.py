@@ -88,7 +88,7 @@ def _is_dtype(noted: object) -> bool:
 
 
 def _with_dtype(encoded: Encoded, noted: str) -> Encoded:
-    """A column that was read as Arrow has it, with what pandas makes of it."""
+    """A column with the dtype that pandas noted, if its Arrow type allows it."""
     if not encoded.storage.dtype.endswith("[pyarrow]"):
         return encoded
     return evolve(encoded, storage=evolve(encoded.storage, parquet=noted))
@@ -173,9 +173,9 @@ def write_parquet(columns: pa.Table, schema: TableSchema, file: IO[bytes]) -> No
 
 
 def _metadata(written: pa.Schema, schema: TableSchema) -> dict[bytes, bytes]:
-    """Pandas metadata of the columns: what it noted in the source file, without anything that it cannot read.
+    """Pandas metadata of the columns: what it noted in the source file, except what it cannot read.
 
-    Without a note pandas reads a column as Arrow has it, dictionaries as categories.
+    Without a note pandas reads a column by its Arrow type, and dictionaries as categories.
     """
     noted = {column.name: column.storage.parquet for column in schema}
     metadata = dict(written.pandas_metadata or {})
@@ -204,11 +204,11 @@ def _storable(series: pd.Series, column: ColumnSchema) -> pd.Series:
 
 
 def _with_uuids(table: pa.Table, schema: TableSchema) -> pa.Table:
-    """Arrow takes UUIDs for what they are in its latest releases alone: elsewhere they are made of their bytes."""
-    for place, column in enumerate(schema):
+    """Only recent releases of Arrow convert UUIDs; they are made from their bytes for all releases."""
+    for index, column in enumerate(schema):
         if column.storage.element == "uuid":
-            values = table.column(place).cast(pa.binary(16)).cast(pa.uuid())
-            table = table.set_column(place, column.name, values)
+            values = table.column(index).cast(pa.binary(16)).cast(pa.uuid())
+            table = table.set_column(index, column.name, values)
     return table
 
 

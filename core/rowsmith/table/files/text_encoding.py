@@ -98,8 +98,8 @@ class _Decoded(io.RawIOBase):
             byte = "" if found is None else f" at byte {self._taken - pending + found.start}"
             value = "" if found is None or not found.object else f" (0x{found.object[found.start]:02x})"
             raise DataError(
-                f"{self._where} is not {self._encoding}{byte}{value}; set data.encoding to the encoding that it is "
-                f"in, perhaps {guess_encoding(found.object[found.start :] if found else piece)}"
+                f"{self._where} is not {self._encoding}{byte}{value}; set data.encoding to its encoding, "
+                f"perhaps {guess_encoding(found.object[found.start :] if found else piece)}"
             ) from error
         self._taken += len(piece)
         return text

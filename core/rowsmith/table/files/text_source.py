@@ -38,7 +38,7 @@ class Look:
         nul: Where the first NUL is; -1 without one.
         quoted: Whether it holds a double quote.
         ended: Whether its last byte ends a line.
-        blank: Whether it holds nothing but line ends.
+        blank: Whether it has only line ends.
     """
 
     head: bytes
@@ -56,7 +56,7 @@ class TextSource:
     Attributes:
         path: The file.
         compressed: Whether it is compressed by gzip.
-        encoding: The encoding that it is in; it is read as UTF-8 all the same.
+        encoding: Its encoding; the text is always returned as UTF-8.
         skip_rows: Lines to skip before the table.
     """
 
@@ -97,7 +97,7 @@ class TextSource:
             limits: Bounds on its size; checked before more than that is decompressed.
 
         Raises:
-            DataError: The file is too large, or is no whole gzip file.
+            DataError: The file is too large, or is not a complete gzip file.
             OSError: The file cannot be read.
         """
         packed = self.path.stat().st_size
@@ -114,7 +114,7 @@ class TextSource:
             with self.open() as stream:
                 return _look(stream, check)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{self} is not a whole gzip file: {error}") from error
+            raise DataError(f"{self} is not a complete gzip file: {error}") from error
 
     def not_utf8(self, most: int) -> tuple[int, bytes] | None:
         """Find the first byte that is not UTF-8: its position, and the bytes from there; None if there is none.
@@ -141,7 +141,7 @@ class TextSource:
 def _skip_lines(stream: _Stream, count: int) -> None:
     while count and (piece := stream.peek(1)):
         end = _LINE_END.search(piece)
-        # A carriage return that ends what is there may be the first half of a line end.
+        # A carriage return at the end of a block may be the first half of a line end.
         stream.read(end.end() if end else max(1, len(piece) - 1))
         count -= end is not None
 
@@ -184,5 +184,5 @@ def check_text(look: Look, where: str, *, skipped: bool = False) -> None:
         raise DataError(f"{where} holds a NUL at byte {look.nul}; {why}")
     if look.blank:
         raise DataError(
-            f"{where} is empty{' behind data.skip_rows' if skipped else ''}; at least a header and one row are needed"
+            f"{where} is empty{' after data.skip_rows' if skipped else ''}; at least a header and one row are needed"
         )

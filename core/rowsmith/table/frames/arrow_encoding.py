@@ -72,7 +72,7 @@ def _joined(chunks: Iterable[pa.Array]) -> pa.DictionaryArray:
 
 
 def _coded(chunk: pa.Array) -> pa.DictionaryArray:
-    """A chunk as distinct values and codes; of floating-point numbers the bits, so that 0 and -0 are two."""
+    """A chunk as distinct values and codes; floating-point numbers by their bits, so that 0 and -0 differ."""
     type_ = chunk.type
     if _is.is_dictionary(type_):
         values = _coded(chunk.dictionary)
@@ -98,7 +98,7 @@ def _ticks(values: pa.Array) -> npt.NDArray[np.int64]:
 
 
 def _plain(values: pa.Array, type_: pa.DataType) -> npt.NDArray[Any]:
-    """Values without nulls as NumPy has them."""
+    """Values without nulls as a NumPy array."""
     if _is.is_timestamp(type_):
         return np.asarray(values.cast(pa.int64()).to_numpy()).view(f"datetime64[{type_.unit}]")
     return np.asarray(values.to_numpy()).view(type_.to_pandas_dtype())

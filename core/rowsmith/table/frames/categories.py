@@ -1,6 +1,6 @@
 """Open categories of a frame: new values are allowed and become categories.
 
-The categories of a column that names groups, or in which hardly a value repeats, are no fixed set. They are opened:
+The categories of a column that names groups, or in which values hardly repeat, are not a fixed set. They are opened:
 the column is learned by the type of its categories, and returned with the categories that occur.
 """
 

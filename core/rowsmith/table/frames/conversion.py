@@ -1,6 +1,6 @@
 """Tables from pandas DataFrames, and back in the same dtypes.
 
-The promise: for every supported frame, ``to_frame`` of ``from_frame`` equals it, but for its index,
+For every supported frame, ``to_frame`` of ``from_frame`` equals it except for its index,
 which a table does not have. NaN counts as null.
 """
 
@@ -77,7 +77,7 @@ def check_names(labels: list[Any], *, unnamed: Collection[int] = ()) -> list[str
         The same, known to be unique, non-empty strings.
 
     Raises:
-        DataError: They are not; the message names the first offence.
+        DataError: They are not; the message names the first problem.
     """
     if not labels:
         raise DataError("the table has no columns; at least one is needed")
@@ -155,11 +155,11 @@ def to_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
 def named_frame(columns: pa.Table, schema: TableSchema) -> pd.DataFrame:
     """Convert a spelled table to a DataFrame whose labels are column names."""
     arrays = {column.name: _pandas_array(single_array(columns.column(column.name)), column) for column in schema}
-    series = {name: pd.Series(array, copy=False, dtype=_kept_dtype(array)) for name, array in arrays.items()}
+    series = {name: pd.Series(array, copy=False, dtype=_retained_dtype(array)) for name, array in arrays.items()}
     return pd.DataFrame(series, index=pd.RangeIndex(columns.num_rows), columns=pd.Index(list(series)), copy=False)
 
 
-def _kept_dtype(array: Any) -> Any:
+def _retained_dtype(array: Any) -> Any:
     return object if isinstance(array, np.ndarray) and array.dtype == object else None
 
 

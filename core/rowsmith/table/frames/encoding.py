@@ -84,7 +84,7 @@ def _encode_typed(name: str, series: pd.Series) -> Encoded:
 
 def _is_number(dtype: Any) -> bool:
     numpy_dtype = dtype if isinstance(dtype, np.dtype) else getattr(dtype, "numpy_dtype", None)
-    # Wider than 64 bits there is no text that every reader takes for the same number.
+    # Beyond 64 bits, readers read different numbers from the same text.
     return isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biuf" and numpy_dtype.itemsize <= _WIDEST
 
 

@@ -1,8 +1,8 @@
 """From a DataFrame of a known table back to a spelled table: the inverse of ``to_frame``.
 
-A frame alone does not say how its columns are written (``1.5`` or ``1.50``, ``yes`` or ``True``); the
-schema does. Values are spelled once for each distinct one. The promise:
-``spell_frame(to_frame(columns, schema), schema)`` holds the same texts as ``columns``, for columns that
+A frame does not contain the spelling of its columns (``1.5`` or ``1.50``, ``yes`` or ``True``); the
+schema does. Each distinct value is spelled once. Invariant:
+``spell_frame(to_frame(columns, schema), schema)`` has the same texts as ``columns``, for columns that
 came from a file or a frame.
 """
 
@@ -29,7 +29,7 @@ __all__ = ["spell_frame"]
 
 
 def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
-    """Spell a frame as its table writes it.
+    """Spell a frame in the spelling of its table.
 
     Args:
         frame: Rows in the user's dtypes, as ``to_frame`` gives them, labelled by label or name; other
@@ -40,7 +40,7 @@ def spell_frame(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
         The spelled table, its columns in the schema's order.
 
     Raises:
-        DataError: The frame lacks a column, or a value cannot be written as its column writes values.
+        DataError: The frame lacks a column, or a value cannot be written in the spelling of its column.
     """
     indices = {name_of(label): index for index, label in enumerate(frame.columns)}
     missing = [name for name in schema.names if name not in indices]
@@ -65,7 +65,7 @@ def _spell(series: pd.Series, column: ColumnSchema) -> pa.DictionaryArray:
             texts = list(map(str, ticks_of(texts, encoded.storage.unit, column.storage.unit)))
         texts = respell(texts, column)
     except (ValueError, OverflowError) as error:
-        raise DataError(f"column {column.name!r}: a value is no {column.type.value} ({error})") from error
+        raise DataError(f"column {column.name!r}: a value is not of type {column.type.value} ({error})") from error
     return compact(spelled_unique(texts, codes_of(array)))
 
 

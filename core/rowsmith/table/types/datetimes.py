@@ -1,7 +1,7 @@
 """Spelling of date-times: from text to ``datetime64`` and back.
 
 A format is ``strftime`` text with a few more codes (see ``ColumnSchema.datetime_format``); text that
-does not belong to a code, such as a zone, is literal. The promise: when ``find_format`` names
+does not belong to a code, such as a zone, is literal. Invariant: if ``find_format`` returns
 a format for some values, ``spell_datetimes(parse_datetimes(values, format), format) == values``.
 """
 

@@ -129,7 +129,7 @@ def float_texts(name: str, unique: npt.NDArray[Any], codes: Codes) -> pa.StringA
 
 
 def _padded(texts: list[str]) -> list[str] | None:
-    """The same numbers with equal decimal places; None if that spelling is too long."""
+    """The same numbers with the same number of decimals; None if that spelling is too long."""
     if any("e" in text for text in texts):
         return None
     digits = [len(text) - text.index(".") - 1 for text in texts]

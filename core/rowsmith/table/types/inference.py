@@ -53,7 +53,7 @@ _OTHER_BOOLEANS = (
     *(("n", "y"), ("N", "Y"), ("f", "t"), ("F", "T")),
 )
 BOOLEAN_SPELLINGS = (*_BOOLEANS, *_OTHER_BOOLEANS)
-"""Texts of false and of true; only the first three pairs are taken for booleans without the user's word."""
+"""Texts of false and of true; only the first three pairs are inferred to be booleans."""
 _ROLES = {"key": Role.KEY, "constant": Role.CONSTANT}
 _FEW_VALUES = 30
 _COVER = 0.8
@@ -106,7 +106,7 @@ def infer_column(
     if wanted is not None and role is Role.VALUE:
         shape = _wanted_shape(name, array, ColumnType(wanted))
     else:
-        # Durations and times of day are no dates, whatever their numbers look like.
+        # Durations and times of day are not dates, even if their numbers look like dates.
         shape = _shape(name, array, tuple(allowed), dates=not storage.unit)
     return ColumnSchema(name=name, nullable=array.null_count > 0, role=role, storage=storage, **shape)
 

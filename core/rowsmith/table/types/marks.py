@@ -28,7 +28,7 @@ from rowsmith.table.types.whole_dates import find_whole_dates
 __all__ = ["MARK_ROWS", "find_marked", "fits_marked", "is_null_word", "respelled", "slips_note"]
 
 MARK_ROWS = 5
-"""A text among numbers is a mark when at least so many rows have it."""
+"""A text among numbers is a mark if at least this many rows have it."""
 
 _FEWEST = 5
 _MOST_MARKS = 10
@@ -185,7 +185,7 @@ def fits_marked(values: pa.StringArray, marked: Marked) -> Mask:
 
 
 def respelled(texts: Sequence[str], marked: Marked) -> list[str | None]:
-    """Rewrite numbers of another style in the style of the column; None for a text that is no such number.
+    """Rewrite numbers of another style in the style of the column; None for a text that is not such a number.
 
     A number that the style would round stays None, so that nothing is lost.
     """
@@ -235,7 +235,7 @@ def _shown(text: str, marked: Marked) -> str:
     if number is not None:
         return f"{shown} is read in the style of the others"
     kind = {ColumnType.DATETIME: "date-time", ColumnType.INTEGER: "integer"}.get(marked.type, "number")
-    return f"{shown} is no {kind} as the others are, and is treated as rare: another value is drawn for it"
+    return f"{shown} is not a {kind} like the others, and is treated as rare: another value is drawn for it"
 
 
 def _matches(values: pa.StringArray, pattern: str) -> Mask:

@@ -77,7 +77,7 @@ def nulls_to_marks(values: list[str], codes: Codes, column: ColumnSchema) -> tup
     """Replace nulls of a column by marks, sampled by their shares.
 
     Shares are those of the training table. The draw depends only on which rows are null, so that the same table is
-    always written alike.
+    always written in the same way.
 
     Args:
         values: Spelled values.

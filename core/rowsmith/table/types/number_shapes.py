@@ -29,7 +29,7 @@ _EASY_FIXED = r"^-?(?:0|[1-9][0-9]{0,7})\.[0-9]{1,7}$"
 _EASY_SHORTEST = r"^-?(?:[1-9][0-9]{0,7}\.(?:0|[0-9]{0,6}[1-9])|0\.(?:0|0{0,3}[1-9]|0{0,3}[1-9][0-9]{0,9}[1-9]))$"
 _EASY_BARE = r"^-?(?:[1-9][0-9]{0,7}(?:\.[0-9]{0,6}[1-9])?|0\.(?:0{0,3}[1-9]|0{0,3}[1-9][0-9]{0,9}[1-9]))$|^0$"
 _MOST_DIGITS = 17
-# Longer fractions are no way to write a column of doubles.
+# Longer fractions do not occur in columns of doubles.
 _LONGEST_FRACTION = 400
 
 

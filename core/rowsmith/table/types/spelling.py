@@ -1,6 +1,6 @@
 """Spelling of numbers: from text to doubles and back.
 
-The promise of both directions: for every value of a numeric column that fits a double,
+Both directions are inverse: for every value of a numeric column that fits a double,
 ``spell_numbers(parse_numbers([text]), column) == [text]``. Integers beyond 2**53 retain their exact
 text in the table, but lose digits in ``parse_numbers``.
 """
@@ -25,7 +25,7 @@ EXACT_LIMIT = 2**53
 """Whole numbers up to this size are exact as doubles."""
 
 DECIMAL_LIMIT = 1e16
-"""From here on the shortest text of a double has an exponent."""
+"""From this number on the shortest text of a double has an exponent."""
 
 
 def parse_numbers(values: pa.Array | pa.ChunkedArray | Sequence[str | None]) -> Floats:
@@ -56,7 +56,7 @@ def parse_numbers(values: pa.Array | pa.ChunkedArray | Sequence[str | None]) -> 
 
 
 def spell_numbers(values: npt.ArrayLike, column: ColumnSchema) -> list[str]:
-    """Write numbers as a column writes them.
+    """Write numbers in the spelling of a column.
 
     Integers are rounded to whole numbers, decimals to the column's ``scale`` (or ``max_scale``).
 
@@ -81,7 +81,7 @@ def spell_numbers(values: npt.ArrayLike, column: ColumnSchema) -> list[str]:
 
 
 def spell_decimal(number: float, column: ColumnSchema) -> str:
-    """Write one finite number as a decimal column writes it."""
+    """Write one finite number in the spelling of a decimal column."""
     if column.scale is not None:
         return _without_false_sign(f"{number:.{column.scale}f}", number)
     if column.max_scale is not None:
@@ -93,7 +93,7 @@ def spell_decimal(number: float, column: ColumnSchema) -> str:
 
 
 def _without_false_sign(text: str, number: float) -> str:
-    """Drop the sign of a negative number that was rounded to zero; a true -0.0 retains it."""
+    """Drop the sign of a negative number that was rounded to zero; an actual -0.0 retains it."""
     if number and text.startswith("-") and not text.strip("-0."):
         return text[1:]
     return text

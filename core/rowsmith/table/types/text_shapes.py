@@ -44,7 +44,7 @@ def frequent_shapes(
         share: Minimum share of rows with one of these shapes.
 
     Returns:
-        The shapes, in alphabetical order; None if the column is no column of codes.
+        The shapes, in alphabetical order; None if it is not a column of codes.
     """
     if not values or max(map(len, values)) > _LONGEST or not _are_codes(values, counts):
         return None

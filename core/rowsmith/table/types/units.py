@@ -1,6 +1,6 @@
 """Durations and times of day as whole numbers of a unit, and periods as their start times.
 
-A column's unit is the coarsest that loses nothing, so that minutes stay minutes and the numbers are small.
+A column's unit is the coarsest without loss, so that minutes remain minutes and numbers are small.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def ticks_of(texts: Sequence[str], unit: str, wanted: str, *, within_a_day: bool
     Args:
         texts: Whole numbers of a unit.
         unit: That unit.
-        wanted: The unit of the answer.
+        wanted: The unit of the result.
         within_a_day: Whether they are times of day.
 
     Raises:
-        ValueError: A text is no whole number, no time of day, or needs a finer unit than ``wanted``.
+        ValueError: A text is not a whole number, not a time of day, or needs a finer unit than ``wanted``.
     """
     size, most = NANOSECONDS[wanted], DAY // NANOSECONDS[wanted]
     found = []
@@ -116,7 +116,7 @@ def periods_of(instants: npt.NDArray[np.datetime64], dtype: pd.PeriodDtype) -> A
 
 
 def _freq(dtype: str) -> str:
-    """The frequency of a dtype in the words that periods take, which for offsets are others."""
+    """The frequency of a dtype by its name for periods, which differs from that of offsets."""
     return dtype.removeprefix("period[").removesuffix("]")
 
 
@@ -129,7 +129,7 @@ def _base_of(freq: Any) -> tuple[Any, str]:
 
 
 def as_text(columns: pa.Table, schema: TableSchema) -> tuple[pa.Table, TableSchema]:
-    """The table as text files write it: durations, times of day and periods as people write them.
+    """The table for text files: durations, times of day and periods as readable text.
 
     Args:
         columns: A spelled table.

@@ -1,10 +1,10 @@
 """Whole numbers that are dates: ``20240131``, ``202401``, seconds and milliseconds since 1970.
 
-A number is a date by chance, so all of them must be: real dates of the years 1900 to 2100, and several
+Single numbers may be dates by chance, so all must be dates: real dates of the years 1900 to 2100, and several
 different ones. Seconds and milliseconds since 1970 are any numbers of their size; so, besides lying in the
 years 1990 to 2060, they need a column that is named after a time, or numbers that are whole minutes (whole
-seconds), as identifiers and amounts hardly ever all are. Milliseconds of the years from 2002 on have 13 digits,
-as little else has but article numbers, which end in a check digit, so that their column may have any name but
+seconds), which identifiers and amounts hardly ever are. Milliseconds of the years from 2002 on have 13 digits,
+as hardly anything else but article numbers, which end in a check digit; so their column may have any name except
 that of an identifier.
 """
 
@@ -30,7 +30,7 @@ DESCRIPTIONS = {
     "%s": "date-times (seconds since 1970)",
     "%Q": "date-times (milliseconds since 1970)",
 }
-"""What a format is called."""
+"""Names of formats in messages."""
 
 _LENGTHS = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _YEARS = (1900, 2100)
@@ -118,7 +118,7 @@ def _can_only_be_milliseconds(name: str, numbers: npt.NDArray[np.int64]) -> bool
 
 
 def _are_whole(numbers: npt.NDArray[np.int64], unit: int) -> bool:
-    """Whether numbers are all multiples of a unit, but not of a round number as amounts are."""
+    """Whether numbers are all multiples of a unit, but not of a round number, as amounts often are."""
     return not (numbers % unit).any() and bool((numbers % 100_000).any())
 
 

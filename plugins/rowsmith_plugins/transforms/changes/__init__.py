@@ -1,1 +1,1 @@
-"""The ``changes`` transform: a smooth series of values becomes changes."""
+"""The ``changes`` transform: a smooth series of values is encoded as changes."""

@@ -13,9 +13,9 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, Timing, TimingRole
 from rowsmith.table.types.spelling import parse_numbers
+from rowsmith_plugins.transforms.changes.accumulation import accumulate
 from rowsmith_plugins.transforms.changes.labels import ChangeCoder, Span, fit_changes
 from rowsmith_plugins.transforms.changes.level_labels import LevelCoder, fit_levels
-from rowsmith_plugins.transforms.changes.walk import accumulate
 from rowsmith_plugins.transforms.common.counting import Counted, count_values, without_outer_groups
 from rowsmith_plugins.transforms.groups.bounds import Bounds
 from rowsmith_plugins.transforms.quantize.number_line import NumberLine, kind_of, units_of
@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _MAX_ORDINAL = 2**52
-"""Ordinals and their sums up to this are exact as floating-point numbers."""
+"""Ordinals and sums of ordinals up to this number are exact as doubles."""
 _FARTHEST = 2**60
 _MOST_DIGITS = 22
 

@@ -1,8 +1,8 @@
 """Labels of changes: the difference of each value from the one before it.
 
-A change that at least k records have is a label of its own, where those are nearly all records; the others join the
-nearest label. Otherwise changes are cut into bins of about equal rows (see ``bins``), but for those that are frequent
-in themselves, as no change often is; a change is then drawn inside its bin.
+If nearly all records have a change that at least k records have, each such change is a label, and the others join the
+nearest label. Otherwise changes are cut into bins of about equal rows (see ``bins``), except frequent
+ones, often no change at all; a change is then drawn inside its bin.
 """
 
 from __future__ import annotations

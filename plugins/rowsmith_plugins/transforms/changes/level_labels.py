@@ -1,7 +1,7 @@
 """Labels of levels: each value gets the label of the nearest landmark.
 
-Landmarks are the means of blocks of values with about as many records each, and the ends of the range. A value is
-drawn near its landmark by the shape of the values there: those with which groups begin, where there are many groups.
+Landmarks are the means of blocks of values with about equal records, and the ends of the range. A value is
+drawn near its landmark by the distribution of values there: first values of groups, if there are many groups.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class LevelCoder:
 
     Attributes:
         landmarks: The ordinals of the landmarks.
-        begun: The values before each landmark's cell, and all of them at the end.
-        knot_rows: The values before each knot.
+        begun: The number of values before each landmark's cell, and of all values at the end.
+        knot_rows: The number of values before each knot.
         knots: Ordinal of each knot.
     """
 
@@ -46,7 +46,7 @@ class LevelCoder:
         return nearest(ordinals.astype(np.float64), np.array(self.landmarks, dtype=np.float64))
 
     def any_code(self, uniform: Floats) -> Ints:
-        """Numbers of landmarks as often as values are near them."""
+        """Draw landmarks, weighted by the values near them."""
         begun = np.array(self.begun)
         codes = np.searchsorted(begun, uniform * begun[-1], side="right") - 1
         return np.asarray(codes.clip(0, len(self.landmarks) - 1), dtype=np.int64)
@@ -76,7 +76,7 @@ def fit_levels(ordinals: Ints, first: Ints, line: NumberLine, k: int) -> LevelCo
         ordinals: The ordinal of each value, at least one.
         first: The ordinal of the first value of each group.
         line: The number line.
-        k: The fewest records behind a landmark or a knot.
+        k: The least number of records for a landmark or a knot.
     """
     values, counts = np.unique(ordinals, return_counts=True)
     bins = min(max(1, len(ordinals) // k), _MOST, max(_FEWEST_MOST, len(ordinals) // _ROWS_A_LANDMARK))

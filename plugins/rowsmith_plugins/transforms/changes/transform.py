@@ -1,14 +1,14 @@
 """The ``changes`` transform: a smooth series of values is encoded as changes.
 
-It takes the records that ``groups`` makes. A numeric column of many values, whose changes vary much less than its
+Its input is the records of ``groups``. A numeric column of many values, whose changes vary much less than its
 values, becomes two adjacent columns:
 
 * ``<column>~change``: the difference from the last value of its group; null in a group's first record, and where
   there is no value;
 * ``<column>``: the landmark nearest to the value (see ``level_labels``).
 
-Inversion: a group begins near its first record's landmark; every later value is the last one plus a change, whatever
-the landmark of its record. So values are as smooth as in training, on the column's grid and in its range.
+Inversion: a group begins near its first record's landmark; every later value is the last one plus a change,
+regardless of the landmark of its record. So values are as smooth as in training, on the column's grid and in its range.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["ChangesTransform", "FittedChanges", "build"]
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 _FEWEST_CHANGES = 50
 _MANY_VALUES = 32
-"""A column of fewer values has a token for each, and needs no changes to be exact."""
+"""A column of fewer values has a token for each and is exact without changes."""
 _SMOOTH = 0.25
 """The variance of changes, as a share of the variance of values, below which a column is encoded by its changes."""
 
@@ -100,7 +100,7 @@ class ChangesTransform(Transform):
     options: ChangesOptions = field(factory=ChangesOptions)
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedChanges:
-        """Learn from the records that ``groups`` makes.
+        """Fit to the records of ``groups``.
 
         Raises:
             ParameterError: The table has no steps, or a requested column cannot be encoded by its changes.
@@ -115,7 +115,7 @@ class ChangesTransform(Transform):
         return FittedChanges(schema, step, tuple(changed))
 
     def restore(self, state: Mapping[str, Any]) -> FittedChanges:
-        """Make the fitted transform from its state."""
+        """Restore the fitted transform from its state."""
         schema = schema_from_state(state["schema"])
         columns = [{**each, "column": cattrs.unstructure(schema[each["column"]])} for each in state["columns"]]
         return FittedChanges(schema, state["step"], cattrs.structure(columns, tuple[ChangedColumn, ...]))
@@ -125,7 +125,7 @@ class ChangesTransform(Transform):
             if name not in schema.names or not _is_value(schema[name]):
                 raise ParameterError(
                     f"transform 'changes': the records have no numeric column {name!r} to encode by its changes; check "
-                    "its name and type, and that no transform before leaves it out, or take it out of `columns`"
+                    "its name and type, and that no earlier transform removes it, or remove it from `columns`"
                 )
 
     def _chosen(self, columns: pa.Table, schema: TableSchema, bounds: Bounds) -> Iterator[tuple[ColumnSchema, Track]]:
@@ -139,7 +139,7 @@ class ChangesTransform(Transform):
             if requested and (track is None or not track.has_previous.any()):
                 raise ParameterError(
                     f"transform 'changes': column {column.name!r} cannot be encoded by its changes: that needs a value "
-                    "in the first row of every group, another after it, and none that is too large; take it out of "
+                    "in the first row of every group, another after it, and none that is too large; remove it from "
                     "`columns`"
                 )
             if track is not None and (requested or (len(counted.values) > _MANY_VALUES and _is_smooth(track))):
@@ -154,7 +154,7 @@ def build(context: BuildContext, options: ChangesOptions | None) -> ChangesTrans
     """
     if not context.config.grouped:
         raise ParameterError(
-            "transform 'changes' needs rows that follow each other: set `time_series.is_timeseries` or "
+            "transform 'changes' needs ordered rows: set `time_series.is_timeseries` or "
             "`data.group_training_examples_by`, or leave the transform out"
         )
     return ChangesTransform(options or ChangesOptions())
@@ -168,7 +168,7 @@ def _step(schema: TableSchema) -> str:
     for column in schema:
         if column.timing is not None and column.timing.role is TimingRole.STEP:
             return column.name
-    raise ParameterError("transform 'changes' needs the records that 'groups' makes; name it after 'groups'")
+    raise ParameterError("transform 'changes' needs the records of 'groups'; list it after 'groups'")
 
 
 def _bounds(columns: pa.Table, step: str) -> Bounds:

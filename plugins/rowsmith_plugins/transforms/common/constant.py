@@ -1,6 +1,6 @@
-"""The ``constant`` transform: columns in which every row is the same are not modelled.
+"""The ``constant`` transform: columns with the same value in every row are not modelled.
 
-A column that holds one value in every row, or null in every row, is dropped and restored on inversion. A value
+A column that holds one value in every row, or null in every row, is dropped and restored on inversion. A constant
 beside nulls is modelled: which rows are null may depend on the other columns.
 """
 
@@ -69,7 +69,7 @@ class ConstantTransform(Transform):
     """Finds constant columns.
 
     Attributes:
-        exclude: Columns that are modelled even when constant.
+        exclude: Columns that are modelled even if constant.
     """
 
     exclude: tuple[str, ...] = ()
@@ -85,12 +85,12 @@ class ConstantTransform(Transform):
         return FittedConstant(schema, values)
 
     def restore(self, state: Mapping[str, Any]) -> FittedConstant:
-        """Make the fitted transform from its state."""
+        """Restore the fitted transform from its state."""
         return FittedConstant(schema_from_state(state["schema"]), dict(state["values"]))
 
 
 def build(context: BuildContext, options: ConstantOptions | None) -> ConstantTransform:
-    """Build the transform from its options; what groups and orders the run's rows stays."""
+    """Build the transform from its options; columns that group and order rows are excluded."""
     return ConstantTransform((*(options or ConstantOptions()).exclude, *grouping(context)))
 
 

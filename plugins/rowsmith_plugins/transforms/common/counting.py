@@ -70,7 +70,7 @@ class Counted:
         return enough & (groups_of_values(self.codes, self.groups, len(self.values)) >= needed)
 
     def ends(self, order: Ints, k: int) -> tuple[int, int]:
-        """Indices of the k-th lowest and k-th highest row's value; the rows beyond either are of two groups at least.
+        """Indices of the k-th lowest and k-th highest row's value; rows beyond either belong to at least two groups.
 
         Args:
             order: Indices of the values, lowest first; at least one.
@@ -148,7 +148,7 @@ def without_outer_groups(numbers: Ints, groups: Ints) -> Ints:
 
 
 def record_groups(columns: pa.Table, schema: TableSchema) -> Ints | None:
-    """The number of each record's group, where the transform ``groups`` has made records; None for plain tables.
+    """The number of each record's group, after the transform ``groups``; None for plain tables.
 
     Args:
         columns: A spelled table.
@@ -161,7 +161,7 @@ def record_groups(columns: pa.Table, schema: TableSchema) -> Ints | None:
 
 
 def row_groups(columns: pa.Table, schema: TableSchema, names: Sequence[str]) -> Ints | None:
-    """The number of each row's group, before or after ``groups`` has made records; None for plain tables.
+    """The number of each row's group, before or after the transform ``groups``; None for plain tables.
 
     Args:
         columns: A spelled table.
@@ -175,16 +175,16 @@ def row_groups(columns: pa.Table, schema: TableSchema, names: Sequence[str]) -> 
 
 
 def is_wide(counts: Ints, max_values: int) -> bool:
-    """Whether a numeric column has too many values for one token a value.
+    """Whether a numeric column has too many values for one token per value.
 
-    It has when there are more than ``max_values``, unless values that 10 rows or more have cover nine
+    It has if there are more than ``max_values``, unless values that 10 rows or more have cover nine
     tenths of the rows (a price list, not a measurement) and are no more than five times as many; or at
     least 50 and those that 10 rows or more have cover less than half of the rows; or, for short tables,
     at least 20 and those that 5 rows or more have cover less than half.
 
     Args:
-        counts: The rows of each distinct value, nulls left out.
-        max_values: The most values that get a token of their own without covering the rows.
+        counts: The rows of each distinct value, without nulls.
+        max_values: The most values that each have a token without covering the rows.
     """
     rows = int(counts.sum())
 

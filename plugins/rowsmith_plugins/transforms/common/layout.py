@@ -1,4 +1,4 @@
-"""Order of columns when some are replaced or dropped."""
+"""Order of columns after some are replaced or dropped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def in_schema_order(columns: pa.Table, schema: TableSchema, arrays: Mapping[str,
 
 
 def unique_name(name: str, taken: set[str]) -> str:
-    """A name that is not taken: ``name`` with underscores after it; added to ``taken``."""
+    """A name that is not taken: ``name``, if necessary with underscores; added to ``taken``."""
     while name in taken:
         name += "_"
     taken.add(name)
@@ -45,7 +45,7 @@ def unique_name(name: str, taken: set[str]) -> str:
 
 
 def grouping(context: BuildContext) -> tuple[str, ...]:
-    """The columns by which the run groups its rows and orders them in their groups: their values stay what they are."""
+    """The columns that group and order the rows of the run; their values are not changed."""
     config = context.config
     if not config.grouped:
         return ()

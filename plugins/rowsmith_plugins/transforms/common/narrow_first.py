@@ -26,7 +26,7 @@ class FittedNarrowFirst(FittedTransform):
 
     Attributes:
         schema_before: The table in its own order.
-        order: All column names in the order in which they are learned.
+        order: All column names in the order of training.
     """
 
     schema_before: TableSchema
@@ -38,11 +38,11 @@ class FittedNarrowFirst(FittedTransform):
         return TableSchema(columns=tuple(self.schema_before[name] for name in self.order))
 
     def apply(self, columns: pa.Table) -> pa.Table:
-        """Put the columns in the order of learning."""
+        """Sort the columns by the order of training."""
         return columns.select(list(self.order))
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Put the columns back in the table's order."""
+        """Restore the table's order of columns."""
         return columns.select(list(self.schema_before.names))
 
     def state(self) -> dict[str, Any]:
@@ -50,18 +50,18 @@ class FittedNarrowFirst(FittedTransform):
         return {"schema": schema_state(self.schema_before), "order": list(self.order)}
 
     def inventory(self) -> list[str]:
-        """Nothing: names in an order hold no row."""
+        """Nothing: the order of names holds no row."""
         return []
 
 
 @frozen
 class NarrowFirstTransform(Transform):
-    """Orders columns by how many values they have."""
+    """Orders columns by their number of values."""
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedNarrowFirst:
-        """Order the columns by their number of distinct values, free text last; ties stay as they are.
+        """Order the columns by their number of distinct values, free text last; ties retain their order.
 
-        Columns that encode the position of a record in its group stay before all others.
+        Columns that encode the position of a record in its group remain first.
         """
 
         def width(name: str) -> tuple[bool, bool, int]:
@@ -73,7 +73,7 @@ class NarrowFirstTransform(Transform):
         return FittedNarrowFirst(schema, tuple(sorted(schema.names, key=width)))
 
     def restore(self, state: Mapping[str, Any]) -> FittedNarrowFirst:
-        """Make the fitted transform from its state."""
+        """Restore the fitted transform from its state."""
         return FittedNarrowFirst(schema_from_state(state["schema"]), tuple(state["order"]))
 
 

@@ -27,7 +27,7 @@ def quantize_of_run(context: BuildContext) -> QuantizeOptions | None:
 
 
 def quantize_options(context: BuildContext, options: QuantizeOptions) -> QuantizeOptions:
-    """The options of ``quantize`` in a run: group columns stay, and ``k`` is at least that of ``protect-rare``.
+    """The options of ``quantize`` in a run: group columns are excluded, and ``k`` is at least that of ``protect-rare``.
 
     Args:
         context: The run.

@@ -1,1 +1,1 @@
-"""The ``datetime`` transform: date-time columns become one column for each calendar part."""
+"""The ``datetime`` transform: a date-time column becomes one column for each calendar part."""

@@ -1,4 +1,4 @@
-"""One date-time column as calendar parts: what is known of it, and both directions."""
+"""The fitted encoding of one date-time column as calendar parts, in both directions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from rowsmith_plugins.transforms.datetime.part_bins import PartBins, fit_bins
 from rowsmith_plugins.transforms.datetime.parts import BOUNDS, PARTS, join_parts, split_parts
 from rowsmith_plugins.transforms.datetime.rare_days import RareDays, count_rare_once, fit_rare_days
 
-__all__ = ["Part", "PartedColumn", "fit_parts"]
+__all__ = ["DatetimeColumn", "Part", "fit_parts"]
 
 Instants = npt.NDArray[np.datetime64]
 Numbers = npt.NDArray[np.int64]
+Parts = dict[str, Numbers]
 
 _FRACTIONS = {1_000_000: "millisecond", 1_000: "microsecond", 1: "nanosecond"}
 _MOST_ROUNDS = 8
@@ -34,10 +35,10 @@ class Part:
     """One modelled part.
 
     Attributes:
-        part: Which part of the date-time.
-        column: The column that holds it.
-        step: What its numbers are multiplied by; above 1 for milli- and microseconds.
-        bins: The numbers that enough rows have, and bins of rare ones; of fractions, the one range of all.
+        part: The part of the date-time.
+        column: The column of the part.
+        step: Unit of its numbers in the date-time; above 1 for milli- and microseconds.
+        bins: Numbers with enough rows, and bins of rare numbers; for fractions, one bin of all numbers.
     """
 
     part: str
@@ -49,36 +50,36 @@ class Part:
     def fraction(self) -> bool:
         """Whether it is a fraction of a second.
 
-        Only these are numbers, so that they may be cut into bins: a part drawn in a bin of years or hours could leave
+        Only fractions are numeric and may be cut into bins: a part drawn from a bin of years or hours could leave
         the range of the whole.
         """
         return self.part == "nanosecond"
 
     def column_schema(self, nullable: bool) -> ColumnSchema:
-        """The schema of the column that holds it."""
+        """The schema of its column."""
         if self.fraction:
             return ColumnSchema(name=self.column, type=ColumnType.INTEGER, nullable=nullable)
         names = tuple(map(str, self.bins.middles))
         return ColumnSchema(name=self.column, type=ColumnType.CATEGORICAL, nullable=nullable, ascending=names)
 
     def named(self, numbers: Numbers) -> Numbers:
-        """The number by which each number of the part is told."""
+        """The representative of each number: the middle of its bin."""
         return numbers if self.fraction else self.bins.named(self.bins.find(numbers))
 
     def spell(self, numbers: Numbers, codes: npt.NDArray[np.int32]) -> pa.DictionaryArray:
-        """Its column, from the parts of distinct date-times as they are told and each row's place among them."""
-        found, places = np.unique(numbers // self.step, return_inverse=True)
-        renumbered = np.append(places.astype(np.int32), np.int32(-1))
+        """Its column, from the encoded parts of distinct date-times and the code of each row."""
+        found, inverse = np.unique(numbers // self.step, return_inverse=True)
+        renumbered = np.append(inverse.astype(np.int32), np.int32(-1))
         return from_codes([str(number) for number in found.tolist()], renumbered[codes])
 
     def read(self, counted: Counted, draws: Draws) -> tuple[Numbers, Numbers]:
-        """The number by which each row's is told, drawn where there is none; and a number in its bin."""
+        """The representative of each row, drawn if it is invalid; and a number drawn from its bin."""
         read = np.array([*map(_whole, counted.values), -1], dtype=np.int64)
         numbers = read[counted.codes]
         low, high = BOUNDS[self.part]
-        odd = (numbers < low // self.step) | (numbers > high // self.step)
-        if odd.any():
-            numbers[odd] = self._drawn(draws.take(odd))
+        invalid = (numbers < low // self.step) | (numbers > high // self.step)
+        if invalid.any():
+            numbers[invalid] = self._drawn(draws.take(invalid))
         if self.fraction:
             return numbers * self.step, numbers * self.step
         bins = self.bins.find(numbers)
@@ -87,25 +88,25 @@ class Part:
         return self.bins.named(bins), self.bins.draw(bins, draws.uniform(f"datetime.{self.column}.bin"))
 
     def _drawn(self, draws: Draws) -> Numbers:
-        """Any number of the part, every bin as likely as another."""
+        """Draw numbers of the part; all bins are equally likely."""
         bins = draws.integers(f"datetime.{self.column}", len(self.bins.lows))
         return self.bins.draw(bins, draws.uniform(f"datetime.{self.column}.odd"))
 
 
 @frozen
-class PartedColumn:
+class DatetimeColumn:
     """One date-time column as calendar parts.
 
     Attributes:
         name: The column.
         nullable: Whether it may be null.
-        format: How it is spelled.
-        unit: ``us``, or ``ns`` for formats of nine digits.
+        format: Its format.
+        unit: ``us``, or ``ns`` for formats with nine digits.
         parts: The modelled parts, the coarsest first; at least one.
-        constants: The other parts, each with its one number.
-        low: The earliest date-time seen, in units since 1970.
-        high: The latest.
-        rare_days: Where the day is not learned; None where it always is, and in models saved before it was known.
+        constants: The other parts, with their constant numbers.
+        low: The earliest training date-time, in units since 1970.
+        high: The latest training date-time.
+        rare_days: Which days are not learned; None if all are, and in models of versions without it.
     """
 
     name: str
@@ -124,79 +125,80 @@ class PartedColumn:
 
     def split(self, counted: Counted) -> Iterator[tuple[str, pa.DictionaryArray]]:
         """The part columns of the date-time column."""
-        numbers = self._told(parse_datetimes(counted.values, self.format))
+        numbers = self._encoded(parse_datetimes(counted.values, self.format))
         for part in self.parts:
             yield part.column, part.spell(numbers[part.part], counted.codes)
 
     def join(self, counted: dict[str, Counted], draws: Draws) -> pa.DictionaryArray:
-        """The date-time column of its part columns."""
+        """The date-time column from its part columns."""
         read = {part.part: part.read(counted[part.column], draws) for part in self.parts}
-        told, drawn = ({name: pair[side] for name, pair in read.items()} for side in (0, 1))
-        told, drawn = self._without_rare_days(told), self._with_drawn_days(told, drawn, draws)
-        found = self._rebuilt(drawn, len(draws))
-        # What is drawn in the bins may be told otherwise, as the 31st of February is.
-        same = np.logical_and.reduce([self._names(found)[name] == told[name] for name in told])
-        found = np.where(same, found, self._rebuilt(told, len(draws)))
-        instants, places = np.unique(found.astype(np.int64), return_inverse=True)
+        encoded, drawn = ({name: pair[side] for name, pair in read.items()} for side in (0, 1))
+        encoded, drawn = self._without_rare_days(encoded), self._with_drawn_days(encoded, drawn, draws)
+        found = self._joined(drawn, len(draws))
+        # A drawn date-time may have another encoding: 31 February becomes the last day of February.
+        same = np.logical_and.reduce([self._representatives(found)[name] == encoded[name] for name in encoded])
+        found = np.where(same, found, self._joined(encoded, len(draws)))
+        instants, codes = np.unique(found.astype(np.int64), return_inverse=True)
         texts = spell_datetimes(instants.astype(f"datetime64[{self.unit}]"), self.format)
-        places = places.astype(np.int32)
+        codes = codes.astype(np.int32)
         if self.nullable:
-            places[counted[self.parts[0].column].codes < 0] = -1
-        return from_codes(texts, places)
+            codes[counted[self.parts[0].column].codes < 0] = -1
+        return from_codes(texts, codes)
 
-    def _told(self, instants: Instants) -> dict[str, Numbers]:
-        """The numbers by which date-times are told; a date-time of these numbers is told by the same."""
-        told = self._names(self._clip(instants))
+    def _encoded(self, instants: Instants) -> Parts:
+        """The encoded parts of date-times; encoding the decoded parts again gives the same parts."""
+        encoded = self._representatives(self._clip(instants))
         for _ in range(_MOST_ROUNDS):
-            again = self._names(self._rebuilt(told, len(instants)))
-            if all((again[name] == told[name]).all() for name in told):
+            again = self._representatives(self._joined(encoded, len(instants)))
+            if all((again[name] == encoded[name]).all() for name in encoded):
                 break
-            told = again
-        return told
+            encoded = again
+        return encoded
 
-    def _names(self, instants: Instants) -> dict[str, Numbers]:
+    def _representatives(self, instants: Instants) -> Parts:
         numbers = split_parts(instants)
         return self._without_rare_days(
             {part.part: part.named(numbers[part.part] // part.step * part.step) for part in self.parts}
         )
 
-    def _without_rare_days(self, told: dict[str, Numbers]) -> dict[str, Numbers]:
-        """The numbers by which date-times are told, and one day in place of those that are not learned."""
+    def _without_rare_days(self, encoded: Parts) -> Parts:
+        """Replace days that are not learned by the stand-in day."""
         if self.rare_days is None:
-            return told
-        return told | {"day": np.where(self._hidden(self.rare_days, told), self.rare_days.stand_in, told["day"])}
+            return encoded
+        hidden = self._hidden(self.rare_days, encoded)
+        return encoded | {"day": np.where(hidden, self.rare_days.stand_in, encoded["day"])}
 
-    def _with_drawn_days(self, told: dict[str, Numbers], drawn: dict[str, Numbers], draws: Draws) -> dict[str, Numbers]:
-        """The numbers drawn, and a day drawn where it is not learned."""
+    def _with_drawn_days(self, encoded: Parts, drawn: Parts, draws: Draws) -> Parts:
+        """Replace days that are not learned by drawn days."""
         if self.rare_days is None:
             return drawn
         days = self.rare_days.draw(draws.uniform(f"datetime.{self.name}.rare-day"))
-        return drawn | {"day": np.where(self._hidden(self.rare_days, told), days, drawn["day"])}
+        return drawn | {"day": np.where(self._hidden(self.rare_days, encoded), days, drawn["day"])}
 
-    def _hidden(self, rare_days: RareDays, told: dict[str, Numbers]) -> npt.NDArray[np.bool_]:
-        first, days = self.parts[0], told["day"]
-        return rare_days.hidden(first.bins.find(told[first.part]), told.get("month", np.zeros_like(days)), days)
+    def _hidden(self, rare_days: RareDays, encoded: Parts) -> npt.NDArray[np.bool_]:
+        first, days = self.parts[0], encoded["day"]
+        return rare_days.hidden(first.bins.find(encoded[first.part]), encoded.get("month", np.zeros_like(days)), days)
 
-    def _rebuilt(self, numbers: dict[str, Numbers], rows: int) -> Instants:
+    def _joined(self, numbers: Parts, rows: int) -> Instants:
         constants = {name: np.full(rows, number) for name, number in self.constants.items()}
         return self._clip(join_parts({**constants, **numbers}, self.unit))
 
     def _clip(self, instants: Instants) -> Instants:
         low, high = np.array([self.low, self.high]).astype(f"datetime64[{self.unit}]")
-        # By whole seconds, since the fraction may be cut into bins and drawn there.
+        # By whole seconds, because fractions may be drawn from bins.
         seconds = instants.astype("datetime64[s]")
         clipped = np.where(seconds < low.astype("datetime64[s]"), low, instants)
         return np.where(seconds > high.astype("datetime64[s]"), high, clipped)
 
 
-def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 1) -> PartedColumn:
-    """Learn how a date-time column falls into parts.
+def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 1) -> DatetimeColumn:
+    """Fit the parts of a date-time column.
 
     Args:
         column: The column; it has a format.
         counted: Its values, at least one.
-        taken: Names that other columns have; those of the parts are added.
-        k: A number of a part that fewer rows have is told with those next to it. Of the coarsest part of several, a
+        taken: Names of other columns; those of the parts are added.
+        k: Numbers of a part with fewer rows are merged with their neighbours. In the coarsest of several parts, a
             date-time that fewer rows have counts as one row.
     """
     format_ = column.datetime_format or ""
@@ -215,7 +217,7 @@ def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 
     if len(same) == len(PARTS):
         del same["year"]
     units = instants.astype(np.int64)
-    return PartedColumn(
+    return DatetimeColumn(
         name=column.name,
         nullable=bool((counted.codes < 0).any()) or column.nullable,
         format=format_,
@@ -234,8 +236,8 @@ def fit_parts(column: ColumnSchema, counted: Counted, taken: set[str], k: int = 
     )
 
 
-def _rare_days(numbers: dict[str, Numbers], bins: dict[str, PartBins], counted: Counted, k: int) -> RareDays | None:
-    """Where days are not learned: only beside a year or a month that varies."""
+def _rare_days(numbers: Parts, bins: dict[str, PartBins], counted: Counted, k: int) -> RareDays | None:
+    """Which days are not learned; only for columns with varying years or months."""
     coarsest = next(iter(bins), "day")
     if coarsest not in ("year", "month") or "day" not in bins:
         return None

@@ -1,4 +1,4 @@
-"""The numbers of a calendar part that may be told: those that enough rows have, and bins of neighbouring rare ones."""
+"""Bins of a calendar part: a number with enough rows is its own bin; rare numbers share bins with their neighbours."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class PartBins:
     """Ranges of numbers, ascending; most are a single number.
 
     Attributes:
-        lows: The first number of each.
-        highs: The last.
+        lows: The first number of each range.
+        highs: The last number of each range.
     """
 
     lows: tuple[int, ...]
@@ -29,7 +29,7 @@ class PartBins:
 
     @property
     def middles(self) -> tuple[int, ...]:
-        """The number that names each bin."""
+        """The representative of each bin: its middle number."""
         return tuple((low + high) // 2 for low, high in zip(self.lows, self.highs, strict=True))
 
     @property
@@ -40,11 +40,11 @@ class PartBins:
 
     @property
     def wide(self) -> npt.NDArray[np.bool_]:
-        """Which bins have several numbers."""
+        """Mask of bins with several numbers."""
         return np.array(self.highs, dtype=np.int64) > np.array(self.lows, dtype=np.int64)
 
     def find(self, numbers: Numbers) -> Numbers:
-        """The bin that each number is in, or that is nearest to it; the lower one on a tie."""
+        """The bin of each number, or the nearest bin; the lower one on a tie."""
         lows, highs = (np.array(each, dtype=np.int64) for each in (self.lows, self.highs))
         below = (np.searchsorted(lows, numbers, side="right") - 1).clip(0)
         above = np.minimum(below + 1, len(lows) - 1)
@@ -52,25 +52,25 @@ class PartBins:
         return np.where(nearer, above, below)
 
     def named(self, bins: Numbers) -> Numbers:
-        """The numbers that name bins."""
+        """The representatives of bins."""
         return np.array(self.middles, dtype=np.int64)[bins]
 
     def draw(self, bins: Numbers, uniform: npt.NDArray[np.float64]) -> Numbers:
-        """A number in each bin, any as likely as another."""
+        """Draw a number from each bin, uniformly."""
         lows, highs = (np.array(each, dtype=np.int64)[bins] for each in (self.lows, self.highs))
         return np.minimum(lows + (uniform * (highs - lows + 1)).astype(np.int64), highs)
 
 
 def fit_bins(numbers: Numbers, counted: Counted, k: int) -> PartBins:
-    """Find the bins of a part.
+    """Fit the bins of a part.
 
     Args:
         numbers: The number of each of the column's values.
         counted: The column, with at least one value.
-        k: A number that fewer rows have is rare, and a bin of rare ones has at least so many.
+        k: A number with fewer rows is rare; a bin of rare numbers has at least this many rows.
 
     Returns:
-        The bins; one for all numbers where not even all of them together have enough rows.
+        The bins; a single one if all numbers together have too few rows.
     """
     found, inverse = np.unique(numbers, return_inverse=True)
     part = counted.joined(inverse, len(found))
@@ -79,21 +79,21 @@ def fit_bins(numbers: Numbers, counted: Counted, k: int) -> PartBins:
         return PartBins(tuple(found.tolist()), tuple(found.tolist()))
     starts = _starts(shared.tolist(), part.counts.tolist(), k)
     bins = np.searchsorted(starts, np.arange(len(found)), side="right") - 1
-    kept = np.flatnonzero(part.joined(bins, len(starts)).shared(k))
+    frequent = np.flatnonzero(part.joined(bins, len(starts)).shared(k))
     ends = [(int(found[first]), int(found[after - 1])) for first, after in pairwise((*starts, len(found)))]
-    told = [ends[place] for place in kept.tolist()] or [(int(found[0]), int(found[-1]))]
-    return PartBins(tuple(low for low, _ in told), tuple(high for _, high in told))
+    ranges = [ends[index] for index in frequent.tolist()] or [(int(found[0]), int(found[-1]))]
+    return PartBins(tuple(low for low, _ in ranges), tuple(high for _, high in ranges))
 
 
 def _starts(shared: list[bool], counts: list[int], k: int) -> list[int]:
-    """Where each bin begins: at every shared number, and wherever the rare ones before have enough rows."""
+    """Start of each bin: every shared number, and every rare number if the bin before it has enough rows."""
     starts, rows, alone = list[int](), 0, True
-    for place, (common, count) in enumerate(zip(shared, counts, strict=True)):
+    for index, (common, count) in enumerate(zip(shared, counts, strict=True)):
         if common and not alone and rows < k and len(starts) > 1 and not shared[starts[-2]]:
-            # What is left of a run of rare numbers joins the bin of rare ones before it.
+            # A remainder of rare numbers with too few rows joins the bin of rare numbers before it.
             starts.pop()
         if common or alone or rows >= k:
-            starts.append(place)
+            starts.append(index)
             rows = 0
         rows, alone = rows + count, common
     if not alone and rows < k and len(starts) > 1 and not shared[starts[-2]]:

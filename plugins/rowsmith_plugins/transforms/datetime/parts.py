@@ -24,7 +24,7 @@ BOUNDS = {
     "second": (0, 59),
     "nanosecond": (0, 999_999_999),
 }
-"""The least and the greatest value of each part."""
+"""Minimum and maximum of each part."""
 
 _SECOND = 1_000_000_000
 _MONTH = np.timedelta64(1, "M")
@@ -37,26 +37,26 @@ def split_parts(instants: Instants) -> dict[str, Numbers]:
         instants: ``datetime64`` of any unit, no NaT.
 
     Returns:
-        ``int64[n]`` by part; nanoseconds are those within the second.
+        ``int64[n]`` by part; nanoseconds are within the second.
     """
     months, days = instants.astype("datetime64[M]"), instants.astype("datetime64[D]")
-    clock = (instants - days).astype("timedelta64[ns]").astype(np.int64)
+    time_of_day = (instants - days).astype("timedelta64[ns]").astype(np.int64)
     return {
         "year": months.astype(np.int64) // 12 + 1970,
         "month": months.astype(np.int64) % 12 + 1,
         "day": (days - months.astype("datetime64[D]")).astype(np.int64) + 1,
-        "hour": clock // (3600 * _SECOND),
-        "minute": clock // (60 * _SECOND) % 60,
-        "second": clock // _SECOND % 60,
-        "nanosecond": clock % _SECOND,
+        "hour": time_of_day // (3600 * _SECOND),
+        "minute": time_of_day // (60 * _SECOND) % 60,
+        "second": time_of_day // _SECOND % 60,
+        "nanosecond": time_of_day % _SECOND,
     }
 
 
 def join_parts(parts: Mapping[str, Numbers], unit: str) -> Instants:
-    """The date-times of some parts.
+    """Date-times from their parts.
 
     Args:
-        parts: ``int64[n]`` for every part, within ``BOUNDS``; a day that its month lacks becomes
+        parts: ``int64[n]`` for every part, within ``BOUNDS``; a day that its month does not have becomes
             the month's last.
         unit: ``us`` or ``ns``; the years must fit it.
 

@@ -1,7 +1,7 @@
-"""Days of the month that are not learned: those of dates that few rows have, beside a year of few such dates.
+"""Days of the month that are not learned: those of rare dates in years with few rare dates.
 
-Year, month and day may each be frequent, and the date of all three be in one row. A model that learns how the parts go
-together gives such a date back, unless there are enough others beside it.
+Year, month and day may each be frequent although their date is in one row. A model that learns how the parts depend
+on each other may generate that date, unless enough other rare dates are near it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _DAYS_AND_NONE = 32
 
 @frozen
 class RareDays:
-    """Where a day is not learned but drawn.
+    """Days that are drawn instead of learned.
 
     Attributes:
-        bins: The bins of the coarsest part beside which days are drawn.
-        kept: The days that enough dates there have, and are learned: bin, month and day as one number (``_keys``).
-        stand_in: The day that is learned in place of all others.
-        drawn: The days that are drawn for it: all in the bins of days.
+        bins: Bins of the coarsest part in which days are drawn.
+        kept: Days in these bins with enough dates, which are learned: bin, month and day as one number (``_keys``).
+        stand_in: The day that replaces all other days of these bins in training.
+        drawn: The days that are drawn for it: all days of the column.
     """
 
     bins: tuple[int, ...]
@@ -39,22 +39,22 @@ class RareDays:
     drawn: tuple[int, ...]
 
     def hidden(self, bins: Numbers, months: Numbers, days: Numbers) -> Mask:
-        """Which dates have a day that is not learned.
+        """Mask of dates whose day is not learned.
 
         Args:
-            bins: The bin of the coarsest part, by date.
-            months: The month by which each is told; 0 where all have the same.
-            days: The day by which each is told.
+            bins: The bin of the coarsest part of each date.
+            months: The encoded month of each date; 0 if all have the same.
+            days: The encoded day of each date.
         """
         return _are_in(bins, self.bins) & ~_are_in(_keys(bins, months, days), self.kept)
 
     def draw(self, uniform: npt.NDArray[np.float64]) -> Numbers:
-        """Days of the month, any as likely as another."""
+        """Draw days of the month, uniformly."""
         return np.array(self.drawn, dtype=np.int64)[(uniform * len(self.drawn)).astype(np.int64)]
 
 
 def count_rare_once(counted: Counted, k: int) -> Counted:
-    """The same column, in which a value that fewer than k rows have counts as one row."""
+    """The same column with one row for each value that fewer than k rows have."""
     return evolve(counted, counts=np.where(counted.shared(k), counted.counts, 1))
 
 
@@ -67,36 +67,36 @@ def fit_rare_days(
         counted: The column, with at least one value.
         wide: Whether each bin of the coarsest part has several numbers.
         bins: The bin of each value.
-        months: The month by which each value is told; 0 where all have the same.
-        days: The day of each.
+        months: The encoded month of each value; 0 if all have the same.
+        days: The day of each value.
         day_bins: The bins of days.
-        k: What fewer rows have is rare; a rare date counts as one row.
+        k: A value with fewer rows is rare; a rare date counts as one row.
 
     Returns:
-        What hides them; None where no date is rare, or each bin with rare ones has a single number and k of them.
+        The rare days; None if no date is rare, or if every bin with rare dates has one number and k rare dates.
     """
     rare, once = ~counted.shared(k), count_rare_once(counted, k)
     found = np.bincount(bins[rare], minlength=len(wide)) > 0
-    # What is no rare date counts for a bin of its own.
+    # Dates that are not rare count in an extra bin.
     enough = once.joined(np.where(rare, bins, len(wide)), len(wide) + 1).shared(k)[:-1]
     sparse = np.flatnonzero(found & (wide | ~enough))
     if not len(sparse):
         return None
-    told = day_bins.named(day_bins.find(days))
-    keys, places = np.unique(_keys(bins, months, told), return_inverse=True)
-    kept = keys[once.joined(places, len(keys)).shared(k)]
-    kept = kept[_are_in(kept // (_MONTHS_AND_NONE * _DAYS_AND_NONE), sparse)]
+    encoded = day_bins.named(day_bins.find(days))
+    keys, codes = np.unique(_keys(bins, months, encoded), return_inverse=True)
+    frequent = keys[once.joined(codes, len(keys)).shared(k)]
+    frequent = frequent[_are_in(frequent // (_MONTHS_AND_NONE * _DAYS_AND_NONE), sparse)]
     return RareDays(
         bins=tuple(sparse.tolist()),
-        kept=tuple(kept.tolist()),
-        stand_in=_seldom(day_bins.middles, kept % _DAYS_AND_NONE),
+        kept=tuple(frequent.tolist()),
+        stand_in=_least_frequent(day_bins.middles, frequent % _DAYS_AND_NONE),
         drawn=day_bins.numbers,
     )
 
 
-def _seldom(names: tuple[int, ...], kept: Numbers) -> int:
-    """The day that is kept in the fewest months, so that it hardly ever stands for itself and others at once."""
-    return min(names, key=lambda name: int((kept == name).sum()))
+def _least_frequent(names: tuple[int, ...], days: Numbers) -> int:
+    """The day that is learned in the fewest months, so that it is rarely both a learned day and the stand-in."""
+    return min(names, key=lambda name: int((days == name).sum()))
 
 
 def _keys(bins: Numbers, months: Numbers, days: Numbers) -> Numbers:

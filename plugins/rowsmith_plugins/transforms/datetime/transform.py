@@ -2,19 +2,19 @@
 
 A part that varies becomes a column: ``<column>.year``, ``.month``, ``.day``, ``.hour``, ``.minute``
 and ``.second`` are categories; fractions are integers, ``.millisecond``, ``.microsecond`` or
-``.nanosecond``, whichever is the coarsest that loses nothing. A part that is the same in every row is remembered. A
-missing date-time has all its parts missing. Zones belong to the column's format and stay.
+``.nanosecond``, whichever is the coarsest without loss. Constant parts are stored. A
+missing date-time has all parts missing. Zones are part of the column's format.
 
-A number of a part that fewer than k rows have (the k of ``protect-rare`` in the same run) is told with rare ones next
-to it, as one bin of at least k rows; where there are too few of these, by the nearest that enough rows have. Of the
-coarsest of several parts, a date-time that fewer than k rows have counts as one row. Beside a bin of several years, or
-a year of fewer than k rare date-times, only days that k date-times of the bin and month have are told; all others are
-told as one day, for which any that the column has is drawn on the way back. Where the year does not vary, months count
-for years.
+A number of a part with fewer than k rows (the k of ``protect-rare`` in the same run) shares a bin of at least k rows
+with rare numbers next to it; if these are too few, it becomes the nearest number with enough rows. In the
+coarsest of several parts, a date-time with fewer than k rows counts as one row. In a bin of several years, or
+a year with fewer than k rare date-times, a day is learned only if k date-times of the bin and month have it; all others
+become one stand-in day, which is replaced by a random day of the column on inversion. If the year does not vary, months
+take the role of years.
 
-Back: a number is drawn inside its bin; a day that its month lacks becomes the month's last; a part that is missing
-beside a first part, or impossible, is drawn from those seen; the result is clipped to the range seen, by whole seconds.
-Values outside that range are clipped on the way in, too.
+Inversion: a number is drawn from its bin; a day that its month does not have becomes the month's last; a missing part
+of a date-time that is not missing, or an impossible one, is drawn; the result is clipped to the training range, by
+whole seconds. Values outside that range are also clipped in ``apply``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from rowsmith.transforms import FittedTransform, Transform, schema_from_state, s
 from rowsmith_plugins.transforms.common.counting import count_shared, count_values, record_groups
 from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order
 from rowsmith_plugins.transforms.common.protection import k_of_run
-from rowsmith_plugins.transforms.datetime.column import PartedColumn, fit_parts
+from rowsmith_plugins.transforms.datetime.column import DatetimeColumn, fit_parts
 from rowsmith_plugins.transforms.options import DatetimeOptions
 
 __all__ = ["DatetimeTransform", "FittedDatetime", "build"]
@@ -41,16 +41,16 @@ __all__ = ["DatetimeTransform", "FittedDatetime", "build"]
 
 @frozen
 class FittedDatetime(FittedTransform):
-    """Knows the parts of each date-time column.
+    """The fitted ``datetime`` transform.
 
     Attributes:
         schema_before: The table with date-time columns.
-        parted: What is known of each.
-        schema_after: The table with their parts instead.
+        parted: The fitted columns.
+        schema_after: The table with parts instead of date-times.
     """
 
     schema_before: TableSchema
-    parted: tuple[PartedColumn, ...]
+    parted: tuple[DatetimeColumn, ...]
     schema_after: TableSchema = field(init=False)
 
     @schema_after.default
@@ -89,14 +89,14 @@ class DatetimeTransform(Transform):
 
     Attributes:
         exclude: Columns that are left as they are.
-        k: A number of a part that fewer rows have is rare.
+        k: A number of a part with fewer rows is rare.
     """
 
     exclude: tuple[str, ...] = ()
     k: int = 1
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedDatetime:
-        """Learn the parts of each date-time column that has any value."""
+        """Fit the parts of each date-time column that has any value."""
         taken, parted, groups = set(schema.names), [], record_groups(columns, schema)
         for column in schema:
             if self._takes(column):
@@ -106,8 +106,8 @@ class DatetimeTransform(Transform):
         return FittedDatetime(schema, tuple(parted))
 
     def restore(self, state: Mapping[str, Any]) -> FittedDatetime:
-        """Make the fitted transform from its state."""
-        parted = cattrs.structure(state["columns"], tuple[PartedColumn, ...])
+        """Restore the fitted transform from its state."""
+        parted = cattrs.structure(state["columns"], tuple[DatetimeColumn, ...])
         return FittedDatetime(schema_from_state(state["schema"]), parted)
 
     def _takes(self, column: ColumnSchema) -> bool:
@@ -116,5 +116,5 @@ class DatetimeTransform(Transform):
 
 
 def build(context: BuildContext, options: DatetimeOptions | None) -> DatetimeTransform:
-    """Build the transform from its options; the column that names the run's groups stays."""
+    """Build the transform from its options; group columns are excluded."""
     return DatetimeTransform((*(options or DatetimeOptions()).exclude, *grouping(context)), k_of_run(context))

@@ -1,1 +1,1 @@
-"""The ``groups`` transform: the rows of a group become records that follow each other."""
+"""The ``groups`` transform: the rows of a group are encoded as consecutive records."""

@@ -39,7 +39,7 @@ class Bounds:
 
 
 def bounds_of_firsts(first: Mask) -> Bounds:
-    """The bounds where certain rows are the first of a group; row 0 always is."""
+    """Bounds from a mask of the first rows of groups; row 0 always is one."""
     first = first.copy()
     first[:1] = True
     return Bounds(first, np.flatnonzero(first), groups_begun_by(first))
@@ -59,18 +59,18 @@ def bounds_of_columns(columns: pa.Table, names: Sequence[str]) -> Bounds:
     groups = group_numbers(codes, columns.num_rows, "data.group_training_examples_by")
     first = np.diff(groups, prepend=-1) != 0
     bounds = bounds_of_firsts(first)
-    # A group that has appeared before has a lesser number than the stretch that it begins.
+    # A group that has appeared before has a smaller number than the current group.
     again = np.flatnonzero(groups[bounds.starts] != np.arange(len(bounds.starts)))
     if len(again):
         raise DataError(
             f"row {bounds.starts[again[0]] + 1}: rows of the same {', '.join(map(repr, names))} are not consecutive; "
-            "sort the table so that the rows of each group are"
+            "sort the table by group"
         )
     return bounds
 
 
 def check_order(ticks: Ints, bounds: Bounds, column: str) -> None:
-    """Check that the order never goes back inside a group.
+    """Check that the order never decreases inside a group.
 
     Raises:
         DataError: It does; the message names the row.

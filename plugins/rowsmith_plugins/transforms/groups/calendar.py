@@ -1,4 +1,4 @@
-"""Parts of the calendar as columns of records."""
+"""Calendar parts as columns of records."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _SPANS = {
     TimingRole.HOUR: 2 * _DAY,
     TimingRole.MINUTE: 2 * _HOUR,
 }
-"""Seconds that a table must span more than before a part of the calendar comes back."""
+"""Seconds after which a calendar part repeats; a table must span more."""
 _PHASES = {TimingRole.WEEKDAY: 86_400, TimingRole.HOUR: 3_600, TimingRole.MINUTE: 60}
 _PERIODS = {TimingRole.WEEKDAY: 7 * 86_400, TimingRole.HOUR: 86_400, TimingRole.MINUTE: 3_600}
 _MOST_MINUTES = 12
-"""With more different minutes, times are those of events, not of a regular schedule."""
+"""With more distinct minutes, times are events rather than a regular schedule."""
 
 
 def fit_parts(axis: OrderAxis, ticks: Ints, steps: Ints) -> tuple[TimingRole, ...]:
-    """Select parts of the calendar that vary, recur and may be informative.
+    """Select calendar parts that vary, recur and may be informative.
 
     Args:
         axis: The order axis; numbers have no calendar.
@@ -44,7 +44,7 @@ def fit_parts(axis: OrderAxis, ticks: Ints, steps: Ints) -> tuple[TimingRole, ..
     seconds = axis.seconds(np.unique(ticks))
     span = float(np.ptp(seconds))
     fits = (role for role, least in _SPANS.items() if span > least)
-    return tuple(role for role in fits if _matters(role, axis, seconds, steps))
+    return tuple(role for role in fits if _is_informative(role, axis, seconds, steps))
 
 
 def part_column(role: TimingRole, axis: OrderAxis, ticks: Ints) -> pa.DictionaryArray:
@@ -54,7 +54,7 @@ def part_column(role: TimingRole, axis: OrderAxis, ticks: Ints) -> pa.Dictionary
 
 
 def phase(parts: Mapping[TimingRole, Ints]) -> Ints:
-    """Seconds since the parts of the calendar last were all at their least; -1 where a part is -1.
+    """Seconds since all calendar parts were last at their minimum; -1 where a part is -1.
 
     Args:
         parts: Numbers of parts, the longest first; months do not count.
@@ -68,15 +68,15 @@ def phase(parts: Mapping[TimingRole, Ints]) -> Ints:
 def in_phase(
     axis: OrderAxis, roles: Sequence[TimingRole], ticks: Ints, wanted: Ints, within: tuple[Ints, Ints], grid: int
 ) -> Ints:
-    """Move moments to the nearest ones with the wanted parts of the calendar.
+    """Move times to the nearest ones with the requested calendar parts.
 
     Args:
         axis: The order axis.
         roles: The parts of the calendar, the longest first.
-        ticks: The moments.
+        ticks: The times.
         wanted: The phase that each should have; -1 for any.
-        within: The first and the last tick that each may become; where none of them is in phase, it stays.
-        grid: A moment stays where it would have to move by less than a multiple of this.
+        within: The first and the last allowed tick of each; a time is not moved if none of them is in phase.
+        grid: A time is not moved by less than a multiple of this.
     """
     cyclic = [role for role in roles if role in _PHASES]
     if not cyclic:
@@ -90,7 +90,7 @@ def in_phase(
     return np.where(fits, moved, ticks)
 
 
-def _matters(role: TimingRole, axis: OrderAxis, seconds: npt.NDArray[np.float64], steps: Ints) -> bool:
+def _is_informative(role: TimingRole, axis: OrderAxis, seconds: npt.NDArray[np.float64], steps: Ints) -> bool:
     if axis.kind != "moment" and role is not TimingRole.MONTH:
         return False
     found = len(np.unique(part_of(role, seconds)))

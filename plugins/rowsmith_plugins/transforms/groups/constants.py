@@ -15,7 +15,7 @@ from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith_plugins.transforms.common.counting import Counted
 from rowsmith_plugins.transforms.groups.bounds import Bounds
-from rowsmith_plugins.transforms.rare.middles import middle_moment, middle_number
+from rowsmith_plugins.transforms.rare.coarse_means import coarse_mean, coarse_mean_datetime
 
 __all__ = ["GroupConstant", "constant_names", "fit_constant"]
 
@@ -31,8 +31,8 @@ class GroupConstant:
 
     Attributes:
         name: The column.
-        spares: For a column without nulls: values to draw from if a model writes null.
-        weights: How often each is drawn.
+        spares: For a column without nulls: values to draw from if a model generates null.
+        weights: Frequency of each.
     """
 
     name: str
@@ -40,7 +40,7 @@ class GroupConstant:
     weights: tuple[int, ...]
 
     def first_record_only(self, columns: pa.Table, bounds: Bounds) -> pa.DictionaryArray:
-        """The column with null in every row but the first of a group."""
+        """The column with null in all but the first row of each group."""
         values, codes = distinct(columns, self.name)
         return from_codes(values, np.where(bounds.first, codes, -1))
 
@@ -85,19 +85,19 @@ def fit_constant(columns: pa.Table, column: ColumnSchema, bounds: Bounds, k: int
     order = np.argsort(-counts, kind="stable")[:_MOST_SPARES]
     common = [int(index) for index in order if counts[index] >= k]
     if not common:
-        spare = _middle(column, Counted(values, firsts, counts), k)
+        spare = _replacement(column, Counted(values, firsts, counts), k)
         return GroupConstant(column.name, (spare,), (1,)) if spare is not None else GroupConstant(column.name, (), ())
     return GroupConstant(
         column.name, tuple(values[index] for index in common), tuple(int(counts[index]) for index in common)
     )
 
 
-def _middle(column: ColumnSchema, counted: Counted, k: int) -> str | None:
+def _replacement(column: ColumnSchema, counted: Counted, k: int) -> str | None:
     """The mean of ordered values; a label for categories, if the column takes any; else None."""
     if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
-        return middle_number(column, counted, k)
+        return coarse_mean(column, counted, k)
     if column.type is ColumnType.DATETIME and column.datetime_format is not None:
-        return middle_moment(column.datetime_format, counted, k)
+        return coarse_mean_datetime(column.datetime_format, counted, k)
     if column.type is ColumnType.BOOLEAN:
         return counted.values[int(np.argmax(counted.counts))]
     if takes(column, _RARE):

@@ -39,7 +39,7 @@ class GroupKey:
     maker: KeyMaker
 
     def make(self, bounds: Bounds, draws: Draws, carry: dict[str, Any]) -> pa.DictionaryArray:
-        """A new value for each group, by the draws of its first record, in every row of it."""
+        """A new value for each group in all its rows, drawn with its first record."""
         by_group = draws.take(bounds.starts)
         missing = by_group.uniform(f"groups.{self.name}.null") < self.nulls
         values = self.maker.make(by_group.take(~missing), carry, self.name)
@@ -51,7 +51,7 @@ class GroupKey:
 
 
 def key_from_state(state: Mapping[str, Any]) -> GroupKey:
-    """The key that ``state()`` described."""
+    """Restore a key from its ``state()``."""
     return GroupKey(state["name"], float(state["nulls"]), maker_from_state(state["maker"]))
 
 
@@ -63,7 +63,7 @@ def fit_name(columns: pa.Table, schema: TableSchema, groups: Sequence[str], k: i
         schema: Its schema.
         groups: The columns that name the groups, if any.
         k: Minimum names that share a pattern.
-        seed: What the filter of names is salted with.
+        seed: Salt of the filter of names.
 
     Raises:
         ParameterError: No column that names the groups can get new values.
@@ -78,14 +78,14 @@ def fit_name(columns: pa.Table, schema: TableSchema, groups: Sequence[str], k: i
 def fit_others(
     columns: pa.Table, schema: TableSchema, bounds: Bounds, options: KeysOptions, seed: int
 ) -> Iterator[GroupKey]:
-    """Find columns that only identify groups, as ``keys`` finds those that only identify rows.
+    """Find columns that only identify groups, as ``keys`` finds columns that only identify rows.
 
     Args:
         columns: A spelled table of columns that are the same in all rows of each group.
         schema: Its schema.
         bounds: The groups.
         options: Which columns are keys.
-        seed: What the filter of keys is salted with.
+        seed: Salt of the filter of keys.
     """
     if schema.columns:
         found = KeysTransform(options, seed).fit(take_rows(columns, bounds.starts), schema)
@@ -99,8 +99,8 @@ def _takes_names(column: ColumnSchema) -> bool:
 def _no_names(column: ColumnSchema) -> str:
     if column.storage.categories is not None:
         return (
-            f"column {column.name!r} cannot name groups: it holds a fixed set of categories, and new names would be "
-            "none of them; turn it into text in the DataFrame"
+            f"column {column.name!r} cannot name groups: it holds a fixed set of categories, and new names would "
+            "not be among them; convert it to text in the DataFrame"
         )
     return (
         f"column {column.name!r} cannot name groups: it holds {column.type.value} values, and new names can only be "

@@ -1,4 +1,4 @@
-"""Encoding of the order of records in their group, and decoding."""
+"""Encoding and decoding of the order of records in their group."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class GroupOrder:
         axis: Its values as ticks.
         steps: The steps between records as labels.
         places: Labels of positions; the name is saved in bundles.
-        parts: The columns of the calendar: role and name.
+        parts: The columns of calendar parts: role and name.
     """
 
     axis: OrderAxis
@@ -46,7 +46,7 @@ class GroupOrder:
         return self.axis.column.name
 
     def columns_after(self) -> tuple[ColumnSchema, ...]:
-        """The columns of positions and of the calendar."""
+        """The columns of positions and calendar parts."""
         amounts = tuple(zip(self.places.labels, self.places.amounts, strict=True))
         position = (self.name, Timing(role=TimingRole.POSITION, amounts=amounts))
         parts = [(name, Timing(role=role)) for role, name in self.parts]
@@ -55,11 +55,11 @@ class GroupOrder:
         )
 
     def step_amounts(self) -> tuple[tuple[str, float], ...]:
-        """The label and the distance of each step."""
+        """Label and distance of each step."""
         return tuple(zip(self.steps.labels, self.steps.amounts, strict=True))
 
     def encode(self, columns: pa.Table, bounds: Bounds, step: str) -> dict[str, pa.DictionaryArray]:
-        """Encode the order column as steps, positions and parts of the calendar.
+        """Encode the order column as steps, positions and calendar parts.
 
         Raises:
             DataError: An order value is missing, or less than the one before it in its group.
@@ -72,23 +72,23 @@ class GroupOrder:
         return arrays | {name: part_column(role, self.axis, ticks) for role, name in self.parts}
 
     def decode(self, columns: pa.Table, bounds: Bounds, step: str, draws: Draws) -> pa.DictionaryArray:
-        """Decode the order column from steps and positions; it never goes back inside a group."""
+        """Decode the order column from steps and positions; it never decreases inside a group."""
         steps = np.where(bounds.first, 0, self.steps.draw(_codes(columns, step, self.steps.labels), draws))
         starts = self._begin(columns, bounds, draws.take(bounds.starts)).clip(self.axis.low, self.axis.high)
-        ticks = self._walked(starts, steps, bounds).clip(self.axis.low, self.axis.high)
+        ticks = self._accumulated(starts, steps, bounds).clip(self.axis.low, self.axis.high)
         found, codes = np.unique(ticks, return_inverse=True)
         return from_codes(self.axis.spell(found), codes)
 
-    def _walked(self, starts: Ints, steps: Ints, bounds: Bounds) -> Ints:
+    def _accumulated(self, starts: Ints, steps: Ints, bounds: Bounds) -> Ints:
         """The tick of each record."""
         if self.axis.kind != "anniversary":
-            return _sums(starts, steps, bounds, self.axis.high)
+            return _running_sums(starts, steps, bounds, self.axis.high)
         last = int(self.axis.months(np.array([self.axis.high]))[0])
-        months = _sums(self.axis.months(starts), steps, bounds, last).clip(max=last)
+        months = _running_sums(self.axis.months(starts), steps, bounds, last).clip(max=last)
         return self.axis.in_months(starts[bounds.groups], months)
 
     def _begin(self, columns: pa.Table, bounds: Bounds, draws: Draws) -> Ints:
-        """The tick at which each group begins: near its landmark, and in phase with the parts of the calendar."""
+        """The tick at which each group begins: near its landmark, and in phase with the calendar parts."""
         codes = _codes(columns, self.name, self.places.labels)[bounds.starts]
         ticks = self.places.begin(codes, draws)
         if not self.parts:
@@ -103,14 +103,14 @@ class GroupOrder:
 
 
 def fit_order(columns: pa.Table, column: ColumnSchema, bounds: Bounds, taken: set[str], k: int) -> GroupOrder:
-    """Learn how the records of a group follow each other.
+    """Fit the encoding of the order of records.
 
     Args:
-        columns: A spelled table, rows of a group in their order.
+        columns: A spelled table, the rows of each group sorted.
         column: The order column.
         bounds: The groups.
-        taken: Names that other columns have; new ones are added.
-        k: What fewer groups have is rare.
+        taken: Names of other columns; new ones are added.
+        k: A step or position of fewer groups is rare.
 
     Raises:
         DataError: A value is missing, or less than the one before it in its group; or the column has no order.
@@ -137,7 +137,7 @@ def _ticks(columns: pa.Table, axis: OrderAxis, bounds: Bounds) -> Ints:
     if missing.any():
         raise DataError(
             f"column {name!r}, row {int(np.argmax(missing)) + 1}: a value is missing, but the column orders the rows; "
-            "fill it in or leave the row out"
+            "fill it in or remove the row"
         )
     ticks = axis.ticks(values)[codes] if values else np.zeros(0, dtype=np.int64)
     check_order(ticks, bounds, name)
@@ -152,15 +152,15 @@ def _codes(columns: pa.Table, name: str, labels: tuple[str, ...]) -> Ints:
 
 
 def _numbers(columns: pa.Table, name: str) -> Ints:
-    """The number in each row of a part of the calendar; -1 for null and for what is no number."""
+    """The number in each row of a part of the calendar; -1 for null and for invalid numbers."""
     values, codes = distinct(columns, name)
     numbers = [int(value) if value.isascii() and value.isdigit() and len(value) < 3 else -1 for value in values]
     return np.array([*numbers, -1], dtype=np.int64)[codes]
 
 
-def _sums(starts: Ints, steps: Ints, bounds: Bounds, high: int) -> Ints:
-    """The tick of each record: the beginning of its group plus the steps up to it, at most the last tick."""
-    # Whole numbers wrap around, so that differences are right; doubles show which sums are too large.
+def _running_sums(starts: Ints, steps: Ints, bounds: Bounds, high: int) -> Ints:
+    """The tick of each record: the start of its group plus the steps up to it, at most the last tick."""
+    # Integers wrap around, so their differences are right; doubles show which sums are too large.
     walked = np.cumsum(steps)
     far = np.cumsum(steps.astype(np.float64))
     begin = bounds.begin()

@@ -1,9 +1,9 @@
 """The values of an order column as whole numbers (ticks) that can be added, exactly and in order.
 
-A tick is a unit of the last digit of numbers, a microsecond or nanosecond of date-times, or a month of
+A tick is one unit of the last digit of numbers, a microsecond or nanosecond of date-times, or a month of
 date-times that are all at the same moment of their month, counted from its start or from its end. So steps
-between months of different lengths are whole numbers, too. If every group has its own day of the month, steps
-are counted in months and ticks are not.
+between months of different lengths are whole numbers, too. If every group has its own day of the month, only steps
+are counted in months.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class OrderAxis:
         return np.asarray(instants.astype(f"datetime64[{self.unit}]").astype(np.int64))
 
     def spell(self, ticks: Ticks) -> list[str]:
-        """The text of each tick, as the column writes it."""
+        """The text of each tick, in the spelling of the column."""
         if self.column.type in _NUMERIC:
             return NumberLine(self.kind, self.digits, 0, 0, 1).spell(ticks, self.column)
         return spell_datetimes(self._instants(ticks), self.column.datetime_format or "")
@@ -94,7 +94,7 @@ class OrderAxis:
     def amounts(self, ticks: Ticks) -> Floats:
         """Ticks in the column's unit (seconds since 1970 for date-times).
 
-        Months count as equally long, and as their middles, so that sums of steps stay in the right month.
+        Months count as equally long and by their middle, so that sums of steps remain in the right month.
         """
         if self.kind == "month":
             return (ticks.astype(np.float64) + 0.5) * MONTH_SECONDS
@@ -136,7 +136,7 @@ class OrderAxis:
         return np.asarray(self._instants(ticks).astype("datetime64[M]").astype(np.int64))
 
     def in_months(self, ticks: Ticks, months: Ticks) -> Ticks:
-        """Moments at the same day and time in other months, or on their last day where they have no such day."""
+        """Moments at the same day and time in other months, or on their last day if they do not have that day."""
         days = ticks // self._day
         own = self._month_ticks(self.months(ticks)) // self._day
         lengths = (self._month_ticks(months + 1) - self._month_ticks(months)) // self._day
@@ -224,7 +224,7 @@ def _moments(column: ColumnSchema, instants: Instants) -> OrderAxis:
     for ends in (False, True):
         base = (months + np.timedelta64(int(ends), "M")).astype(instants.dtype)
         offsets = np.abs((instants - base).astype(np.int64))
-        if len(np.unique(months)) > 1 and (offsets == offsets[0]).all() and _always_there(int(offsets[0]), unit):
+        if len(np.unique(months)) > 1 and (offsets == offsets[0]).all() and _in_every_month(int(offsets[0]), unit):
             return OrderAxis(column, "month", 0, unit, ends, int(offsets[0]), low, after - 1)
     first, end = (
         np.array([low, after]).astype("datetime64[M]").astype(f"datetime64[{unit}]").astype(np.int64)
@@ -232,6 +232,6 @@ def _moments(column: ColumnSchema, instants: Instants) -> OrderAxis:
     return OrderAxis(column, "moment", unit=unit, low=first, high=end - 1)
 
 
-def _always_there(offset: int, unit: str) -> bool:
+def _in_every_month(offset: int, unit: str) -> bool:
     """Whether every month is long enough for the offset."""
     return offset <= 28 * 86_400 * _PER_SECOND[unit] - 1

@@ -1,9 +1,9 @@
 """Labels of positions: each record gets the label of the nearest landmark.
 
-The values that enough groups have are the landmarks where hardly any other occurs. Otherwise landmarks are values
+If nearly all records have a value of enough groups, these values are the landmarks. Otherwise landmarks are values
 at which many groups begin, and means of blocks of neighbouring values, half of them by positions of records and half
 by beginnings of groups. A group begins exactly at a landmark of the first kind; near one of the second kind, its
-beginning is drawn by the shape of the training groups' beginnings there.
+beginning is drawn by the distribution of training groups' beginnings there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Mask = npt.NDArray[np.bool_]
 _MOST_EXACT = 1_000
 _MOST_BLOCKS = 512
 _GOLDEN = 0.6180339887498949
-"""Multiples of it, modulo 1, are spread evenly however many there are."""
+"""Multiples of it, modulo 1, are evenly spread for any number of them."""
 _MOST_LEFT_OUT = 0.004
 """The largest share of records, or of beginnings, between two landmarks that are left out for landmarks of shared
 values."""
@@ -47,10 +47,10 @@ class LandmarkCoder:
         grid: Ticks of a position.
         landmarks: The positions of the landmarks.
         exact: Whether each is a value of the table.
-        labels: The label of each.
-        amounts: The position of each, in the order column's unit.
-        begun: The groups that begin before each landmark's cell, and all of them at the end.
-        knot_rows: The groups that begin before each knot.
+        labels: The label of each landmark.
+        amounts: The position of each landmark, in the order column's unit.
+        begun: The number of groups that begin before each landmark's cell, and of all groups at the end.
+        knot_rows: The number of groups that begin before each knot.
         knots: Position of each knot.
     """
 
@@ -72,7 +72,7 @@ class LandmarkCoder:
         """The tick at which each group begins.
 
         Args:
-            codes: The landmark near which it begins; -1 for any, as often as training groups do.
+            codes: The landmark near which it begins; -1 to draw one, weighted by training groups.
             draws: Random numbers, one stream per group.
         """
         begun = np.array(self.begun, dtype=np.float64)
@@ -89,7 +89,7 @@ class LandmarkCoder:
         return np.where(fixed, landmarks[codes], near) * self.grid + self.origin
 
     def cells(self, codes: Ints) -> tuple[Ints, Ints]:
-        """The first and the last tick at which groups may begin that begin near landmarks."""
+        """The first and the last tick at which a group may begin, by its landmark."""
         landmarks = np.array(self.landmarks, dtype=np.int64)
         low, high = _cells(landmarks)
         low[0], high[-1] = min(landmarks[0], round(self.knots[0])), max(landmarks[-1], round(self.knots[-1]))
@@ -115,9 +115,9 @@ def fit_landmarks(
         groups: The number of its group, ascending.
         first: Whether it is the first of its group.
         axis: The order axis.
-        roles: The parts of the calendar in records; those of a landmark are those of a record near it.
-        k: The fewest groups of a landmark that is a value of the table (or records, where there are fewer groups),
-            and the fewest records behind any other.
+        roles: The calendar parts in records; a landmark has those of a record near it.
+        k: The least number of groups of a landmark that is a value of the table (or records, if there are fewer
+            groups), and the least number of records of any other.
     """
     values, inverse = np.unique(ticks, return_inverse=True)
     grid = int(np.gcd.reduce(values - values[0])) or 1
@@ -130,7 +130,7 @@ def fit_landmarks(
     if not _covers(exact, counts, begun):
         means, others, within = _block_means(positions[~exact], counts[~exact], begun[~exact], k)
         means, others, *within_ = (each * grid + origin for each in (means, others, *within))
-        near = _alike(axis, roles, means, others, (within_[0], within_[1]), grid)
+        near = _with_equal_parts(axis, roles, means, others, (within_[0], within_[1]), grid)
         # The last landmark bounds all groups.
         last = positions[kth_extremes(np.arange(len(positions)), counts, k)[1]]
         landmarks = np.unique(np.concatenate([landmarks, (near - origin) // grid, [last]]))
@@ -159,17 +159,17 @@ def _positions(ticks: Ints, origin: int, grid: int) -> Ints:
 
 
 def _nearest(positions: Ints, landmarks: Ints) -> Ints:
-    return np.searchsorted(_middles(landmarks), positions, side="left").astype(np.int64)
+    return np.searchsorted(_cell_ends(landmarks), positions, side="left").astype(np.int64)
 
 
-def _middles(landmarks: Ints) -> Ints:
+def _cell_ends(landmarks: Ints) -> Ints:
     """The last position that is nearer to each landmark than to the next one."""
     return landmarks[:-1] + (landmarks[1:] - landmarks[:-1]) // 2
 
 
 def _cells(landmarks: Ints) -> tuple[Ints, Ints]:
-    """The first and the last position of each landmark's cell; those at the ends are open."""
-    middles, far = _middles(landmarks), np.iinfo(np.int64)
+    """The first and the last position of each landmark's cell; the outer ones are open."""
+    middles, far = _cell_ends(landmarks), np.iinfo(np.int64)
     return np.append(far.min, middles + 1), np.append(middles, far.max)
 
 
@@ -190,10 +190,10 @@ def _covers(exact: Mask, counts: Ints, begun: Ints) -> bool:
     return bool(exact.any()) and all(share <= _MOST_LEFT_OUT for share in left_out)
 
 
-def _alike(
+def _with_equal_parts(
     axis: OrderAxis, roles: Sequence[TimingRole], ticks: Ints, others: Ints, within: tuple[Ints, Ints], grid: int
 ) -> Ints:
-    """Move ticks to where the parts of the calendar equal those of others."""
+    """Move ticks to the nearest ones with the calendar parts of others."""
     if not roles:
         return ticks
     seconds = axis.seconds(others)
@@ -203,7 +203,7 @@ def _alike(
 def _block_means(positions: Ints, counts: Ints, begun: Ints, k: int) -> tuple[Ints, Ints, tuple[Ints, Ints]]:
     """Blocks of neighbouring values, with at least k records each: the mean, some value, and first and last of each.
 
-    The value is one at which a group begins, where there is any; over all blocks they are spread as beginnings are.
+    The value is one at which a group begins, if there is any; over all blocks they are distributed like beginnings.
     """
     starts = np.array(_blocks(counts, begun, k))
     stops = np.append(starts[1:], len(positions))
@@ -237,7 +237,7 @@ def _blocks(counts: Ints, begun: Ints, k: int) -> list[int]:
 
 
 def _beginnings(positions: Ints, begun: Ints, k: int) -> tuple[Floats, Floats]:
-    """The shape of where groups begin; single groups at either end count as the k-th from there."""
+    """The distribution of beginnings of groups; at either end they are clipped to the k-th."""
     found = np.flatnonzero(begun)
     starts, rows = positions[found], begun[found]
     if rows.sum() >= 2 * k:

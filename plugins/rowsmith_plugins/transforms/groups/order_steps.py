@@ -1,8 +1,8 @@
 """Labels of steps: the distance of each record from the one before it in its group.
 
-A step that enough groups have is a label of its own. The steps that are left are cut into bins of about equal
+A step of enough groups is a label of its own. All other steps are cut into bins of about equal
 rows (see ``bins``), unless they are so few that they join the nearest label; a step is then drawn inside its bin,
-in multiples of what all training steps are multiples of.
+in multiples of the common divisor of all training steps.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class StepCoder:
     """Steps, in ticks of the order axis, as labels.
 
     Attributes:
-        grid: What all steps are multiples of, in ticks.
+        grid: Common divisor of all steps, in ticks.
         high: The largest step, in multiples of the grid.
-        cells: How the multiples are cut: bins first, then steps that are labels of their own.
-        labels: The label of each.
-        amounts: The distance of each, in the order column's unit.
+        cells: Labels of the multiples: bins first, then steps with labels of their own.
+        labels: The label of each cell.
+        amounts: The distance of each label, in the order column's unit.
     """
 
     grid: int
@@ -52,7 +52,7 @@ class StepCoder:
         return self.cells.find(multiples)[0]
 
     def draw(self, codes: Ints, draws: Draws) -> Ints:
-        """Steps in ticks; where a code is -1, any step."""
+        """Steps in ticks; a code of -1 draws any step."""
         if not self.labels:
             return np.zeros(len(codes), dtype=np.int64)
         odd = codes < 0
@@ -79,7 +79,7 @@ def fit_steps(steps: Ints, groups: Ints, axis: OrderAxis, k: int) -> StepCoder:
         steps: The step of each record that is not the first of its group, in ticks, at least 0.
         groups: The number of its group, ascending.
         axis: The order axis.
-        k: A step has a label of its own when at least so many groups have it, or so many records where there are
+        k: A step has a label of its own if at least this many groups have it, or this many records if there are
             fewer groups.
     """
     if not len(steps):
@@ -106,7 +106,7 @@ def support(values: Ints, groups: Ints, counts: Ints, k: int) -> Ints:
         values: The number of each row's value.
         groups: The number of each row's group, ascending.
         counts: The rows of each value.
-        k: Where fewer groups than this count as one each.
+        k: The number of groups below which rows are counted.
     """
     if not len(groups) or len(np.unique(groups)) < k:
         return counts
@@ -128,7 +128,7 @@ def _atoms(multiples: Ints, counts: Ints, held: Ints, k: int) -> npt.NDArray[np.
 def _clipped(
     multiples: Ints, counts: Ints, atom: npt.NDArray[np.bool_], k: int
 ) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
-    """Steps without label of their own move to the k-th lowest and k-th highest of them."""
+    """Clip steps without their own label to the k-th lowest and k-th highest of them."""
     rest = np.flatnonzero(~atom)
     if not len(rest):
         return multiples, counts, atom
@@ -140,7 +140,7 @@ def _clipped(
 
 
 def _means(cells: Cells, multiples: Ints, counts: Ints) -> npt.NDArray[np.float64]:
-    """The mean of each label."""
+    """The mean step of each label."""
     codes = cells.find(multiples)[0]
     rows = np.bincount(codes, weights=counts, minlength=cells.bins + len(cells.atoms))
     total = np.bincount(codes, weights=counts * multiples.astype(np.float64), minlength=len(rows))

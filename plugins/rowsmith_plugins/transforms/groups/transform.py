@@ -1,18 +1,18 @@
-"""The ``groups`` transform: the rows of a group become records that follow each other.
+"""The ``groups`` transform: the rows of a group are encoded as consecutive records.
 
-It takes tables whose rows are grouped and ordered. A record has, in this order:
+Its input is a table of grouped, sorted rows. A record has, in this order:
 
 * ``<order>~step``: the distance from the record before it; null in the first record of a group, and only there.
   Without an order column it is ``~step``, and every later record has ``next``;
 * ``<order>``: the landmark nearest to its position (see ``order_positions``);
-* ``<order>~month``, ``~weekday``, ``~hour``, ``~minute``: the parts of the calendar that vary, recur and may be
+* ``<order>~month``, ``~weekday``, ``~hour``, ``~minute``: the calendar parts that vary, recur and may be
   informative;
-* columns that are the same in all rows of each training group: in the first record; null in later ones;
-* all other columns as they are. The column that names the groups is left out.
+* columns that are constant in each training group: in the first record; null in later ones;
+* all other columns unchanged. The column that names the groups is left out.
 
-Inversion: a null step begins a group. Its landmark and the parts of the calendar determine where it begins; every
-later record is a step after the one before it, whatever its landmark, so the order is always right. Columns of the
-first record alone are repeated, and each group gets a new name: numbers count on, others follow the pattern of the
+Inversion: a null step begins a group. Its landmark and calendar parts determine where it begins; every
+later record is a step after the one before it, regardless of its landmark, so the order is always right. Columns of the
+first record alone are repeated, and each group gets a new name: numbers continue, others follow the pattern of the
 training names. If several columns name the groups, the one with the most values gets new names, and the others are in
 the first record. Columns that only identify groups, as ``keys`` finds those that identify rows, are dropped and
 regenerated, too.
@@ -53,7 +53,7 @@ class FittedGroups(FittedTransform):
 
     Attributes:
         schema_before: The table with grouped rows.
-        groups: The columns whose equal values make rows a group; none when all rows are one.
+        groups: The columns whose equal values make rows a group; none if all rows are one group.
         step: The name of the column of steps.
         order: Encoding of the order column; None without one.
         keys: The columns that get new values for each group.
@@ -87,7 +87,7 @@ class FittedGroups(FittedTransform):
 
     @property
     def regenerated_columns(self) -> frozenset[str]:
-        """Names of groups, other keys of theirs, and an order column that nothing but its steps is told of."""
+        """Names of groups, other keys of groups, and an order column that is encoded by its steps alone."""
         return frozenset(self.schema_before.names) - frozenset(self.schema_after.names)
 
     def apply(self, columns: pa.Table) -> pa.Table:
@@ -140,7 +140,7 @@ class FittedGroups(FittedTransform):
         return evolve(self, keys=tuple(clear))
 
     def notes(self) -> list[str]:
-        """Notes on key columns beside those that name the groups."""
+        """Notes on key columns besides those that name the groups."""
         return key_notes("groups", [key.name for key in self.keys if key.name not in self.groups])
 
     def _amounts(self) -> tuple[tuple[str, float], ...]:
@@ -149,13 +149,13 @@ class FittedGroups(FittedTransform):
 
 @frozen
 class GroupsTransform(Transform):
-    """Learns how the records of a group follow each other.
+    """Fits the encoding of grouped rows.
 
     Attributes:
-        groups: The columns whose equal values make rows a group; none when all rows are one.
+        groups: The columns whose equal values make rows a group; none if all rows are one group.
         order: The column by which the rows of a group are ordered; None without one.
-        options: What is rare.
-        seed: What the filter of training names is salted with, at least 0.
+        options: What is rare, and which columns are excluded.
+        seed: Salt of the filter of training names, at least 0.
         grouped: Whether the run groups rows; otherwise the transform can only be restored.
     """
 
@@ -190,7 +190,7 @@ class GroupsTransform(Transform):
         return FittedGroups(schema, self.groups, step, order, keys, tuple(fitted))
 
     def restore(self, state: Mapping[str, Any]) -> FittedGroups:
-        """Make the fitted transform from its state."""
+        """Restore the fitted transform from its state."""
         return FittedGroups(
             schema_from_state(state["schema"]),
             tuple(state["groups"]),

@@ -1,8 +1,8 @@
 """Binning of a numeric column, and the distribution of numbers inside bins.
 
-Works on ordinals (see ``number_line``). A frequent value is an *atom*, with a label of its own. All other ordinals
-are cut into *bins* of about as many rows, and each bin into *cells*, one for each position inside it. Atoms are
-removed from the line before it is cut, so that a cell is a range without gaps and a number drawn in it always
+Works on ordinals (see ``number_line``). A frequent value is an *atom* with its own label. All other ordinals
+are cut into *bins* of about equal rows, and each bin into *cells*, one for each position inside it. Atoms are
+removed from the line before it is cut, so a cell is a range without gaps and a number drawn in it always
 belongs to it again.
 
 Inside a cell numbers follow a piecewise-linear quantile function. Its knots are means of at least k
@@ -41,9 +41,9 @@ class Reach:
         low: The lowest ordinal.
         high: The highest.
         low_between: The lowest ordinal on the line without atoms.
-        high_between: The highest; below ``low_between`` where only atoms are in reach.
+        high_between: The highest; below ``low_between`` if only atoms are in reach.
         first: The first cell in reach.
-        last: The last one; before ``first`` where there is none.
+        last: The last one; before ``first`` if there is none.
     """
 
     low: Ints
@@ -64,11 +64,11 @@ class Cells:
 
     Attributes:
         atoms: Ordinals that are labels of their own.
-        firsts: The first cell of each bin, and the number of cells at the end; just 0 when every
+        firsts: The first cell of each bin, and the number of cells at the end; just 0 if every
             value is an atom.
         lows: Where each cell starts on the line without atoms, and the last ordinal at the end.
-        rows: The rows before each cell, and all of them at the end.
-        knot_rows: The rows before each knot.
+        rows: The number of rows before each cell, and of all rows at the end.
+        knot_rows: The number of rows before each knot.
         knots: Position of each knot on the axis.
     """
 
@@ -175,11 +175,11 @@ class Cells:
         """Draw an ordinal for each pair of labels; ascending in ``uniform``.
 
         Args:
-            bins: Bins and atoms as ``find`` gives them.
+            bins: Bins and atoms as returned by ``find``.
             positions: Positions of the bins; not used for atoms.
             uniform: In [0, 1).
             line: The column's line.
-            reach: Allowed range of the numbers, which no cell is out of; None for no limit.
+            reach: Allowed range of the numbers, which overlaps every cell; None for no limit.
         """
         drawn = np.zeros(len(bins), dtype=np.int64)
         atom = bins >= self.bins
@@ -190,7 +190,7 @@ class Cells:
         return drawn
 
     def ascending(self) -> Ints:
-        """Bins and atoms as ``find`` gives them, in the order of their numbers."""
+        """Bins and atoms as returned by ``find``, in the order of their numbers."""
         edges = np.array(self.lows, dtype=np.float64)[list(self.firsts)] if self.bins else np.empty(0)
         # An atom may be inside a bin.
         middles = (edges[1:] + edges[:-1]) / 2
@@ -248,7 +248,7 @@ def cut_cells(
     bounds = _with_cuts(rows, _bounds(rows, bins, k), np.searchsorted(rest, np.array(cuts, dtype=np.int64)), cut_k)
     firsts, starts = _cut(rows, bounds, positions, k)
     without = rest - np.searchsorted(atoms, rest)
-    # Half-way between values, so that no edge is a value of the table.
+    # Half-way between values, so no edge is a value of the table.
     edges = _middle(without[starts[1:] - 1], without[starts[1:]] - 1) + 1
     before = np.append(0, np.cumsum(rows))
     knot_rows, knots = shape(line.axis(rest), rows, k)
@@ -346,7 +346,7 @@ def _means(axis: Floats, ends: Ints, edges: Ints) -> Floats:
 
 
 def _ends(means: Floats, axis: Floats, counts: Ints) -> tuple[float, float]:
-    """The function's ends, carried on from the knots and never outside the numbers."""
+    """The ends of the function, extrapolated from the knots within the range of the numbers."""
     if len(means) == 1:
         half = float(np.std(np.repeat(axis, counts))) * 3**0.5
         low, high = means[0] - half, means[0] + half

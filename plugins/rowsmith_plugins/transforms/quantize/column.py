@@ -1,9 +1,9 @@
 """One quantized column: conversion of numbers to labels and back.
 
-A value that ``value_k`` rows have (and enough groups of them, see ``holders``) is frequent, and has a label of
-its own; in a column of very many values, only
-one that is a peak among those around it. All others are in bins. The values beyond the k-th lowest and the k-th
-highest row count as those rows' values, but never become frequent values: the end bins hold them.
+A value that ``value_k`` rows have (and enough groups of them, see ``holders``) is frequent, and has its own
+label; in a column of very many values, only
+a local peak is. All others are in bins. The values beyond the k-th lowest and the k-th
+highest row count as the values of those rows, but never become frequent values: they are in the end bins.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 
 _NO_POSITION = "-"
 _FILLED = 0.5
-"""The share of the ordinals in the middle of a range that occur, from which on values count as smooth."""
+"""Values count as smooth if at least this share of the ordinals in the middle of their range occurs."""
 
 
 @frozen
@@ -45,7 +45,7 @@ class QuantizedColumn:
     Attributes:
         column: The column.
         second: The name of the column of positions; None if every bin has a single one, or if positions are
-            drawn since no other column depends on them.
+            drawn because no other column depends on them.
         line: Maps its values to ordinals.
         cells: How the ordinals are cut.
         ranges: Ranges of numbers by label of another column; None if no label has one.
@@ -96,7 +96,7 @@ class QuantizedColumn:
         return from_codes(self.line.spell(found, self.column), np.where(missing, -1, codes))
 
     def _ordinals(self, columns: pa.Table) -> tuple[Ints, Ints]:
-        """Ordinals of which each row has one, and the number of each row's; -1 for null."""
+        """Distinct ordinals, and the index of each row's ordinal; -1 for null."""
         if self.ranges is None:
             counted = count_values(columns, self.column.name)
             return self.line.ordinals(counted.values), counted.codes.astype(np.int64)
@@ -158,7 +158,7 @@ class QuantizedColumn:
         return positions
 
     def changed(self, columns: pa.Table) -> float:
-        """The share of rows whose number is clipped, or joins the nearest frequent one."""
+        """The share of rows whose number is clipped, or moved to the nearest frequent one."""
         counted = count_values(columns, self.column.name)
         units = self.line.units(counted.values)
         own = self.line.ordinals(counted.values)
@@ -180,7 +180,7 @@ def is_cut(column: ColumnSchema, counted: Counted, options: QuantizeOptions) -> 
     Args:
         column: The column.
         counted: Its values.
-        options: What is rare, and how many are very many.
+        options: What is rare, and the most values without bins.
     """
     if column.type not in _NUMERIC or column.name in options.exclude or not counted.values:
         return False
@@ -193,13 +193,13 @@ def is_cut(column: ColumnSchema, counted: Counted, options: QuantizeOptions) -> 
 def fit_column(
     column: ColumnSchema, counted: Counted, options: QuantizeOptions, taken: set[str], cuts: Sequence[int] = ()
 ) -> QuantizedColumn:
-    """Learn how a numeric column is cut.
+    """Fit the bins of a numeric column.
 
     Args:
-        column: A column that ``is_cut``.
+        column: A column for which ``is_cut`` is true.
         counted: Its values, at least one.
-        options: How finely.
-        taken: Names that other columns have.
+        options: Number of bins and positions, and what is rare.
+        taken: Names of other columns.
         cuts: Ordinals at which a bin begins, in addition to those of equal rows.
     """
     line, inside = _fit_line(column, counted, options.value_k)
@@ -231,7 +231,7 @@ def fit_column(
 def _fit_line(column: ColumnSchema, counted: Counted, k: int) -> tuple[NumberLine, Mask]:
     """The line from the k-th lowest to the k-th highest row, and a mask of the values on it."""
     kind = number_kind(counted.values, column)
-    assert kind is not None, "a column that is cut has a line"
+    assert kind is not None, "a column that is cut has a number line"
     units = units_of(counted.values, kind.kind, kind.digits, kind.figures)
     low, high = (int(units[each]) for each in counted.ends(np.argsort(units, kind="stable"), k))
     inside = (units >= low) & (units <= high)
@@ -244,7 +244,7 @@ def _frequent(ordinals: Ints, counts: Ints, counted: Counted, options: QuantizeO
 
     Args:
         ordinals: The ordinals that occur, ascending.
-        counts: The rows whose value each ordinal is, without those that lie beyond the line's ends.
+        counts: The rows of each ordinal, without those beyond the ends of the line.
         counted: The column's values.
         options: What is frequent.
     """
@@ -255,7 +255,7 @@ def _frequent(ordinals: Ints, counts: Ints, counted: Counted, options: QuantizeO
 
 
 def _is_smooth(ordinals: Ints, counts: Ints, max_values: int) -> bool:
-    """Whether very many values fill their range, as those of a measurement do and those of a price list do not."""
+    """Whether very many values fill their range, as in measurements, but not in price lists."""
     if len(ordinals) <= max_values:
         return False
     low, high = np.searchsorted(np.cumsum(counts), np.array([0.05, 0.95]) * counts.sum())

@@ -1,9 +1,9 @@
-"""Supervised cuts of bins whose lower and upper part go with different values of another column.
+"""Supervised cuts of bins whose lower and upper part depend on different values of another column.
 
-Bins of equal rows ignore the other columns: in a table of laboratory values, one bin may hold the highest
-of one test and the lowest of the next, and a number drawn in it for the one would be impossible. Such a bin is cut
-where the labels of the other column change, by the entropy of the labels on both sides; a cut must pay for itself
-under the minimum description length criterion (Fayyad and Irani, 1993).
+Bins of equal rows ignore other columns: in a table of laboratory values, a bin may contain the highest
+of one test and the lowest of the next, and a number drawn from it may be impossible for the test. Such a bin is cut
+where the labels of the other column change, by the entropy of the labels on both sides; a cut must be accepted
+by the minimum description length criterion (Fayyad and Irani, 1993).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _cuttable(ordinals: Ints, bins: Ints, k: int) -> npt.NDArray[np.bool_]:
 
 
 def _gains(groups: Groups, bins: Ints) -> Floats:
-    """Information gain of a cut below each row, in nats a row of the bin, minus its cost."""
+    """Information gain of a cut below each row, in nats per row of the bin, minus its cost."""
     rows, (first, last) = np.arange(len(groups)), _ends(bins)
     kinds, codes = np.unique(groups, return_inverse=True)
     before = np.zeros((len(groups) + 1, len(kinds)))
@@ -68,7 +68,7 @@ def _gains(groups: Groups, bins: Ints) -> Floats:
     whole, lower, upper = _entropy(below + above), _entropy(below), _entropy(above)
     gain = whole - (low * lower + high * upper) / size
     count, count_low, count_high = ((each > 0).sum(axis=1) for each in (below + above, below, above))
-    # log(3^c - 2), and c log 3 where that is the same.
+    # log(3^c - 2), and c log 3 where both are equal.
     choices = np.where(count > 30, count * np.log(3.0), np.log(np.maximum(3.0 ** np.minimum(count, 30) - 2, 1.0)))
     cost = np.log(np.maximum(size - 1, 1.0)) + choices - count * whole + count_low * lower + count_high * upper
     return np.asarray(gain - cost / size)

@@ -1,9 +1,9 @@
 """Test of independence between the position of a number inside its bin and the other columns.
 
-An independent position is noise to a model: it costs a token, and a model that trains for long memorises
+An independent position is noise to a model: it costs a token, and a model that is trained for long memorises
 rows by it. The test compares means: under independence, the scaled mean position of a group of rows has
 variance 1, so the sum of squares over groups is chi-squared; half of the excess over that, by row, is about
-the information in nats that the group holds on the position. Groups are
+the information in nats that the groups have about the position. Groups are
 taken over the whole column, which finds weak trends, and inside each bin, which finds trends that
 change from bin to bin; first and second moments of the position are tested.
 """
@@ -29,13 +29,13 @@ Groups = npt.NDArray[np.uint8]
 _GROUPS = 20
 _FEWEST_ROWS = 20
 _CERTAIN = 5.0
-"""Standard deviations above what independence gives."""
+"""Standard deviations above the expected value under independence."""
 _WORTH = 0.01
-"""Nats a row below which a dependence is not worth a token."""
+"""Nats per row below which a dependence is not worth a token."""
 
 
 def groups_of(columns: pa.Table, schema: TableSchema, name: str) -> Groups:
-    """A column cut into at most about 20 groups of rows.
+    """The rows of a column in at most about 20 groups.
 
     Args:
         columns: A spelled table.
@@ -57,7 +57,7 @@ def groups_of(columns: pa.Table, schema: TableSchema, name: str) -> Groups:
 
 
 def depends(positions: Floats, bins: Ints, others: Iterable[Groups]) -> bool:
-    """Whether positions inside bins depend on any other column, by enough to be worth a token.
+    """Whether positions inside bins depend on any other column, enough to be worth a token.
 
     Args:
         positions: Position of each row's number in its bin, from 0 to 1.
@@ -66,7 +66,7 @@ def depends(positions: Floats, bins: Ints, others: Iterable[Groups]) -> bool:
     """
     moments = [_scaled(positions, bins), _scaled(_scaled(positions, bins) ** 2, bins)]
     return any(
-        _informs(moment, keys)
+        _is_informative(moment, keys)
         for groups in others
         for moment in moments
         for keys in (groups.astype(np.int64), bins * (_GROUPS + 2) + groups)
@@ -82,8 +82,8 @@ def _scaled(values: Floats, bins: Ints) -> Floats:
     return scaled
 
 
-def _informs(values: Floats, keys: Ints) -> bool:
-    """Whether the groups hold information on the values, surely and enough of it."""
+def _is_informative(values: Floats, keys: Ints) -> bool:
+    """Whether the groups have significant and sufficient information about the values."""
     rows = np.bincount(keys)
     totals = np.bincount(keys, weights=values)
     large = rows >= _FEWEST_ROWS

@@ -12,12 +12,12 @@ _INTEGER_TYPE = re.compile(r"(u?)int(8|16|32|64)", re.IGNORECASE)
 
 
 def is_integer_typed(column: ColumnSchema) -> bool:
-    """Whether the dtype of the column is one of whole numbers."""
+    """Whether the dtype of the column is an integer type."""
     return _INTEGER_TYPE.match(column.storage.dtype) is not None
 
 
 def integer_bounds(column: ColumnSchema) -> tuple[int, int]:
-    """The least and the greatest whole number that a column can hold."""
+    """The smallest and the largest whole number that a column can hold."""
     found = _INTEGER_TYPE.search(column.storage.dtype)
     bits = int(found.group(2)) if found else 64
     unsigned = found is not None and bool(found.group(1))

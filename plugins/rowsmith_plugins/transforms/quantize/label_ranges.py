@@ -1,8 +1,8 @@
 """Ranges of numbers by label of another column, where they are narrow.
 
-A laboratory value depends on the test, a price on the product. A model learns such a range only approximately: it
-sometimes gives a label a number far from all of its rows. So the numbers of a frequent label are clipped to the range
-from its k-th lowest to its k-th highest row, in training and in generated rows.
+A laboratory value depends on the test, a price on the product. A model learns such a range only approximately and
+sometimes combines a label with a number far from all of its rows. So numbers of a frequent label are clipped to the
+range from its k-th lowest to its k-th highest row, in training and in generated rows.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def fit_ranges(ordinals: Ints, known: Mask, columns: pa.Table, others: Iterable[
 
     Args:
         ordinals: The ordinal of each row's number.
-        known: Whether a row has one.
+        known: Mask of rows that have one.
         columns: A spelled table.
         others: The columns of labels.
         k: Rows at either end of a label's range that are clipped.
@@ -96,7 +96,7 @@ def fit_ranges(ordinals: Ints, known: Mask, columns: pa.Table, others: Iterable[
 def _ranges(
     ordinals: Ints, ascending: Ints, codes: npt.NDArray[np.int32], labels: int, k: int
 ) -> list[tuple[int, int, int, int, float]]:
-    """Label, least and greatest ordinal, rows, and the share of all rows inside, of each label with a narrow range."""
+    """For each label with a narrow range: label, lowest and highest ordinal, rows, and the share of all rows inside."""
     rows = np.bincount(codes[codes >= 0], minlength=labels)
     found = []
     for label in np.flatnonzero(rows >= _ROWS).tolist():

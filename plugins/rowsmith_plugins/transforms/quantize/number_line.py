@@ -1,6 +1,6 @@
 """Ordinals: an exact, order-preserving map of a numeric column's values to integers.
 
-Every value that the column can write has an ordinal, so that edges between ordinals respect how the
+Every value of the column's spelling has an ordinal, so edges between ordinals respect how the
 column rounds:
 
 * ``whole``: integers; the ordinal is the number;
@@ -9,7 +9,7 @@ column rounds:
 * ``figures`` and ``long``: decimals of a wide range, whose digits are limited (see ``wide_decimals``);
 * ``float``: any other decimals; the ordinal is the rank of the double among all doubles.
 
-For the first three, ordinals are counted in the greatest step that all training values share.
+For the first three, ordinals count the largest step that divides all training values.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Floats = npt.NDArray[np.float64]
 
 # Division and multiplication by a power of ten together err by less than half an ordinal below this.
 _GRID_LIMIT = 2**50
-# So that sums of two ordinals fit 64 bits.
+# Sums of two ordinals fit 64 bits.
 _WHOLE_LIMIT = 2**61
 _MOST_DIGITS = 22
 _FEW_DIGITS = 2
@@ -74,7 +74,7 @@ class NumberLine:
     Attributes:
         kind: ``whole``, ``fixed``, ``grid``, ``figures``, ``long`` or ``float``.
         digits: The most digits after the point; 0 for ``float``.
-        low: The lowest number seen, in units of the last digit (else its ordinal).
+        low: The lowest training number, in units of the last digit (else its ordinal).
         high: The highest.
         step: Units of one ordinal.
         figures: The most significant digits of ``figures``; else 0.
@@ -92,11 +92,11 @@ class NumberLine:
         return self.kind in _STEPPED
 
     def units(self, values: list[str]) -> Ints:
-        """Spelled numbers in units of the last digit; where there are none, their ordinals on a line without ends."""
+        """Spelled numbers in units of the last digit; other kinds: their ordinals on an unlimited line."""
         return units_of(values, self.kind, self.digits, self.figures)
 
     def ordinals(self, values: list[str]) -> Ints:
-        """The ordinal of each spelled number, clipped to the range seen."""
+        """The ordinal of each spelled number, clipped to the training range."""
         units = self.units(values).clip(self.low, self.high)
         if not self._stepped:
             return units
@@ -108,22 +108,22 @@ class NumberLine:
         return (0, (self.high - self.low) // self.step) if self._stepped else (self.low, self.high)
 
     def spell(self, ordinals: Ints, column: ColumnSchema) -> list[str]:
-        """The text of each ordinal, as the column writes it."""
+        """The text of each ordinal, in the spelling of the column."""
         if not self._stepped:
             return spell_numbers(self._doubles(ordinals), evolve(column, max_scale=None))
         units = ordinals * self.step + self.low
         if self.kind == "whole":
             return [str(unit) for unit in units.tolist()]
         if self.kind == "fixed":
-            return [_pointed(unit, self.digits) for unit in units.tolist()]
+            return [_with_point(unit, self.digits) for unit in units.tolist()]
         return spell_numbers(units / 10.0**self.digits, column)
 
     def axis(self, ordinals: Ints) -> Floats:
-        """Ordinals on an axis on which neighbouring values may be averaged."""
+        """Ordinals on an axis where neighbouring values may be averaged."""
         return ordinals.astype(np.float64) if self._stepped else self._doubles(ordinals)
 
     def nearest(self, axis: Floats) -> Ints:
-        """The ordinal nearest to each point of the axis, within the range seen."""
+        """The ordinal nearest to each point of the axis, within the training range."""
         if self._stepped:
             return np.rint(axis).clip(0, (self.high - self.low) // self.step).astype(np.int64)
         found = double_ranks(axis) if self.kind == "float" else self.units([repr(one) for one in axis.tolist()])
@@ -140,7 +140,7 @@ class NumberLine:
 def kind_of(values: list[str], column: ColumnSchema) -> tuple[str | None, int]:
     """Kind of number line of a numeric column, and the digits after the point.
 
-    The kind is ``float`` where there would be too many units, and None for integers too large for a line.
+    The kind is ``float`` if there would be too many units, and None for integers too large for a line.
     """
     greatest = float(np.abs(parse_numbers(values)).max())
     if column.type is ColumnType.INTEGER:
@@ -158,7 +158,7 @@ def number_kind(values: list[str], column: ColumnSchema) -> NumberKind | None:
     kind, digits = kind_of(values, column)
     if kind is None:
         return None
-    # Where there are more digits after the point than significant ones, only the small numbers have them.
+    # If there are more digits after the point than significant digits, only small numbers have them.
     few = kind == "grid" and digits > _FEW_DIGITS and all(figures_of([value])[0] < digits for value in values)
     return _wide_kind(values) if few or kind == "float" else NumberKind(kind, digits)
 
@@ -172,7 +172,7 @@ def _wide_kind(values: list[str]) -> NumberKind:
 
 
 def units_of(values: list[str], kind: str, digits: int, figures: int = 0) -> Ints:
-    """Spelled numbers in units of the last digit; where there are none, their ordinals."""
+    """Spelled numbers in units of the last digit; for other kinds, their ordinals."""
     if kind == "float":
         return double_ranks(parse_numbers(values))
     if kind == "figures":
@@ -186,7 +186,7 @@ def units_of(values: list[str], kind: str, digits: int, figures: int = 0) -> Int
     rounded: Ints = np.rint(scaled.clip(-_HUGE, _HUGE)).astype(np.int64)
     if kind == "grid":
         return rounded
-    # Only the text has all digits; where there are too many, the value is far out of range.
+    # Only the text has all digits; if there are too many, the value is far out of range.
     short = np.abs(scaled) < _HUGE
     texts = pc.replace_substring(pa.array(values, type=pa.string()).filter(pa.array(short)), ".", "")
     rounded[short] = _read_whole(texts)
@@ -197,6 +197,6 @@ def _read_whole(texts: pa.StringArray) -> Ints:
     return np.asarray(pc.cast(texts, pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _pointed(unit: int, digits: int) -> str:
+def _with_point(unit: int, digits: int) -> str:
     text = str(abs(unit)).zfill(digits + 1)
     return f"{'-' if unit < 0 else ''}{text[:-digits]}.{text[-digits:]}" if digits else str(unit)

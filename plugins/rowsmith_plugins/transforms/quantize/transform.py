@@ -1,17 +1,17 @@
 """The ``quantize`` transform: a numeric column becomes labels.
 
-``<column>`` becomes the label of a value that is frequent in itself (``=0``), or one of about 32 bins of
+``<column>`` becomes the label of a frequent value (``=0``), or one of about 32 bins of
 equal rows (``b07``) for all others; ``<column>.1`` becomes the position inside the bin (``p12``), ``-``
-for a frequent value. Null stays null in both. Bins and positions are fewer where a position would have
-fewer than k rows. There is no second column with one position a bin, nor where positions are independent of the
+for a frequent value. Null stays null in both. There are fewer bins and positions if a position would have
+fewer than k rows. There is no second column if bins have one position each, nor if positions are independent of the
 other columns: they would be noise to the model, so they are drawn on inversion.
 
-A column all of whose values are frequent is left as it is, if they are not very many. Numbers beyond the
-k-th lowest and the k-th highest row never reach the model: they count as those rows' numbers.
+A column is left as it is if all its values are frequent and not very many. Numbers beyond the
+k-th lowest and the k-th highest row never reach the model: they count as the numbers of those rows.
 
-Inversion: a number is drawn inside the position, following the shape of the training values there, and
-written as the column writes its numbers; it always falls into the same position again. A missing
-or impossible position is drawn among those of the bin; an unknown bin among all, by their rows.
+Inversion: a number is drawn inside the position, following the distribution of training values there, and
+written in the spelling of the column; ``apply`` gives the same position again. A missing
+or impossible position is drawn from those of the bin, and an unknown bin from all, by their rows.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ __all__ = ["FittedQuantize", "QuantizeTransform", "build"]
 _ENOUGH_ROWS = 250_000
 """Rows sampled to test whether positions depend on another column."""
 _MOST_COMPARED = 100
-"""Columns that one is compared with: comparing all with all takes minutes at a thousand columns."""
+"""Most columns that one is compared with: comparing all with all takes minutes for a thousand columns."""
 _MOST_CONTEXTS, _MOST_PAIRS = 20, 4_000
-"""Columns of labels by which one is cut, and pairs of columns in all."""
+"""Most columns of labels that may cut one column, and most pairs of columns in total."""
 _CUTTING_ROUNDS = 5
 
 
@@ -108,15 +108,15 @@ class QuantizeTransform(Transform):
     """Finds numeric columns with many values and cuts them.
 
     Attributes:
-        options: Which columns, and how finely.
+        options: Which columns are cut, and how finely.
     """
 
     options: QuantizeOptions = field(factory=QuantizeOptions)
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedQuantize:
-        """Cut each numeric column that has rare values, or too many for a label each."""
+        """Cut each numeric column that has rare values, or too many values for one label each."""
         taken, quantized = set(schema.names), []
-        # Every column is grouped once, however many columns it is compared with.
+        # Every column is grouped once, for all columns that it is compared with.
         sample = _sample(columns)
         groups = functools.cache(functools.partial(groups_of, sample, schema))
         records = record_groups(columns, schema)
@@ -137,7 +137,7 @@ class QuantizeTransform(Transform):
         groups: Callable[[str], Groups],
         taken: set[str],
     ) -> QuantizedColumn:
-        """Cut a column, and its bins again where they mix rows of different labels."""
+        """Cut a column, and then bins that mix rows of different labels."""
         labels = _contexts(schema, column.name)
         fitted, cuts = fit_column(column, counted, self.options, taken), list[int]()
         ranges = fit_ranges(*fitted.rows_of(sample), sample, labels, self.options.value_k)
@@ -169,13 +169,13 @@ class QuantizeTransform(Transform):
         return fitted if depends(inner, bins[rows], others) else fitted.without_positions()
 
     def restore(self, state: Mapping[str, Any]) -> FittedQuantize:
-        """Make the fitted transform from its state."""
+        """Restore the fitted transform from its state."""
         schema = schema_from_state(state["schema"])
         return FittedQuantize(schema, tuple(_restored(schema[each["name"]], each) for each in state["columns"]))
 
 
 def build(context: BuildContext, options: QuantizeOptions | None) -> QuantizeTransform:
-    """Build the transform from its options; the column that names the run's groups stays."""
+    """Build the transform from its options; group columns are excluded."""
     return QuantizeTransform(quantize_options(context, options or QuantizeOptions()))
 
 
@@ -186,7 +186,7 @@ def _sample(columns: pa.Table) -> pa.Table:
 
 
 def _nearest(names: Sequence[str], name: str) -> list[str]:
-    """The columns to compare one with: all others, or in a wide table those beside it."""
+    """The columns to compare one with: all others, or in a wide table the adjacent ones."""
     at = names.index(name)
     return [names[i] for i in sorted(range(len(names)), key=lambda i: abs(i - at))[1 : _MOST_COMPARED + 1]]
 

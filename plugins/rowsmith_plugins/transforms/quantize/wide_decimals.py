@@ -1,11 +1,11 @@
 """Ordinals of decimals whose range is too wide for whole numbers of one unit.
 
-* ``figures``: decimals of at most so many significant digits, and of at most so many after the point: a floating
-  point format of its own, with ten for its base. Ordinals count its numbers from zero.
-* ``long``: decimals of at most so many digits after the point, where doubles have them: ordinals count units of the
-  last digit, and beyond the point from which on doubles are sparser than that, doubles.
+* ``figures``: decimals with limited significant digits and limited digits after the point: a decimal floating-point
+  format. Ordinals count its numbers from zero.
+* ``long``: decimals with limited digits after the point, as far as doubles have them: ordinals count units of the
+  last digit, and where doubles are sparser than that, doubles.
 
-So no number is written with more digits than the column has. All work is on distinct numbers, one by one: only the
+So no number has more digits than the column. Distinct numbers are processed one by one, because only the
 text has all digits.
 """
 
@@ -23,7 +23,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 MOST_FIGURES = 15
-"""Decimals of so many significant digits each have a double of their own."""
+"""Decimals of this many significant digits have distinct doubles."""
 
 _EXACT = Context(prec=800, rounding=ROUND_HALF_EVEN)
 _MAGNITUDE = np.int64(2**63 - 1)
@@ -31,7 +31,7 @@ _FRACTION_BITS = 52
 
 
 def figures_of(values: Iterable[str]) -> tuple[int, int]:
-    """The most significant digits of spelled numbers, and the most digits after the point; trailing zeros left out."""
+    """The most significant digits of spelled numbers, and the most digits after the point; without trailing zeros."""
     figures = digits = 0
     for value in values:
         number = Decimal(value).normalize(_EXACT)
@@ -63,7 +63,7 @@ def long_ordinals(values: Sequence[str], digits: int) -> Ints:
 
 
 def doubles_of(ordinals: Ints, figures: int, digits: int) -> Floats:
-    """The number at each ordinal, as ``figures`` where there are some, else as ``long``."""
+    """The number at each ordinal, as ``figures`` if that is not 0, else as ``long``."""
     if figures:
         return np.array([_figures_double(ordinal, figures, digits) for ordinal in ordinals.tolist()], dtype=np.float64)
     limit, first = _sparse_from(digits)
@@ -88,7 +88,7 @@ def _figures_ordinal(number: Decimal, figures: int, digits: int) -> int:
     if not size or shift <= 0:
         ordinal = _whole(size, digits)
     else:
-        # Each exponent above the least one has nine tenths of the numbers of so many digits.
+        # Each exponent above the lowest has nine tenths of the numbers with this many digits.
         ordinal = 10 * least + (shift - 1) * 9 * least + _whole(size, digits - shift) - least
     return -ordinal if number < 0 else ordinal
 
@@ -108,6 +108,6 @@ def _whole(size: Decimal, digits: int) -> int:
 
 
 def _sparse_from(digits: int) -> tuple[float, int]:
-    """From where on neighbouring doubles are no nearer than units of the last digit, and the ordinal of that number."""
+    """The number from which neighbouring doubles are at least a unit of the last digit apart, and its ordinal."""
     limit = 2.0 ** (_FRACTION_BITS - (10**digits).bit_length() + 1)
     return limit, _whole(Decimal(limit), digits) + 1

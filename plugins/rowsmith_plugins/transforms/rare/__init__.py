@@ -1,1 +1,1 @@
-"""The ``protect-rare`` transform: values that only few rows have never reach the model."""
+"""The ``protect-rare`` transform: values of few rows never reach the model."""

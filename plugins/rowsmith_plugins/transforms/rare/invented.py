@@ -1,4 +1,4 @@
-"""Labels that are invented in place of those that few rows have: as many, as frequent, and of the same look."""
+"""Invented labels that replace the rare ones of a column: as many, as frequent, and with the same look."""
 
 from __future__ import annotations
 
@@ -26,42 +26,42 @@ _TRIES = 20
 _STAGES = 4
 _MOST_FAILED = 10
 _NOTICEABLY_RARE = 0.1
-"""Beyond this share of rows, rare labels are not drawn again among the others, whose shares would grow by as much."""
-_TOLD_APART = 30
-"""Among so many labels at least two are no words for a missing value."""
-_LONG = 40
-"""Labels of more characters are sentences, which are made of words."""
+"""Above this share of rows, rare labels are invented: replacing them would raise the shares of the others too much."""
+_MANY_LABELS = 30
+"""Among this many labels at least two are not words for a missing value."""
+_LONGEST_SHORT_LABEL = 40
+"""Longer labels are sentences, which are made of words."""
 _FEWEST_WORDS = 10
 _KINDS = "Aa9"
-_ALL = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
+_CHARACTERS = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
 
 Mask = npt.NDArray[np.bool_]
 Invented = tuple[tuple[str, ...], tuple[int, ...]]
 
 
 def invent_rare(column: ColumnSchema, counted: Counted, k: int, seed: int) -> Invented:
-    """Invent labels for the rare ones of a column, where drawing them again among the others would change too much.
+    """Invent labels for the rare ones of a column if replacing these by frequent ones would change too much.
 
-    Only shapes, characters and words are used that k rows of the column have, in as many rare labels or in one that is
-    none, and enough groups of them; and only lengths that as many rows reach (k is smaller in tables below 500 rows,
-    down to 2). Each is as frequent as in the rare labels. Where those spell
-    nothing new, characters of the other labels will do, and then others of the same kinds.
+    Only shapes, characters and words of at least k rows are used, from that many rare labels or from at least one label
+    that is not rare, and from enough groups; and only lengths that as many rows reach (k is smaller in tables below 500
+    rows, down to 2). Each is as frequent as in the rare labels. If those allow
+    no new labels, characters of the other labels are used, and then others of the same kinds.
 
     Args:
-        column: The column. Of a fixed set of categories, those that no row has are what was invented for it.
+        column: The column. Unused categories of a fixed set are the ones that were invented for it.
         counted: Its values.
-        k: What fewer rows, or too few groups, have is rare.
-        seed: What the draws depend on.
+        k: A label with fewer rows, or too few groups, is rare.
+        seed: Seed of the draws.
 
     Returns:
-        Distinct labels that the column can hold, none of its own and none that is read as a missing value, and how
-        often each is drawn. None where fewer than 2k rows hold a rare one, or these are no more than a tenth of the
-        rows and there are two others, or no character is frequent enough.
+        Distinct labels that the column can hold, different from its own and not read as missing values, and their
+        frequencies. Empty if fewer than 2k rows hold a rare label, if these are at most a tenth of the
+        rows and there are two other labels, or if no character is frequent enough.
     """
     rare = ~counted.shared(k)
     rows = int(counted.counts[rare].sum())
-    # A word for a missing value is no label to draw among.
-    others = sum(not is_null_word(counted.values[place]) for place in np.flatnonzero(~rare)[:_TOLD_APART].tolist())
+    # A word for a missing value must not replace other labels.
+    others = sum(not is_null_word(counted.values[index]) for index in np.flatnonzero(~rare)[:_MANY_LABELS].tolist())
     if rows < 2 * k or (rows <= _NOTICEABLY_RARE * counted.rows and others > 1):
         return (), ()
     weights = tuple(sorted(counted.counts[rare].tolist(), reverse=True))
@@ -69,18 +69,18 @@ def invent_rare(column: ColumnSchema, counted: Counted, k: int, seed: int) -> In
     if column.storage.categories is not None:
         names = tuple(each for each in column.storage.categories if each not in known)[: len(weights)]
     else:
-        names = tuple(_invent(_Look(counted, rare, k), known, seed, lambda name: takes(column, name)))
+        names = tuple(_new_labels(_LabelStatistics(counted, rare, k), known, seed, lambda name: takes(column, name)))
     return names, weights[: len(names)]
 
 
 @frozen
-class _Look:
-    """What rare labels look like, as far as enough rows of the column do.
+class _LabelStatistics:
+    """The look of rare labels, as far as enough rows of the column share it.
 
     Attributes:
-        counted: All labels.
-        rare: Which of them are rare.
-        k: The fewest rows of anything, in tables of 500 rows or more.
+        counted: All labels of the column.
+        rare: Mask of rare labels.
+        k: The least number of rows of a part, in tables of 500 rows or more.
     """
 
     counted: Counted
@@ -89,20 +89,20 @@ class _Look:
 
     @property
     def least(self) -> int:
-        """The fewest rows of what is used."""
+        """The least number of rows of a part of labels."""
         return min(self.k, max(_LEAST_K, self.counted.rows // _ROWS_PER_K))
 
     def frequent(self, parts_of: Callable[[str], Iterable[str]]) -> tuple[Counter[str], Counter[str]]:
-        """The parts that enough rows of the column have: those of rare labels, by their rows, and those of all."""
+        """Parts with enough rows in the column, and their rows: in rare labels, and in all labels."""
         holders: dict[str, list[int]] = {}
-        for place, value in enumerate(self.counted.values):
+        for index, value in enumerate(self.counted.values):
             for part in set(parts_of(value)):
-                holders.setdefault(part, []).append(place)
+                holders.setdefault(part, []).append(index)
         everywhere = Counter(
             {
-                part: int(self.counted.counts[places].sum())
-                for part, places in sorted(holders.items())
-                if self._enough(places)
+                part: int(self.counted.counts[indices].sum())
+                for part, indices in sorted(holders.items())
+                if self._enough(indices)
             }
         )
         rows = self.counted.counts * self.rare
@@ -110,36 +110,36 @@ class _Look:
         return Counter({part: count for part, count in among_rare.items() if count}), everywhere
 
     def lengths(self, size_of: Callable[[str], int], shapes: Container[str] = ()) -> list[int]:
-        """The sizes of rare labels of other shapes, one a row, between the least and the greatest that enough have."""
+        """Sizes of rare labels of other shapes, one per row, without the smallest and largest ones of too few rows."""
         values, counts = self.counted.values, self.counted.counts
         rare = np.flatnonzero(self.rare)
-        places = rare[[shape_of(values[place]) not in shapes for place in rare.tolist()]]
-        sizes = np.array([size_of(values[place]) for place in places.tolist()], dtype=np.int64)
-        found = np.sort(np.repeat(sizes, counts[places]))
+        indices = rare[[shape_of(values[index]) not in shapes for index in rare.tolist()]]
+        sizes = np.array([size_of(values[index]) for index in indices.tolist()], dtype=np.int64)
+        found = np.sort(np.repeat(sizes, counts[indices]))
         return [int(size) for size in found[self.least - 1 : max(self.least, len(found) - self.least + 1)]]
 
-    def _enough(self, places: list[int]) -> bool:
+    def _enough(self, indices: list[int]) -> bool:
         counted = self.counted
-        if int(counted.counts[places].sum()) < self.least:
+        if int(counted.counts[indices].sum()) < self.least:
             return False
-        if len(places) < self.least and self.rare[places].all():
-            return False  # A label would tell its own characters, however many rows it has.
+        if len(indices) < self.least and self.rare[indices].all():
+            return False  # Too few rare labels have it: it would reveal them.
         if counted.groups is None:
             return True
-        having = np.append(np.isin(np.arange(len(counted.values)), places), False)[counted.codes]
+        having = np.append(np.isin(np.arange(len(counted.values)), indices), False)[counted.codes]
         needed = groups_needed(int(counted.groups.max(initial=-1)) + 1, self.k)
         return len(np.unique(counted.groups[having])) >= needed
 
 
-_Drawer = Callable[[np.random.Generator], str]
+_Sampler = Callable[[np.random.Generator], str]
 _Spell = Callable[[np.random.Generator, int], str]
-"""Makes a label; the number says how far it may go from what rare labels are made of."""
+"""Makes a label; the number is the stage, which widens the allowed characters."""
 
 
-def _invent(look: _Look, known: set[str], seed: int, fits: Callable[[str], bool]) -> Iterator[str]:
-    """A new label for each rare one, as far as there are so many."""
+def _new_labels(look: _LabelStatistics, known: set[str], seed: int, fits: Callable[[str], bool]) -> Iterator[str]:
+    """A new label for each rare one, or as many as are found."""
     random, taken, failed = np.random.default_rng(seed), set(known), 0
-    spell = _sentences(look) or _spelled(look)
+    spell = _label_from_words(look) or _label_from_shapes(look)
     if spell is None:
         return
     for _ in range(int(look.rare.sum())):
@@ -151,86 +151,86 @@ def _invent(look: _Look, known: set[str], seed: int, fits: Callable[[str], bool]
                 break
         else:
             failed += 1
-            if failed == _MOST_FAILED:  # Hardly anything is left that could be spelled.
+            if failed == _MOST_FAILED:  # Hardly any new labels are possible.
                 return
 
 
-def _sentences(look: _Look) -> _Spell | None:
-    """Makes long labels of words that enough rows have; None where labels are short or share no words."""
+def _label_from_words(look: _LabelStatistics) -> _Spell | None:
+    """Makes long labels from words of enough rows; None if labels are short or share no words."""
     lengths = look.lengths(len)
-    if not lengths or lengths[len(lengths) // 2] <= _LONG:
+    if not lengths or lengths[len(lengths) // 2] <= _LONGEST_SHORT_LABEL:
         return None
     words = look.frequent(str.split)[0]
     sizes = look.lengths(lambda value: len(value.split()))
     if len(words) < _FEWEST_WORDS or not sizes:
         return None
-    word = _drawer(words)
+    word = _sampler(words)
     return lambda random, stage: " ".join(word(random) for _ in range(sizes[int(random.integers(len(sizes)))]))
 
 
-def _spelled(look: _Look) -> _Spell | None:
-    """Makes labels of shapes and characters that enough rows have; None where there are none."""
+def _label_from_shapes(look: _LabelStatistics) -> _Spell | None:
+    """Makes labels from shapes and characters of enough rows; None if there are none."""
     characters, everywhere = look.frequent(set)
     alphabet = "".join(sorted(characters))
     templates = _templates(look, alphabet)
     if not alphabet or not templates:
         return None
-    seen = look.frequent(lambda value: _characters_by_place(value) if shape_of(value) in templates else ())[0]
-    kinds = "".join(_ALL[kind] for kind in _KINDS if characters_of(kind, alphabet))
+    seen = look.frequent(lambda value: _characters_by_position(value) if shape_of(value) in templates else ())[0]
+    kinds = "".join(_CHARACTERS[kind] for kind in _KINDS if characters_of(kind, alphabet))
     usual = _by_kind(alphabet, characters)
     wider = [_by_kind(letters, Counter()) for letters in ("".join(sorted(everywhere)), kinds)]
-    own = {shape: _by_place(shape, seen, usual) for shape in templates}
-    template = _drawer(templates)
+    own = {shape: _by_position(shape, seen, usual) for shape in templates}
+    template = _sampler(templates)
 
     def spell(random: np.random.Generator, stage: int) -> str:
         shape = template(random)
         if stage == 0:
             return "".join(draw(random) for draw in own[shape])
         draws = (usual, *wider)[stage - 1]
-        return "".join(draws[place](random) if place in draws else place for place in shape)
+        return "".join(draws[kind](random) if kind in draws else kind for kind in shape)
 
     return spell
 
 
-def _characters_by_place(value: str) -> Iterator[str]:
-    """Each character of a label with its place and the shape of the label."""
+def _characters_by_position(value: str) -> Iterator[str]:
+    """Each character of a label with its position and the shape of the label."""
     shape = shape_of(value)
-    return (f"{place} {char} {shape}" for place, char in enumerate(value))
+    return (f"{position} {char} {shape}" for position, char in enumerate(value))
 
 
-def _by_place(shape: str, seen: Counter[str], usual: Mapping[str, _Drawer]) -> list[_Drawer]:
-    """For each place of a shape what draws one of the characters that stand there, or else of its kind."""
+def _by_position(shape: str, seen: Counter[str], usual: Mapping[str, _Sampler]) -> list[_Sampler]:
+    """For each position of a shape, a sampler of the characters there, or else of its kind."""
     found = []
-    for place, kind in enumerate(shape):
-        rows = {char: seen[f"{place} {char} {shape}"] for char in _ALL.get(kind, kind)}
+    for position, kind in enumerate(shape):
+        rows = {char: seen[f"{position} {char} {shape}"] for char in _CHARACTERS.get(kind, kind)}
         there = Counter({char: count for char, count in rows.items() if count})
-        found.append(_drawer(there) if there else usual.get(kind, _drawer(Counter({kind: 1}))))
+        found.append(_sampler(there) if there else usual.get(kind, _sampler(Counter({kind: 1}))))
     return found
 
 
-def _by_kind(letters: str, rows: Counter[str]) -> dict[str, _Drawer]:
-    """For each kind of character what draws one, by its rows if any is known to have some."""
+def _by_kind(letters: str, rows: Counter[str]) -> dict[str, _Sampler]:
+    """For each kind of character, a sampler weighted by rows."""
     found = {kind: characters_of(kind, letters) for kind in _KINDS}
-    return {kind: _drawer(Counter({char: rows[char] or 1 for char in chars})) for kind, chars in found.items() if chars}
+    return {kind: _sampler(Counter({char: rows[char] or 1 for char in each})) for kind, each in found.items() if each}
 
 
-def _templates(look: _Look, alphabet: str) -> Counter[str]:
-    """Shapes that enough rows have; unless these are nearly all, words of the lengths of the others besides."""
-    shapes, _ = look.frequent(lambda value: (shape_of(value),))
-    kept = Counter({shape: rows for shape, rows in shapes.items() if _fits(shape, alphabet)})
+def _templates(look: _LabelStatistics, alphabet: str) -> Counter[str]:
+    """Shapes of enough rows, and words with the lengths of the other labels unless these are few."""
+    frequent, _ = look.frequent(lambda value: (shape_of(value),))
+    shapes = Counter({shape: rows for shape, rows in frequent.items() if _fits(shape, alphabet)})
     kinds = [kind for kind in _KINDS if characters_of(kind, alphabet)]
-    if not kinds or kept.total() >= _ALIKE * int(look.counted.counts[look.rare].sum()):
-        return kept
+    if not kinds or shapes.total() >= _ALIKE * int(look.counted.counts[look.rare].sum()):
+        return shapes
     rest = "a" if "a" in kinds else kinds[0]
-    return kept + Counter((kinds[0] + rest * (length - 1))[:length] for length in look.lengths(len, kept))
+    return shapes + Counter((kinds[0] + rest * (length - 1))[:length] for length in look.lengths(len, shapes))
 
 
 def _fits(shape: str, alphabet: str) -> bool:
-    """Whether there is a character for each place of a shape."""
-    return all(characters_of(place, alphabet) if place in _ALL else place in alphabet for place in shape)
+    """Whether there is a character for each position of a shape."""
+    return all(characters_of(kind, alphabet) if kind in _CHARACTERS else kind in alphabet for kind in shape)
 
 
-def _drawer(weights: Counter[str]) -> _Drawer:
-    """Draws texts as often as their weights say."""
+def _sampler(weights: Counter[str]) -> _Sampler:
+    """Samples texts by their weights."""
     texts, bounds = list(weights), np.cumsum(list(weights.values()))
     return lambda random: texts[int(np.searchsorted(bounds, random.random() * bounds[-1], side="right"))]

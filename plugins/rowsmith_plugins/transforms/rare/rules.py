@@ -1,7 +1,7 @@
-"""What keeps rare values of one column out: a guard maps each value to one that may be learned.
+"""Rules for the rare values of one column: a guard maps each value to one that may be learned.
 
-A guard is a pure function of a column: it leaves alone what it once gave. Rare categories are drawn
-by row position, so that one table always gives the same result.
+A guard is a pure function of a column: applied twice it changes nothing more. Rare categories are drawn
+by row position, so the same table always gives the same result.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.common.counting import Counted, nearest
 
 __all__ = [
-    "Blank",
-    "Categories",
+    "AllNull",
+    "DatetimeRange",
+    "FrequentCategories",
+    "FrequentNumbers",
     "Guard",
-    "Invented",
-    "Moments",
-    "Numbers",
-    "Range",
+    "InventedCategories",
+    "NumberRange",
     "guard_from_state",
 ]
 
@@ -45,17 +45,17 @@ class Guard(ABC):
 
     @abstractmethod
     def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
-        """The guarded column.
+        """Map the values of a column.
 
         Args:
             counted: The column's values and codes.
-            seed: What the draws depend on, besides the row's place and ``name``.
+            seed: Seed of draws, besides the row's index and ``name``.
             name: The column's name.
         """
 
     @abstractmethod
     def describe(self) -> str:
-        """What it holds of the training data."""
+        """What it holds of the training data, for display."""
 
     def state(self) -> dict[str, Any]:
         """The guard as JSON values."""
@@ -63,8 +63,8 @@ class Guard(ABC):
 
 
 @frozen
-class Blank(Guard):
-    """Leaves nothing of a column that hardly any row has a value in."""
+class AllNull(Guard):
+    """Replaces all values of a column with too few values by null."""
 
     kind: ClassVar[str] = "blank"
 
@@ -78,13 +78,13 @@ class Blank(Guard):
 
 
 @frozen
-class Categories(Guard):
-    """Keeps some categories; every other one is drawn anew, row by row.
+class FrequentCategories(Guard):
+    """Retains frequent categories; every other one is replaced by a drawn category, row by row.
 
     Attributes:
-        kept: The categories that stay.
-        choices: What others become.
-        weights: How often each choice is drawn, as whole numbers.
+        kept: The retained categories; the name is saved in bundles.
+        choices: Categories that replace others.
+        weights: Frequency of each choice, as whole numbers.
     """
 
     kind: ClassVar[str] = "categories"
@@ -93,32 +93,32 @@ class Categories(Guard):
     weights: tuple[int, ...]
 
     def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
-        """Draw a choice for each row whose category is not kept."""
-        places = {value: place for place, value in enumerate(self.kept)}
-        renumbered = np.array([*(places.get(value, -2) for value in counted.values), -1], dtype=np.int32)
+        """Draw a choice for each row whose category is not retained."""
+        indices = {value: index for index, value in enumerate(self.kept)}
+        renumbered = np.array([*(indices.get(value, -2) for value in counted.values), -1], dtype=np.int32)
         codes = renumbered[counted.codes]
         rare = np.flatnonzero(codes == -2)
         if rare.size:
             bounds = np.cumsum(self.weights)
             drawn = Draws(seed, rare).uniform(f"protect-rare.{name}") * bounds[-1]
             chosen = np.searchsorted(bounds, drawn, side="right").clip(0, len(bounds) - 1)
-            codes[rare] = np.array([places[choice] for choice in self.choices], dtype=np.int32)[chosen]
+            codes[rare] = np.array([indices[choice] for choice in self.choices], dtype=np.int32)[chosen]
         return from_codes(self.kept, codes)
 
     def describe(self) -> str:
-        """How many categories stay."""
+        """Number of retained categories."""
         return f"{len(self.kept)} categories and how often each occurs"
 
 
 @frozen
-class Invented(Guard):
-    """Keeps some categories; every other one becomes a label, for which invented categories are put back.
+class InventedCategories(Guard):
+    """Retains frequent categories; every other one becomes a label, which inversion replaces by invented categories.
 
     Attributes:
-        kept: The categories that stay.
-        label: The label, which is none of them.
+        kept: The retained categories; the name is saved in bundles.
+        label: The label, different from all of them.
         names: The invented categories.
-        weights: How often each is drawn, as whole numbers.
+        weights: Frequency of each, as whole numbers.
     """
 
     kind: ClassVar[str] = "invented"
@@ -128,9 +128,9 @@ class Invented(Guard):
     weights: tuple[int, ...]
 
     def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
-        """Put the label for each category that is not kept."""
-        places = {value: place for place, value in enumerate(self.kept)}
-        renumbered = [*(places.get(value, len(self.kept)) for value in counted.values), -1]
+        """Replace categories that are not retained by the label."""
+        indices = {value: index for index, value in enumerate(self.kept)}
+        renumbered = [*(indices.get(value, len(self.kept)) for value in counted.values), -1]
         return from_codes([*self.kept, self.label], np.array(renumbered, dtype=np.int32)[counted.codes])
 
     def invert(self, counted: Counted, draws: Draws, name: str) -> pa.DictionaryArray:
@@ -144,35 +144,35 @@ class Invented(Guard):
         return compact(spelled_unique(values, codes.astype(np.int32)))
 
     def describe(self) -> str:
-        """How many categories stay, and how many are invented."""
+        """Number of retained and of invented categories."""
         return f"{len(self.kept)} categories, and how often each of {len(self.names)} others occurs"
 
 
 @frozen
-class Numbers(Guard):
-    """Keeps some numbers; every other one becomes the nearest of them.
+class FrequentNumbers(Guard):
+    """Retains frequent numbers; every other one becomes the nearest of them.
 
     Attributes:
-        kept: Spelled numbers, ascending.
+        kept: Spelled numbers, ascending; the name is saved in bundles.
     """
 
     kind: ClassVar[str] = "numbers"
     kept: tuple[str, ...]
 
     def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
-        """Move each number to the nearest kept one."""
-        places = {value: place for place, value in enumerate(self.kept)}
+        """Move each number to the nearest retained one."""
+        indices = {value: index for index, value in enumerate(self.kept)}
         found = nearest(parse_numbers(counted.values), parse_numbers(list(self.kept)))
-        renumbered = [places.get(value, int(near)) for value, near in zip(counted.values, found, strict=True)]
+        renumbered = [indices.get(value, int(near)) for value, near in zip(counted.values, found, strict=True)]
         return from_codes(self.kept, np.array([*renumbered, -1], dtype=np.int32)[counted.codes])
 
     def describe(self) -> str:
-        """How many numbers stay."""
+        """Number of retained numbers."""
         return f"{len(self.kept)} numbers"
 
 
 @frozen
-class Range(Guard):
+class NumberRange(Guard):
     """Clips numbers.
 
     Attributes:
@@ -196,13 +196,13 @@ class Range(Guard):
 
 
 @frozen
-class Moments(Guard):
+class DatetimeRange(Guard):
     """Clips dates and times, by whole seconds.
 
     Attributes:
-        low: The spelled moment that earlier ones become.
-        high: The spelled moment that later ones become.
-        format: How the column spells moments.
+        low: The spelled date-time that earlier ones become.
+        high: The spelled date-time that later ones become.
+        format: Format of the column.
     """
 
     kind: ClassVar[str] = "moments"
@@ -211,7 +211,7 @@ class Moments(Guard):
     format: str
 
     def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
-        """Move moments outside the range to its ends."""
+        """Move date-times outside the range to its ends."""
         moments = parse_datetimes(counted.values, self.format).astype("datetime64[s]")
         low, high = parse_datetimes([self.low, self.high], self.format).astype("datetime64[s]")
         return _clip(counted, moments < low, moments > high, self.low, self.high)
@@ -221,11 +221,14 @@ class Moments(Guard):
         return f"range from {self.low} to {self.high}"
 
 
-_KINDS: dict[str, type[Guard]] = {guard.kind: guard for guard in (Blank, Categories, Invented, Numbers, Range, Moments)}
+_KINDS: dict[str, type[Guard]] = {
+    guard.kind: guard
+    for guard in (AllNull, FrequentCategories, InventedCategories, FrequentNumbers, NumberRange, DatetimeRange)
+}
 
 
 def guard_from_state(state: Mapping[str, Any]) -> Guard:
-    """The guard that ``state()`` described."""
+    """Restore a guard from its ``state()``."""
     return cattrs.structure({key: value for key, value in state.items() if key != "kind"}, _KINDS[state["kind"]])
 
 
@@ -233,13 +236,13 @@ def _clip(
     counted: Counted, below: npt.NDArray[np.bool_], above: npt.NDArray[np.bool_], low: str, high: str
 ) -> pa.DictionaryArray:
     inside = np.flatnonzero(~below & ~above)
-    values = [counted.values[place] for place in inside]
-    places = {value: place for place, value in enumerate(values)}
+    values = [counted.values[index] for index in inside]
+    indices = {value: index for index, value in enumerate(values)}
     for end in (low, high):
-        if places.setdefault(end, len(values)) == len(values):
+        if indices.setdefault(end, len(values)) == len(values):
             values.append(end)
     renumbered = np.full(len(counted.values) + 1, -1, dtype=np.int32)
     renumbered[inside] = np.arange(len(inside))
-    renumbered[:-1][below] = places[low]
-    renumbered[:-1][above] = places[high]
+    renumbered[:-1][below] = indices[low]
+    renumbered[:-1][above] = indices[high]
     return from_codes(values, renumbered[counted.codes])

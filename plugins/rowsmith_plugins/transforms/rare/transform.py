@@ -1,31 +1,31 @@
-"""The ``protect-rare`` transform: values that only few rows have never reach the model.
+"""The ``protect-rare`` transform: values of few rows never reach the model.
 
-A value is rare when fewer than ``k`` training rows have it, or too few groups where rows belong to groups (see
-``rowsmith.transforms.holders``). What happens, by the column's type:
+A value is rare if fewer than ``k`` training rows have it, or too few groups of a grouped table (see
+``rowsmith.transforms.holders``). Rare values are replaced by column type:
 
-* categories and booleans: a rare one is drawn anew among those that are not rare, as often as each
-  occurs; or it becomes a label (option ``replacement: constant``);
-* numbers that ``quantize`` turns into labels are left to it: its bins hold rare ones;
+* categories and booleans: a rare one is replaced by a drawn one that is not rare, by their
+  frequencies; or it becomes a label (option ``replacement: constant``);
+* numbers that ``quantize`` turns into labels: left to its bins;
 * other numbers with few distinct values: a rare one becomes the nearest that is not rare;
 * other numbers with many: values beyond the k-th lowest or k-th highest row become that row's value;
-* date-times: so, too, where k rows have that row's value; otherwise they and that value become one between it and the
-  next;
-* free text is left alone.
+* date-times: likewise if k rows have that row's value; otherwise they and that value become a date-time between it and
+  the next one;
+* free text is not changed.
 
-Values not seen in training are rare. Where at least 2 k rows hold rare categories, and these are more than a tenth of
-the rows or there is no more than one other category, they become the label, and the label invented categories on the
-way back: as many, as frequent and of the same look (see ``invented``). Where all are rare, fewer
-categories become the label, and numbers that are not left to ``quantize`` their mean, as do date-times of fewer than
-2 k rows. Booleans, and categories that no label can stand among, become the commonest one, which at least k rows have
-to choose from. Where fewer than k rows have a value at all, numbers, date-times, booleans and such categories are left
-blank.
+Values not seen in training are rare. If at least 2 k rows hold rare categories, and these are more than a tenth of
+the rows or there is at most one other category, they become the label, and inversion replaces the label by invented
+categories: as many, as frequent and with the same look (see ``invented``). If all are rare, fewer categories
+become the label. Numbers that are not left to ``quantize`` then become their mean, and so do date-times of fewer than
+2 k rows. Booleans, and categories whose column cannot hold the label, become the commonest one, which at least k rows
+have to choose from. If fewer than k rows have any value, numbers, date-times, booleans and such categories become
+null.
 
-A column that is the same in every row after that is left out of the model and given back so. Of a fixed set of
-categories (``category`` dtypes) only those that are not rare are known of the table; the columns of the option
-``exclude`` keep all, as a public list of codes may be.
+A column that is constant after that is left out of the model and restored on inversion. Of a fixed set of
+categories (``category`` dtypes) only those that are not rare are learned; the columns of the option
+``exclude`` retain all, for example a public list of codes.
 
-Categories are drawn by (seed, row's place in the table, column): ``apply`` is a pure function of
-the table it is given, and leaves a protected table as it is.
+Categories are drawn by (seed, row's index in the table, column): ``apply`` is a pure function of
+its table, and does not change a protected table again.
 """
 
 from __future__ import annotations
@@ -59,18 +59,18 @@ from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_sch
 from rowsmith_plugins.transforms.common.protection import quantize_of_run
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 from rowsmith_plugins.transforms.quantize.column import is_cut
+from rowsmith_plugins.transforms.rare.coarse_means import coarse_mean, coarse_mean_datetime
+from rowsmith_plugins.transforms.rare.datetime_range import datetime_range
+from rowsmith_plugins.transforms.rare.frequent_categories import narrowed
 from rowsmith_plugins.transforms.rare.invented import invent_rare
-from rowsmith_plugins.transforms.rare.kept_categories import narrowed
-from rowsmith_plugins.transforms.rare.middles import middle_moment, middle_number
-from rowsmith_plugins.transforms.rare.moment_ends import end_moments
 from rowsmith_plugins.transforms.rare.rules import (
-    Blank,
-    Categories,
+    AllNull,
+    DatetimeRange,
+    FrequentCategories,
+    FrequentNumbers,
     Guard,
-    Invented,
-    Moments,
-    Numbers,
-    Range,
+    InventedCategories,
+    NumberRange,
     guard_from_state,
 )
 
@@ -81,14 +81,14 @@ _MOST_NAMED = 10
 
 @frozen
 class FittedProtectRare(FittedTransform):
-    """Knows which values stay.
+    """The fitted ``protect-rare`` transform.
 
     Attributes:
         schema_before: The table.
-        seed: What the draws for rare categories depend on.
-        guards: Column name to what guards it.
-        alike: The columns that are the same in every row once they are guarded, and that value; None for null.
-        told: What the user should know, a line each.
+        seed: Seed of the draws for rare categories.
+        guards: Guard by column name.
+        alike: Columns that are constant after guarding, and their value; None for null.
+        messages: Notes for the user, one line each.
         schema_after: The table without those columns.
     """
 
@@ -96,7 +96,7 @@ class FittedProtectRare(FittedTransform):
     seed: int
     guards: Mapping[str, Guard]
     alike: Mapping[str, str | None] = field(factory=dict)
-    told: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     schema_after: TableSchema = field(init=False)
 
     @schema_after.default
@@ -113,7 +113,7 @@ class FittedProtectRare(FittedTransform):
         return in_schema_order(columns, self.schema_after, guarded)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Put invented categories for the label, and columns that are the same in every row; the rest is as it is."""
+        """Replace the label by invented categories, and restore constant columns."""
         rows = len(draws)
         arrays = {
             name: from_codes([] if value is None else [value], np.full(rows, -1 if value is None else 0))
@@ -122,7 +122,7 @@ class FittedProtectRare(FittedTransform):
         arrays |= {
             name: guard.invert(count_values(columns, name), draws, name)
             for name, guard in self.guards.items()
-            if isinstance(guard, Invented)
+            if isinstance(guard, InventedCategories)
         }
         return in_schema_order(columns, self.schema_before, arrays)
 
@@ -131,8 +131,8 @@ class FittedProtectRare(FittedTransform):
         return compared(columns, self.invert(applied, Draws(0, np.arange(columns.num_rows)), {}))
 
     def notes(self) -> Sequence[str]:
-        """Which columns are left blank or the same in every row, and what becomes of a fixed set of categories."""
-        return self.told
+        """Notes on groups that do not count, on columns that become null or constant, and on invented labels."""
+        return self.messages
 
     def state(self) -> dict[str, Any]:
         """The schema, the seed and the guards."""
@@ -151,19 +151,19 @@ class FittedProtectRare(FittedTransform):
 
 @frozen
 class ProtectRareTransform(Transform):
-    """Finds the values that enough rows have.
+    """Finds the frequent values of each column, and how to replace the others.
 
     Attributes:
-        options: What is rare and what becomes of it.
-        seed: What the draws for rare categories depend on, at least 0.
-        quantize: With what options ``quantize`` comes after it; None when it does not.
+        options: What is rare, and its replacement.
+        seed: Seed of the draws for rare categories, at least 0.
+        quantize: Options of ``quantize`` if it follows in the run; else None.
         grouping: The columns that group and order the run's rows.
-        groups: Those that group them.
+        groups: The columns that group them.
     """
 
     narrowed_because: ClassVar[str] = (
-        "since only few rows have the others; list it in the `exclude` option of transform 'protect-rare' where they "
-        "are no secret"
+        "because few rows have the others; if they are not secret, add the column to the `exclude` option of transform "
+        "'protect-rare'"
     )
     options: ProtectRareOptions = field(factory=ProtectRareOptions)
     seed: int = 0
@@ -172,13 +172,13 @@ class ProtectRareTransform(Transform):
     groups: tuple[str, ...] = ()
 
     def narrowed(self, columns: pa.Table, schema: TableSchema) -> TableSchema:
-        """The table without the categories of fixed sets that only few rows have."""
+        """The schema without the rare categories of fixed sets."""
         groups = row_groups(columns, schema, self.groups)
         options = evolve(self.options, exclude=tuple(self._excluded(columns, schema)))
         return narrowed(columns, schema, groups, options, self.seed)
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedProtectRare:
-        """Decide for each column which values stay."""
+        """Fit a guard for each column."""
         guards: dict[str, Guard] = {}
         alike: dict[str, str | None] = {}
         rare: dict[str, float] = {}
@@ -190,26 +190,30 @@ class ProtectRareTransform(Transform):
             guard = self._guard(column, counted) if counted.values else None
             if guard is not None:
                 guards[column.name] = guard
-            if isinstance(guard, Invented):
-                kept = counted.counts[np.isin(counted.values, guard.kept)].sum()
-                rare[column.name] = 1 - float(kept) / max(1, counted.rows)
-            if guard is not None and not isinstance(guard, Invented):
+            if isinstance(guard, InventedCategories):
+                retained = counted.counts[np.isin(counted.values, guard.kept)].sum()
+                rare[column.name] = 1 - float(retained) / max(1, counted.rows)
+            if guard is not None and not isinstance(guard, InventedCategories):
                 left = count_values(pa.table({"x": guard.apply(counted, self.seed, column.name)}), "x")
                 same = not left.rows or (len(left.values) == 1 and left.rows == len(left.codes))
                 if same and left.values != counted.values:
                     alike[column.name] = left.values[0] if left.values else None
-        told = (*_few(groups), *_told(alike, self.options.k), *_told_invented(rare, self.options.k))
-        return FittedProtectRare(schema, self.seed, guards, alike, told)
+        messages = (
+            *_group_notes(groups),
+            *_constant_notes(alike, self.options.k),
+            *_invented_notes(rare, self.options.k),
+        )
+        return FittedProtectRare(schema, self.seed, guards, alike, messages)
 
     def restore(self, state: Mapping[str, Any]) -> FittedProtectRare:
-        """Make the fitted transform from its state."""
+        """Restore the fitted transform from its state."""
         guards = {name: guard_from_state(guard) for name, guard in state["guards"].items()}
         return FittedProtectRare(
             schema_from_state(state["schema"]), int(state["seed"]), guards, dict(state.get("alike", {}))
         )
 
     def _excluded(self, columns: pa.Table, schema: TableSchema) -> set[str]:
-        """The columns that stay: those of the option, and those that group and order the rows as long as they do."""
+        """The columns that are not changed: excluded ones and, before ``groups``, group and order columns."""
         names = set() if record_groups(columns, schema) is not None else set(self.grouping)
         return {*self.options.exclude, *names}
 
@@ -217,11 +221,11 @@ class ProtectRareTransform(Transform):
         options = self.options
         if column.type in (ColumnType.CATEGORICAL, ColumnType.BOOLEAN):
             return _invented(column, counted, options, self.seed) or _categories(column, counted, options)
-        blank = Blank() if counted.rows < options.k and column.nullable else None
+        blank = AllNull() if counted.rows < options.k and column.nullable else None
         few = counted.rows < 2 * options.k and not counted.shared(options.k).any()
         if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
             if few:
-                return blank or Numbers((middle_number(column, counted, options.k),))
+                return blank or FrequentNumbers((coarse_mean(column, counted, options.k),))
             if self.quantize is not None and is_cut(column, counted, self.quantize):
                 return None
             return _numbers(column, counted, options)
@@ -229,16 +233,16 @@ class ProtectRareTransform(Transform):
             if few and blank is not None:
                 return blank
             if few:
-                middle = middle_moment(column.datetime_format, counted, options.k)
-                return Moments(middle, middle, column.datetime_format)
+                mean = coarse_mean_datetime(column.datetime_format, counted, options.k)
+                return DatetimeRange(mean, mean, column.datetime_format)
             chances = Draws(self.seed, np.arange(2)).uniform(f"protect-rare.{column.name}.ends").tolist()
-            low, high = end_moments(column.datetime_format, counted, options.k, (chances[0], chances[1]))
-            return Moments(low, high, column.datetime_format)
+            low, high = datetime_range(column.datetime_format, counted, options.k, (chances[0], chances[1]))
+            return DatetimeRange(low, high, column.datetime_format)
         return None
 
 
 def build(context: BuildContext, options: ProtectRareOptions | None) -> ProtectRareTransform:
-    """Build the transform from its options and the run's seed; the run's groups keep their names."""
+    """Build the transform from its options and the run's seed; group columns are excluded."""
     return ProtectRareTransform(
         options=options or ProtectRareOptions(),
         seed=context.seeds.integer("transforms.protect-rare"),
@@ -248,66 +252,66 @@ def build(context: BuildContext, options: ProtectRareOptions | None) -> ProtectR
     )
 
 
-def _few(groups: npt.NDArray[np.int64] | None) -> Iterator[str]:
-    """That groups do not count, where there are some."""
+def _group_notes(groups: npt.NDArray[np.int64] | None) -> Iterator[str]:
+    """A note if there are groups that do not count."""
     if groups is not None and 1 < len(np.unique(groups)) < FEWEST_GROUPS:
         yield (
-            f"the table has fewer than {FEWEST_GROUPS} groups, which are taken for things, not for people: a value "
-            "that many rows of a single one have is learned"
+            f"the table has fewer than {FEWEST_GROUPS} groups, which are treated as things, not people: a value "
+            "is learned even if only one group has it"
         )
 
 
-def _told(alike: Mapping[str, str | None], k: int) -> Iterator[str]:
-    """What becomes of columns with hardly a value that may be told."""
+def _constant_notes(alike: Mapping[str, str | None], k: int) -> Iterator[str]:
+    """Notes on columns that become null or constant."""
     blank = [name for name, value in alike.items() if value is None]
     same = [name for name, value in alike.items() if value is not None]
     for names, why in (
-        (blank, f"left blank, since fewer than {k} rows have a value"),
-        (same, f"given back as one value, since none of the others is one that {k} rows have"),
+        (blank, f"generated as null, because fewer than {k} rows have a value"),
+        (same, f"generated as one constant value, because no other value has {k} rows"),
     ):
         if names:
             more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
             yield f"{why}: {', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def _told_invented(rare: Mapping[str, float], k: int) -> Iterator[str]:
-    """That labels are invented, and of how many values."""
+def _invented_notes(rare: Mapping[str, float], k: int) -> Iterator[str]:
+    """A note on columns whose rare labels are replaced by invented ones."""
     if rare:
         named = [f"{name} ({share:.1%} of its values)" for name, share in [*rare.items()][:_MOST_NAMED]]
         more = f" and {len(rare) - _MOST_NAMED} more" if len(rare) > _MOST_NAMED else ""
         yield (
-            f"labels that fewer than {k} rows have are given back as invented ones of the same look: "
+            f"labels with fewer than {k} rows are replaced by invented labels with the same look: "
             f"{', '.join(named)}{more}"
         )
 
 
 def _categories(column: ColumnSchema, counted: Counted, options: ProtectRareOptions) -> Guard:
-    order = sorted(range(len(counted.values)), key=lambda place: (-counted.counts[place], counted.values[place]))
+    order = sorted(range(len(counted.values)), key=lambda index: (-counted.counts[index], counted.values[index]))
     shared = counted.shared(options.k)
-    kept = [place for place in order if shared[place]]
-    names = tuple(counted.values[place] for place in kept)
-    if _takes_label(column, options.label) and (options.replacement == "constant" or not kept):
-        return Categories((*names, *({options.label} - set(names))), (options.label,), (1,))
-    if not kept and column.nullable and (counted.rows < options.k or column.storage.categories is not None):
-        return Blank()
-    kept = kept or order[:1]
-    names = tuple(counted.values[place] for place in kept)
-    return Categories(names, names, tuple(int(counted.counts[place]) for place in kept))
+    frequent = [index for index in order if shared[index]]
+    names = tuple(counted.values[index] for index in frequent)
+    if _takes_label(column, options.label) and (options.replacement == "constant" or not frequent):
+        return FrequentCategories((*names, *({options.label} - set(names))), (options.label,), (1,))
+    if not frequent and column.nullable and (counted.rows < options.k or column.storage.categories is not None):
+        return AllNull()
+    frequent = frequent or order[:1]
+    names = tuple(counted.values[index] for index in frequent)
+    return FrequentCategories(names, names, tuple(int(counted.counts[index]) for index in frequent))
 
 
 def _invented(column: ColumnSchema, counted: Counted, options: ProtectRareOptions, seed: int) -> Guard | None:
-    """What invents categories for rare ones; None where enough rows have others, or too few have any."""
+    """The guard that invents categories for rare ones; None if too few rows have rare ones."""
     fixed = column.storage.categories is not None
     if options.replacement != "resample" or not (fixed or _takes_label(column, options.label)):
         return None
-    kept = tuple(counted.values[place] for place in np.flatnonzero(counted.shared(options.k)).tolist())
+    retained = tuple(counted.values[index] for index in np.flatnonzero(counted.shared(options.k)).tolist())
     names, weights = invent_rare(column, counted, options.k, seed)
-    label = unique_name(options.label, {*kept, *names})
-    return Invented(kept, label, names, weights) if names else None
+    label = unique_name(options.label, {*retained, *names})
+    return InventedCategories(retained, label, names, weights) if names else None
 
 
 def _takes_label(column: ColumnSchema, label: str) -> bool:
-    """Whether the user's column can hold the label at all."""
+    """Whether the user's column can hold the label."""
     return column.type is not ColumnType.BOOLEAN and takes(column, label)
 
 
@@ -317,13 +321,13 @@ def _numbers(column: ColumnSchema, counted: Counted, options: ProtectRareOptions
     low, high = counted.ends(order, options.k)
     shared = counted.shared(options.k)
     if is_wide(_clipped_counts(numbers, counted, low, high), options.max_values):
-        return Range(counted.values[low], counted.values[high])
-    kept = tuple(counted.values[place] for place in order if shared[place])
-    return Numbers(kept or (middle_number(column, counted, options.k),))
+        return NumberRange(counted.values[low], counted.values[high])
+    frequent = tuple(counted.values[index] for index in order if shared[index])
+    return FrequentNumbers(frequent or (coarse_mean(column, counted, options.k),))
 
 
 def _clipped_counts(numbers: np.ndarray, counted: Counted, low: int, high: int) -> np.ndarray:
-    """The counts that are left when extremes are clipped; a clipped column may have few values."""
+    """Counts of values after clipping; a clipped column may have few values."""
     clipped = numbers.clip(numbers[low], numbers[high])
-    _, places = np.unique(clipped, return_inverse=True)
-    return np.bincount(places, weights=counted.counts).astype(np.int64)
+    _, codes = np.unique(clipped, return_inverse=True)
+    return np.bincount(codes, weights=counted.counts).astype(np.int64)

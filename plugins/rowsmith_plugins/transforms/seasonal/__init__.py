@@ -1,1 +1,1 @@
-"""The ``seasonal`` transform: values over time without their trend and their seasons."""
+"""The ``seasonal`` transform: subtracts trend and seasons from values over time."""

@@ -1,7 +1,7 @@
 """A smooth trend and repeating seasons as one curve over time.
 
 The trend is a natural cubic spline; beyond its outer knots it continues with its overall slope. A season is a sum
-of sines and cosines of a cycle: the year, the week or the day of the calendar, or any number of seconds. Its size may
+of sines and cosines of a cycle: a calendar year, week or day, or any number of seconds. Its amplitude may
 grow or shrink steadily.
 """
 
@@ -16,11 +16,11 @@ __all__ = ["CALENDAR", "Curve", "Season", "trend_columns"]
 Floats = npt.NDArray[np.float64]
 
 CALENDAR = {"day": 86_400.0, "week": 604_800.0, "year": 31_556_952.0}
-"""Cycles of the calendar and their length in seconds, that of a year on average."""
+"""Cycles of the calendar and their length in seconds, a year is an average one."""
 
 _BLOCK = 1 << 15
 _FARTHEST = 1.0
-"""How far beyond its ends the trend goes on, as a share of its length; from there on it is level."""
+"""How far the trend continues beyond its ends, as a share of its length; after that it is constant."""
 
 
 @frozen
@@ -48,7 +48,7 @@ class Season:
         """Its basis.
 
         Args:
-            seconds: Times since 1970, or as the table counts them.
+            seconds: Times since 1970, or in the seconds of the table.
             scaled: The same from 0 to 1 over the range of the curve.
 
         Returns:
@@ -94,7 +94,7 @@ class Curve:
     slope: float = 0.0
 
     def at(self, seconds: Floats) -> Floats:
-        """The height of the curve at some times; its mean over the rows that it was learned from is 0."""
+        """The value of the curve at some times; its mean over the training rows is 0."""
         parts = [self._at(seconds[start : start + _BLOCK]) for start in range(0, len(seconds), _BLOCK)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
@@ -102,7 +102,7 @@ class Curve:
         columns = basis(seconds, self.origin, self.length, self.knots, self.seasons) - np.array(self.means)
         scaled = (seconds - self.origin) / self.length
         beyond = (scaled - scaled.clip(0, 1)).clip(-_FARTHEST, _FARTHEST)
-        # Row by row, so that a row does not depend on how many there are.
+        # Row by row, so that a row does not depend on the number of rows.
         heights: Floats = (columns * np.array(self.coefficients)).sum(axis=1) + self.slope * beyond
         return heights
 

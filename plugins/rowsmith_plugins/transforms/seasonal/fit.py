@@ -1,7 +1,7 @@
 """Fitting of trend and seasons over time, by cross-validation.
 
 The parts of a curve are selected by cross-validation: time is cut into periods, and each is predicted from all
-others. A part is added only if it improves that clearly, so that noise of a few rows adds no wave.
+others. A part is added only if it clearly improves that, so noise of a few rows adds no wave.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ Ints = npt.NDArray[np.int64]
 
 FEWEST_ROWS = 60
 _MOST_ROWS = 20_000
-"""Rows that are looked at to find the parts of a curve."""
-_STRETCHES = 20
+"""Rows used to find the parts of a curve."""
+_FOLDS = 20
 _KNOTS = (2, 3, 4, 6, 8, 11)
 _HARMONICS = (1, 2, 3, 4, 6, 8, 12, 18, 24)
 _GROWING = (1, 2, 3)
 _ROWS_A_COEFFICIENT = 10
 _FEWEST_CYCLES = 2.0
 _BETTER = 0.01
-"""By which share a part must reduce the error, times the root of the columns that it adds."""
+"""Share by which a part must reduce the error, times the root of the number of columns that it adds."""
 _BETTER_CYCLE, _BETTER_PERIOD = 0.05, 0.3
-"""How much more a new cycle must do, of the calendar or of any other length: a wave of some length can be laid through
-anything that wanders."""
+"""Additional share for each new cycle, of the calendar and of any other length: a wave of some length fits almost
+any random walk."""
 _LEAST_EXPLAINED = 0.25
 _ROUNDS = 12
 _PERIOD = "period"
@@ -41,7 +41,7 @@ _PERIOD = "period"
 
 @frozen(eq=False)
 class Fit:
-    """A curve and how well it does.
+    """A curve and its goodness of fit.
 
     Attributes:
         curve: The curve.
@@ -62,19 +62,19 @@ class _Parts:
 
 
 def fit_curve(seconds: Floats, values: Floats, groups: Ints, *, calendar: bool, k: int) -> Fit | None:
-    """The trend and seasons that groups of rows share, each at its own level.
+    """The trend and seasons that groups of rows share, each with its own mean.
 
     Args:
         seconds: The time of each row, ascending within each group.
         values: Its value.
         groups: The number of its group.
-        calendar: Whether times are dates, so that years, weeks and days may matter.
-        k: The fewest rows behind a coefficient.
+        calendar: Whether times are dates, so years, weeks and days are candidates.
+        k: The least number of rows for a coefficient.
 
     Returns:
         The curve; None if it explains less than a quarter of the variance.
     """
-    rows = _some(len(seconds))
+    rows = _sample(len(seconds))
     times, heights, owners = seconds[rows], values[rows], _renumbered(groups[rows])
     origin, length = float(times.min()), float(times.max() - times.min())
     if len(rows) < FEWEST_ROWS or length <= 0:
@@ -132,7 +132,7 @@ class _Search:
             self._column_slices[name, count] = slice(start, start + block.shape[1])
 
         for count in _KNOTS:
-            # Columns of a spline are much alike; orthogonal ones can be distinguished.
+            # Columns of a spline are strongly correlated, so they are made orthogonal.
             add("trend", count, np.linalg.qr(_within(trend_columns(scaled, self.knots(count)), owners))[0])
         for name, seconds in cycles.items():
             most = self._most_harmonics(seconds)
@@ -144,8 +144,8 @@ class _Search:
         target = _within(heights[:, None], owners)[:, 0]
         order = np.argsort(times, kind="stable")
         stretch = np.empty(len(times), dtype=np.int64)
-        stretch[order] = np.arange(len(times)) * _STRETCHES // len(times)
-        parts = [stretch == number for number in range(_STRETCHES)]
+        stretch[order] = np.arange(len(times)) * _FOLDS // len(times)
+        parts = [stretch == number for number in range(_FOLDS)]
         self._products = np.stack([whole[part].T @ whole[part] for part in parts])
         self._with_target = np.stack([whole[part].T @ target[part] for part in parts])
         self._squares = np.array([float(target[part] @ target[part]) for part in parts])
@@ -167,9 +167,9 @@ class _Search:
         parts = _Parts()
         error = self._error(parts)
         for _ in range(_ROUNDS):
-            scored = [(self._error(other), self._width(other), other) for other in self._others(parts)]
+            scored = [(self._error(other), self._width(other), other) for other in self._variants(parts)]
             worth = [
-                (error - found - error * _least(parts, other, width - self._width(parts)), other, found)
+                (error - found - error * _required_gain(parts, other, width - self._width(parts)), other, found)
                 for found, width, other in scored
             ]
             gain, other, found = max(worth, key=lambda each: each[0], default=(0.0, parts, error))
@@ -183,7 +183,7 @@ class _Search:
         total = float(self._squares.sum())
         return 1 - self._error(parts) / total if total > 0 else 0.0
 
-    def _others(self, parts: _Parts) -> Iterator[_Parts]:
+    def _variants(self, parts: _Parts) -> Iterator[_Parts]:
         """Curves that differ in one part."""
         found = [evolve(parts, knots=count) for count in (0, *_KNOTS)]
         for name, seconds in self._cycles.items():
@@ -229,15 +229,15 @@ class _Search:
         return float((self._squares - 2 * (weights * targets).sum(axis=1) + fitted).sum())
 
 
-def _least(parts: _Parts, other: _Parts, more: int) -> float:
-    """Share of the error by which a curve with so many more columns must be better."""
+def _required_gain(parts: _Parts, other: _Parts, more: int) -> float:
+    """Share by which a curve with ``more`` additional columns must reduce the error."""
     fresh = [name for name, waves in other.waves.items() if waves and not parts.waves.get(name, 0)]
     cycles = sum(_BETTER_PERIOD if name == _PERIOD else _BETTER_CYCLE for name in fresh)
     return cycles + _BETTER * math.sqrt(max(1, more))
 
 
-def _some(count: int) -> Ints:
-    """All rows, or some of many: drawn, since every so-manieth would hide cycles."""
+def _sample(count: int) -> Ints:
+    """All rows, or a random sample of many: a regular sample would hide cycles."""
     if count <= _MOST_ROWS:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, _MOST_ROWS, replace=False))
@@ -248,7 +248,7 @@ def _renumbered(groups: Ints) -> Ints:
 
 
 def _within(columns: Floats, groups: Ints) -> Floats:
-    """Columns from which the mean of each group is taken."""
+    """Columns minus the mean of each group."""
     counts = np.bincount(groups).astype(np.float64)
     means = np.stack([np.bincount(groups, weights=column) / counts for column in columns.T], axis=1)
     return np.asarray(columns - means[groups])
@@ -262,7 +262,7 @@ def _step(seconds: Floats, groups: Ints) -> float:
 
 
 def _cycles(length: float, step: float, calendar: bool) -> Iterator[tuple[str, float]]:
-    """Cycles of the calendar that the data has often enough, and finely enough."""
+    """Calendar cycles that the data covers often enough, and finely enough."""
     for name, seconds in CALENDAR.items() if calendar else ():
         if length >= _FEWEST_CYCLES * seconds and step * 2 <= seconds * 1.0001:
             yield name, seconds
@@ -281,7 +281,7 @@ def _period(seconds: Floats, values: Floats, groups: Ints, step: float) -> float
     smooth = trend_columns(scaled, tuple(np.linspace(0, 1, _KNOTS[-2]).tolist()))
     smooth = np.hstack([np.ones((count, 1)), smooth])
     left = even - smooth @ np.linalg.lstsq(smooth, even, rcond=None)[0]
-    # Zeros at the end give frequencies in between; cycles longer than a fifth of the time are part of the trend.
+    # Padding with zeros gives frequencies in between; cycles longer than a fifth of the time are part of the trend.
     power = np.abs(np.fft.rfft(left * np.hanning(count), 8 * count)) ** 2
     first, last = 8 * 5, 8 * count // 3
     if last <= first:

@@ -1,11 +1,11 @@
-"""The ``seasonal`` transform: values over time without their trend and their seasons.
+"""The ``seasonal`` transform: subtracts trend and seasons from values over time.
 
-A model that writes a long series in windows sees a short part of it at a time, and loses the level and the time of
+A model that generates a long series in windows sees a short part of it at a time and loses the level and the time of
 the year. So a smooth curve over time (see ``seasonal.curve``) is subtracted from the values, and added again at the
-time of each row on inversion. The model learns the residuals. Several series share one curve, each at its own level.
+time of each row on inversion. The model learns the residuals. Several series share one curve, each with its own mean.
 
 It precedes ``groups``, so that times are known on inversion. The curve is rounded to the column's grid, so values are
-restored exactly, and are on it.
+restored exactly.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ Floats = npt.NDArray[np.float64]
 
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 _MANY_VALUES = 32
-"""A column of fewer values has a token for each, which its seasons would blur."""
+"""A column of fewer values has a token for each; subtracting a curve would blur them."""
 _MOST_ALIKE = 0.1
-"""A value that more rows have is a state of its own, such as no rain; a curve would blur it."""
+"""A value of a larger share of rows is a state of its own, such as no rain; a curve would blur it."""
 _ROWS_A_GROUP = 20
 _FINENESS = 1e6
-"""Steps of the grid of values that have none of their own, in their spread."""
+"""Number of steps of the grid within the range of values, for values without a grid of their own."""
 _MOST_UNITS = 2**50
 
 
@@ -59,9 +59,9 @@ class SeasonalColumn:
         column: The column.
         curve: The curve that is subtracted, in units of the last digit.
         explained: Share of the variance of held-out periods that the curve explains.
-        kind: How its values are units: ``whole``, ``fixed`` or ``grid`` (see ``number_line``).
+        kind: Kind of its units: ``whole``, ``fixed`` or ``grid`` (see ``number_line``).
         digits: Digits after the point.
-        step: Units from one value to the next, at least.
+        step: Smallest difference between two values, in units.
         low: The lowest restored value, in units.
         high: The highest.
         middle: The residual of a typical value.
@@ -140,7 +140,7 @@ class FittedSeasonal(FittedTransform):
     schema_after: TableSchema = field(init=False)
 
     @schema_after.default
-    def _with_rests(self) -> TableSchema:
+    def _with_residuals(self) -> TableSchema:
         return expanded(self.schema_before, {each.column.name: (each.rest,) for each in self.taken})
 
     def apply(self, columns: pa.Table) -> pa.Table:
@@ -196,7 +196,7 @@ class SeasonalTransform(Transform):
         """
         if self.time is None or self.time not in schema.names:
             raise ParameterError(
-                "transform 'seasonal' needs a column of times: set `time_series.timestamp_column`, and name it before "
+                "transform 'seasonal' needs a column of times: set `time_series.timestamp_column`, and list it before "
                 "'groups', or leave the transform out"
             )
         self._check(schema)
@@ -207,7 +207,7 @@ class SeasonalTransform(Transform):
         return FittedSeasonal(schema, self.time, columns.num_rows, taken)
 
     def restore(self, state: Mapping[str, Any]) -> FittedSeasonal:
-        """Make the fitted transform from its state."""
+        """Restore the fitted transform from its state."""
         schema = schema_from_state(state["schema"])
         columns = [{**each, "column": cattrs.unstructure(schema[each["column"]])} for each in state["columns"]]
         taken = cattrs.structure(columns, tuple[SeasonalColumn, ...])
@@ -217,8 +217,8 @@ class SeasonalTransform(Transform):
         for name in self.options.columns:
             if name not in schema.names or not self._is_value(schema[name]):
                 raise ParameterError(
-                    f"transform 'seasonal': the table has no numeric column {name!r} to take seasons from; check its "
-                    "name and type, or take it out of `columns`"
+                    f"transform 'seasonal': the table has no numeric column {name!r} to subtract seasons from; check "
+                    "its name and type, or remove it from `columns`"
                 )
 
     def _is_value(self, column: ColumnSchema) -> bool:
@@ -236,11 +236,11 @@ class SeasonalTransform(Transform):
             if not len(rows) or not (requested or _is_smooth(counted, rows, groups)):
                 continue
             dates = schema[self.time or ""].type is ColumnType.DATETIME
-            found = _taken_from(column, counted, rows, seconds[rows], groups[rows], dates, self.options.k)
+            found = _fit_column(column, counted, rows, seconds[rows], groups[rows], dates, self.options.k)
             if requested and found is None:
                 raise ParameterError(
                     f"transform 'seasonal': no smooth curve over time explains a quarter of the variance of column "
-                    f"{column.name!r}, or its values are too large for one; take it out of `columns`"
+                    f"{column.name!r}, or its values are too large for one; remove it from `columns`"
                 )
             if found is not None:
                 yield found
@@ -252,7 +252,7 @@ def build(context: BuildContext, options: SeasonalOptions | None) -> SeasonalTra
     return SeasonalTransform(config.data.group_columns, config.order_column, options or SeasonalOptions())
 
 
-def _taken_from(
+def _fit_column(
     column: ColumnSchema, counted: Counted, rows: Ints, seconds: Floats, groups: Ints, dates: bool, k: int
 ) -> SeasonalColumn | None:
     """Fit the curve of a column of which some rows have a value and a time; None if it explains too little."""
@@ -286,8 +286,8 @@ def _is_smooth(counted: Counted, rows: Ints, groups: Ints) -> bool:
 def _line(counted: Counted, column: ColumnSchema, k: int) -> NumberLine | None:
     """The grid and the allowed range of the values; None if they have no grid that is fine enough.
 
-    Values may exceed the k-th lowest and highest by the distance between these, since a trend may lead there; but not
-    an end that k rows have, nor zero if no value is beyond it.
+    Values may exceed the k-th lowest and highest by the distance between these, because a trend may lead there; but not
+    an end that k rows have, nor zero if no value is beyond zero.
     """
     kind, digits = kind_of(counted.values, column)
     if kind == "float":
@@ -314,7 +314,7 @@ def _line(counted: Counted, column: ColumnSchema, k: int) -> NumberLine | None:
 
 
 def _seconds(columns: pa.Table, time: ColumnSchema) -> Floats:
-    """The time of each row in seconds; nan where there is none."""
+    """The time of each row in seconds; NaN if there is none."""
     values, codes = distinct(columns, time.name)
     if time.type is ColumnType.DATETIME:
         ticks = parse_datetimes(values, time.datetime_format or "").astype("datetime64[us]").astype(np.int64)

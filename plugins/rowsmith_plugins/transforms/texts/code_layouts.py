@@ -1,10 +1,10 @@
-"""Codes such as ``A-017``: a number between texts that many codes share.
+"""Codes such as ``A-017``: a number between a prefix and a suffix that many codes share.
 
 A *layout* is the text before and after the number, and the digits to which it is filled with zeros. The numbers of a
-layout are positions: where they fill half of their range, themselves. Where they are few, far apart and repeated, as
-the names of firms or patients are, positions count them: on inversion each position becomes a number of its own, the
-exact one if enough rows have it, and else one between means of neighbouring ones. So codes repeat as often as in
-training, and a code of few rows becomes a new one.
+layout are positions: if they fill half of their range, the numbers themselves. If they are few, far apart and repeated,
+as names of firms or patients are, positions count them: on inversion each position becomes a different number, the
+exact one if enough rows have it, else one between means of neighbouring numbers. So codes repeat as often as in
+training, and a code of few rows is replaced by a new one.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class CodeLayout:
         width: Digits to which it is filled with zeros.
         low: The lowest position.
         high: The greatest.
-        slots: Positions with known numbers; none if positions are the numbers themselves.
-        numbers: Those numbers.
+        slots: Positions with known numbers, empty if positions are the numbers; the name is saved in bundles.
+        numbers: The known numbers.
         exact: Positions of numbers of enough rows, which no other number takes.
     """
 
@@ -61,7 +61,7 @@ class CodeLayout:
     exact: tuple[int, ...] = ()
 
     def position(self, number: int) -> int | None:
-        """The position of a number, the nearest one where it has none; None for a number beyond the ends."""
+        """The position of a number, the nearest one if it has none; None for a number beyond the ends."""
         position, known = number, number
         if not self.spelled(self.low) <= number <= self.spelled(self.high):
             return None
@@ -82,20 +82,20 @@ class CodeLayout:
         return int(_numbers(self)[position]) if self.slots else position
 
     def writes(self, digits: str) -> bool:
-        """Whether it writes a number in these digits."""
+        """Whether the layout writes a number with these digits."""
         return len(digits) <= _MOST_DIGITS and str(int(digits)).zfill(self.width) == digits
 
 
 @functools.lru_cache(maxsize=256)
 def _numbers(layout: CodeLayout) -> npt.NDArray[np.float64]:
-    """The number at each position; adjacent ones differ by at least one, as knots do."""
+    """The number at each position; adjacent numbers differ by at least one, as knots do."""
     between = np.interp(np.arange(layout.high + 1), layout.slots, layout.numbers)
     found: npt.NDArray[np.float64] = np.floor(between + 0.5)
     return found
 
 
 def parts_of(code: str, run: str) -> Parts | None:
-    """A code in the text before its number, its digits, and the text after; None if it has none."""
+    """Split a code into the text before its number, the digits, and the text after; None if it has no number."""
     runs = list(_DIGITS.finditer(code))
     if not runs:
         return None
@@ -108,7 +108,7 @@ def find_layouts(counted: Counted, k: int) -> tuple[str, tuple[CodeLayout, ...]]
 
     Args:
         counted: The column's values.
-        k: The fewest rows of a value that is repeated as it is; a layout has at least twice as many.
+        k: The least number of rows of a value that is repeated unchanged; a layout has at least twice as many.
 
     Returns:
         None where layouts, and other values that k rows have, do not make up nearly all rows.
@@ -133,7 +133,7 @@ def find_layouts(counted: Counted, k: int) -> tuple[str, tuple[CodeLayout, ...]]
 def _fitted(
     key: tuple[str, str], digits: Mapping[int, str], counted: Counted, k: int
 ) -> Iterator[tuple[CodeLayout, int, list[int]]]:
-    """The layout of codes that differ in their digits alone, its rows and values; none where they are few."""
+    """The layout of codes that differ in their digits alone, its rows and values; none if they are few."""
     width = min(map(len, digits.values()))
     plain = CodeLayout(prefix=key[0], suffix=key[1], width=width, low=0, high=0)
     indices = [index for index, each in digits.items() if plain.writes(each)]
@@ -151,17 +151,17 @@ def _fitted(
 
 
 def _layout(plain: CodeLayout, numbers: Ints, counts: Ints, shared: Mask, k: int) -> CodeLayout:
-    """The layout with what is known of its numbers, which ascend."""
+    """Add the known numbers, ascending, to a layout."""
     span = int(numbers[-1] - numbers[0]) + 1
     if len(numbers) > _FILLED * span or counts.sum() < _REPEATED * len(numbers):
         return evolve(plain, low=int(numbers[0]), high=int(numbers[-1]))
-    slots, known = zip(*_knots(numbers, counts, shared, k), strict=True)
+    positions, known = zip(*_knots(numbers, counts, shared, k), strict=True)
     exact = tuple(np.flatnonzero(shared).tolist())
-    return evolve(plain, high=len(numbers) - 1, slots=slots, numbers=known, exact=exact)
+    return evolve(plain, high=len(numbers) - 1, slots=positions, numbers=known, exact=exact)
 
 
 def _knots(numbers: Ints, counts: Ints, shared: Mask, k: int) -> list[tuple[float, float]]:
-    """Numbers that k rows have at their positions, and means of those between, each of at least k rows."""
+    """Numbers of at least k rows by position, and means of at least k rows of the numbers between."""
     last, knots, block = len(numbers) - 1, list[tuple[float, float]](), list[int]()
     for at in range(len(numbers)):
         # The ends are the numbers of the k-th lowest and highest row.

@@ -1,13 +1,13 @@
-"""The ``codes`` transform: codes such as ``017``, ``A-017`` or ``9:30`` become the numbers in them.
+"""The ``codes`` transform: codes such as ``017``, ``A-017`` or ``9:30`` are encoded by their numbers.
 
-It takes columns of text, and of labels more than a third of whose rows hold one that fewer than k rows have, if nearly
+It applies to columns of text, and of labels if more than a third of their rows hold a rare one, provided that nearly
 all of their values are a number between texts that enough rows share (see ``code_layouts``). ``<column>`` becomes that
-number, whose range ``quantize`` then limits. Where there are several such layouts, or values besides that k rows
-have, ``<column>`` holds the layout, and the number is in ``<column>.number``. Other values become another row's, and
-so do numbers that are lower or higher than those of all but k rows, within their layout.
+number, whose range ``quantize`` then limits. If there are several such layouts, or other values that k rows
+have, ``<column>`` holds the layout, and the number is in ``<column>.number``. Other values are replaced by those of
+other rows, and so are numbers beyond the k-th lowest or k-th highest row of their layout.
 
 Rows are drawn by (seed, row number, column): ``apply`` is a pure function of the table it is given.
-Inversion: the number is written as the layout writes it; where there is none in its range, one is drawn there.
+Inversion: the number is written in its layout; if it is missing or out of range, one is drawn.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Codes = npt.NDArray[np.int64]
 
 _RARE = -2
 _BEYOND = -1
-"""The position of a number beyond the ends of its layout, which are those of the k-th lowest and highest row."""
+"""The position of a number beyond the ends of its layout, set by the k-th lowest and highest row."""
 _FEW_RARE = 1 / 3
 
 
@@ -52,8 +52,8 @@ class CodesColumn:
         run: Which digits of a code are its number.
         layouts: Its layouts.
         number: The column of numbers beside that of layouts; None with a single layout.
-        frequent: Values of no layout that are labels.
-        k: The rows that a code must have to be repeated as it is.
+        frequent: Values without a layout that are labels.
+        k: The rows that a code must have to be repeated unchanged.
     """
 
     name: str
@@ -83,7 +83,7 @@ class CodesColumn:
             codes[rare] = others[(Draws(seed, rare).uniform(f"codes.{self.name}") * len(others)).astype(np.int64)]
         row_kinds, row_positions = np.append(kinds, -1)[codes], np.append(positions, 0)[codes]
         for kind, layout in enumerate(self.layouts):
-            # Beyond the ends a row takes the number of another row, so that none accumulate at an end.
+            # Beyond the ends a row takes the number of another row, so that values do not accumulate at an end.
             beyond = np.flatnonzero((row_kinds == kind) & (row_positions == _BEYOND))
             inside = row_positions[(row_kinds == kind) & (row_positions != _BEYOND)]
             inside = inside if inside.size else np.array([layout.low])
@@ -140,7 +140,7 @@ class CodesColumn:
         return f"{len(self.layouts)} layouts and the range of each{numbers}{values}"
 
     def read(self, values: list[str]) -> tuple[list[int], list[int]]:
-        """The kind of each value: index of its layout or label, or rare; and its position in the layout."""
+        """The kind of each value (index of its layout or label, or rare) and its position in the layout."""
         known = {(layout.prefix, layout.suffix): kind for kind, layout in enumerate(self.layouts)}
         labels = {value: len(self.layouts) + index for index, value in enumerate(self.frequent)}
         kinds, positions = [], []
@@ -171,7 +171,7 @@ class FittedCodes(FittedSplit[CodesColumn]):
     """The fitted ``codes`` transform."""
 
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
-        """The share of rows whose code becomes another one of its kind, by column."""
+        """The share of rows whose code is replaced by another one, by column."""
         return {each.name: each.changed(count_values(columns, each.name)) for each in self.columns}
 
 
@@ -181,7 +181,7 @@ class CodesTransform(Transform):
 
     Attributes:
         options: Which columns, and what is rare.
-        seed: What the draws for values of no layout depend on, at least 0.
+        seed: Seed of the draws for values without a layout, at least 0.
         groups: The columns that group the run's rows.
     """
 
@@ -200,7 +200,7 @@ class CodesTransform(Transform):
         return FittedCodes(schema, self.seed, tuple(found))
 
     def _fitted(self, column: ColumnSchema, counted: Counted, taken: set[str]) -> CodesColumn | None:
-        """Fit a column; None if labels suffice, or if values are no codes."""
+        """Fit a column; None if labels suffice, or if values are not codes."""
         k = self.options.k
         shared = counted.shared(k)
         rare = int(counted.counts[~shared].sum())
@@ -219,7 +219,7 @@ class CodesTransform(Transform):
         return evolve(plain, number=number, frequent=frequent)
 
     def restore(self, state: Mapping[str, Any]) -> FittedCodes:
-        """Make the fitted transform from its state."""
+        """Restore the fitted transform from its state."""
         columns = cattrs.structure(state["columns"], tuple[CodesColumn, ...])
         return FittedCodes(schema_from_state(state["schema"]), int(state["seed"]), columns)
 

@@ -1,12 +1,12 @@
-"""The ``marks`` transform: numbers or date-times with a few texts among them become those and labels.
+"""The ``marks`` transform: numbers or date-times with a few texts among them are split into values and labels.
 
 The schema holds the main type of such a column (see ``rowsmith.table.types.marks``). ``<column>`` becomes
-a column of those values alone, null where there was a mark; ``<column>.mark`` says which mark it was, or
+a column of those values alone, null for a mark; ``<column>.mark`` is the mark, or
 ``value``. A mark of fewer than k rows is a rare value: it is replaced by a value of another row. Numbers of another
-style are written in the column's.
+style are rewritten in the column's style.
 
 Words for a missing value, such as ``NA``, follow the same rule, but those of fewer than k rows are encoded as null:
-they only reveal that a value is missing. If all other texts are one mark, or null and rare words for it, null encodes
+they reveal only that a value is missing. If all other texts are one mark, or null and rare words for it, null encodes
 them, and there is no second column.
 
 Inversion: null becomes null or one of the words that it encodes, by their frequency; a value that is missing
@@ -34,7 +34,7 @@ from rowsmith.transforms import Transform, schema_from_state
 from rowsmith_plugins.transforms.common.counting import Counted, count_shared, count_values, row_groups
 from rowsmith_plugins.transforms.common.layout import grouping, unique_name
 from rowsmith_plugins.transforms.options import MarksOptions
-from rowsmith_plugins.transforms.rare.middles import middle_moment, middle_number
+from rowsmith_plugins.transforms.rare.coarse_means import coarse_mean, coarse_mean_datetime
 from rowsmith_plugins.transforms.texts.split_columns import FittedSplit
 
 __all__ = ["FittedMarks", "MarkedColumn", "MarksTransform", "build"]
@@ -53,12 +53,12 @@ class MarkedColumn:
         name: The column.
         marked: The main type of its values.
         labels: Column name of the labels; None if null encodes all marks.
-        value: The label of what is no mark.
+        value: The label of values that are not marks.
         marks: The marks that have labels of their own.
         rows: The rows of each.
-        nulls: What null encodes: None for itself, and words.
+        nulls: What null encodes: None for null itself, and words.
         null_rows: The rows of each.
-        middle: The mean, for tables that have no other value to draw.
+        middle: The mean, used if a table has no other value to draw.
     """
 
     name: str
@@ -110,7 +110,7 @@ class MarkedColumn:
             kinds = np.array([*(label_codes.get(label, 0) for label in labels.values), _NULL])[labels.codes]
             kinds = np.where((kinds == 0) & ~held, self._drawn(draws), kinds)
         if not self.nulls:
-            # Null encodes nothing here, so that only values and marks are possible.
+            # Null encodes nothing here, so only values and marks are possible.
             kinds = np.where(kinds == _NULL, np.where(held, 0, self._drawn(draws)), kinds)
         texts: list[str] = [
             *self.marks,
@@ -202,7 +202,7 @@ class MarksTransform(Transform):
 
     Attributes:
         options: Which columns, and which marks are rare.
-        seed: What the draws for rare values depend on, at least 0.
+        seed: Seed of the draws for rare values, at least 0.
         groups: The columns by which the run groups its rows.
     """
 
@@ -211,7 +211,7 @@ class MarksTransform(Transform):
     groups: tuple[str, ...] = ()
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedMarks:
-        """Decide for each column which texts are marks."""
+        """Select the marks of each column."""
         taken, found = set(schema.names), []
         groups = row_groups(columns, schema, self.groups)
         for column in schema:
@@ -237,7 +237,7 @@ class MarksTransform(Transform):
         return evolve(column, marked=evolve(column.marked, marks=marks))
 
     def restore(self, state: Mapping[str, Any]) -> FittedMarks:
-        """Make the fitted transform from its state."""
+        """Restore the fitted transform from its state."""
         schema = schema_from_state(state["schema"])
         columns = [
             cattrs.structure({**each, "marked": cattrs.unstructure(schema[each["name"]].marked)}, MarkedColumn)
@@ -247,7 +247,7 @@ class MarksTransform(Transform):
 
 
 def build(context: BuildContext, options: MarksOptions | None) -> MarksTransform:
-    """Build the transform from its options and the run's seed; what groups and orders the run's rows stays."""
+    """Build the transform from its options and the run's seed; columns that group and order rows are excluded."""
     options = options or MarksOptions()
     options = evolve(options, exclude=(*options.exclude, *grouping(context)))
     return MarksTransform(options, context.seeds.integer("transforms.marks"), context.config.data.group_columns)
@@ -280,17 +280,17 @@ def _fitted(name: str, marked: Marked, counted: Counted, k: int, taken: set[str]
         rows=tuple(rows[text] for text in marks),
         nulls=tuple(nulls),
         null_rows=tuple(null_rows),
-        middle=_middle(counted, fits, marked, k),
+        middle=_mean(counted, fits, marked, k),
     )
 
 
-def _middle(counted: Counted, fits: npt.NDArray[np.bool_], marked: Marked, k: int) -> str:
+def _mean(counted: Counted, fits: npt.NDArray[np.bool_], marked: Marked, k: int) -> str:
     """The mean of the values."""
     indices = np.flatnonzero(fits)
     values = Counted([counted.values[index] for index in indices.tolist()], counted.codes, counted.counts[indices])
     if marked.type is ColumnType.DATETIME:
-        return middle_moment(marked.datetime_format or "", values, k)
-    return middle_number(marked.column(""), values, k)
+        return coarse_mean_datetime(marked.datetime_format or "", values, k)
+    return coarse_mean(marked.column(""), values, k)
 
 
 def _chosen(weights: Sequence[int], draws: Draws, label: str) -> Codes:

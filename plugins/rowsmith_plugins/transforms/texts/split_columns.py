@@ -28,10 +28,10 @@ class SplitColumn(AttrsInstance, Protocol):
         """The columns that it becomes."""
 
     def split(self, counted: Counted, seed: int) -> dict[str, pa.DictionaryArray]:
-        """These columns, by name; what is rare becomes another row's by (seed, row number)."""
+        """These columns, by name; rare values are replaced by those of other rows, by (seed, row number)."""
 
     def join(self, columns: Mapping[str, Counted], nullable: bool, draws: Draws) -> pa.DictionaryArray:
-        """Join these columns to the original one."""
+        """Join these columns into the original one."""
 
     def describe(self) -> str:
         """Describe what it holds of the training data."""
@@ -46,7 +46,7 @@ class FittedSplit(FittedTransform, Generic[C]):
 
     Attributes:
         schema_before: The table with whole columns.
-        seed: What draws depend on.
+        seed: Seed of draws.
         columns: The fitted columns.
         schema_after: The table with split ones.
     """
@@ -69,7 +69,7 @@ class FittedSplit(FittedTransform, Generic[C]):
         return in_schema_order(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
-        """Join what was split."""
+        """Join the split columns."""
         arrays = {}
         for each in self.columns:
             before = self.schema_before[each.name]

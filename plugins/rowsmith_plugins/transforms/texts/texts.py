@@ -1,12 +1,12 @@
 """The ``texts`` transform: free text is limited to values, characters and shapes of enough rows.
 
-A character that fewer than k rows of a column have becomes its plain form (``é`` and ``E`` an ``e``), or the most
-frequent character of its kind, or nothing, whichever is the first that enough rows have. A value of which nothing is
-left becomes another row's; so does, where nine tenths of the values look alike (see ``table.types.text_shapes``), a
-value of a shape that fewer than k rows have. Tables below 500 rows have a smaller k, down to 2.
+A character that fewer than k rows of a column have is replaced by its plain form (``e`` for ``é`` and ``E``), the most
+frequent character of its kind, or nothing: the first of these that enough rows have. A value with no characters
+left is replaced by that of another row. If nine tenths of the values look alike (see ``table.types.text_shapes``),
+so is a value of a shape that fewer than k rows have. Tables below 500 rows have a smaller k, down to 2.
 
-Where values that k rows have make up a tenth of the rows, ``<column>`` becomes a column of labels: such a value
-(``=London``), or ``~`` for all others, which are spelled in ``<column>.text``. A model then need not spell
+If values of at least k rows make up a tenth of the rows, ``<column>`` becomes a column of labels: such a value
+(``=London``), or ``~`` for all others, which are spelled in ``<column>.text``. A model then does not have to spell
 frequent values.
 
 Rows are drawn by (seed, row number, column): ``apply`` is a pure function of the table it is given.
@@ -57,7 +57,7 @@ class TextColumn:
         name: The column.
         characters: The characters that enough rows have, the most frequent first.
         shapes: The shapes that enough rows have; none for text of any shape.
-        rest: The column of texts that are no labels; None if no value is a label.
+        rest: The column of texts that are not labels; None if no value is a label.
         frequent: The values that are labels.
         rows: The rows of each.
         spelled: The share of the column's values that are no labels, where some are.
@@ -118,7 +118,7 @@ class TextColumn:
             rare = np.flatnonzero(~fits[codes])
             others = codes[fits[codes] & (codes >= 0)]
             if rare.size and not others.size:
-                texts.append(self._usual())
+                texts.append(self._typical_text())
                 others = np.array([len(texts) - 1])
             drawn = Draws(seed, rare).uniform(f"texts.{self.name}") * len(others)
             codes[rare] = others[drawn.astype(np.int64)]
@@ -131,10 +131,10 @@ class TextColumn:
         return f"{len(self.characters)} characters{shapes}{values}"
 
     def _fits(self, value: str, text: str) -> bool:
-        """Whether the cleaned text of a value is not empty, and has one of the shapes."""
+        """Whether the cleaned text of a value is not empty and has one of the shapes."""
         return (bool(text) or not value) and (not self.shapes or shape_of(text) in self.shapes)
 
-    def _usual(self) -> str:
+    def _typical_text(self) -> str:
         """A text of the first shape, if there is one, and the most frequent characters."""
         if not self.shapes:
             return self.characters[0]
@@ -179,7 +179,7 @@ class TextsTransform(Transform):
 
     Attributes:
         options: Which columns, and what is rare.
-        seed: What the draws for rare shapes depend on, at least 0.
+        seed: Seed of the draws for rare shapes, at least 0.
     """
 
     options: TextsOptions = field(factory=TextsOptions)
@@ -196,7 +196,7 @@ class TextsTransform(Transform):
         return FittedTexts(schema, self.seed, tuple(found))
 
     def restore(self, state: Mapping[str, Any]) -> FittedTexts:
-        """Make the fitted transform from its state."""
+        """Restore the fitted transform from its state."""
         columns = cattrs.structure(state["columns"], tuple[TextColumn, ...])
         return FittedTexts(schema_from_state(state["schema"]), int(state["seed"]), columns)
 

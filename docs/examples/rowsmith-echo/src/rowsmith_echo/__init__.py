@@ -26,7 +26,7 @@ def rowsmith_processors() -> Iterator[Component]:
     yield Component(
         name="no-echo",
         factory="rowsmith_echo.processor:build",
-        summary="Rejects records that were made before in the same job",
+        summary="Rejects records that were generated before in the same job",
     )
 
 

@@ -1,4 +1,4 @@
-"""A processor that rejects records which were made before."""
+"""A processor that rejects records that were generated before."""
 
 from rowsmith import RecordError
 from rowsmith.context import BuildContext

@@ -1,6 +1,6 @@
 """Accumulation of changes to values, with drift correction.
 
-A drawn change is only near the amount of its label, but the model writes labels as if it were exact. So each value is
+A drawn change is near the amount of its label, but the model generates labels as if they were exact. So each value is
 moved 20 % toward the value implied by the labels.
 """
 
@@ -42,7 +42,7 @@ def accumulate(begin: Ints, expected: Floats, spans: Span, bounds: Bounds, top: 
     ordinals[starts] = ordinal
     below = _MOST_MOVED * (spans.low - spans.drawn)
     above = _MOST_MOVED * (spans.high - spans.drawn)
-    # Groups are sorted by length, so those with a further row come first.
+    # Groups are sorted by length, so those with another row come first.
     active = np.searchsorted(-lengths, -np.arange(1, lengths.max(initial=1)), side="left")
     for at, count in enumerate(active.tolist(), start=1):
         rows, ordinal, expected_now = starts[:count] + at, ordinal[:count], expected_now[:count]

@@ -30,7 +30,7 @@ class _Records:
 
     Attributes:
         fields: The fields of each that is not blank.
-        lines: The lines that are over when each ends.
+        lines: The number of lines up to the end of each.
     """
 
     fields: Sequence[Sequence[str]]
@@ -38,13 +38,13 @@ class _Records:
 
     @property
     def width(self) -> int:
-        """The number of fields that most of the later records have."""
+        """The number of fields of most of the later records."""
         counts = Counter(map(len, self.fields[len(self.fields) // 2 :]))
         return counts.most_common(1)[0][0] if counts else 0
 
     @property
     def begins(self) -> int:
-        """The first record of that width from which nearly all are; the number of records where that is none."""
+        """The first record from which nearly all have that width; the number of records if there is none."""
         same = [len(record) == self.width for record in self.fields]
         for index, fits in enumerate(same):
             if fits and sum(same[index:]) >= _STEADY * len(same[index:]):
@@ -68,13 +68,13 @@ def ragged_cause(head: bytes) -> str:
     instead = f"read the rows without it with data.skip_rows: {found.lines[0]} and data.header: false"
     if begins == 1 and len(fields[0]) == width - 1 > 0:
         if all(record[-1] == "" for record in fields[1:] if len(record) == width):
-            return f"every row ends with a delimiter, and the header does not: put one behind the header, or {instead}"
+            return f"every row ends with a delimiter, and the header does not: add one to the header, or {instead}"
         return (
-            "every row has a field more than the header, as where row names have no name of their own: put a "
+            "every row has one field more than the header, often because row names have no column name: add a "
             "delimiter before the first name (R: write.csv, or col.names = NA)"
         )
     if begins == 1 and len(fields[0]) == width + 1 and fields[0][-1] == "":
-        return f"the header ends with a delimiter, and the rows do not: take it away, or {instead}"
+        return f"the header ends with a delimiter, and the rows do not: remove it, or {instead}"
     return _preamble(found)
 
 
@@ -93,7 +93,7 @@ def preamble_lines(head: bytes) -> int:
 
 
 def header_notes(columns: Mapping[str, pa.DictionaryArray], head: bytes) -> Iterator[str]:
-    """Notes on a first line that is probably no header, for a table that could be read.
+    """Notes on a first line that is probably not a header, for a table that could be read.
 
     Args:
         columns: The spelled columns by name.
@@ -103,8 +103,8 @@ def header_notes(columns: Mapping[str, pa.DictionaryArray], head: bytes) -> Iter
     if numeric and all(map(is_number, numeric)):
         named = ", ".join(map(repr, numeric[:_NAMED])) + (", …" if len(numeric) > _NAMED else "")
         yield (
-            f"the first line is taken for names, and columns of numbers have numbers for names ({named}): if it is a "
-            "row of values, set data.header: false"
+            f"the first line is read as column names, and columns of numbers have numbers as names ({named}): if it is "
+            "a row of values, set data.header: false"
         )
     found = _read(head) if len(columns) == 1 else None
     if found is not None and found.begins and (cause := _preamble(found)):
@@ -128,9 +128,7 @@ def _preamble(found: _Records) -> str:
         return ""
     lines = found.lines[found.begins - 1]
     what, them = (f"the first {lines} lines have", "them") if lines > 1 else ("the first line has", "it")
-    return (
-        f"{what} another number of fields than the rest: if the table begins after {them}, set data.skip_rows: {lines}"
-    )
+    return f"{what} a different number of fields: if the table starts after {them}, set data.skip_rows: {lines}"
 
 
 def _read(head: bytes) -> _Records | None:

@@ -1,6 +1,6 @@
-"""One value that stands for all of a column which has too few to tell any of them: a mean, that is nobody's own.
+"""Means that replace all values of a column with too few rows to learn any value.
 
-Behind a mean are at least k values; of fewer values it is told as rough as one digit, or one year.
+A mean of fewer than k values is rounded to one digit, or to a year.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from rowsmith.table.types.datetimes import parse_datetimes, spell_datetimes
 from rowsmith.table.types.spelling import parse_numbers, spell_numbers
 from rowsmith_plugins.transforms.common.counting import Counted
 
-__all__ = ["middle_moment", "middle_number"]
+__all__ = ["coarse_mean", "coarse_mean_datetime"]
 
 
-def middle_number(column: ColumnSchema, counted: Counted, k: int) -> str:
-    """The mean of a column of numbers, as the column writes it.
+def coarse_mean(column: ColumnSchema, counted: Counted, k: int) -> str:
+    """The mean of a column of numbers, in the spelling of the column.
 
     Args:
         column: The column.
         counted: Its values, at least one.
-        k: Of fewer rows than this the mean is cut to one digit.
+        k: With fewer rows, the mean is truncated to one digit.
     """
-    # By shares, since the sum of numbers near the greatest double is none.
+    # Weighted by shares: a sum of numbers near the greatest double would overflow.
     mean = float(np.sum(parse_numbers(counted.values) * (counted.counts / counted.rows)))
     return spell_numbers([mean if counted.rows >= k else _one_digit(mean)], column)[0]
 
 
-def middle_moment(format_: str, counted: Counted, k: int) -> str:
-    """The mean of a column of date-times, as the column writes it.
+def coarse_mean_datetime(format_: str, counted: Counted, k: int) -> str:
+    """The mean of a column of date-times, in the format of the column.
 
     Args:
-        format_: How the column writes them.
+        format_: The format of the column.
         counted: Its values, at least one.
-        k: Of fewer rows than this the mean is cut to the beginning of its year.
+        k: With fewer rows, the mean is truncated to its year.
     """
     moments = parse_datetimes(counted.values, format_)
     unit = np.datetime_data(moments.dtype)[0]
@@ -48,7 +48,7 @@ def middle_moment(format_: str, counted: Counted, k: int) -> str:
 
 
 def _one_digit(number: float) -> float:
-    """Cut towards zero, so that it stays in the range of the column's type."""
+    """Truncate towards zero, so that the number is in the range of the column's type."""
     if not number or not math.isfinite(number):
         return 0.0
     unit = 10.0 ** math.floor(math.log10(abs(number)))

@@ -71,7 +71,8 @@ def ragged_cause(head: bytes) -> str:
             return f"every row ends with a delimiter, and the header does not: add one to the header, or {instead}"
         return (
             "every row has one field more than the header, often because row names have no column name: add a "
-            "delimiter before the first name (R: write.csv, or col.names = NA)"
+            "delimiter before the first name (R: write.csv, or col.names = NA); if the first line is not the header, "
+            f"set data.skip_rows: {found.lines[0]}"
         )
     if begins == 1 and len(fields[0]) == width + 1 and fields[0][-1] == "":
         return f"the header ends with a delimiter, and the rows do not: remove it, or {instead}"

@@ -24,6 +24,7 @@ __all__ = ["DatetimeColumn", "Part", "fit_parts"]
 
 Instants = npt.NDArray[np.datetime64]
 Numbers = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Parts = dict[str, Numbers]
 
 _FRACTIONS = {1_000_000: "millisecond", 1_000: "microsecond", 1: "nanosecond"}
@@ -145,6 +146,22 @@ class DatetimeColumn:
             codes[counted[self.parts[0].column].codes < 0] = -1
         return from_codes(texts, codes)
 
+    def days_drawn(self, counted: Counted) -> Mask:
+        """Which values have a day that is not learned but drawn, ``bool[values]``."""
+        if self.rare_days is None:
+            return np.zeros(len(counted.values), dtype=np.bool_)
+        instants = self._clip(parse_datetimes(counted.values, self.format))
+        return self._hidden(self.rare_days, self._with_rare_days(instants))
+
+    def changed(self, counted: Counted) -> Mask:
+        """Which values are not restored: their day is drawn, or a part is replaced by a bin that lacks it."""
+        numbers = split_parts(parse_datetimes(counted.values, self.format))
+        changed = self.days_drawn(counted)
+        for part in self.parts:
+            if not part.fraction:
+                changed = changed | ~part.bins.hold(numbers[part.part])
+        return changed
+
     def _encoded(self, instants: Instants) -> Parts:
         """The encoded parts of date-times; encoding the decoded parts again gives the same parts."""
         encoded = self._representatives(self._clip(instants))
@@ -156,10 +173,11 @@ class DatetimeColumn:
         return encoded
 
     def _representatives(self, instants: Instants) -> Parts:
+        return self._without_rare_days(self._with_rare_days(instants))
+
+    def _with_rare_days(self, instants: Instants) -> Parts:
         numbers = split_parts(instants)
-        return self._without_rare_days(
-            {part.part: part.named(numbers[part.part] // part.step * part.step) for part in self.parts}
-        )
+        return {part.part: part.named(numbers[part.part] // part.step * part.step) for part in self.parts}
 
     def _without_rare_days(self, encoded: Parts) -> Parts:
         """Replace days that are not learned by the stand-in day."""
@@ -175,7 +193,7 @@ class DatetimeColumn:
         days = self.rare_days.draw(draws.uniform(f"datetime.{self.name}.rare-day"))
         return drawn | {"day": np.where(self._hidden(self.rare_days, encoded), days, drawn["day"])}
 
-    def _hidden(self, rare_days: RareDays, encoded: Parts) -> npt.NDArray[np.bool_]:
+    def _hidden(self, rare_days: RareDays, encoded: Parts) -> Mask:
         first, days = self.parts[0], encoded["day"]
         return rare_days.hidden(first.bins.find(encoded[first.part]), encoded.get("month", np.zeros_like(days)), days)
 

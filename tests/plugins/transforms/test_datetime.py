@@ -70,10 +70,34 @@ def test_days_that_a_month_lacks_become_its_last() -> None:
     assert made == ["2021-02-28", "2024-02-29", "2021-04-30"]
 
 
-def test_the_result_is_clipped_to_the_range() -> None:
-    fitted = fit(["2020-03-05", "2021-04-06"], dated("%Y-%m-%d"))
-    made = invert(fitted, year=["2020", "2021", "1", "9999"], month=["1", "12", "1", "12"], day=["1", "31", "1", "31"])
-    assert made == ["2020-03-05", "2021-04-06", "2020-03-05", "2021-04-06"]
+def test_a_day_beyond_the_range_is_drawn_in_the_month_or_the_year_of_its_end() -> None:
+    days = np.arange("2020-03-05", "2021-04-07", dtype="datetime64[D]")
+    fitted = fit(days.astype(str).tolist(), dated("%Y-%m-%d"))
+    rows = 400
+    late = invert(fitted, year=["2021"] * rows, month=["12"] * rows, day=["31"] * rows)
+    assert (min(late), max(late)) == ("2021-01-01", "2021-04-06")
+    assert max(map(late.count, late)) < 20
+    later = invert(fitted, year=["2021"] * rows, month=["4"] * rows, day=["30"] * rows)
+    assert sorted(set(later)) == [f"2021-04-0{day}" for day in range(1, 7)]
+    early = invert(fitted, year=["2020"] * rows, month=["1"] * rows, day=["1"] * rows)
+    assert min(early) >= "2020-03-05" and "2020-12-01" < max(early) <= "2020-12-31"
+    assert max(map(early.count, early)) < 20
+
+
+def test_no_date_time_is_beyond_the_range() -> None:
+    hours = np.arange("2020-03-05T10:20", "2021-04-06T11:31", 151, dtype="datetime64[m]")
+    moments = [*hours.astype(str).tolist(), "2021-04-06T11:30"]
+    fitted = fit([each.replace("T", " ") for each in moments], dated("%Y-%m-%d %H:%M"))
+    rows = 300
+    made = invert(
+        fitted, year=["2021"] * rows, month=["4"] * rows, day=["6"] * rows, hour=["11"] * rows, minute=["59"] * rows
+    )
+    assert max(made) == "2021-04-06 11:30"
+    for year, month, day in (("1", "1", "1"), ("9999", "12", "31")):
+        made = invert(
+            fitted, year=[year] * rows, month=[month] * rows, day=[day] * rows, hour=["23"] * rows, minute=["1"] * rows
+        )
+        assert min(made) >= "2020-03-05 10:20" and max(made) <= "2021-04-06 11:30"
 
 
 def test_odd_parts_are_drawn_from_those_seen() -> None:

@@ -17,7 +17,7 @@ from rowsmith.table.types.datetimes import parse_datetimes, spell_datetimes
 from rowsmith_plugins.transforms.common.counting import Counted
 from rowsmith_plugins.transforms.common.layout import unique_name
 from rowsmith_plugins.transforms.datetime.part_bins import PartBins, fit_bins
-from rowsmith_plugins.transforms.datetime.parts import BOUNDS, PARTS, join_parts, split_parts
+from rowsmith_plugins.transforms.datetime.parts import BOUNDS, PARTS, days_at_end, join_parts, split_parts
 from rowsmith_plugins.transforms.datetime.rare_days import RareDays, count_rare_once, fit_rare_days
 
 __all__ = ["DatetimeColumn", "Part", "fit_parts"]
@@ -139,6 +139,7 @@ class DatetimeColumn:
         # A drawn date-time may have another encoding: 31 February becomes the last day of February.
         same = np.logical_and.reduce([self._representatives(found)[name] == encoded[name] for name in encoded])
         found = np.where(same, found, self._joined(encoded, len(draws)))
+        found = self._with_drawn_ends(found, self._unclipped(drawn, len(draws)), draws)
         instants, codes = np.unique(found.astype(np.int64), return_inverse=True)
         texts = spell_datetimes(instants.astype(f"datetime64[{self.unit}]"), self.format)
         codes = codes.astype(np.int32)
@@ -198,8 +199,23 @@ class DatetimeColumn:
         return rare_days.hidden(first.bins.find(encoded[first.part]), encoded.get("month", np.zeros_like(days)), days)
 
     def _joined(self, numbers: Parts, rows: int) -> Instants:
+        return self._clip(self._unclipped(numbers, rows))
+
+    def _unclipped(self, numbers: Parts, rows: int) -> Instants:
         constants = {name: np.full(rows, number) for name, number in self.constants.items()}
-        return self._clip(join_parts({**constants, **numbers}, self.unit))
+        return join_parts({**constants, **numbers}, self.unit)
+
+    def _with_drawn_ends(self, clipped: Instants, unclipped: Instants, draws: Draws) -> Instants:
+        """Draw a day for date-times beyond either end, which would otherwise all be the first or the last one."""
+        low, high = np.array([self.low, self.high]).astype(f"datetime64[{self.unit}]").astype("datetime64[D]")
+        days = unclipped.astype("datetime64[D]")
+        if not ((days < low) | (days > high)).any():
+            return clipped
+        uniform = draws.uniform(f"datetime.{self.name}.end")
+        first, last = days_at_end(days, low, high)
+        drawn = first + (uniform * ((last - first).astype(np.int64) + 1)).astype(np.int64).astype("timedelta64[D]")
+        moved = self._clip(drawn.astype(unclipped.dtype) + (unclipped - days.astype(unclipped.dtype)))
+        return np.where((days < low) | (days > high), moved, clipped)
 
     def _clip(self, instants: Instants) -> Instants:
         low, high = np.array([self.low, self.high]).astype(f"datetime64[{self.unit}]")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BOUNDS", "PARTS", "join_parts", "split_parts"]
+__all__ = ["BOUNDS", "PARTS", "days_at_end", "join_parts", "split_parts"]
 
 Instants = npt.NDArray[np.datetime64]
 Numbers = npt.NDArray[np.int64]
@@ -28,6 +28,7 @@ BOUNDS = {
 
 _SECOND = 1_000_000_000
 _MONTH = np.timedelta64(1, "M")
+_DAY = np.timedelta64(1, "D")
 
 
 def split_parts(instants: Instants) -> dict[str, Numbers]:
@@ -72,3 +73,28 @@ def join_parts(parts: Mapping[str, Numbers], unit: str) -> Instants:
     scale = 1 if unit == "ns" else 1000
     joined: Instants = instants + (parts["nanosecond"] // scale).astype(f"timedelta64[{unit}]")
     return joined
+
+
+def days_at_end(days: Instants, low: np.datetime64, high: np.datetime64) -> tuple[Instants, Instants]:
+    """The days of a range that are in the month, or else in the year, of its nearer end.
+
+    Args:
+        days: ``datetime64[D]``; those between both ends get the whole range.
+        low: The first day of the range.
+        high: Its last day.
+
+    Returns:
+        For each day, the first and the last day of the range in the month of the nearer end, where the day is in that
+        month, or else in its year.
+    """
+    first, last = np.full(len(days), low), np.full(len(days), high)
+    for unit in ("Y", "M"):
+        after, before = days > high, days < low
+        if unit == "M":
+            after &= days.astype("datetime64[M]") == high.astype("datetime64[M]")
+            before &= days.astype("datetime64[M]") == low.astype("datetime64[M]")
+        start = high.astype(f"datetime64[{unit}]").astype("datetime64[D]")
+        stop = (low.astype(f"datetime64[{unit}]") + np.timedelta64(1, unit)).astype("datetime64[D]") - _DAY
+        first[after] = max(low, start)
+        last[before] = min(high, stop)
+    return first, last

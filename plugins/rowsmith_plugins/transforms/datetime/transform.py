@@ -13,8 +13,9 @@ become one stand-in day, which is replaced by a random day of the column on inve
 take the role of years.
 
 Inversion: a number is drawn from its bin; a day that its month does not have becomes the month's last; a missing part
-of a date-time that is not missing, or an impossible one, is drawn; the result is clipped to the training range, by
-whole seconds. Values outside that range are also clipped in ``apply``.
+of a date-time that is not missing, or an impossible one, is drawn; a day beyond the training range is drawn again from
+the part of its month, or else its year, that is inside; the result is clipped to the range, by whole seconds. Values
+outside that range are also clipped in ``apply``.
 """
 
 from __future__ import annotations

@@ -71,8 +71,7 @@ def test_days_that_a_month_lacks_become_its_last() -> None:
 
 
 def test_a_day_beyond_the_range_is_drawn_in_the_month_or_the_year_of_its_end() -> None:
-    days = np.arange("2020-03-05", "2021-04-07", dtype="datetime64[D]")
-    fitted = fit(days.astype(str).tolist(), dated("%Y-%m-%d"))
+    fitted = fit(_days("2020-03-05", 398), dated("%Y-%m-%d"))
     rows = 400
     late = invert(fitted, year=["2021"] * rows, month=["12"] * rows, day=["31"] * rows)
     assert (min(late), max(late)) == ("2021-01-01", "2021-04-06")
@@ -85,9 +84,9 @@ def test_a_day_beyond_the_range_is_drawn_in_the_month_or_the_year_of_its_end() -
 
 
 def test_no_date_time_is_beyond_the_range() -> None:
-    hours = np.arange("2020-03-05T10:20", "2021-04-06T11:31", 151, dtype="datetime64[m]")
-    moments = [*hours.astype(str).tolist(), "2021-04-06T11:30"]
-    fitted = fit([each.replace("T", " ") for each in moments], dated("%Y-%m-%d %H:%M"))
+    moments = np.datetime64("2020-03-05T10:20") + np.arange(0, 571_750, 151).astype("timedelta64[m]")
+    spelled = [*np.datetime_as_string(moments).tolist(), "2021-04-06T11:30"]
+    fitted = fit([each.replace("T", " ") for each in spelled], dated("%Y-%m-%d %H:%M"))
     rows = 300
     made = invert(
         fitted, year=["2021"] * rows, month=["4"] * rows, day=["6"] * rows, hour=["11"] * rows, minute=["59"] * rows
@@ -162,7 +161,7 @@ def _back(values: list[str], seeds: int = 5) -> list[Counter[str]]:
 
 
 def _days(first: str, count: int, step: int = 1) -> list[str]:
-    return [str(np.datetime64(first) + step * day) for day in range(count)]
+    return [str(np.datetime64(first) + np.timedelta64(step * day, "D")) for day in range(count)]
 
 
 # 24 dates, each of four rows, one fewer than are needed, in about as many years.

@@ -144,8 +144,8 @@ def test_a_column_that_cannot_order_rows_says_what_to_do(values, advice):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (["2024-01-02", "soon", "2024-01-01", "2024-01-02"], ("row 2", "'soon'; correct it, take such")),
-        (["soon", "2024-01-02", "2024-01-01", "2024-01-03"], ("row 1", "'soon'; correct it, take such")),
+        (["2024-01-02", "soon", "2024-01-01", "2024-01-02"], ("row 2", "'soon'; correct it, remove such")),
+        (["soon", "2024-01-02", "2024-01-01", "2024-01-03"], ("row 1", "'soon'; correct it, remove such")),
         (["3", "1.5", "2", "four", "five"], ("row 4", "'four'; correct it and 1 other")),
     ],
 )

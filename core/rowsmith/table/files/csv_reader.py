@@ -22,7 +22,7 @@ from rowsmith.storage.malloc import release_freed_memory
 from rowsmith.table.columns import CODED_TEXT, compact, single_array
 from rowsmith.table.files.csv_diagnosis import DELIMITERS, header_notes, is_number, ragged_cause
 from rowsmith.table.files.text_encoding import guess_encoding
-from rowsmith.table.files.text_source import BOM, Look, TextSource, check_text
+from rowsmith.table.files.text_source import BOM, TextScan, TextSource, check_text
 from rowsmith.table.frames.conversion import check_names
 from rowsmith.table.limits import Limits
 from rowsmith.table.read_options import ReadOptions
@@ -79,11 +79,11 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
         DataError: The text is damaged or not a table; the message names row or byte.
         OSError: The file cannot be read.
     """
-    where, look = str(source), source.look(limits)
-    check_text(look, where, skipped=source.skip_rows > 0)
-    delimiter, width = _sniff(look.head)
+    where, scan = str(source), source.scan(limits)
+    check_text(scan, where, skipped=source.skip_rows > 0)
+    delimiter, width = _sniff(scan.head)
     limits.check_shape(where, 0, width)
-    arrays = _parse(source, look, delimiter, width, limits, header=options.header)
+    arrays = _parse(source, scan, delimiter, width, limits, header=options.header)
     rows = len(arrays[0])
     limits.check_shape(where, rows - int(options.header), len(arrays))
     names = [array[0].as_py() or "" for array in arrays] if options.header else _generated_names(len(arrays))
@@ -103,7 +103,7 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     notes = [] if index is None else [_INDEX.format(start=index.start)]
     notes += [_unnamed_note(found, number) for number, each in enumerate(found) if each in columns and not each.name]
     if options.header:
-        notes += [*header_notes({each.name: each.array for each in columns}, look.head)]
+        notes += [*header_notes({each.name: each.array for each in columns}, scan.head)]
     return EncodedTable(encoded, Layout(header=options.header, index=index), tuple(notes))
 
 
@@ -167,15 +167,15 @@ def _end_of_field(field: re.Pattern[bytes], data: bytes, position: int) -> int:
 
 
 def _parse(
-    source: TextSource, look: Look, delimiter: str, width: int, limits: Limits, *, header: bool
+    source: TextSource, scan: TextScan, delimiter: str, width: int, limits: Limits, *, header: bool
 ) -> list[pa.DictionaryArray]:
     """All records, the header first, by column."""
-    tail = b"" if look.ended else b"\n"
-    if look.quoted:
+    tail = b"" if scan.ended else b"\n"
+    if scan.quoted:
         # An unclosed quote swallows this last record, which Arrow does not report.
         tail += _END + delimiter.encode() * (width - 1) + b"\n"
-    arrays = _arrow_rows(source, look, tail, delimiter, width, limits, header=header)
-    if not look.quoted:
+    arrays = _arrow_rows(source, scan, tail, delimiter, width, limits, header=header)
+    if not scan.quoted:
         return arrays
     rows = len(arrays[0]) - 1
     if arrays[0][rows].as_py() != _END.decode():
@@ -186,12 +186,12 @@ def _parse(
 
 
 def _arrow_rows(
-    source: TextSource, look: Look, tail: bytes, delimiter: str, width: int, limits: Limits, *, header: bool
+    source: TextSource, scan: TextScan, tail: bytes, delimiter: str, width: int, limits: Limits, *, header: bool
 ) -> list[pa.DictionaryArray]:
-    longest = min(look.size + len(tail) + 1, limits.record, _LARGEST_BLOCK)
+    longest = min(scan.size + len(tail) + 1, limits.record, _LARGEST_BLOCK)
 
     def gathered(block: int, *, threads: bool) -> list[pa.DictionaryArray]:
-        batches = _batches(source, look, tail, delimiter, width, block=block, threads=threads)
+        batches = _batches(source, scan, tail, delimiter, width, block=block, threads=threads)
         return _gathered(_counted(batches, str(source), limits))
 
     try:
@@ -202,9 +202,9 @@ def _arrow_rows(
     try:
         return gathered(longest, threads=False)
     except pa.ArrowException as error:
-        if longest < look.size and _TOO_LONG.search(str(error)):
+        if longest < scan.size and _TOO_LONG.search(str(error)):
             limits.check_record(str(source), longest + 1)
-        raise _error_with_cause(str(error), source, look.head, header=header) from error
+        raise _error_with_cause(str(error), source, scan.head, header=header) from error
 
 
 def _counted(batches: Iterable[pa.RecordBatch], where: str, limits: Limits) -> Iterator[pa.RecordBatch]:
@@ -217,7 +217,7 @@ def _counted(batches: Iterable[pa.RecordBatch], where: str, limits: Limits) -> I
 
 
 def _batches(
-    source: TextSource, look: Look, tail: bytes, delimiter: str, width: int, *, block: int, threads: bool
+    source: TextSource, scan: TextScan, tail: bytes, delimiter: str, width: int, *, block: int, threads: bool
 ) -> Iterator[pa.RecordBatch]:
     # The reader is closed before the stream, since its threads read ahead.
     with (
@@ -226,7 +226,7 @@ def _batches(
             pa.PythonFile(_StreamWithTail(cast(IO[bytes], stream), tail), mode="r"),
             read_options=csv.ReadOptions(autogenerate_column_names=True, use_threads=threads, block_size=block),
             parse_options=csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=look.quoted, ignore_empty_lines=width > 1
+                delimiter=delimiter, newlines_in_values=scan.quoted, ignore_empty_lines=width > 1
             ),
             convert_options=csv.ConvertOptions(
                 column_types={f"f{number}": CODED_TEXT for number in range(width)},

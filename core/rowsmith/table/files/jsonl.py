@@ -60,7 +60,7 @@ def read_jsonl(source: TextSource, limits: Limits, options: ReadOptions) -> Enco
         OSError: The file cannot be read.
     """
     where = str(source)
-    check_text(source.look(limits), where, skipped=source.skip_rows > 0)
+    check_text(source.scan(limits), where, skipped=source.skip_rows > 0)
     reading = _Reading(where, options)
     names: list[str] = []
     with source.open() as stream:

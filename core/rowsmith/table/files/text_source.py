@@ -17,7 +17,7 @@ from rowsmith.errors import DataError
 from rowsmith.table.files.text_encoding import decoded, guess_encoding, is_utf8
 from rowsmith.table.limits import Limits
 
-__all__ = ["BOM", "Look", "TextSource", "check_text"]
+__all__ = ["BOM", "TextScan", "TextSource", "check_text"]
 
 BOM = b"\xef\xbb\xbf"
 
@@ -29,7 +29,7 @@ _Stream = io.BufferedReader | gzip.GzipFile
 
 
 @frozen
-class Look:
+class TextScan:
     """Facts about a whole text file, found in one pass.
 
     Attributes:
@@ -90,7 +90,7 @@ class TextSource:
         """
         return gzip.open(self.path) if self.compressed else self.path.open("rb")
 
-    def look(self, limits: Limits) -> Look:
+    def scan(self, limits: Limits) -> TextScan:
         """Scan the file once.
 
         Args:
@@ -112,7 +112,7 @@ class TextSource:
 
         try:
             with self.open() as stream:
-                return _look(stream, check)
+                return _scan(stream, check)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError(f"{self} is not a complete gzip file: {error}") from error
 
@@ -146,7 +146,7 @@ def _skip_lines(stream: _Stream, count: int) -> None:
         count -= end is not None
 
 
-def _look(stream: _Stream, check_size: Callable[[int], None]) -> Look:
+def _scan(stream: _Stream, check_size: Callable[[int], None]) -> TextScan:
     head, last = b"", b""
     size, nul, quoted, blank = 0, -1, False, True
     while piece := stream.read(_PIECE):
@@ -157,32 +157,32 @@ def _look(stream: _Stream, check_size: Callable[[int], None]) -> Look:
         blank = blank and not _NOT_BREAK.search(piece, len(BOM) if not size and piece.startswith(BOM) else 0)
         head = head or piece
         size, last = size + len(piece), piece[-1:]
-    return Look(head, size, nul, quoted, last in (b"\r", b"\n"), blank)
+    return TextScan(head, size, nul, quoted, last in (b"\r", b"\n"), blank)
 
 
-def check_text(look: Look, where: str, *, skipped: bool = False) -> None:
+def check_text(scan: TextScan, where: str, *, skipped: bool = False) -> None:
     """Refuse a file that is not UTF-8 text after its scan.
 
     Args:
-        look: The scan.
+        scan: The scan.
         where: The file, for messages.
         skipped: Whether lines before the table were skipped.
 
     Raises:
         DataError: The file is empty, holds NUL, or starts like UTF-16 or UTF-32.
     """
-    guess = guess_encoding(look.head)
+    guess = guess_encoding(scan.head)
     wide = guess.startswith(("utf-16", "utf-32"))
-    if wide and look.nul < 0:
+    if wide and scan.nul < 0:
         raise DataError(f"{where} is written in {guess.upper()}; set data.encoding: {guess}, or save it as UTF-8")
-    if look.nul >= 0:
+    if scan.nul >= 0:
         why = (
             f"it looks like {guess.upper()}: set data.encoding: {guess}"
             if wide
             else ("it is damaged, compressed or not text in UTF-8 (data.encoding says what text is in)")
         )
-        raise DataError(f"{where} holds a NUL at byte {look.nul}; {why}")
-    if look.blank:
+        raise DataError(f"{where} holds a NUL at byte {scan.nul}; {why}")
+    if scan.blank:
         raise DataError(
             f"{where} is empty{' after data.skip_rows' if skipped else ''}; at least a header and one row are needed"
         )

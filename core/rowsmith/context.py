@@ -41,7 +41,7 @@ class BuildContext:
         bundle: The trained model; None before training ends.
         assembly: What an assembler is built from; None for every other component.
         on_batch: Called after every batch of completions that a backend has read.
-        caller: What the user of the call said himself; None for one who says everything.
+        caller: Settings and permissions given with the call; None permits everything.
     """
 
     config: RunConfig

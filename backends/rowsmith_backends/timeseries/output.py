@@ -91,7 +91,7 @@ class SeriesOutput:
 
     def save(self, path: Path, groups: Sequence[SeriesGroup], actions: DataActionsFn | None) -> None:
         """Write what there is of some series as CSV, whole or not."""
-        rows = self.rows([group for group in groups if group.records], _anew(actions))
+        rows = self.rows([group for group in groups if group.records], _fresh_copy(actions))
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         try:
@@ -220,7 +220,7 @@ def _replaced(columns: pa.Table, name: str, texts: Sequence[str]) -> pa.Table:
     return columns.set_column(columns.schema.get_field_index(name), name, from_codes(list(known), codes))
 
 
-def _anew(actions: DataActionsFn | None) -> DataActionsFn | None:
+def _fresh_copy(actions: DataActionsFn | None) -> DataActionsFn | None:
     """The same actions without what they remember, so that a look at what there is changes nothing."""
-    make: Callable[[], Any] | None = getattr(actions, "anew", None)
+    make: Callable[[], Any] | None = getattr(actions, "fresh_copy", None)
     return make() if make is not None else None

@@ -14,10 +14,10 @@ from rowsmith.generation.status import INTERRUPTED, GenerationStatus
 from rowsmith.observers import RunReport
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
-from rowsmith.runs.generation_state import journal_of
-from rowsmith.runs.replacing import forget
-from rowsmith.runs.stage_times import StageTimes
-from rowsmith.runs.summary import ColumnSummary, summarize
+from rowsmith.runs.comparison.summary import ColumnSummary, summarize
+from rowsmith.runs.generations import journal_of
+from rowsmith.runs.replacing import discard_replaced
+from rowsmith.runs.reporting import StageTimes
 from rowsmith.sequences import with_identifier
 from rowsmith.table.frames.respelling import spell_frame
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from rowsmith.runs.stages import Run
     from rowsmith.table import Table
 
-__all__ = ["Outcome", "Output", "RowMaking"]
+__all__ = ["GenerationJob", "Outcome", "Output"]
 
-_GO_ON = "what was made is kept in the run directory; the same command with --resume goes on after it"
+_GO_ON = "the finished batches are in the run directory; the same command with --resume goes on after them"
 
 
 @frozen(kw_only=True)
 class Output:
-    """Where rows go besides the run directory.
+    """Where rows are written besides the run directory.
 
     Attributes:
         target: A file, or an open binary stream.
-        format: The format; by default the file's suffix tells it, and for a stream the source's.
+        format: The format; by default that of the file's suffix, and for a stream that of the source.
     """
 
     target: Path | IO[bytes]
@@ -81,7 +81,7 @@ class Outcome:
 
 
 @frozen(kw_only=True, eq=False)
-class RowMaking:
+class GenerationJob:
     """What is needed to make rows and write them.
 
     Attributes:
@@ -91,8 +91,8 @@ class RowMaking:
         rejections: Gathers rejected records.
         seconds: Time per stage before this one.
         real: The real table, to compare with; None when it was not read.
-        output: Where rows go besides the run directory.
-        kept: Whether they go to the run directory.
+        output: Where rows are written besides the run directory.
+        to_directory: Whether they are written to the run directory.
         csv_safe: Whether formulas in CSV files are made harmless.
     """
 
@@ -103,35 +103,35 @@ class RowMaking:
     seconds: Mapping[str, float] = field(factory=dict)
     real: Table | None = None
     output: Output | None = None
-    kept: bool = True
+    to_directory: bool = True
     csv_safe: bool = False
 
-    def make(self) -> Outcome:
+    def execute(self) -> Outcome:
         """Make the rows.
 
-        Finished batches are kept in the run directory until the rows are written, so that ``--resume``
+        Finished batches stay in the run directory until the rows are written, so that ``--resume``
         goes on after them.
 
         Raises:
-            GenerationFailure: Generation broke off; the rows made before are written all the same.
+            GenerationFailure: Generation failed; the rows made before are written too.
             RowsmithError: As the stage that fails says.
         """
-        clock = StageTimes(self.run.reporter)
+        times = StageTimes(self.run.reporter)
         with journal_of(self.run, self.bundle) as journal:
             try:
-                run = evolve(self.run, reporter=clock, on_batch=self.rejections)
+                run = evolve(self.run, reporter=times, on_batch=self.rejections)
                 results = pipeline.generate(run, self.bundle, journal)
             except GenerationFailure as failure:
                 if journal.path.exists():
                     failure.add_note(_GO_ON)
                 if failure.results.num_rows:
-                    self._write(failure.results, clock.seconds)
+                    self._write(failure.results, times.seconds)
                 raise
-            outcome = self._write(results, clock.seconds)
+            outcome = self._write(results, times.seconds)
             if not outcome.interrupted:
                 journal.remove()
-                if self.kept:
-                    forget(self.run.directory)
+                if self.to_directory:
+                    discard_replaced(self.run.directory)
             elif journal.path.exists():
                 self.run.reporter.note(_GO_ON)
         report = RunReport(
@@ -144,7 +144,7 @@ class RowMaking:
         return outcome
 
     def _write(self, results: GenerateJobResults, seconds: Mapping[str, float]) -> Outcome:
-        # A run that is asked to end meanwhile ends when its rows are where they belong.
+        # A stop request that comes meanwhile takes effect once all files are written.
         with self.run.stop.awaited():
             return self._written(results, seconds)
 
@@ -155,7 +155,7 @@ class RowMaking:
         columns = spell_frame(results.df, schema) if spelled is None else spelled.select(schema.names)
         format_ = result_files.output_format(self.plan.config.data.source, schema)
         result = None
-        if self.kept:
+        if self.to_directory:
             result = result_files.write_result(self.run.directory, columns, schema, format_, csv_safe=self.csv_safe)
         if self.output is not None:
             chosen = self.output.format or (None if isinstance(self.output.target, Path) else format_)
@@ -175,7 +175,7 @@ class RowMaking:
         )
         changed = self.bundle.transforms.changed
         figures = result_files.metrics(results, self.bundle.report, seconds, summary, changed)
-        if self.kept:
+        if self.to_directory:
             self.run.directory.write_json(result_files.METRICS_FILE, figures)
             self.rejections.write(self.run.directory)
         return Outcome(

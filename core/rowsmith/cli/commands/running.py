@@ -25,9 +25,9 @@ from rowsmith.config.yaml_file import dump
 from rowsmith.interruption import StopRequest
 from rowsmith.model.distributed import DistributedEnv
 from rowsmith.plugins.permissions import Caller, factories_in
+from rowsmith.runs.plan.saved_settings import saved_model_settings
 from rowsmith.runs.reporting import Reporter
-from rowsmith.runs.saved_plan import take_up
-from rowsmith.runs.validation import registry_for, said
+from rowsmith.runs.validation import caller_of_settings, registry_for
 from rowsmith.storage.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Call:
     @property
     def caller(self) -> Caller:
         """Settings and permissions given with the call."""
-        given = said(self.options["overrides"], self.values)
+        given = caller_of_settings(self.options["overrides"], self.values)
         return evolve(given, fetch_base=self.options.get("fetch_base", False))
 
     def config(self, below: RunConfig | None = None) -> RunConfig:
@@ -150,7 +150,7 @@ def generate(call: Call) -> int:
 
     directory = call.directory()
     saved = saved_plan(directory).config
-    taken = take_up(
+    taken = saved_model_settings(
         saved,
         directory.root,
         call.config,

@@ -13,7 +13,7 @@ from rowsmith.cli.display.wording import percent, shortened
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rowsmith.runs.summary import ColumnSide, ColumnSummary
+    from rowsmith.runs.comparison.summary import ColumnSide, ColumnSummary
 
 __all__ = ["print_summary"]
 

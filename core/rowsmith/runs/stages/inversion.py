@@ -35,8 +35,8 @@ class InverseTransforms(ColumnActions):
     Args:
         bundle: The trained model.
         seed: Seed of the draws.
-        names: Names the groups, in the place of new names; None for these.
-        numbering: Where new keys begin to be counted; told how far they have come.
+        names: Names of the groups instead of new names; None for new names.
+        numbering: The first number of new keys; its ``rows`` is updated with each batch.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class InverseTransforms(ColumnActions):
         self._numbering = numbering or Numbering()
         self._rows = 0
 
-    def anew(self) -> InverseTransforms:
-        """The same, without what it remembers of earlier batches."""
+    def fresh_copy(self) -> InverseTransforms:
+        """The same action without the state of earlier batches."""
         names = self._names and evolve(self._names, used=0)
         return InverseTransforms(self._bundle, self._seed, names, self._numbering)
 

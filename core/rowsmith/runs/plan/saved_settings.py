@@ -1,4 +1,4 @@
-"""A saved model and plan taken up by a call: what the plan says, but for what only the caller may say."""
+"""Settings for a call on a saved model: those of its plan, except for what only the caller may decide."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from rowsmith.plugins.servers import with_own_servers, without_servers
 if TYPE_CHECKING:
     from rowsmith.plugins import Registry
 
-__all__ = ["TakenUp", "take_up"]
+__all__ = ["SavedModelSettings", "saved_model_settings"]
 
 
 @frozen(kw_only=True)
-class TakenUp:
-    """What a call on a saved model goes by.
+class SavedModelSettings:
+    """The settings of a call on a saved model.
 
     Attributes:
         config: The configuration.
         registry: Finds plugins, and no code but what the call names.
-        caller: What the user of the call said.
+        caller: Settings and permissions given with the call.
     """
 
     config: RunConfig
@@ -34,7 +34,7 @@ class TakenUp:
     caller: Caller
 
 
-def take_up(
+def saved_model_settings(
     saved: RunConfig,
     directory: Path,
     lay_over: Callable[[RunConfig], RunConfig],
@@ -42,14 +42,14 @@ def take_up(
     caller: Caller,
     registry: Registry,
     allow_factory: Iterable[str] = (),
-) -> TakenUp:
-    """Settle what a call on a saved model goes by; nothing that only the model names is imported or asked.
+) -> SavedModelSettings:
+    """Decide the settings of a call on a saved model; nothing that only the model names is imported or contacted.
 
     Args:
         saved: The configuration of the saved plan.
         directory: Where the model is.
         lay_over: Lays the settings of the call over a configuration.
-        caller: What the user of the call said.
+        caller: Settings and permissions given with the call.
         registry: Finds plugins.
         allow_factory: Factories that the model may name.
 
@@ -66,4 +66,4 @@ def take_up(
     config = lay_over(without_servers(saved, registry))
     for factory in sorted(factories_in(to_mapping(config))):
         registry.check_allowed(factory)
-    return TakenUp(config=with_own_servers(saved, config, registry), registry=registry, caller=caller)
+    return SavedModelSettings(config=with_own_servers(saved, config, registry), registry=registry, caller=caller)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["after_training", "draft_plan", "fingerprint", "resumed", "with_data", "with_order"]
 
 _STAGES = ("assembly", "training", SAMPLING_STAGE, "inversion")
-"""Stages whose seed is handed on as one number."""
+"""Stages whose seed is passed on as one number."""
 
 
 def draft_plan(config: RunConfig, registry: Registry, caller: Caller | None = None) -> Plan:
@@ -49,7 +49,7 @@ def draft_plan(config: RunConfig, registry: Registry, caller: Caller | None = No
     Args:
         config: The configuration.
         registry: Finds components.
-        caller: What the user of the call said himself; None for one who says everything.
+        caller: Settings and permissions given with the call; None permits everything.
 
     Returns:
         A plan without ``auto``, with the plugin of each component.
@@ -58,27 +58,27 @@ def draft_plan(config: RunConfig, registry: Registry, caller: Caller | None = No
         ConfigError: Options are wrong or files are missing, with every problem.
         PluginError: Components are missing, ambiguous or not installed.
     """
-    settled = resolved(config)
-    found = check_components(settled, registry, caller)
+    settings = resolved(config)
+    found = check_components(settings, registry, caller)
     contradictions = [problem.render() for problem in cross_problems(to_mapping(config))]
     evolve(found, problems=(*contradictions, *missing_files(config), *found.problems)).raise_first()
     return Plan(
-        config=settled,
+        config=settings,
         seeds={stage: Seeds(config.seed).integer(stage) for stage in _STAGES},
-        plugins={place: PluginVersion.of(registry.resolve(kind, ref)) for place, kind, ref in _components(settled)},
+        plugins={index: PluginVersion.of(registry.resolve(kind, ref)) for index, kind, ref in _components(settings)},
     )
 
 
 def _components(config: RunConfig) -> Iterator[tuple[str, Kind, ComponentRef]]:
-    for place, ref in enumerate(transforms_for(config)):
-        yield f"transforms[{place}]", Kind.TRANSFORM, ref
+    for index, ref in enumerate(transforms_for(config)):
+        yield f"transforms[{index}]", Kind.TRANSFORM, ref
     single = (Kind.ASSEMBLER, Kind.MODEL, Kind.BACKEND, Kind.PROCESSOR, Kind.STOPPING)
     for kind in single:
         ref = getattr(config, kind.value)
         if isinstance(ref, ComponentRef):
             yield kind.value, kind, ref
-    for place, ref in enumerate(evaluations_for(config)):
-        yield f"evaluation[{place}]", Kind.EVALUATION, ref
+    for index, ref in enumerate(evaluations_for(config)):
+        yield f"evaluation[{index}]", Kind.EVALUATION, ref
     if config.time_series.is_timeseries:
         yield "time_series.backend", Kind.BACKEND, backend_for(config)
         yield "time_series.processor", Kind.PROCESSOR, record_processor_for(config)
@@ -94,32 +94,32 @@ def with_order(plan: Plan, part: TrainingPart) -> Plan:
     return evolve(plan, order=part.order)
 
 
-def resumed(plan: Plan, saved: Plan, asked: RunConfig) -> Plan:
+def resumed(plan: Plan, saved: Plan, requested: RunConfig) -> Plan:
     """A draft with what is decided only after the table is read, as the run that is resumed has it.
 
     Args:
         plan: The draft.
         saved: The plan that was saved.
-        asked: The configuration before anything was chosen.
+        requested: The configuration before anything was chosen.
     """
     plan = evolve(plan, order=saved.order)
     used = saved.plugins.get("processor")
-    if used is None or not is_auto(asked.processor) or not is_auto_processor(saved.config.processor):
+    if used is None or not is_auto(requested.processor) or not is_auto_processor(saved.config.processor):
         return plan
-    # What auto stands for may have been decided by what the model writes.
+    # What auto means may depend on what the model writes.
     return evolve(plan.resolve(processor=saved.config.processor), plugins={**plan.plugins, "processor": used})
 
 
-def after_training(plan: Plan, bundle: Bundle, asked: RunConfig, registry: Registry) -> Plan:
+def after_training(plan: Plan, bundle: Bundle, requested: RunConfig, registry: Registry) -> Plan:
     """The plan with what training decided.
 
     Args:
         plan: The plan that was trained by.
         bundle: The model; ``auto`` takes a processor that reads what it writes.
-        asked: The configuration before anything was chosen.
+        requested: The configuration before anything was chosen.
         registry: Finds components.
     """
-    processor = processor_for(asked, bundle.model_schema)
+    processor = processor_for(requested, bundle.model_schema)
     used = PluginVersion.of(registry.resolve(Kind.PROCESSOR, processor))
     plan = evolve(plan.resolve(processor=processor), plugins={**plan.plugins, "processor": used})
     rows = {"train": bundle.train_rows, "holdout": plan.rows.get("table", bundle.train_rows) - bundle.train_rows}
@@ -146,7 +146,7 @@ def fingerprint(table: Table) -> str:
         # Codes by the order of the texts, so that the order in which a reader met them is no matter.
         ranks = np.full(len(values) + 1, -1, dtype=np.int32)
         ranks[order] = np.arange(len(values), dtype=np.int32)
-        for text in (name, *(values[place] for place in order)):
+        for text in (name, *(values[index] for index in order)):
             encoded = text.encode()
             digest.update(len(encoded).to_bytes(8, "little") + encoded)
         digest.update(ranks[codes].astype("<i4").tobytes())

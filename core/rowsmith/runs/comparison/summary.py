@@ -2,12 +2,12 @@
 
 The measures of distance go from 0 (alike) to 1: the total variation ``TV`` between the shares of
 values, null being a value; the Kolmogorov-Smirnov statistic ``KS`` between the distributions of numbers
-and date-times, or, for free text, of lengths; and for keys, which are made anew, the share of values
+and date-times, or, for free text, of lengths; and for keys, which are generated, the share of values
 that were not new.
 
-No value of a single person is told: a value is named when at least 5 rows have it (and enough groups, see
-``transforms.holders``), a quantile when as many rows lie at or beyond it, a mean when it is of twice as many, without
-what stands out at either end. None are told of keys and of free text.
+No value of a single person is disclosed: a value is named when at least 5 rows have it (and enough groups, see
+``transforms.holders``), a quantile when as many rows lie at or beyond it, a mean when it is of twice as many, with
+extreme values clipped. None are disclosed of keys and of free text.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["ColumnSide", "ColumnSummary", "summarize"]
 
 _QUANTILES = (0.05, 0.5, 0.95)
 _K = 5
-"""A value that fewer rows have is nobody's business."""
+"""A value that fewer rows have is not disclosed."""
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 
 Floats = npt.NDArray[np.float64]
@@ -45,12 +45,12 @@ class ColumnSide:
     Attributes:
         nulls: Share of rows without a value.
         distinct: Number of distinct values.
-        top: The most frequent value; None when there is none that may be told.
+        top: The most frequent value; None when there is none that may be disclosed.
         top_share: Its share of all rows.
         mean: Mean of a numeric column, whose lowest and highest values count as the fifth; None for others, and where
-            it may not be told.
+            it may not be disclosed.
         quantiles: 5 %, 50 % and 95 % quantiles of numbers and date-times, spelled; empty for others, and None for each
-            that may not be told.
+            that may not be disclosed.
     """
 
     nulls: float
@@ -89,7 +89,7 @@ class _Groups:
     Attributes:
         codes: The number of each row's value; -1 for null.
         numbers: The number of each row's group.
-        needed: How many groups must have a value for it to be told.
+        needed: How many groups must have a value for it to be disclosed.
     """
 
     codes: npt.NDArray[np.int32]
@@ -105,19 +105,19 @@ class _Groups:
 
 @frozen(eq=False)
 class _Values:
-    """Distinct values of a column, how often each occurs, and where they lie on a line, if they do."""
+    """Distinct values of a column, how often each occurs, and their positions on a line, if they have any."""
 
     texts: list[str]
     counts: npt.NDArray[np.int64]
     rows: int
-    places: Floats | None = field(default=None)
+    positions: Floats | None = field(default=None)
     groups: _Groups | None = field(default=None)
 
     @property
     def nulls(self) -> float:
         return 1 - int(self.counts.sum()) / self.rows if self.rows else 0.0
 
-    def told(self, values: Mask, rows: int = _K) -> bool:
+    def disclosable(self, values: Mask, rows: int = _K) -> bool:
         """Whether so many rows have any of some values, and enough groups."""
         return int(self.counts[values].sum()) >= rows and (self.groups is None or self.groups.enough(values))
 
@@ -135,8 +135,8 @@ def summarize(
         real: The real spelled table.
         synthetic: The synthetic spelled table.
         schema: The columns of both.
-        keys: Columns whose values are made anew.
-        groups: Columns that group the rows of both tables; none where rows stand alone.
+        keys: Columns whose values are generated.
+        groups: Columns that group the rows of both tables; none where rows are independent.
 
     Returns:
         A summary for each column, in order.
@@ -156,7 +156,7 @@ def _values(columns: pa.Table, column: ColumnSchema, groups: npt.NDArray[np.int6
     together = None
     if groups is not None:
         together = _Groups(codes, groups, groups_needed(int(groups.max(initial=-1)) + 1, _K))
-    return _Values(texts, counts, len(codes), _places(texts, column), together)
+    return _Values(texts, counts, len(codes), _positions(texts, column), together)
 
 
 def _type(column: ColumnSchema) -> ColumnType:
@@ -164,9 +164,9 @@ def _type(column: ColumnSchema) -> ColumnType:
     return column.type if column.marked is None else column.marked.type
 
 
-def _places(texts: list[str], column: ColumnSchema) -> Floats | None:
+def _positions(texts: list[str], column: ColumnSchema) -> Floats | None:
     if column.marked is not None:
-        return _marked_places(texts, column.marked)
+        return _marked_positions(texts, column.marked)
     if column.type is ColumnType.TEXT:
         return np.array([len(text) for text in texts], dtype=np.float64)
     try:
@@ -176,25 +176,25 @@ def _places(texts: list[str], column: ColumnSchema) -> Floats | None:
             instants = parse_datetimes(texts, column.datetime_format).astype("datetime64[us]")
             return instants.astype(np.int64).astype(np.float64)
     except DataError:
-        # A label in place of a rare value is no number; such a column is compared by its values.
+        # A label that replaces a rare value is no number; such a column is compared by its values.
         return None
     return None
 
 
-def _marked_places(texts: list[str], marked: Marked) -> Floats:
-    """Where values lie; marks lie below all of them."""
-    places = np.full(len(texts), -np.inf)
+def _marked_positions(texts: list[str], marked: Marked) -> Floats:
+    """Positions of values; marks lie below all of them."""
+    positions = np.full(len(texts), -np.inf)
     fits = np.flatnonzero(fits_marked(pa.array(texts, pa.string()), marked))
-    found = _places([texts[place] for place in fits.tolist()], marked.column(""))
+    found = _positions([texts[index] for index in fits.tolist()], marked.column(""))
     assert found is not None
-    places[fits] = found
-    return places
+    positions[fits] = found
+    return positions
 
 
 def _compare(real: _Values, synthetic: _Values, column: ColumnSchema, key: bool) -> ColumnSummary:
     if key:
         measure, distance = "not new", _not_new(real, synthetic)
-    elif real.places is None or synthetic.places is None:
+    elif real.positions is None or synthetic.positions is None:
         measure, distance = "TV", _total_variation(real, synthetic)
     else:
         measure = "KS of length" if _type(column) is ColumnType.TEXT else "KS"
@@ -226,57 +226,57 @@ def _total_variation(real: _Values, synthetic: _Values) -> float:
 
 
 def _kolmogorov_smirnov(real: _Values, synthetic: _Values) -> float:
-    assert real.places is not None and synthetic.places is not None
+    assert real.positions is not None and synthetic.positions is not None
     sizes = int(real.counts.sum()), int(synthetic.counts.sum())
     if not all(sizes):
         return 0.0 if sizes[0] == sizes[1] else 1.0
-    grid = np.union1d(real.places, synthetic.places)
+    grid = np.union1d(real.positions, synthetic.positions)
     return min(1.0, float(np.abs(_cumulative(real, grid) - _cumulative(synthetic, grid)).max()))
 
 
 def _cumulative(values: _Values, grid: Floats) -> Floats:
-    assert values.places is not None
+    assert values.positions is not None
     shares = np.zeros(len(grid))
-    np.add.at(shares, np.searchsorted(grid, values.places), values.counts / values.counts.sum())
+    np.add.at(shares, np.searchsorted(grid, values.positions), values.counts / values.counts.sum())
     return np.cumsum(shares)
 
 
 def _side(values: _Values, column: ColumnSchema, key: bool) -> ColumnSide:
     open_, numeric = key or _type(column) is ColumnType.TEXT, _type(column) in _NUMERIC
     top = int(values.counts.argmax()) if len(values.texts) and not open_ else None
-    if top is not None and not values.told(np.arange(len(values.texts)) == top):
+    if top is not None and not values.disclosable(np.arange(len(values.texts)) == top):
         top = None
-    line = None if open_ or values.places is None else np.isfinite(values.places)
+    line = None if open_ or values.positions is None else np.isfinite(values.positions)
     return ColumnSide(
         nulls=values.nulls,
         distinct=len(values.texts),
         top=None if top is None else values.texts[top],
         top_share=0.0 if top is None else int(values.counts[top]) / values.rows,
-        mean=_mean(values, line) if line is not None and numeric and values.told(line, 2 * _K) else None,
+        mean=_mean(values, line) if line is not None and numeric and values.disclosable(line, 2 * _K) else None,
         quantiles=_quantiles(values, line) if line is not None and line.any() else (),
     )
 
 
 def _mean(values: _Values, line: Mask) -> float:
     """The mean of the values that lie on a line, without marks; the k lowest and highest count as the k-th of them."""
-    assert values.places is not None
-    counts, places = values.counts[line], values.places[line]
-    order = np.argsort(places, kind="stable")
+    assert values.positions is not None
+    counts, positions = values.counts[line], values.positions[line]
+    order = np.argsort(positions, kind="stable")
     reached = np.cumsum(counts[order])
-    low, high = (places[order[np.searchsorted(reached, rank, side="right")]] for rank in (_K - 1, reached[-1] - _K))
+    low, high = (positions[order[np.searchsorted(reached, rank, side="right")]] for rank in (_K - 1, reached[-1] - _K))
     # By shares, since the sum of numbers near the greatest double is none.
-    return float(np.sum(places.clip(low, high) * (counts / counts.sum())))
+    return float(np.sum(positions.clip(low, high) * (counts / counts.sum())))
 
 
 def _quantiles(values: _Values, line: Mask) -> tuple[str | None, ...]:
     """Quantiles as values that occur, so that they are spelled as the column spells them; None where too few have."""
-    assert values.places is not None
-    kept = np.flatnonzero(line)
-    order = kept[np.argsort(values.places[kept], kind="stable")]
+    assert values.positions is not None
+    on_line = np.flatnonzero(line)
+    order = on_line[np.argsort(values.positions[on_line], kind="stable")]
     cumulative = np.cumsum(values.counts[order])
     found = np.minimum(np.searchsorted(cumulative / cumulative[-1], _QUANTILES), len(order) - 1)
-    told = list[str | None]()
-    for place in found.tolist():
-        sides = (np.isin(np.arange(len(line)), each) for each in (order[: place + 1], order[place:]))
-        told.append(values.texts[int(order[place])] if all(map(values.told, sides)) else None)
-    return tuple(told)
+    disclosed = list[str | None]()
+    for index in found.tolist():
+        sides = (np.isin(np.arange(len(line)), each) for each in (order[: index + 1], order[index:]))
+        disclosed.append(values.texts[int(order[index])] if all(map(values.disclosable, sides)) else None)
+    return tuple(disclosed)

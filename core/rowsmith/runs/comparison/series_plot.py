@@ -53,7 +53,7 @@ def series_page(real: Table, synthetic: Table, config: RunConfig, identifier: st
         real: The real table.
         synthetic: The synthetic one, of the same columns.
         config: Names what groups and orders the rows.
-        identifier: A further column of the synthetic table that tells its series apart.
+        identifier: A further column of the synthetic table that identifies its series.
 
     Returns:
         An HTML page that needs nothing besides.
@@ -66,8 +66,8 @@ def series_page(real: Table, synthetic: Table, config: RunConfig, identifier: st
     from plotly.graph_objects import Scatter
     from plotly.subplots import make_subplots
 
-    told = config if identifier is None else evolve(config, data=_by(config.data, identifier))
-    sides = [arrange(table, each) for table, each in ((real, config), (synthetic, told))]
+    synthetic_config = config if identifier is None else evolve(config, data=_by(config.data, identifier))
+    sides = [arrange(real, config), arrange(synthetic, synthetic_config)]
     columns = _drawn_columns(sides[0], config)
     figure = make_subplots(
         rows=len(columns),
@@ -79,14 +79,16 @@ def series_page(real: Table, synthetic: Table, config: RunConfig, identifier: st
         row_titles=[html.escape(name) for name in columns],
         vertical_spacing=0.06 / len(columns),
     )
-    for place, (side, each, (_, colours)) in enumerate(zip(sides, (config, told), _SIDES, strict=True), start=1):
+    for column, (side, each, (_, colours)) in enumerate(
+        zip(sides, (config, synthetic_config), _SIDES, strict=True), start=1
+    ):
         for row, name in enumerate(columns, start=1):
             for (group, x, y), colour in zip(_curves(side, name, each), colours, strict=False):
                 line = {"color": colour, "width": 1}
                 trace = Scatter(
                     x=x, y=y, name=html.escape(group), mode="lines", line=line, opacity=0.7, showlegend=False
                 )
-                figure.add_trace(trace, row=row, col=place)
+                figure.add_trace(trace, row=row, col=column)
     title = None if config.order_column is None else html.escape(config.order_column)
     figure.update_layout(template="plotly_white", height=_HEIGHT * len(columns) + 100, title=title)
     page: str = figure.to_html(include_plotlyjs=True)
@@ -116,14 +118,14 @@ def _varies(side: Arranged, name: str) -> bool:
 
 
 def _curves(side: Arranged, name: str, config: RunConfig) -> Iterator[tuple[str, Any, Any]]:
-    """Some groups, evenly over the table: label, places and values of each."""
+    """Some groups, evenly over the table: label, positions and values of each."""
     starts, stops = group_bounds(side.groups)
     values = _values(side.table, name)
     order = config.order_column
     for group in np.unique(np.linspace(0, len(starts) - 1, _MOST_GROUPS).round().astype(int)):
         rows = slice(int(starts[group]), int(stops[group]))
-        places = np.arange(rows.stop - rows.start) if order is None else _values(side.table, order)[rows]
-        yield _label(side.table, rows.start, config), places, values[rows]
+        positions = np.arange(rows.stop - rows.start) if order is None else _values(side.table, order)[rows]
+        yield _label(side.table, rows.start, config), positions, values[rows]
 
 
 def _label(table: Table, row: int, config: RunConfig) -> str:

@@ -1,7 +1,7 @@
 """The plan of a run: everything that was decided before and while it ran, enough to repeat it.
 
-A plan never changes in place; a later stage writes a new one. A run may only continue under a plan
-of the same configuration, data and plugin versions.
+A plan is immutable; a later stage writes a new one. A run may only continue under a plan of the same configuration,
+data and plugin versions.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Plan:
 
     Attributes:
         config: The configuration; ``resolve`` replaces each ``auto`` by what was chosen.
-        plugins: Every component in use, by its place in the configuration, such as ``backend``.
-        seeds: The seeds handed to libraries, by stage.
+        plugins: Every component in use, by its path in the configuration, such as ``backend``.
+        seeds: The seeds passed to libraries, by stage.
         steps: Counts that fix the work, such as ``total_steps``.
         data_fingerprint: A hash of the table's content; empty before it is read.
         rows: Rows per part of the table: ``train``, ``validation``, ``holdout``.
@@ -96,7 +96,7 @@ class Plan:
         return self.config if self.order is None else self.order.applied_to(self.config)
 
     def resolve(self, **choices: Any) -> Plan:
-        """A plan whose configuration has what was chosen in place of ``auto``."""
+        """A plan whose configuration has what was chosen for ``auto``."""
         return evolve(self, config=evolve(self.config, **choices))
 
     def with_steps(self, **counts: int) -> Plan:
@@ -110,8 +110,8 @@ class Plan:
             "rowsmith": self.rowsmith,
             "config": to_mapping(self.config),
             "plugins": {
-                place: {"component": used.component, "distribution": used.distribution, "version": used.version}
-                for place, used in self.plugins.items()
+                path: {"component": used.component, "distribution": used.distribution, "version": used.version}
+                for path, used in self.plugins.items()
             },
             "seeds": dict(self.seeds),
             "steps": dict(self.steps),
@@ -131,12 +131,12 @@ class Plan:
         layout = value.get("format") if isinstance(value, Mapping) else None
         if layout != FORMAT:
             raise RunDirectoryError(
-                f"{source} has layout {layout!r}, this version of Rowsmith reads {FORMAT}. Start the run anew."
+                f"{source} has layout {layout!r}, this version of Rowsmith reads {FORMAT}. Start the run again."
             )
         try:
             return structure(value, cls, source=source)
         except ConfigError as exc:
-            raise RunDirectoryError(f"{source} is damaged. Start the run anew.\n{exc}") from exc
+            raise RunDirectoryError(f"{source} is damaged. Start the run again.\n{exc}") from exc
 
     def save(self, run_directory: RunDirectory) -> None:
         """Write the plan to its run directory."""
@@ -152,10 +152,10 @@ class Plan:
         return cls.from_mapping(run_directory.read_json(PLAN_FILE), str(run_directory.path(PLAN_FILE)))
 
     def differences(self, other: Plan) -> tuple[str, ...]:
-        """What keeps a run under this plan from continuing as the other's, each by its key.
+        """What prevents a run under this plan from continuing under the other, each by its key.
 
         Step counts, rows and their order are outcomes and are not compared; neither is what does not change the rows,
-        which are the place of the table and how often states are saved. A component that only one of them lists
+        which are the path of the table and how often states are saved. A component that only one of them lists
         follows from the configuration, which is compared.
         """
         plans = (self.to_mapping(), other.to_mapping())
@@ -169,14 +169,14 @@ class Plan:
         return (*found, *(["the data are not the same"] if self.data_fingerprint != other.data_fingerprint else []))
 
 
-def _compared(plan: Mapping[str, Any], places: Set[str]) -> dict[str, Any]:
+def _compared(plan: Mapping[str, Any], shared: Set[str]) -> dict[str, Any]:
     config = {
         section: {key: value for key, value in values.items() if (section, key) not in _IMMATERIAL}
         if isinstance(values, Mapping)
         else values
         for section, values in plan["config"].items()
     }
-    plugins = {place: plan["plugins"][place] for place in places}
+    plugins = {path: plan["plugins"][path] for path in shared}
     return {**config, "plugins": plugins, "libraries": plan["libraries"], "rowsmith": plan["rowsmith"]}
 
 

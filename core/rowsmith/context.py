@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.components import ComponentRef, Kind
     from rowsmith.config import RunConfig
-    from rowsmith.generation.accounting import BatchFinished
+    from rowsmith.generation.batches.accounting import BatchFinished
     from rowsmith.model import Bundle
     from rowsmith.plugins import Registry
     from rowsmith.plugins.permissions import Caller

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.assembly.prompts import prompt_ids, schema_prompt
-from rowsmith.generation.accounting import Accounting
 from rowsmith.generation.actions import DataActionsFn
+from rowsmith.generation.batches.accounting import Accounting
+from rowsmith.generation.batches.tokens import TokenCounter
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import Engine, SamplingParams
 from rowsmith.generation.results import GenerateJobResults
-from rowsmith.generation.tokens import TokenCounter
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.sequences import SeriesPlan, SeriesSpan, draw_spans, identifier_name
 from rowsmith_backends.timeseries.codec import (

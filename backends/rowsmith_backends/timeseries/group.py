@@ -7,7 +7,7 @@ from itertools import chain
 
 from attrs import define, field, frozen
 
-from rowsmith.generation.batch import Batch
+from rowsmith.generation.batches.batch import Batch
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest
 from rowsmith.sequences import TICKS, SeriesSpan
 from rowsmith_backends.timeseries.codec import Ids, RecordCodec, Written

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from attrs import define, field
 
-from rowsmith.generation.accounting import Accounting, BatchFinished
-from rowsmith.generation.batch import Batch
+from rowsmith.generation.batches.accounting import Accounting, BatchFinished
+from rowsmith.generation.batches.batch import Batch
 from rowsmith.generation.journal import GenerationJournal, JournalEntry
-from rowsmith.generation.loop import take_up
+from rowsmith.generation.loop import replay_journal
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import Stop
 from rowsmith.interruption import StopRequest
@@ -111,7 +111,7 @@ class SeriesJob:
         return Stop(GenerationStatus.STOP_NO_RECORDS, reason)
 
     def _write(self) -> None:
-        take_up(self.journal, self.reading.engine, self._take_up_entry, stop=self.stop, check=self.check)
+        replay_journal(self.journal, self.reading.engine, self._replay_entry, stop=self.stop, check=self.check)
         pending = deque(group for group in self.groups if not group.finished)
         active: list[SeriesGroup] = []
         while (pending or active) and self._going:
@@ -137,7 +137,7 @@ class SeriesJob:
         """Take a group's answers over, and see what they mean for the job."""
         for batch in self._process(group, verdicts):
             self._count(group, batch)
-            self._ask_policy(batch)
+            self._apply_policy(batch)
             batch.release()
         if group.finished and self.journal is not None:
             keep_group(self.journal, group, self.account.elapsed_seconds)
@@ -191,16 +191,16 @@ class SeriesJob:
         )
         _log_group(group, batch)
 
-    def _ask_policy(self, batch: Batch) -> None:
+    def _apply_policy(self, batch: Batch) -> None:
         if not self._going or all(group.finished for group in self.groups):
             return
-        stop = self.account.ask_policy(batch)
+        stop = self.account.policy_decision(batch)
         if stop is None and self._empty_batches >= self.patience and not self.num_records:
             stop = self._no_records()
         if stop is not None:
             self.account.end(stop)
 
-    def _take_up_entry(self, entry: JournalEntry) -> bool:
+    def _replay_entry(self, entry: JournalEntry) -> bool:
         """Give a group the answers that it had, which are counted if it is finished with them."""
         number, answers = completions_of(entry)
         group = next((each for each in self.groups if each.number == number), None)

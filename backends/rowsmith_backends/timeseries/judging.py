@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
+from rowsmith.generation.batches.records import record_text
 from rowsmith.generation.processors import TRUNCATED, ParsedResponse
-from rowsmith.generation.records import record_text
 from rowsmith_backends.timeseries.codec import RecordCodec, Written
 from rowsmith_backends.timeseries.group import SeriesGroup
 from rowsmith_backends.timeseries.record_times import RecordTiming

@@ -82,7 +82,7 @@ class SeriesOutput:
             return SeriesRows(df=self._identified(frame, groups, places), columns=None, rejected={})
         outcome = run_actions(actions, frame, Accepted(lambda: ()), first_id, grouped=True)
         rejected = {int(places[row]): error[0] for row, error in outcome.rejected.items()}
-        kept = np.array(outcome.kept, dtype=np.int64)
+        kept = np.array(outcome.retained, dtype=np.int64)
         kept, valid = np.sort(kept), outcome.valid.iloc[np.argsort(kept)]  # whatever order they came back in
         within, places = within[kept], places[kept]
         whole = ~np.isin(places, list(rejected))

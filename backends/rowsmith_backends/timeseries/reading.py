@@ -9,8 +9,10 @@ import numpy as np
 from attrs import define, evolve, field
 
 from rowsmith.errors import GenerationError
-from rowsmith.generation.batch import Batch
-from rowsmith.generation.oom_retry import Asker, Completing
+from rowsmith.generation.batches.batch import Batch
+from rowsmith.generation.batches.records import check_response
+from rowsmith.generation.batches.tokens import TokenCounter
+from rowsmith.generation.oom_retry import CompleteFn, RetryingCompleter
 from rowsmith.generation.processors import ParsedResponse, Processor
 from rowsmith.generation.requests import (
     Completion,
@@ -20,8 +22,6 @@ from rowsmith.generation.requests import (
     FinishReason,
     SamplingParams,
 )
-from rowsmith.generation.responses import check_response
-from rowsmith.generation.tokens import TokenCounter
 from rowsmith.interruption import StopRequest
 from rowsmith_backends.timeseries.group import SeriesGroup, Windows
 from rowsmith_backends.timeseries.journal import only_row
@@ -74,13 +74,13 @@ class SeriesReading:
     stop: StopRequest
     check: Callable[[], None]
     keeps: bool = False
-    complete: Completing | None = None
-    _asker: Asker = field(init=False)
+    complete: CompleteFn | None = None
+    _completer: RetryingCompleter = field(init=False)
     _judge: _Judge = field(init=False)
 
-    @_asker.default
-    def _make_asker(self) -> Asker:
-        return Asker(self.complete or self.engine.complete)
+    @_completer.default
+    def _make_completer(self) -> RetryingCompleter:
+        return RetryingCompleter(self.complete or self.engine.complete)
 
     @_judge.default
     def _make_judge(self) -> _Judge:
@@ -100,7 +100,7 @@ class SeriesReading:
         """
         asked = self._begin(groups)
         sent = [self._sent(request) for request in asked.values()]
-        with contextlib.closing(self._asker.ask(sent, self.params)) as blocks:
+        with contextlib.closing(self._completer.complete(sent, self.params)) as blocks:
             for block in blocks:
                 with self.stop.awaited():
                     self._read(block, asked)

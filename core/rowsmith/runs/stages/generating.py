@@ -20,7 +20,7 @@ from rowsmith.sequences import given_names
 from rowsmith.storage.malloc import trim_restored
 
 if TYPE_CHECKING:
-    from rowsmith.generation.accounting import BatchFinished
+    from rowsmith.generation.batches.accounting import BatchFinished
     from rowsmith.generation.journal import GenerationJournal
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.runs.stages.run import Run

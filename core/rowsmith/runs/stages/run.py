@@ -22,7 +22,7 @@ from rowsmith.transforms.numbering import Numbering
 
 if TYPE_CHECKING:
     from rowsmith.config import RunConfig
-    from rowsmith.generation.accounting import BatchFinished
+    from rowsmith.generation.batches.accounting import BatchFinished
     from rowsmith.plugins import Registry
     from rowsmith.plugins.permissions import Caller
     from rowsmith.storage.run_directory import RunDirectory

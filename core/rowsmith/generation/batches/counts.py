@@ -27,7 +27,7 @@ _WORDS = {
     "TimeSeries": "Broken time series",
     TRUNCATED: "Record cut off at the end of the completion",
 }
-_KEPT_MESSAGES = 100
+_RETAINED_MESSAGES = 100
 _SUMMARIZED = 5
 
 Error = tuple[str, str]
@@ -190,7 +190,7 @@ class Counted:
 
     @property
     def num_valid_groups(self) -> int:
-        """Groups of which records passed; 0 where records stand alone."""
+        """Groups of which records passed; 0 where records are independent."""
         return self._totals.valid_groups
 
     @property
@@ -237,8 +237,8 @@ class ErrorCounts:
         return "; ".join(f"{message} {share:.0f} %" for message, share in shares.items()) or "no errors"
 
     def shorten(self) -> None:
-        """Keep the most frequent messages; the others become their category."""
-        common = self._counts.most_common(_KEPT_MESSAGES)
+        """Retain the most frequent messages; the others become their category."""
+        common = self._counts.most_common(_RETAINED_MESSAGES)
         others = self._counts - Counter(dict(common))
         self._counts = Counter(dict(common))
         for (_, summary), count in others.items():

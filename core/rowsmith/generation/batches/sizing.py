@@ -74,11 +74,11 @@ def longest_completion(seen: int | None, room: int | None) -> int | None:
     """Tokens after which a completion is cut.
 
     Args:
-        seen: Tokens of the longest sequence of records in training; None when nobody knows.
-        room: Tokens that fit the context after the prompt; None when nobody knows.
+        seen: Tokens of the longest sequence of records in training; None if unknown.
+        room: Tokens that fit the context after the prompt; None if unknown.
 
     Returns:
-        A fifth more than was seen, and EOS, as far as there is room; None when nobody knows.
+        A fifth more than was seen, and EOS, as far as there is room; None if unknown.
     """
     if seen is None:
         return room
@@ -121,5 +121,5 @@ def next_batch_size(most: int, target: int | None, num_valid: int, num_prompts: 
         return 0
     if num_valid and num_prompts:
         return min(most, round(missing * num_prompts / num_valid) + NUM_PROMPT_BUFFER)
-    # Nothing is known of the yield: a probe is cheap, and completions that are all cut are dear.
+    # The yield is unknown: a probe is cheap, and truncated completions are expensive.
     return min(INITIAL_PROBE_PROMPTS, most) if not num_prompts or last_truncated else most

@@ -55,7 +55,7 @@ class TokenCounter:
 
         Args:
             completion: The completion.
-            spans: Where its records stand: ascending, disjoint, non-empty ranges of characters.
+            spans: Ranges of its records: ascending, disjoint, non-empty ranges of characters.
             total: Length of the completion in tokens.
 
         Returns:
@@ -110,25 +110,25 @@ class TokenCounter:
 def _starts(ids: Sequence[int], pieces: Sequence[str], decode: Decode) -> tuple[list[int], int]:
     """Where the text of each token begins, those without text (end marks) left out; and the length of the text.
 
-    Tokens that are part of a character say so by themselves; neighbours of that kind are read together, and
-    begin at one place.
+    A token that is part of a character decodes to a replacement mark; adjacent ones are decoded together, and
+    begin at one position.
     """
     starts: list[int] = []
     parts: list[int] = []
-    place = 0
+    position = 0
     for token, piece in zip(ids, pieces, strict=True):
         if not piece:
             continue
         broken = _BROKEN in piece
         if parts and not broken:
-            place += len(decode(parts))
+            position += len(decode(parts))
             parts = []
-        starts.append(place)
+        starts.append(position)
         if broken:
             parts.append(token)
         else:
-            place += len(piece)
-    return starts, place + (len(decode(parts)) if parts else 0)
+            position += len(piece)
+    return starts, position + (len(decode(parts)) if parts else 0)
 
 
 def _cut(counts: Sequence[int], total: int) -> list[int]:

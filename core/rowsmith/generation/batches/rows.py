@@ -1,4 +1,4 @@
-"""Rows of many batches: kept in few tables, checked, and joined into one.
+"""Rows of many batches: stored in few tables, checked, and joined into one.
 
 A thousand small tables cost far more than their rows.
 """
@@ -42,35 +42,35 @@ class RowStore:
     _pending: list[pa.Table] = field(factory=list)
 
     def append(self, table: pa.Table) -> int:
-        """Add rows; their place is the number of rows before them.
+        """Add rows; returns their offset, the number of rows before them.
 
         Args:
             table: A spelled table, of the same columns every time.
         """
-        place = self.num_rows
+        offset = self.num_rows
         self._pending.append(table)
         self.num_rows += table.num_rows
         if len(self._pending) == _MOST_PENDING:
             self._parts.append(joined(self._pending))
             self._pending = []
-        return place
+        return offset
 
     def tables(self) -> list[pa.Table]:
-        """All rows, in as few tables as they are kept in."""
+        """All rows, in the tables that store them."""
         return [*self._parts, *self._pending]
 
-    def rows(self, place: int, count: int) -> pa.Table:
+    def rows(self, offset: int, count: int) -> pa.Table:
         """Some of the rows.
 
         Args:
-            place: The first of them.
+            offset: The first of them.
             count: How many; they were added together.
         """
         for table in self.tables():
-            if place < table.num_rows:
-                return table.slice(place, count)
-            place -= table.num_rows
-        raise IndexError(place)
+            if offset < table.num_rows:
+                return table.slice(offset, count)
+            offset -= table.num_rows
+        raise IndexError(offset)
 
 
 def check_columns(names: Sequence[str], columns: Iterable[str], maker: str) -> None:

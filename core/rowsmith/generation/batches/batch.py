@@ -1,7 +1,7 @@
 """One batch of completions: its records, their errors, and where its tokens went.
 
-Counters move as completions are read; nothing is summed up again when it is asked for. Cells are
-kept as the processor made them: a batch never guesses types, so that "00123" stays text and a
+Counters move as completions are read; reading a counter sums nothing up. Cells stay
+as the processor made them: a batch never guesses types, so that "00123" stays text and a
 column does not change its type from one batch to the next.
 """
 
@@ -13,15 +13,14 @@ import pandas as pd
 import pyarrow as pa
 
 from rowsmith.errors import GenerationError
-from rowsmith.generation.columns import ColumnReader, ReadRows
-from rowsmith.generation.counts import BatchCounts, ErrorCounts
-from rowsmith.generation.groups import Ints, group_sizes, num_failed_groups, sizes_without
+from rowsmith.generation.batches.columns import ColumnReader, ReadRows
+from rowsmith.generation.batches.counts import BatchCounts, ErrorCounts
+from rowsmith.generation.batches.groups import Ints, group_sizes, num_failed_groups, sizes_without
+from rowsmith.generation.batches.records import BatchRecords, check_response, record_text, token_shares
+from rowsmith.generation.batches.rows import RowStore
+from rowsmith.generation.batches.tokens import CountTokens, TokenCounter
 from rowsmith.generation.processors import ParsedResponse, Processor, read_completion
-from rowsmith.generation.records import BatchRecords, record_text
 from rowsmith.generation.requests import Completion, CompletionBlock, FinishReason
-from rowsmith.generation.responses import check_response, token_shares
-from rowsmith.generation.rows import RowStore
-from rowsmith.generation.tokens import CountTokens, TokenCounter
 from rowsmith.plugins.blame import attribute_errors
 
 __all__ = ["Batch"]
@@ -33,12 +32,12 @@ class Batch(BatchCounts):
     Args:
         processor: Turns the text of a completion into records.
         count_tokens: Number of tokens of a text, or a ``TokenCounter`` shared by several batches;
-            None where nobody can count.
-        reader: Reads blocks of token ids in the processor's place, as far as it can; None reads text.
+            None where tokens cannot be counted.
+        reader: Reads blocks of token ids instead of the processor, as far as it can; None reads text.
 
     Attributes:
         grouped: Whether records belong together in groups, as the processor says; 0 groups are counted otherwise.
-        store: Where the rows of a released batch are kept; None while the batch keeps them itself.
+        store: Holds the rows of a released batch; None while the batch holds them itself.
         cut_short: Whether reading ended early because there seemed to be enough; such a batch says
             little when its data actions then reject what there is.
     """
@@ -58,22 +57,22 @@ class Batch(BatchCounts):
         self._columns: pa.Table | None = None
         self._to_frame: Callable[[pa.Table], pd.DataFrame] | None = None
         self._groups: Ints | None = None
-        self._place = 0
+        self._offset = 0
         self.grouped = bool(getattr(processor, "grouped", False))
         self.store: RowStore | None = None
-        self._settled = False
+        self._actions_applied = False
         self._closed = False
         self._errors = ErrorCounts()
         self.cut_short = False
 
     @property
-    def settled(self) -> bool:
+    def actions_applied(self) -> bool:
         """Whether ``to_dataframe`` gives rows that data actions made, in types of their own."""
-        return self._settled
+        return self._actions_applied
 
     @property
     def by_columns(self) -> bool:
-        """Whether data actions settled the batch by columns."""
+        """Whether data actions gave the rows of the batch as columns."""
         return self._to_frame is not None
 
     @property
@@ -102,7 +101,7 @@ class Batch(BatchCounts):
 
         Raises:
             PluginContractError: The processor answered with something else than a response.
-            GenerationError: Data actions have settled the batch, or it was added to a job.
+            GenerationError: Data actions were applied to the batch, or it was added to a job.
         """
         self._check_open()
         left: Sequence[int] = range(len(block)) if rows is None else rows
@@ -124,7 +123,7 @@ class Batch(BatchCounts):
 
         Raises:
             PluginContractError: The processor answered with something else than a response.
-            GenerationError: Data actions have settled the batch, or it was added to a job.
+            GenerationError: Data actions were applied to the batch, or it was added to a job.
         """
         self._check_open()
         with attribute_errors(self._processor):
@@ -151,34 +150,34 @@ class Batch(BatchCounts):
             self.num_valid_groups += len(group_sizes(response))
             self.num_invalid_groups += num_failed_groups(response)
 
-    def settle(self, frame: pd.DataFrame, rejected: Mapping[int, tuple[str, str]]) -> None:
-        """Take over what data actions made of the valid records.
+    def replace_rows(self, frame: pd.DataFrame, rejected: Mapping[int, tuple[str, str]]) -> None:
+        """Replace the valid records by the rows that data actions made of them.
 
         Args:
-            frame: The rows that stand for the batch from now on.
+            frame: The rows of the batch from now on.
             rejected: The error of each rejected record, by its row in ``to_dataframe()``. Their
                 records and tokens become invalid ones.
         """
         self._reject(rejected)
-        self._frame, self._settled = frame, True
+        self._frame, self._actions_applied = frame, True
 
-    def settle_columns(
+    def replace_columns(
         self, columns: pa.Table, to_frame: Callable[[pa.Table], pd.DataFrame], rejected: Mapping[int, tuple[str, str]]
     ) -> None:
-        """Take over what data actions made of the valid records, as a spelled table.
+        """Replace the valid records by the rows that data actions made of them, as a spelled table.
 
         Args:
-            columns: The rows that stand for the batch from now on.
-            to_frame: Makes a frame of them when one is asked for.
-            rejected: As for ``settle``.
+            columns: The rows of the batch from now on.
+            to_frame: Makes a frame of them on demand.
+            rejected: As for ``replace_rows``.
         """
         self._reject(rejected)
-        self._columns, self._to_frame, self._settled = columns, to_frame, True
+        self._columns, self._to_frame, self._actions_applied = columns, to_frame, True
 
     def columns(self) -> pa.Table | None:
         """The valid records as a spelled table of the model's schema, in the order of their prompts.
 
-        Once data actions have settled the batch, it is the table that they gave.
+        Once data actions were applied, it is the table that they gave.
 
         Returns:
             The table; None for a batch that is not read by columns, or that has no valid record.
@@ -186,8 +185,8 @@ class Batch(BatchCounts):
         if not self.num_valid_records:
             return None
         if self.store is not None:
-            return self.store.rows(self._place, self.num_valid_records)
-        return self._columns if self._settled else self._records.table()
+            return self.store.rows(self._offset, self.num_valid_records)
+        return self._columns if self._actions_applied else self._records.table()
 
     def to_dataframe(self) -> pd.DataFrame | None:
         """The valid records as rows, in the order of their prompts; None when there are none.
@@ -225,17 +224,17 @@ class Batch(BatchCounts):
         return self._errors.summary()
 
     def release(self, store: RowStore | None = None) -> None:
-        """Let go of texts and records; rows, counters and the most frequent errors stay.
+        """Release texts and records; rows, counters and the most frequent errors stay.
 
         Args:
-            store: Takes over the rows of a batch that data actions settled by columns.
+            store: Receives the rows of a batch that data actions gave as columns.
         """
         if self.grouped:
             self._groups = self.group_sizes
         if not self.by_columns:
             self.to_dataframe()
         elif store is not None and self._columns is not None and self.num_valid_records:
-            self._place, self.store, self._columns = store.append(self._columns), store, None
+            self._offset, self.store, self._columns = store.append(self._columns), store, None
         self._records = BatchRecords(self._processor, self._records.reader)
         self._errors.shorten()
 
@@ -244,8 +243,8 @@ class Batch(BatchCounts):
         self._closed = True
 
     def _check_open(self) -> None:
-        if self._settled or self._closed:
-            what = "been through its data actions" if self._settled else "been added to a job"
+        if self._actions_applied or self._closed:
+            what = "been through its data actions" if self._actions_applied else "been added to a job"
             raise GenerationError(f"this batch has {what}; read completions into a new one")
 
     def _take(self, read: ReadRows) -> None:
@@ -266,7 +265,7 @@ class Batch(BatchCounts):
             self.num_valid_groups = len(self._groups)
         if not rejected:
             return
-        records = self._records.chosen(list(rejected))
+        records = self._records.select(list(rejected))
         moved = sum(tokens for _, tokens in records)
         texts = [record_text(record) for record, _ in records]
         self._records.responses.append((ParsedResponse([], texts, list(rejected.values())), []))

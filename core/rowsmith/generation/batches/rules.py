@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from rowsmith.errors import ParameterError, PluginContractError
-from rowsmith.generation.batch import Batch
+from rowsmith.generation.batches.batch import Batch
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import PatiencePolicy, Progress, Stop, StoppingPolicy
 from rowsmith.plugins.blame import attribute_errors
 
-__all__ = ["ask", "choose_policy", "groups_cut_off", "stop_over_budget", "stop_without_records"]
+__all__ = ["choose_policy", "decide", "groups_cut_off", "stop_over_budget", "stop_without_records"]
 
 
 def choose_policy(
     policy: StoppingPolicy | None, invalid_fraction_threshold: float | None, patience: int | None
 ) -> StoppingPolicy | None:
-    """The one policy to ask: the given one, or the patience policy of those two numbers.
+    """The stopping policy of a job: the given one, or the patience policy of those two numbers.
 
     Raises:
         ParameterError: One number without the other, or both beside a policy.
@@ -28,8 +28,8 @@ def choose_policy(
     return PatiencePolicy(invalid_fraction_threshold, patience)
 
 
-def ask(policy: StoppingPolicy | None, progress: Progress) -> Stop | None:
-    """What a policy says to a job; None when there is no policy.
+def decide(policy: StoppingPolicy | None, progress: Progress) -> Stop | None:
+    """The decision of a policy on a job; None when there is no policy.
 
     Raises:
         PluginContractError: It answered neither a decision nor None.

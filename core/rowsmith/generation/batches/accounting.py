@@ -1,4 +1,4 @@
-"""What the batches of a job have come to: one accounting, whatever the job makes of them.
+"""Sums over the batches of a job: one accounting for all kinds of jobs.
 
 Jobs of records and groups count with it (``GenerationBatches``), and so do jobs of time series.
 """
@@ -13,10 +13,10 @@ from typing import Any
 
 from attrs import frozen
 
-from rowsmith.generation import rules
-from rowsmith.generation.batch import Batch
-from rowsmith.generation.counts import Counted, Totals
-from rowsmith.generation.groups import Target
+from rowsmith.generation.batches import rules
+from rowsmith.generation.batches.batch import Batch
+from rowsmith.generation.batches.counts import Counted, Totals
+from rowsmith.generation.batches.groups import Target
 from rowsmith.generation.status import INTERRUPTED, GenerationStatus
 from rowsmith.generation.stopping import DEFAULT_PATIENCE, Progress, Stop, StoppingPolicy
 
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class BatchFinished:
-    """What a progress display is told after each batch.
+    """What a progress display receives after each batch.
 
     Attributes:
         number: The batch's number, from 0.
@@ -38,7 +38,7 @@ class BatchFinished:
         num_invalid_records: Invalid records so far.
         target_num_records: Valid records wanted; None for no target.
         elapsed_seconds: How long the job has taken.
-        num_valid_groups: Valid groups so far; 0 where records stand alone.
+        num_valid_groups: Valid groups so far; 0 where records are independent.
         target_num_groups: Valid groups wanted; None for no such target.
     """
 
@@ -76,7 +76,7 @@ class BatchFinished:
 
 
 class Accounting(Counted):
-    """Sums over the batches of a job, its time, and how it stands.
+    """Sums over the batches of a job, its time, and its status.
 
     Args:
         target: What the job is to make.
@@ -86,7 +86,7 @@ class Accounting(Counted):
 
     Attributes:
         target: What the job is to make.
-        status: Where the job stands.
+        status: The status of the job.
         stop_reason: Why it stopped short; None when it did not.
         num_batches: Batches so far.
         valid_record_fractions: Share of valid records of each of them, in order.
@@ -133,7 +133,7 @@ class Accounting(Counted):
         self.num_batches += 1
 
     def progress(self, batch: Batch) -> Progress:
-        """What policies are told after ``batch``."""
+        """The progress that policies see after ``batch``."""
         return Progress(
             num_batches=self.num_batches,
             num_prompts=self.num_prompts,
@@ -149,20 +149,20 @@ class Accounting(Counted):
             batch_length_truncated_completions=batch.num_length_truncated_completions,
         )
 
-    def ask_policy(self, batch: Batch) -> Stop | None:
-        """What the policy says after ``batch``; None to go on.
+    def policy_decision(self, batch: Batch) -> Stop | None:
+        """The decision of the policy after ``batch``; None to go on.
 
         Raises:
             PluginContractError: It breaks its contract.
         """
-        return rules.ask(self._policy, self.progress(batch))
+        return rules.decide(self._policy, self.progress(batch))
 
     def end(self, stop: Stop) -> None:
         """End the job as a rule or a policy says."""
         self.status, self.stop_reason = stop.status, stop.reason
 
     def interrupt(self, reason: str = INTERRUPTED) -> None:
-        """End the job from outside, keeping what there is.
+        """End the job from outside; what was made is retained.
 
         Args:
             reason: Why, for people; by default that the user has interrupted it.
@@ -192,12 +192,12 @@ class Accounting(Counted):
         num_valid_records: int | None = None,
         target_num_records: int | None = None,
     ) -> None:
-        """Tell an observer of the newest batch; what it raises is logged and changes nothing.
+        """Report the newest batch to an observer; what it raises is logged and changes nothing.
 
         Args:
             batch: The batch.
-            observer: Who is told; None for nobody.
-            num_valid_records: Valid records so far, where not all that were counted stand.
+            observer: Receives the report; None for no report.
+            num_valid_records: Valid records so far, where not all that were counted are accepted.
             target_num_records: Valid records wanted, where that is no target.
         """
         if observer is None:

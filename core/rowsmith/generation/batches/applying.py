@@ -18,11 +18,11 @@ from rowsmith.generation.actions import (
     rejected_record_to_error,
     run_actions,
 )
-from rowsmith.generation.batch import Batch
-from rowsmith.generation.groups import owners
-from rowsmith.generation.rows import RowStore, check_columns, joined
+from rowsmith.generation.batches.batch import Batch
+from rowsmith.generation.batches.groups import owners
+from rowsmith.generation.batches.rows import RowStore, check_columns, joined
 
-__all__ = ["check_batch", "join_columns", "settle"]
+__all__ = ["apply_actions", "check_batch", "join_columns"]
 
 
 def check_batch(batch: Batch, names: Sequence[str]) -> None:
@@ -37,18 +37,18 @@ def check_batch(batch: Batch, names: Sequence[str]) -> None:
 
 
 def join_columns(batches: Sequence[Batch], store: RowStore, most: int | None) -> pa.Table | None:
-    """The rows of settled batches as one spelled table.
+    """The rows of batches as one spelled table, once data actions were applied to them.
 
     Args:
         batches: The batches, in order.
-        store: Where released batches keep their rows.
+        store: Holds the rows of released batches.
         most: Most rows; None for all.
 
     Returns:
         The table; None when there are no rows, or when data actions gave some of them as a frame.
     """
     found = [batch for batch in batches if batch.num_valid_records]
-    if not found or not all(batch.settled and batch.by_columns for batch in found):
+    if not found or not all(batch.actions_applied and batch.by_columns for batch in found):
         return None
     num_stored = sum(batch.store is store for batch in found)
     if all(batch.store is store for batch in found[:num_stored]):
@@ -58,11 +58,11 @@ def join_columns(batches: Sequence[Batch], store: RowStore, most: int | None) ->
     return table if most is None else table.slice(0, most)
 
 
-def settle(batch: Batch, actions: DataActionsFn, accepted: Accepted, first_id: int, names: Sequence[str]) -> int:
-    """Apply data actions to the valid records of a batch, and let it take over what they make.
+def apply_actions(batch: Batch, actions: DataActionsFn, accepted: Accepted, first_id: int, names: Sequence[str]) -> int:
+    """Apply data actions to the valid records of a batch; the batch has their rows from then on.
 
     Args:
-        batch: The batch; one without valid records, or one that is settled, stays as it is.
+        batch: The batch; it stays as it is without valid records, or if actions were applied to it before.
         actions: The data actions.
         accepted: Rows accepted before.
         first_id: Record id of the first record; ids count up from it.
@@ -74,31 +74,31 @@ def settle(batch: Batch, actions: DataActionsFn, accepted: Accepted, first_id: i
     Raises:
         PluginContractError: The data actions break their contract, or rows lack a column.
     """
-    if batch.settled:
+    if batch.actions_applied:
         return 0
     if isinstance(actions, ColumnActions):
         columns = batch.columns()
         if columns is not None:
-            return _settle_columns(batch, columns, actions, first_id, names)
+            return _apply_to_columns(batch, columns, actions, first_id, names)
     frame = batch.to_dataframe()
     if frame is None:
         return 0
     outcome = run_actions(actions, frame, accepted, first_id, grouped=batch.grouped)
     if not outcome.valid.empty:
         check_columns(list(outcome.valid.columns), names, f"data action {describe(actions)}")
-    batch.settle(_regrouped(batch, outcome), outcome.rejected)
+    batch.replace_rows(_regrouped(batch, outcome), outcome.rejected)
     return len(frame)
 
 
 def _regrouped(batch: Batch, outcome: ActionOutcome) -> pd.DataFrame:
-    """The rows that stand, those of a group together whatever order the data actions gave them in."""
+    """The accepted rows, those of a group adjacent whatever order the data actions gave them in."""
     if not batch.grouped:
         return outcome.valid
-    groups = owners(batch.group_sizes, outcome.kept)
+    groups = owners(batch.group_sizes, outcome.retained)
     return outcome.valid.iloc[np.argsort(groups, kind="stable")].reset_index(drop=True)
 
 
-def _settle_columns(
+def _apply_to_columns(
     batch: Batch, columns: pa.Table, actions: ColumnActions, first_id: int, names: Sequence[str]
 ) -> int:
     count: int = columns.num_rows
@@ -106,5 +106,5 @@ def _settle_columns(
     if outcome.valid.num_rows:
         check_columns(outcome.valid.column_names, names, f"data action {describe(actions)}")
     errors = {row: rejected_record_to_error({REJECT_REASON: reason}) for row, reason in outcome.rejected.items()}
-    batch.settle_columns(outcome.valid, actions.to_frame, errors)
+    batch.replace_columns(outcome.valid, actions.to_frame, errors)
     return count

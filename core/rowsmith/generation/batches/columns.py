@@ -33,7 +33,7 @@ Flags = npt.NDArray[np.bool_]
 
 @frozen(kw_only=True, eq=False)
 class ReadRows:
-    """Records that were read from a block; those of one completion stand together.
+    """Records that were read from a block; those of one completion are adjacent.
 
     Attributes:
         block: Where they were read from.
@@ -84,20 +84,20 @@ class _Cells:
 
     def whole(self, records: Flags) -> Flags:
         """Which completions have all of their records among some of them."""
-        plain = len(records) == len(self.rows)  # reduceat knows no empty array
+        plain = len(records) == len(self.rows)  # reduceat takes no empty array
         return records if plain else np.logical_and.reduceat(records, self.firsts)
 
     def of_records(self, completions: Flags) -> Flags:
         """Which records are those of some completions."""
         return np.repeat(completions, self.sizes)
 
-    def take(self, kept: Flags) -> _Cells:
+    def take(self, selected: Flags) -> _Cells:
         """Those of some completions."""
-        records = self.of_records(kept)
+        records = self.of_records(selected)
         return _Cells(
             tokens=self.tokens,
-            rows=self.rows[kept],
-            sizes=self.sizes[kept],
+            rows=self.rows[selected],
+            sizes=self.sizes[selected],
             starts=self.starts[records],
             stops=self.stops[records],
         )
@@ -122,8 +122,8 @@ class ColumnReader:
         self._column = np.full(len(vocabulary), -1, dtype=np.int64)
         self._code = np.full(len(vocabulary), _REFUSED, dtype=np.int32)
         self._values: dict[str, pa.StringArray] = {}
-        for place, item in enumerate(self._fields):
-            self._learn(place, item)
+        for index, item in enumerate(self._fields):
+            self._learn(index, item)
 
     def spell(self, records: Sequence[Mapping[str, Any]]) -> pa.Table:
         """The spelled table of records that were read as text."""
@@ -149,13 +149,13 @@ class ColumnReader:
             first = np.zeros(len(codes), dtype=bool)
             first[cells.firsts] = True
             good &= (codes[:, self._step] == _NULL) == first
-        opened = [place for place, item in enumerate(self._fields) if isinstance(item, OpenField)]
-        texts = {place: self._open_cells(place, cells, codes, good) for place in opened}
-        kept = cells.whole(good)
-        if not kept.any():
+        opened = [index for index, item in enumerate(self._fields) if isinstance(item, OpenField)]
+        texts = {index: self._open_cells(index, cells, codes, good) for index in opened}
+        accepted = cells.whole(good)
+        if not accepted.any():
             return None
-        codes = codes[cells.of_records(kept)]
-        return self._rows(block, cells.take(kept), self._table(codes, texts))
+        codes = codes[cells.of_records(accepted)]
+        return self._rows(block, cells.take(accepted), self._table(codes, texts))
 
     def _wanted(self, block: CompletionBlock, rows: Sequence[int] | None) -> Flags:
         """Which completions to look at; a group that was cut off is none."""
@@ -169,9 +169,9 @@ class ColumnReader:
 
     def _table(self, codes: npt.NDArray[np.int32], texts: Mapping[int, pa.StringArray]) -> pa.Table:
         arrays: dict[str, pa.DictionaryArray] = {}
-        for place, item in enumerate(self._fields):
-            values = texts[place] if place in texts else self._values[item.name]
-            arrays[item.name] = spelled(values, np.ascontiguousarray(codes[:, place]))
+        for index, item in enumerate(self._fields):
+            values = texts[index] if index in texts else self._values[item.name]
+            arrays[item.name] = spelled(values, np.ascontiguousarray(codes[:, index]))
         return pa.table({name: arrays[name] for name in self.vocabulary.schema.names})
 
     def _rows(self, block: CompletionBlock, cells: _Cells, columns: pa.Table) -> ReadRows:
@@ -186,25 +186,25 @@ class ColumnReader:
             num_truncated=sum(reasons[row] == FinishReason.LENGTH for row in cells.rows.tolist()),
         )
 
-    def _learn(self, place: int, item: ClosedField | OpenField) -> None:
-        """What each token of a column stands for when a cell begins with it."""
+    def _learn(self, index: int, item: ClosedField | OpenField) -> None:
+        """Record the value of each token of a column when a cell begins with it."""
         texts: dict[str, int] = {}
-        self._column[item.start : item.stop] = place
+        self._column[item.start : item.stop] = index
         for token, fragment in enumerate(item.fragments, item.start):
-            self._code[token] = self._code_of(place, fragment, texts)
+            self._code[token] = self._code_of(index, fragment, texts)
         if isinstance(item, OpenField):
             self._code[item.start] = _OPEN
             if item.closing is not None:
                 self._column[item.stop - 1] = -1
         self._values[item.name] = pa.array(list(texts), type=pa.string())
 
-    def _code_of(self, place: int, cell: str, texts: dict[str, int]) -> int:
-        before = ("," if place else "{") + json_string(self._fields[place].name) + ":"
-        after = "}\n" if place == len(self._fields) - 1 else ""
+    def _code_of(self, index: int, cell: str, texts: dict[str, int]) -> int:
+        before = ("," if index else "{") + json_string(self._fields[index].name) + ":"
+        after = "}\n" if index == len(self._fields) - 1 else ""
         if not cell.startswith(before) or not cell.endswith(after):
             return _REFUSED
         try:
-            value = self._readers[place].read(cell[len(before) : len(cell) - len(after)])
+            value = self._readers[index].read(cell[len(before) : len(cell) - len(after)])
         except RecordError:
             return _REFUSED
         return _NULL if value is None else texts.setdefault(value, len(texts))
@@ -246,25 +246,25 @@ class ColumnReader:
         ordered = (self._column[tokens[starts]] == np.arange(len(self._fields))).all(axis=1)
         return cells.take((starts[cells.firsts, 0] == left) & cells.whole(ordered))
 
-    def _open_cells(self, place: int, cells: _Cells, codes: npt.NDArray[np.int32], kept: Flags) -> pa.StringArray:
-        """Read the cells of an open column into ``codes``; records whose cell is no value leave ``kept``."""
+    def _open_cells(self, index: int, cells: _Cells, codes: npt.NDArray[np.int32], accepted: Flags) -> pa.StringArray:
+        """Read the cells of an open column into ``codes``; records whose cell is no value leave ``accepted``."""
         texts: dict[str, int] = {}
         known: dict[bytes, int] = {}
-        starts, stops = cells.starts[:, place].tolist(), cells.stops[:, place].tolist()
-        for row in np.flatnonzero(kept & (codes[:, place] == _OPEN)).tolist():
+        starts, stops = cells.starts[:, index].tolist(), cells.stops[:, index].tolist()
+        for row in np.flatnonzero(accepted & (codes[:, index] == _OPEN)).tolist():
             run = cells.tokens[starts[row] : stops[row]]
             key = run.tobytes()
             code = known.get(key)
             if code is None:
-                code = known[key] = self._open_code(place, run.tolist(), texts)
-            codes[row, place] = code
-        kept &= codes[:, place] != _REFUSED
+                code = known[key] = self._open_code(index, run.tolist(), texts)
+            codes[row, index] = code
+        accepted &= codes[:, index] != _REFUSED
         return pa.array(list(texts), type=pa.string())
 
-    def _open_code(self, place: int, run: list[int], texts: dict[str, int]) -> int:
+    def _open_code(self, index: int, run: list[int], texts: dict[str, int]) -> int:
         pieces = self.vocabulary.texts
         try:
             cell = b"".join([pieces[token] for token in run]).decode()
         except UnicodeDecodeError:
             return _REFUSED
-        return self._code_of(place, cell, texts)
+        return self._code_of(index, cell, texts)

@@ -1,4 +1,4 @@
-"""Groups of records that belong together: what a job wants of them, and how they are counted and kept whole."""
+"""Groups of records that belong together: the target of a job, and how whole groups are counted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Target:
     Attributes:
         num_records: Valid records wanted; None for no such target.
         num_groups: Valid groups wanted, whatever their records; None for no such target.
-        grouped: Whether groups are kept whole.
+        grouped: Whether the result has whole groups.
     """
 
     num_records: int | None = None
@@ -47,7 +47,7 @@ class Target:
 
         Args:
             sizes: Rows of each group, in order: int64[groups].
-            most: The most rows; None for all. A group that reaches it is kept whole.
+            most: The most rows; None for all. A group that reaches it is not cut.
 
         Returns:
             A number of rows from the first; None for all of them.
@@ -60,13 +60,13 @@ class Target:
 
 
 def group_sizes(response: ParsedResponse) -> list[int]:
-    """Records of each valid group; all of them are one where the processor tells of none."""
+    """Records of each valid group; all of them are one group where the processor reports none."""
     count = len(response.valid_records)
     return ([count] if count else []) if response.group_sizes is None else response.group_sizes
 
 
 def num_failed_groups(response: ParsedResponse) -> int:
-    """Groups that failed; a completion without a valid record is one where the processor tells of none."""
+    """Groups that failed; a completion without a valid record is one where the processor reports none."""
     return int(not response.valid_records) if response.group_sizes is None else response.num_invalid_groups
 
 
@@ -75,7 +75,7 @@ def owners(sizes: Ints, records: Collection[int]) -> Ints:
 
     Args:
         sizes: Records of each group, in order: int64[groups].
-        records: Where they stand among all records.
+        records: Their positions among all records.
     """
     return np.searchsorted(np.cumsum(sizes), np.array(list(records), dtype=np.int64), side="right")
 
@@ -85,7 +85,7 @@ def sizes_without(sizes: Ints, rejected: Collection[int]) -> Ints:
 
     Args:
         sizes: Records of each group, in order: int64[groups].
-        rejected: Where the records that go stand among all records.
+        rejected: Positions of the rejected records among all records.
     """
     left = sizes - np.bincount(owners(sizes, rejected), minlength=len(sizes))
     return left[left > 0]

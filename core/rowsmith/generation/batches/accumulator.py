@@ -1,6 +1,6 @@
-"""Batches of one job gathered up: how much is done, how much to ask for next, when to stop.
+"""The batches of one job accumulated: how much is done, how many prompts come next, when to stop.
 
-The accumulator asks one stopping policy and applies the rules on batches without valid records. It
+The accumulator applies one stopping policy and the rules on batches without valid records. It
 never throws rows away: whatever ends a job, ``to_dataframe`` holds every valid record so far.
 """
 
@@ -15,14 +15,20 @@ import numpy as np
 import pandas as pd
 
 from rowsmith.errors import DataError
-from rowsmith.generation import rules
-from rowsmith.generation.accounting import Accounting
 from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn
-from rowsmith.generation.applying import check_batch, join_columns, settle
-from rowsmith.generation.batch import Batch
-from rowsmith.generation.groups import Target
-from rowsmith.generation.rows import RowStore, join_frames
-from rowsmith.generation.sizing import check_sizes, default_batch_size, default_budget, is_enough, next_batch_size
+from rowsmith.generation.batches import rules
+from rowsmith.generation.batches.accounting import Accounting
+from rowsmith.generation.batches.applying import apply_actions, check_batch, join_columns
+from rowsmith.generation.batches.batch import Batch
+from rowsmith.generation.batches.groups import Target
+from rowsmith.generation.batches.rows import RowStore, join_frames
+from rowsmith.generation.batches.sizing import (
+    check_sizes,
+    default_batch_size,
+    default_budget,
+    is_enough,
+    next_batch_size,
+)
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import DEFAULT_PATIENCE, StoppingPolicy
 
@@ -42,22 +48,22 @@ class GenerationBatches(Accounting):
             the target (in groups where groups are wanted), at least 100 and at most 2000, or 100 without a target.
         invalid_fraction_threshold: With ``patience``, builds the patience policy.
         patience: With ``invalid_fraction_threshold``, builds the patience policy.
-        data_actions_fn: Turns each batch's valid rows into the rows that stand and rejected ones.
-        policy: When to stop; takes the place of threshold and patience.
-        columns: Columns that the rows must have; checked as soon as there are rows, and not first when
-            the table is asked for.
+        data_actions_fn: Turns each batch's valid rows into accepted and rejected ones.
+        policy: When to stop; replaces threshold and patience.
+        columns: Columns that the rows must have; checked as soon as there are rows, not only when the table is
+            built.
         max_num_prompts: Prompts after which the job ends short of its target; None means 100 for
             each record or group wanted and 20 full batches.
-        target_num_groups: Valid groups wanted, in the place of records; None for no such target.
-        grouped: Whether groups are kept whole, which they always are where a number of them is wanted.
+        target_num_groups: Valid groups wanted instead of records; None for no such target.
+        grouped: Whether the result has whole groups, as it always has where a number of groups is wanted.
         clock: Seconds, for the elapsed time that policies see.
 
-    What the job has come to and how it stands, ``Accounting`` says.
+    For the sums and the status of the job see ``Accounting``.
 
     Attributes:
         stop_condition: What the policy counts bad batches with; None when it does not.
         batches: The batches so far.
-        rows: Takes over the rows of batches that are released.
+        rows: Holds the rows of batches that are released.
 
     Raises:
         ParameterError: Threshold without patience or the reverse, or both beside a policy; a
@@ -112,7 +118,7 @@ class GenerationBatches(Accounting):
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing more to ask for."""
+        """Whether the job needs no further batch."""
         return self.target_met or self.status is not GenerationStatus.IN_PROGRESS
 
     def count(self, batch: Batch) -> None:
@@ -141,7 +147,7 @@ class GenerationBatches(Accounting):
             return
         stop = (
             rules.stop_without_records(batch, first, self._policy is not None and self._policy.patient)
-            or self.ask_policy(batch)
+            or self.policy_decision(batch)
             or rules.stop_over_budget(self.num_prompts, self.num_valid_records, self.max_num_prompts)
         )
         if stop is not None:
@@ -183,7 +189,7 @@ class GenerationBatches(Accounting):
         self.log_status()
 
     def log_status(self) -> None:
-        """Log where the job stands; it never raises, so no row is lost for a log line."""
+        """Log the status of the job; it never raises, so no row is lost for a log line."""
         done = self.status in (GenerationStatus.COMPLETE, GenerationStatus.IN_PROGRESS)
         _logger.log(
             logging.INFO if done else logging.WARNING,
@@ -217,7 +223,7 @@ class GenerationBatches(Accounting):
         """How many rows, from the first, are the result; None for all.
 
         Args:
-            max_num_records: The most rows; None for all. Groups are kept whole: the one that reaches this number
+            max_num_records: The most rows; None for all. Groups are never cut: the one that reaches this number
                 is the last, and where a number of groups is wanted there are never more.
         """
         sizes = [batch.group_sizes for batch in self.batches] if self.target.grouped else []
@@ -242,7 +248,7 @@ class GenerationBatches(Accounting):
         if table is not None and isinstance(self.data_actions_fn, ColumnActions):
             with contextlib.suppress(DataError):  # types that only fit batch by batch
                 return join_frames([self.data_actions_fn.to_frame(table)], columns, most, typed=True)
-        return join_frames(self._frames(), columns, most, any(batch.settled for batch in self.batches))
+        return join_frames(self._frames(), columns, most, any(batch.actions_applied for batch in self.batches))
 
     def _frames(self) -> Iterator[pd.DataFrame]:
         yield from (frame for batch in self.batches if (frame := batch.to_dataframe()) is not None)
@@ -250,6 +256,8 @@ class GenerationBatches(Accounting):
     def _apply_actions(self, batch: Batch) -> None:
         if self.data_actions_fn is not None:
             accepted = Accepted(self._frames)
-            self._next_record_id += settle(batch, self.data_actions_fn, accepted, self._next_record_id, self._columns)
+            self._next_record_id += apply_actions(
+                batch, self.data_actions_fn, accepted, self._next_record_id, self._columns
+            )
         elif not self.num_valid_records:
             check_batch(batch, self._columns)

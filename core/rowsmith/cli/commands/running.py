@@ -72,7 +72,9 @@ class Call:
         if named is None and self.options.get("resume"):
             raise click.UsageError("--resume needs --run-dir: the directory of the run to go on with")
         if self.options.get("resume") and self.options.get("force"):
-            raise click.UsageError("--resume takes up what is there and --force overwrites it; give one of them")
+            raise click.UsageError(
+                "--resume continues the earlier run and --force overwrites it; give one of them"
+            )
         return RunDirectory(default_run_directory(source) if named is None else run_directory_path(named))
 
 
@@ -264,7 +266,7 @@ def _output(call: Call, stdout: Any) -> Output | None:
     output, format_ = call.options["output"], call.options["format_"]
     if output is None:
         if format_ is not None:
-            raise click.UsageError("--format goes with --output; the run directory keeps the format of the table")
+            raise click.UsageError("--format goes with --output; the run directory has the format of the table")
         return None
     return Output(target=stdout if output == "-" else Path(output), format=format_)
 

@@ -157,7 +157,7 @@ class TimeseriesBackend(EngineBackend):
         results = results_of(job, output, actions, self._next_row, self.elapsed_time)
         self._next_row += sum(len(group.records) for group in job.groups)
         self.all_groups_succeeded = bool(results.all_groups_succeeded)
-        if self.all_groups_succeeded:  # the whole result takes their place
+        if self.all_groups_succeeded:  # the final result replaces them
             for snapshot in self.snapshots:
                 with contextlib.suppress(OSError):
                     snapshot.path.unlink(missing_ok=True)
@@ -200,7 +200,7 @@ class TimeseriesBackend(EngineBackend):
             progressed=lambda: self._save_snapshots(groups, output, actions),
         )
 
-    def _reading(self, params: SamplingParams, keeps: bool) -> SeriesReading:
+    def _reading(self, params: SamplingParams, for_journal: bool) -> SeriesReading:
         return SeriesReading(
             engine=self.engine,
             processor=self._processor,
@@ -210,7 +210,7 @@ class TimeseriesBackend(EngineBackend):
             counter=TokenCounter(self.engine.count_tokens),
             stop=self.stop,
             check=self._check_stop,
-            keeps=keeps,
+            for_journal=for_journal,
             complete=self.gen_method,
         )
 
@@ -230,7 +230,7 @@ class TimeseriesBackend(EngineBackend):
     def _groups(self) -> list[str]:
         """The groups that a ``generate`` writes: those that prefills name, or new ones, which are numbered."""
         names = list(self._group_prefills)
-        return [names[place % len(names)] if names else str(place + 1) for place in range(len(self._spans()))]
+        return [names[index % len(names)] if names else str(index + 1) for index in range(len(self._spans()))]
 
     @property
     def _start_timestamp_value(self) -> int:
@@ -252,8 +252,8 @@ class TimeseriesBackend(EngineBackend):
         spans = self._spans()
         first, self._next_group = self._next_group, self._next_group + len(spans)
         return [
-            self._new_group(first + place, name, span)
-            for place, (name, span) in enumerate(zip(self._groups, spans, strict=True))
+            self._new_group(first + index, name, span)
+            for index, (name, span) in enumerate(zip(self._groups, spans, strict=True))
         ]
 
     def _new_group(self, number: int, name: str, span: SeriesSpan) -> SeriesGroup:

@@ -21,10 +21,10 @@ class Verdict:
     """What one completion is worth to its series.
 
     Attributes:
-        records: The records that go on from where the series stands, in order.
+        records: The records that continue the series, in order.
         reached: Whether the series has reached its stop with them.
         ended: Whether the model has ended the series before that.
-        valid: Records of the completion that stand.
+        valid: Records of the completion that were accepted.
         invalid: Records of the completion that were refused.
     """
 
@@ -38,7 +38,7 @@ class Verdict:
 def judge(
     group: SeriesGroup, response: ParsedResponse, codec: RecordCodec, timing: RecordTiming
 ) -> tuple[Verdict, ParsedResponse]:
-    """Take what goes on from where a series stands, and refuse what does not.
+    """Accept the records that continue a series, and refuse the others.
 
     Args:
         group: The series.
@@ -139,18 +139,18 @@ def _spans(known: Sequence[tuple[int, int]] | None, count: int) -> Sequence[tupl
 
 
 def _first(written: Written, prefill: Sequence[Written], untold: Sequence[str]) -> Written:
-    """The first record of a series as it is handed on, when others were read before it.
+    """The first record of a series as it is returned, when others were read before it.
 
-    What is told once, in the first record that was read, belongs to the series.
+    What is constant and written in the first record that was read belongs to the series.
     """
     if not prefill:
         return written
-    told = {
+    constant = {
         name: value
         for name, value in prefill[0].spelled.items()
         if written.spelled[name] is None and all(each.spelled[name] is None for each in prefill[1:])
     }
-    return evolve(written, spelled={**written.spelled, **told, **dict.fromkeys(untold)})
+    return evolve(written, spelled={**written.spelled, **constant, **dict.fromkeys(untold)})
 
 
 def _count(

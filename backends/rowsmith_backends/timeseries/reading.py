@@ -1,4 +1,4 @@
-"""Asking about series and reading the answers."""
+"""Request completions for series, and read them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Judge(Processor):
 
 @define(kw_only=True, eq=False)
 class SeriesReading:
-    """Asks an engine about series, and reads what it answers.
+    """Requests completions for series from an engine, and reads them.
 
     Attributes:
         engine: Completes prompts; already started.
@@ -59,10 +59,10 @@ class SeriesReading:
         params: How completions are drawn.
         samples: Completions of each prompt.
         counter: Counts tokens.
-        stop: Whether the run was asked to end; looked at after each block.
+        stop: Whether the run is requested to end; checked after each block.
         check: Raises when the job is to end.
-        keeps: Whether completions are kept for a journal.
-        complete: What completes prompts in the engine's place; None for the engine.
+        for_journal: Whether completions are stored for a journal.
+        complete: Completes prompts instead of the engine; None for the engine.
     """
 
     engine: Engine
@@ -73,7 +73,7 @@ class SeriesReading:
     counter: TokenCounter
     stop: StopRequest
     check: Callable[[], None]
-    keeps: bool = False
+    for_journal: bool = False
     complete: CompleteFn | None = None
     _completer: RetryingCompleter = field(init=False)
     _judge: _Judge = field(init=False)
@@ -86,8 +86,8 @@ class SeriesReading:
     def _make_judge(self) -> _Judge:
         return _Judge(self.processor, self.windows)
 
-    def ask(self, groups: Sequence[SeriesGroup]) -> dict[int, list[Verdict]]:
-        """Ask once about each series; each counts its completions in a batch of its own.
+    def complete_groups(self, groups: Sequence[SeriesGroup]) -> dict[int, list[Verdict]]:
+        """Request completions once for each series; each counts them in a batch of its own.
 
         Args:
             groups: The series.
@@ -98,16 +98,16 @@ class SeriesReading:
         Raises:
             GenerationError: The engine answered what it was not asked, or left something out.
         """
-        asked = self._begin(groups)
-        sent = [self._sent(request) for request in asked.values()]
+        requests = self._begin(groups)
+        sent = [self._sent(request) for request in requests.values()]
         with contextlib.closing(self._completer.complete(sent, self.params)) as blocks:
             for block in blocks:
                 with self.stop.awaited():
-                    self._read(block, asked)
+                    self._read(block, requests)
                 self.check()
-        missing = len(asked.keys() - self._judge.verdicts.keys())
+        missing = len(requests.keys() - self._judge.verdicts.keys())
         if missing:
-            raise GenerationError(f"the engine left {missing} of {len(asked)} requests unanswered")
+            raise GenerationError(f"the engine left {missing} of {len(requests)} requests unanswered")
         return {group.number: self._verdicts(group) for group in groups}
 
     def replay(self, group: SeriesGroup, answers: Mapping[int, CompletionBlock]) -> list[Verdict] | None:
@@ -120,11 +120,11 @@ class SeriesReading:
         Returns:
             What they are worth; None when they are not those of the present prompt.
         """
-        asked = self._begin([group])
-        if not answers.keys() >= asked.keys():
+        requests = self._begin([group])
+        if not answers.keys() >= requests.keys():
             return None
-        for request_id in asked:
-            self._read(answers[request_id], asked)
+        for request_id in requests:
+            self._read(answers[request_id], requests)
         return self._verdicts(group)
 
     def _begin(self, groups: Sequence[SeriesGroup]) -> dict[int, CompletionRequest]:
@@ -148,9 +148,9 @@ class SeriesReading:
         prompt = (*request.prompt_ids, *request.forced_ids)
         return evolve(request, prompt_ids=prompt, forced_ids=(), max_tokens=limit)
 
-    def _read(self, block: CompletionBlock, asked: Mapping[int, CompletionRequest]) -> None:
+    def _read(self, block: CompletionBlock, requests: Mapping[int, CompletionRequest]) -> None:
         for row, request_id in enumerate(np.asarray(block.request_ids).tolist()):
-            request = asked.get(request_id)
+            request = requests.get(request_id)
             if request is None or request_id in self._judge.verdicts:
                 raise GenerationError(f"the engine answered request {request_id} twice, or was not asked it")
             group, completion = self._judge.groups[request_id], self._completed(block.completion(row), request)
@@ -159,11 +159,11 @@ class SeriesReading:
             group.batch.process_completion(request_id, completion)
             if _ended(group, completion):
                 self._judge.verdicts[request_id] = Verdict(ended=True)
-            if self.keeps:
-                group.kept.append(only_row(block, row))
+            if self.for_journal:
+                group.completions.append(only_row(block, row))
 
     def _completed(self, completion: Completion, request: CompletionRequest) -> Completion:
-        """A completion with the beginning that stood in its prompt."""
+        """A completion with the beginning that was in its prompt."""
         if self._forces or not request.forced_ids:
             return completion
         text = self.windows.codec.decode(request.forced_ids) + completion.text

@@ -72,9 +72,7 @@ class Call:
         if named is None and self.options.get("resume"):
             raise click.UsageError("--resume needs --run-dir: the directory of the run to go on with")
         if self.options.get("resume") and self.options.get("force"):
-            raise click.UsageError(
-                "--resume continues the earlier run and --force overwrites it; give one of them"
-            )
+            raise click.UsageError("--resume continues the earlier run and --force overwrites it; give one of them")
         return RunDirectory(default_run_directory(source) if named is None else run_directory_path(named))
 
 

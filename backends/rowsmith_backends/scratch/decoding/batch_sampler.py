@@ -1,6 +1,6 @@
 """Token sampling of columnar models inside an engine with continuous batching.
 
-The token automaton and the group position state of each request are tracked, and tokens are drawn by ``slot_draws``,
+The token automaton and the group position state of each request are tracked, and tokens are drawn by ``batch_sampler``,
 so the completions are those of ``sampler``.
 """
 
@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 
 from rowsmith.vocabulary import Vocabulary
-from rowsmith_backends.sampling.slot_draws import SlotRequest, Slots, SlotSampler
+from rowsmith_backends.sampling.batch_sampler import BatchRequest, BatchSampler, Rows
 from rowsmith_backends.scratch.decoding.automaton import TokenAutomaton, build_automaton
 from rowsmith_backends.scratch.decoding.group_positions import TIME, PositionDecoder
 
-__all__ = ["AutomatonSlotSampler", "StartStates"]
+__all__ = ["AutomatonBatchSampler", "StartStates"]
 
 _UNLIMITED = np.iinfo(np.int64).max
 # State in which the next token changes no group state variable.
@@ -59,7 +59,7 @@ class StartStates:
         return self.automaton.run(self.automaton.end if continues_group else self.automaton.start, records), group_state
 
 
-class AutomatonSlotSampler(SlotSampler):
+class AutomatonBatchSampler(BatchSampler):
     """Samples the next tokens of running requests under the token automaton.
 
     Args:
@@ -87,33 +87,34 @@ class AutomatonSlotSampler(SlotSampler):
             else self._position_decoder.unset(max_requests)
         )
 
-    def add(self, slot: int, request: SlotRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
+    def add(self, row: int, request: BatchRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
         """See the base class.
 
         Raises:
             GenerationError: The prompt breaks the grammar.
         """
-        super().add(slot, request, prompt, written)
-        self._state[slot], self._group_state[slot : slot + 1] = self._start_states.after(prompt)
-        self._records[slot] = self._processed[slot] = 0
-        self._last[slot] = prompt[-1]
+        super().add(row, request, prompt, written)
+        self._state[row], self._group_state[row : row + 1] = self._start_states.after(prompt)
+        self._records[row] = self._processed[row] = 0
+        self._last[row] = prompt[-1]
 
     def swap(self, first: int, second: int) -> None:
         """See the base class."""
         super().swap(first, second)
-        slots, swapped = [first, second], [second, first]
+        rows, swapped = [first, second], [second, first]
         for array in (self._state, self._records, self._processed, self._last, self._group_state):
-            array[slots] = array[swapped]
+            array[rows] = array[swapped]
 
-    def _advance(self, used: Slots) -> None:
+    def _advance(self, used: Rows) -> None:
         """Process the tokens that the engine has written since the last step."""
         while True:
             pending = np.array(
-                [slot for slot in used if len(self._written[slot]) > self._processed[slot]], dtype=np.int64
+                [row for row in used if len(self._written[row]) > self._processed[row]],
+                dtype=np.int64,
             )
             if not len(pending):
                 return
-            tokens = np.array([self._written[slot][self._processed[slot]] for slot in pending], dtype=np.int64)
+            tokens = np.array([self._written[row][self._processed[row]] for row in pending], dtype=np.int64)
             before = self._state[pending]
             following = self._automaton.next_state[before, tokens]
             # Without constraints a request may leave the grammar.
@@ -124,62 +125,64 @@ class AutomatonSlotSampler(SlotSampler):
             self._last[pending] = tokens
             self._processed[pending] += 1
 
-    def _masked(self, logits: torch.Tensor, slots: Slots, positions: Slots) -> torch.Tensor:
+    def _masked(self, logits: torch.Tensor, rows: Rows, positions: Rows) -> torch.Tensor:
         """The logits with disallowed ids masked; EOS alone once a request has its most records."""
         width, device = self._disallowed.shape[1], logits.device
         logits = logits[:, :width]
-        if self._request(slots[0]).constrained:
-            disallowed = self._disallowed[torch.from_numpy(self._state[slots]).to(device)]
-            logits = logits.masked_fill(self._disallowed_exactly(disallowed, slots, positions), -torch.inf)
-        ended = torch.from_numpy(self._ended(slots)).to(device)
+        if self._request(rows[0]).constrained:
+            disallowed = self._disallowed[torch.from_numpy(self._state[rows]).to(device)]
+            logits = logits.masked_fill(self._disallowed_exactly(disallowed, rows, positions), -torch.inf)
+        ended = torch.from_numpy(self._ended(rows)).to(device)
         if ended.any():
             logits = logits.masked_fill(ended[:, None], -torch.inf)
             logits[ended, self._eos] = 0.0
         return logits
 
-    def _ended(self, slots: Slots) -> npt.NDArray[np.bool_]:
-        most = np.array([self._request(slot).max_records or _UNLIMITED for slot in slots])
-        return np.asarray(self._records[slots] >= most)
+    def _ended(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        most = np.array([self._request(row).max_records or _UNLIMITED for row in rows])
+        return np.asarray(self._records[rows] >= most)
 
-    def _disallowed_exactly(self, disallowed: torch.Tensor, slots: Slots, positions: Slots) -> torch.Tensor:
+    def _disallowed_exactly(self, disallowed: torch.Tensor, rows: Rows, positions: Rows) -> torch.Tensor:
         """Mask of disallowed ids that also ends records in time and follows the group state."""
-        states = self._state[slots]
-        remaining = np.array([self._request(slot).max_tokens for slot in slots]) - positions
-        forced = self._forced(slots)
+        states = self._state[rows]
+        remaining = np.array([self._request(row).max_tokens for row in rows]) - positions
+        forced = self._forced(rows)
         needs_exact = (
             (self._max_remaining[states] >= remaining) | (self._moved_variable[states] != _NO_VARIABLE) | (forced >= 0)
         )
-        rows = np.flatnonzero(needs_exact)
-        if len(rows):
-            exact = self._disallowed_rows(slots[rows], remaining[rows], forced[rows])
-            disallowed[torch.from_numpy(rows).to(disallowed.device)] = torch.from_numpy(exact).to(disallowed.device)
+        exact_rows = np.flatnonzero(needs_exact)
+        if len(exact_rows):
+            exact = self._disallowed_rows(rows[exact_rows], remaining[exact_rows], forced[exact_rows])
+            disallowed[torch.from_numpy(exact_rows).to(disallowed.device)] = torch.from_numpy(exact).to(
+                disallowed.device
+            )
         return disallowed
 
-    def _forced(self, slots: Slots) -> Slots:
+    def _forced(self, rows: Rows) -> Rows:
         """The id that follows from the group state, ``[rows]``; -1 for none."""
-        forced = np.full(len(slots), -1, dtype=np.int64)
+        forced = np.full(len(rows), -1, dtype=np.int64)
         if self._position_decoder is not None:
             for column in self._position_decoder.columns:
-                is_here = self._state[slots] == self._automaton.entries[column]
+                is_here = self._state[rows] == self._automaton.entries[column]
                 if is_here.any():
-                    slots_here = slots[is_here]
+                    rows_here = rows[is_here]
                     forced[is_here] = self._position_decoder.ids(
-                        column, self._group_state[slots_here], self._last[slots_here]
+                        column, self._group_state[rows_here], self._last[rows_here]
                     )
         return forced
 
-    def _disallowed_rows(self, slots: Slots, remaining: Slots, forced: Slots) -> npt.NDArray[np.bool_]:
-        following = self._automaton.next_state[self._state[slots]]
+    def _disallowed_rows(self, rows: Rows, remaining: Rows, forced: Rows) -> npt.NDArray[np.bool_]:
+        following = self._automaton.next_state[self._state[rows]]
         disallowed = following < 0
         late = disallowed | (self._automaton.to_done[following] >= remaining[:, None])
         ids = np.arange(following.shape[1])
-        for variable in np.unique(self._moved_variable[self._state[slots]]):
+        for variable in np.unique(self._moved_variable[self._state[rows]]):
             if variable != _NO_VARIABLE and self._position_decoder is not None:
-                is_here = self._moved_variable[self._state[slots]] == variable
+                is_here = self._moved_variable[self._state[rows]] == variable
                 if variable == TIME:  # An explicit number of records says how far time goes.
-                    is_here &= np.array([self._request(slot).max_records is None for slot in slots])
+                    is_here &= np.array([self._request(row).max_records is None for row in rows])
                 late[is_here] |= self._position_decoder.out_of_range(
-                    int(variable), self._group_state[slots[is_here]], ids
+                    int(variable), self._group_state[rows[is_here]], ids
                 )
         # A limit below the shortest record cannot be met: such completions are truncated.
         disallowed = np.where(late.all(axis=1, keepdims=True), disallowed, late)

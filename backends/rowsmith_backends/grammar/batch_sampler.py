@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from rowsmith_backends.grammar.record_grammar import RecordGrammar
-from rowsmith_backends.sampling.slot_draws import SlotRequest, Slots, SlotSampler
+from rowsmith_backends.sampling.batch_sampler import BatchRequest, BatchSampler, Rows
 
-__all__ = ["GrammarSlotSampler"]
+__all__ = ["GrammarBatchSampler"]
 
 
-class GrammarSlotSampler(SlotSampler):
+class GrammarBatchSampler(BatchSampler):
     """Samples the next tokens of running requests under the record grammar.
 
     Args:
@@ -30,27 +30,27 @@ class GrammarSlotSampler(SlotSampler):
         self._matchers: list[Any] = [None] * max_requests
         self._processed = np.zeros(max_requests, dtype=np.int64)
 
-    def add(self, slot: int, request: SlotRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
+    def add(self, row: int, request: BatchRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
         """See the base class.
 
         Raises:
             GenerationError: The forced ids break the grammar.
         """
-        super().add(slot, request, prompt, written)
-        self._processed[slot] = 0
-        self._matchers[slot] = None
+        super().add(row, request, prompt, written)
+        self._processed[row] = 0
+        self._matchers[row] = None
         if request.constrained:
             start = len(prompt) - request.forced
-            self._matchers[slot] = self._grammar.matcher(
+            self._matchers[row] = self._grammar.matcher(
                 list(prompt)[start:],
                 follows=self._grammar.schema.step is not None and prompt[start - 1] != self._bos_id,
                 most_records=request.max_records,
             )
 
-    def remove(self, slot: int) -> None:
+    def remove(self, row: int) -> None:
         """See the base class."""
-        super().remove(slot)
-        self._matchers[slot] = None
+        super().remove(row)
+        self._matchers[row] = None
 
     def swap(self, first: int, second: int) -> None:
         """See the base class."""
@@ -58,15 +58,15 @@ class GrammarSlotSampler(SlotSampler):
         self._matchers[first], self._matchers[second] = self._matchers[second], self._matchers[first]
         self._processed[[first, second]] = self._processed[[second, first]]
 
-    def _advance(self, used: Slots) -> None:
-        active = [slot for slot in used.tolist() if self._matchers[slot] is not None]
-        while pending := [slot for slot in active if len(self._written[slot]) > self._processed[slot]]:
-            tokens = [self._written[slot][self._processed[slot]] for slot in pending]
-            self._grammar.advance([self._matchers[slot] for slot in pending], tokens)
+    def _advance(self, used: Rows) -> None:
+        active = [row for row in used.tolist() if self._matchers[row] is not None]
+        while pending := [row for row in active if len(self._written[row]) > self._processed[row]]:
+            tokens = [self._written[row][self._processed[row]] for row in pending]
+            self._grammar.advance([self._matchers[row] for row in pending], tokens)
             self._processed[pending] += 1
 
-    def _masked(self, logits: torch.Tensor, slots: Slots, positions: Slots) -> torch.Tensor:
-        if not self._request(slots[0]).constrained:
+    def _masked(self, logits: torch.Tensor, rows: Rows, positions: Rows) -> torch.Tensor:
+        if not self._request(rows[0]).constrained:
             return logits
-        allowed = self._grammar.allowed([self._matchers[slot] for slot in slots.tolist()], logits.device)
+        allowed = self._grammar.allowed([self._matchers[row] for row in rows.tolist()], logits.device)
         return logits.masked_fill(~allowed, -torch.inf)

@@ -18,16 +18,16 @@ from rowsmith.randomness.draws import Draws
 from rowsmith_backends.sampling.repetition_penalty import penalized, tokens_seen
 from rowsmith_backends.sampling.token_sampling import sample_tokens
 
-__all__ = ["SlotRequest", "SlotSampler"]
+__all__ = ["BatchRequest", "BatchSampler"]
 
 # Logits sampled at once: their cumulative probabilities take 128 MiB.
 _MAX_CELLS = 1 << 24
 
-Slots = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
 
 
 @frozen(kw_only=True)
-class SlotRequest:
+class BatchRequest:
     """Sampling parameters of one request.
 
     Attributes:
@@ -55,7 +55,7 @@ class SlotRequest:
     repetition_penalty: float = 1.0
 
 
-class SlotSampler:
+class BatchSampler:
     """Samples the next tokens of running requests, each in one row of the engine's batch.
 
     Args:
@@ -63,24 +63,24 @@ class SlotSampler:
     """
 
     def __init__(self, max_requests: int) -> None:
-        self._requests: list[SlotRequest | None] = [None] * max_requests
+        self._requests: list[BatchRequest | None] = [None] * max_requests
         self._prompts: list[Sequence[int]] = [()] * max_requests
         self._written: list[Sequence[int]] = [()] * max_requests
 
-    def add(self, slot: int, request: SlotRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
+    def add(self, row: int, request: BatchRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
         """Add a request.
 
         Args:
-            slot: Its row in the batch.
+            row: Its row in the batch.
             request: Its sampling parameters.
             prompt: Its prompt, forced ids included.
             written: Its completion so far; the engine appends to it.
         """
-        self._requests[slot], self._prompts[slot], self._written[slot] = request, prompt, written
+        self._requests[row], self._prompts[row], self._written[row] = request, prompt, written
 
-    def remove(self, slot: int) -> None:
+    def remove(self, row: int) -> None:
         """Remove the request of a row."""
-        self._requests[slot], self._prompts[slot], self._written[slot] = None, (), ()
+        self._requests[row], self._prompts[row], self._written[row] = None, (), ()
 
     def swap(self, first: int, second: int) -> None:
         """Swap the requests of two rows."""
@@ -97,63 +97,63 @@ class SlotSampler:
         Returns:
             The same tensor, all but the sampled ids masked.
         """
-        used = np.array([slot for slot in range(len(logits)) if self._requests[slot] is not None], dtype=np.int64)
+        used = np.array([row for row in range(len(logits)) if self._requests[row] is not None], dtype=np.int64)
         if len(used):
             self._advance(used)
         at_once = max(1, _MAX_CELLS // logits.shape[1])
         for rows_alike in self._by_parameters(used):
             for start in range(0, len(rows_alike), at_once):
-                slots = rows_alike[start : start + at_once]
-                indices = torch.from_numpy(slots).to(logits.device)
-                tokens = self._sample(logits[indices], slots)
+                rows = rows_alike[start : start + at_once]
+                indices = torch.from_numpy(rows).to(logits.device)
+                tokens = self._sample(logits[indices], rows)
                 logits[indices] = -torch.inf
                 logits[indices, tokens] = 0.0
         return logits
 
-    def _by_parameters(self, used: Slots) -> list[Slots]:
+    def _by_parameters(self, used: Rows) -> list[Rows]:
         """Group the rows by sampling parameters."""
         by_parameters: dict[tuple[float, float, float, bool], list[int]] = {}
-        for slot in used.tolist():
-            request = self._request(slot)
+        for row in used.tolist():
+            request = self._request(row)
             parameters = (request.temperature, request.top_p, request.repetition_penalty, request.constrained)
-            by_parameters.setdefault(parameters, []).append(slot)
-        return [np.array(slots) for slots in by_parameters.values()]
+            by_parameters.setdefault(parameters, []).append(row)
+        return [np.array(rows) for rows in by_parameters.values()]
 
-    def _request(self, slot: int) -> SlotRequest:
-        request = self._requests[slot]
+    def _request(self, row: int) -> BatchRequest:
+        request = self._requests[row]
         assert request is not None
         return request
 
-    def _advance(self, used: Slots) -> None:
+    def _advance(self, used: Rows) -> None:
         """Process the tokens that the engine has written since the last step."""
 
-    def _masked(self, logits: torch.Tensor, slots: Slots, positions: Slots) -> torch.Tensor:
+    def _masked(self, logits: torch.Tensor, rows: Rows, positions: Rows) -> torch.Tensor:
         """The logits with disallowed ids masked."""
         return logits
 
-    def _sample(self, logits: torch.Tensor, slots: Slots) -> torch.Tensor:
+    def _sample(self, logits: torch.Tensor, rows: Rows) -> torch.Tensor:
         """Sample the next tokens, ``[rows]``."""
-        params = self._request(slots[0])
-        positions = np.array([self._request(slot).forced + len(self._written[slot]) for slot in slots])
+        params = self._request(rows[0])
+        positions = np.array([self._request(row).forced + len(self._written[row]) for row in rows])
         if params.repetition_penalty != 1:
-            histories = [[*self._prompts[slot], *self._written[slot]] for slot in slots.tolist()]
+            histories = [[*self._prompts[row], *self._written[row]] for row in rows.tolist()]
             seen = tokens_seen(histories, logits.shape[1], logits.device)
             logits = penalized(logits, seen, params.repetition_penalty)
-        logits = self._masked(logits, slots, positions)
-        uniforms = torch.from_numpy(self._uniforms(slots, positions)).to(logits.device)
-        rows = torch.arange(len(slots), device=logits.device)
-        tokens = sample_tokens(logits, rows, uniforms, params.temperature, params.top_p)
-        for row, slot in enumerate(slots.tolist()):
-            given, count = self._request(slot).given, len(self._written[slot])
+        logits = self._masked(logits, rows, positions)
+        uniforms = torch.from_numpy(self._uniforms(rows, positions)).to(logits.device)
+        local = torch.arange(len(rows), device=logits.device)
+        tokens = sample_tokens(logits, local, uniforms, params.temperature, params.top_p)
+        for index, row in enumerate(rows.tolist()):
+            given, count = self._request(row).given, len(self._written[row])
             if count < len(given):
-                tokens[row] = given[count]
+                tokens[index] = given[count]
         return tokens
 
-    def _uniforms(self, slots: Slots, positions: Slots) -> npt.NDArray[np.float64]:
-        requests = [self._request(slot) for slot in slots]
+    def _uniforms(self, rows: Rows, positions: Rows) -> npt.NDArray[np.float64]:
+        requests = [self._request(row) for row in rows]
         ids = np.array([request.request_id for request in requests], dtype=np.int64)
         seeds = [request.seed for request in requests]
-        drawn = np.empty(len(slots))
+        drawn = np.empty(len(rows))
         for seed in set(seeds):
             own = np.array([each == seed for each in seeds])
             for position in np.unique(positions[own]):

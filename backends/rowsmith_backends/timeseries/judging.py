@@ -104,8 +104,8 @@ class _Judging:
         before = next((part[-1] for part in (self.records, self.group.records, self.group.prefill) if part), None)
         levels, running = self.timing.moved(record, {} if before is None else before.running)
         written = self.codec.written(record, {**labels, **levels}, time, running)
-        untold = (self.timing.step.name, *self.timing.changes())
-        self.records.append(written if self._count else _first(written, self.group.prefill, untold))
+        to_clear = (self.timing.step.name, *self.timing.changes())
+        self.records.append(written if self._count else _first(written, self.group.prefill, to_clear))
         self.took = True
         self.reached = self.group.ends_after(self._count)
         return None
@@ -138,7 +138,7 @@ def _spans(known: Sequence[tuple[int, int]] | None, count: int) -> Sequence[tupl
     return [None] * count if known is None else known
 
 
-def _first(written: Written, prefill: Sequence[Written], untold: Sequence[str]) -> Written:
+def _first(written: Written, prefill: Sequence[Written], to_clear: Sequence[str]) -> Written:
     """The first record of a series as it is returned, when others were read before it.
 
     What is constant and written in the first record that was read belongs to the series.
@@ -150,7 +150,7 @@ def _first(written: Written, prefill: Sequence[Written], untold: Sequence[str]) 
         for name, value in prefill[0].spelled.items()
         if written.spelled[name] is None and all(each.spelled[name] is None for each in prefill[1:])
     }
-    return evolve(written, spelled={**written.spelled, **constant, **dict.fromkeys(untold)})
+    return evolve(written, spelled={**written.spelled, **constant, **dict.fromkeys(to_clear)})
 
 
 def _count(

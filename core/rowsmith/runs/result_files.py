@@ -280,7 +280,7 @@ def metrics(
         training: How training went; None when it was another run's.
         seconds: Time per stage.
         columns: The real table against the synthetic one.
-        changed: The share of training rows whose value was changed for good before learning, by column.
+        changed: The share of training rows whose value was permanently changed before learning, by column.
     """
     generation = None
     if results is not None:

@@ -17,7 +17,7 @@ __all__ = ["added", "check_shares", "columns_traced", "compared", "describe_chan
 _NOTICEABLE = 0.005
 _MOST_NAMED = 10
 _SUFFIXES = (".", "~")
-"""The separator between the name of a column and the name of what a transform makes of it."""
+"""What stands between the name of a column and what a transform makes of it."""
 
 
 def compared(before: pa.Table, after: pa.Table) -> dict[str, float]:
@@ -88,7 +88,7 @@ def added(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def describe_changes(name: str, shares: Mapping[str, float]) -> str | None:
-    """A line on what a transform changed, most first; None where it is hardly anything.
+    """A line that tells what a transform changed, most first; None where it is hardly anything.
 
     Args:
         name: The transform.
@@ -107,8 +107,8 @@ def _rows_changed(before: pa.DictionaryArray, after: pa.DictionaryArray) -> int:
         return 0
     codes, others = codes_of(before), codes_of(after)
     # A value that the other table lacks is like no code there, null included.
-    indices = pc.index_in(before.dictionary, value_set=after.dictionary).fill_null(-2)
-    found = renumbered(codes, np.asarray(indices, dtype=np.int32))
+    places = pc.index_in(before.dictionary, value_set=after.dictionary).fill_null(-2)
+    found = renumbered(codes, np.asarray(places, dtype=np.int32))
     return int(np.count_nonzero(found != others))
 
 

@@ -1,6 +1,6 @@
 """How many have a value: rows, and groups of rows where rows belong together.
 
-Where the rows of a table belong to groups, a group represents somebody, and a value that is in many of its rows is
+Where the rows of a table belong to groups, a group stands for somebody, and a value that is in many of its rows is
 still only theirs. So a value counts as shared when k rows have it and a tenth of the groups, at most k. In tables
 of fewer than 20 groups these are rather places or machines than people, of which each has values of its own: there
 rows alone count.
@@ -24,7 +24,7 @@ def groups_needed(groups: int, k: int) -> int:
     """How many groups must have a value, besides k rows, for it to be shared.
 
     Args:
-        groups: The groups of the table; 0 where rows are independent.
+        groups: The groups of the table; 0 where rows stand alone.
         k: The fewest rows.
 
     Returns:

@@ -1,6 +1,6 @@
 """How new keys of different generations of one model stay apart: each begins to count where no other one does.
 
-A generation has a *first number*: the index of its first row among all rows that the model may ever make. Numbers
+A generation has a *first number*: the place of its first row among all rows that the model may ever make. Numbers
 come in blocks of a million. The first block belongs to generations that follow each other, as the run directory
 counts them (see ``generations``), and so do those from block 1,000 on; blocks 1 to 999 belong to generations of a
 seed of their own, by the seed.
@@ -48,7 +48,7 @@ def first_of_seed(seed: int, own: int) -> int:
 def place_of(first: int, size: int | None, stride: int = 1) -> int:
     """Where a generation begins among the values that its keys can take.
 
-    Where there is no room for all blocks, they begin at numbers as far from each other as possible.
+    Where there is no room for all blocks, they begin at places as far from each other as can be.
 
     Args:
         first: Its first number.
@@ -56,7 +56,7 @@ def place_of(first: int, size: int | None, stride: int = 1) -> int:
         stride: The values that are set aside for a row.
 
     Returns:
-        A number from 0, below ``size``.
+        A place from 0, below ``size``.
     """
     block, rest = divmod(first, BLOCK)
     if size is None:

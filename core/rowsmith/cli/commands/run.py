@@ -42,7 +42,7 @@ _fetch_base = click.option(
     "--fetch-base", is_flag=True, help="Fetch the pretrained model that an adapter needs from the hub."
 )
 _force = click.option("--force", is_flag=True, help="Overwrite an earlier result.")
-_resume = click.option("--resume", is_flag=True, help="Go on with a run that was broken off.")
+_resume = click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Check everything, show the plan, write nothing.")
 _rows = _options(
     click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: 1000]"),

@@ -16,7 +16,7 @@ from rowsmith.generation.batches import sizing
 from rowsmith.generation.batches.accounting import BatchFinished
 from rowsmith.generation.batches.accumulator import GenerationBatches
 from rowsmith.generation.batches.columns import ColumnReader
-from rowsmith.generation.batches.rules import groups_cut_off
+from rowsmith.generation.batches.stopping_rules import groups_cut_off
 from rowsmith.generation.batches.tokens import TokenCounter
 from rowsmith.generation.journal import GenerationJournal
 from rowsmith.generation.loop import Loop

@@ -12,7 +12,7 @@ import pyarrow as pa
 from rowsmith.errors import GenerationError
 from rowsmith.generation.actions import rejected_record_to_error
 from rowsmith.generation.batches.accumulator import GenerationBatches
-from rowsmith.generation.batches.applying import join_columns
+from rowsmith.generation.batches.data_actions import join_columns
 from rowsmith.generation.batches.rows import check_made
 from rowsmith.generation.batches.sizing import ADAPTIVE_MAX_PROMPTS_CEILING, INITIAL_PROBE_PROMPTS, NUM_PROMPT_BUFFER
 from rowsmith.generation.lazy_frame import UnbuiltFrame, with_lazy_frame

@@ -22,6 +22,7 @@ from rowsmith.observers import RunReport
 from rowsmith.plugins.servers import server_notes
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
+from rowsmith.runs.generation_job import GenerationJob, Outcome, Output
 from rowsmith.runs.generations import Generation, Generations, journal_of, journals
 from rowsmith.runs.ownership import owned_directory, prepare_for_rows, report_open_access
 from rowsmith.runs.plan import Plan
@@ -30,7 +31,6 @@ from rowsmith.runs.replacing import REPLACED_FOLDER, discard_replaced, recover, 
 from rowsmith.runs.reporting import Reporter
 from rowsmith.runs.result_files import Rejections
 from rowsmith.runs.training import Trained, train_run
-from rowsmith.runs.writing import GenerationJob, Outcome, Output
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.transforms.numbering import Numbering, first_of_seed
 

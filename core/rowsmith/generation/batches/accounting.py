@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from rowsmith.generation.batches import rules
+from rowsmith.generation.batches import stopping_rules
 from rowsmith.generation.batches.batch import Batch
 from rowsmith.generation.batches.counts import Counted, Totals
 from rowsmith.generation.batches.groups import Target
@@ -155,7 +155,7 @@ class Accounting(Counted):
         Raises:
             PluginContractError: It breaks its contract.
         """
-        return rules.decide(self._policy, self.progress(batch))
+        return stopping_rules.decide(self._policy, self.progress(batch))
 
     def end(self, stop: Stop) -> None:
         """End the job as a rule or a policy says."""

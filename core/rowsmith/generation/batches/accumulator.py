@@ -16,10 +16,10 @@ import pandas as pd
 
 from rowsmith.errors import DataError
 from rowsmith.generation.actions import Accepted, ColumnActions, DataActionsFn
-from rowsmith.generation.batches import rules
+from rowsmith.generation.batches import stopping_rules
 from rowsmith.generation.batches.accounting import Accounting
-from rowsmith.generation.batches.applying import apply_actions, check_batch, join_columns
 from rowsmith.generation.batches.batch import Batch
+from rowsmith.generation.batches.data_actions import apply_actions, check_batch, join_columns
 from rowsmith.generation.batches.groups import Target
 from rowsmith.generation.batches.rows import RowStore, join_frames
 from rowsmith.generation.batches.sizing import (
@@ -88,7 +88,7 @@ class GenerationBatches(Accounting):
     ) -> None:
         check_sizes(target_num_records, max_num_prompts_per_batch, max_num_prompts, target_num_groups)
         grouped = grouped or target_num_groups is not None
-        chosen = rules.choose_policy(policy, invalid_fraction_threshold, patience)
+        chosen = stopping_rules.choose_policy(policy, invalid_fraction_threshold, patience)
         self.stop_condition = chosen.condition if chosen is not None else None
         super().__init__(
             target=Target(num_records=target_num_records, num_groups=target_num_groups, grouped=grouped),
@@ -146,9 +146,9 @@ class GenerationBatches(Accounting):
         if self.finished:
             return
         stop = (
-            rules.stop_without_records(batch, first, self._policy is not None and self._policy.patient)
+            stopping_rules.stop_without_records(batch, first, self._policy is not None and self._policy.patient)
             or self.policy_decision(batch)
-            or rules.stop_over_budget(self.num_prompts, self.num_valid_records, self.max_num_prompts)
+            or stopping_rules.stop_over_budget(self.num_prompts, self.num_valid_records, self.max_num_prompts)
         )
         if stop is not None:
             self.end(stop)

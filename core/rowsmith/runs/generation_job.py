@@ -1,4 +1,4 @@
-"""From a trained model to rows in files, whether generation ends well or not."""
+"""Generate rows with a trained model and write all files of the result, whether generation ends well or not."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ from rowsmith_backends.timeseries.codec import (
     RecordCodec,
     Written,
 )
+from rowsmith_backends.timeseries.completion import SeriesCompleter
 from rowsmith_backends.timeseries.group import SeriesGroup, Windows
 from rowsmith_backends.timeseries.job import SeriesJob
 from rowsmith_backends.timeseries.options import TimeseriesOptions
 from rowsmith_backends.timeseries.output import SeriesOutput
-from rowsmith_backends.timeseries.reading import SeriesReading
 from rowsmith_backends.timeseries.record_times import RecordTiming
 from rowsmith_backends.timeseries.results import results_of
 from rowsmith_backends.timeseries.state import GroupProcessingResult, GroupState, ProgressSnapshot
@@ -182,7 +182,7 @@ class TimeseriesBackend(EngineBackend):
         self.snapshots = self._new_snapshots(groups)
         self._unsaved = list(self.snapshots)
         return SeriesJob(
-            reading=self._reading(params, journal is not None),
+            completer=self._completer(params, journal is not None),
             groups=groups,
             account=Accounting(
                 policy=self._policy() if self._policy is not None else None,
@@ -200,8 +200,8 @@ class TimeseriesBackend(EngineBackend):
             progressed=lambda: self._save_snapshots(groups, output, actions),
         )
 
-    def _reading(self, params: SamplingParams, for_journal: bool) -> SeriesReading:
-        return SeriesReading(
+    def _completer(self, params: SamplingParams, for_journal: bool) -> SeriesCompleter:
+        return SeriesCompleter(
             engine=self.engine,
             processor=self._processor,
             windows=self._windows(),

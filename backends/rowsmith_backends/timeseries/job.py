@@ -17,10 +17,10 @@ from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import Stop
 from rowsmith.interruption import StopRequest
 from rowsmith.randomness.draws import Draws
+from rowsmith_backends.timeseries.completion import SeriesCompleter
+from rowsmith_backends.timeseries.continuation import Continuation
 from rowsmith_backends.timeseries.group import SeriesGroup
 from rowsmith_backends.timeseries.journal import completions_of, write_group
-from rowsmith_backends.timeseries.judging import Verdict
-from rowsmith_backends.timeseries.reading import SeriesReading
 from rowsmith_backends.timeseries.state import GroupProcessingResult
 
 __all__ = ["SeriesJob"]
@@ -39,7 +39,7 @@ class SeriesJob:
     """What one ``generate`` does.
 
     Attributes:
-        reading: Requests completions from the engine and reads them.
+        completer: Requests completions from the engine and reads them.
         groups: The series to write, in order.
         account: The sums over their batches, and the status of the job.
         choices: Seed of the choice among several completions.
@@ -53,7 +53,7 @@ class SeriesJob:
         progressed: Called after each round.
     """
 
-    reading: SeriesReading
+    completer: SeriesCompleter
     groups: Sequence[SeriesGroup]
     account: Accounting
     choices: int
@@ -111,16 +111,16 @@ class SeriesJob:
         return Stop(GenerationStatus.STOP_NO_RECORDS, reason)
 
     def _write(self) -> None:
-        replay_journal(self.journal, self.reading.engine, self._replay_entry, stop=self.stop, check=self.check)
+        replay_journal(self.journal, self.completer.engine, self._replay_entry, stop=self.stop, check=self.check)
         pending = deque(group for group in self.groups if not group.finished)
         active: list[SeriesGroup] = []
         while (pending or active) and self._going:
             self.check()
             active += [pending.popleft() for _ in range(min(len(pending), self.most_groups - len(active)))]
-            verdicts = self.reading.complete_groups(active)
+            continuations = self.completer.complete_groups(active)
             with self.stop.awaited():
                 for group in active:
-                    self._go_on(group, verdicts[group.number])
+                    self._go_on(group, continuations[group.number])
                 active = [group for group in active if not group.finished]
                 _logger.debug(
                     "round: %d records of %d groups, %d completed, %d failed, %d active, %d pending",
@@ -133,18 +133,18 @@ class SeriesJob:
                 )
                 self.progressed()
 
-    def _go_on(self, group: SeriesGroup, verdicts: Sequence[Verdict]) -> None:
+    def _go_on(self, group: SeriesGroup, continuations: Sequence[Continuation]) -> None:
         """Add a group's answers to it, and see what they mean for the job."""
-        for batch in self._process(group, verdicts):
+        for batch in self._process(group, continuations):
             self._count(group, batch)
             self._apply_policy(batch)
             batch.release()
         if group.finished and self.journal is not None:
             write_group(self.journal, group, self.account.elapsed_seconds)
 
-    def _process(self, group: SeriesGroup, verdicts: Sequence[Verdict]) -> list[Batch]:
+    def _process(self, group: SeriesGroup, continuations: Sequence[Continuation]) -> list[Batch]:
         """Add a group's answers to it; the batch that ends with them, if one does."""
-        result = self._process_group_result(group, verdicts)
+        result = self._process_group_result(group, continuations)
         group.state.completed = result is GroupProcessingResult.COMPLETED
         group.state.failed = result is GroupProcessingResult.FAILED
         batch = group.batch
@@ -153,19 +153,19 @@ class SeriesJob:
         group.batch = None
         return [batch]
 
-    def _process_group_result(self, group: SeriesGroup, verdicts: Sequence[Verdict]) -> GroupProcessingResult:
-        going = [verdict for verdict in verdicts if verdict.records or verdict.reached]
+    def _process_group_result(self, group: SeriesGroup, continuations: Sequence[Continuation]) -> GroupProcessingResult:
+        going = [continuation for continuation in continuations if continuation.records or continuation.reached]
         # Any that goes on is as good as another: to prefer the longer ones would favour what is easy to write.
         draw = Draws(self.choices, np.array([group.number])).integers(group.num_prompts, max(1, len(going)))[0]
         group.num_prompts += 1
-        counted = [going[draw]] if going else verdicts
+        counted = [going[draw]] if going else continuations
         valid, invalid = (sum(getattr(each, name) for each in counted) for name in ("valid", "invalid"))
         group.state.total_invalid_records += invalid
         if going:
-            group.extend(going[draw].records, self.reading.windows)
+            group.extend(going[draw].records, self.completer.windows)
             if going[draw].reached:
                 return GroupProcessingResult.COMPLETED
-        early = not going and any(verdict.ended for verdict in verdicts)
+        early = not going and any(continuation.ended for continuation in continuations)
         group.early_ends = group.early_ends + 1 if early else 0
         if group.early_ends >= _SURE:
             return GroupProcessingResult.COMPLETED
@@ -208,11 +208,11 @@ class SeriesJob:
             return False
         batches: list[Batch] = []
         while not group.finished:
-            verdicts = self.reading.replay(group, answers)
-            if verdicts is None:
+            continuations = self.completer.replay(group, answers)
+            if continuations is None:
                 group.reset()
                 return False
-            batches += self._process(group, verdicts)
+            batches += self._process(group, continuations)
         self.account.continue_from(entry.elapsed_seconds)
         for batch in batches:
             self._count(group, batch)

@@ -1,6 +1,6 @@
 """Finished groups of a time series on disk, so that an interrupted job goes on after them.
 
-As with batches of records, completions are stored and not what became of them: on resuming they are read and judged
+As with batches of records, completions are stored and not what became of them: on resuming they are read and checked
 as before.
 """
 

@@ -1,4 +1,4 @@
-"""What a completion means for the series that it was made for."""
+"""Check that the records of a completion continue the series that it was made for."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rowsmith_backends.timeseries.codec import RecordCodec, Written
 from rowsmith_backends.timeseries.group import SeriesGroup
 from rowsmith_backends.timeseries.record_times import RecordTiming
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Continuation", "check_continuation"]
 
 
 @frozen(kw_only=True)
-class Verdict:
-    """What one completion is worth to its series.
+class Continuation:
+    """The records with which one completion continues its series.
 
     Attributes:
         records: The records that continue the series, in order.
@@ -35,9 +35,9 @@ class Verdict:
     invalid: int = 0
 
 
-def judge(
+def check_continuation(
     group: SeriesGroup, response: ParsedResponse, codec: RecordCodec, timing: RecordTiming
-) -> tuple[Verdict, ParsedResponse]:
+) -> tuple[Continuation, ParsedResponse]:
     """Accept the records that continue a series, and refuse the others.
 
     Args:
@@ -50,29 +50,29 @@ def judge(
         What it is worth, and the response as it counts: records out of order are invalid, those after the stop
         are neither, nor is a last one that was cut off after whole ones.
     """
-    judging = _Judging(group=group, codec=codec, timing=timing)
+    check = _Check(group=group, codec=codec, timing=timing)
     spans = _spans(response.valid_spans, len(response.valid_records))
     broken = min((span[0] for span in response.invalid_spans or ()), default=None)
     counted = ParsedResponse([], [], [], response.prompt_number)
     counted.valid_spans, counted.invalid_spans = ([], []) if response.valid_spans is not None else (None, None)
     for record, span in zip(response.valid_records, spans, strict=True):
         late = broken is not None and span is not None and span[0] > broken
-        error = judging.look_at(record, late)
-        if judging.reached and error is None and not judging.took:
+        error = check.look_at(record, late)
+        if check.reached and error is None and not check.took:
             continue
         _count(counted, record, span, error)
-    _keep_invalid(counted, response, bool(judging.records))
-    verdict = Verdict(
-        records=tuple(judging.records),
-        reached=judging.reached,
+    _keep_invalid(counted, response, bool(check.records))
+    continuation = Continuation(
+        records=tuple(check.records),
+        reached=check.reached,
         valid=len(counted.valid_records),
         invalid=len(counted.invalid_records),
     )
-    return verdict, counted
+    return continuation, counted
 
 
 @define(kw_only=True, eq=False)
-class _Judging:
+class _Check:
     """Reads the records of one completion in order."""
 
     group: SeriesGroup

@@ -23,33 +23,33 @@ from rowsmith.generation.requests import (
     SamplingParams,
 )
 from rowsmith.interruption import StopRequest
+from rowsmith_backends.timeseries.continuation import Continuation, check_continuation
 from rowsmith_backends.timeseries.group import SeriesGroup, Windows
 from rowsmith_backends.timeseries.journal import only_row
-from rowsmith_backends.timeseries.judging import Verdict, judge
 
-__all__ = ["SeriesReading"]
+__all__ = ["SeriesCompleter"]
 
 
-class _Judge(Processor):
-    """Reads completions with the run's processor, and judges each by the series that it is for."""
+class _CheckingProcessor(Processor):
+    """Reads completions with the run's processor, and checks that each continues the series that it is for."""
 
     def __init__(self, processor: Processor, windows: Windows) -> None:
         self._processor = processor
         self._windows = windows
         self.groups: dict[int, SeriesGroup] = {}
-        self.verdicts: dict[int, Verdict] = {}
+        self.continuations: dict[int, Continuation] = {}
 
     def __call__(self, prompt_number: int, text: str) -> ParsedResponse:
         response = self._processor(prompt_number, text)
         check_response(response, self._processor)
         group = self.groups[prompt_number]
-        verdict, counted = judge(group, response, self._windows.codec, self._windows.timing)
-        self.verdicts[prompt_number] = verdict
+        continuation, counted = check_continuation(group, response, self._windows.codec, self._windows.timing)
+        self.continuations[prompt_number] = continuation
         return counted
 
 
 @define(kw_only=True, eq=False)
-class SeriesReading:
+class SeriesCompleter:
     """Requests completions for series from an engine, and reads them.
 
     Attributes:
@@ -76,17 +76,17 @@ class SeriesReading:
     for_journal: bool = False
     complete: CompleteFn | None = None
     _completer: RetryingCompleter = field(init=False)
-    _judge: _Judge = field(init=False)
+    _checker: _CheckingProcessor = field(init=False)
 
     @_completer.default
     def _make_completer(self) -> RetryingCompleter:
         return RetryingCompleter(self.complete or self.engine.complete)
 
-    @_judge.default
-    def _make_judge(self) -> _Judge:
-        return _Judge(self.processor, self.windows)
+    @_checker.default
+    def _make_checker(self) -> _CheckingProcessor:
+        return _CheckingProcessor(self.processor, self.windows)
 
-    def complete_groups(self, groups: Sequence[SeriesGroup]) -> dict[int, list[Verdict]]:
+    def complete_groups(self, groups: Sequence[SeriesGroup]) -> dict[int, list[Continuation]]:
         """Request completions once for each series; each counts them in a batch of its own.
 
         Args:
@@ -105,12 +105,12 @@ class SeriesReading:
                 with self.stop.awaited():
                     self._read(block, requests)
                 self.check()
-        missing = len(requests.keys() - self._judge.verdicts.keys())
+        missing = len(requests.keys() - self._checker.continuations.keys())
         if missing:
             raise GenerationError(f"the engine left {missing} of {len(requests)} requests unanswered")
-        return {group.number: self._verdicts(group) for group in groups}
+        return {group.number: self._continuations(group) for group in groups}
 
-    def replay(self, group: SeriesGroup, answers: Mapping[int, CompletionBlock]) -> list[Verdict] | None:
+    def replay(self, group: SeriesGroup, answers: Mapping[int, CompletionBlock]) -> list[Continuation] | None:
         """Read what an engine answered before, as if it were asked once more.
 
         Args:
@@ -125,16 +125,16 @@ class SeriesReading:
             return None
         for request_id in requests:
             self._read(answers[request_id], requests)
-        return self._verdicts(group)
+        return self._continuations(group)
 
     def _begin(self, groups: Sequence[SeriesGroup]) -> dict[int, CompletionRequest]:
         requests = [request for group in groups for request in self.windows.requests(group, self.samples)]
-        self._judge.groups = {group.request_id(sample): group for group in groups for sample in range(self.samples)}
-        self._judge.verdicts = {}
+        self._checker.groups = {group.request_id(sample): group for group in groups for sample in range(self.samples)}
+        self._checker.continuations = {}
         return {request.request_id: request for request in requests}
 
-    def _verdicts(self, group: SeriesGroup) -> list[Verdict]:
-        return [self._judge.verdicts[group.request_id(sample)] for sample in range(self.samples)]
+    def _continuations(self, group: SeriesGroup) -> list[Continuation]:
+        return [self._checker.continuations[group.request_id(sample)] for sample in range(self.samples)]
 
     @property
     def _forces(self) -> bool:
@@ -151,14 +151,14 @@ class SeriesReading:
     def _read(self, block: CompletionBlock, requests: Mapping[int, CompletionRequest]) -> None:
         for row, request_id in enumerate(np.asarray(block.request_ids).tolist()):
             request = requests.get(request_id)
-            if request is None or request_id in self._judge.verdicts:
+            if request is None or request_id in self._checker.continuations:
                 raise GenerationError(f"the engine answered request {request_id} twice, or was not asked it")
-            group, completion = self._judge.groups[request_id], self._completed(block.completion(row), request)
+            group, completion = self._checker.groups[request_id], self._completed(block.completion(row), request)
             if group.batch is None:
-                group.batch = Batch(self._judge, count_tokens=self.counter)
+                group.batch = Batch(self._checker, count_tokens=self.counter)
             group.batch.process_completion(request_id, completion)
             if _ended(group, completion):
-                self._judge.verdicts[request_id] = Verdict(ended=True)
+                self._checker.continuations[request_id] = Continuation(ended=True)
             if self.for_journal:
                 group.completions.append(only_row(block, row))
 

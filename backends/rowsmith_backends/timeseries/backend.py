@@ -59,7 +59,7 @@ class TimeseriesBackend(EngineBackend):
         model_metadata: Prompt layout, special tokens and context length.
         engine: Completes prompts.
         processor: Turns completions into records.
-        plan: The clock of the table, and the extents of the series learned from.
+        plan: The time axis of the table, and the extents of the series learned from.
         codec: Writes records as the model reads them.
         table_schema: The user's columns.
         options: How many completions, groups and records at once.

@@ -1,4 +1,4 @@
-"""From the records of finished series to rows of the user's table, with their times written by the clock."""
+"""From the records of finished series to rows of the user's table, with their times on the time axis."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SeriesOutput:
     Attributes:
         model_schema: The columns of a record.
         table_schema: The user's columns.
-        plan: Gives the clock.
+        plan: Gives the time axis.
         group_column: The column that names the groups, where generated ones have names of training.
         identifier: The name of a column that numbers the series; None where the table identifies them.
         first: The number of the first series.
@@ -165,7 +165,7 @@ class SeriesOutput:
         return frame.assign(**{self.plan.clock.column: self._spelled(_written_times(groups, owners, within).tolist())})
 
     def _times(self, groups: Sequence[SeriesGroup], owners: Ints, within: Ints, inverted: pa.Table) -> Ints:
-        """The time of each row: by the clock, or for learned steps as the transforms drew them within a label."""
+        """The time of each row: on the time axis, or for learned steps as the transforms drew them within a label."""
         times = _written_times(groups, owners, within)
         learned = np.array([group.span.interval is None for group in groups], dtype=np.bool_)[owners]
         name = self.plan.clock.column

@@ -264,7 +264,7 @@ def _index_positions(
     if grouped and count < size and unclear:
         raise _breach(
             fn,
-            f"returned {count} of {size} rows with a new index, which does not tell which groups lost rows; keep the "
+            f"returned {count} of {size} rows with a new index, which does not show which groups lost rows; keep the "
             f"index, or take a second argument, accepted, and keep the column {RECORD_ID!r}",
         )
     return labels if known else in_order

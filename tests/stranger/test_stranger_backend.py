@@ -182,8 +182,8 @@ def _module(plain: type[Any]) -> ModuleType:
     class Both(plain):  # type: ignore[misc]
         """The backend as the page has it."""
 
-        def ask(self, batches: GenerationBatches) -> CompletionBlock:
-            return WATCH.made(super().ask(batches))
+        def complete(self, batches: GenerationBatches) -> CompletionBlock:
+            return WATCH.made(super().complete(batches))
 
         def add(self, block: CompletionBlock, batches: GenerationBatches) -> None:
             WATCH.counted()
@@ -201,14 +201,14 @@ def _module(plain: type[Any]) -> ModuleType:
         def generate(self, data_actions_fn: Any = None) -> GenerateJobResults:
             batches = GenerationBatches(ROWS, data_actions_fn=data_actions_fn, columns=self.columns)
             while not batches.finished:
-                self.add(self.ask(batches), batches)
+                self.add(self.complete(batches), batches)
             batches.job_complete()
             return GenerateJobResults.from_batches(batches, ROWS, self.columns, 0.0)
 
     class Hasty(Both):
         """Adds batches to a journal that it has not read."""
 
-        def take_up(self, batches: GenerationBatches) -> None: ...
+        def replay_journal(self, batches: GenerationBatches) -> None: ...
 
     module = ModuleType("stranger_backends")
     for each in (Both, Catching, Bare, Hasty):

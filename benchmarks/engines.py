@@ -23,8 +23,7 @@ from benchmarks.trials import configuration
 from rowsmith.model import Bundle
 from rowsmith.plugins import Registry
 from rowsmith.runs import stages as pipeline
-from rowsmith.runs.reporting import Reporter
-from rowsmith.runs.stage_times import StageTimes
+from rowsmith.runs.reporting import Reporter, StageTimes
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import read_table
 

@@ -33,7 +33,7 @@ from rowsmith.context import BuildContext
 from rowsmith.model import Bundle, load_bundle
 from rowsmith.plugins import Registry
 from rowsmith.randomness.seeds import Seeds
-from rowsmith.runs.summary import summarize
+from rowsmith.runs.comparison.summary import summarize
 from rowsmith.table import read_table
 from rowsmith.vocabulary import ClosedField, Vocabulary
 from rowsmith_backends.scratch.decoding.automaton import build_automaton

@@ -19,8 +19,7 @@ from benchmarks.reports import Scores, line, machine, markdown, mean_line
 from rowsmith.config import RunConfig, load_config
 from rowsmith.plugins import Registry
 from rowsmith.runs import stages as pipeline
-from rowsmith.runs.reporting import Reporter
-from rowsmith.runs.stage_times import StageTimes
+from rowsmith.runs.reporting import Reporter, StageTimes
 from rowsmith.storage.run_directory import RunDirectory
 
 STAGES = ("reading", "transforming", "tokenizing", "training")

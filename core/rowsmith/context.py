@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rowsmith.assembly.metadata import ModelMetadata
     from rowsmith.components import ComponentRef, Kind
     from rowsmith.config import RunConfig
-    from rowsmith.generation.accounting import BatchFinished
+    from rowsmith.generation.batches.accounting import BatchFinished
     from rowsmith.model import Bundle
     from rowsmith.plugins import Registry
     from rowsmith.plugins.permissions import Caller
@@ -41,7 +41,7 @@ class BuildContext:
         bundle: The trained model; None before training ends.
         assembly: What an assembler is built from; None for every other component.
         on_batch: Called after every batch of completions that a backend has read.
-        caller: What the user of the call said himself; None for one who says everything.
+        caller: Settings and permissions given with the call; None permits everything.
     """
 
     config: RunConfig

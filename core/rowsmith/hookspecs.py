@@ -2,7 +2,7 @@
 
 A plugin is a module named in the entry-point group ``rowsmith.plugins``. Registration hooks take
 no arguments and yield descriptions made of strings; they must be quick and import nothing heavy.
-Observer hooks are told what a run does; whatever they raise is logged and changes nothing.
+Observer hooks are called with what a run does; whatever they raise is logged and changes nothing.
 
 New hooks may be added and observers may gain arguments at the end; anything else raises
 ``PLUGIN_API``. A plugin may state the version it was written for as ``rowsmith_plugin_api = 1``.

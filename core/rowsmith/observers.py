@@ -1,4 +1,4 @@
-"""What observer hooks are told: small frozen records that hold counts and names, never cell text."""
+"""What observer hooks receive: small frozen objects that hold counts and names, never cell text."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class BatchReport:
     Attributes:
         number: Its number, from 0.
         prompts: How many completions were asked for.
-        valid_records: Records of the batch that were kept.
+        valid_records: Records of the batch that were accepted.
         invalid_records: Records of the batch that were rejected.
-        total_valid_records: Records kept so far.
+        total_valid_records: Records accepted so far.
         seconds: How long the batch took.
-        total_valid_groups: Groups kept so far; 0 where records stand alone.
+        total_valid_groups: Groups accepted so far; 0 where records are independent.
         target_groups: How many groups are wanted; None where rows are counted.
     """
 

@@ -22,7 +22,7 @@ from attrs import evolve
 from rowsmith.config import RunConfig, to_mapping
 from rowsmith.config.defaults import resolved
 from rowsmith.config.layering import merge
-from rowsmith.errors import GenerationError, ParameterError, RunDirectoryError
+from rowsmith.errors import GenerationError, ParameterError
 from rowsmith.plugins.permissions import factories_in
 from rowsmith.runs.arguments import (
     PathLike,
@@ -36,13 +36,11 @@ from rowsmith.runs.arguments import (
     whole,
     with_labels,
 )
-from rowsmith.runs.generations import Generations
+from rowsmith.runs.plan.saved_settings import saved_model_settings
 from rowsmith.runs.reporting import Reporter
-from rowsmith.runs.saved_plan import take_up
 from rowsmith.runs.validation import registry_for
 from rowsmith.storage.folder_content import read_folder, write_folder
 from rowsmith.storage.run_directory import RunDirectory
-from rowsmith.transforms.numbering import Numbering, first_of_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,20 +49,20 @@ if TYPE_CHECKING:
     from rowsmith.interruption import StopRequest
     from rowsmith.model import Bundle, TrainingReport
     from rowsmith.plugins import Registry
-    from rowsmith.runs.plan import Plan
+    from rowsmith.runs.learned_model import LearnedModel
     from rowsmith.runs.stages import Run
 
 __all__ = ["Synthesizer"]
 
 _MODEL = "model"
-_MADE_ANEW = frozenset({"_registry", "_directory", "_bundle", "_plan", "_generations", "_stop"})
+_NOT_PICKLED = frozenset({"_registry", "_model", "_stop"})
 _INSTEAD = "save what it has learned with save(path), and load it with Synthesizer.load(path"
 
 
 class Synthesizer:
     """Learns a table and draws rows like it.
 
-    It can be pickled and copied; one that has learned something takes its model with it, in memory.
+    It can be pickled and copied; one that has learned something takes the files of its model with it.
 
     Example::
 
@@ -73,17 +71,17 @@ class Synthesizer:
 
     Args:
         group_by: The column whose equal values make rows a group, or several such columns; by the labels of the
-            frame, text or not. A label that is itself a tuple stands in a list.
+            frame, text or not. A label that is itself a tuple is given in a list.
         order_by: The column that orders the rows of a group: numbers or date-times.
-        time_column: The column of times, when the table is a time series, or several told apart by ``group_by``.
+        time_column: The column of times, when the table is a time series, or several that ``group_by`` distinguishes.
         config: A configuration, plain data in its shape, or a YAML file.
         seed: The seed of everything random; by default the configuration's, which is 0.
         max_train_time: Training time in seconds, or text such as ``2m``; by default the
             configuration's, which is 120 seconds.
-        run_directory: Where the model is kept; by default a temporary folder that goes with the object.
-        overwrite: Whether ``fit`` may replace a model that the run directory holds already.
-        resume: Whether the first ``fit`` goes on with one that was broken off in the run directory.
-        reporter: Hears of progress.
+        run_directory: Where the model is stored; by default a temporary folder that is removed with the object.
+        overwrite: Whether ``fit`` may replace a model that is already in the run directory.
+        resume: Whether the first ``fit`` resumes an interrupted one in the run directory.
+        reporter: Receives progress.
         registry: Where components are found; the installed plugins by default.
         **sections: Further settings, such as ``training={"max_steps": 100}`` or ``backend="vllm"``.
 
@@ -120,15 +118,12 @@ class Synthesizer:
         self._given_directory = run_directory
         self._overwrite, self._has_written = overwrite, False
         self._resume = resume
-        self._directory: RunDirectory | None = None
-        self._bundle: Bundle | None = None
-        self._plan: Plan | None = None
+        self._model: LearnedModel | None = None
         self._results: GenerateJobResults | None = None
-        self._generations: Generations | None = None
         self._stop: StopRequest | None = None
 
     def __repr__(self) -> str:
-        state = "not fitted" if self._bundle is None else f"fitted to {self._bundle.train_rows:,} rows"
+        state = "not fitted" if self._model is None else f"fitted to {self._model.bundle.train_rows:,} rows"
         return f"<Synthesizer, {state}>"
 
     @property
@@ -166,6 +161,7 @@ class Synthesizer:
             TrainingError: Training cannot go on.
         """
         from rowsmith.runs.jobs import train_job
+        from rowsmith.runs.learned_model import LearnedModel
 
         source, table = table_of(data, self._config)
         config = evolve(self._config, data=evolve(self._config.data, source=source))
@@ -173,9 +169,9 @@ class Synthesizer:
         run = evolve(self._run(config, directory), resume=self._resume)
         with self._stoppable(run):
             trained = train_job(run, table, force=self._overwrite or self._has_written)
-        self._learned(directory, trained.bundle, trained.plan)
+        self._model = LearnedModel.of(directory, trained.bundle, trained.plan, self._reporter.note)
         self._config, self._results = config, None
-        # What this object has written it may write again.
+        # A model that this object wrote may be replaced by it.
         self._has_written, self._resume = True, False
         return self
 
@@ -184,21 +180,21 @@ class Synthesizer:
     ) -> pd.DataFrame:
         """Draw rows; of grouped tables and time series, whole groups.
 
-        Each call without a seed draws further rows, with keys of their own; the first of them are those of the run's
-        seed. Such calls are counted in the run directory, or the folder that was loaded, together with those of
-        other processes and of ``rowsmith generate``; where that may only be read, they are counted by this object.
+        Each call without a seed draws further rows, with keys of their own; the first call uses the run's seed.
+        Such calls are counted in the run directory, or the folder that was loaded, together with those of other
+        processes and of ``rowsmith generate``; where that cannot be written, they are counted by this object.
         Calls with the same seed draw the same rows.
 
         Args:
             n: How many rows; by default ``generation.num_groups`` groups when that is set, and else
                 ``generation.num_records`` rows, which are 1000. Groups are made until there are as many rows,
                 so there can be a few more. Time series are counted in groups alone.
-            groups: How many groups, in place of ``n``; of time series, by default as many as were learned.
+            groups: How many groups, instead of ``n``; of time series, by default as many as were learned.
             seed: The seed of the draws.
 
         Returns:
             Rows with the columns, their labels and order, and the dtypes of the table that was fitted. They can be
-            fewer than asked for when many are invalid, which a warning tells.
+            fewer than requested when many are invalid; a warning says so.
 
         Raises:
             ParameterError: ``n``, ``groups`` or ``seed`` is out of range, both of the first two are given, or
@@ -208,13 +204,12 @@ class Synthesizer:
         """
         from rowsmith.runs.stages import generate
 
-        bundle, directory = self._fitted(), self._directory
-        assert directory is not None
-        asked = evolve(self._config, generation=target(self._config, n, groups))
-        config = resolved(asked, bundle.model_schema)
+        bundle, model = self._fitted(), self._learned_model()
+        requested = evolve(self._config, generation=target(self._config, n, groups))
+        config = resolved(requested, bundle.model_schema)
         chosen = None if seed is None else whole("seed", seed, 0)
-        with self._generation(config, chosen) as (seed_, numbering):
-            run = evolve(self._run(evolve(config, seed=seed_), directory), numbering=numbering)
+        with model.generation(config, self._config.seed, chosen) as (seed_, numbering):
+            run = evolve(self._run(evolve(config, seed=seed_), model.directory), numbering=numbering)
             with self._stoppable(run):
                 self._results = results = generate(run, bundle)
         results.df = with_labels(results.df, bundle)
@@ -244,26 +239,7 @@ class Synthesizer:
             RunDirectoryError: There is a model already, or the folder cannot be written.
             GenerationError: Nothing has been learned yet.
         """
-        from rowsmith.runs.replacing import forget, kept_until_whole, recover, set_aside
-        from rowsmith.runs.result_files import has_model
-        from rowsmith.runs.stages import BUNDLE_FOLDER
-
-        bundle, target = self._fitted(), RunDirectory(path)
-        assert self._plan is not None
-        if target.root.resolve() == bundle.directory.parent.resolve():
-            return
-        with target.lock():
-            recover(target)
-            if has_model(target) and not overwrite:
-                raise RunDirectoryError(f"{path} holds a model. Choose another folder, or give overwrite=True.")
-            assert self._generations is not None
-            with kept_until_whole(target, resumable=False):
-                set_aside(target, model=True)
-                self._plan.save(target)
-                with target.writing_folder(BUNDLE_FOLDER) as partial:
-                    shutil.copytree(bundle.directory, partial, dirs_exist_ok=True)
-                self._generations.copy_to(target)
-                forget(target)
+        self._learned_model().save(path, overwrite=overwrite)
 
     @classmethod
     def load(
@@ -278,15 +254,15 @@ class Synthesizer:
     ) -> Self:
         """Load what ``save`` wrote, or the model of any run directory.
 
-        A saved model is data alone, whoever made it: no code of its choice runs, and it names no server that is
-        asked.
+        A saved model is data, wherever it comes from: it runs no code of its own, and no server that it names is
+        contacted.
 
         Args:
-            path: The folder; it is read where it is, so it must stay there.
-            reporter: Hears of progress.
+            path: The folder; it is read in place, so it must stay there.
+            reporter: Receives progress.
             registry: Where components are found; the installed plugins by default.
             allow_factory: Code of no plugin that the model may run, each as ``package.module:name``. It must be
-                installed: never is it taken from the working folder, from beside the model, or from Python's library.
+                installed: it is never imported from the working folder, the model's folder, or Python's library.
             fetch_base: Whether the pretrained model that a saved adapter was trained on may be fetched from the hub,
                 where it is not in the cache.
             **sections: Settings laid over those that were saved, such as
@@ -302,7 +278,7 @@ class Synthesizer:
 
         directory = RunDirectory(path)
         saved = saved_plan(directory).config
-        taken = take_up(
+        settings = saved_model_settings(
             saved,
             directory.root,
             lambda config: load_settings(config, sections),
@@ -310,8 +286,8 @@ class Synthesizer:
             registry=registry or registry_for(saved),
             allow_factory=allow_factory,
         )
-        loaded = cls(config=taken.config, reporter=reporter, registry=registry)
-        loaded._caller, loaded._registry = taken.caller, taken.registry
+        loaded = cls(config=settings.config, reporter=reporter, registry=registry)
+        loaded._caller, loaded._registry = settings.caller, settings.registry
         loaded._open(directory)
         return loaded
 
@@ -334,8 +310,8 @@ class Synthesizer:
         files = state.pop(_MODEL)
         vars(self).update(state)
         self._registry = self._own_registry()
-        self._stop = self._directory = self._bundle = self._plan = self._generations = None
-        # What the other one has written is not this one's to replace.
+        self._stop = self._model = None
+        # A copy may not replace what the original wrote.
         self._has_written = False
         if files is not None:
             path = self._temporary_folder()
@@ -353,45 +329,27 @@ class Synthesizer:
         return made
 
     def _state(self) -> dict[str, Any]:
-        """All but what is made anew, with the files of the model."""
-        state = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
-        if self._bundle is None:
+        """The attributes to pickle, with the files of the model."""
+        state = {name: value for name, value in vars(self).items() if name not in _NOT_PICKLED}
+        if self._model is None:
             return {**state, _MODEL: None}
         with tempfile.TemporaryDirectory(prefix="rowsmith-") as folder:
             self.save(folder)
             return {**state, _MODEL: read_folder(Path(folder))}
 
-    def _learned(self, directory: RunDirectory, bundle: Bundle, plan: Plan) -> None:
-        self._directory, self._bundle, self._plan = directory, bundle, plan
-        self._generations = Generations(directory, in_memory=True, note=self._reporter.note)
-
-    @contextmanager
-    def _generation(self, config: RunConfig, seed: int | None) -> Iterator[tuple[int, Numbering]]:
-        """The seed of some rows and where their keys begin to be counted; counted as over at the end."""
-        own, generations = self._config.seed, self._generations
-        assert generations is not None
-        if seed is not None:
-            yield seed, Numbering(first_of_seed(seed, own))
-            return
-        begun = generations.begin(config)
-        numbering = Numbering(begun.first)
-        try:
-            yield begun.seed(own), numbering
-        finally:
-            generations.finish(begun, numbering, config)
+    def _learned_model(self) -> LearnedModel:
+        if self._model is None:
+            raise GenerationError("this Synthesizer has learned nothing yet; call fit first")
+        return self._model
 
     def _fitted(self) -> Bundle:
-        if self._bundle is None:
-            raise GenerationError("this Synthesizer has learned nothing yet; call fit first")
-        return self._bundle
+        return self._learned_model().bundle
 
     def _open(self, directory: RunDirectory) -> None:
-        """Take over the model of a run directory."""
-        from rowsmith.model import load_bundle
-        from rowsmith.runs.jobs import saved_plan
+        """Load the model of a run directory."""
+        from rowsmith.runs.learned_model import LearnedModel
 
-        run = self._run(self._config, directory)
-        self._learned(directory, load_bundle(run.bundle_directory, run.context()), saved_plan(directory))
+        self._model = LearnedModel.load(self._run(self._config, directory))
 
     @contextmanager
     def _stoppable(self, run: Run) -> Iterator[None]:
@@ -421,7 +379,7 @@ class Synthesizer:
         return RunDirectory(self._temporary_folder())
 
     def _temporary_folder(self) -> str:
-        """A folder that goes with the object."""
+        """A folder that is removed with the object."""
         path = tempfile.mkdtemp(prefix="rowsmith-")
         weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
         return path

@@ -142,7 +142,7 @@ def test_a_generation_that_an_earlier_version_began_is_resumed(
     kept, model = journal.read_bytes(), (folder / "run/bundle/bundle.json").read_bytes()
     code, _, told = command(*CALL, "--resume")
     assert code == 0, told
-    assert "training is done already" in told
+    assert "training has finished already" in told
     assert len(synced) > 0
     assert all(len(content) > len(kept) and content.startswith(kept) for content in synced), "batches follow those kept"
     assert not journal.exists()

@@ -297,7 +297,7 @@ def test_a_full_disk_ends_the_job_with_its_rows_and_the_file_named(
     backend = backend_of()
     with GenerationJournal(tmp_path / "journal", "job") as journal:
         backend.journal = journal
-        with pytest.raises(GenerationFailure, match="which are kept") as caught:
+        with pytest.raises(GenerationFailure, match="which are retained") as caught:
             backend.generate(odd)
     assert str(tmp_path / "journal") in str(caught.value)
     assert os.strerror(code) in str(caught.value)

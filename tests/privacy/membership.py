@@ -92,7 +92,7 @@ def by_loss(model: Synthesizer, frame: pd.DataFrame) -> Floats:
 
     from rowsmith_backends.sampling.scoring import completion_log_probs
 
-    bundle = model._bundle
+    bundle = model._fitted()
     assert bundle is not None
     folder = bundle.model_directory
     network: Any = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False).eval()

@@ -24,7 +24,7 @@ OTHER_MEANINGS = {
     "grouped": ["generation/"],  # an attribute of processors
     "groups": ["assembly/", "cli/", "generation/", "runs/arguments.py"],  # how many, or of which a row is
     "texts": ["generation/"],  # of completions
-    "transformers": ["runs/plan.py"],  # the library
+    "transformers": ["runs/plan/"],  # the library
 }
 """Words that are the name of a component and something else, and where they are that."""
 

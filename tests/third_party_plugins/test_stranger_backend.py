@@ -182,8 +182,8 @@ def _module(plain: type[Any]) -> ModuleType:
     class Both(plain):  # type: ignore[misc]
         """The backend as the page has it."""
 
-        def ask(self, batches: GenerationBatches) -> CompletionBlock:
-            return WATCH.made(super().ask(batches))
+        def complete(self, batches: GenerationBatches) -> CompletionBlock:
+            return WATCH.made(super().complete(batches))
 
         def add(self, block: CompletionBlock, batches: GenerationBatches) -> None:
             WATCH.counted()
@@ -201,14 +201,14 @@ def _module(plain: type[Any]) -> ModuleType:
         def generate(self, data_actions_fn: Any = None) -> GenerateJobResults:
             batches = GenerationBatches(ROWS, data_actions_fn=data_actions_fn, columns=self.columns)
             while not batches.finished:
-                self.add(self.ask(batches), batches)
+                self.add(self.complete(batches), batches)
             batches.job_complete()
             return GenerateJobResults.from_batches(batches, ROWS, self.columns, 0.0)
 
     class Hasty(Both):
         """Adds batches to a journal that it has not read."""
 
-        def take_up(self, batches: GenerationBatches) -> None: ...
+        def replay_journal(self, batches: GenerationBatches) -> None: ...
 
     module = ModuleType("stranger_backends")
     for each in (Both, Catching, Bare, Hasty):
@@ -227,7 +227,7 @@ def test_a_plain_backend_ends_in_order_and_goes_on_after_its_last_whole_batch(ro
     outcome, told = broken.make()
     assert (outcome.results.status, outcome.interrupted) == (GenerationStatus.INCOMPLETE, True)
     assert broken.rows == expected["rows"][: len(broken.rows)] != []
-    assert any("--resume goes on after it" in line for line in told)
+    assert any("--resume goes on after them" in line for line in told)
     kept = len(WATCH.asked)
 
     WATCH.begin()
@@ -258,7 +258,7 @@ def test_a_backend_that_keeps_nothing_hands_its_rows_on_and_says_what_follows(ro
     assert 0 < len(broken.rows) < ROWS
     (line,) = [line for line in told if "--resume" in line]
     assert "Catching" in line
-    assert "kept no finished batch" in line
+    assert "saved no finished batch" in line
     assert "'rowsmith generate --force' makes all rows again" in line
     with pytest.raises(RunDirectoryError, match="--force"):  # nothing is overwritten by the way
         broken.make(resume=True)
@@ -273,14 +273,14 @@ def test_a_backend_that_does_neither_is_interrupted_where_it_is_and_begins_again
     with pytest.raises(KeyboardInterrupt) as raised:
         broken.make()
     (note,) = raised.value.__notes__
-    assert "no row was handed on" in note
+    assert "no row was returned" in note
     assert "Bare" in note
-    assert "kept no finished batch" in note
+    assert "saved no finished batch" in note
     assert not (broken.folder / "synthetic.csv").exists()
     WATCH.begin()
     outcome, told = broken.make(resume=True)
     assert outcome.complete
-    assert any("generation starts afresh" in line for line in told)
+    assert any("generation starts from the beginning" in line for line in told)
     assert (min(WATCH.asked), len(broken.rows)) == (0, ROWS)
 
 

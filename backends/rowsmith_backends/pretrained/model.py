@@ -53,7 +53,7 @@ class PretrainedModel(TableModel):
 
     Args:
         options: The model, and what is trained of it.
-        groups: The number of each record's group, int64 ``[records]``; None where records stand alone.
+        groups: The number of each record's group, int64 ``[records]``; None where records are independent.
         windows: Whether an example is a window of a series and not whole records or groups.
     """
 

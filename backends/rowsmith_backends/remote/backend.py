@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rowsmith.components import Kind
 from rowsmith.errors import BundleError
-from rowsmith.generation.building import surroundings, trained_bundle
+from rowsmith.generation.building import engine_backend_arguments, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.plugins.servers import check_key_variable, is_named
 from rowsmith_backends.remote.engine import RemoteEngine
@@ -108,5 +108,5 @@ def build(context: BuildContext, options: RemoteOptions | None) -> RemoteBackend
         bundle=bundle,
         options=options,
         with_key=is_named(options, context.caller, Kind.BACKEND),
-        **surroundings(context, bundle),
+        **engine_backend_arguments(context, bundle),
     )

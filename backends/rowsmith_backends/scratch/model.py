@@ -116,7 +116,7 @@ class ScratchModel(TableModel):
 
     Args:
         options: Sizes and rates; None values are chosen from the table.
-        groups: The number of each record's group, int64 ``[records]``; None where records stand alone.
+        groups: The number of each record's group, int64 ``[records]``; None where records are independent.
         windows: Whether an example is a window of a series and not one record, or one group.
     """
 

@@ -55,7 +55,7 @@ class _Layout:
 
         Args:
             lengths: Tokens of each example.
-            buckets: Lengths to pad to, ascending; a longer example keeps its own length.
+            buckets: Lengths to pad to, ascending; a longer example has its own length.
         """
         order = np.argsort(-lengths, kind="stable")
         ordered = lengths[order].clip(min=1)

@@ -1,4 +1,4 @@
-"""Filter of learned text pieces: only those shared by enough rows, or enough groups, are kept for privacy."""
+"""Filter of learned text pieces: only those shared by enough rows, or enough groups, are retained for privacy."""
 
 from __future__ import annotations
 

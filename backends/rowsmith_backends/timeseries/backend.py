@@ -13,24 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.assembly.prompts import prompt_ids, schema_prompt
-from rowsmith.generation.accounting import Accounting
 from rowsmith.generation.actions import DataActionsFn
+from rowsmith.generation.batches.accounting import Accounting
+from rowsmith.generation.batches.tokens import TokenCounter
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import Engine, SamplingParams
 from rowsmith.generation.results import GenerateJobResults
-from rowsmith.generation.tokens import TokenCounter
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.sequences import SeriesPlan, SeriesSpan, draw_spans, identifier_name
 from rowsmith_backends.timeseries.codec import (
     RecordCodec,
     Written,
 )
+from rowsmith_backends.timeseries.completion import SeriesCompleter
 from rowsmith_backends.timeseries.group import SeriesGroup, Windows
 from rowsmith_backends.timeseries.job import SeriesJob
 from rowsmith_backends.timeseries.options import TimeseriesOptions
 from rowsmith_backends.timeseries.output import SeriesOutput
-from rowsmith_backends.timeseries.reading import SeriesReading
 from rowsmith_backends.timeseries.record_times import RecordTiming
 from rowsmith_backends.timeseries.results import results_of
 from rowsmith_backends.timeseries.state import GroupProcessingResult, GroupState, ProgressSnapshot
@@ -59,7 +59,7 @@ class TimeseriesBackend(EngineBackend):
         model_metadata: Prompt layout, special tokens and context length.
         engine: Completes prompts.
         processor: Turns completions into records.
-        plan: The clock of the table, and the extents of the series learned from.
+        plan: The time axis of the table, and the extents of the series learned from.
         codec: Writes records as the model reads them.
         table_schema: The user's columns.
         options: How many completions, groups and records at once.
@@ -157,7 +157,7 @@ class TimeseriesBackend(EngineBackend):
         results = results_of(job, output, actions, self._next_row, self.elapsed_time)
         self._next_row += sum(len(group.records) for group in job.groups)
         self.all_groups_succeeded = bool(results.all_groups_succeeded)
-        if self.all_groups_succeeded:  # the whole result takes their place
+        if self.all_groups_succeeded:  # the final result replaces them
             for snapshot in self.snapshots:
                 with contextlib.suppress(OSError):
                     snapshot.path.unlink(missing_ok=True)
@@ -182,7 +182,7 @@ class TimeseriesBackend(EngineBackend):
         self.snapshots = self._new_snapshots(groups)
         self._unsaved = list(self.snapshots)
         return SeriesJob(
-            reading=self._reading(params, journal is not None),
+            completer=self._completer(params, journal is not None),
             groups=groups,
             account=Accounting(
                 policy=self._policy() if self._policy is not None else None,
@@ -200,8 +200,8 @@ class TimeseriesBackend(EngineBackend):
             progressed=lambda: self._save_snapshots(groups, output, actions),
         )
 
-    def _reading(self, params: SamplingParams, keeps: bool) -> SeriesReading:
-        return SeriesReading(
+    def _completer(self, params: SamplingParams, for_journal: bool) -> SeriesCompleter:
+        return SeriesCompleter(
             engine=self.engine,
             processor=self._processor,
             windows=self._windows(),
@@ -210,7 +210,7 @@ class TimeseriesBackend(EngineBackend):
             counter=TokenCounter(self.engine.count_tokens),
             stop=self.stop,
             check=self._check_stop,
-            keeps=keeps,
+            for_journal=for_journal,
             complete=self.gen_method,
         )
 
@@ -230,7 +230,7 @@ class TimeseriesBackend(EngineBackend):
     def _groups(self) -> list[str]:
         """The groups that a ``generate`` writes: those that prefills name, or new ones, which are numbered."""
         names = list(self._group_prefills)
-        return [names[place % len(names)] if names else str(place + 1) for place in range(len(self._spans()))]
+        return [names[index % len(names)] if names else str(index + 1) for index in range(len(self._spans()))]
 
     @property
     def _start_timestamp_value(self) -> int:
@@ -252,8 +252,8 @@ class TimeseriesBackend(EngineBackend):
         spans = self._spans()
         first, self._next_group = self._next_group, self._next_group + len(spans)
         return [
-            self._new_group(first + place, name, span)
-            for place, (name, span) in enumerate(zip(self._groups, spans, strict=True))
+            self._new_group(first + index, name, span)
+            for index, (name, span) in enumerate(zip(self._groups, spans, strict=True))
         ]
 
     def _new_group(self, number: int, name: str, span: SeriesSpan) -> SeriesGroup:

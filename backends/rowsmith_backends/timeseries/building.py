@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.config.defaults import record_processor_for
 from rowsmith.errors import BundleError, PluginContractError
-from rowsmith.generation.building import surroundings, trained_bundle
+from rowsmith.generation.building import engine_backend_arguments, trained_bundle
 from rowsmith.generation.requests import Engine
 from rowsmith_backends.sampling.bundle_tokens import load_tokenizer
 from rowsmith_backends.timeseries.backend import TimeseriesBackend
@@ -44,7 +44,7 @@ def build(context: BuildContext, options: TimeseriesOptions | None) -> Timeserie
         table_schema=bundle.table_schema,
         options=chosen,
         tokenizer=tokenizer,
-        **surroundings(context, bundle)
+        **engine_backend_arguments(context, bundle)
         | {"processor": context.resolve(Kind.PROCESSOR, record_processor_for(context.config))},
     )
 

@@ -27,7 +27,7 @@ class Written:
         spelled: The same as a table spells them.
         line: Its line in the dialect.
         ids: The token ids of the line.
-        time: Where it stands, in ticks.
+        time: Its time, in ticks.
         running: The running values of the columns that are written as changes.
     """
 
@@ -62,7 +62,7 @@ class RecordCodec:
     def _make_writers(self) -> tuple[CellWriter, ...]:
         last = len(self.schema) - 1
         return tuple(
-            CellWriter(column, first=place == 0, last=place == last) for place, column in enumerate(self.schema)
+            CellWriter(column, first=index == 0, last=index == last) for index, column in enumerate(self.schema)
         )
 
     def written(
@@ -76,8 +76,8 @@ class RecordCodec:
 
         Args:
             record: Its values.
-            labels: Labels by timing column; they take the place of what the model wrote there.
-            time: Where it stands, in ticks.
+            labels: Labels by timing column; they replace what the model wrote there.
+            time: Its time, in ticks.
             running: The running values of the columns that are written as changes.
         """
         values = {column.name: record[column.name] for column in self.schema} | dict(labels)
@@ -135,7 +135,7 @@ def codec_of_tokenizer(schema: ModelSchema, tokenizer: Any) -> RecordCodec:
         text = "".join(cells)
         alone, followed = ids(text), ids(text + more)
         pairs = enumerate(zip(alone, followed, strict=False))
-        return alone[: next((place for place, (left, right) in pairs if left != right), None)]
+        return alone[: next((index for index, (left, right) in pairs if left != right), None)]
 
     def decode(found: Sequence[int]) -> str:
         return str(tokenizer.decode(list(found), skip_special_tokens=True, clean_up_tokenization_spaces=False))

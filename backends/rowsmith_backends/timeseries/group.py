@@ -1,4 +1,4 @@
-"""One series that is being written: its records so far, and what is asked next."""
+"""One series that is being written: its records so far, and its next prompt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import chain
 
 from attrs import define, field, frozen
 
-from rowsmith.generation.batch import Batch
+from rowsmith.generation.batches.batch import Batch
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest
 from rowsmith.sequences import TICKS, SeriesSpan
 from rowsmith_backends.timeseries.codec import Ids, RecordCodec, Written
@@ -16,7 +16,7 @@ from rowsmith_backends.timeseries.state import GroupState
 
 __all__ = ["SeriesGroup", "Windows"]
 
-_ASK_BITS, _SAMPLE_BITS = 32, 8
+_PROMPT_BITS, _SAMPLE_BITS = 32, 8
 
 # Beyond this, a series whose steps are learned is taken for one that will never reach its stop.
 _MOST_TIMES_EXPECTED, _MOST_BEYOND = 4, 100
@@ -24,20 +24,20 @@ _MOST_TIMES_EXPECTED, _MOST_BEYOND = 4, 100
 
 @define(kw_only=True, eq=False)
 class SeriesGroup:
-    """A series on its way.
+    """A series in progress.
 
     Attributes:
         number: Keys its draws; unique while a backend lives.
-        state: Where it stands, for whoever watches.
+        state: Its progress, for observers.
         span: Where it begins and ends.
         counted: Whether its number of records is planned, and not its stop.
         prefill: Records before the first one, that are read and not written.
         records: Its records so far.
-        asks: Prompts so far.
+        num_prompts: Prompts so far.
         reason: Why it failed; empty when it has not.
         batch: Its newest completions; None between batches.
         fractions: Share of valid records of each batch before.
-        kept: Its completions, for the journal.
+        completions: Its completions, for the journal.
         early_ends: How often in a row the model has ended it too early.
     """
 
@@ -47,11 +47,11 @@ class SeriesGroup:
     counted: bool = False
     prefill: tuple[Written, ...] = ()
     records: list[Written] = field(factory=list)
-    asks: int = 0
+    num_prompts: int = 0
     reason: str = ""
     batch: Batch | None = None
     fractions: list[float] = field(factory=list)
-    kept: list[CompletionBlock] = field(factory=list)
+    completions: list[CompletionBlock] = field(factory=list)
     early_ends: int = 0
 
     @property
@@ -84,11 +84,11 @@ class SeriesGroup:
     @staticmethod
     def number_of(request_id: int) -> int:
         """The number of the series that a completion belongs to."""
-        return request_id >> (_ASK_BITS + _SAMPLE_BITS)
+        return request_id >> (_PROMPT_BITS + _SAMPLE_BITS)
 
     def request_id(self, sample: int) -> int:
         """Names one completion of the present prompt."""
-        return (self.number << (_ASK_BITS + _SAMPLE_BITS)) | (self.asks << _SAMPLE_BITS) | sample
+        return (self.number << (_PROMPT_BITS + _SAMPLE_BITS)) | (self.num_prompts << _SAMPLE_BITS) | sample
 
     @property
     def first_step(self) -> int | None:
@@ -97,10 +97,10 @@ class SeriesGroup:
             return None
         return self.span.interval.after(self.span.start, 1) - self.span.start
 
-    def begin_again(self) -> None:
-        """Forget what was written."""
+    def reset(self) -> None:
+        """Discard what was written."""
         state = self.state
-        self.records, self.kept, self.asks, self.reason, self.early_ends = [], [], 0, "", 0
+        self.records, self.completions, self.num_prompts, self.reason, self.early_ends = [], [], 0, "", 0
         self.batch, self.fractions = None, []
         self.state = GroupState(
             group_id=state.group_id,
@@ -116,11 +116,11 @@ class SeriesGroup:
         return len(self.records) > _MOST_TIMES_EXPECTED * self.span.length + _MOST_BEYOND
 
     def extend(self, records: Sequence[Written], windows: Windows) -> None:
-        """Take records over.
+        """Append records.
 
         Args:
-            records: They follow on those that are there.
-            windows: Tells which of them the next prompt holds.
+            records: They follow the records so far.
+            windows: Selects those that the next prompt holds.
         """
         self.records.extend(records)
         recent = windows.recent(self)
@@ -136,7 +136,7 @@ def _seconds(time: int) -> float | int:
 
 @frozen(kw_only=True, eq=False)
 class Windows:
-    """Makes prompts: what stands before a series in training, and the newest records that fit.
+    """Makes prompts: what precedes a series in training, and the newest records that fit.
 
     Attributes:
         prefix: Ids that every prompt begins with.
@@ -180,7 +180,7 @@ class Windows:
         ]
 
     def _reserve(self, group: SeriesGroup) -> int:
-        """Tokens that are kept free for the next record and what ends it."""
+        """Tokens that are reserved for the next record and what ends it."""
         if self.record_tokens is not None:
             return self.record_tokens + 1
         room = self.context - len(self.prefix)
@@ -189,10 +189,10 @@ class Windows:
     def recent(self, group: SeriesGroup) -> list[Written]:
         """The newest records of a series, as many as the next prompt holds."""
         room = self.context - len(self.prefix) - self._reserve(group)
-        kept: list[Written] = []
+        recent: list[Written] = []
         for each in chain(reversed(group.records), reversed(group.prefill)):
             room -= len(each.ids)
-            if room < 0 or len(kept) == self.most_records:
+            if room < 0 or len(recent) == self.most_records:
                 break
-            kept.append(each)
-        return kept[::-1]
+            recent.append(each)
+        return recent[::-1]

@@ -1,4 +1,4 @@
-"""One generation of time series: slots of groups, asked together and refilled as they finish."""
+"""One generation of time series: a batch of groups, requested together and refilled as they finish."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from attrs import define, field
 
-from rowsmith.generation.accounting import Accounting, BatchFinished
-from rowsmith.generation.batch import Batch
+from rowsmith.generation.batches.accounting import Accounting, BatchFinished
+from rowsmith.generation.batches.batch import Batch
 from rowsmith.generation.journal import GenerationJournal, JournalEntry
-from rowsmith.generation.loop import take_up
+from rowsmith.generation.loop import replay_journal
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.generation.stopping import Stop
 from rowsmith.interruption import StopRequest
 from rowsmith.randomness.draws import Draws
+from rowsmith_backends.timeseries.completion import SeriesCompleter
+from rowsmith_backends.timeseries.continuation import Continuation
 from rowsmith_backends.timeseries.group import SeriesGroup
-from rowsmith_backends.timeseries.journal import completions_of, keep_group
-from rowsmith_backends.timeseries.judging import Verdict
-from rowsmith_backends.timeseries.reading import SeriesReading
+from rowsmith_backends.timeseries.journal import completions_of, write_group
 from rowsmith_backends.timeseries.state import GroupProcessingResult
 
 __all__ = ["SeriesJob"]
 
 _BATCH = 100
-"""Prompts of one group after which they are counted, told of and let go."""
+"""Prompts of one group after which they are counted, reported and released."""
 
 _SURE = 20
 """Prompts in a row to which a model answers with the end of the series before it is believed."""
@@ -39,21 +39,21 @@ class SeriesJob:
     """What one ``generate`` does.
 
     Attributes:
-        reading: Asks the engine and reads its answers.
+        completer: Requests completions from the engine and reads them.
         groups: The series to write, in order.
-        account: What their batches come to, and how the job stands.
+        account: The sums over their batches, and the status of the job.
         choices: Seed of the choice among several completions.
-        most_groups: Groups that are asked about at once.
+        most_groups: Groups that are in progress at once.
         patience: Bad batches in a row after which a group fails.
         threshold: The share of invalid records that makes a batch bad.
-        journal: Where finished groups are kept and taken up from; None keeps none.
-        stop: Whether the run was asked to end.
+        journal: Where finished groups are written and resumed from; None for no journal.
+        stop: Whether the run is requested to end.
         check: Raises when the job is to end.
-        batch_finished: Told after each batch of completions.
-        progressed: Told after each round.
+        batch_finished: Called after each batch of completions.
+        progressed: Called after each round.
     """
 
-    reading: SeriesReading
+    completer: SeriesCompleter
     groups: Sequence[SeriesGroup]
     account: Accounting
     choices: int
@@ -111,16 +111,16 @@ class SeriesJob:
         return Stop(GenerationStatus.STOP_NO_RECORDS, reason)
 
     def _write(self) -> None:
-        take_up(self.journal, self.reading.engine, self._take_up_entry, stop=self.stop, check=self.check)
+        replay_journal(self.journal, self.completer.engine, self._replay_entry, stop=self.stop, check=self.check)
         pending = deque(group for group in self.groups if not group.finished)
         active: list[SeriesGroup] = []
         while (pending or active) and self._going:
             self.check()
             active += [pending.popleft() for _ in range(min(len(pending), self.most_groups - len(active)))]
-            verdicts = self.reading.ask(active)
+            continuations = self.completer.complete_groups(active)
             with self.stop.awaited():
                 for group in active:
-                    self._go_on(group, verdicts[group.number])
+                    self._go_on(group, continuations[group.number])
                 active = [group for group in active if not group.finished]
                 _logger.debug(
                     "round: %d records of %d groups, %d completed, %d failed, %d active, %d pending",
@@ -133,18 +133,18 @@ class SeriesJob:
                 )
                 self.progressed()
 
-    def _go_on(self, group: SeriesGroup, verdicts: Sequence[Verdict]) -> None:
-        """Take a group's answers over, and see what they mean for the job."""
-        for batch in self._process(group, verdicts):
+    def _go_on(self, group: SeriesGroup, continuations: Sequence[Continuation]) -> None:
+        """Add a group's answers to it, and see what they mean for the job."""
+        for batch in self._process(group, continuations):
             self._count(group, batch)
-            self._ask_policy(batch)
+            self._apply_policy(batch)
             batch.release()
         if group.finished and self.journal is not None:
-            keep_group(self.journal, group, self.account.elapsed_seconds)
+            write_group(self.journal, group, self.account.elapsed_seconds)
 
-    def _process(self, group: SeriesGroup, verdicts: Sequence[Verdict]) -> list[Batch]:
-        """Take a group's answers over; the batch that is over with them, if one is."""
-        result = self._process_group_result(group, verdicts)
+    def _process(self, group: SeriesGroup, continuations: Sequence[Continuation]) -> list[Batch]:
+        """Add a group's answers to it; the batch that ends with them, if one does."""
+        result = self._process_group_result(group, continuations)
         group.state.completed = result is GroupProcessingResult.COMPLETED
         group.state.failed = result is GroupProcessingResult.FAILED
         batch = group.batch
@@ -153,19 +153,19 @@ class SeriesJob:
         group.batch = None
         return [batch]
 
-    def _process_group_result(self, group: SeriesGroup, verdicts: Sequence[Verdict]) -> GroupProcessingResult:
-        going = [verdict for verdict in verdicts if verdict.records or verdict.reached]
+    def _process_group_result(self, group: SeriesGroup, continuations: Sequence[Continuation]) -> GroupProcessingResult:
+        going = [continuation for continuation in continuations if continuation.records or continuation.reached]
         # Any that goes on is as good as another: to prefer the longer ones would favour what is easy to write.
-        draw = Draws(self.choices, np.array([group.number])).integers(group.asks, max(1, len(going)))[0]
-        group.asks += 1
-        counted = [going[draw]] if going else verdicts
+        draw = Draws(self.choices, np.array([group.number])).integers(group.num_prompts, max(1, len(going)))[0]
+        group.num_prompts += 1
+        counted = [going[draw]] if going else continuations
         valid, invalid = (sum(getattr(each, name) for each in counted) for name in ("valid", "invalid"))
         group.state.total_invalid_records += invalid
         if going:
-            group.extend(going[draw].records, self.reading.windows)
+            group.extend(going[draw].records, self.completer.windows)
             if going[draw].reached:
                 return GroupProcessingResult.COMPLETED
-        early = not going and any(verdict.ended for verdict in verdicts)
+        early = not going and any(continuation.ended for continuation in continuations)
         group.early_ends = group.early_ends + 1 if early else 0
         if group.early_ends >= _SURE:
             return GroupProcessingResult.COMPLETED
@@ -191,16 +191,16 @@ class SeriesJob:
         )
         _log_group(group, batch)
 
-    def _ask_policy(self, batch: Batch) -> None:
+    def _apply_policy(self, batch: Batch) -> None:
         if not self._going or all(group.finished for group in self.groups):
             return
-        stop = self.account.ask_policy(batch)
+        stop = self.account.policy_decision(batch)
         if stop is None and self._empty_batches >= self.patience and not self.num_records:
             stop = self._no_records()
         if stop is not None:
             self.account.end(stop)
 
-    def _take_up_entry(self, entry: JournalEntry) -> bool:
+    def _replay_entry(self, entry: JournalEntry) -> bool:
         """Give a group the answers that it had, which are counted if it is finished with them."""
         number, answers = completions_of(entry)
         group = next((each for each in self.groups if each.number == number), None)
@@ -208,16 +208,16 @@ class SeriesJob:
             return False
         batches: list[Batch] = []
         while not group.finished:
-            verdicts = self.reading.replay(group, answers)
-            if verdicts is None:
-                group.begin_again()
+            continuations = self.completer.replay(group, answers)
+            if continuations is None:
+                group.reset()
                 return False
-            batches += self._process(group, verdicts)
+            batches += self._process(group, continuations)
         self.account.continue_from(entry.elapsed_seconds)
         for batch in batches:
             self._count(group, batch)
             batch.release()
-        group.kept = []
+        group.completions = []
         return True
 
     def _log_status(self) -> None:
@@ -241,11 +241,11 @@ class SeriesJob:
 
 def _log_group(group: SeriesGroup, batch: Batch) -> None:
     """Log how far a group is and what was wrong with its newest batch, without cell text or its name."""
-    stands = "completed" if group.state.completed else "failed" if group.state.failed else "in progress"
+    status = "completed" if group.state.completed else "failed" if group.state.failed else "in progress"
     _logger.info(
         "group %d %s: %d of %d expected records, %d invalid; its newest batch: %d valid, %d invalid, %s",
         group.number + 1,
-        stands,
+        status,
         len(group.records),
         group.state.expected_records,
         group.state.total_invalid_records,

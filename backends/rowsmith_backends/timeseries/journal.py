@@ -1,7 +1,7 @@
-"""Finished groups of a time series on disk, so that a job that was cut off goes on after them.
+"""Finished groups of a time series on disk, so that an interrupted job goes on after them.
 
-As with batches of records, it is the completions that are kept and not what became of them: taken up again they
-are read and judged as before.
+As with batches of records, completions are stored and not what became of them: on resuming they are read and checked
+as before.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from rowsmith.generation.journal import GenerationJournal, JournalEntry
 from rowsmith.generation.requests import CompletionBlock
 from rowsmith_backends.timeseries.group import SeriesGroup
 
-__all__ = ["completions_of", "keep_group", "only_row"]
+__all__ = ["completions_of", "only_row", "write_group"]
 
 
-def keep_group(journal: GenerationJournal, group: SeriesGroup, elapsed: float) -> None:
-    """Keep a finished group; it is on the disk when the next one is kept, or the journal closed.
+def write_group(journal: GenerationJournal, group: SeriesGroup, elapsed: float) -> None:
+    """Write a finished group; it is on the disk when the next one is written, or the journal closed.
 
     Raises:
         RunDirectoryError: The group before could not be written.
     """
-    journal.add(group.kept, num_asked=len(group.kept), cut_short=False, elapsed=elapsed)
-    group.kept = []
+    journal.add(group.completions, num_asked=len(group.completions), cut_short=False, elapsed=elapsed)
+    group.completions = []
 
 
 def completions_of(entry: JournalEntry) -> tuple[int, dict[int, CompletionBlock]]:
-    """The number of a group that is kept, -1 where there is none, and its completions by request."""
+    """The number of the group of an entry, -1 where there is none, and its completions by request."""
     ids = np.asarray(entry.block.request_ids).tolist()
     completions = {request_id: only_row(entry.block, row) for row, request_id in enumerate(ids)}
     return SeriesGroup.number_of(ids[0]) if ids else -1, completions

@@ -9,7 +9,7 @@ from rowsmith.config.sections import between
 
 __all__ = ["TimeseriesOptions"]
 
-# Far beyond any use: a slip of the keyboard is told before the memory is gone.
+# Far beyond any use: a typing error is reported before memory runs out.
 _most = between(1, 1_000_000)
 
 
@@ -19,7 +19,7 @@ class TimeseriesOptions:
 
     Attributes:
         engine: The backend whose engine writes the records, by name, or by name and options.
-        samples_per_prompt: Completions of each prompt, one of which is kept. By default 1 where the engine can
+        samples_per_prompt: Completions of each prompt, one of which is used. By default 1 where the engine can
             only write valid records, and 5 elsewhere.
         max_prompts_per_batch: The most completions of one call to the engine.
         prefill_context_size: The most records that a prompt holds; by default as many as fit the model's context.

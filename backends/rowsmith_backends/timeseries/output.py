@@ -1,4 +1,4 @@
-"""From the records of finished series to rows of the user's table, with their times written by the clock."""
+"""From the records of finished series to rows of the user's table, with their times on the time axis."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SeriesRows:
     Attributes:
         df: The rows in the user's dtypes, series after series, each in the order of time.
         columns: The same as a spelled table; None when the data actions gave none.
-        rejected: Why each rejected series was, by its place among the series.
+        rejected: Why each rejected series was, by its index among the series.
     """
 
     df: pd.DataFrame
@@ -50,9 +50,9 @@ class SeriesOutput:
     Attributes:
         model_schema: The columns of a record.
         table_schema: The user's columns.
-        plan: Gives the clock.
+        plan: Gives the time axis.
         group_column: The column that names the groups, where generated ones have names of training.
-        identifier: The name of a column that numbers the series; None where the table tells them apart.
+        identifier: The name of a column that numbers the series; None where the table identifies them.
         first: The number of the first series.
     """
 
@@ -72,26 +72,26 @@ class SeriesOutput:
             first_id: The hidden id of the first row.
         """
         lengths = np.array([len(group.records) for group in groups], dtype=np.int64)
-        places = np.repeat(np.arange(len(groups)), lengths)
+        owners = np.repeat(np.arange(len(groups)), lengths)
         if isinstance(actions, ColumnActions):
-            return self._by_columns(groups, places, actions, first_id)
+            return self._by_columns(groups, owners, actions, first_id)
         frame = self._frame(groups)
-        within = _within(places)
+        within = _within(owners)
         if actions is None or not len(frame):
-            frame = self._timed(frame, groups, places, within)
-            return SeriesRows(df=self._identified(frame, groups, places), columns=None, rejected={})
+            frame = self._timed(frame, groups, owners, within)
+            return SeriesRows(df=self._identified(frame, groups, owners), columns=None, rejected={})
         outcome = run_actions(actions, frame, Accepted(lambda: ()), first_id, grouped=True)
-        rejected = {int(places[row]): error[0] for row, error in outcome.rejected.items()}
-        kept = np.array(outcome.kept, dtype=np.int64)
-        kept, valid = np.sort(kept), outcome.valid.iloc[np.argsort(kept)]  # whatever order they came back in
-        within, places = within[kept], places[kept]
-        whole = ~np.isin(places, list(rejected))
-        df = self._timed(valid[whole].reset_index(drop=True), groups, places[whole], within[whole])
-        return SeriesRows(df=self._identified(df, groups, places[whole]), columns=None, rejected=rejected)
+        rejected = {int(owners[row]): error[0] for row, error in outcome.rejected.items()}
+        order = np.array(outcome.retained, dtype=np.int64)
+        order, valid = np.sort(order), outcome.valid.iloc[np.argsort(order)]  # whatever order they came back in
+        within, owners = within[order], owners[order]
+        whole = ~np.isin(owners, list(rejected))
+        df = self._timed(valid[whole].reset_index(drop=True), groups, owners[whole], within[whole])
+        return SeriesRows(df=self._identified(df, groups, owners[whole]), columns=None, rejected=rejected)
 
     def save(self, path: Path, groups: Sequence[SeriesGroup], actions: DataActionsFn | None) -> None:
         """Write what there is of some series as CSV, whole or not."""
-        rows = self.rows([group for group in groups if group.records], _anew(actions))
+        rows = self.rows([group for group in groups if group.records], _fresh_copy(actions))
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         try:
@@ -106,44 +106,44 @@ class SeriesOutput:
             raise
 
     def _by_columns(
-        self, groups: Sequence[SeriesGroup], places: Ints, actions: ColumnActions, first_id: int
+        self, groups: Sequence[SeriesGroup], owners: Ints, actions: ColumnActions, first_id: int
     ) -> SeriesRows:
-        within = _within(places)
+        within = _within(owners)
 
         def timed(inverted: pa.Table, schema: TableSchema) -> pa.Table:
-            return self._with_times(inverted, schema, self._times(groups, places, within, inverted))
+            return self._with_times(inverted, schema, self._times(groups, owners, within, inverted))
 
-        outcome = actions.on_series(self._table(groups), np.arange(len(places)) + first_id, timed)
-        rejected = {int(places[row]): reason for row, reason in outcome.rejected.items()}
+        outcome = actions.on_series(self._table(groups), np.arange(len(owners)) + first_id, timed)
+        rejected = {int(owners[row]): reason for row, reason in outcome.rejected.items()}
         within = np.delete(within, list(outcome.rejected))
-        places = np.delete(places, list(outcome.rejected))
-        times = self._times(groups, places, within, outcome.valid)
+        owners = np.delete(owners, list(outcome.rejected))
+        times = self._times(groups, owners, within, outcome.valid)
         # Exact times within a learned step are drawn only now, so a last record may come to lie beyond the stop.
         stops = np.array([_FAR if group.counted else group.span.stop for group in groups], dtype=np.int64)
-        whole = ~np.isin(places, list(rejected)) & (times <= stops[places])
+        whole = ~np.isin(owners, list(rejected)) & (times <= stops[owners])
         columns = outcome.valid
         if not self.plan.clock.made:
             columns = _replaced(columns, self.plan.clock.column, self._spelled(times.tolist()))
         if self.group_column is not None:
-            columns = _replaced(columns, self.group_column, [groups[place].state.group_id for place in places.tolist()])
+            columns = _replaced(columns, self.group_column, [groups[index].state.group_id for index in owners.tolist()])
         columns = columns.select(list(self.table_schema.names)).filter(pa.array(whole))
-        df = self._identified(actions.to_frame(columns), groups, places[whole])
+        df = self._identified(actions.to_frame(columns), groups, owners[whole])
         if self.identifier is not None:
-            numbers = self._numbers(groups, places[whole])
+            numbers = self._numbers(groups, owners[whole])
             found, codes = np.unique(numbers, return_inverse=True)
             columns = columns.add_column(0, self.identifier, from_codes([str(each) for each in found], codes))
         return SeriesRows(df=df, columns=columns, rejected=rejected)
 
-    def _identified(self, frame: pd.DataFrame, groups: Sequence[SeriesGroup], places: Ints) -> pd.DataFrame:
-        """A frame with the number of each row's series, where the table does not tell them apart."""
+    def _identified(self, frame: pd.DataFrame, groups: Sequence[SeriesGroup], owners: Ints) -> pd.DataFrame:
+        """A frame with the number of each row's series, where the table does not identify them."""
         if self.identifier is None:
             return frame
-        numbers = pd.Series(self._numbers(groups, places), name=self.identifier, index=frame.index)
+        numbers = pd.Series(self._numbers(groups, owners), name=self.identifier, index=frame.index)
         return pd.concat([numbers, frame], axis=1)
 
-    def _numbers(self, groups: Sequence[SeriesGroup], places: Ints) -> Ints:
+    def _numbers(self, groups: Sequence[SeriesGroup], owners: Ints) -> Ints:
         """The number of each row's series, from 1."""
-        return np.array([group.number - self.first + 1 for group in groups], dtype=np.int64)[places]
+        return np.array([group.number - self.first + 1 for group in groups], dtype=np.int64)[owners]
 
     def _table(self, groups: Sequence[SeriesGroup]) -> pa.Table:
         arrays = {}
@@ -158,16 +158,16 @@ class SeriesOutput:
         records = [each.values for group in groups for each in group.records]
         return pd.DataFrame(records, columns=list(self.model_schema.names), dtype=object)
 
-    def _timed(self, frame: pd.DataFrame, groups: Sequence[SeriesGroup], places: Ints, within: Ints) -> pd.DataFrame:
+    def _timed(self, frame: pd.DataFrame, groups: Sequence[SeriesGroup], owners: Ints, within: Ints) -> pd.DataFrame:
         """A frame of any columns with the time of each row, unless data actions have left the column out."""
         if self.plan.clock.made or not len(frame):
             return frame
-        return frame.assign(**{self.plan.clock.column: self._spelled(_written_times(groups, places, within).tolist())})
+        return frame.assign(**{self.plan.clock.column: self._spelled(_written_times(groups, owners, within).tolist())})
 
-    def _times(self, groups: Sequence[SeriesGroup], places: Ints, within: Ints, inverted: pa.Table) -> Ints:
-        """The time of each row: by the clock, or for learned steps as the transforms drew them within a label."""
-        times = _written_times(groups, places, within)
-        learned = np.array([group.span.interval is None for group in groups], dtype=np.bool_)[places]
+    def _times(self, groups: Sequence[SeriesGroup], owners: Ints, within: Ints, inverted: pa.Table) -> Ints:
+        """The time of each row: on the time axis, or for learned steps as the transforms drew them within a label."""
+        times = _written_times(groups, owners, within)
+        learned = np.array([group.span.interval is None for group in groups], dtype=np.bool_)[owners]
         name = self.plan.clock.column
         if not learned.any() or name not in inverted.column_names:
             return times
@@ -176,9 +176,9 @@ class SeriesOutput:
         if not fits.all() or (codes < 0).any():
             return times
         drawn = read[codes]
-        firsts = np.flatnonzero(np.diff(places, prepend=places[:1] - 1))
-        sizes = np.diff(np.append(firsts, len(places)))
-        starts = np.array([group.span.start for group in groups], dtype=np.int64)[places]
+        firsts = np.flatnonzero(np.diff(owners, prepend=owners[:1] - 1))
+        sizes = np.diff(np.append(firsts, len(owners)))
+        starts = np.array([group.span.start for group in groups], dtype=np.int64)[owners]
         first = np.repeat(drawn[firsts], sizes)
         if not RecordTiming(self.model_schema).by_months:
             return np.where(learned, starts + drawn - first, times)
@@ -202,16 +202,16 @@ def _months_between(starts: Ints, stops: Ints) -> list[int]:
     return [months_between(*pair) for pair in zip(starts.tolist(), stops.tolist(), strict=True)]
 
 
-def _within(places: Ints) -> Ints:
+def _within(owners: Ints) -> Ints:
     """The number of each row in its series, from 0."""
-    firsts = np.flatnonzero(np.diff(places, prepend=places[:1] - 1))
-    found: Ints = np.arange(len(places)) - np.repeat(firsts, np.diff(np.append(firsts, len(places))))
+    firsts = np.flatnonzero(np.diff(owners, prepend=owners[:1] - 1))
+    found: Ints = np.arange(len(owners)) - np.repeat(firsts, np.diff(np.append(firsts, len(owners))))
     return found
 
 
-def _written_times(groups: Sequence[SeriesGroup], places: Ints, within: Ints) -> Ints:
-    pairs = zip(places.tolist(), within.tolist(), strict=True)
-    return np.array([groups[place].records[row].time for place, row in pairs], dtype=np.int64)
+def _written_times(groups: Sequence[SeriesGroup], owners: Ints, within: Ints) -> Ints:
+    pairs = zip(owners.tolist(), within.tolist(), strict=True)
+    return np.array([groups[index].records[row].time for index, row in pairs], dtype=np.int64)
 
 
 def _replaced(columns: pa.Table, name: str, texts: Sequence[str]) -> pa.Table:
@@ -220,7 +220,7 @@ def _replaced(columns: pa.Table, name: str, texts: Sequence[str]) -> pa.Table:
     return columns.set_column(columns.schema.get_field_index(name), name, from_codes(list(known), codes))
 
 
-def _anew(actions: DataActionsFn | None) -> DataActionsFn | None:
+def _fresh_copy(actions: DataActionsFn | None) -> DataActionsFn | None:
     """The same actions without what they remember, so that a look at what there is changes nothing."""
-    make: Callable[[], Any] | None = getattr(actions, "anew", None)
+    make: Callable[[], Any] | None = getattr(actions, "fresh_copy", None)
     return make() if make is not None else None

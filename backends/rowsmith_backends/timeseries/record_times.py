@@ -57,7 +57,7 @@ class RecordTiming:
         found = {column.name: TimingLabels.of_values(timing, column.values or ()) for column, timing in timed}
         for name, labels in found.items():
             if not labels.labels:
-                raise DataError(f"column {name!r} tells the time of a record, and has no label to do so")
+                raise DataError(f"column {name!r} gives the time of a record, and has no label to do so")
         return found
 
     @property
@@ -111,7 +111,7 @@ class RecordTiming:
         return tuple(name for name, each in self._labels.items() if each.role is TimingRole.CHANGE)
 
     def moved(self, record: Mapping[str, str | None], running: RunningValues) -> tuple[Labels, RunningValues]:
-        """The levels that a record should tell, and the running values after it.
+        """The levels that a record should have, and the running values after it.
 
         A model that reads a window alone knows the running values before it to the nearest level only.
 

@@ -26,7 +26,7 @@ def results_of(
     whole = [group for group in job.groups if group.state.completed]
     rows = output.rows(whole, actions, first_id)
     failed = {group.state.group_id: group.reason for group in job.groups if group.state.failed}
-    failed |= {whole[place].state.group_id: reason for place, reason in rows.rejected.items()}
+    failed |= {whole[index].state.group_id: reason for index, reason in rows.rejected.items()}
     figures = job.account.figures(elapsed)
     # Series by series, whichever ended first.
     figures["batch_valid_record_fractions"] = [fraction for group in job.groups for fraction in group.fractions]

@@ -1,4 +1,4 @@
-"""Where the generation of time series stands: of each group, and of the whole."""
+"""The state of the generation of time series: of each group, and of the whole."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ProgressSnapshot:
 
 @dataclass
 class GroupState:
-    """One group on its way from its first record to its stop.
+    """The progress of one group from its first record to its stop.
 
     Attributes:
         group_id: Names the group.

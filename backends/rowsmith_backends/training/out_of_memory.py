@@ -1,4 +1,4 @@
-"""Training with less memory than a batch asks for: the batch is computed in parts."""
+"""Training with less memory than a batch needs: the batch is computed in parts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ T = TypeVar("T")
 def split(inputs: dict[str, Any], parts: int) -> Iterator[dict[str, Any]]:
     """The batch in parts of about the same number of examples."""
     pieces = {name: torch.tensor_split(tensor, parts) for name, tensor in inputs.items()}
-    for place in range(min(parts, len(inputs["input_ids"]))):
-        yield {name: tensors[place] for name, tensors in pieces.items()}
+    for part in range(min(parts, len(inputs["input_ids"]))):
+        yield {name: tensors[part] for name, tensors in pieces.items()}
 
 
 def without_running_out(compute: Callable[[int], T], parts: int, most: int, retry: Callable[[int], None]) -> T | None:
@@ -41,7 +41,7 @@ def without_running_out(compute: Callable[[int], T], parts: int, most: int, retr
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        # After the block, where the error no longer keeps the tensors of the attempt alive.
+        # After the block, where the error no longer holds the tensors of the attempt.
         parts *= 2
         if parts > min(most, MOST_PARTS):
             return None

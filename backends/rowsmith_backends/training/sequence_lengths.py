@@ -14,6 +14,6 @@ def longest_sequence(lengths: Ints, groups: Ints | None) -> int:
 
     Args:
         lengths: Tokens of each record; at least one.
-        groups: The number of each record's group; None when records stand alone.
+        groups: The number of each record's group; None where records are independent.
     """
     return int(lengths.max() if groups is None else np.bincount(groups, weights=lengths).max())

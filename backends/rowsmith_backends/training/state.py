@@ -63,7 +63,7 @@ class TrainingState:
         if state.get("base") != base:
             raise TrainingError(
                 "the base model is no longer the one that this training began with: restore it (of a model of the hub, "
-                "name the commit as model.options.revision), or start anew with --force."
+                "name the commit as model.options.revision), or start again with --force."
             )
         job.note(f"training goes on from {_position(state)}")
         if state["threads"] != torch.get_num_threads():

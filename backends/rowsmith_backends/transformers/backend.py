@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.errors import MissingDependency
-from rowsmith.generation.building import surroundings, trained_bundle
+from rowsmith.generation.building import engine_backend_arguments, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
 from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
@@ -75,5 +75,5 @@ def build(context: BuildContext, options: TransformersOptions | None) -> Transfo
     """Build the component, with the processor and the stopping policy that the configuration names."""
     bundle = trained_bundle(context, "transformers")
     return TransformersBackend(
-        context.config, bundle.metadata, bundle=bundle, options=options, **surroundings(context, bundle)
+        context.config, bundle.metadata, bundle=bundle, options=options, **engine_backend_arguments(context, bundle)
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from rowsmith.generation.building import surroundings, trained_bundle
+from rowsmith.generation.building import engine_backend_arguments, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.model.bundle_safety import ADAPTER_CONFIG, check_adapter, check_checkpoint
 from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
@@ -109,4 +109,6 @@ def _model(bundle: Bundle) -> VllmModel:
 def build(context: BuildContext, options: VllmOptions | None) -> VllmBackend:
     """Build the component, with the processor and the stopping policy that the configuration names."""
     bundle = trained_bundle(context, "vllm")
-    return VllmBackend(context.config, bundle.metadata, bundle=bundle, options=options, **surroundings(context, bundle))
+    return VllmBackend(
+        context.config, bundle.metadata, bundle=bundle, options=options, **engine_backend_arguments(context, bundle)
+    )

@@ -19,9 +19,9 @@ from rowsmith.generation.requests import (
     SamplingParams,
 )
 from rowsmith_backends.grammar.completion_regex import completion_regex
+from rowsmith_backends.sampling.batch_sampler import BatchRequest
 from rowsmith_backends.sampling.bundle_tokens import BundleTokens
-from rowsmith_backends.sampling.slot_draws import SlotRequest
-from rowsmith_backends.scratch.decoding.slot_sampling import StartStates
+from rowsmith_backends.scratch.decoding.batch_sampler import StartStates
 from rowsmith_backends.vllm.answers import OrderedCompletions
 from rowsmith_backends.vllm.grammar import GRAMMAR_PATH, PROCESSOR, REQUEST_KEY, GrammarFile
 from rowsmith_backends.vllm.messages import Job, Prompt, Setup
@@ -224,7 +224,7 @@ class VllmEngine(Engine):
             raise GenerationError("vLLM completes no empty prompt: give at least one token id")
         if params.constrained:
             self._check_forced(request)
-        parameters = SlotRequest(
+        parameters = BatchRequest(
             request_id=request.request_id,
             seed=params.seed,
             forced=len(forced),

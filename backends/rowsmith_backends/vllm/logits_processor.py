@@ -1,4 +1,4 @@
-"""Logits processor that samples tokens inside vLLM, around ``slot_draws``.
+"""Logits processor that samples tokens inside vLLM, around ``batch_sampler``.
 
 vLLM imports it in the processes that run the model.
 """
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from vllm.v1.sample.logits_processor import LogitsProcessor, MoveDirectionality
 
-from rowsmith_backends.sampling.slot_draws import SlotRequest, SlotSampler
-from rowsmith_backends.scratch.decoding.slot_sampling import AutomatonSlotSampler
+from rowsmith_backends.sampling.batch_sampler import BatchRequest, BatchSampler
+from rowsmith_backends.scratch.decoding.batch_sampler import AutomatonBatchSampler
 from rowsmith_backends.vllm.grammar import GRAMMAR_PATH, REQUEST_KEY, GrammarFile
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class DrawingProcessor(LogitsProcessor):
     """
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
-        self._sampler = _slot_sampler(vllm_config, device)
+        self._sampler = _batch_sampler(vllm_config, device)
 
     def is_argmax_invariant(self) -> bool:
         """Always False: the processor changes the likeliest token."""
@@ -42,14 +42,14 @@ class DrawingProcessor(LogitsProcessor):
         """Follow requests that enter, leave or move in the batch."""
         if batch_update is None:
             return
-        for slot in batch_update.removed:
-            self._sampler.remove(slot)
-        for slot, params, prompt, written in batch_update.added:
+        for row in batch_update.removed:
+            self._sampler.remove(row)
+        for row, params, prompt, written in batch_update.added:
             parameters = (params.extra_args or {}).get(REQUEST_KEY)
             if parameters is None or prompt is None:
-                self._sampler.remove(slot)
+                self._sampler.remove(row)
             else:
-                self._sampler.add(slot, SlotRequest(**parameters), prompt, written)
+                self._sampler.add(row, BatchRequest(**parameters), prompt, written)
         for first, second, direction in batch_update.moved:
             self._sampler.swap(first, second)
             if direction == MoveDirectionality.UNIDIRECTIONAL:
@@ -60,16 +60,16 @@ class DrawingProcessor(LogitsProcessor):
         return self._sampler.sample(logits)
 
 
-def _slot_sampler(vllm_config: VllmConfig, device: torch.device) -> SlotSampler:
+def _batch_sampler(vllm_config: VllmConfig, device: torch.device) -> BatchSampler:
     max_requests, path = vllm_config.scheduler_config.max_num_seqs, vllm_config.additional_config.get(GRAMMAR_PATH)
     if path is None:
-        return SlotSampler(max_requests)
+        return BatchSampler(max_requests)
     grammar_file = GrammarFile.load(Path(path))
     vocabulary = grammar_file.vocabulary
     if vocabulary is not None:
-        return AutomatonSlotSampler(vocabulary, max_requests, device)
+        return AutomatonBatchSampler(vocabulary, max_requests, device)
+    from rowsmith_backends.grammar.batch_sampler import GrammarBatchSampler
     from rowsmith_backends.grammar.record_grammar import RecordGrammar
-    from rowsmith_backends.grammar.slot_sampling import GrammarSlotSampler
     from rowsmith_backends.pretrained.loading import load_tokenizer
 
     grammar = RecordGrammar(
@@ -79,4 +79,4 @@ def _slot_sampler(vllm_config: VllmConfig, device: torch.device) -> SlotSampler:
         eos_id=grammar_file.eos_id,
         threads=torch.get_num_threads(),
     )
-    return GrammarSlotSampler(max_requests, grammar, grammar_file.bos_id)
+    return GrammarBatchSampler(max_requests, grammar, grammar_file.bos_id)

@@ -22,7 +22,7 @@ __all__ = ["cli"]
 
 _COMMANDS = {
     "run": BundledCommand("rowsmith.cli.commands.run:run", "Learn a table and write rows like it."),
-    "train": BundledCommand("rowsmith.cli.commands.run:train", "Learn a table and keep the model."),
+    "train": BundledCommand("rowsmith.cli.commands.run:train", "Learn a table and save the model."),
     "generate": BundledCommand("rowsmith.cli.commands.run:generate", "Write rows with a trained model."),
     "init": BundledCommand(
         "rowsmith.cli.commands.init:init", "Look at a table and write a configuration to start from."

@@ -44,7 +44,7 @@ def structure(value: Any, cls: type[T], path: str = "", source: str | None = Non
     Args:
         value: Plain data: mappings, lists and scalars.
         cls: The type to make of it.
-        path: Where the value stands in the configuration, such as ``backend.options``.
+        path: The path of the value in the configuration, such as ``backend.options``.
         source: What the configuration came from, for the message.
 
     Raises:

@@ -50,7 +50,7 @@ GROUP_ASSEMBLER: Final = "grouped"
 SERIES_ASSEMBLER: Final = "sequential"
 
 STEPS_TRANSFORM: Final = "groups"
-"""Tells how far each record of a group is from the one before it."""
+"""Gives the distance of each record of a group from the one before it."""
 
 _RECORD_PROCESSOR: Final = "tabular"
 _GROUP_PROCESSOR: Final = "grouped"
@@ -89,7 +89,7 @@ def assembler_for(config: RunConfig) -> ComponentRef:
 
 
 def transforms_for(config: RunConfig) -> tuple[ComponentRef, ...]:
-    """The transforms that a configuration asks for, in order; ``auto`` stands for ``default_transforms``."""
+    """The transforms that a configuration asks for, in order; ``auto`` means ``default_transforms``."""
     if isinstance(config.transforms, tuple):
         return config.transforms
     names = default_transforms(config.grouped, config.time_series.is_timeseries)
@@ -97,13 +97,13 @@ def transforms_for(config: RunConfig) -> tuple[ComponentRef, ...]:
 
 
 def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple[str, ...]:
-    """Component names of the transforms that ``auto`` stands for, in order.
+    """Component names of the transforms that ``auto`` means, in order.
 
     Args:
         grouped: Whether the rows belong to groups or series.
         timeseries: Whether they are readings at points in time.
     """
-    # Rare values are replaced row by row, so what is constant in a group must be told once before.
+    # Rare values are replaced row by row, so what is constant in a group must be moved to its first row before.
     # The way back needs to know times when it puts trend and seasons back, so these go before groups.
     seasons, changes = (("seasonal",), ("changes",)) if timeseries else ((), ())
     groups = (*seasons, *((STEPS_TRANSFORM,) if grouped else ()), *changes)
@@ -148,12 +148,12 @@ def backend_for(config: RunConfig) -> ComponentRef:
 
 
 def evaluations_for(config: RunConfig) -> tuple[ComponentRef, ...]:
-    """The evaluations that a configuration asks for; ``auto`` stands for none."""
+    """The evaluations that a configuration asks for; ``auto`` means none."""
     return config.evaluation if isinstance(config.evaluation, tuple) else ()
 
 
 def reopened(config: RunConfig, model_schema: ModelSchema | None = None) -> RunConfig:
-    """The configuration with ``auto`` for a processor that it stands for: both make the same rows.
+    """The configuration with ``auto`` instead of the processor that it means: both make the same rows.
 
     Args:
         config: The run's configuration.

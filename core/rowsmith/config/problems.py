@@ -65,7 +65,7 @@ class Collector:
         self.problems.append(Problem(message, path, key))
 
     def convert(self, hook: Callable[[Any, Any], Any], value: Any, kind: Any, key: str | int) -> Any:
-        """Convert one part; its problems are kept and ``attrs.NOTHING`` stands for it."""
+        """Convert one part; its problems are collected, and ``attrs.NOTHING`` replaces it."""
         try:
             return hook(value, kind)
         except Invalid as exc:

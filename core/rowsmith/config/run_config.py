@@ -1,7 +1,7 @@
 """The configuration of a run: typed, frozen, and checked as a whole before anything starts.
 
 A configuration comes from a YAML file, from plain values and from overrides such as
-``generation.top_p=0.9``; later ones win. ``auto`` is kept as it is until the plan resolves it.
+``generation.top_p=0.9``; later ones win. ``auto`` stays as it is until the plan resolves it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ModelRef = ComponentRef
 
 @frozen(kw_only=True)
 class RunConfig:
-    """Everything a run is told.
+    """All settings of a run.
 
     Attributes:
         data: The table and how it is split.
@@ -90,7 +90,7 @@ class RunConfig:
 
     @property
     def order_column(self) -> str | None:
-        """The column by which the rows of a group follow each other; None keeps the table's order."""
+        """The column that orders the rows of a group; None for the table's order."""
         if self.time_series.is_timeseries:
             return self.time_series.timestamp_column
         return self.data.order_training_examples_by

@@ -82,7 +82,7 @@ def _check_columns(instance: object, attribute: Any, value: str | tuple[str, ...
         raise ValueError("the list is empty; name a column, or write null")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"{', '.join(map(repr, twice))} stands there more than once; name each column once")
+        raise ValueError(f"{', '.join(map(repr, twice))} is named more than once; name each column once")
 
 
 def _check_holdout(instance: object, attribute: Any, value: float | int | str) -> None:
@@ -151,11 +151,11 @@ class DataConfig:
         source: The file to read; None when a DataFrame is given.
         group_training_examples_by: The column whose equal values make rows a group, or several such columns.
         order_training_examples_by: The column that orders the rows of a group.
-        holdout: Rows kept away for evaluation: a share below 1, a number of rows, or a file of rows.
+        holdout: Rows held out for evaluation: a share below 1, a number of rows, or a file of rows.
         max_holdout: The most rows a share may hold out.
         types: Column name to type, where the inferred type is not wanted.
         drop: Columns that are left out: neither learned nor written.
-        null_values: Texts that stand for null beside a blank field, and are written back as found.
+        null_values: Texts that mean null besides a blank field, and are written back as found.
         encoding: The encoding of text files, as Python names it.
         header: Whether the first line of delimited text names the columns.
         skip_rows: Lines of text files before the table begins.
@@ -175,7 +175,7 @@ class DataConfig:
 
     @property
     def group_columns(self) -> tuple[str, ...]:
-        """The columns whose equal values make rows a group; empty when rows stand alone."""
+        """The columns whose equal values make rows a group; empty when rows are independent."""
         named = self.group_training_examples_by
         return (named,) if isinstance(named, str) else named or ()
 
@@ -193,7 +193,7 @@ class DataConfig:
 
 @frozen(kw_only=True)
 class TimeSeriesConfig:
-    """Whether the table is a time series, and its clock.
+    """Whether the table is a time series, and its time axis.
 
     Attributes:
         is_timeseries: Whether rows are readings at points in time.

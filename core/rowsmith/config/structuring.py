@@ -109,7 +109,7 @@ def _sequence_hook(kind: Any) -> Hook:
         if not isinstance(value, list | tuple):
             raise wrong_type("a list", value)
         hook, collector = hook_for(item), Collector()
-        items = [collector.convert(hook, element, item, place) for place, element in enumerate(value)]
+        items = [collector.convert(hook, element, item, index) for index, element in enumerate(value)]
         collector.check()
         return make(items)
 

@@ -139,7 +139,7 @@ def _walk(node: yaml.Node, path: tuple[str | int, ...], lines: Lines) -> list[st
     """Note the line of every value below a node; returns what is wrong with its keys."""
     lines[path] = node.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode):
-        return [problem for place, item in enumerate(node.value) for problem in _walk(item, (*path, place), lines)]
+        return [problem for index, item in enumerate(node.value) for problem in _walk(item, (*path, index), lines)]
     if not isinstance(node, yaml.MappingNode):
         return []
     problems: list[str] = []

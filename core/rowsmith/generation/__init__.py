@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from rowsmith.generation.accounting import BatchFinished
     from rowsmith.generation.actions import RECORD_ID, REJECT_REASON, Accepted, DataActionsFn
     from rowsmith.generation.backend import GeneratorBackend
-    from rowsmith.generation.batch import Batch
+    from rowsmith.generation.batches.accounting import BatchFinished
+    from rowsmith.generation.batches.batch import Batch
     from rowsmith.generation.engine_backend import EngineBackend
     from rowsmith.generation.journal import GenerationJournal, JournalEntry
     from rowsmith.generation.processors import ParsedResponse, Processor
@@ -74,10 +74,10 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "rowsmith.generation.accounting": ["BatchFinished"],
+        "rowsmith.generation.batches.accounting": ["BatchFinished"],
         "rowsmith.generation.actions": ["RECORD_ID", "REJECT_REASON", "Accepted", "DataActionsFn"],
         "rowsmith.generation.backend": ["GeneratorBackend"],
-        "rowsmith.generation.batch": ["Batch"],
+        "rowsmith.generation.batches.batch": ["Batch"],
         "rowsmith.generation.engine_backend": ["EngineBackend"],
         "rowsmith.generation.journal": ["GenerationJournal", "JournalEntry"],
         "rowsmith.generation.processors": ["ParsedResponse", "Processor"],

@@ -2,9 +2,9 @@
 
 A data action is ``fn(rows, accepted) -> (valid, rejected)``. Rows carry a hidden column that names
 each record; whatever comes back is matched by it, so that no row is lost, doubled or made up. A
-callable of one argument gets an ordinary frame and returns the rows to keep, changed as it likes:
+callable of one argument gets an ordinary frame and returns the rows to retain, changed as it likes:
 they are matched by their index, or in order if it is a new one. The function gets a frame of its
-own: what it does to it reaches nobody else.
+own: changes to it reach no other code.
 """
 
 from __future__ import annotations
@@ -84,14 +84,14 @@ class ActionOutcome:
     """What data actions made of a batch.
 
     Attributes:
-        valid: Rows that stand, without hidden columns.
+        valid: Accepted rows, without hidden columns.
         rejected: The error of each rejected row, by its position in the batch.
-        kept: The position in the batch of each row that stands.
+        retained: The position in the batch of each accepted row.
     """
 
     valid: pd.DataFrame
     rejected: dict[int, tuple[str, str]]
-    kept: Sequence[int] = ()
+    retained: Sequence[int] = ()
 
 
 @frozen(eq=False)
@@ -99,7 +99,7 @@ class ColumnOutcome:
     """What column actions made of a batch.
 
     Attributes:
-        valid: Rows that stand, as a spelled table.
+        valid: Accepted rows, as a spelled table.
         rejected: Why each rejected row was, by its position in the batch.
     """
 
@@ -141,7 +141,7 @@ class ColumnActions(abc.ABC):
 
     @abc.abstractmethod
     def to_frame(self, columns: pa.Table) -> pd.DataFrame:
-        """The frame that a spelled table of valid rows stands for."""
+        """The frame of a spelled table of valid rows."""
 
 
 def rejected_record_to_error(record: dict[str, Any]) -> tuple[str, str]:
@@ -151,7 +151,7 @@ def rejected_record_to_error(record: dict[str, Any]) -> tuple[str, str]:
         record: The record; its hidden reason is used where there is one, its cells never are.
 
     Returns:
-        ``(detailed, summary)``, both the same: a reason stands for itself at either level of detail.
+        ``(detailed, summary)``, both the same: a reason is used as it is at either level of detail.
     """
     reason = record.get(REJECT_REASON)
     stated = isinstance(reason, str) and reason.strip()
@@ -172,7 +172,7 @@ def run_actions(
         grouped: Whether rows belong together, so that it must be known which of them were left out.
 
     Returns:
-        The rows that stand, and the errors of the rejected ones.
+        The accepted rows, and the errors of the rejected ones.
 
     Raises:
         PluginContractError: The answer is no frame or pair of frames, lacks the hidden column, holds
@@ -185,15 +185,15 @@ def run_actions(
     rows = frame.reset_index(drop=True)
     if _takes_accepted(fn):
         rows[RECORD_ID] = np.arange(first_id, first_id + len(frame), dtype=np.int64)
-        place = partial(_positions, fn, first_id, len(frame))
+        locate = partial(_positions, fn, first_id, len(frame))
         valid, rejected = _as_pair(fn, fn(rows, accepted))
     else:
-        place = partial(_index_positions, fn, frame, grouped)
+        locate = partial(_index_positions, fn, frame, grouped)
         valid, rejected = _as_pair(fn, fn(rows))
-    kept = place("valid", valid)
-    errors = _errors(fn, rejected, kept, place, len(frame))
+    retained = locate("valid", valid)
+    errors = _errors(fn, rejected, retained, locate, len(frame))
     hidden = [name for name in (RECORD_ID, REJECT_REASON) if name in valid.columns]
-    return ActionOutcome(valid.drop(columns=hidden).reset_index(drop=True), errors, kept)
+    return ActionOutcome(valid.drop(columns=hidden).reset_index(drop=True), errors, retained)
 
 
 def _takes_accepted(fn: DataActionsFn) -> bool:
@@ -204,8 +204,10 @@ def _takes_accepted(fn: DataActionsFn) -> bool:
         return True
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return True
-    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(places) > 1 and (places[1].default is inspect.Parameter.empty or places[1].name == "accepted")
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) > 1 and (
+        positional[1].default is inspect.Parameter.empty or positional[1].name == "accepted"
+    )
 
 
 def describe(fn: DataActionsFn) -> str:
@@ -230,7 +232,7 @@ def _as_pair(fn: DataActionsFn, answer: Any) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def _positions(fn: DataActionsFn, first_id: int, size: int, part: str, frame: pd.DataFrame) -> Sequence[int]:
-    """Where the rows of a returned frame stood in the batch."""
+    """Positions in the batch of the rows of a returned frame."""
     if not len(frame):
         return []
     if RECORD_ID not in frame.columns:
@@ -249,7 +251,7 @@ def _positions(fn: DataActionsFn, first_id: int, size: int, part: str, frame: pd
 def _index_positions(
     fn: DataActionsFn, given: pd.DataFrame, grouped: bool, part: str, frame: pd.DataFrame
 ) -> Sequence[int]:
-    """Where the rows of a frame without the hidden column were: by its index, or in order if that is a new one."""
+    """Positions of the rows of a frame without the hidden column: by its index, or in order if that is a new one."""
     count, size = len(frame), len(given)
     if count > size:
         raise _breach(fn, f"returned {count} {part} rows for {size}; it cannot add rows")
@@ -262,7 +264,7 @@ def _index_positions(
     if grouped and count < size and unclear:
         raise _breach(
             fn,
-            f"returned {count} of {size} rows with a new index, which does not tell which groups lost rows; keep the "
+            f"returned {count} of {size} rows with a new index, which does not show which groups lost rows; keep the "
             f"index, or take a second argument, accepted, and keep the column {RECORD_ID!r}",
         )
     return labels if known else in_order
@@ -281,14 +283,14 @@ def _position(cell: Any, first_id: int, size: int) -> int:
 def _errors(
     fn: DataActionsFn,
     rejected: pd.DataFrame | None,
-    kept: Sequence[int],
-    place: Callable[[str, pd.DataFrame], Sequence[int]],
+    retained: Sequence[int],
+    locate: Callable[[str, pd.DataFrame], Sequence[int]],
     size: int,
 ) -> dict[int, tuple[str, str]]:
-    left = set(range(size)).difference(kept)
+    left = set(range(size)).difference(retained)
     if rejected is None:
         return {position: rejected_record_to_error({}) for position in sorted(left)}
-    positions = place("rejected", rejected)
+    positions = locate("rejected", rejected)
     both = len(set(positions)) - len(left.intersection(positions))
     if both:
         raise _breach(fn, f"returned {both} records both as valid and as rejected")

@@ -44,7 +44,7 @@ class GeneratorBackend(abc.ABC):
     workdir: Workdir
 
     def use_journal(self, journal: GenerationJournal) -> None:  # noqa: B027
-        """Keep finished batches in a journal and take up those that it holds, in the first ``generate`` that follows.
+        """Write finished batches to a journal and resume from those that it holds, in the next ``generate``.
 
         Optional. The run calls it before ``initialize``. A backend without it begins again when its run is resumed.
 
@@ -53,13 +53,13 @@ class GeneratorBackend(abc.ABC):
         """
 
     def use_stop_request(self, stop: StopRequest) -> None:  # noqa: B027
-        """End ``generate`` with the rows so far once the run is asked to end.
+        """End ``generate`` with the rows so far once the run is requested to end.
 
         Optional. The run calls it before ``initialize``. A backend without it is interrupted wherever it is by a
         ``KeyboardInterrupt``.
 
         Args:
-            stop: Tells whether the run was asked to end, and lets no interrupt into a block that must not be cut off.
+            stop: Whether the run is requested to end; it lets no interrupt into a block that must not be cut off.
         """
 
     @abc.abstractmethod
@@ -72,7 +72,7 @@ class GeneratorBackend(abc.ABC):
 
     @abc.abstractmethod
     def prepare_params(self, **kwargs: Any) -> None:
-        """Check sampling parameters, and keep them in the form that the engine takes.
+        """Check sampling parameters, and store them in the form that the engine takes.
 
         Called after ``initialize`` and before ``generate``; each later ``generate`` uses them.
 
@@ -83,7 +83,7 @@ class GeneratorBackend(abc.ABC):
 
     @abc.abstractmethod
     def generate(self, data_actions_fn: DataActionsFn | None = None) -> GenerateJobResults:
-        """Ask for completions batch by batch until the target is met or a stopping rule ends the job.
+        """Request completions batch by batch until the target is met or a stopping rule ends the job.
 
         Args:
             data_actions_fn: Applied to the valid records of each batch: undoes the transforms of
@@ -95,8 +95,8 @@ class GeneratorBackend(abc.ABC):
 
     @abc.abstractmethod
     def teardown(self) -> None:
-        """Let go of everything; safe to call at any time, any number of times.
+        """Release everything; safe to call at any time, any number of times.
 
-        One failing step must not keep the next from running. Callers put ``generate`` in ``try`` and
+        One failing step must not prevent the next from running. Callers put ``generate`` in ``try`` and
         this in ``finally``.
         """

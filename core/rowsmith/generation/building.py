@@ -1,4 +1,4 @@
-"""What builders of backends have in common: the trained model, and what stands around an engine."""
+"""What builders of backends have in common: the trained model, and the arguments of ``EngineBackend``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rowsmith.context import BuildContext
     from rowsmith.model import Bundle
 
-__all__ = ["surroundings", "trained_bundle"]
+__all__ = ["engine_backend_arguments", "trained_bundle"]
 
 
 def trained_bundle(context: BuildContext, name: str) -> Bundle:
@@ -30,7 +30,7 @@ def trained_bundle(context: BuildContext, name: str) -> Bundle:
     return context.bundle
 
 
-def surroundings(context: BuildContext, bundle: Bundle) -> dict[str, Any]:
+def engine_backend_arguments(context: BuildContext, bundle: Bundle) -> dict[str, Any]:
     """The arguments of ``EngineBackend`` that do not depend on its engine.
 
     Args:
@@ -38,8 +38,8 @@ def surroundings(context: BuildContext, bundle: Bundle) -> dict[str, Any]:
         bundle: The trained model.
 
     Returns:
-        The processor and the stopping policy that the configuration names, randomness, the run's directory, and who
-        is told of batches.
+        The processor and the stopping policy that the configuration names, randomness, the run's directory, and the
+        listener to finished batches.
     """
     return {
         "processor": context.resolve(Kind.PROCESSOR, processor_for(context.config, bundle.model_schema)),

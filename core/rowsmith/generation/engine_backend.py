@@ -10,21 +10,21 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.errors import GenerationError, ParameterError, PluginContractError, RowsmithError
-from rowsmith.generation import sizing
-from rowsmith.generation.accounting import BatchFinished
 from rowsmith.generation.actions import DataActionsFn
 from rowsmith.generation.backend import GeneratorBackend
-from rowsmith.generation.batches import GenerationBatches
-from rowsmith.generation.columns import ColumnReader
+from rowsmith.generation.batches import sizing
+from rowsmith.generation.batches.accounting import BatchFinished
+from rowsmith.generation.batches.accumulator import GenerationBatches
+from rowsmith.generation.batches.columns import ColumnReader
+from rowsmith.generation.batches.stopping_rules import groups_cut_off
+from rowsmith.generation.batches.tokens import TokenCounter
 from rowsmith.generation.journal import GenerationJournal
 from rowsmith.generation.loop import Loop
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.results import GenerateJobResults, GenerationFailure
-from rowsmith.generation.rules import groups_cut_off
 from rowsmith.generation.sampling import resolve_sampling
 from rowsmith.generation.stopping import StoppingPolicy
-from rowsmith.generation.tokens import TokenCounter
 from rowsmith.interruption import Interrupted, StopRequest
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.vocabulary import Vocabulary
@@ -60,15 +60,15 @@ class EngineBackend(GeneratorBackend):
         seeds: Randomness; None takes the configuration's seed.
         workdir: Directory of the run; None for a run that leaves nothing behind.
         forced_ids: Token ids that every completion begins with.
-        batch_finished: Told after each batch; what it raises is logged.
+        batch_finished: Called after each batch; what it raises is logged.
         remote: Whether the engine runs behind a network endpoint.
         longest_completion: Tokens of the longest sequence of records in training, by which completions are cut
             that run on; None cuts them where the context ends.
         clock: Seconds.
 
     Attributes:
-        journal: Where the first ``generate`` keeps its batches, and takes them up from; None keeps none.
-        stop: Whether the run that it works for was asked to end.
+        journal: Where the first ``generate`` writes its batches and resumes from; None for no journal.
+        stop: Whether the run that it works for is requested to end.
     """
 
     journal: GenerationJournal | None = None
@@ -129,8 +129,8 @@ class EngineBackend(GeneratorBackend):
         """Start the engine; does nothing when it is started.
 
         Raises:
-            ParameterError: The prompt leaves no room for a completion; or the processor reads records that
-                stand alone, and groups are wanted or the model writes groups.
+            ParameterError: The prompt leaves no room for a completion; or the processor reads records
+                without groups, and groups are wanted or the model writes groups.
         """
         if self._started:
             return
@@ -151,7 +151,7 @@ class EngineBackend(GeneratorBackend):
         self.gen_method = self.engine.complete
 
     def prepare_params(self, **kwargs: Any) -> None:
-        """Check sampling parameters and keep them for the calls of ``generate`` that follow.
+        """Check sampling parameters and store them for the calls of ``generate`` that follow.
 
         Args:
             **kwargs: ``temperature``, ``top_p``, ``max_new_tokens``, ``constrained``, ``seed``,
@@ -186,7 +186,7 @@ class EngineBackend(GeneratorBackend):
             data_actions_fn: Applied to the valid records of each batch.
 
         Returns:
-            The rows, never more than asked for but for the last group, and how the job went; also kept in
+            The rows, never more than requested except for the last group, and how the job went; also stored in
             ``gen_results``.
 
         Raises:
@@ -224,7 +224,7 @@ class EngineBackend(GeneratorBackend):
         return self._params
 
     def _made(self, run: Callable[[], None], results: Callable[[], GenerateJobResults]) -> GenerateJobResults:
-        """Run a job and hand on its results, with those of a job that fails as well."""
+        """Run a job and return its results; a job that fails raises them."""
         self._cancelled.clear()
         started = self._clock()
         failure: Exception | None = None
@@ -255,11 +255,11 @@ class EngineBackend(GeneratorBackend):
         if isinstance(vocabulary, Vocabulary) and vocabulary.schema.step is not None:
             raise ParameterError(
                 f"the model writes groups of records, and the processor {type(self._processor).__qualname__} reads "
-                "records that stand alone; set processor to auto or grouped, or to one whose attribute grouped is True"
+                "independent records; set processor to auto or grouped, or to one whose attribute grouped is True"
             )
         if self.config.generation.num_groups is not None:
             raise ParameterError(
-                "generation.num_groups is given, but the processor reads records that stand alone; give "
+                "generation.num_groups is given, but the processor reads independent records; give "
                 "generation.num_records, or train on groups with data.group_training_examples_by"
             )
 
@@ -317,7 +317,7 @@ def _failure_of(error: Exception, results: GenerateJobResults) -> GenerationFail
     rows = results.num_rows
     where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     failure = GenerationFailure(
-        f"generation broke off after {rows} rows, which are kept: {kind}{error}{where}", results
+        f"generation broke off after {rows} rows, which are retained: {kind}{error}{where}", results
     )
     if isinstance(error, RowsmithError):
         failure.exit_code = type(error).exit_code  # type: ignore[misc]

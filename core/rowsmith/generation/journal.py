@@ -1,15 +1,15 @@
-"""What a generation job has read so far, kept on disk so that a job that was cut off can go on.
+"""The completions that a generation job has read so far, on disk, so that an interrupted job can be resumed.
 
-The journal holds the completions of every finished batch, not the rows made of them: taken up again,
-they go through processor, data actions and stopping policy as they did before, so that whatever these
-remember is as it was. It is one file that only grows::
+The journal holds the completions of every finished batch, not the rows made of them: on resuming
+they go through processor, data actions and stopping policy as they did before, so that the state of
+these is as it was. It is one file that only grows::
 
     magic line
     length, checksum, fingerprint of the job
     length, checksum, batch 0 as an Arrow stream
     length, checksum, batch 1 ...
 
-Each batch is on the disk before the one after the next is asked for. What is not whole at the end is cut off.
+Each batch is on the disk before the one after the next is requested. An incomplete end is cut off.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["GenerationJournal", "JournalEntry"]
 _MAGIC = b"rowsmith generation journal 2\n"
 _HEAD = struct.Struct("<Q16s")
 _REASONS = list(FinishReason)
-# Of bytes that are in memory, Arrow tells by any of these.
+# What Arrow raises on damaged bytes in memory.
 _UNSOUND = (
     pa.ArrowException,
     ArithmeticError,
@@ -79,8 +79,8 @@ class GenerationJournal:
 
     Args:
         path: The file.
-        fingerprint: Names the job; the journal of another one is not taken up.
-        resume: Whether what the file holds is taken up; otherwise it is emptied.
+        fingerprint: Identifies the job; the journal of another job is not used.
+        resume: Whether the batches of the file are used; otherwise it is emptied.
     """
 
     def __init__(self, path: Path, fingerprint: str, *, resume: bool = False) -> None:
@@ -100,9 +100,9 @@ class GenerationJournal:
         self.close()
 
     def entries(self, decode: Decode | None = None) -> Generator[JournalEntry]:
-        """The batches to take up, oldest first; call it once, before the first ``add``.
+        """The batches to resume from, oldest first; call it once, before the first ``add``.
 
-        A batch counts as taken up when the next one is asked for; what follows the last of these is
+        A batch counts as used when the next one is requested; what follows the last used batch is
         replaced by what is added.
 
         Args:
@@ -123,7 +123,7 @@ class GenerationJournal:
                 self._end = file.tell()
 
     def _sound(self, payload: bytes, decode: Decode | None) -> JournalEntry | None:
-        """A batch; None where it is not what a journal holds, so that it is made again like one that is cut off."""
+        """A batch; None where it is damaged, so that it is made again like one that is cut off."""
         try:
             return _entry(payload, decode)
         except (*_UNSOUND, RowsmithError) as error:
@@ -134,7 +134,7 @@ class GenerationJournal:
     def add(
         self, blocks: Sequence[CompletionBlock], *, num_asked: int, elapsed: float, cut_short: bool = False
     ) -> None:
-        """Keep a batch; it is on the disk when the next call returns, so that nobody waits for the disk.
+        """Write a batch; it is on the disk when the next call returns, so that no caller waits for the disk.
 
         Args:
             blocks: Its completions.
@@ -159,8 +159,8 @@ class GenerationJournal:
         try:
             self._wait()
         except OSError as error:
-            # The rows themselves are not lost by that: they are with whoever made them.
-            _logger.warning("the last batch could not be kept in %s: %s", self.path, error.strerror or error)
+            # The rows themselves are not lost: the caller has them.
+            _logger.warning("the last batch could not be written to %s: %s", self.path, error.strerror or error)
         self._writer.shutdown()
         file, self._file = self._file, None
         if file is not None:
@@ -255,9 +255,9 @@ def _joined(parts: Sequence[npt.NDArray[Any]], dtype: type[np.integer[Any]]) -> 
 
 def _packed(blocks: Sequence[CompletionBlock]) -> pa.LargeListArray:
     """Ids of all rows without padding, in as few bytes as they need."""
-    kept = [_filled(block.lengths, np.asarray(block.ids).shape[1]) for block in blocks]
-    ids = np.concatenate([np.asarray(block.ids)[mask] for block, mask in zip(blocks, kept, strict=True)])
-    offsets = np.append(0, np.cumsum(np.concatenate([mask.sum(axis=1) for mask in kept])))
+    masks = [_filled(block.lengths, np.asarray(block.ids).shape[1]) for block in blocks]
+    ids = np.concatenate([np.asarray(block.ids)[mask] for block, mask in zip(blocks, masks, strict=True)])
+    offsets = np.append(0, np.cumsum(np.concatenate([mask.sum(axis=1) for mask in masks])))
     small = ids.size and ids.min() >= 0 and ids.max() <= np.iinfo(np.uint16).max
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(ids.astype(np.uint16 if small else np.int32)))
 
@@ -272,7 +272,7 @@ def _unpacked(lists: pa.LargeListArray) -> npt.NDArray[np.int32]:
 
 
 def _filled(lengths: npt.ArrayLike, width: int) -> npt.NDArray[np.bool_]:
-    """Which places hold a token: bool[n, width]."""
+    """Which positions hold a token: bool[n, width]."""
     return np.arange(width) < np.asarray(lengths)[:, None]
 
 
@@ -327,8 +327,8 @@ def _check(table: pa.Table, size: int) -> None:
 
 def _facts(table: pa.Table) -> dict[str, Any]:
     facts = json.loads(table.schema.metadata[b"facts"])
-    asked, cut_short, elapsed = facts["num_asked"], facts["cut_short"], facts["elapsed_seconds"]
-    sound = type(asked) is int and asked >= 0 and type(cut_short) is bool and type(elapsed) in (int, float)
+    num_asked, cut_short, elapsed = facts["num_asked"], facts["cut_short"], facts["elapsed_seconds"]
+    sound = type(num_asked) is int and num_asked >= 0 and type(cut_short) is bool and type(elapsed) in (int, float)
     if not sound or not 0 <= elapsed < float("inf"):
         raise ValueError("facts")
-    return {"num_asked": asked, "cut_short": cut_short, "elapsed_seconds": elapsed}
+    return {"num_asked": num_asked, "cut_short": cut_short, "elapsed_seconds": elapsed}

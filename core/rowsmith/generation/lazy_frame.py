@@ -15,7 +15,7 @@ Made = TypeVar("Made")
 
 @frozen(eq=False)
 class UnbuiltFrame:
-    """What a frame can be built from, in the place of the frame.
+    """A frame that is not built yet.
 
     Attributes:
         build: Builds the frame.

@@ -15,19 +15,19 @@ import numpy as np
 from attrs import field, frozen
 
 from rowsmith.errors import GenerationError, PluginContractError
-from rowsmith.generation.accounting import BatchFinished
-from rowsmith.generation.batch import Batch
-from rowsmith.generation.batches import GenerationBatches
-from rowsmith.generation.columns import ColumnReader
+from rowsmith.generation.batches.accounting import BatchFinished
+from rowsmith.generation.batches.accumulator import GenerationBatches
+from rowsmith.generation.batches.batch import Batch
+from rowsmith.generation.batches.columns import ColumnReader
+from rowsmith.generation.batches.tokens import TokenCounter
 from rowsmith.generation.journal import GenerationJournal, JournalEntry
-from rowsmith.generation.oom_retry import Asker, Completing
+from rowsmith.generation.oom_retry import CompleteFn, RetryingCompleter
 from rowsmith.generation.processors import Processor
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, Engine, SamplingParams
-from rowsmith.generation.tokens import TokenCounter
 from rowsmith.interruption import StopRequest
 from rowsmith.storage.malloc import gc_paused
 
-__all__ = ["Loop", "take_up"]
+__all__ = ["Loop", "replay_journal"]
 
 _SHOWN_IDS = 5
 
@@ -45,13 +45,13 @@ class Loop:
         request_ids: Gives a new id for each request.
         make_request: Makes the request of an id.
         counter: Counts tokens.
-        reader: Reads token ids in the processor's place; None reads text.
-        batch_finished: Told after each batch; what it raises is logged and changes nothing.
-        journal: Where finished batches are kept, and where those of a job that was cut off are taken up
-            from; None keeps none.
+        reader: Reads token ids instead of the processor; None reads text.
+        batch_finished: Called after each batch; what it raises is logged and changes nothing.
+        journal: Where finished batches are written, and from which an interrupted job is resumed; None for no
+            journal.
         stop: Lets no interrupt into a batch that is counted.
         check: Raises when the job is to end; called after each block.
-        complete: What completes prompts in the engine's place; None for the engine.
+        complete: Completes prompts instead of the engine; None for the engine.
     """
 
     engine: Engine
@@ -65,15 +65,15 @@ class Loop:
     journal: GenerationJournal | None = None
     stop: StopRequest = field(factory=StopRequest)
     check: Callable[[], None] = lambda: None
-    complete: Completing | None = None
-    _asker: Asker = field(init=False)
+    complete: CompleteFn | None = None
+    _completer: RetryingCompleter = field(init=False)
 
-    @_asker.default
-    def _make_asker(self) -> Asker:
-        return Asker(self.complete or self.engine.complete)
+    @_completer.default
+    def _make_completer(self) -> RetryingCompleter:
+        return RetryingCompleter(self.complete or self.engine.complete)
 
     def run(self, batches: GenerationBatches) -> None:
-        """Fill batches until they say that there is nothing more to ask for.
+        """Fill batches until they need nothing more.
 
         An interrupt ends the job with what there is. After a failure the accumulator holds
         everything that was valid before it.
@@ -87,10 +87,10 @@ class Loop:
             Exception: Whatever engine, processor, data actions or policy raise.
         """
         with batches.running():
-            take_up(
+            replay_journal(
                 self.journal,
                 self.engine,
-                lambda entry: self._take_up_entry(entry, batches),
+                lambda entry: self._replay_entry(entry, batches),
                 stop=self.stop,
                 check=self.check,
             )
@@ -107,13 +107,13 @@ class Loop:
                             )
                         self._finish(batch, batches)
                 except (KeyboardInterrupt, Exception):
-                    _keep(batch, batches)
+                    _add_unfinished(batch, batches)
                     raise
 
     def _new_batch(self) -> Batch:
         return Batch(self.processor, count_tokens=self.counter, reader=self.reader)
 
-    def _take_up_entry(self, entry: JournalEntry, batches: GenerationBatches) -> bool:
+    def _replay_entry(self, entry: JournalEntry, batches: GenerationBatches) -> bool:
         if batches.finished or entry.num_asked != batches.get_next_num_prompts():
             return False
         batch = self._new_batch()
@@ -126,44 +126,44 @@ class Loop:
         return True
 
     def _fill(self, batch: Batch, batches: GenerationBatches, read: list[CompletionBlock]) -> int:
-        """Ask for the completions of a batch and read them; how many were asked for."""
+        """Request the completions of a batch and read them; the number of requests."""
         size = batches.get_next_num_prompts()
         with gc_paused():
             requests = [self.make_request(request_id) for request_id in islice(self.request_ids, size)]
-        asked = frozenset(request.request_id for request in requests)
-        waiting = set(asked)
-        with contextlib.closing(self._asker.ask(requests, self.params)) as blocks:
+        requested = frozenset(request.request_id for request in requests)
+        pending = set(requested)
+        with contextlib.closing(self._completer.complete(requests, self.params)) as blocks:
             for block in blocks:
                 # Only the engine is interrupted where it is; what was read is counted as a whole.
                 with self.stop.awaited():
-                    self._absorb(block, batch, asked, waiting)
+                    self._absorb(block, batch, requested, pending)
                 read.append(block)
                 if batches.would_suffice(batch):
-                    batch.cut_short = bool(waiting)
+                    batch.cut_short = bool(pending)
                     return size
                 self.check()
-        if waiting:
+        if pending:
             raise GenerationError(
-                f"{self._engine_name} left {len(waiting)} of {size} requests unanswered: {_some(waiting)}"
+                f"{self._engine_name} left {len(pending)} of {size} requests unanswered: {_some(pending)}"
             )
         return size
 
-    def _absorb(self, block: CompletionBlock, batch: Batch, asked: frozenset[int], waiting: set[int]) -> None:
-        """Read one block, and tell the answers that nobody asked for."""
+    def _absorb(self, block: CompletionBlock, batch: Batch, requested: frozenset[int], pending: set[int]) -> None:
+        """Read one block, and refuse answers that were not requested."""
         if not isinstance(block, CompletionBlock):
             raise PluginContractError(
                 f"{self._engine_name} yielded {type(block).__name__}; it must yield CompletionBlock"
             )
         rows, wrong = [], []
         for row, request_id in enumerate(np.asarray(block.request_ids).tolist()):
-            if request_id in waiting:
-                waiting.remove(request_id)
+            if request_id in pending:
+                pending.remove(request_id)
                 rows.append(row)
             else:
                 wrong.append(request_id)
         batch.process_block(block, rows)
         if wrong:
-            what = "twice" if asked.issuperset(wrong) else "that it was not asked"
+            what = "twice" if requested.issuperset(wrong) else "that it was not asked"
             raise GenerationError(f"{self._engine_name} answered {len(wrong)} requests {what}: {_some(wrong)}")
 
     @property
@@ -171,13 +171,13 @@ class Loop:
         return f"engine {type(self.engine).__qualname__}"
 
     def _finish(self, batch: Batch, batches: GenerationBatches) -> None:
-        """Log progress and errors, tell the observer, and let go of what was only there for them."""
+        """Log progress and errors, call the observer, and release what only they need."""
         batches.log_batch()
         batches.report(batch, self.batch_finished)
         batch.release(batches.rows)
 
 
-def take_up(
+def replay_journal(
     journal: GenerationJournal | None,
     engine: Engine,
     take: Callable[[JournalEntry], bool],
@@ -185,12 +185,12 @@ def take_up(
     stop: StopRequest,
     check: Callable[[], None],
 ) -> None:
-    """Read the batches of a journal as they were read when the engine gave them.
+    """Process the batches of a journal as they were processed when the engine gave them.
 
     Args:
-        journal: Where they are; None for a job that keeps none.
-        engine: Knows what token ids mean.
-        take: Reads one; False when neither it nor those after it belong to this job.
+        journal: The journal; None for a job without one.
+        engine: Decodes token ids.
+        take: Processes one; False when neither it nor those after it belong to this job.
         stop: Lets no interrupt into a batch that is read.
         check: Raises when the job is to end.
 
@@ -214,11 +214,11 @@ def _some(ids: set[int] | list[int]) -> str:
     return ", ".join(map(str, shown)) + (", ..." if len(ids) > len(shown) else "")
 
 
-def _keep(batch: Batch | None, batches: GenerationBatches) -> None:
+def _add_unfinished(batch: Batch | None, batches: GenerationBatches) -> None:
     """Add what was parsed of a batch that was never finished."""
     if batch is None or not batch.num_prompts or (batches.batches and batches.batches[-1] is batch):
         return
     try:
         batches.add_batch(batch)
     except Exception:
-        _logger.warning("%d records of the last batch cannot be kept", batch.num_valid_records, exc_info=True)
+        _logger.warning("%d records of the last batch are lost", batch.num_valid_records, exc_info=True)

@@ -1,4 +1,4 @@
-"""Asking an engine for completions, in smaller portions when memory runs out."""
+"""Retry in smaller portions when an engine runs out of memory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionBlock, CompletionRequest, SamplingParams
 from rowsmith.storage.out_of_memory import is_out_of_memory
 
-__all__ = ["MOST_HALVINGS", "Asker", "Completing"]
+__all__ = ["MOST_HALVINGS", "CompleteFn", "RetryingCompleter"]
 
-Completing = Callable[[Sequence[CompletionRequest], SamplingParams], Iterator[CompletionBlock]]
-"""Completes requests: the method ``complete`` of an engine, or what stands in its place."""
+CompleteFn = Callable[[Sequence[CompletionRequest], SamplingParams], Iterator[CompletionBlock]]
+"""Completes requests: the method ``complete`` of an engine, or a replacement of it."""
 
 MOST_HALVINGS = 8
 """How often a job makes its portions smaller before it gives up."""
@@ -25,23 +25,23 @@ _logger = logging.getLogger(__name__)
 
 
 @define
-class Asker:
-    """Asks for the completions of one job.
+class RetryingCompleter:
+    """Requests the completions of one job.
 
     Draws are keyed by request, so completions do not depend on how requests are portioned.
 
     Attributes:
-        complete: Completes requests.
+        engine_complete: Completes requests.
         portion: The most requests in a call; None for all of them.
         num_halvings: How often the portion was made smaller.
     """
 
-    complete: Completing
+    engine_complete: CompleteFn
     portion: int | None = None
     num_halvings: int = 0
 
-    def ask(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Generator[CompletionBlock]:
-        """Ask for completions.
+    def complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Generator[CompletionBlock]:
+        """Complete requests.
 
         Args:
             requests: What to complete.
@@ -51,7 +51,7 @@ class Asker:
             What the engine yields; closing the iterator aborts what it has not yielded.
 
         Raises:
-            GenerationError: Memory ran out again and again.
+            GenerationError: Memory ran out repeatedly.
             Exception: Whatever else the engine raises.
         """
         left = list(requests)
@@ -59,14 +59,14 @@ class Asker:
             now, failure = left[: self.portion], None
             answered: list[CompletionBlock] = []
             try:
-                with _closing(self.complete(now, params)) as blocks:
+                with _closing(self.engine_complete(now, params)) as blocks:
                     for block in blocks:
                         answered.append(block)
                         yield block
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-                failure = error.with_traceback(None)  # whose frames keep the memory
+                failure = error.with_traceback(None)  # whose frames hold the memory
             if failure is None:
                 left = left[len(now) :]
             else:

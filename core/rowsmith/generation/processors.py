@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 if TYPE_CHECKING:
-    from rowsmith.generation.columns import ColumnReader
+    from rowsmith.generation.batches.columns import ColumnReader
     from rowsmith.generation.requests import Completion
     from rowsmith.vocabulary import Vocabulary
 
@@ -30,10 +30,10 @@ class ParsedResponse:
         errors: One ``(detailed, summary)`` for each invalid record; a detailed message may quote cell
             text, a summary never does.
         prompt_number: The prompt that was completed.
-        valid_spans: Where each valid record stands in the text, line end included; None when unknown.
+        valid_spans: Range of each valid record in the text, line end included; None if unknown.
         invalid_spans: The same for invalid records.
         group_sizes: Records of each valid group, in order; together they are the valid records. None when
-            the processor tells of no groups.
+            the processor reports no groups.
         num_invalid_groups: Groups that failed; records of theirs are not among the valid ones.
     """
 
@@ -51,8 +51,8 @@ class Processor(abc.ABC):
     """Turns the text of a completion into valid and invalid records.
 
     Attributes:
-        grouped: Whether records belong together in groups. Then jobs count groups, keep them whole, and
-            take a completion for one group where a response tells of none.
+        grouped: Whether records belong together in groups. Then jobs count groups, never split them, and
+            take a completion for one group where a response reports none.
     """
 
     grouped: bool = False
@@ -72,7 +72,7 @@ class Processor(abc.ABC):
     def read_completion(self, prompt_number: int, completion: Completion) -> ParsedResponse:
         """Parse and validate one completion of which more than the text is known.
 
-        This is what jobs call. By default it hands the text on; override it to judge how the completion ended.
+        Jobs call this method. By default it passes the text on; override it to judge how the completion ended.
 
         Args:
             prompt_number: The prompt that was completed.
@@ -81,7 +81,7 @@ class Processor(abc.ABC):
         return self(prompt_number, completion.text)
 
     def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
-        """A reader that may take the place of this processor where an engine gives token ids.
+        """A reader that may replace this processor where an engine gives token ids.
 
         It must give the records that the processor would, for every completion that it reads, and the same groups.
 

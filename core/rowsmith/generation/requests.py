@@ -1,4 +1,4 @@
-"""What an engine is asked and what it answers: the one primitive that an inference engine implements.
+"""Requests to an engine and its answers: the one primitive that an inference engine implements.
 
 An engine turns requests (token ids) into blocks of completions, in any order, keyed by request id.
 It knows nothing of records, targets or stopping: the shared loop does.
@@ -50,11 +50,11 @@ class SamplingParams:
 
     Attributes:
         temperature: 0 takes the most likely token every time.
-        top_p: Share of probability mass that is kept, in (0, 1].
+        top_p: Share of probability mass that is retained, in (0, 1].
         max_new_tokens: Longest completion in tokens; None leaves it to the engine.
         constrained: Whether completions must follow the grammar of the records.
         seed: Seed of the draws; a draw depends on it, the request id and the position alone.
-        log_probs: Whether completions are to tell the log-probabilities of their tokens.
+        log_probs: Whether completions include the log-probabilities of their tokens.
         extra: Options of one engine, by name (see ``Engine.sampling_options``).
     """
 
@@ -97,10 +97,10 @@ class Completion:
 
     Attributes:
         text: The text, special tokens left out.
-        finish_reason: Why it ended; None when nobody knows.
-        num_tokens: Its length in tokens, special tokens included; None when nobody knows.
+        finish_reason: Why it ended; None if unknown.
+        num_tokens: Its length in tokens, special tokens included; None if unknown.
         ids: Its token ids, where the engine gives them.
-        decode: Turns token ids into text; needed to tell which token belongs to which record.
+        decode: Turns token ids into text; needed to assign tokens to records.
     """
 
     text: str
@@ -119,10 +119,10 @@ class CompletionBlock:
         ids: Token ids, right padded: int32[n, t]; None for engines that only give text.
         lengths: Number of tokens of each row: int32[n].
         finish_reasons: Why each row ended: n of them.
-        texts: Text of each row, where the engine has it; otherwise it is decoded when asked for.
+        texts: Text of each row, where the engine has it; otherwise it is decoded on demand.
         decode: Turns token ids into text, special tokens left out.
         log_probs: Natural logarithm of the probability that the model gives each token after those before it, at
-            temperature 1 and without grammar or ``top_p``: float32[n, t], nan for padding; None unless asked for.
+            temperature 1 and without grammar or ``top_p``: float32[n, t], nan for padding; None unless requested.
 
     Raises:
         ParameterError: The parts differ in length, or there is no way to get at the text.
@@ -217,7 +217,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def stop(self) -> None:
-        """Let go of the model; safe to call at any time, any number of times."""
+        """Release the model; safe to call at any time, any number of times."""
 
     @abc.abstractmethod
     def count_tokens(self, text: str) -> int:

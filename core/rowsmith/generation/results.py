@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from rowsmith.errors import GenerationError
 from rowsmith.generation.actions import rejected_record_to_error
-from rowsmith.generation.applying import join_columns
-from rowsmith.generation.batches import GenerationBatches
+from rowsmith.generation.batches.accumulator import GenerationBatches
+from rowsmith.generation.batches.data_actions import join_columns
+from rowsmith.generation.batches.rows import check_made
+from rowsmith.generation.batches.sizing import ADAPTIVE_MAX_PROMPTS_CEILING, INITIAL_PROBE_PROMPTS, NUM_PROMPT_BUFFER
 from rowsmith.generation.lazy_frame import UnbuiltFrame, with_lazy_frame
-from rowsmith.generation.rows import check_made
-from rowsmith.generation.sizing import ADAPTIVE_MAX_PROMPTS_CEILING, INITIAL_PROBE_PROMPTS, NUM_PROMPT_BUFFER
 from rowsmith.generation.status import GenerationStatus
 
 __all__ = [
@@ -53,13 +53,13 @@ class GenerateJobResults:
         tokenization_overhead_sec: Seconds spent counting tokens.
         stop_reason: Why the job ended short of its target; None when it did not.
         columns: The records as a spelled table, where data actions gave them as one.
-        num_valid_groups: Groups of which records passed, also those beyond the target; None where records stand alone.
-        num_invalid_groups: Groups that failed; None where records stand alone.
+        num_valid_groups: Groups of which records passed, also those beyond the target; None without groups.
+        num_invalid_groups: Groups that failed; None without groups.
         num_length_truncated_completions: Completions that were cut at their longest length; None when not counted.
         failed_groups: Why each time series that was given up failed, by its name; it has no row in ``df``.
         all_groups_succeeded: Whether every time series reached its stop; None where there are none.
         identifier: The column before all others that numbers the series, where there are several and the table has
-            no column that tells them apart; None elsewhere.
+            no column that identifies them; None elsewhere.
     """
 
     df: pd.DataFrame
@@ -96,7 +96,7 @@ class GenerateJobResults:
         """Groups made and groups wanted; None where rows are counted.
 
         Args:
-            wanted: The number of groups asked for; of time series, all that were begun were.
+            wanted: The number of groups requested; of time series, all that were begun.
         """
         made = self.num_valid_groups or 0
         if self.all_groups_succeeded is not None:

@@ -39,7 +39,7 @@ def resolve_sampling(
         engine: The engine, for messages.
 
     Raises:
-        ParameterError: A name that nobody knows, a value out of range, or values that contradict
+        ParameterError: An unknown name, a value out of range, or values that contradict
             each other; or ``repetition_penalty`` for an engine that does not take it.
     """
     known = {name: value for name, value in given.items() if name in _NAMES and value is not None}

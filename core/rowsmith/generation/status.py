@@ -1,4 +1,4 @@
-"""Where a generation job stands."""
+"""The status of a generation job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INTERRUPTED = "interrupted"
 
 
 class GenerationStatus(enum.StrEnum):
-    """Where a generation job stands.
+    """The status of a generation job.
 
     Attributes:
         COMPLETE: The target was met, or there was none and the job ended by itself.

@@ -1,4 +1,4 @@
-"""When generation ends before its target: policies, what they are told, and what they answer."""
+"""When generation ends before its target: policies, the progress they see, and their decisions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Progress:
         elapsed_seconds: Time since the job began.
         num_length_truncated_completions: Completions cut at their longest length so far.
         batch_length_truncated_completions: The same in the newest batch.
-        num_valid_groups: Valid groups so far; 0 where records stand alone.
+        num_valid_groups: Valid groups so far; 0 where records are independent.
         target_num_groups: Valid groups wanted; None when there is no such target.
     """
 
@@ -77,7 +77,7 @@ class Stop:
 
 
 class StoppingPolicy(abc.ABC):
-    """Decides after each batch whether the job goes on; made anew for each job.
+    """Decides after each batch whether the job goes on; each job has a policy of its own.
 
     Attributes:
         patient: Whether batches without any valid record are left to this policy. For a policy that
@@ -102,7 +102,7 @@ class StoppingPolicy(abc.ABC):
 
 
 class GenerationStopCondition:
-    """Tells when a share of invalid records has stayed too high for too long.
+    """Detects when a share of invalid records has stayed too high for too long.
 
     Args:
         invalid_fraction_threshold: Share from which a value counts as too high, in [0, 1].
@@ -167,7 +167,7 @@ class PatiencePolicy(StoppingPolicy):
         self._stop: Stop | None = None
 
     def decide(self, progress: Progress) -> Stop | None:
-        """See the base class; a decision once made stands."""
+        """See the base class; a decision is final."""
         if self._stop is None and self._condition.has_been_reached(progress.running_stopping_metric):
             self._stop = Stop(GenerationStatus.STOP_METRIC_REACHED, self._reason(progress))
         return self._stop

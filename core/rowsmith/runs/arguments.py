@@ -61,16 +61,16 @@ def load_settings(config: RunConfig | Mapping[str, Any] | PathLike | None, value
 
 
 def caller_of(config: RunConfig | Mapping[str, Any] | PathLike | None, values: Mapping[str, Any]) -> Caller:
-    """What is said in Python, in contrast to what a file says that is only named there."""
+    """Settings and permissions given in Python, in contrast to those of a file that is only named there."""
     if isinstance(config, RunConfig):
         return Caller.of(load_settings(config, values))
     given = config if isinstance(config, Mapping) else {}
-    said = merge(given, values)
-    return Caller(values=said, factories=factories_in(said))
+    merged = merge(given, values)
+    return Caller(values=merged, factories=factories_in(merged))
 
 
 def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same settings with the names of columns in the place of labels that are not text."""
+    """The same settings with names of columns instead of labels that are not text."""
     named = dict(values)
     for section, key in _COLUMNS:
         inner = named.get(section)
@@ -82,7 +82,7 @@ def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:
 def _named(labels: Any, *, several: bool) -> Any:
     if isinstance(labels, Mapping):
         return {name_of(label): value for label, value in labels.items()}
-    # A tuple is the label of a single column where only one can stand.
+    # A tuple is the label of a single column where only one may be given.
     return [name_of(label) for label in labels] if several and isinstance(labels, list | tuple) else name_of(labels)
 
 
@@ -121,11 +121,11 @@ def sequence_settings(
 
 
 def target(config: RunConfig, rows: int | None, groups: int | Sequence[str] | None) -> GenerationConfig:
-    """How much to make: what is asked for, else what the configuration says.
+    """How much to generate: what is requested, else what the configuration says.
 
     Raises:
-        ParameterError: A number is out of range, both are given, or rows of time series are asked for.
-        ConfigError: Groups are asked for, and the table has none.
+        ParameterError: A number is out of range, both are given, or rows of time series are requested.
+        ConfigError: Groups are requested, and the table has none.
     """
     if rows is not None and groups is not None:
         raise ParameterError("n counts rows and groups counts groups; give one of them")
@@ -145,7 +145,7 @@ def target(config: RunConfig, rows: int | None, groups: int | Sequence[str] | No
 
 
 def shortfall(results: GenerateJobResults, wanted: GenerationConfig) -> str | None:
-    """What is missing of the rows or groups that were asked for, in words; None when nothing is."""
+    """What is missing of the requested rows or groups, in words; None when nothing is."""
     groups = results.groups_made(wanted.num_groups)
     (made, target_), what = (groups, "groups") if groups else ((results.num_rows, wanted.num_records), "rows")
     if made >= target_:

@@ -1,16 +1,18 @@
-"""The generations of one model, counted in its run directory, so that each makes further rows.
+"""The generations of one model, counted in its run directory, so that each makes further rows; and their journals.
 
 ::
 
-    generations.json    how many have begun; the first number that none of them has; those not finished
+    generations.json    how many have begun; the first unused number; those not finished
 
 The file is read and written under a lock of its own, for a moment only, so that several processes may draw from one
-model at the same time. Where it cannot be written, as in a folder that may only be read, the count lives in memory.
+model at the same time. Where it cannot be written, as in a read-only folder, this process counts for itself.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,16 +20,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve, field, frozen
 
+from rowsmith import __version__
+from rowsmith.config import to_mapping
+from rowsmith.config.defaults import reopened
 from rowsmith.errors import RunDirectoryError
+from rowsmith.generation.journal import GenerationJournal
+from rowsmith.model.bundle import BUNDLE_FILE
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.file_lock import hold_lock
 from rowsmith.transforms.numbering import BLOCK, FURTHER_BLOCK, Numbering
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rowsmith.config import RunConfig
+    from rowsmith.model import Bundle
+    from rowsmith.runs.stages import Run
     from rowsmith.storage.run_directory import RunDirectory
 
-__all__ = ["GENERATIONS_FILE", "Generation", "Generations"]
+__all__ = ["GENERATIONS_FILE", "Generation", "Generations", "journal_of", "journals"]
 
 GENERATIONS_FILE = "generations.json"
 T = TypeVar("T")
@@ -37,14 +48,16 @@ _PATIENCE = 10.0
 _PAUSE = 0.02
 _FEWEST = 100_000
 _ROWS_OF_GROUP = 1_000
+_PREFIX, _SUFFIX = "generation-", ".journal"
+_SECTIONS = ("time_series", "backend", "processor", "stopping", "generation", "seed")
 
 
 @frozen
 class Generation:
-    """One of the generations that follow each other.
+    """One of the successive generations of a model.
 
     Attributes:
-        number: Its place among them, from 0.
+        number: Its index among them, from 0.
         first: Its first number (see ``numbering``).
     """
 
@@ -91,8 +104,8 @@ class Generations:
 
     Args:
         directory: The run directory of the model.
-        in_memory: Whether the count may live in memory where it cannot be written.
-        note: Told when it does.
+        in_memory: Whether this process may count for itself where the file cannot be written.
+        note: Called with a message when it does.
     """
 
     def __init__(
@@ -119,7 +132,7 @@ class Generations:
             config: Says about how many rows it makes.
 
         Raises:
-            RunDirectoryError: The count cannot be written, and may not live in memory.
+            RunDirectoryError: The count cannot be written, and ``in_memory`` is not set.
         """
         return self._change(lambda state: state.after(_reserved(config)))
 
@@ -143,7 +156,7 @@ class Generations:
 
         Args:
             generation: The generation.
-            numbering: Tells how many numbers it has taken.
+            numbering: Its ``rows`` is how many numbers were used.
             config: What it began with.
 
         Raises:
@@ -152,7 +165,7 @@ class Generations:
         self._change(lambda state: (state.over(generation, numbering.rows, _reserved(config)), None))
 
     def drop(self, generation: Generation) -> None:
-        """Give up a generation that was broken off; its numbers stay taken, since rows of it may be somewhere.
+        """Abandon an interrupted generation; its numbers stay used, since some of its rows may exist.
 
         Raises:
             RunDirectoryError: As for ``begin``.
@@ -174,7 +187,7 @@ class Generations:
                 if not self._in_memory:
                     raise
                 if self._note is not None:
-                    self._note(f"the count of generations is kept by this process alone: {error}")
+                    self._note(f"the generations are counted by this process alone: {error}")
         self._state, result = change(self._read())
         return result
 
@@ -210,7 +223,31 @@ class Generations:
 
 
 def _reserved(config: RunConfig) -> int:
-    """Numbers that are kept for a generation until it is over: more than it is likely to take."""
+    """Numbers that are reserved for a generation until it ends: more than it is likely to use."""
     wanted = config.generation
     groups = 0 if wanted.num_groups is None else wanted.num_groups
     return max(_FEWEST, 2 * (wanted.num_records or 0), _ROWS_OF_GROUP * groups)
+
+
+def journal_of(run: Run, bundle: Bundle) -> GenerationJournal:
+    """The journal of a generation.
+
+    Args:
+        run: The run; ``resume`` says whether the batches of an existing journal are used.
+        bundle: The trained model.
+    """
+    # A plan names what a configuration may leave open; a generation is the same by either.
+    config = to_mapping(reopened(run.config, bundle.model_schema))
+    decisive = {
+        "rowsmith": __version__,
+        "bundle": hashlib.sha256((bundle.directory / BUNDLE_FILE).read_bytes()).hexdigest(),
+        **{name: config[name] for name in _SECTIONS},
+    }
+    fingerprint = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    path = run.directory.create().path(f"{_PREFIX}{fingerprint[:16]}{_SUFFIX}")
+    return GenerationJournal(path, fingerprint, resume=run.resume)
+
+
+def journals(directory: RunDirectory) -> Iterator[Path]:
+    """The journals of unfinished generations."""
+    yield from directory.root.glob(f"{_PREFIX}*{_SUFFIX}")

@@ -1,8 +1,8 @@
 """A run from end to end over its run directory: plan, model, rows, files.
 
-This is what the command line and the ``Synthesizer`` call. A run directory that holds a result is
-refused unless it may be overwritten, and one that holds unfinished work unless that is taken up; rows
-made before a failure or an interrupt are written all the same.
+The command line and the ``Synthesizer`` call these functions. A run directory that holds a result is refused unless
+it may be overwritten, and one that holds unfinished work unless that work is resumed. Rows made before a failure or
+an interrupt are written too.
 """
 
 from __future__ import annotations
@@ -13,33 +13,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from rowsmith.config.defaults import resolved
 from rowsmith.errors import RunDirectoryError
 from rowsmith.model import load_bundle
-from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.observers import RunReport
 from rowsmith.plugins.servers import server_notes
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
-from rowsmith.runs.generation_state import journal_of, journals
-from rowsmith.runs.generations import Generation, Generations
-from rowsmith.runs.ownership import check_same, claim_rows, claimed, tell_openness
+from rowsmith.runs.generation_job import GenerationJob, Outcome, Output
+from rowsmith.runs.generations import Generation, Generations, journal_of, journals
+from rowsmith.runs.ownership import owned_directory, prepare_for_rows, report_open_access
 from rowsmith.runs.plan import Plan
-from rowsmith.runs.planning import after_training, draft_plan, resumed, with_data, with_order
-from rowsmith.runs.replacing import REPLACED_FOLDER, forget, kept_until_whole, recover, set_aside
+from rowsmith.runs.plan.planning import draft_plan, with_data, with_order
+from rowsmith.runs.replacing import REPLACED_FOLDER, discard_replaced, recover, restored_on_failure
 from rowsmith.runs.reporting import Reporter
 from rowsmith.runs.result_files import Rejections
-from rowsmith.runs.stage_times import StageTimes
-from rowsmith.runs.writing import Outcome, Output, RowMaking
+from rowsmith.runs.training import Trained, train_run
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.transforms.numbering import Numbering, first_of_seed
 
 if TYPE_CHECKING:
     from rowsmith.model import Bundle
     from rowsmith.runs.stages import Run
-    from rowsmith.sequences import TrainingPart
     from rowsmith.table import Table
 
 __all__ = [
@@ -54,23 +51,6 @@ __all__ = [
     "saved_plan",
     "train_job",
 ]
-
-
-@frozen(kw_only=True, eq=False)
-class Trained:
-    """A trained model and what it learned from.
-
-    Attributes:
-        bundle: The model.
-        plan: The plan it was trained by.
-        table: The table that was read.
-        seconds: Time per stage.
-    """
-
-    bundle: Bundle
-    plan: Plan
-    table: Table
-    seconds: Mapping[str, float]
 
 
 def dry_run(run: Run) -> Plan:
@@ -99,16 +79,16 @@ def saved_plan(directory: RunDirectory) -> Plan:
     """
     if not result_files.has_model(directory):
         earlier = directory.path(REPLACED_FOLDER)
-        kept = f" The model that was there before is kept in {earlier}." if earlier.exists() else ""
+        hint = f" The model that was there before is in {earlier}." if earlier.exists() else ""
         raise RunDirectoryError(
             f"{directory.root} holds no trained model. Train one with 'rowsmith train DATA --run-dir "
-            f"{directory.root}', or name another run directory.{kept}"
+            f"{directory.root}', or name another run directory.{hint}"
         )
     return Plan.load(directory)
 
 
 def train_job(run: Run, data: Table | None = None, *, force: bool = False) -> Trained:
-    """Learn a table and leave the model and the plan in the run directory.
+    """Learn a table; the model and the plan are written to the run directory.
 
     Args:
         run: The run.
@@ -121,17 +101,17 @@ def train_job(run: Run, data: Table | None = None, *, force: bool = False) -> Tr
         RowsmithError: As the stage that fails says.
     """
     plan = draft_plan(run.config, run.registry, run.caller)
-    with claimed(run, force=force) as saved:
+    with owned_directory(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)
-        trained = _train(run, plan, data, saved)
-        forget(run.directory)
+        trained = train_run(run, plan, data, saved)
+        discard_replaced(run.directory)
         report = RunReport(status="trained", rows=0, seconds=sum(trained.seconds.values()))
         run.registry.notify("rowsmith_run_finished", run=run.info, report=report)
         return trained
 
 
 def follow_job(run: Run, data: Table | None = None) -> None:
-    """Help the first process of several to learn a table; what this one writes is gone in the end.
+    """Train as a further process of several; what this process writes is removed at the end.
 
     Args:
         run: The run, as the first process has it.
@@ -163,9 +143,9 @@ def run_job(
     Args:
         run: The run.
         data: The table; None reads the one that the configuration names.
-        output: Where rows go besides the run directory.
+        output: Where rows are written besides the run directory.
         force: Whether a model or a result that is there may be overwritten.
-        rejected_text: Whether the text of rejected records is kept.
+        rejected_text: Whether the text of rejected records is written.
         csv_safe: Whether text in CSV files that a spreadsheet would take for a formula is made harmless.
 
     Returns:
@@ -179,13 +159,13 @@ def run_job(
     run.ranks.check()
     plan = draft_plan(run.config, run.registry, run.caller)
     _check(output, force or run.resume)
-    with claimed(run, force=force) as saved:
+    with owned_directory(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)
-        trained = _train(run, plan, data, saved)
+        trained = train_run(run, plan, data, saved)
         run = evolve(run, config=trained.plan.config)
         generations = Generations(run.directory)
         begun = generations.begin_first(run.config)
-        making = RowMaking(
+        job = GenerationJob(
             run=run,
             bundle=trained.bundle,
             plan=trained.plan,
@@ -196,7 +176,7 @@ def run_job(
             output=output,
         )
         with _counted(run, trained.bundle, generations, begun):
-            return making.make()
+            return job.execute()
 
 
 def generate_job(
@@ -210,19 +190,19 @@ def generate_job(
 ) -> Outcome:
     """Make rows with the model of a run directory.
 
-    With an output the rows go there alone, and what the run directory holds stays as it is.
+    With an output the rows are written there alone, and the run directory stays as it is.
 
-    The rows are those of the configuration's seed. Or they are further ones: those of the run's generations are
-    counted, and each one's seed and keys are its own.
+    The rows are those of the configuration's seed, or further ones: the generations of a run are counted, and each
+    has a seed and keys of its own.
 
     Args:
         run: The run; its configuration says how many rows, and with which seed.
-        output: Where the rows go; None means the run directory.
+        output: Where the rows are written; None means the run directory.
         force: Whether a result that is there may be overwritten.
-        rejected_text: Whether the text of rejected records is kept.
+        rejected_text: Whether the text of rejected records is written.
         csv_safe: Whether text in CSV files that a spreadsheet would take for a formula is made harmless.
-        further: Whether the rows follow those of the generations before; a generation of this kind that was broken
-            off is the one that is resumed.
+        further: Whether the rows follow those of earlier generations. An interrupted generation of this kind is the
+            one that is resumed.
 
     Raises:
         RunDirectoryError: There is no model, or there is a result and ``force`` is not given.
@@ -231,34 +211,34 @@ def generate_job(
     saved = saved_plan(run.directory)
     own = saved.config.seed
     _check(output, force or run.resume)
-    with run.directory.lock(), kept_until_whole(run.directory):
-        tell_openness(run)
+    with run.directory.lock(), restored_on_failure(run.directory):
+        report_open_access(run)
         recover(run.directory)
         bundle = load_bundle(run.bundle_directory, run.context())
         run = evolve(run, config=resolved(run.config, bundle.model_schema))
         generations = Generations(run.directory)
         begun = None
         if further:
-            broken_off = _broken_off(run, bundle, generations, own)
-            run = _following(run, broken_off or generations.next(), own)
+            interrupted = _interrupted(run, bundle, generations, own)
+            run = _following(run, interrupted or generations.next(), own)
         else:
-            broken_off, run = None, evolve(run, numbering=Numbering(first_of_seed(run.config.seed, own)))
-        claim_rows(run, journal_of(run, bundle).path, kept=output is None, force=force)
+            interrupted, run = None, evolve(run, numbering=Numbering(first_of_seed(run.config.seed, own)))
+        prepare_for_rows(run, journal_of(run, bundle).path, to_directory=output is None, force=force)
         if further:
-            begun = _begun(run, bundle, generations, broken_off)
+            begun = _begin(run, bundle, generations, interrupted)
             run = _following(run, begun, own)
         run.registry.notify("rowsmith_run_started", run=run.info)
-        making = RowMaking(
+        job = GenerationJob(
             run=run,
             bundle=bundle,
             plan=evolve(saved, config=run.config),
             rejections=Rejections(with_text=rejected_text),
             csv_safe=csv_safe,
             output=output,
-            kept=output is None,
+            to_directory=output is None,
         )
         with _counted(run, bundle, generations, begun):
-            return making.make()
+            return job.execute()
 
 
 def _following(run: Run, generation: Generation, own: int) -> Run:
@@ -267,27 +247,27 @@ def _following(run: Run, generation: Generation, own: int) -> Run:
     return evolve(run, config=config, numbering=Numbering(generation.first))
 
 
-def _broken_off(run: Run, bundle: Bundle, generations: Generations, own: int) -> Generation | None:
-    """The last generation like this one that was broken off."""
+def _interrupted(run: Run, bundle: Bundle, generations: Generations, own: int) -> Generation | None:
+    """The last generation like this one that was interrupted."""
     if not any(journals(run.directory)):
         return None
     begun = (each for each in generations.unfinished() if journal_of(_following(run, each, own), bundle).path.exists())
     return next(begun, None)
 
 
-def _begun(run: Run, bundle: Bundle, generations: Generations, broken_off: Generation | None) -> Generation:
-    """The generation that was broken off, where it is gone on with, or else a new one in its place."""
-    if broken_off is not None and run.resume:
-        return broken_off
-    if broken_off is not None:
+def _begin(run: Run, bundle: Bundle, generations: Generations, interrupted: Generation | None) -> Generation:
+    """The interrupted generation if it is resumed, or else a new one instead of it."""
+    if interrupted is not None and run.resume:
+        return interrupted
+    if interrupted is not None:
         run.directory.discard(journal_of(run, bundle).path.name)
-        generations.drop(broken_off)
+        generations.drop(interrupted)
     return generations.begin(run.config)
 
 
 @contextmanager
 def _counted(run: Run, bundle: Bundle, generations: Generations, begun: Generation | None) -> Iterator[None]:
-    """Count a generation as finished when it ends, unless it can be gone on with."""
+    """Count a generation as finished when it ends, unless it can be resumed."""
     try:
         yield
     finally:
@@ -296,11 +276,11 @@ def _counted(run: Run, bundle: Bundle, generations: Generations, begun: Generati
 
 
 def finished(directory: RunDirectory, output: Path | None = None) -> Mapping[str, Any] | None:
-    """The figures of a run that is over, so that nothing of it is to be taken up.
+    """The figures of a finished run, of which nothing is left to resume.
 
     Args:
         directory: The run directory.
-        output: Where the rows were to go besides.
+        output: Where the rows were written besides.
 
     Returns:
         What ``metrics.json`` holds; None when rows, figures or rejections are missing.
@@ -316,48 +296,3 @@ def finished(directory: RunDirectory, output: Path | None = None) -> Mapping[str
 def _check(output: Output | None, force: bool) -> None:
     if output is not None and isinstance(output.target, Path):
         result_files.check_output(output.target, force=force, format_=output.format)
-
-
-def _train(run: Run, plan: Plan, data: Table | None, saved: Plan | None) -> Trained:
-    clock = StageTimes(run.reporter)
-    # A run that has nothing to take up must not find anything either.
-    timed = evolve(run, config=plan.config, reporter=clock, resume=saved is not None)
-    if saved is not None:
-        plan = resumed(plan, saved, run.config)
-        check_same(run.directory.root, saved, evolve(plan, data_fingerprint=saved.data_fingerprint))
-    table = pipeline.read(timed) if data is None else data
-    if data is not None:
-        pipeline.tell_notes(timed, data)
-    plan = with_data(plan, table)
-    if saved is not None:
-        check_same(run.directory.root, saved, plan)
-    bundle = _taken_up(timed) if saved is not None else None
-    if bundle is None:
-        part = pipeline.split(timed, table)
-        plan = with_order(plan, part)
-        if saved is None:
-            set_aside(run.directory, model=True)
-        plan.save(run.directory)
-        bundle = _learned(evolve(timed, config=plan.learned_config), part)
-    plan = after_training(plan, bundle, run.config, run.registry)
-    plan.save(run.directory)
-    return Trained(bundle=bundle, plan=plan, table=table, seconds=clock.seconds)
-
-
-def _taken_up(run: Run) -> Bundle | None:
-    """The model that is there already."""
-    if not result_files.has_model(run.directory):
-        return None
-    bundle = load_bundle(run.bundle_directory, run.context())
-    run.directory.discard(CHECKPOINT_FOLDER)
-    run.reporter.note("training is done already; its model is taken up")
-    return bundle
-
-
-def _learned(run: Run, part: TrainingPart) -> Bundle:
-    try:
-        return pipeline.learn(run, part)
-    except (KeyboardInterrupt, RunDirectoryError) as error:
-        if run.directory.exists(CHECKPOINT_FOLDER):
-            error.add_note(f"{run.directory.root} keeps the state of the training; go on with --resume.")
-        raise

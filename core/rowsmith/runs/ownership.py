@@ -1,7 +1,7 @@
-"""Who may write to a run directory, and what of its content is taken up.
+"""Who may write to a run directory, and which of its content is resumed.
 
-A directory with a result, a model or an unfinished run in it is left alone unless the user says which
-of two things to do: take the work up, or overwrite it.
+A directory with a result, a model or an unfinished run is left alone unless the user says which of two things to do:
+resume the work, or overwrite it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 from rowsmith.errors import ParameterError, RunDirectoryError
 from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.runs import result_files
-from rowsmith.runs.generation_state import journals
+from rowsmith.runs.generations import journals
 from rowsmith.runs.plan import PLAN_FILE, Plan
-from rowsmith.runs.replacing import kept_until_whole, recover, set_aside
+from rowsmith.runs.replacing import recover, restored_on_failure, set_aside
 
 if TYPE_CHECKING:
     from rowsmith.runs.stages import Run
     from rowsmith.storage.run_directory import RunDirectory
 
-__all__ = ["check_same", "claim_rows", "claimed", "tell_openness"]
+__all__ = ["check_same", "owned_directory", "prepare_for_rows", "report_open_access"]
 
 _UNFINISHED = "{}. Go on with --resume, choose another run directory, or overwrite it with --force."
 
 
 @contextmanager
-def claimed(run: Run, *, force: bool) -> Iterator[Plan | None]:
+def owned_directory(run: Run, *, force: bool) -> Iterator[Plan | None]:
     """Hold the run directory for a run that begins with training.
 
     Args:
@@ -36,8 +36,8 @@ def claimed(run: Run, *, force: bool) -> Iterator[Plan | None]:
         force: Whether what is there may be overwritten.
 
     Yields:
-        The plan of the run that is taken up; None for one that starts afresh. What is there then stays until the
-        run sets it aside, and is put back if the run fails before there is anything to resume.
+        The plan of the run that is resumed; None for a new run. Earlier content then stays until the run sets it
+        aside, and is put back if the run fails before there is anything to resume.
 
     Raises:
         RunDirectoryError: The directory is in use, cannot be written to, or holds work and neither
@@ -46,7 +46,7 @@ def claimed(run: Run, *, force: bool) -> Iterator[Plan | None]:
     """
     _check_choice(run, force)
     with run.directory.lock():
-        tell_openness(run)
+        report_open_access(run)
         recover(run.directory)
         if run.resume and run.directory.exists(PLAN_FILE):
             yield Plan.load(run.directory)
@@ -54,18 +54,18 @@ def claimed(run: Run, *, force: bool) -> Iterator[Plan | None]:
         if not force:
             _refuse(run.directory)
         if run.resume:
-            run.reporter.note(f"{run.directory.root} holds nothing to resume: the run starts afresh")
-        with kept_until_whole(run.directory):
+            run.reporter.note(f"{run.directory.root} holds nothing to resume: a new run starts")
+        with restored_on_failure(run.directory):
             yield None
 
 
-def claim_rows(run: Run, journal: Path, *, kept: bool, force: bool) -> None:
+def prepare_for_rows(run: Run, journal: Path, *, to_directory: bool, force: bool) -> None:
     """Prepare a run directory that is held, and has a model, for further rows.
 
     Args:
         run: The run.
-        journal: Where a generation like this one keeps what it has done.
-        kept: Whether the rows go to the run directory.
+        journal: Where a generation like this one stores its finished batches.
+        to_directory: Whether the rows are written to the run directory.
         force: Whether a result, and a generation that is not finished, may be overwritten.
 
     Raises:
@@ -79,14 +79,14 @@ def claim_rows(run: Run, journal: Path, *, kept: bool, force: bool) -> None:
     if begun and run.resume:
         return
     if run.resume:
-        run.reporter.note(f"{run.directory.root} holds none of these rows: generation starts afresh")
-    if kept:
+        run.reporter.note(f"{run.directory.root} holds none of these rows: generation starts from the beginning")
+    if to_directory:
         if not force:
             _refuse_result(run.directory)
         set_aside(run.directory, model=False)
 
 
-def tell_openness(run: Run) -> None:
+def report_open_access(run: Run) -> None:
     """Report a run directory that others may write to."""
     note = run.directory.access_warning()
     if note is not None:
@@ -95,7 +95,7 @@ def tell_openness(run: Run) -> None:
 
 def _check_choice(run: Run, force: bool) -> None:
     if force and run.resume:
-        raise ParameterError("to take work up and to overwrite it contradict each other; give one of them")
+        raise ParameterError("resume and overwrite contradict each other; give one of them")
 
 
 def _refuse(directory: RunDirectory) -> None:
@@ -134,7 +134,7 @@ def check_same(directory: Path, saved: Plan, plan: Plan) -> None:
                 [
                     f"the run in {directory} cannot be resumed, because it began as another one:",
                     *(f"  {line}" for line in differing),
-                    "Give what it began with, choose another run directory, or start anew with --force.",
+                    "Give what it began with, choose another run directory, or start again with --force.",
                 ]
             )
         )

@@ -1,8 +1,8 @@
-"""An earlier result that new work is to replace: set aside until the new one is whole, and put back if none comes.
+"""An earlier result that new work replaces: set aside until the new one is complete, and restored if none comes.
 
 ::
 
-    replaced/    what was there before, laid out as the run directory itself; it goes when the new result is whole
+    replaced/    the earlier content, laid out as the run directory itself; removed when the new result is complete
     replacing/   the same while it is moved there or back
 
 Every step is a rename, so that a process that is killed at any time loses nothing: ``recover`` ends what it began.
@@ -19,27 +19,27 @@ from rowsmith.errors import RunDirectoryError
 from rowsmith.generation.status import GenerationStatus
 from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.runs import result_files
-from rowsmith.runs.generation_state import journals
+from rowsmith.runs.generations import journals
 from rowsmith.runs.plan import PLAN_FILE
 from rowsmith.storage.disk_errors import explain_disk_errors
 
 if TYPE_CHECKING:
     from rowsmith.storage.run_directory import RunDirectory
 
-__all__ = ["REPLACED_FOLDER", "forget", "kept_until_whole", "recover", "set_aside"]
+__all__ = ["REPLACED_FOLDER", "discard_replaced", "recover", "restored_on_failure", "set_aside"]
 
 REPLACED_FOLDER = "replaced"
 _MOVING = "replacing"
 
 
 def set_aside(directory: RunDirectory, *, model: bool) -> None:
-    """Make room for new work; what is there is kept until ``forget``.
+    """Make room for new work; the earlier content is retained until ``discard_replaced``.
 
-    Where an earlier result is set aside already, that one is kept, and the work that never became whole goes.
+    Where an earlier result is set aside already, that one is retained, and work that never became complete is removed.
 
     Args:
         directory: The run directory, held by its lock.
-        model: Whether the trained model and what belongs to it make room as well as the rows.
+        model: Whether the trained model and its files are set aside as well as the rows.
 
     Raises:
         RunDirectoryError: Something cannot be moved.
@@ -59,8 +59,8 @@ def set_aside(directory: RunDirectory, *, model: bool) -> None:
     _rename(directory, _MOVING, REPLACED_FOLDER)
 
 
-def forget(directory: RunDirectory) -> None:
-    """Remove what was set aside: the new result is whole.
+def discard_replaced(directory: RunDirectory) -> None:
+    """Remove what was set aside: the new result is complete.
 
     Raises:
         RunDirectoryError: It cannot be removed.
@@ -70,7 +70,7 @@ def forget(directory: RunDirectory) -> None:
 
 
 def recover(directory: RunDirectory) -> None:
-    """End what a killed process has begun: put back what new work was to replace, if there is no new work.
+    """Finish what a killed process began: restore what new work was to replace, if there is no new work.
 
     Args:
         directory: The run directory, held by its lock.
@@ -81,18 +81,18 @@ def recover(directory: RunDirectory) -> None:
     if directory.exists(_MOVING):
         _move_back(directory)
     if directory.exists(REPLACED_FOLDER) and _complete(directory):
-        forget(directory)
+        discard_replaced(directory)
     if directory.exists(REPLACED_FOLDER) and not _begun(directory, planned=True):
         _put_back(directory)
 
 
 @contextlib.contextmanager
-def kept_until_whole(directory: RunDirectory, *, resumable: bool = True) -> Iterator[None]:
-    """Put back what was set aside when the block fails before there is anything to resume; else tell where it is.
+def restored_on_failure(directory: RunDirectory, *, resumable: bool = True) -> Iterator[None]:
+    """Restore what was set aside if the block fails before there is anything to resume; else note where it is.
 
     Args:
         directory: The run directory, held by its lock.
-        resumable: Whether new work that is not whole can be gone on with.
+        resumable: Whether incomplete new work can be resumed.
     """
     try:
         yield
@@ -102,15 +102,15 @@ def kept_until_whole(directory: RunDirectory, *, resumable: bool = True) -> Iter
                 _move_back(directory)
             elif directory.exists(REPLACED_FOLDER):
                 if resumable and _begun(directory, planned=False):
-                    kept = directory.path(REPLACED_FOLDER)
-                    error.add_note(f"What was there before is kept in {kept} until the new result is whole.")
+                    earlier = directory.path(REPLACED_FOLDER)
+                    error.add_note(f"What was there before is in {earlier} until the new result is complete.")
                 else:
                     _put_back(directory)
         raise
 
 
 def _complete(directory: RunDirectory) -> bool:
-    """Whether the new result is whole, told by what is written last."""
+    """Whether the new result is complete, judged by what is written last."""
     rows = result_files.existing_result(directory) is not None and directory.exists(result_files.REJECTED_FILE)
     if any(journals(directory)) or not rows:
         return False
@@ -121,7 +121,7 @@ def _complete(directory: RunDirectory) -> bool:
 
 
 def _begun(directory: RunDirectory, *, planned: bool) -> bool:
-    """Whether there is new work that can be gone on with, or, if ``planned``, that was only decided on."""
+    """Whether there is new work that can be resumed, or, if ``planned``, that was only planned."""
     if any(journals(directory)):
         return True
     if not directory.exists(f"{REPLACED_FOLDER}/{PLAN_FILE}"):

@@ -1,6 +1,6 @@
-"""What a run leaves behind: the synthetic table, its figures, and what was rejected.
+"""The files of a result: the synthetic table, its metrics, and the rejected records.
 
-Every file is written beside itself and renamed when it is whole, and is readable by its owner alone.
+Every file is written under a temporary name and renamed when it is complete, and is readable by its owner alone.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from rowsmith import __version__
 from rowsmith.errors import DataError, RunDirectoryError
 from rowsmith.model.bundle import BUNDLE_FILE
 from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
-from rowsmith.runs.generation_state import journals
-from rowsmith.runs.generations import GENERATIONS_FILE
+from rowsmith.runs.comparison.series_plot import PLOT_FILE
+from rowsmith.runs.generations import GENERATIONS_FILE, journals
 from rowsmith.runs.plan import PLAN_FILE
-from rowsmith.runs.series_plot import PLOT_FILE
 from rowsmith.runs.stages import BUNDLE_FOLDER
 from rowsmith.storage.disk_errors import explain_disk_errors, is_full
 from rowsmith.table.files import FORMATS, write_table
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     from rowsmith.generation import BatchFinished, GenerateJobResults
     from rowsmith.model import TrainingReport
-    from rowsmith.runs.summary import ColumnSummary
+    from rowsmith.runs.comparison.summary import ColumnSummary
     from rowsmith.storage.run_directory import RunDirectory
 
 __all__ = [
@@ -108,7 +107,7 @@ def clear(directory: RunDirectory, *, model: bool) -> None:
 
 
 def present(directory: RunDirectory, *, model: bool) -> list[str]:
-    """What an earlier result consists of, by name; the plan last, since it tells what the rest is.
+    """What an earlier result consists of, by name; the plan last, since it describes the rest.
 
     Args:
         directory: The run directory.
@@ -185,7 +184,7 @@ def write_output(
 
     Raises:
         RunDirectoryError: The file or the stream cannot be written to.
-        BrokenPipeError: Whoever reads the stream has closed it.
+        BrokenPipeError: The reader of the stream has closed it.
     """
     if not isinstance(target, Path):
         _write_stream(target, columns, schema, format_, csv_safe=csv_safe)
@@ -213,7 +212,7 @@ def _write_stream(
 
 @contextlib.contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """Write a file anywhere: all of it or, on an error, nothing, so that what is there stays until then.
+    """Write a file anywhere: all of it or, on an error, nothing, so that an earlier file stays until then.
 
     Args:
         path: The file.
@@ -242,10 +241,10 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 class Rejections:
-    """Gathers the records that were rejected, and why.
+    """Collects the records that were rejected, and why.
 
     Args:
-        with_text: Whether to keep the text of the records, which may quote training data.
+        with_text: Whether to write the text of the records, which may quote training data.
     """
 
     def __init__(self, *, with_text: bool = False) -> None:
@@ -253,11 +252,11 @@ class Rejections:
         self._lines: list[str] = []
 
     def __call__(self, finished: BatchFinished) -> None:
-        """Take over what a batch rejected."""
+        """Collect what a batch rejected."""
         records = list(finished.batch.invalid_records())
         parsed = len(records) - finished.batch.num_data_rejected_records
-        for place, (text, (detailed, summary)) in enumerate(records[: _MOST_REJECTIONS - len(self._lines)]):
-            stage = "parsing" if place < parsed else "constraints"
+        for index, (text, (detailed, summary)) in enumerate(records[: _MOST_REJECTIONS - len(self._lines)]):
+            stage = "parsing" if index < parsed else "constraints"
             entry = {"batch": finished.number, "stage": stage, "reason": summary}
             entry |= {"error": detailed, "text": text} if self._with_text else {}
             self._lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
@@ -281,7 +280,7 @@ def metrics(
         training: How training went; None when it was another run's.
         seconds: Time per stage.
         columns: The real table against the synthetic one.
-        changed: The share of training rows whose value was changed for good before learning, by column.
+        changed: The share of training rows whose value was permanently changed before learning, by column.
     """
     generation = None
     if results is not None:
@@ -311,7 +310,7 @@ def metrics(
 
 
 def _finite(value: Any) -> Any:
-    """The same data with null in place of numbers that JSON cannot spell."""
+    """The same data with null for numbers that JSON cannot represent."""
     if isinstance(value, dict):
         return {key: _finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

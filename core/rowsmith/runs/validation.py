@@ -24,7 +24,7 @@ from rowsmith.plugins import Registry
 from rowsmith.plugins.permissions import Caller, factories_in
 from rowsmith.plugins.servers import ServerOptions, check_key_variable, server_notes
 
-__all__ = ["Findings", "check", "check_components", "missing_files", "registry_for", "said"]
+__all__ = ["Findings", "caller_of_settings", "check", "check_components", "missing_files", "registry_for"]
 
 _KINDS = {
     "transforms": Kind.TRANSFORM,
@@ -99,7 +99,7 @@ def check(
         values: Plain data laid over the file and under the overrides.
         registry: Where components are found; the installed plugins by default.
     """
-    caller = said(overrides, values)
+    caller = caller_of_settings(overrides, values)
     try:
         config = load_config(path, overrides, values)
     except ConfigError as error:
@@ -124,8 +124,8 @@ def registry_for(config: RunConfig) -> Registry:
     return Registry(disable=config.plugins.disable)
 
 
-def said(overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Caller:
-    """What the user said with a call: all but what stands in a file.
+def caller_of_settings(overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Caller:
+    """Settings and permissions that the user gave with a call: all but those of a file.
 
     Args:
         overrides: Settings such as ``training.max_time=60s``.
@@ -134,7 +134,7 @@ def said(overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None)
     given: Mapping[str, Any] = values or {}
     defaults = to_mapping(RunConfig())
     for override in overrides:
-        # What is wrong with one is told where the whole configuration is made.
+        # A wrong override is reported when the whole configuration is made.
         with contextlib.suppress(ConfigError):
             given = apply_override(given, override, defaults)
     return Caller(values=given, factories=factories_in(given))
@@ -146,7 +146,7 @@ def check_components(config: RunConfig, registry: Registry, caller: Caller | Non
     Args:
         config: The configuration.
         registry: Where components are found.
-        caller: What the user of the call said himself; None for one who says everything.
+        caller: Settings and permissions given with the call; None permits everything.
     """
     return _check_settings(config, registry, _COMPONENTS, caller)
 
@@ -182,10 +182,10 @@ def _references(config: RunConfig, names: Sequence[str]) -> Iterator[tuple[Kind,
         if isinstance(value, ComponentRef):
             yield kind, name, value
         elif isinstance(value, tuple):
-            for place, ref in enumerate(value):
-                yield kind, f"{name}[{place}]", ref
+            for index, ref in enumerate(value):
+                yield kind, f"{name}[{index}]", ref
         elif name == "assembler" and name in names and config.grouped:
-            # Plain tables are assembled by a bundled plugin; the choice for others may not be there.
+            # Plain tables are assembled by a bundled plugin; the choice for others may not be installed.
             yield kind, name, assembler_for(config)
 
 
@@ -218,7 +218,7 @@ def _nested(options: Any) -> Iterator[tuple[str, ComponentRef]]:
             yield attribute.name, value
         elif isinstance(value, tuple):
             refs = [ref for ref in value if isinstance(ref, ComponentRef)]
-            yield from ((f"{attribute.name}[{place}]", ref) for place, ref in enumerate(refs))
+            yield from ((f"{attribute.name}[{index}]", ref) for index, ref in enumerate(refs))
 
 
 def _sound_parts(

@@ -66,7 +66,7 @@ def agreement(
         How far they agree.
     """
     params = SamplingParams(temperature=0.0, max_new_tokens=max_tokens, constrained=constrained, log_probs=True)
-    requests = [CompletionRequest(place, tuple(prompt)) for place, prompt in enumerate(prompts)]
+    requests = [CompletionRequest(position, tuple(prompt)) for position, prompt in enumerate(prompts)]
     left, right = (answers(engine, requests, params) for engine in (first, second))
     tokens, largest, margins = 0, 0.0, {}
     for request in requests:
@@ -84,19 +84,19 @@ def _same(one: Answer, other: Answer) -> int:
     """How many tokens two completions begin with that are the same."""
     left, right = _ids(one), _ids(other)
     pairs = enumerate(zip(left, right, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(left), len(right)))
+    return next((position for position, (a, b) in pairs if a != b), min(len(left), len(right)))
 
 
 def _margin(
-    engine: Engine, request: CompletionRequest, pair: tuple[Answer, Answer], place: int, params: SamplingParams
+    engine: Engine, request: CompletionRequest, pair: tuple[Answer, Answer], position: int, params: SamplingParams
 ) -> float:
-    """How much likelier an engine finds its own token at a place than the other's; infinite where one ended before."""
+    """How much likelier an engine finds its own token at a position than the other's; infinite where one has ended."""
     own, others = map(_ids, pair)
-    if place >= min(len(own), len(others)):
+    if position >= min(len(own), len(others)):
         return math.inf
-    forced = evolve(request, max_tokens=place + 1, forced_ids=others[: place + 1])
-    score = _scores(answers(engine, [forced], params)[request.request_id])[place]
-    return float(_scores(pair[0])[place] - score)
+    forced = evolve(request, max_tokens=position + 1, forced_ids=others[: position + 1])
+    score = _scores(answers(engine, [forced], params)[request.request_id])[position]
+    return float(_scores(pair[0])[position] - score)
 
 
 def _ids(answer: Answer) -> tuple[int, ...]:

@@ -44,7 +44,7 @@ def answers(engine: Engine, requests: Sequence[CompletionRequest], params: Sampl
         The answers by request id, in the order of the requests.
 
     Raises:
-        AssertionError: A request was left out or answered twice, or one was answered that nobody made.
+        AssertionError: A request was left out or answered twice, or one was answered that was not made.
     """
     found: dict[int, Answer] = {}
     asked = [request.request_id for request in requests]

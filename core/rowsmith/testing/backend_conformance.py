@@ -1,4 +1,4 @@
-"""Tests of an engine in its backend: what was made is kept, whatever goes wrong. See ``engine_conformance``."""
+"""Tests of an engine in its backend: what was made is retained, whatever goes wrong. See ``engine_conformance``."""
 
 from __future__ import annotations
 

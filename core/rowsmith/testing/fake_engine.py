@@ -53,7 +53,7 @@ class FakeEngine(Engine):
         handler: Gives the text, the token ids or the whole ``Reply`` of a request; None leaves it
             unanswered. What it raises comes out of the engine.
         block_size: Completions in a block.
-        order: Puts the requests of a call in the order in which they are answered; None keeps it.
+        order: Puts the requests of a call in the order in which they are answered; None leaves it.
         texts_only: Whether blocks hold texts and no ids, as from a text-only server.
         max_num_prompts: See ``Engine``.
         capabilities: See ``Engine``.
@@ -112,7 +112,7 @@ class FakeEngine(Engine):
 
         Args:
             requests: What to complete.
-            params: Kept for the test to look at.
+            params: Stored for the test to look at.
 
         Yields:
             The answers.
@@ -146,8 +146,8 @@ class FakeEngine(Engine):
     def _block(self, rows: Sequence[_Row]) -> CompletionBlock:
         lengths = np.asarray([len(row.ids) for row in rows], dtype=np.int32)
         ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int32)
-        for place, row in enumerate(rows):
-            ids[place, : len(row.ids)] = row.ids
+        for index, row in enumerate(rows):
+            ids[index, : len(row.ids)] = row.ids
         return CompletionBlock(
             request_ids=np.asarray([row.request_id for row in rows], dtype=np.int64),
             lengths=lengths,

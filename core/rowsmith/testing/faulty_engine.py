@@ -1,4 +1,4 @@
-"""An engine that goes wrong when it is told to, around one that works."""
+"""An engine that fails on demand, around one that works."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["FaultyEngine"]
 
 
 class FaultyEngine(Engine):
-    """Hands on what a started engine answers, and fails on the way.
+    """Passes on the answers of a started engine, and fails on the way.
 
     Starting and stopping it leaves the inner engine as it is.
 

@@ -59,15 +59,15 @@ class PlainBackend(GeneratorBackend):
         """Nothing to choose."""
 
     def generate(self, data_actions_fn: DataActionsFn | None = None) -> GenerateJobResults:
-        """Make records until there are enough, or the run is asked to end."""
+        """Make records until there are enough, or the run is requested to end."""
         started = time.monotonic()
         wanted = self.config.generation.num_records
         batches = GenerationBatches(wanted, data_actions_fn=data_actions_fn, columns=self.columns)
         try:
-            self.take_up(batches)
+            self.replay_journal(batches)
             while not batches.finished:
                 self.stop.check()
-                block = self.ask(batches)
+                block = self.complete(batches)
                 with self.stop.awaited():
                     self.add(block, batches)
                     if self.journal is not None:
@@ -79,15 +79,15 @@ class PlainBackend(GeneratorBackend):
         self.gen_results = GenerateJobResults.from_batches(batches, wanted, self.columns, self.elapsed_time)
         return self.gen_results
 
-    def take_up(self, batches: GenerationBatches) -> None:
-        """Read the batches of the run that was broken off, as when they were made."""
+    def replay_journal(self, batches: GenerationBatches) -> None:
+        """Process the batches of an interrupted run as when they were made."""
         for entry in self.journal.entries() if self.journal is not None else ():
             with self.stop.awaited():
                 batches.continue_from(entry.elapsed_seconds)
                 self.add(entry.block, batches)
 
-    def ask(self, batches: GenerationBatches) -> CompletionBlock:
-        """Draw the completions that come next; what they are depends on their numbers alone."""
+    def complete(self, batches: GenerationBatches) -> CompletionBlock:
+        """Draw the next completions; they depend on their numbers alone."""
         ids = np.arange(batches.get_next_num_prompts(), dtype=np.int64) + batches.num_prompts
         draws = Draws(self.seed, ids)
         values = {column.name: column.values or () for column in self.schema}

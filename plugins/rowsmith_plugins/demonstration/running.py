@@ -19,8 +19,8 @@ from rowsmith.cli.parameters import (
 from rowsmith.config import load_config
 from rowsmith.config.layering import merge
 from rowsmith.runs import stages as pipeline
+from rowsmith.runs.comparison.series_plot import PLOT_FILE, require_plotting
 from rowsmith.runs.jobs import run_job
-from rowsmith.runs.series_plot import PLOT_FILE, require_plotting
 from rowsmith.runs.validation import registry_for
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith_plugins.demonstration.tables import DEMO_TABLES, demo_path
@@ -93,7 +93,7 @@ def demonstrate(
 
 def _draw(run: pipeline.Run, outcome: Outcome) -> Path:
     """Write the page with some groups of both tables."""
-    from rowsmith.runs.series_plot import series_page
+    from rowsmith.runs.comparison.series_plot import series_page
     from rowsmith.sequences import with_identifier
     from rowsmith.table import Table, read_table
     from rowsmith.table.frames.respelling import spell_frame

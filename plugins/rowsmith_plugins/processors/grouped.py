@@ -17,7 +17,7 @@ from rowsmith_plugins.processors.options import GroupedOptions
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
-    from rowsmith.generation.columns import ColumnReader
+    from rowsmith.generation.batches.columns import ColumnReader
     from rowsmith.table.schema import ModelColumn, TableSchema
     from rowsmith.vocabulary import Vocabulary
 
@@ -90,7 +90,7 @@ class GroupedProcessor(Processor):
     def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
         """See the base class; there is one if the columns equal those of the vocabulary and have a step."""
         from rowsmith.dialect import RecordDialect
-        from rowsmith.generation.columns import ColumnReader
+        from rowsmith.generation.batches.columns import ColumnReader
 
         dialect, step = self._dialect, vocabulary.schema.step
         # A subclass may override how text is read.

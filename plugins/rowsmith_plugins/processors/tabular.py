@@ -10,7 +10,7 @@ from rowsmith_plugins.processors.lines import RecordDecoder, add_line, read_line
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
-    from rowsmith.generation.columns import ColumnReader
+    from rowsmith.generation.batches.columns import ColumnReader
     from rowsmith.vocabulary import Vocabulary
 
 __all__ = ["RecordDecoder", "TabularProcessor", "build"]
@@ -36,7 +36,7 @@ class TabularProcessor(Processor):
     def column_reader(self, vocabulary: Vocabulary) -> ColumnReader | None:
         """See the base class; there is one if the columns equal those of the vocabulary and records have no groups."""
         from rowsmith.dialect import RecordDialect
-        from rowsmith.generation.columns import ColumnReader
+        from rowsmith.generation.batches.columns import ColumnReader
 
         dialect = self._dialect
         # A subclass may override how text is read.

@@ -10,7 +10,7 @@ import pytest
 
 from rowsmith.errors import BundleError, ConfigError, GenerationError, ParameterError
 from rowsmith.generation import CompletionRequest, FinishReason, GenerationStatus, SamplingParams
-from rowsmith.runs.inversion import InverseTransforms
+from rowsmith.runs.stages.inversion import InverseTransforms
 from rowsmith_backends.remote.options import RemoteOptions
 from rowsmith_backends.sampling.request_seeds import request_seed
 

@@ -13,9 +13,9 @@ from transformers import AutoModelForCausalLM
 from rowsmith.errors import GenerationError
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.testing.answers import answers
-from rowsmith_backends.sampling.slot_draws import SlotRequest
+from rowsmith_backends.sampling.batch_sampler import BatchRequest
+from rowsmith_backends.scratch.decoding.batch_sampler import AutomatonBatchSampler
 from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
-from rowsmith_backends.scratch.decoding.slot_sampling import AutomatonSlotSampler
 
 from ...shared.grouped_tables import group_table
 from ...shared.scratch_training import Trained, closed_table, open_table, train
@@ -42,7 +42,7 @@ def engine(trained: Trained) -> ColumnarEngine:
 
 @define
 class Batching:
-    """An engine as vLLM is one: requests come into slots as others leave them, and change slots in between."""
+    """An engine as vLLM is one: requests enter rows as others leave them, and change rows in between."""
 
     trained: Trained
     done: dict[int, tuple[int, ...]] = field(factory=dict)
@@ -51,15 +51,15 @@ class Batching:
         model = AutoModelForCausalLM.from_pretrained(self.trained.directory).eval()
         room = model.config.max_position_embeddings
         vocabulary = self.trained.prepared.vocabulary
-        sampler = AutomatonSlotSampler(vocabulary, SLOTS, torch.device("cpu"))
+        sampler = AutomatonBatchSampler(vocabulary, SLOTS, torch.device("cpu"))
         waiting, under_way = list(requests), []
         while waiting or under_way:
             while waiting and len(under_way) < SLOTS:
                 request = waiting.pop(0)
-                slot_request = _slot_request(request, params, room - len(request.prompt_ids))
+                batch_request = _batch_request(request, params, room - len(request.prompt_ids))
                 prompt, written = [*request.prompt_ids, *request.forced_ids], []
-                sampler.add(len(under_way), slot_request, prompt, written)
-                under_way.append((request, slot_request, prompt, written))
+                sampler.add(len(under_way), batch_request, prompt, written)
+                under_way.append((request, batch_request, prompt, written))
             if len(under_way) > 1:
                 sampler.swap(0, 1)
                 under_way[:2] = under_way[1::-1]
@@ -68,25 +68,25 @@ class Batching:
             chosen = sampler.sample(torch.stack(logits).float()).argmax(-1).tolist()
             for (*_, written), token in zip(under_way, chosen, strict=True):
                 written.append(token)
-            for slot in reversed(range(len(under_way))):
-                self._leave(sampler, under_way, slot, vocabulary.eos_id)
+            for row in reversed(range(len(under_way))):
+                self._leave(sampler, under_way, row, vocabulary.eos_id)
         return self.done
 
-    def _leave(self, sampler: AutomatonSlotSampler, under_way: list, slot: int, eos: int) -> None:
-        request, slot_request, _, written = under_way[slot]
+    def _leave(self, sampler: AutomatonBatchSampler, under_way: list, row: int, eos: int) -> None:
+        request, batch_request, _, written = under_way[row]
         ids = (*request.forced_ids, *written)
-        if written[-1] != eos and len(ids) < slot_request.max_tokens:
+        if written[-1] != eos and len(ids) < batch_request.max_tokens:
             return
         self.done[request.request_id] = ids
         last = len(under_way) - 1
-        sampler.swap(slot, last)
+        sampler.swap(row, last)
         sampler.remove(last)
-        under_way[slot] = under_way[last]
+        under_way[row] = under_way[last]
         under_way.pop()
 
 
-def _slot_request(request: CompletionRequest, params: SamplingParams, room: int) -> SlotRequest:
-    return SlotRequest(
+def _batch_request(request: CompletionRequest, params: SamplingParams, room: int) -> BatchRequest:
+    return BatchRequest(
         request_id=request.request_id,
         seed=params.seed,
         forced=len(request.forced_ids),
@@ -129,10 +129,10 @@ def test_forced_ids_and_limits_are_heeded(trained: Trained, engine: ColumnarEngi
 
 
 def test_what_breaks_the_grammar_is_refused(trained: Trained) -> None:
-    sampler = AutomatonSlotSampler(trained.prepared.vocabulary, 1, torch.device("cpu"))
-    slot_request = _slot_request(CompletionRequest(0, (1,), forced_ids=(2,)), SamplingParams(), 10)
+    sampler = AutomatonBatchSampler(trained.prepared.vocabulary, 1, torch.device("cpu"))
+    batch_request = _batch_request(CompletionRequest(0, (1,), forced_ids=(2,)), SamplingParams(), 10)
     with pytest.raises(GenerationError, match="cannot follow"):
-        sampler.add(0, slot_request, [1, 2], [])
+        sampler.add(0, batch_request, [1, 2], [])
 
 
 def test_the_most_records_end_a_completion(trained: Trained) -> None:
@@ -142,12 +142,12 @@ def test_the_most_records_end_a_completion(trained: Trained) -> None:
     assert vocabulary.decode(found[0]).count("\n") == 1
 
 
-def test_slots_without_a_request_are_left_alone(trained: Trained) -> None:
-    sampler = AutomatonSlotSampler(trained.prepared.vocabulary, 3, torch.device("cpu"))
+def test_rows_without_a_request_are_left_alone(trained: Trained) -> None:
+    sampler = AutomatonBatchSampler(trained.prepared.vocabulary, 3, torch.device("cpu"))
     logits = torch.from_numpy(np.random.default_rng(0).normal(size=(3, len(trained.prepared.vocabulary)))).float()
     before = logits.clone()
-    slot_request = _slot_request(CompletionRequest(0, (1,)), SamplingParams(), 10)
-    sampler.add(1, slot_request, [1], [])
+    batch_request = _batch_request(CompletionRequest(0, (1,)), SamplingParams(), 10)
+    sampler.add(1, batch_request, [1], [])
     after = sampler.sample(logits)
     assert torch.equal(after[[0, 2]], before[[0, 2]])
     assert (after[1] == 0).sum() == 1

@@ -61,7 +61,7 @@ def test_rows_are_drawn_and_the_same_seed_gives_the_same(bundle: Bundle, server:
 def test_the_server_is_killed_midway(bundle: Bundle, server: Serving) -> None:
     made = backend(bundle, server, 10_000)
     made.batch_finished = lambda _: server.kill()
-    with pytest.raises(GenerationFailure, match=r"rows, which are kept: the server http://127.0.0.1") as caught:
+    with pytest.raises(GenerationFailure, match=r"rows, which are retained: the server http://127.0.0.1") as caught:
         made.generate()
     assert len(caught.value.results.df) > 0
     made.teardown()

@@ -222,7 +222,7 @@ def broken(backend: RemoteBackend, kill: Callable[[], object]) -> None:
             kill()
 
     backend.batch_finished = seen
-    with pytest.raises(GenerationFailure, match=r"rows, which are kept: the server http://127.0.0.1") as caught:
+    with pytest.raises(GenerationFailure, match=r"rows, which are retained: the server http://127.0.0.1") as caught:
         backend.generate()
     assert isinstance(caught.value.results.df, pd.DataFrame)
     assert len(caught.value.results.df) > 0

@@ -56,7 +56,7 @@ def test_nothing_is_lost_to_work_that_cannot_begin(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("rowsmith.runs.stages.fit_transforms", fail)
+        patch.setattr("rowsmith.runs.stages.learning.fit_transforms", fail)
         assert invoke("run", table, *fresh).exit_code == 4
     assert content(done) == before
 
@@ -69,7 +69,7 @@ def test_nothing_is_lost_to_work_that_cannot_begin(
         for _ in range(2):
             stopped = invoke("run", table, *fresh)
             assert stopped.exit_code == 130
-            assert f"What was there before is kept in {done / 'replaced'}" in stopped.stderr
+            assert f"What was there before is in {done / 'replaced'}" in stopped.stderr
             assert content(done / "replaced") == before
     refused = invoke("generate", "--run-dir", done, "-n", "5")
     assert refused.exit_code == 2

@@ -206,7 +206,7 @@ def test_a_training_that_is_to_end_saves_its_state(
     code, told = _interrupted(environment, arguments, "training: step", number)
     assert code == expected, told
     assert "Interrupted: training was stopped after step" in told
-    assert f"{directory} keeps the state of the training; go on with --resume." in told
+    assert f"{directory} holds the state of the training; go on with --resume." in told
     assert "Traceback" not in told
     assert not (directory / "bundle" / "bundle.json").exists()
     assert len(list((directory / "checkpoints").iterdir())) == 1

@@ -13,8 +13,8 @@ from rowsmith.cli.display.settings import Settings
 from rowsmith.cli.display.summary_table import print_summary
 from rowsmith.model import TrainingProgress
 from rowsmith.observers import BatchReport
+from rowsmith.runs.comparison.summary import ColumnSide, ColumnSummary
 from rowsmith.runs.reporting import Reporter
-from rowsmith.runs.summary import ColumnSide, ColumnSummary
 from rowsmith.table.schema import ColumnType
 
 

@@ -90,7 +90,7 @@ def test_a_trained_model_is_taken_up(run: Call, tmp_path: Path) -> None:
     assert "--resume" in run().stderr
     resumed = run("--resume")
     assert resumed.exit_code == 0, resumed.stderr
-    assert "training is done already" in resumed.stderr
+    assert "training has finished already" in resumed.stderr
     assert model.stat().st_mtime_ns == written
     assert json.loads((tmp_path / "run" / "plan.json").read_text())["steps"]["steps"] > 0
 

@@ -247,7 +247,7 @@ def test_the_default_directory_is_named_after_the_table(
         (["--time-column", "age", "--order-by", "income"], "a time series is ordered by its time column"),
         (["-g", "5"], "the table has no groups"),
         (["--group-by", "city", "-g", "5"], "--rows and --groups both say how much to write"),
-        (["--group-by", "city", "--group-by", "city"], "'city' stands there more than once"),
+        (["--group-by", "city", "--group-by", "city"], "'city' is named more than once"),
     ],
 )
 def test_options_of_groups_that_need_or_contradict_each_other(

@@ -374,7 +374,7 @@ def test_the_time_column_orders_a_series_and_the_order_column_other_groups():
         ),
         ("data: {group_training_examples_by: []}", "the list is empty; name a column, or write null"),
         ("data: {group_training_examples_by: [a, '']}", "cannot be empty"),
-        ("data: {group_training_examples_by: [a, b, a]}", "'a' stands there more than once; name each column once"),
+        ("data: {group_training_examples_by: [a, b, a]}", "'a' is named more than once; name each column once"),
     ],
 )
 def test_settings_that_need_or_contradict_each_other(write, text, problem):

@@ -185,6 +185,6 @@ def test_a_processor_that_breaks_its_contract_is_named(answer):
 
 def test_a_settled_batch_takes_no_more_completions(tools):
     batch = tools.batch(1)
-    batch.settle(batch.to_dataframe(), {})
+    batch.replace_rows(batch.to_dataframe(), {})
     with pytest.raises(GenerationError):
         batch.process(1, tools.good)

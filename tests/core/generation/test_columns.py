@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation import Batch, CompletionBlock, FinishReason
-from rowsmith.generation.columns import ColumnReader
+from rowsmith.generation.batches.columns import ColumnReader
 from rowsmith.table.schema import ColumnType, JsonKind, ModelColumn, ModelSchema
 from rowsmith.vocabulary import Vocabulary, model_schema_of
 from rowsmith_backends.scratch.decoding.automaton import build_automaton
@@ -130,8 +130,8 @@ def test_columns_hold_what_the_processor_reads_of_the_text(vocabulary, seed, cou
     if fast.num_valid_records:
         picked = [row for row in range(fast.num_valid_records) if chance.random() < 0.3]
         errors = {row: (f"reason {row}", "reason") for row in picked}
-        fast.settle_columns(fast.columns(), lambda columns: columns.to_pandas(), errors)
-        slow.settle(slow.to_dataframe(), errors)
+        fast.replace_columns(fast.columns(), lambda columns: columns.to_pandas(), errors)
+        slow.replace_rows(slow.to_dataframe(), errors)
         assert figures(fast) == figures(slow)
         assert list(fast.invalid_records()) == list(slow.invalid_records())
 

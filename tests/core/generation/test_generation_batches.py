@@ -25,7 +25,7 @@ from rowsmith.generation import (
     Stop,
     StoppingPolicy,
 )
-from rowsmith.generation.rows import join_frames
+from rowsmith.generation.batches.rows import join_frames
 
 PATIENT = {"invalid_fraction_threshold": 0.5, "patience": 2}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation import Batch, FinishReason
-from rowsmith.generation.columns import ColumnReader
+from rowsmith.generation.batches.columns import ColumnReader
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema, Timing, TimingRole
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_plugins.processors.grouped import GroupColumns, GroupedProcessor
@@ -84,8 +84,8 @@ def test_columns_hold_the_groups_that_the_processor_reads_of_the_text(vocabulary
         picked = [row for row in range(fast.num_valid_records) if chance.random() < 0.5]
         errors = {row: (f"reason {row}", "reason") for row in picked}
         left = np.delete(np.arange(fast.num_valid_records), picked)
-        fast.settle_columns(fast.columns().take(left), lambda columns: columns.to_pandas(), errors)
-        slow.settle(slow.to_dataframe().iloc[left], errors)
+        fast.replace_columns(fast.columns().take(left), lambda columns: columns.to_pandas(), errors)
+        slow.replace_rows(slow.to_dataframe().iloc[left], errors)
         assert figures(fast) == figures(slow)
         assert fast.group_sizes.tolist() == slow.group_sizes.tolist()
         assert fast.group_sizes.sum() == fast.num_valid_records == len(left)

@@ -218,7 +218,7 @@ def test_a_model_of_groups_needs_a_processor_of_groups(tools):
     class Grouping(FakeEngine):
         vocabulary = Vocabulary(schema=ModelSchema(columns=(step,)))
 
-    with pytest.raises(ParameterError, match="processor TabularProcessor reads records that stand alone"):
+    with pytest.raises(ParameterError, match="processor TabularProcessor reads independent records"):
         make(Grouping(lambda request: ""), reader=tools.processor)
 
 

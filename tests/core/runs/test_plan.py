@@ -73,10 +73,10 @@ def test_what_does_not_change_the_rows_does_not_keep_a_run_from_continuing(plan)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"format": 99}', r"has layout 99, this version of Rowsmith reads 1. Start the run anew"),
+        ('{"format": 99}', r"has layout 99, this version of Rowsmith reads 1. Start the run again"),
         ("[]", "has layout None"),
         ("{", "is damaged"),
-        ('{"format": 1, "config": {"seed": "x"}}', r"is damaged. Start the run anew.\n1 problem in .*plan.json:\n"),
+        ('{"format": 1, "config": {"seed": "x"}}', r"is damaged. Start the run again.\n1 problem in .*plan.json:\n"),
     ],
 )
 def test_a_plan_that_cannot_be_used_says_why(directory, content, message):

@@ -18,9 +18,9 @@ from rowsmith.config import AUTO, DataConfig, RunConfig, TimeSeriesConfig
 from rowsmith.config.defaults import is_auto, reopened, resolved
 from rowsmith.model.bundle import BUNDLE_FILE
 from rowsmith.plugins import Registry
-from rowsmith.runs.generation_state import journal_of
+from rowsmith.runs.generations import journal_of
 from rowsmith.runs.plan import Plan
-from rowsmith.runs.planning import draft_plan, resumed
+from rowsmith.runs.plan.planning import draft_plan, resumed
 from rowsmith.runs.stages import Run
 from rowsmith.storage.run_directory import RunDirectory
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rowsmith.errors import RunDirectoryError
-from rowsmith.runs.replacing import REPLACED_FOLDER, forget, kept_until_whole, recover, set_aside
+from rowsmith.runs.replacing import REPLACED_FOLDER, discard_replaced, recover, restored_on_failure, set_aside
 from rowsmith.storage.run_directory import RunDirectory
 
 ROWS = ("synthetic.csv", "metrics.json", "rejected.jsonl", "series.html")
@@ -91,7 +91,7 @@ def test_a_killed_process_leaves_the_old_result_or_the_whole_new_one(
             set_aside(directory, model=model)
             for name in (*(MODEL[:-1] if model else ()), *ROWS[:-1]):
                 directory.write_bytes(name, target[name])
-            forget(directory)
+            discard_replaced(directory)
             outcomes.add("whole")
         except Killed:
             pass
@@ -110,7 +110,7 @@ def test_a_killed_process_leaves_the_old_result_or_the_whole_new_one(
 
 def test_new_work_that_fails_at_once_puts_everything_back(directory: RunDirectory) -> None:
     before = content(directory)
-    with pytest.raises(ValueError, match="no"), kept_until_whole(directory):
+    with pytest.raises(ValueError, match="no"), restored_on_failure(directory):
         set_aside(directory, model=True)
         directory.write_text("plan.json", "new")
         raise ValueError("no")
@@ -119,7 +119,7 @@ def test_new_work_that_fails_at_once_puts_everything_back(directory: RunDirector
 
 def test_new_work_that_can_be_resumed_keeps_the_old_beside_it_and_says_so(directory: RunDirectory) -> None:
     before = content(directory)
-    with pytest.raises(ValueError, match="no") as caught, kept_until_whole(directory):
+    with pytest.raises(ValueError, match="no") as caught, restored_on_failure(directory):
         set_aside(directory, model=True)
         filled(directory, "new", ("plan.json", "checkpoints/state/weights"))
         raise ValueError("no")
@@ -131,7 +131,7 @@ def test_new_work_that_can_be_resumed_keeps_the_old_beside_it_and_says_so(direct
     set_aside(directory, model=True)
     assert not directory.exists("plan.json")
     assert content(RunDirectory(directory.path(REPLACED_FOLDER))) == before
-    forget(directory)
+    discard_replaced(directory)
     assert content(directory) == {}
 
 
@@ -147,7 +147,7 @@ def test_nothing_is_made_where_nothing_is_to_be_kept(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run").create()
     set_aside(directory, model=True)
     recover(directory)
-    forget(directory)
+    discard_replaced(directory)
     assert list(directory.root.iterdir()) == []
 
 

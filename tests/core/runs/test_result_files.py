@@ -116,7 +116,7 @@ def test_demo_tables_without_their_package(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_fingerprint_follows_cells_and_not_codes() -> None:
-    from rowsmith.runs.planning import fingerprint
+    from rowsmith.runs.plan.planning import fingerprint
 
     frame = pd.DataFrame({"a": ["x", "y", None, "x"], "b": [1, 2, 3, 4]})
     table = from_frame(frame)

@@ -9,7 +9,7 @@ import pytest
 
 from rowsmith.config import load_config
 from rowsmith.errors import DataError, MissingDependency
-from rowsmith.runs.series_plot import series_page
+from rowsmith.runs.comparison.series_plot import series_page
 from rowsmith.sequences import arrange
 from rowsmith.table import from_frame, read_table
 from rowsmith_plugins.demonstration.tables import DEMO_MODES, DEMO_TABLES, demo_path
@@ -79,7 +79,7 @@ def test_a_table_without_numbers_has_nothing_to_draw():
 
 
 def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):
-    monkeypatch.setattr("rowsmith.runs.series_plot.missing_modules", lambda names: names)
+    monkeypatch.setattr("rowsmith.runs.comparison.series_plot.missing_modules", lambda names: names)
     with pytest.raises(MissingDependency, match=re.escape('pip install "rowsmith[demo]"')):
         series_page(shops("real"), shops("new"), load_config(values=SHOPS))
 

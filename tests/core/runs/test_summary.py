@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowsmith.runs.summary import ColumnSummary, summarize
+from rowsmith.runs.comparison.summary import ColumnSummary, summarize
 from rowsmith.table import Table, from_frame, read_table
 from rowsmith.table.frames.respelling import spell_frame
 

@@ -51,7 +51,7 @@ def test_a_fitted_synthesizer_is_copied_with_its_model(made: Callable[[Any], Any
     pd.testing.assert_frame_equal(again.sample(20, seed=1), fitted.sample(20, seed=1))
     # The next rows of both are the same.
     pd.testing.assert_frame_equal(again.sample(20), fitted.sample(20))
-    folders = [Path(each._directory.root) for each in (again, fitted)]
+    folders = [Path(each._model.directory.root) for each in (again, fitted)]
     assert folders[0] != folders[1]
     del again
     assert [folder.exists() for folder in folders] == [False, True]

@@ -10,7 +10,7 @@ import pytest
 
 from rowsmith.cli.commands.starting_config import starting_config
 from rowsmith.errors import DataError
-from rowsmith.runs.summary import summarize
+from rowsmith.runs.comparison.summary import summarize
 from rowsmith.table import Table, from_frame, read_table
 from rowsmith.table.read_options import ReadOptions
 from rowsmith.table.schema import ColumnType

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.runs.planning import fingerprint
+from rowsmith.runs.plan.planning import fingerprint
 from rowsmith.table.files import ReadOptions, read_table, write_table
 from rowsmith.table.frames import from_frame
 from rowsmith.table.frames.respelling import spell_frame

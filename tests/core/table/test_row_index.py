@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.errors import DataError
-from rowsmith.runs.planning import fingerprint
+from rowsmith.runs.plan.planning import fingerprint
 from rowsmith.table.files import ReadOptions, read_table, write_table
 from rowsmith.table.schema import ColumnType, RowIndex
 from rowsmith.table.table import Table

@@ -146,4 +146,4 @@ def test_the_transform_that_leaves_categories_out_is_the_one_that_is_named(
     with pytest.raises(KeyboardInterrupt):
         train(run, from_frame(frame))
     factory = f"factory:{plugin.__name__}:build"
-    assert f"column 'size': of its 3 categories, 0 are kept, as transform '{factory}' has it" in told.notes
+    assert f"column 'size': of its 3 categories, 0 are retained, as transform '{factory}' has it" in told.notes

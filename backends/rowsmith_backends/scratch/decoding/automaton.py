@@ -150,7 +150,7 @@ def _fewest_tokens(table: npt.NDArray[np.int32], entries: list[int], done: int) 
     table of a thousand columns takes no longer than its cells take to read.
     """
     far = len(table) + 1
-    fewest = np.full(len(table) + 1, far, dtype=np.int32)  # the last entry stands for refused tokens
+    fewest = np.full(len(table) + 1, far, dtype=np.int32)  # the last entry is for refused tokens
     fewest[done] = 0
     for start, stop in reversed(list(zip([*entries, done - 1], [*entries[1:], done - 1, done], strict=True))):
         while True:

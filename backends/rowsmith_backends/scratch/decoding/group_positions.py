@@ -28,7 +28,7 @@ Ids = npt.NDArray[np.int64]
 _ROUNDING = 1e-12
 
 TIME = 0
-"""The track that tells the time."""
+"""The track that gives the time."""
 
 _MOVES = (TimingRole.STEP, TimingRole.CHANGE)
 _MARKS = (TimingRole.POSITION, TimingRole.LEVEL)
@@ -40,7 +40,7 @@ class PositionDecoder:
 
     Attributes:
         moves: ``[tracks, ids]`` how far each step or change goes; NaN for every other token.
-        marks: ``[tracks, ids]`` the position that each place or level tells; NaN for every other token.
+        marks: ``[tracks, ids]`` the position that each position or level label gives; NaN for every other token.
         movers: The track that each column of steps or changes moves, by its index in the record.
         columns: The columns that follow from the position of a track, by index in the record.
     """
@@ -52,7 +52,7 @@ class PositionDecoder:
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> PositionDecoder | None:
-        """The position decoder of a vocabulary; None when its records stand alone.
+        """The position decoder of a vocabulary; None where its records are independent.
 
         Raises:
             DataError: Records do not begin with the step, or a timing column is open.
@@ -69,7 +69,7 @@ class PositionDecoder:
             if timing is None:
                 continue
             if not isinstance(item, ClosedField):
-                raise DataError(f"column {item.name!r} tells of earlier records, and has too many values to do so")
+                raise DataError(f"column {item.name!r} refers to earlier records, and has too many values to do so")
             track = tracks[timing.of]
             if timing.role in _MOVES:
                 movers[number] = track
@@ -102,7 +102,7 @@ class PositionDecoder:
         Args:
             column: Its number in the record.
             positions: ``[n, tracks]``.
-            before: The token before, ``[n]``; it may tell that there is no value, and so no level.
+            before: The token before, ``[n]``; it may say that there is no value, and so no level.
 
         Returns:
             Token ids ``[n]``; -1 where the position of its track is not known yet.
@@ -119,7 +119,7 @@ class PositionDecoder:
     def out_of_range(self, track: int, positions: Amounts, ids: Ids) -> npt.NDArray[np.bool_]:
         """``[n, ids]``: whether moves of some ids would lead a track past its last mark, or before its first.
 
-        Time is only kept from going too far: it never goes back.
+        Time is only prevented from going too far: it never goes back.
         """
         marks = self.marks[track]
         if np.isnan(marks).all():
@@ -136,7 +136,7 @@ class _Follower:
 
     Attributes:
         track: The track.
-        labels: What its labels stand for: places, levels, or numbers of the calendar.
+        labels: What its labels mean: positions, levels, or numbers of the calendar.
         tokens: The id of each label.
         missing: The id before it that says that there is no value, and the id of its own that says so too; None for
             columns that always hold one.

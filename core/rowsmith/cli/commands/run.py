@@ -42,11 +42,11 @@ _fetch_base = click.option(
     "--fetch-base", is_flag=True, help="Fetch the pretrained model that an adapter needs from the hub."
 )
 _force = click.option("--force", is_flag=True, help="Overwrite an earlier result.")
-_resume = click.option("--resume", is_flag=True, help="Go on with a run that was broken off.")
+_resume = click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Check everything, show the plan, write nothing.")
 _rows = _options(
     click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: 1000]"),
-    click.option("-g", "--groups", type=click.IntRange(min=1), help="How many groups to write, in place of --rows."),
+    click.option("-g", "--groups", type=click.IntRange(min=1), help="How many groups to write, instead of --rows."),
 )
 _learning = _options(
     click.option("-c", "--config", type=click.Path(dir_okay=False), help="A configuration file."),
@@ -60,7 +60,7 @@ _learning = _options(
 _writing = _options(
     click.option("-o", "--output", help="Where the rows go: a file, or - for stdout."),
     click.option("--format", "format_", type=_FORMATS, help="Format of the rows.  [default: that of output or DATA]"),
-    click.option("--rejected-text", is_flag=True, help="Keep the text of rejected records, not only the reasons."),
+    click.option("--rejected-text", is_flag=True, help="Write the text of rejected records, not only the reasons."),
     click.option("--csv-safe", is_flag=True, help="In CSV, put ' before text that a spreadsheet takes for a formula."),
 )
 
@@ -76,7 +76,7 @@ _writing = _options(
 def run(settings: Settings, /, data: str | None, dry_run: bool, **options: Any) -> int:
     """Learn the table DATA and write rows like it.
 
-    DATA is a CSV, JSON lines or Parquet file. Model, plan and figures are kept in a run directory; the
+    DATA is a CSV, JSON lines or Parquet file. Model, plan and metrics are written to a run directory; the
     rows too, and in --output besides.
     """
     from rowsmith.cli.commands import running
@@ -93,7 +93,7 @@ def run(settings: Settings, /, data: str | None, dry_run: bool, **options: Any) 
 @shared_options
 @click.pass_obj
 def train(settings: Settings, /, data: str | None, dry_run: bool, **options: Any) -> int:
-    """Learn the table DATA and keep the model in a run directory."""
+    """Learn the table DATA and save the model in a run directory."""
     from rowsmith.cli.commands import running
 
     call = running.Call(settings=settings, values=_learned_values(data, options), options=options)

@@ -25,9 +25,9 @@ from rowsmith.config.yaml_file import dump
 from rowsmith.interruption import StopRequest
 from rowsmith.model.distributed import DistributedEnv
 from rowsmith.plugins.permissions import Caller, factories_in
+from rowsmith.runs.plan.saved_settings import saved_model_settings
 from rowsmith.runs.reporting import Reporter
-from rowsmith.runs.saved_plan import take_up
-from rowsmith.runs.validation import registry_for, said
+from rowsmith.runs.validation import caller_of_settings, registry_for
 from rowsmith.storage.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Call:
     @property
     def caller(self) -> Caller:
         """Settings and permissions given with the call."""
-        given = said(self.options["overrides"], self.values)
+        given = caller_of_settings(self.options["overrides"], self.values)
         return evolve(given, fetch_base=self.options.get("fetch_base", False))
 
     def config(self, below: RunConfig | None = None) -> RunConfig:
@@ -72,7 +72,7 @@ class Call:
         if named is None and self.options.get("resume"):
             raise click.UsageError("--resume needs --run-dir: the directory of the run to go on with")
         if self.options.get("resume") and self.options.get("force"):
-            raise click.UsageError("--resume takes up what is there and --force overwrites it; give one of them")
+            raise click.UsageError("--resume continues the earlier run and --force overwrites it; give one of them")
         return RunDirectory(default_run_directory(source) if named is None else run_directory_path(named))
 
 
@@ -150,7 +150,7 @@ def generate(call: Call) -> int:
 
     directory = call.directory()
     saved = saved_plan(directory).config
-    taken = take_up(
+    taken = saved_model_settings(
         saved,
         directory.root,
         call.config,
@@ -264,7 +264,7 @@ def _output(call: Call, stdout: Any) -> Output | None:
     output, format_ = call.options["output"], call.options["format_"]
     if output is None:
         if format_ is not None:
-            raise click.UsageError("--format goes with --output; the run directory keeps the format of the table")
+            raise click.UsageError("--format goes with --output; the run directory has the format of the table")
         return None
     return Output(target=stdout if output == "-" else Path(output), format=format_)
 

@@ -13,7 +13,7 @@ from rowsmith.cli.display.wording import percent, shortened
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rowsmith.runs.summary import ColumnSide, ColumnSummary
+    from rowsmith.runs.comparison.summary import ColumnSide, ColumnSummary
 
 __all__ = ["print_summary"]
 
@@ -22,7 +22,7 @@ _PLAIN_WIDTH = 140
 _MOST_DIGITS = 9
 _GAP = 3
 _LEAST = 12
-_UNTOLD = "-"
+_UNDISCLOSED = "-"
 _HEADINGS: tuple[tuple[str, Literal["left", "right"]], ...] = (
     ("column", "left"),
     ("type", "left"),
@@ -98,10 +98,10 @@ def _cells(column: ColumnSummary) -> tuple[str, ...]:
 def _typical(side: ColumnSide) -> str:
     """Quantiles of numbers and times, else the most frequent value; a dash if too few rows share it to be shown."""
     if side.quantiles:
-        shown = " … ".join(_UNTOLD if value is None else _quantile(value, side) for value in side.quantiles)
+        shown = " … ".join(_UNDISCLOSED if value is None else _quantile(value, side) for value in side.quantiles)
         return shown if side.mean is None else f"{shown}, mean {side.mean:.4g}"
     if side.top is None:
-        return _UNTOLD if side.distinct else ""
+        return _UNDISCLOSED if side.distinct else ""
     return f"{shortened(side.top, 24)} {percent(side.top_share)}"
 
 

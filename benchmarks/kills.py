@@ -3,7 +3,7 @@
     python -m benchmarks kills --count 50            kills at random times before the end
     python -m benchmarks kills --writes --count 50   kills at writes, renames and removals, evenly spread
 
-Every process is forked from this one, which has everything imported, and killed by SIGKILL. The number of
+Every process is forked from this one, which has imported what a run imports, and killed by SIGKILL. The number of
 training steps is fixed, so weights and rows must be equal to the last bit. The exit code is 1 if any are not.
 """
 
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
+import json
 import os
 import random
 import shutil
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,33 @@ def forked(work: Callable[[], None], patience: float | None = None) -> int:
         time.sleep(patience)
         os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def import_like(work: Callable[[], None], names: Path) -> int:
+    """Do something in a process of its own, then import here what was imported there.
+
+    Processes that are forked later need not import it again, which takes longer than a short run. The work is not done
+    here, since it may start threads, which a fork would not have.
+
+    Args:
+        work: What is done.
+        names: A file for the names of the modules.
+
+    Returns:
+        The exit code of the process.
+    """
+
+    def done() -> None:
+        work()
+        names.write_text(json.dumps([*sys.modules]))
+
+    code = forked(done)
+    if code == 0:
+        for name in json.loads(names.read_text()):
+            # Some libraries register modules under names that cannot be imported.
+            with suppress(ImportError):
+                importlib.import_module(name)
+    return code
 
 
 def at_writes(directory: Path, act: Callable[[int], None]) -> None:
@@ -173,7 +203,7 @@ def _measure(given: argparse.Namespace, folder: Path) -> bool:
 
         return work
 
-    assert forked(counted) == 0
+    assert import_like(counted, folder / "imported") == 0
     began = time.monotonic()
     # The first run warms caches up, so that it would tell too long a time.
     assert forked(run(folder / "again", False)) == 0

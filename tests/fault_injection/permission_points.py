@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import torch
-from benchmarks.kills import at_writes, forked, job, left_over, outcome, stage, write_table
+from benchmarks.kills import at_writes, forked, import_like, job, left_over, outcome, stage, write_table
 
 STEPS, ROWS = 6, 200
 CAPABILITIES, OVERRIDES = 0x20080522, 0b110  # version 3 of the interface; DAC_OVERRIDE and DAC_READ_SEARCH
@@ -105,7 +105,7 @@ def main(root: Path, count: int) -> None:
         at_writes(whole, lambda number: counter.write_text(str(number)) and None)
         run(whole, False)
 
-    assert forked(counted) == 0
+    assert import_like(counted, root / "imported") == 0
     writes, expected = int(counter.read_text()), outcome(whole)
     # The last change removes what was renamed before it: nothing is lost with it.
     spread = (1 + number * (writes - 2) // (count - 1) for number in range(count))

@@ -47,17 +47,20 @@ from rowsmith.transforms.numbering import Numbering, first_of_seed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rowsmith.evaluation.outcome import EvaluationOutcome
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.interruption import StopRequest
     from rowsmith.model import Bundle, TrainingReport
     from rowsmith.plugins import Registry
+    from rowsmith.runs.foreign_tables import Evaluations
     from rowsmith.runs.plan import Plan
     from rowsmith.runs.stages import Run
+    from rowsmith.table import Table
 
 __all__ = ["Synthesizer"]
 
 _MODEL = "model"
-_MADE_ANEW = frozenset({"_registry", "_directory", "_bundle", "_plan", "_generations", "_stop"})
+_MADE_ANEW = frozenset({"_registry", "_directory", "_bundle", "_plan", "_generations", "_stop", "_real"})
 _INSTEAD = "save what it has learned with save(path), and load it with Synthesizer.load(path"
 
 
@@ -123,6 +126,7 @@ class Synthesizer:
         self._directory: RunDirectory | None = None
         self._bundle: Bundle | None = None
         self._plan: Plan | None = None
+        self._real: Table | None = None
         self._results: GenerateJobResults | None = None
         self._generations: Generations | None = None
         self._stop: StopRequest | None = None
@@ -174,7 +178,7 @@ class Synthesizer:
         with self._stoppable(run):
             trained = train_job(run, table, force=self._overwrite or self._has_written)
         self._learned(directory, trained.bundle, trained.plan)
-        self._config, self._results = config, None
+        self._config, self._results, self._real = config, None, trained.table
         # What this object has written it may write again.
         self._has_written, self._resume = True, False
         return self
@@ -222,6 +226,44 @@ class Synthesizer:
         if short is not None:
             warnings.warn(short, RuntimeWarning, stacklevel=2)
         return results.df if len(results.df) else no_rows(bundle)
+
+    def evaluate(
+        self,
+        synthetic: pd.DataFrame | PathLike,
+        holdout: pd.DataFrame | PathLike | None = None,
+        *,
+        real: pd.DataFrame | PathLike | None = None,
+        evaluation: Evaluations = "full",
+    ) -> EvaluationOutcome:
+        """Judge rows beside the table that was learned, and beside the rows that were held out of it.
+
+        Args:
+            synthetic: Rows that ``sample`` drew, or a file of them.
+            holdout: Real rows that were never learned from, in place of those that ``fit`` held out.
+            real: The table that was fitted; needed after ``load`` of a model that was fitted to a DataFrame.
+            evaluation: ``full``, ``quick``, or names of evaluations.
+
+        Returns:
+            What was found: the verdict in words, ``findings``, ``frame()``, ``as_dict()``.
+
+        Raises:
+            GenerationError: Nothing has been learned yet.
+            DataError: ``real`` is not the table that was fitted, or the rows lack columns.
+            RunDirectoryError: Nothing says where the real table is; give ``real``.
+            ConfigError: ``evaluation`` is wrong.
+            PluginError: An evaluation is missing, or a package that it needs.
+        """
+        from rowsmith.runs.evaluate_run import evaluate_frame
+        from rowsmith.runs.foreign_tables import chosen_evaluations
+
+        bundle, directory, plan = self._fitted(), self._directory, self._plan
+        assert directory is not None and plan is not None
+        run = self._run(chosen_evaluations(plan.config, evaluation), directory)
+        identifier = None if self._results is None else self._results.identifier
+        with self._stoppable(run):
+            return evaluate_frame(
+                run, plan, bundle, synthetic, holdout=holdout, real=real, at_hand=self._real, identifier=identifier
+            )
 
     def cancel(self) -> None:
         """End the ``fit`` or ``sample`` that runs in another thread, soon and in order; nothing runs otherwise.
@@ -334,7 +376,7 @@ class Synthesizer:
         files = state.pop(_MODEL)
         vars(self).update(state)
         self._registry = self._own_registry()
-        self._stop = self._directory = self._bundle = self._plan = self._generations = None
+        self._stop = self._directory = self._bundle = self._plan = self._generations = self._real = None
         # What the other one has written is not this one's to replace.
         self._has_written = False
         if files is not None:

@@ -26,9 +26,11 @@ class ExitCode(enum.IntEnum):
 
     DONE = 0
     SHORT = 1
+    DEFECT = 1
     USAGE = 2
     PLUGIN = 3
     INTERNAL = 4
+    EVALUATION = 5
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -194,6 +194,7 @@ def run_job(
             seconds=trained.seconds,
             real=trained.table,
             output=output,
+            learned_by=trained.plan.config,
         )
         with _counted(run, trained.bundle, generations, begun):
             return making.make()

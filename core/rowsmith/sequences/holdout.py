@@ -47,6 +47,8 @@ class TrainingPart:
         notes: What the user should know, a line each.
         schema: The columns of the table as it was read.
         whole: All rows, those that are held out included, in any order.
+        trained: The numbers of the rows to train on in the table as it was read; int64 ``[rows]``.
+        held: The numbers of the rows that are held out; int64 ``[held rows]``.
         order: By what the rows of a group follow each other; None for plain tables.
         series: The clock and the extents of time series; None for other tables.
     """
@@ -56,6 +58,8 @@ class TrainingPart:
     notes: tuple[str, ...]
     schema: TableSchema
     whole: Table
+    trained: Ints
+    held: Ints
     order: RowOrder | None = None
     series: SeriesPlan | None = None
 
@@ -75,7 +79,8 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     schema = table.schema
     if not config.grouped:
         kept, held = split_holdout(table, config.data, seeds)
-        return TrainingPart(table.take(kept), None, _notes(len(held), "", config.data), schema, table)
+        notes = _notes(len(held), "", config.data)
+        return TrainingPart(table.take(kept), None, notes, schema, table, kept, held)
     check_columns(table.schema, config)
     prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
     if prepared is not None:
@@ -101,7 +106,8 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
         made=prepared is not None and prepared.clock.made,
         interval=None if plan is None else plan.interval,
     )
-    return TrainingPart(part.table, part.groups, notes, schema, arranged.table, order, plan)
+    held_rows = arranged.rows[held]
+    return TrainingPart(part.table, part.groups, notes, schema, arranged.table, part.rows, held_rows, order, plan)
 
 
 def _order_column(table: Table, config: RunConfig) -> tuple[str | None, tuple[str, ...]]:

@@ -78,6 +78,11 @@ class FittedTransform(ABC):
         """
         return frozenset()
 
+    @property
+    def invented_columns(self) -> frozenset[str]:
+        """Columns of ``schema_before`` in which ``invert`` puts invented labels for rare ones; by itself none."""
+        return frozenset()
+
     @abstractmethod
     def apply(self, columns: pa.Table) -> pa.Table:
         """Transform a table.
@@ -224,6 +229,11 @@ class FittedTransforms:
     def regenerated_columns(self) -> frozenset[str]:
         """Columns whose values some step makes anew."""
         return frozenset().union(*(step.regenerated_columns for _, step in self.steps))
+
+    @property
+    def invented_columns(self) -> frozenset[str]:
+        """Columns in which some step puts invented labels for rare ones."""
+        return frozenset().union(*(step.invented_columns for _, step in self.steps))
 
     def notes(self) -> list[str]:
         """What the user should be told of the steps: their own notes, and what they changed for good."""

@@ -1,0 +1,67 @@
+"""The verdict of an evaluation on stderr, and the exit code that follows from it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rowsmith.cli.display.messages import write_stderr
+from rowsmith.cli.display.sanitizer import printable
+from rowsmith.cli.failures import ExitCode
+
+if TYPE_CHECKING:
+    from rowsmith.evaluation.runner import EvaluationReport
+    from rowsmith.evaluation.verdict import VerdictLine
+
+__all__ = ["evaluation_code", "print_verdict", "wrapped_verdict"]
+
+_INDENT = 11
+_WIDEST = 120
+_PLAIN_WIDTH = 80
+
+
+def print_verdict(lines: Sequence[VerdictLine]) -> None:
+    """Write a verdict, wrapped to the terminal; without one, to 80 columns.
+
+    Args:
+        lines: The lines.
+    """
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    width = min(_WIDEST, shutil.get_terminal_size().columns) if terminal else _PLAIN_WIDTH
+    write_stderr(wrapped_verdict(lines, width))
+
+
+def wrapped_verdict(lines: Sequence[VerdictLine], width: int) -> str:
+    """A verdict as text: labels in one column, what they say beside them.
+
+    Args:
+        lines: The lines.
+        width: The most characters of a line, but for words that are longer.
+    """
+    wrapped = (
+        textwrap.fill(
+            printable(line.text),
+            max(width, 2 * _INDENT),
+            initial_indent=f"{line.label:<{_INDENT}}",
+            subsequent_indent=" " * _INDENT,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in lines
+    )
+    return "\n".join(wrapped)
+
+
+def evaluation_code(report: EvaluationReport, *, strict: bool) -> ExitCode:
+    """The exit code of an evaluation.
+
+    Args:
+        report: The results.
+        strict: Whether a defect beyond its threshold counts.
+    """
+    if strict and report.warnings:
+        return ExitCode.DEFECT
+    return ExitCode.EVALUATION if report.failed else ExitCode.DONE

@@ -1,0 +1,142 @@
+"""What an evaluation found, in at most six short lines: a pure function of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from attrs import frozen
+
+from rowsmith.config.defaults import COPIES_MEASURE
+from rowsmith.evaluation.composite import quality
+from rowsmith.evaluation.measure import Direction, Measure
+from rowsmith.evaluation.runner import EvaluationReport
+
+__all__ = ["VerdictLine", "verdict_lines"]
+
+_MOST_CHANGED = 3
+_LEAST_CHANGED = 0.0005
+"""Less is shown as 0.0 %."""
+
+
+@frozen
+class VerdictLine:
+    """One line of a verdict.
+
+    Attributes:
+        label: What it is about, a word.
+        text: What there is to say.
+    """
+
+    label: str
+    text: str
+
+
+def verdict_lines(report: EvaluationReport, report_path: str | None = None) -> tuple[VerdictLine, ...]:
+    """Say what an evaluation found.
+
+    Args:
+        report: The results.
+        report_path: Where the whole report is; None where it was not written.
+
+    Returns:
+        At most six lines: warnings and failures, quality beside the ceiling of real held-out rows, the worst column or
+        relation, what protection changed, copies of real rows, and where the report is.
+    """
+    lines = [VerdictLine("verdict", _summary(report)), VerdictLine("quality", _quality(quality(report)))]
+    worst = _worst(report)
+    if worst:
+        lines.append(VerdictLine("worst", worst))
+    if report.changed:
+        lines.append(VerdictLine("protection", _protection(report)))
+    copies = report.measures.get(COPIES_MEASURE)
+    if copies is not None:
+        lines.append(VerdictLine("copies", _copies(copies)))
+    if report_path is not None:
+        lines.append(VerdictLine("report", report_path))
+    return tuple(lines)
+
+
+def _summary(report: EvaluationReport) -> str:
+    rows, warnings = report.sizes.get("synthetic", 0), report.warnings
+    defects = list(dict.fromkeys(finding.defect.replace("-", " ") for finding in warnings))
+    found = f"{_counted(len(warnings), 'warning')}: {_listed(defects)}" if warnings else "no warning"
+    failed = [f"{result.name} ({result.message})" for result in report.failed]
+    failures = f"; {_counted(len(failed), 'evaluation')} failed: {_listed(failed)}" if failed else ""
+    return f"{rows:,} rows, {found}{failures}"
+
+
+def _quality(score: Measure) -> str:
+    parts = ", ".join(f"{_words(part.name)} {_value(part.value)}{_beside(part)}" for part in score.parts)
+    if score.value is None:
+        return f"no score, since {score.reason}" + (
+            f" ({parts})" if any(p.value is not None for p in score.parts) else ""
+        )
+    ceiling = "" if score.ceiling is None else f", real held-out rows {_value(score.ceiling)}"
+    return f"{_value(score.value)}{ceiling} ({parts})"
+
+
+def _worst(report: EvaluationReport) -> str:
+    """The largest finding; without any, the part of the quality that is furthest below its ceiling."""
+    if report.findings:
+        more = len(report.warnings) - 1
+        return report.findings[0].message + (f" (and {_counted(more, 'more warning')})" if more > 0 else "")
+    parts = [part for measure in quality(report).parts for part in measure.parts if part.value is not None]
+    if not parts:
+        return ""
+    part = max(parts, key=_shortfall)
+    return f"{' and '.join(part.columns) or _words(part.name)} {_value(part.value)}{_beside(part)}"
+
+
+def _shortfall(part: Measure) -> float:
+    assert part.value is not None
+    best = part.ceiling if part.ceiling is not None else part.range[part.direction is not Direction.LOWER]
+    return part.value - best if part.direction is Direction.LOWER else best - part.value
+
+
+def _protection(report: EvaluationReport) -> str:
+    changed = sorted(((share, name) for name, share in report.changed.items() if share > 0), key=lambda each: -each[0])
+    if not changed:
+        return "changed no value"
+    named = [f"{name} {_share(share)}" for share, name in changed[:_MOST_CHANGED]]
+    more = len(changed) - len(named)
+    others = f" and {_counted(more, 'more column')}" if more else ""
+    return f"changed {', '.join(named)} of rows{others}"
+
+
+def _copies(measure: Measure) -> str:
+    if measure.value is None:
+        return f"not counted: {measure.reason}"
+    ceiling = "" if measure.ceiling is None else f"; of real held-out rows {_share(measure.ceiling)}"
+    return f"{_share(measure.value)} of rows are rows of the real table{ceiling}"
+
+
+def _beside(measure: Measure) -> str:
+    return "" if measure.ceiling is None or measure.value is None else f" of {_value(measure.ceiling)}"
+
+
+def _value(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _share(share: float) -> str:
+    if share == 0:
+        return "0 %"
+    return f"{share:.1%}".replace("%", " %") if share >= _LEAST_CHANGED else "under 0.1 %"
+
+
+def _words(name: str) -> str:
+    return name.replace("-", " ")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _listed(words: Sequence[str], most: int = 3) -> str:
+    return ", ".join(_with_more(words, most))
+
+
+def _with_more(words: Sequence[str], most: int) -> Iterator[str]:
+    yield from words[:most]
+    if len(words) > most:
+        yield f"and {len(words) - most} more"

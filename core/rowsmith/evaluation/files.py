@@ -10,9 +10,9 @@ from attrs import asdict
 
 from rowsmith import __version__
 from rowsmith.evaluation.composite import quality
+from rowsmith.evaluation.page import PAGE_FILE, write_page
 from rowsmith.evaluation.runner import EvaluationReport, json_values
 from rowsmith.evaluation.verdict import verdict_lines
-from rowsmith.plugins.imports import missing_modules
 
 if TYPE_CHECKING:
     from rowsmith.evaluation.tables import EvaluationTables
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["EVALUATION_FILE", "PAGE_FILE", "report_figures", "report_values", "write_report"]
 
 EVALUATION_FILE = "evaluation.json"
-PAGE_FILE = "report.html"
 
 
 def report_values(report: EvaluationReport) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def report_figures(report: EvaluationReport) -> dict[str, Any]:
 def write_report(
     report: EvaluationReport, tables: EvaluationTables | None, facts: Mapping[str, Any], directory: RunDirectory
 ) -> Path:
-    """Write ``evaluation.json`` and, where jinja2 is installed, the page.
+    """Write ``evaluation.json`` and the page.
 
     Args:
         report: The results.
@@ -66,10 +65,8 @@ def write_report(
     """
     written = directory.write_json(EVALUATION_FILE, report_values(report))
     directory.discard(PAGE_FILE)  # an earlier one would show other figures
-    if tables is None or missing_modules(("jinja2", "rowsmith.evaluation.page")):
+    if tables is None:
         return written
-    from rowsmith.evaluation.page import write_page
-
     page = directory.path(PAGE_FILE)
     sentences = [f"{line.label.capitalize()}: {line.text}." for line in verdict_lines(report)]
     write_page(report, tables, {**facts, "verdict": sentences}, page)

@@ -87,7 +87,7 @@ class EvaluationOutcome:
         return frame.astype({name: "float64" for name in ("value", "ceiling", "low", "high")})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write ``evaluation.json`` and, where jinja2 is installed, the page ``evaluation.html``.
+        """Write ``evaluation.json`` and the page ``report.html``.
 
         Args:
             path: The folder, made where it is missing.

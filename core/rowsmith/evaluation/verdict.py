@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
-from rowsmith.config.defaults import COPIES_MEASURE
+from rowsmith.config.defaults import COPIES_MEASURE, QUALITY_MEASURES
 from rowsmith.evaluation.composite import quality
 from rowsmith.evaluation.measure import Direction, Measure
 from rowsmith.evaluation.runner import EvaluationReport
@@ -42,7 +42,12 @@ def verdict_lines(report: EvaluationReport, report_path: str | None = None) -> t
         At most six lines: warnings and failures, quality beside the ceiling of real held-out rows, the worst column or
         relation, what protection changed, copies of real rows, and where the report is.
     """
-    lines = [VerdictLine("verdict", _summary(report)), VerdictLine("quality", _quality(quality(report)))]
+    asked = {result.name for result in report.results}
+    lines = [VerdictLine("verdict", _summary(report))]
+    if asked.intersection(QUALITY_MEASURES):
+        lines.append(VerdictLine("quality", _quality(quality(report))))
+    elif report.measures:
+        lines.append(VerdictLine("measures", _listed([_beside_ceiling(each) for each in report.measures.values()], 4)))
     worst = _worst(report)
     if worst:
         lines.append(VerdictLine("worst", worst))
@@ -66,7 +71,7 @@ def _summary(report: EvaluationReport) -> str:
 
 
 def _quality(score: Measure) -> str:
-    parts = ", ".join(f"{_words(part.name)} {_value(part.value)}{_beside(part)}" for part in score.parts)
+    parts = ", ".join(map(_beside_ceiling, score.parts))
     if score.value is None:
         return f"no score, since {score.reason}" + (
             f" ({parts})" if any(p.value is not None for p in score.parts) else ""
@@ -108,6 +113,10 @@ def _copies(measure: Measure) -> str:
         return f"not counted: {measure.reason}"
     ceiling = "" if measure.ceiling is None else f"; of real held-out rows {_share(measure.ceiling)}"
     return f"{_share(measure.value)} of rows are rows of the real table{ceiling}"
+
+
+def _beside_ceiling(measure: Measure) -> str:
+    return f"{_words(measure.name)} {_value(measure.value)}{_beside(measure)}"
 
 
 def _beside(measure: Measure) -> str:

@@ -199,7 +199,7 @@ def test_tables_that_others_made_are_judged(
     failing = invoke("evaluate", *others, "--only", "broken", "--only", "alike")
     assert failing.exit_code == 5
     assert "1 evaluation failed: broken (ZeroDivisionError: no rows left)" in " ".join(failing.stderr.split())
-    assert "measures   alike 0.750 of 0.900" in failing.stderr
+    assert "measures   alike 0.750 / 0.900" in failing.stderr
 
 
 def test_options_that_contradict_each_other_are_refused(invoke: Callable[..., Result], others: list[str]) -> None:

@@ -78,7 +78,7 @@ _QUICK_SEQUENCES: Final = (
     "next-row",
 )
 _QUICK_SERIES: Final = ("series-trend", "series-seasons", "series-autocorrelation", "series-level")
-_QUICK_PRIVACY: Final = ("copies", "leaks")
+_QUICK_PRIVACY: Final = ("copies", "leaks", "replayed-values")
 _FULL_EVALUATIONS: Final = (
     "three-way",
     "classifier",

@@ -47,7 +47,8 @@ def verdict_lines(report: EvaluationReport, report_path: str | None = None) -> t
     if asked.intersection(QUALITY_MEASURES):
         lines.append(VerdictLine("quality", _quality(quality(report))))
     elif report.measures:
-        lines.append(VerdictLine("measures", _listed([_beside_ceiling(each) for each in report.measures.values()], 4)))
+        figures = [f"{_words(each.name)} {_figures(each)}" for each in report.measures.values()]
+        lines.append(VerdictLine("measures", _listed(figures, 4)))
     worst = _worst(report)
     if worst:
         lines.append(VerdictLine("worst", worst))
@@ -71,25 +72,25 @@ def _summary(report: EvaluationReport) -> str:
 
 
 def _quality(score: Measure) -> str:
-    parts = ", ".join(map(_beside_ceiling, score.parts))
+    parts = ", ".join(f"{_words(part.name)} {_figures(part)}" for part in score.parts)
     if score.value is None:
-        return f"no score, since {score.reason}" + (
-            f" ({parts})" if any(p.value is not None for p in score.parts) else ""
-        )
-    ceiling = "" if score.ceiling is None else f", real held-out rows {_value(score.ceiling)}"
-    return f"{_value(score.value)}{ceiling} ({parts})"
+        measured = any(part.value is not None for part in score.parts)
+        return f"no score, since {score.reason}{f' ({parts})' if measured else ''}"
+    ceiling = "" if score.ceiling is None else f" beside {_value(score.ceiling)} of real held-out rows"
+    return f"{_value(score.value)}{ceiling}: {parts}"
 
 
 def _worst(report: EvaluationReport) -> str:
-    """The largest finding; without any, the part of the quality that is furthest below its ceiling."""
-    if report.findings:
+    """The largest warning; without any, the part of the quality that is furthest below its ceiling."""
+    if report.warnings:
         more = len(report.warnings) - 1
-        return report.findings[0].message + (f" (and {_counted(more, 'more warning')})" if more > 0 else "")
+        message = report.warnings[0].message.rstrip(".")
+        return message + (f" (and {_counted(more, 'more warning')})" if more else "")
     parts = [part for measure in quality(report).parts for part in measure.parts if part.value is not None]
     if not parts:
         return ""
     part = max(parts, key=_shortfall)
-    return f"{' and '.join(part.columns) or _words(part.name)} {_value(part.value)}{_beside(part)}"
+    return f"{' and '.join(part.columns)}: {_words(part.name)} {_figures(part)}, the furthest below its ceiling"
 
 
 def _shortfall(part: Measure) -> float:
@@ -110,17 +111,15 @@ def _protection(report: EvaluationReport) -> str:
 
 def _copies(measure: Measure) -> str:
     if measure.value is None:
-        return f"not counted: {measure.reason}"
+        return f"not counted: {measure.reason.rstrip('.')}"
     ceiling = "" if measure.ceiling is None else f"; of real held-out rows {_share(measure.ceiling)}"
-    return f"{_share(measure.value)} of rows are rows of the real table{ceiling}"
+    return f"{_share(measure.value)} of rows are rows that were learned from{ceiling}"
 
 
-def _beside_ceiling(measure: Measure) -> str:
-    return f"{_words(measure.name)} {_value(measure.value)}{_beside(measure)}"
-
-
-def _beside(measure: Measure) -> str:
-    return "" if measure.ceiling is None or measure.value is None else f" of {_value(measure.ceiling)}"
+def _figures(measure: Measure) -> str:
+    """The value and, after a stroke, that of real held-out rows."""
+    value = _value(measure.value)
+    return value if measure.ceiling is None or measure.value is None else f"{value} / {_value(measure.ceiling)}"
 
 
 def _value(value: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from rowsmith.config.defaults import evaluations_for
+from rowsmith.config.defaults import QUICK_EVALUATION, evaluations_for
 from rowsmith.errors import DataError, RunDirectoryError
 from rowsmith.evaluation.files import report_figures
 from rowsmith.evaluation.outcome import EvaluationOutcome
@@ -31,10 +31,11 @@ from rowsmith.table.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rowsmith.config import RunConfig
     from rowsmith.model import Bundle
     from rowsmith.runs.arguments import PathLike
 
-__all__ = ["check_real_table", "evaluate_frame", "evaluate_run", "real_table"]
+__all__ = ["check_real_table", "evaluate_frame", "evaluate_run", "evaluated_as", "real_table"]
 
 
 def evaluate_run(
@@ -146,6 +147,21 @@ def _spelled(frame: pd.DataFrame, schema: TableSchema) -> Table:
         return Table(spell_frame(frame, schema), schema)
     except DataError:
         return from_frame(frame)
+
+
+def evaluated_as(run: Run, plan: Plan) -> RunConfig:
+    """The configuration that a run was learned by, with what is measured of further rows.
+
+    Args:
+        run: The run that makes the rows.
+        plan: The saved plan; where it names no evaluation, the quick ones are taken.
+
+    Raises:
+        PluginError: An evaluation is missing, or a package that it needs.
+    """
+    config = plan.config if plan.config.evaluation else evolve(plan.config, evaluation=QUICK_EVALUATION)
+    check_components(config, run.registry, run.caller, ["evaluation"]).raise_first()
+    return config
 
 
 def real_table(run: Run, plan: Plan, path: Path | None = None) -> Table:

@@ -23,6 +23,7 @@ from rowsmith.observers import RunReport
 from rowsmith.plugins.servers import server_notes
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
+from rowsmith.runs.evaluate_run import evaluated_as, real_table
 from rowsmith.runs.generation_state import journal_of, journals
 from rowsmith.runs.generations import Generation, Generations
 from rowsmith.runs.ownership import check_same, claim_rows, claimed, tell_openness
@@ -208,6 +209,7 @@ def generate_job(
     rejected_text: bool = False,
     csv_safe: bool = False,
     further: bool = False,
+    evaluate: bool = False,
 ) -> Outcome:
     """Make rows with the model of a run directory.
 
@@ -224,6 +226,7 @@ def generate_job(
         csv_safe: Whether text in CSV files that a spreadsheet would take for a formula is made harmless.
         further: Whether the rows follow those of the generations before; a generation of this kind that was broken
             off is the one that is resumed.
+        evaluate: Whether the rows are judged beside the real table, which is read again.
 
     Raises:
         RunDirectoryError: There is no model, or there is a result and ``force`` is not given.
@@ -248,6 +251,8 @@ def generate_job(
         if further:
             begun = _begun(run, bundle, generations, broken_off)
             run = _following(run, begun, own)
+        learned_by = evaluated_as(run, saved) if evaluate else None
+        real = None if learned_by is None else real_table(evolve(run, config=learned_by), saved)
         run.registry.notify("rowsmith_run_started", run=run.info)
         making = RowMaking(
             run=run,
@@ -255,8 +260,10 @@ def generate_job(
             plan=evolve(saved, config=run.config),
             rejections=Rejections(with_text=rejected_text),
             csv_safe=csv_safe,
+            real=real,
             output=output,
             kept=output is None,
+            learned_by=learned_by,
         )
         with _counted(run, bundle, generations, begun):
             return making.make()

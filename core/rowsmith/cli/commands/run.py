@@ -47,6 +47,9 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Check everything, show 
 _evaluate = click.option(
     "--evaluate/--no-evaluate", default=None, help="Evaluate the rows at the end.  [default: as configured, quickly]"
 )
+_evaluate_rows = click.option(
+    "--evaluate", is_flag=True, help="Evaluate the rows beside the real table, which is read again."
+)
 _strict = click.option("--strict", is_flag=True, help="End with exit code 1 where the evaluation finds a defect.")
 _rows = _options(
     click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: 1000]"),
@@ -108,7 +111,7 @@ def train(settings: Settings, /, data: str | None, dry_run: bool, **options: Any
 @click.option("--run-dir", required=True, help="The run directory of a trained model.")
 @_rows
 @_writing
-@_options(_draws_seed, _resume, _force, _allow_factory, _fetch_base, _set)
+@_options(_evaluate_rows, _strict, _draws_seed, _resume, _force, _allow_factory, _fetch_base, _set)
 @shared_options
 @click.pass_obj
 def generate(settings: Settings, /, **options: Any) -> int:

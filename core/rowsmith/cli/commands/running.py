@@ -173,8 +173,10 @@ def generate(call: Call) -> int:
                 rejected_text=call.options["rejected_text"],
                 csv_safe=call.options["csv_safe"],
                 further=call.options["seed"] is None and config.seed == saved.seed,
+                evaluate=call.options["evaluate"],
             )
-        return report_outcome(call.settings, outcome, directory, call.options["output"], stdout)
+        strict = call.options["strict"]
+        return report_outcome(call.settings, outcome, directory, call.options["output"], stdout, strict=strict)
 
 
 def dry_run(call: Call) -> int:

@@ -70,13 +70,11 @@ def test_the_verdict_of_a_good_table_names_the_column_furthest_below_its_ceiling
     )
     lines = _lines(report, "runs/x/report.html")
     assert list(lines) == ["verdict", "quality", "worst", "protection", "copies", "report"]
-    assert lines["verdict"] == "1,000 rows, no warning"
-    assert lines["quality"] == (
-        "0.925 beside 0.980 of real held-out rows: column shapes 0.950 / 0.990, pair trends 0.900 / 0.970"
-    )
-    assert lines["worst"] == "hours: column shape 0.910 / 0.980, the furthest below its ceiling"
-    assert lines["protection"] == "changed job 6.4 %, town under 0.1 % of rows"
-    assert lines["copies"] == "0 % of rows are rows that were learned from; of real held-out rows 0.2 %"
+    assert lines["verdict"] == "no warning"
+    assert lines["quality"] == "0.925 (held-out rows 0.980): column shapes 0.950, pair trends 0.900"
+    assert lines["worst"] == "hours: column shape 0.910 (held-out rows 0.980)"
+    assert lines["protection"] == "changed rows of job (6.4%), town (under 0.1%)"
+    assert lines["copies"] == "0% of rows are training rows (held-out rows 0.2%)"
     assert lines["report"] == "runs/x/report.html"
 
 
@@ -88,16 +86,24 @@ def test_the_largest_warning_is_told_and_notes_are_not() -> None:
     )
     report = _report(_done(_shapes(), findings=findings), _done(_pairs()))
     lines = _lines(report)
-    assert lines["verdict"] == "1,000 rows, 2 warnings: tails cut, constant column"
-    assert lines["worst"] == "'age' ends at 59 (and 1 more warning)"
+    assert lines["verdict"] == "2 warnings: tails cut, constant column"
+    assert lines["worst"] == "'age' ends at 59"
     assert evaluation_code(report, strict=True) == 1
     assert evaluation_code(report, strict=False) == 0
+
+
+def test_a_long_message_becomes_what_it_is_and_where() -> None:
+    finding = Finding(
+        defect="dependency-broken", message="'education' says what … " * 9, columns=("a", "b", "c"), share=0.145
+    )
+    lines = _lines(_report(_done(_shapes(), findings=(finding,))))
+    assert lines["worst"] == "a, b, and 1 more: dependency broken in 14.5% of rows"
 
 
 def test_what_failed_is_named_with_its_reason() -> None:
     report = _report(_done(_shapes()), _failed("pair-trends", "MemoryError: too wide"))
     lines = _lines(report)
-    assert lines["verdict"] == "1,000 rows, no warning; 1 evaluation failed: pair-trends (MemoryError: too wide)"
+    assert lines["verdict"] == "no warning; 1 evaluation failed: pair-trends (MemoryError: too wide)"
     assert lines["quality"].startswith("no score, since pair-trends: it failed: MemoryError: too wide (column shapes")
     assert evaluation_code(report, strict=False) == evaluation_code(report, strict=True) == 5
     assert report_figures(report)["failed"] == ["pair-trends"]
@@ -163,3 +169,15 @@ def test_an_outcome_is_a_frame_a_dict_and_a_view() -> None:
     assert "&lt;i&gt;none" in view
     assert json.loads(json.dumps(report_values(report), allow_nan=False))["version"] == 1
     assert outcome.as_dict()["quality"]["value"] is None
+
+
+def test_a_verdict_has_at_most_six_lines_of_eighty_columns() -> None:
+    names = [f"a-defect-of-kind-{place}" for place in range(9)]
+    findings = tuple(Finding(defect=name, message="long " * 40, columns=("education", "income")) for name in names)
+    changed = {f"column_number_{place}": 0.2 for place in range(30)}
+    report = _report(
+        _done(_shapes(), findings=findings), _done(_pairs()), _done(Measure(name="copies", value=0.1)), changed=changed
+    )
+    shown = wrapped_verdict(verdict_lines(report, "rowsmith-runs/people/report.html"), 80).splitlines()
+    assert len(shown) == 6
+    assert max(map(len, shown)) <= 80

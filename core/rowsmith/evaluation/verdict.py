@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 
 from attrs import frozen
 
 from rowsmith.config.defaults import COPIES_MEASURE, QUALITY_MEASURES
 from rowsmith.evaluation.composite import quality
-from rowsmith.evaluation.measure import Direction, Measure
+from rowsmith.evaluation.measure import Direction, Finding, Measure
 from rowsmith.evaluation.runner import EvaluationReport
 
 __all__ = ["VerdictLine", "verdict_lines"]
 
-_MOST_CHANGED = 3
+_MOST_LISTED = 3
+_MOST_LETTERS = 69
+"""What a terminal of 80 columns shows beside the label."""
 _LEAST_CHANGED = 0.0005
-"""Less is shown as 0.0 %."""
+"""Less would be shown as 0.0%."""
 
 
 @frozen
@@ -48,7 +51,7 @@ def verdict_lines(report: EvaluationReport, report_path: str | None = None) -> t
         lines.append(VerdictLine("quality", _quality(quality(report))))
     elif report.measures:
         figures = [f"{_words(each.name)} {_figures(each)}" for each in report.measures.values()]
-        lines.append(VerdictLine("measures", _listed(figures, 4)))
+        lines.append(VerdictLine("measures", _listed(figures, most=4)))
     worst = _worst(report)
     if worst:
         lines.append(VerdictLine("worst", worst))
@@ -63,34 +66,43 @@ def verdict_lines(report: EvaluationReport, report_path: str | None = None) -> t
 
 
 def _summary(report: EvaluationReport) -> str:
-    rows, warnings = report.sizes.get("synthetic", 0), report.warnings
-    defects = list(dict.fromkeys(finding.defect.replace("-", " ") for finding in warnings))
-    found = f"{_counted(len(warnings), 'warning')}: {_listed(defects)}" if warnings else "no warning"
+    warnings = report.warnings
+    defects = list(dict.fromkeys(_words(finding.defect) for finding in warnings))
+    found = _listed(defects, f"{_counted(len(warnings), 'warning')}: ") if warnings else "no warning"
     failed = [f"{result.name} ({result.message})" for result in report.failed]
-    failures = f"; {_counted(len(failed), 'evaluation')} failed: {_listed(failed)}" if failed else ""
-    return f"{rows:,} rows, {found}{failures}"
+    # What failed is told whatever room it takes.
+    return found + (f"; {_counted(len(failed), 'evaluation')} failed: {', '.join(failed)}" if failed else "")
 
 
 def _quality(score: Measure) -> str:
-    parts = ", ".join(f"{_words(part.name)} {_figures(part)}" for part in score.parts)
+    parts = ", ".join(f"{_words(part.name)} {_value(part.value)}" for part in score.parts)
     if score.value is None:
         measured = any(part.value is not None for part in score.parts)
         return f"no score, since {score.reason}{f' ({parts})' if measured else ''}"
-    ceiling = "" if score.ceiling is None else f" beside {_value(score.ceiling)} of real held-out rows"
+    ceiling = "" if score.ceiling is None else f" (held-out rows {_value(score.ceiling)})"
     return f"{_value(score.value)}{ceiling}: {parts}"
 
 
 def _worst(report: EvaluationReport) -> str:
     """The largest warning; without any, the part of the quality that is furthest below its ceiling."""
     if report.warnings:
-        more = len(report.warnings) - 1
-        message = report.warnings[0].message.rstrip(".")
-        return message + (f" (and {_counted(more, 'more warning')})" if more else "")
+        return _shortened(report.warnings[0])
     parts = [part for measure in quality(report).parts for part in measure.parts if part.value is not None]
     if not parts:
         return ""
     part = max(parts, key=_shortfall)
-    return f"{' and '.join(part.columns)}: {_words(part.name)} {_figures(part)}, the furthest below its ceiling"
+    ceiling = "" if part.ceiling is None else f" (held-out rows {_value(part.ceiling)})"
+    return f"{' and '.join(part.columns)}: {_words(part.name)} {_value(part.value)}{ceiling}"
+
+
+def _shortened(finding: Finding) -> str:
+    """A finding in one line: its message where that is short, or else what it is and where."""
+    message = finding.message.rstrip(".")
+    if len(message) <= _MOST_LETTERS:
+        return message
+    where = f"{_listed(finding.columns, most=2)}: " if finding.columns else ""
+    share = f" in {_share(finding.share)} of rows" if finding.share else ""
+    return f"{where}{_words(finding.defect)}{share}"
 
 
 def _shortfall(part: Measure) -> float:
@@ -103,17 +115,14 @@ def _protection(report: EvaluationReport) -> str:
     changed = sorted(((share, name) for name, share in report.changed.items() if share > 0), key=lambda each: -each[0])
     if not changed:
         return "changed no value"
-    named = [f"{name} {_share(share)}" for share, name in changed[:_MOST_CHANGED]]
-    more = len(changed) - len(named)
-    others = f" and {_counted(more, 'more column')}" if more else ""
-    return f"changed {', '.join(named)} of rows{others}"
+    return _listed([f"{name} ({_share(share)})" for share, name in changed], "changed rows of ")
 
 
 def _copies(measure: Measure) -> str:
     if measure.value is None:
-        return f"not counted: {measure.reason.rstrip('.')}"
-    ceiling = "" if measure.ceiling is None else f"; of real held-out rows {_share(measure.ceiling)}"
-    return f"{_share(measure.value)} of rows are rows that were learned from{ceiling}"
+        return f"not counted: {re.split('[;:] ', measure.reason)[0].rstrip('.')}"
+    ceiling = "" if measure.ceiling is None else f" (held-out rows {_share(measure.ceiling)})"
+    return f"{_share(measure.value)} of rows are training rows{ceiling}"
 
 
 def _figures(measure: Measure) -> str:
@@ -128,8 +137,8 @@ def _value(value: float | None) -> str:
 
 def _share(share: float) -> str:
     if share == 0:
-        return "0 %"
-    return f"{share:.1%}".replace("%", " %") if share >= _LEAST_CHANGED else "under 0.1 %"
+        return "0%"
+    return f"{share:.1%}" if share >= _LEAST_CHANGED else "under 0.1%"
 
 
 def _words(name: str) -> str:
@@ -140,11 +149,11 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _listed(words: Sequence[str], most: int = 3) -> str:
-    return ", ".join(_with_more(words, most))
-
-
-def _with_more(words: Sequence[str], most: int) -> Iterator[str]:
-    yield from words[:most]
-    if len(words) > most:
-        yield f"and {len(words) - most} more"
+def _listed(words: Sequence[str], before: str = "", most: int = _MOST_LISTED) -> str:
+    """The first words, as many as fit beside what is before them, and how many more there are."""
+    for shown in range(min(len(words), most), 0, -1):
+        more = len(words) - shown
+        text = before + ", ".join([*words[:shown], *([f"and {more} more"] if more else [])])
+        if len(text) <= _MOST_LETTERS or shown == 1:
+            return text
+    return before

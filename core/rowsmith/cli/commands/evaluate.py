@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rowsmith.cli.display.messages import write_stderr
 from rowsmith.cli.display.sanitizer import json_text
 from rowsmith.cli.display.settings import Settings, apply_settings, shared_options
 from rowsmith.cli.display.streams import data_stream
@@ -67,9 +66,7 @@ def evaluate(settings: Settings, /, **options: Any) -> int:
             report = None if outcome.path is None else str(outcome.path)
             stdout.write(f"{json_text({**outcome.as_dict(), 'report': report})}\n".encode())
         if not settings.quiet:
-            print_verdict(outcome.verdict)
-            for finding in outcome.findings[1:]:
-                write_stderr(f"{finding.severity.value}: {finding.message}")
+            print_verdict(outcome.verdict, outcome.findings)
     return evaluation_code(outcome.report, strict=options["strict"])
 
 

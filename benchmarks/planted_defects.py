@@ -59,9 +59,7 @@ class Frames:
     def prepared(self, seed: int) -> EvaluationTables:
         """The tables as evaluations read them."""
         held = None if self.holdout is None else from_frame(self.holdout)
-        return evaluation_tables(
-            from_frame(self.real), from_frame(self.synthetic), held, seed=seed, **self.options
-        )
+        return evaluation_tables(from_frame(self.real), from_frame(self.synthetic), held, seed=seed, **self.options)
 
     def changed(self, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Frames:
         """The same change in every table."""
@@ -172,7 +170,10 @@ DEFECTS = [
         found_as=frozenset({"constant"}),
     ),
     Defect(
-        name="zeros lost", plant=in_synthetic(_lose_zeros), columns=("capital_gain",), found_as=frozenset({"value-lost"})
+        name="zeros lost",
+        plant=in_synthetic(_lose_zeros),
+        columns=("capital_gain",),
+        found_as=frozenset({"value-lost"}),
     ),
     Defect(
         name="column shuffled",
@@ -214,20 +215,19 @@ DEFECTS = [
 """What is planted in a census; a module of other defects adds to it."""
 
 
-def evaluations(names: Sequence[str]) -> list[TableEvaluation]:
+def evaluations(names: Sequence[str], registry: Registry) -> list[TableEvaluation]:
     """Evaluations by name, with their default options."""
-    registry = Registry()
     context = BuildContext(config=RunConfig(), registry=registry, seeds=Seeds(0))
     return [registry.build(Kind.EVALUATION, ComponentRef(name=name), context) for name in names]
 
 
-def judged(frames: Frames, names: Sequence[str], seed: int) -> EvaluationReport:
+def judged(frames: Frames, chosen: Sequence[TableEvaluation], seed: int) -> EvaluationReport:
     """The report on some tables.
 
     Raises:
         RuntimeError: An evaluation failed.
     """
-    report = run_evaluations(evaluations(names), frames.prepared(seed))
+    report = run_evaluations(chosen, frames.prepared(seed))
     if report.failed:
         raise RuntimeError("; ".join(f"{result.name}: {result.message}" for result in report.failed))
     return report
@@ -256,7 +256,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--train", type=Path, required=True)
     result.add_argument("--holdout", type=Path)
-    result.add_argument("--evaluations", nargs="+", default=list(QUICK))
+    result.add_argument("--evaluations", default=",".join(QUICK), help="names joined by commas")
     result.add_argument("--seeds", type=int, default=10, help="how often the good tables are judged, in turn")
     result.add_argument("synthetic", type=Path, nargs="+", help="good synthetic tables; defects go into the first one")
     return result
@@ -267,11 +267,12 @@ def main(arguments: Sequence[str]) -> None:
     args = parser().parse_args(arguments)
     real, held = read_csv(args.train), None if args.holdout is None else read_csv(args.holdout)
     good = [Frames(real=real, synthetic=read_csv(path), holdout=held) for path in args.synthetic]
+    chosen = evaluations(args.evaluations.split(","), Registry())
     lines = []
     for seed in range(args.seeds):
         index = seed % len(good)
-        lines.append(good_line(args.synthetic[index].name, seed, judged(good[index], args.evaluations, seed)))
+        lines.append(good_line(args.synthetic[index].name, seed, judged(good[index], chosen, seed)))
     for defect in DEFECTS:
         frames = defect.plant(good[0], np.random.default_rng(0))
-        lines.append(line(defect, judged(frames, args.evaluations, 0)))
+        lines.append(line(defect, judged(frames, chosen, 0)))
     print(markdown(HEADERS, lines))

@@ -92,7 +92,7 @@ class DownstreamOptions:
 
     targets: tuple[str, ...] = ()
     max_rows: int = field(default=10_000, validator=_at_least(100))
-    max_features: int = field(default=60, validator=_at_least(1))
+    max_features: int = field(default=40, validator=_at_least(1))
 
 
 @frozen(kw_only=True)

@@ -115,13 +115,14 @@ class ColumnShapes(TableEvaluation):
 
     def _measure(self, column: EvaluatedColumn, shape: Shape, tables: EvaluationTables) -> Measure:
         real, synthetic = shape.counts[Part.REAL], shape.counts[Part.SYNTHETIC]
-        interval = None
+        value, interval = 1 - shape.distance(Part.SYNTHETIC), None
         if synthetic.sum():
             generator = tables.generator(f"{self.name}.{column.name}")
-            interval = complement_interval(real, synthetic, shape.apart, generator)
+            low, high = complement_interval(real, synthetic, shape.apart, generator)
+            interval = (min(low, value), max(high, value))
         return Measure(
             name="column-shape",
-            value=1 - shape.distance(Part.SYNTHETIC),
+            value=value,
             interval=interval,
             ceiling=1 - shape.distance(Part.HOLDOUT) if tables.has_holdout else None,
             sizes={part.value: int(counts.sum()) for part, counts in shape.counts.items()},

@@ -10,7 +10,7 @@ import numpy.typing as npt
 __all__ = ["Apart", "complement_interval", "merged", "shares", "steps_apart", "variation_apart"]
 
 RESAMPLES = 100
-_MOST_VALUES = 400
+_MOST_VALUES = 100
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -34,7 +34,7 @@ def variation_apart(first: Floats, second: Floats) -> Floats:
 
 
 def merged(first: Counts, second: Counts) -> tuple[Counts, Counts]:
-    """Counts of at most some hundred ranges of values, each of about as many rows.
+    """Counts of at most a hundred ranges of values, each of about as many rows.
 
     Args:
         first: Counts of ascending values.

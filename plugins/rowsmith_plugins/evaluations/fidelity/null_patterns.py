@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rowsmith.context import BuildContext
 from rowsmith.evaluation import (
+    ColumnKind,
     Evaluated,
     EvaluatedColumn,
     EvaluationKind,
@@ -64,6 +65,7 @@ class NullPatterns(TableEvaluation):
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Compare nulls of columns, pairs and whole rows."""
         tables = alone(tables)
+        tables = evolve(tables, columns=tuple(column for column in tables.columns if column.kind is not ColumnKind.KEY))
         parts = [_measure(column, tables) for column in tables.columns]
         findings = [finding for column in tables.columns for finding in _share_findings(column, tables)]
         together = _together(tables)
@@ -78,10 +80,12 @@ class NullPatterns(TableEvaluation):
         real = together.patterns[Part.REAL]
         found = {part: _apart(together, part) for part in compared_parts(tables)}
         generator = tables.generator(self.name)
+        value = 1 - found[Part.SYNTHETIC]
+        low, high = complement_interval(real, together.patterns[Part.SYNTHETIC], variation_apart, generator)
         return Measure(
             name=self.name,
-            value=1 - found[Part.SYNTHETIC],
-            interval=complement_interval(real, together.patterns[Part.SYNTHETIC], variation_apart, generator),
+            value=value,
+            interval=(min(low, value), max(high, value)),
             ceiling=1 - found[Part.HOLDOUT] if tables.has_holdout else None,
             sizes={part.value: rows for part, rows in together.rows.items()},
             sampled=any(together.rows[part] < tables.sizes[part] for part in together.rows),

@@ -33,9 +33,11 @@ __all__ = ["PairTrends", "build"]
 BINS = 10
 TOLERANCE = 0.04
 """What a pair may be farther apart than its columns, beyond chance."""
-MOST_OF_COLUMN = 0.5
+LOST = 0.5
+"""A relation of less than this part of its strength is lost."""
+MOST_OF_COLUMN = 0.75
 """A column that lost so large a part of its relations, and some at least, is named by itself."""
-FEWEST_OF_COLUMN = 3
+FEWEST_OF_COLUMN = 2
 MOST_FINDINGS = 10
 
 _NORMAL_95 = 1.96
@@ -52,19 +54,27 @@ class _Pair:
         names: The columns.
         distances: Total variation from the real rows of the pair beyond that of its columns, by part.
         band: What it may be by chance.
-        strength: Total variation of the real pair from that of unrelated columns.
+        strength: Total variation of the pair from that of unrelated columns, by part.
         measure: The pair's similarity.
     """
 
     names: tuple[str, str]
     distances: dict[Part, float]
     band: float
-    strength: float
+    strength: dict[Part, float]
     measure: Measure
 
     @property
     def allowed(self) -> float:
         return self.band + TOLERANCE
+
+    @property
+    def related(self) -> bool:
+        return self.strength[Part.REAL] > self.band
+
+    @property
+    def lost(self) -> bool:
+        return self.related and self.strength[Part.SYNTHETIC] < LOST * self.strength[Part.REAL]
 
     @property
     def broken(self) -> bool:
@@ -119,7 +129,6 @@ def _pair(
     real = shares(joint[Part.REAL])
     apart = {part: float(variation_apart(real, shares(joint[part]))) for part in compared_parts(tables)}
     beyond = {part: distance - max(_apart(single[name], part) for name in names) for part, distance in apart.items()}
-    unrelated = np.outer(*(shares(single[name][Part.REAL]) for name in names)).ravel()
     if all(name in numbers for name in names):
         value, interval, ceiling = _correlation(tables, [numbers[name] for name in names])
     else:
@@ -130,7 +139,9 @@ def _pair(
         names=names,
         distances=beyond,
         band=variation_band(joint[Part.REAL], joint[Part.SYNTHETIC]),
-        strength=float(variation_apart(real, unrelated)),
+        strength={
+            part: _strength(joint[part], [single[name][part] for name in names]) for part in (Part.REAL, Part.SYNTHETIC)
+        },
         measure=Measure(
             name="pair-trend",
             value=value,
@@ -140,6 +151,11 @@ def _pair(
             reason="" if value is not None else "a column has one number alone, so that nothing correlates with it",
         ),
     )
+
+
+def _strength(joint: Counts, columns: Sequence[Counts]) -> float:
+    unrelated = np.outer(*map(shares, columns)).ravel()
+    return float(variation_apart(shares(joint), unrelated))
 
 
 def _apart(counts: Mapping[Part, Counts], part: Part) -> float:
@@ -181,16 +197,15 @@ def _findings(tables: EvaluationTables, pairs: Sequence[_Pair]) -> Iterator[Find
     broken = sorted(
         (pair for pair in pairs if pair.broken), key=lambda pair: -pair.distances[Part.SYNTHETIC] / pair.allowed
     )
-    related = Counter(name for pair in pairs if pair.strength > pair.allowed for name in pair.names)
-    while broken:
-        counts = Counter(name for pair in broken for name in pair.names)
-        name, lost = max(counts.items(), key=lambda item: item[1] / max(related[item[0]], FEWEST_OF_COLUMN))
-        if lost < max(FEWEST_OF_COLUMN, MOST_OF_COLUMN * related[name]):
-            break
-        worst = next(pair for pair in broken if name in pair.names)
+    related = Counter(name for pair in pairs if pair.related for name in pair.names)
+    lost = Counter(name for pair in pairs if pair.lost for name in pair.names)
+    for name, count in lost.most_common():
+        worst = next((pair for pair in broken if name in pair.names), None)
+        if worst is None or count < max(FEWEST_OF_COLUMN, MOST_OF_COLUMN * related[name]):
+            continue
         other = worst.names[worst.names[0] == name]
         text = (
-            f"{name!r} has lost its relation to {lost} of the {related[name]} columns that it depends on, most of all "
+            f"{name!r} has lost its relation to {count} of the {related[name]} columns that it depends on, most of all "
             f"to {other!r}: {_figures(worst)}"
         )
         yield from _judge(tables, "column-unrelated", (name,), text, worst)

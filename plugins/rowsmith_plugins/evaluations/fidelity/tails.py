@@ -23,7 +23,7 @@ from rowsmith.evaluation import (
     Part,
     TableEvaluation,
 )
-from rowsmith_plugins.evaluations.fidelity.chance import share_band, unseen_share, wilson
+from rowsmith_plugins.evaluations.fidelity.chance import mean_band, share_band, unseen_share, wilson
 from rowsmith_plugins.evaluations.fidelity.judging import alone, compared_parts, judged, mean_of
 
 __all__ = ["Ends", "Tails", "build", "ends_of"]
@@ -234,17 +234,20 @@ def _beyond(column: EvaluatedColumn, ends: Ends, tables: EvaluationTables) -> Fi
 def _other_mass(column: EvaluatedColumn, ends: Ends, tables: EvaluationTables, tail: float) -> Finding | None:
     value = _threshold(ends, tail)
     real = ends.beyond(Part.REAL, value)
-    found = ends.beyond(Part.SYNTHETIC, value) - ends.beyond(Part.SYNTHETIC, ends.far())
-    band = share_band(max(real, found), ends.rows(Part.REAL), ends.rows(Part.SYNTHETIC))
-    defect = "tails-thin" if found < real else "tails-heavy"
+    found = ends.beyond(Part.SYNTHETIC, value) - ends.beyond(Part.SYNTHETIC, ends.top(Part.REAL))
+    thin = found < real
+    less, more = (found, real) if thin else (real, found)
+    rows = [ends.rows(part) for part in ((Part.SYNTHETIC, Part.REAL) if thin else (Part.REAL, Part.SYNTHETIC))]
+    # The error of the lesser share beside the part of the greater one that it may have.
+    band = mean_band(max(less, 0.5 / rows[0]) / rows[0] + (1 - RATIO) ** 2 * more / rows[1])
     return judged(
         tables,
-        defect,
+        "tails-thin" if thin else "tails-heavy",
         (column.name,),
         f"{found:.2%} of the synthetic rows lie in the {ends.end} tail of {column.name!r}, which holds {real:.2%} of "
         "the real ones",
-        found=abs(found - real),
-        allowed=band + RATIO * max(real, found) + _protected(ends, tables) + TOLERANCE / 2,
+        found=more - less,
+        allowed=band + RATIO * more + _protected(ends, tables),
         share=abs(found - real),
     )
 

@@ -32,6 +32,8 @@ NEW_TOLERANCE = 0.01
 LOST_RATIO = 0.5
 """A frequent value may lose or gain so large a part of its rows, as far as chance allows, and not count as lost."""
 LOST_TOLERANCE = 0.005
+GONE_TOLERANCE = 0.002
+"""The share of rows of a value, or of all but one, that may be lost altogether beyond chance and protection."""
 FREQUENT = 0.01
 """A number of so many rows is a value by itself, such as zero."""
 
@@ -138,7 +140,7 @@ def _constant(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Fin
     lost = 1 - float((real * (synthetic > 0)).sum() / real.sum())
     if column.kind is not ColumnKind.TEXT or lost > 0:
         text = f"{column.name!r} is constant: {np.count_nonzero(real):,} values became {np.count_nonzero(synthetic)}"
-        allowed = unseen_share(rows) + 2 * tables.k / tables.sizes[Part.REAL]
+        allowed = unseen_share(rows) + 2 * tables.k / tables.sizes[Part.REAL] + GONE_TOLERANCE
         yield from _some(judged(tables, "constant", (column.name,), text, found=lost, allowed=allowed, share=lost))
 
 
@@ -151,7 +153,7 @@ def _lost(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding
     for index in np.flatnonzero((real / sizes[0] > least) & (real >= tables.k)):
         share, found = float(real[index] / sizes[0]), float(synthetic[index] / sizes[1])
         # Lost altogether is worse than rare, and a rare label may be lost by chance and by protection.
-        tolerance = 2 * tables.k / sizes[0] + (LOST_RATIO * share + LOST_TOLERANCE if found else 0.0)
+        tolerance = 2 * tables.k / sizes[0] + (LOST_RATIO * share + LOST_TOLERANCE if found else GONE_TOLERANCE)
         allowed = tolerance + (unseen_share(sizes[1]) if not found else share_band(share, *sizes))
         words = "is lost" if not found else f"has {found:.2%} of the synthetic ones"
         text = f"{column.labels[index]!r}, {share:.2%} of the real rows in {column.name!r}, {words}"

@@ -41,6 +41,8 @@ LEAST_SKILL = 0.05
 """A target that real rows do not tell either proves nothing."""
 
 _RESAMPLES = 50
+_TREES = 200
+_FEWEST_ROUNDS = 20
 _DEVIATIONS = 4.0
 
 Array = npt.NDArray[np.float64]
@@ -173,7 +175,10 @@ def _class_skill(rows: dict[Part, Array], target: EvaluatedColumn, part: Part, s
     known = np.flatnonzero(codes >= 0)
     scores = np.zeros((len(held), len(target.labels)))
     if len(np.unique(codes[known])) > 1:
-        model = HistGradientBoostingClassifier(random_state=seed).fit(_readable(rows[part][known]), codes[known])
+        # Boosting grows a tree for each class in each round.
+        rounds = max(_FEWEST_ROUNDS, _TREES // max(2, len(np.unique(codes[known]))))
+        model = HistGradientBoostingClassifier(max_iter=rounds, random_state=seed)
+        model.fit(_readable(rows[part][known]), codes[known])
         scores[:, model.classes_] = model.predict_proba(_readable(rows[Part.HOLDOUT]))
     real = np.flatnonzero(target.counts(Part.REAL) >= FEWEST_OF_CLASS)
 

@@ -18,7 +18,6 @@ from rowsmith.evaluation import (
 )
 from rowsmith_plugins.evaluations.privacy.leaks import why_no_holdout
 from rowsmith_plugins.evaluations.privacy.near_copies import Flags, near_copies
-from rowsmith_plugins.evaluations.privacy.rates import Rate, fisher_greater
 from rowsmith_plugins.evaluations.privacy.row_hashes import (
     RowHashes,
     compared_columns,
@@ -26,6 +25,7 @@ from rowsmith_plugins.evaluations.privacy.row_hashes import (
     row_hashes,
     units_of,
 )
+from rowsmith_plugins.evaluations.rates import Rate, fisher_greater
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext

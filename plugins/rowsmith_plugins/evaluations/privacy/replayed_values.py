@@ -20,8 +20,8 @@ from rowsmith.evaluation import (
     TableEvaluation,
 )
 from rowsmith_plugins.evaluations.privacy.leaks import why_no_holdout
-from rowsmith_plugins.evaluations.privacy.rates import Rate, fisher_greater
 from rowsmith_plugins.evaluations.privacy.row_hashes import units_of
+from rowsmith_plugins.evaluations.rates import Rate, fisher_greater
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext

@@ -27,7 +27,7 @@ from rowsmith_plugins.evaluations.sequences.series import (
     series_columns,
     unknown,
 )
-from rowsmith_plugins.evaluations.sequences.trend import effective
+from rowsmith_plugins.evaluations.sequences.trend import lone_errors
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
@@ -101,10 +101,8 @@ def _levels(made: Readings, real: Readings, many: bool) -> Estimate:
         )
         return jackknife(sums, lambda each: _divided(each[..., :_PARTS], each[..., _PARTS:]))
     counts = np.bincount(tenths, minlength=_PARTS).astype(np.float64)
-    values = _divided(np.bincount(tenths, made.values, _PARTS), counts) / scale
-    left = float(np.sqrt(np.mean((real.values - real.fitted) ** 2))) / scale
-    with np.errstate(divide="ignore"):
-        return Estimate(values, left / np.sqrt(effective(counts, real)), _BLOCKS_OF_ONE)
+    values = _divided(np.bincount(tenths, made.values, _PARTS).astype(np.float64), counts) / scale
+    return Estimate(values, lone_errors(counts, real) / scale, _BLOCKS_OF_ONE)
 
 
 def _divided(sums: Floats, counts: Floats) -> Floats:
@@ -121,8 +119,8 @@ def _between(made: Readings) -> Estimate:
     counts = np.bincount(piece, minlength=made.count * _PARTS).astype(np.float64)
     shares = []
     for left in (made.standardised, made.residuals):
-        sums = np.bincount(piece, left, made.count * _PARTS)
-        between = np.divide(sums**2, counts, out=np.zeros(len(sums)), where=counts > 0)
+        totals = np.bincount(piece, left, made.count * _PARTS)
+        between = np.divide(totals**2, counts, out=np.zeros(len(totals)), where=counts > 0)
         shares.append(between.reshape(made.count, _PARTS).sum(axis=1) / lengths)
     sums = block_sums(blocks_of(np.arange(made.count)), *shares, np.ones(made.count))
     return jackknife(sums, lambda each: each[..., :2] / each[..., 2:])

@@ -22,10 +22,12 @@ from rowsmith_plugins.evaluations.sequences.distances import mean_measure
 from rowsmith_plugins.evaluations.sequences.jackknife import Estimate, block_sums, excess, jackknife
 from rowsmith_plugins.evaluations.sequences.ordered_rows import MOST_ROWS
 from rowsmith_plugins.evaluations.sequences.series import (
+    LONGEST_PERIOD,
     Floats,
     Ints,
     Readings,
     blocks_in_time,
+    period,
     prepared,
     readings,
     series_columns,
@@ -39,8 +41,6 @@ __all__ = ["SeriesSeasons", "build"]
 
 _LEAST = 0.4
 _LEAST_CYCLES = 3
-_LONGEST_PERIOD = 400
-_LEAST_PEAK = 0.3
 _HOUR, _DAY, _WEEK, _YEAR = 3600.0, 86400.0, 604800.0, 31556952.0
 
 
@@ -109,12 +109,13 @@ def _seasons(known: Mapping[Part, Readings], dated: bool) -> dict[str, dict[Part
     span = float(np.median(real.spans))
     if not dated:
         step = _step(real)
-        period = _period(real)
-        if not period or not step:
+        longest = min(int(np.median(real.lengths)) // _LEAST_CYCLES, LONGEST_PERIOD)
+        cycle = period(real.residuals, real.series, longest)
+        if not cycle or not step:
             return {}
         return {
-            f"period of {period}": {
-                part: np.mod(np.rint(each.times / step), period).astype(np.int64) for part, each in known.items()
+            f"period of {cycle}": {
+                part: np.mod(np.rint(each.times / step), cycle).astype(np.int64) for part, each in known.items()
             }
         }
     found = dict[str, dict[Part, Ints]]()
@@ -144,21 +145,6 @@ def _step(real: Readings) -> float:
     steps = np.diff(real.times)[real.series[1:] == real.series[:-1]]
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     return float(values[counts.argmax()]) if len(values) else 0.0
-
-
-def _period(real: Readings) -> int:
-    """The lag at which the autocorrelation of real series has its highest peak; 0 without one."""
-    left, most = real.residuals, min(int(np.median(real.lengths)) // _LEAST_CYCLES, _LONGEST_PERIOD)
-    whole = float(np.sum(left * left))
-    if most < 3 or not whole:
-        return 0
-    correlations = np.ones(most + 2)
-    for lag in range(1, most + 2):
-        same = real.series[lag:] == real.series[:-lag]
-        correlations[lag] = float(np.sum((left[lag:] * left[:-lag])[same])) / whole
-    inner = correlations[2 : most + 1]
-    peaks = (inner > correlations[1:most]) & (inner > correlations[3:]) & (inner > _LEAST_PEAK)
-    return int(np.flatnonzero(peaks)[inner[peaks].argmax()]) + 2 if peaks.any() else 0
 
 
 def _profile(made: Readings, positions: Ints, count: int) -> Estimate:

@@ -10,11 +10,24 @@ from rowsmith.evaluation import ColumnKind, Direction, Evaluated, EvaluatedColum
 from rowsmith_plugins.evaluations.sequences.jackknife import MOST_BLOCKS
 from rowsmith_plugins.evaluations.sequences.ordered_rows import compared_columns, ordered_rows
 
-__all__ = ["Readings", "blocks_in_time", "lag_one", "prepared", "readings", "series_columns", "unknown"]
+__all__ = [
+    "LONGEST_PERIOD",
+    "Readings",
+    "blocks_in_time",
+    "lag_one",
+    "period",
+    "prepared",
+    "readings",
+    "remainder",
+    "series_columns",
+    "unknown",
+]
 
 SHORTEST = 8
 """Rows of a series that is looked at."""
+LONGEST_PERIOD = 400
 _BLOCKS_OF_ONE = 10
+_LEAST_PEAK = 0.3
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -118,11 +131,37 @@ def readings(tables: EvaluationTables, column: EvaluatedColumn, part: Part) -> R
     return _fitted(values, times, series.astype(np.int64))
 
 
-def lag_one(residuals: Floats, series: Ints) -> float:
-    """The autocorrelation of lag one within series."""
-    same = series[1:] == series[:-1]
-    whole = float(np.mean(residuals**2))
-    return float(np.mean((residuals[1:] * residuals[:-1])[same])) / whole if whole > 0 and same.any() else 0.0
+def period(left: Floats, series: Ints, longest: int) -> int:
+    """The lag, of at least 2 and at most ``longest``, at which autocorrelation has its highest peak; 0 without one."""
+    whole = float(np.sum(left * left))
+    if longest < 3 or not whole:
+        return 0
+    correlations = np.ones(longest + 2)
+    for lag in range(1, longest + 2):
+        same = series[lag:] == series[:-lag]
+        correlations[lag] = float(np.sum((left[lag:] * left[:-lag])[same])) / whole
+    inner = correlations[2 : longest + 1]
+    peaks = (inner > correlations[1:longest]) & (inner > correlations[3:]) & (inner > _LEAST_PEAK)
+    return int(np.flatnonzero(peaks)[inner[peaks].argmax()]) + 2 if peaks.any() else 0
+
+
+def remainder(values: Floats) -> Floats:
+    """A lone series without a curved trend and without its season, the period of which its changes tell."""
+    line = np.linspace(-1.0, 1.0, len(values))
+    left = values - np.polyval(np.polyfit(line, values, 2), line)
+    changes = np.diff(left)
+    changes = changes - changes.mean()
+    cycle = period(changes, np.zeros(len(changes), dtype=np.int64), min(len(changes) // 3, LONGEST_PERIOD))
+    if not cycle:
+        return np.asarray(left, dtype=np.float64)
+    phases = np.arange(len(left)) % cycle
+    return np.asarray(left - (np.bincount(phases, left) / np.bincount(phases))[phases], dtype=np.float64)
+
+
+def lag_one(left: Floats) -> float:
+    """The autocorrelation of lag one of a lone series."""
+    whole = float(np.sum(left**2))
+    return float(np.sum(left[1:] * left[:-1])) / whole if whole > 0 else 0.0
 
 
 def blocks_in_time(made: Readings) -> Ints:

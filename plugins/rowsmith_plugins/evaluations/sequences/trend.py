@@ -16,6 +16,7 @@ from rowsmith_plugins.evaluations.sequences.series import (
     lag_one,
     prepared,
     readings,
+    remainder,
     series_columns,
     unknown,
 )
@@ -23,11 +24,12 @@ from rowsmith_plugins.evaluations.sequences.series import (
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
 
-__all__ = ["SeriesTrend", "build", "effective"]
+__all__ = ["SeriesTrend", "build", "lone_errors"]
 
 _LEAST = 0.5
 _BLOCKS_OF_LINES = 30
-_UNIT_ROOT = 21.8
+_UNIT_ROOT = 35.0
+"""What ``n (1 - r)`` of a random walk without its curved trend exceeds once in a hundred times."""
 
 
 class SeriesTrend(TableEvaluation):
@@ -81,17 +83,20 @@ def build(context: BuildContext, options: None) -> SeriesTrend:
     return SeriesTrend()
 
 
-def effective(count: Floats, real: Readings) -> Floats:
-    """So many independent readings say as much as ``count`` that depend on each other as those of a real series do.
+def lone_errors(counts: Floats, real: Readings) -> Floats:
+    """Standard errors of means of so many readings that depend on each other as those of a lone real series do.
 
-    ``n (1 - r) / (1 + r)``, at least 1, with the real autocorrelation ``r`` of lag one, so that a series that wanders
-    where the real one does not is no excuse. 0 where the real one may be a random walk itself, ``n (1 - r) < 21.8``
-    (Dickey & Fuller 1979, with a trend): then another path is as good.
+    ``s sqrt((1 + r) / (1 - r) / n)`` with the spread ``s`` and autocorrelation ``r`` of what is left of the real series
+    without trend and season, so that a series that wanders where the real one does not is no excuse. Infinite where
+    the real one may be a random walk itself, ``n (1 - r) < 35`` (Dickey & Fuller 1979, here with a curved trend): then
+    another path is as good.
     """
-    again = max(lag_one(real.residuals, real.series), 0.0)
-    if len(real.values) * (1 - again) < _UNIT_ROOT:
-        return np.zeros_like(count)
-    return np.asarray(np.maximum(count * (1 - again) / (1 + again), 1.0), dtype=np.float64)
+    left = remainder(real.values)
+    again = max(lag_one(left), 0.0)
+    if len(left) * (1 - again) < _UNIT_ROOT:
+        return np.full(counts.shape, np.inf)
+    independent = np.maximum(counts * (1 - again) / (1 + again), 1.0)
+    return np.asarray(np.sqrt(np.mean(left**2) / independent), dtype=np.float64)
 
 
 def _slope(made: Readings, real: Readings) -> Estimate:
@@ -100,10 +105,7 @@ def _slope(made: Readings, real: Readings) -> Estimate:
     if real.count > 1:
         sums = block_sums(blocks_of(np.arange(made.count)), steps, np.ones(made.count))
         return jackknife(sums, lambda each: each[..., :1] / each[..., 1:])
-    # The error of a line through n readings at equal times is sqrt(12 / n) of what is left without it.
-    left = np.sqrt(np.mean((real.values - real.fitted) ** 2)) / scale
+    # The error of a line through n readings at equal times is sqrt(12 / n) of their spread around it.
     longer = float(np.median(real.spans)) / np.maximum(made.spans, 1e-300)
-    with np.errstate(divide="ignore"):
-        errors = left * longer * np.sqrt(12 / effective(made.lengths.astype(np.float64), real))
-    error = np.sqrt(np.sum(errors**2)) / made.count
-    return Estimate(np.array([steps.mean()]), np.array([error]), _BLOCKS_OF_LINES)
+    errors = np.sqrt(12) * longer * lone_errors(made.lengths.astype(np.float64), real) / scale
+    return Estimate(np.array([steps.mean()]), np.array([np.sqrt(np.sum(errors**2)) / made.count]), _BLOCKS_OF_LINES)

@@ -25,9 +25,7 @@ _FULL = (
 def rowsmith_evaluations() -> Iterator[Component]:
     """Quick checks, and attacks that take longer."""
     for name, module, summary in _QUICK:
-        yield Component(
-            name=name, factory=f"{_ROOT}.{module}:build", summary=summary, capabilities=frozenset({"quick"})
-        )
+        yield Component(name=name, factory=f"{_ROOT}.{module}:build", summary=summary)
     for name, module, summary in _FULL:
         yield Component(
             name=name,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from rowsmith.evaluation import Direction, Finding, Measure
-from rowsmith_plugins.evaluations.privacy.rates import Rate, residual_risk
+from rowsmith_plugins.evaluations.rates import Rate, residual_risk
 
 __all__ = ["MOST_RISK", "Attack"]
 

@@ -11,7 +11,7 @@ from rowsmith.evaluation import Evaluated, EvaluatedColumn, EvaluationKind, Eval
 from rowsmith_plugins.evaluations.privacy.attacks import Attack
 from rowsmith_plugins.evaluations.privacy.leaks import LEAST_ROWS, refused, why_no_holdout
 from rowsmith_plugins.evaluations.privacy.points import drawn_rows, nearest, point_columns, points
-from rowsmith_plugins.evaluations.privacy.rates import Rate
+from rowsmith_plugins.evaluations.rates import Rate
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext

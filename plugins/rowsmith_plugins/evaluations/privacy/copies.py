@@ -18,7 +18,6 @@ from rowsmith.evaluation import (
 )
 from rowsmith_plugins.evaluations.privacy.leaks import why_no_holdout
 from rowsmith_plugins.evaluations.privacy.near_copies import Flags, near_copies
-from rowsmith_plugins.evaluations.privacy.rates import Rate, fisher_greater
 from rowsmith_plugins.evaluations.privacy.row_hashes import (
     RowHashes,
     compared_columns,
@@ -26,6 +25,7 @@ from rowsmith_plugins.evaluations.privacy.row_hashes import (
     row_hashes,
     units_of,
 )
+from rowsmith_plugins.evaluations.rates import Rate, fisher_greater
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
@@ -93,9 +93,12 @@ def build(context: BuildContext, options: None) -> Copies:
 
 def _exact(tables: EvaluationTables, hashes: RowHashes) -> dict[Part, Flags]:
     real = hashes.hashes[Part.REAL]
-    found = {part: np.isin(hashes.hashes[part], real) for part in tables.sizes if part is not Part.REAL}
-    found[Part.REAL] = in_other_units(real, units_of(tables, Part.REAL))
-    return {part: flags & hashes.informative(part) for part, flags in found.items()}
+    units = units_of(tables, Part.REAL)
+    return {
+        part: (in_other_units(real, units) if part is Part.REAL else np.isin(hashes.hashes[part], real))
+        & hashes.informative(part)
+        for part in tables.sizes
+    }
 
 
 def _rate(flags: Flags) -> Rate:

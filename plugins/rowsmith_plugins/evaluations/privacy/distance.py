@@ -20,7 +20,7 @@ from rowsmith.evaluation import (
 )
 from rowsmith_plugins.evaluations.privacy.leaks import refused, why_no_holdout
 from rowsmith_plugins.evaluations.privacy.points import drawn_rows, nearest, point_columns, points
-from rowsmith_plugins.evaluations.privacy.rates import Rate, fisher_greater
+from rowsmith_plugins.evaluations.rates import Rate, fisher_greater
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext

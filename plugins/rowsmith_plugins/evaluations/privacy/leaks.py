@@ -16,7 +16,6 @@ from rowsmith.evaluation import (
     Part,
     TableEvaluation,
 )
-from rowsmith_plugins.evaluations.privacy.rates import Rate, fisher_greater
 from rowsmith_plugins.evaluations.privacy.row_hashes import (
     RowHashes,
     compared_columns,
@@ -24,6 +23,7 @@ from rowsmith_plugins.evaluations.privacy.row_hashes import (
     row_hashes,
     units_of,
 )
+from rowsmith_plugins.evaluations.rates import Rate, fisher_greater
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext

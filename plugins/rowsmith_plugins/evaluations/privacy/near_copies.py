@@ -40,8 +40,10 @@ def near_copies(tables: EvaluationTables, hashes: RowHashes) -> tuple[dict[Part,
     }
     taken = {part: hashes.hashes[part][each] for part, each in rows.items()}
     units = units_of(tables, Part.REAL)[rows[Part.REAL]]
-    copied = {part: np.isin(each, taken[Part.REAL]) for part, each in taken.items() if part is not Part.REAL}
-    copied[Part.REAL] = in_other_units(taken[Part.REAL], units)
+    copied = {
+        part: in_other_units(each, units) if part is Part.REAL else np.isin(each, taken[Part.REAL])
+        for part, each in taken.items()
+    }
     found = {part: np.zeros(len(each), dtype=np.bool_) for part, each in rows.items()}
     columns = np.arange(len(hashes.columns))
     some = generator.permutation(columns)[:_MOST_COLUMNS] if len(columns) > 1 else columns[:0]
@@ -85,7 +87,8 @@ class _Number:
 
     def reach(self, values: Floats) -> Floats:
         """How far from each number a near one may be."""
-        return _TOLERANCE * self.spread + (_TOLERANCE * np.abs(values) if self.relative else 0.0)
+        size = np.abs(values) if self.relative else np.zeros_like(values)
+        return np.asarray(_TOLERANCE * (self.spread + size), dtype=np.float64)
 
     def bits(self, values: Floats) -> Floats:
         """-log2 of the share of training values that are near; 0 for nulls, which labels stand for."""
@@ -93,7 +96,7 @@ class _Number:
             self.real, values - self.reach(values), "left"
         )
         bits = -np.log2((near + 0.5) / (len(self.real) + 0.5))
-        return np.where(np.isnan(values), 0.0, bits)
+        return np.asarray(np.where(np.isnan(values), 0.0, bits), dtype=np.float64)
 
     def share(self) -> float:
         """The mean share of training values that are near to one of them."""

@@ -20,8 +20,8 @@ from rowsmith.evaluation import (
     TableEvaluation,
 )
 from rowsmith_plugins.evaluations.privacy.leaks import why_no_holdout
-from rowsmith_plugins.evaluations.privacy.rates import Rate, fisher_greater
 from rowsmith_plugins.evaluations.privacy.row_hashes import units_of
+from rowsmith_plugins.evaluations.rates import Rate, fisher_greater
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
@@ -105,19 +105,20 @@ def _replayed(
     # Without one of two rows that have a value, the other alone has it.
     double = np.flatnonzero(holders == 2)
     needed = float(np.log2(tables.sizes[Part.REAL] * tables.sizes[Part.SYNTHETIC])) + _BITS_BEYOND_PAIRS
-    tested = [np.unique(column.codes[Part.SYNTHETIC][single]), double]
+    tested = [double, column.codes[Part.SYNTHETIC][single].astype(np.int64)]
     if control:
-        tested.append(np.unique(column.codes[Part.HOLDOUT][_flagged(column, Part.HOLDOUT, holders == 1)]))
-    labels = np.unique(np.concatenate(tested)).astype(np.int64)
+        held = _flagged(column, Part.HOLDOUT, holders == 1)
+        tested.append(column.codes[Part.HOLDOUT][held].astype(np.int64))
+    labels = np.unique(np.concatenate(tested))
     enough = np.zeros(len(column.labels), dtype=np.bool_)
     if len(labels):
         real = np.flatnonzero(holders > 0)
         enough[labels] = _information(column, real[:: max(1, len(real) // _SAMPLE)], labels) >= needed
-    expected = [2 * int(enough[double].sum())], [int(holders.sum())]
+    hits, trials = 2 * int(enough[double].sum()), int(holders.sum())
     if control:
-        expected[0].append(int(_flagged(column, Part.HOLDOUT, (holders == 1) & enough).sum()))
-        expected[1].append(tables.sizes[Part.HOLDOUT])
-    return _flagged(column, Part.SYNTHETIC, (holders == 1) & enough), Rate(sum(expected[0]), sum(expected[1]))
+        hits += int(_flagged(column, Part.HOLDOUT, (holders == 1) & enough).sum())
+        trials += tables.sizes[Part.HOLDOUT]
+    return _flagged(column, Part.SYNTHETIC, (holders == 1) & enough), Rate(hits, trials)
 
 
 def _flagged(column: EvaluatedColumn, part: Part, labels: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -13,8 +13,8 @@ from rowsmith.evaluation import Evaluated, EvaluatedColumn, EvaluationKind, Eval
 from rowsmith_plugins.evaluations.privacy.attacks import Attack
 from rowsmith_plugins.evaluations.privacy.leaks import LEAST_ROWS, refused, why_no_holdout
 from rowsmith_plugins.evaluations.privacy.points import point_columns
-from rowsmith_plugins.evaluations.privacy.rates import Rate
 from rowsmith_plugins.evaluations.privacy.row_hashes import units_of
+from rowsmith_plugins.evaluations.rates import Rate
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext

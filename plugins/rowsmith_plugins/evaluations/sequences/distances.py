@@ -149,7 +149,7 @@ def _beyond_noise(made: Estimate, real: Estimate, least: float) -> float:
     if not np.isfinite(errors).all():
         return 0.0
     chance = np.sqrt(2 / np.pi) * float(errors.sum()) / 2
-    return (float(np.abs(made.value - real.value).sum()) / 2 - 1.5 * chance) / least
+    return float((np.abs(made.value - real.value).sum() / 2 - 1.5 * chance) / least)
 
 
 def _unknown(name: str, columns: tuple[str, ...]) -> Measure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from rowsmith.evaluation import (
     Part,
     TableEvaluation,
 )
+from rowsmith_plugins.evaluations.rates import Rate
 from rowsmith_plugins.evaluations.sequences.jackknife import Estimate, block_sums, blocks_of, excess, jackknife
 from rowsmith_plugins.evaluations.sequences.ordered_rows import MOST_ROWS, order_column, ordered_rows
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["SequenceOrder", "build"]
 
 _LEAST_SHARE = 0.005
+_LEAST_STEPS = 20
 
 
 class SequenceOrder(TableEvaluation):
@@ -44,11 +47,12 @@ class SequenceOrder(TableEvaluation):
             reason = "no column of numbers or times orders the rows of a group"
             return Evaluated(measures=(Measure(name=self.name, value=None, direction=Direction.LOWER, reason=reason),))
         sampled = tables.sampled(MOST_ROWS)
-        shares = {part: _share(sampled, column.name, part) for part in sampled.sizes}
+        found = {part: _back(sampled, column.name, part) for part in sampled.sizes}
+        shares = {part: share for part, (share, _) in found.items()}
         made, real, held = shares[Part.SYNTHETIC], shares[Part.REAL], shares.get(Part.HOLDOUT)
-        beyond, _ = excess(made, real, _LEAST_SHARE)
+        beyond = _beyond(shares, {part: rate for part, (_, rate) in found.items()})
         findings = []
-        if beyond > 1 and made.number > real.number:
+        if beyond > 1:
             findings.append(
                 Finding(
                     defect="order-broken",
@@ -83,15 +87,27 @@ def build(context: BuildContext, options: None) -> SequenceOrder:
     return SequenceOrder()
 
 
-def _share(tables: EvaluationTables, name: str, part: Part) -> Estimate:
+def _back(tables: EvaluationTables, name: str, part: Part) -> tuple[Estimate, Rate]:
+    """The share of steps that go back, and their number."""
     order, times = ordered_rows(tables, part, as_written=True), tables.column(name).numbers(part)
     steps = times[order.following] - times[order.first]
     known = np.isfinite(steps)
-    sums = block_sums(
-        blocks_of(order.step_groups[known]), (steps[known] < 0).astype(np.float64), np.ones(int(known.sum()))
-    )
+    back = (steps[known] < 0).astype(np.float64)
+    sums = block_sums(blocks_of(order.step_groups[known]), back, np.ones(len(back)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return jackknife(sums, lambda each: each[..., :1] / each[..., 1:])
+        share = jackknife(sums, lambda each: each[..., :1] / each[..., 1:])
+    return share, Rate(int(back.sum()), len(back))
+
+
+def _beyond(shares: Mapping[Part, Estimate], rates: Mapping[Part, Rate]) -> float:
+    """How many times the share is beyond that of the real table.
+
+    Where that is in order throughout, order is a rule, and steps that go back break it.
+    """
+    made, real = rates[Part.SYNTHETIC], rates[Part.REAL]
+    if real.hits:
+        return excess(shares[Part.SYNTHETIC], shares[Part.REAL], _LEAST_SHARE)[0] * (made.share > real.share)
+    return made.share / _LEAST_SHARE if real.trials >= _LEAST_STEPS and made.hits > 1 else 0.0
 
 
 def _within(interval: tuple[float, float] | None) -> tuple[float, float] | None:

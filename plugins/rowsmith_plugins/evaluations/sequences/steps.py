@@ -49,7 +49,7 @@ class SequenceSteps(TableEvaluation):
             known = np.isfinite(gaps)
             steps[part] = gaps[known], order.step_groups[known]
             groups, inverse = np.unique(order.step_groups[known], return_inverse=True)
-            durations[part] = np.bincount(inverse, gaps[known], minlength=len(groups)), groups
+            durations[part] = np.bincount(inverse, gaps[known], len(groups)).astype(np.float64), groups
         measures, findings, details = list[Measure](), list[Finding](), dict[str, object]()
         for name, defect, what, values in (
             ("sequence-steps", "steps-differ", "Steps from row to row", steps),

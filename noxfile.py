@@ -68,7 +68,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The test suite but for slow tests, and how much of the code it reaches."""
-    install(session, "-e", ".[local,remote,demo,testing]", *group("test"), *group("bench"))
+    install(session, "-e", ".[local,remote,demo,evaluation,testing]", *group("test"), *group("bench"))
     # A test is mostly one thread, and many of them start processes: a core each, and no more memory than eight take.
     at_once = ["-n", "auto", "--maxprocesses", "8"]
     session.run("pytest", "--cov", *at_once, *session.posargs, env={"OMP_NUM_THREADS": "1"})
@@ -84,7 +84,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def slow(session: nox.Session) -> None:
     """Tests that train and generate."""
-    install(session, "-e", ".[local,remote,demo,testing]", *group("test"), *group("bench"))
+    install(session, "-e", ".[local,remote,demo,evaluation,testing]", *group("test"), *group("bench"))
     session.run("pytest", "-m", "slow", *session.posargs)
 
 
@@ -101,7 +101,7 @@ def lowest(session: nox.Session) -> None:
     lowest = ["-c", "requirements/lowest.txt"]
     # hatchling builds the project, at its lowest too.
     session.install(*lowest, "hatchling")
-    wanted = ["-e", ".[local,remote,demo,testing]", *group("test"), *group("bench")]
+    wanted = ["-e", ".[local,remote,demo,evaluation,testing]", *group("test"), *group("bench")]
     session.install(*lowest, "--no-build-isolation", *wanted)
     session.run("pytest", "-n", "2", *LOWEST_TESTS, *session.posargs, env={"OMP_NUM_THREADS": "1"})
     session.run("pytest", "tests/project/test_floors.py", "--cov")

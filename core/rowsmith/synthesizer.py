@@ -45,17 +45,20 @@ from rowsmith.storage.run_directory import RunDirectory
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rowsmith.evaluation.outcome import EvaluationOutcome
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.interruption import StopRequest
     from rowsmith.model import Bundle, TrainingReport
     from rowsmith.plugins import Registry
+    from rowsmith.runs.foreign_tables import Evaluations
     from rowsmith.runs.learned_model import LearnedModel
     from rowsmith.runs.stages import Run
+    from rowsmith.table import Table
 
 __all__ = ["Synthesizer"]
 
 _MODEL = "model"
-_NOT_PICKLED = frozenset({"_registry", "_model", "_stop"})
+_NOT_PICKLED = frozenset({"_registry", "_model", "_stop", "_real"})
 _INSTEAD = "save what it has learned with save(path), and load it with Synthesizer.load(path"
 
 
@@ -119,6 +122,7 @@ class Synthesizer:
         self._overwrite, self._has_written = overwrite, False
         self._resume = resume
         self._model: LearnedModel | None = None
+        self._real: Table | None = None
         self._results: GenerateJobResults | None = None
         self._stop: StopRequest | None = None
 
@@ -170,7 +174,7 @@ class Synthesizer:
         with self._stoppable(run):
             trained = train_job(run, table, force=self._overwrite or self._has_written)
         self._model = LearnedModel.of(directory, trained.bundle, trained.plan, self._reporter.note)
-        self._config, self._results = config, None
+        self._config, self._results, self._real = config, None, trained.table
         # A model that this object wrote may be replaced by it.
         self._has_written, self._resume = True, False
         return self
@@ -217,6 +221,50 @@ class Synthesizer:
         if short is not None:
             warnings.warn(short, RuntimeWarning, stacklevel=2)
         return results.df if len(results.df) else no_rows(bundle)
+
+    def evaluate(
+        self,
+        synthetic: pd.DataFrame | PathLike,
+        holdout: pd.DataFrame | PathLike | None = None,
+        *,
+        real: pd.DataFrame | PathLike | None = None,
+        evaluation: Evaluations = "full",
+    ) -> EvaluationOutcome:
+        """Judge rows beside the table that was learned, and beside the rows that were held out of it.
+
+        Args:
+            synthetic: Rows that ``sample`` drew, or a file of them.
+            holdout: Real rows that were never learned from, in place of those that ``fit`` held out.
+            real: The table that was fitted; needed after ``load`` of a model that was fitted to a DataFrame.
+            evaluation: ``full``, ``quick``, or names of evaluations.
+
+        Returns:
+            What was found: the verdict in words, ``findings``, ``frame()``, ``as_dict()``.
+
+        Raises:
+            GenerationError: Nothing has been learned yet.
+            DataError: ``real`` is not the table that was fitted, or the rows lack columns.
+            RunDirectoryError: Nothing says where the real table is; give ``real``.
+            ConfigError: ``evaluation`` is wrong.
+            PluginError: An evaluation is missing, or a package that it needs.
+        """
+        from rowsmith.runs.evaluate_run import evaluate_frame
+        from rowsmith.runs.foreign_tables import chosen_evaluations
+
+        model = self._learned_model()
+        run = self._run(chosen_evaluations(model.plan.config, evaluation), model.directory)
+        identifier = None if self._results is None else self._results.identifier
+        with self._stoppable(run):
+            return evaluate_frame(
+                run,
+                model.plan,
+                model.bundle,
+                synthetic,
+                holdout=holdout,
+                real=real,
+                at_hand=self._real,
+                identifier=identifier,
+            )
 
     def cancel(self) -> None:
         """End the ``fit`` or ``sample`` that runs in another thread, soon and in order; nothing runs otherwise.
@@ -310,7 +358,7 @@ class Synthesizer:
         files = state.pop(_MODEL)
         vars(self).update(state)
         self._registry = self._own_registry()
-        self._stop = self._model = None
+        self._stop = self._model = self._real = None
         # A copy may not replace what the original wrote.
         self._has_written = False
         if files is not None:

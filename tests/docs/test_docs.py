@@ -301,9 +301,17 @@ def test_the_example_of_a_transform_keeps_its_promise(example):
     assert trim.restore(fitted.steps[0][1].state()) == fitted.steps[0][1]
 
 
-def test_the_example_of_an_evaluation_is_built(example):
+def test_the_example_of_an_evaluation_finds_missing_rows(example):
+    import pandas as pd
+
+    import rowsmith
+
     registry = example("row_count_evaluation")
     assert registry.build(Kind.EVALUATION, "row-count", context_of(registry)).wanted == 30
+    frame = pd.DataFrame({"a": range(250)})
+    found = rowsmith.evaluate_tables(frame, frame, evaluation=["row-count"], registry=registry)
+    assert found.measures["row-count"].value == 0.25
+    assert found.findings[0].message == "250 rows of 1,000 are there"
 
 
 def test_the_example_of_a_command_is_found_and_says_hello(example, tmp_path):

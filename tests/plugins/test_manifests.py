@@ -38,7 +38,19 @@ BUNDLED = {
         "seasonal",
         "texts",
     ],
-    Kind.EVALUATION: [],
+    Kind.EVALUATION: [
+        "classifier",
+        "column-shapes",
+        "coverage",
+        "downstream",
+        "null-patterns",
+        "pair-trends",
+        "relation-classifier",
+        "rules",
+        "tails",
+        "three-way",
+        "values",
+    ],
 }
 
 

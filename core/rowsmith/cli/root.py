@@ -24,6 +24,7 @@ _COMMANDS = {
     "run": BundledCommand("rowsmith.cli.commands.run:run", "Learn a table and write rows like it."),
     "train": BundledCommand("rowsmith.cli.commands.run:train", "Learn a table and save the model."),
     "generate": BundledCommand("rowsmith.cli.commands.run:generate", "Write rows with a trained model."),
+    "evaluate": BundledCommand("rowsmith.cli.commands.evaluate:evaluate", "Judge synthetic rows beside the real ones."),
     "init": BundledCommand(
         "rowsmith.cli.commands.init:init", "Look at a table and write a configuration to start from."
     ),
@@ -77,6 +78,6 @@ def cli() -> None:
     \b
       rowsmith run people.csv -n 1000 -o synthetic.csv
 
-    Exit codes: 0 done, 1 fewer rows than asked for, 2 wrong usage, configuration or data, 3 a plugin is
-    missing or broken, 4 internal error, 130 interrupted.
+    Exit codes: 0 done, 1 fewer rows than asked for, or a defect with --strict, 2 wrong usage, configuration or
+    data, 3 a plugin is missing or broken, 4 internal error, 5 an evaluation failed, 130 interrupted.
     """  # noqa: D301 - click wants the control character

@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTO",
     "BACKEND",
+    "COPIES_MEASURE",
+    "FULL_EVALUATION",
     "GROUP_ASSEMBLER",
     "MODEL",
+    "NO_EVALUATION",
     "PLAIN_ASSEMBLER",
+    "QUALITY_MEASURES",
+    "QUICK_EVALUATION",
     "SERIES_ASSEMBLER",
     "STEPS_TRANSFORM",
     "STOPPING",
     "assembler_for",
     "backend_for",
+    "bundled_evaluations",
     "default_transforms",
     "evaluations_for",
     "is_auto",
@@ -51,6 +57,39 @@ SERIES_ASSEMBLER: Final = "sequential"
 
 STEPS_TRANSFORM: Final = "groups"
 """Gives the distance of each record of a group from the one before it."""
+
+QUICK_EVALUATION: Final = "quick"
+FULL_EVALUATION: Final = "full"
+NO_EVALUATION: Final = "none"
+
+QUALITY_MEASURES: Final = ("column-shapes", "pair-trends")
+"""Measures that the score of quality combines."""
+
+COPIES_MEASURE: Final = "copies"
+"""Counts rows that are rows of the real table."""
+
+_QUICK_FIDELITY: Final = ("column-shapes", "tails", "values", "null-patterns", "pair-trends", "rules")
+_QUICK_SEQUENCES: Final = (
+    "sequence-lengths",
+    "sequence-order",
+    "sequence-steps",
+    "sequence-repeats",
+    "transitions",
+    "next-row",
+)
+_QUICK_SERIES: Final = ("series-trend", "series-seasons", "series-autocorrelation", "series-level")
+_QUICK_PRIVACY: Final = ("copies", "leaks", "replayed-values")
+_FULL_EVALUATIONS: Final = (
+    "three-way",
+    "classifier",
+    "relation-classifier",
+    "downstream",
+    "coverage",
+    "distance",
+    "singling-out",
+    "linkability",
+    "attribute-inference",
+)
 
 _RECORD_PROCESSOR: Final = "tabular"
 _GROUP_PROCESSOR: Final = "grouped"
@@ -148,8 +187,30 @@ def backend_for(config: RunConfig) -> ComponentRef:
 
 
 def evaluations_for(config: RunConfig) -> tuple[ComponentRef, ...]:
-    """The evaluations that a configuration asks for; ``auto`` means none."""
-    return config.evaluation if isinstance(config.evaluation, tuple) else ()
+    """The evaluations that a configuration asks for, in order; ``auto`` means ``quick``."""
+    if isinstance(config.evaluation, tuple):
+        return config.evaluation
+    return bundled_evaluations(config.evaluation, config.grouped, config.time_series.is_timeseries)
+
+
+def bundled_evaluations(extent: str, grouped: bool = False, timeseries: bool = False) -> tuple[ComponentRef, ...]:
+    """The bundled evaluations of a kind of table, in order.
+
+    Args:
+        extent: ``quick`` (or ``auto``), ``full``, which adds what takes longer, or ``none``.
+        grouped: Whether the rows belong to groups or series.
+        timeseries: Whether they are readings at points in time.
+    """
+    if extent == NO_EVALUATION:
+        return ()
+    names = (
+        *_QUICK_FIDELITY,
+        *(_QUICK_SEQUENCES if grouped else ()),
+        *(_QUICK_SERIES if timeseries else ()),
+        *_QUICK_PRIVACY,
+        *(_FULL_EVALUATIONS if extent == FULL_EVALUATION else ()),
+    )
+    return tuple(ComponentRef(name=name) for name in names)
 
 
 def reopened(config: RunConfig, model_schema: ModelSchema | None = None) -> RunConfig:

@@ -33,6 +33,7 @@ __all__ = [
     "AUTO",
     "Auto",
     "DataConfig",
+    "EvaluationChoice",
     "GenerationConfig",
     "ModelRef",
     "PluginsConfig",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 Auto = Literal["auto"]
+EvaluationChoice = Literal["auto", "quick", "full", "none"]
 ModelRef = ComponentRef
 
 
@@ -64,7 +66,7 @@ class RunConfig:
         processor: What reads completions.
         stopping: What decides when generation ends.
         generation: How rows are sampled.
-        evaluation: What is measured at the end.
+        evaluation: What is measured at the end: bundled evaluations by their extent, or a list.
         plugins: Which plugins are needed or left alone.
         seed: The seed of everything random.
     """
@@ -79,7 +81,7 @@ class RunConfig:
     processor: Auto | ComponentRef = AUTO
     stopping: ComponentRef = field(factory=lambda: ComponentRef(name=STOPPING))
     generation: GenerationConfig = field(factory=GenerationConfig)
-    evaluation: Auto | tuple[ComponentRef, ...] = AUTO
+    evaluation: EvaluationChoice | tuple[ComponentRef, ...] = AUTO
     plugins: PluginsConfig = field(factory=PluginsConfig)
     seed: int = field(default=0, validator=between(0, 2**64 - 1))
 

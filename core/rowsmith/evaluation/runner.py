@@ -14,7 +14,7 @@ from rowsmith.evaluation.table_evaluation import TableEvaluation
 from rowsmith.evaluation.tables import EvaluationTables
 from rowsmith.plugins.blame import attribute_errors
 
-__all__ = ["EvaluationReport", "EvaluationResult", "EvaluationStatus", "run_evaluations"]
+__all__ = ["EvaluationReport", "EvaluationResult", "EvaluationStatus", "json_values", "run_evaluations"]
 
 
 class EvaluationStatus(enum.StrEnum):
@@ -89,7 +89,7 @@ class EvaluationReport:
             "version": 1,
             "sizes": dict(self.sizes),
             "changed": dict(self.changed),
-            "evaluations": [_json(asdict(result)) for result in self.results],
+            "evaluations": [json_values(asdict(result)) for result in self.results],
         }
 
 
@@ -145,12 +145,12 @@ def _not_applicable(evaluation: TableEvaluation, tables: EvaluationTables) -> st
     return ""
 
 
-def _json(value: Any) -> Any:
+def json_values(value: Any) -> Any:
     """The same value of JSON types alone."""
     if isinstance(value, dict):
-        return {str(name): _json(each) for name, each in value.items()}
+        return {str(name): json_values(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_json(each) for each in value]
+        return [json_values(each) for each in value]
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, float) and not -float("inf") < value < float("inf"):

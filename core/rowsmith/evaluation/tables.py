@@ -187,6 +187,7 @@ def evaluation_tables(
     time_column: str | None = None,
     changed: Mapping[str, float] | None = None,
     new_labels: Collection[str] = (),
+    identifier: str | None = None,
     k: int = 5,
     seed: int = 0,
 ) -> EvaluationTables:
@@ -202,6 +203,7 @@ def evaluation_tables(
         time_column: The column of times of a time series.
         changed: For each column, the share of training rows that protection changed.
         new_labels: Columns in which invented labels replace rare ones.
+        identifier: A column of the synthetic table alone that numbers its series.
         k: Values and groups of fewer rows are not named in a finding.
         seed: What samples and random splits depend on.
 
@@ -221,7 +223,11 @@ def evaluation_tables(
     return EvaluationTables(
         columns=tuple(_column(name, tables, name in keys) for name in real.schema.names),
         sizes={part: len(table) for part, table in tables.items()},
-        groups={part: combined_codes(each.columns, group_by) for part, each in tables.items()} if group_by else {},
+        groups={
+            part: combined_codes(each.columns, [identifier] if identifier and part is Part.SYNTHETIC else group_by)
+            for part, each in tables.items()
+            if group_by or time_column  # a time series without groups is one
+        },
         group_by=tuple(group_by),
         order_by=order_by,
         time_column=time_column,

@@ -24,7 +24,7 @@ REQUIRED_METHODS: Mapping[Kind, tuple[str, ...]] = {
     Kind.STOPPING: ("decide",),
     Kind.MODEL: ("prepare", "train"),
     Kind.TRANSFORM: ("fit", "restore"),
-    Kind.EVALUATION: (),
+    Kind.EVALUATION: ("evaluate",),
 }
 
 

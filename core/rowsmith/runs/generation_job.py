@@ -9,25 +9,30 @@ from typing import IO, TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
+from rowsmith.config.defaults import evaluations_for
+from rowsmith.evaluation.files import report_figures
 from rowsmith.generation.results import GenerationFailure
 from rowsmith.generation.status import INTERRUPTED, GenerationStatus
 from rowsmith.observers import RunReport
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
 from rowsmith.runs.comparison.summary import ColumnSummary, summarize
+from rowsmith.runs.evaluating import evaluate_rows, run_facts
 from rowsmith.runs.generations import journal_of
 from rowsmith.runs.replacing import discard_replaced
 from rowsmith.runs.reporting import StageTimes
 from rowsmith.sequences import with_identifier
 from rowsmith.table.frames.respelling import spell_frame
+from rowsmith.table.table import Table
 
 if TYPE_CHECKING:
+    from rowsmith.config import RunConfig
+    from rowsmith.evaluation.outcome import EvaluationOutcome
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.model import Bundle
     from rowsmith.runs.plan import Plan
     from rowsmith.runs.result_files import Rejections
     from rowsmith.runs.stages import Run
-    from rowsmith.table import Table
 
 __all__ = ["GenerationJob", "Outcome", "Output"]
 
@@ -59,6 +64,9 @@ class Outcome:
         seconds: Time per stage.
         result: The file in the run directory; None when rows went elsewhere alone.
         metrics: The figures that were written, as plain data.
+        rows: The rows as they were written.
+        evaluation: What was found of the rows; None where they were not evaluated.
+        evaluation_ended: Whether the user ended the evaluation.
     """
 
     results: GenerateJobResults
@@ -68,6 +76,9 @@ class Outcome:
     seconds: Mapping[str, float]
     result: Path | None
     metrics: Mapping[str, Any]
+    rows: Table
+    evaluation: EvaluationOutcome | None = None
+    evaluation_ended: bool = False
 
     @property
     def complete(self) -> bool:
@@ -77,7 +88,7 @@ class Outcome:
     @property
     def interrupted(self) -> bool:
         """Whether the user ended it."""
-        return self.results.stop_reason == INTERRUPTED
+        return self.results.stop_reason == INTERRUPTED or self.evaluation_ended
 
 
 @frozen(kw_only=True, eq=False)
@@ -94,6 +105,7 @@ class GenerationJob:
         output: Where rows are written besides the run directory.
         to_directory: Whether they are written to the run directory.
         csv_safe: Whether formulas in CSV files are made harmless.
+        learned_by: The configuration that the real table was learned by, which names the evaluations; None for none.
     """
 
     run: Run
@@ -105,6 +117,7 @@ class GenerationJob:
     output: Output | None = None
     to_directory: bool = True
     csv_safe: bool = False
+    learned_by: RunConfig | None = None
 
     def execute(self) -> Outcome:
         """Make the rows.
@@ -134,6 +147,7 @@ class GenerationJob:
                     discard_replaced(self.run.directory)
             elif journal.path.exists():
                 self.run.reporter.note(_GO_ON)
+        outcome = self._evaluated(outcome, times)
         report = RunReport(
             status=results.status.value,
             rows=results.num_rows,
@@ -142,6 +156,36 @@ class GenerationJob:
         )
         self.run.registry.notify("rowsmith_run_finished", run=self.run.info, report=report)
         return outcome
+
+    def _evaluated(self, outcome: Outcome, times: StageTimes) -> Outcome:
+        """The outcome with what is found of its rows, which are where they belong whatever happens here."""
+        refs = () if self.learned_by is None else evaluations_for(self.learned_by)
+        if self.learned_by is None or self.real is None or not refs or not len(outcome.rows) or outcome.interrupted:
+            return outcome
+        directory = self.run.directory
+        try:
+            found = evaluate_rows(
+                evolve(self.run, config=self.learned_by, reporter=times),
+                self.bundle,
+                refs,
+                self.real,
+                outcome.rows,
+                identifier=outcome.results.identifier,
+                facts=run_facts(self.plan, outcome.metrics),
+                directory=directory if self.to_directory else None,
+            )
+        except KeyboardInterrupt:
+            self.run.reporter.note(
+                "the evaluation was interrupted; the rows are written, and "
+                f"'rowsmith evaluate --run-dir {directory.root}' evaluates them"
+            )
+            return evolve(outcome, evaluation_ended=True)
+        seconds = {**outcome.seconds, "evaluating": times.seconds["evaluating"]}
+        rounded = {name: round(value, 3) for name, value in seconds.items()}
+        figures = {**outcome.metrics, "seconds": rounded, "evaluation": report_figures(found.report)}
+        if self.to_directory:
+            directory.write_json(result_files.METRICS_FILE, figures)
+        return evolve(outcome, evaluation=found, seconds=seconds, metrics=figures)
 
     def _write(self, results: GenerateJobResults, seconds: Mapping[str, float]) -> Outcome:
         # A stop request that comes meanwhile takes effect once all files are written.
@@ -186,4 +230,5 @@ class GenerationJob:
             seconds=seconds,
             result=result,
             metrics=figures,
+            rows=Table(columns, schema),
         )

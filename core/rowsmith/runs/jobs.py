@@ -22,6 +22,7 @@ from rowsmith.observers import RunReport
 from rowsmith.plugins.servers import server_notes
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
+from rowsmith.runs.evaluate_run import evaluated_as, real_table
 from rowsmith.runs.generation_job import GenerationJob, Outcome, Output
 from rowsmith.runs.generations import Generation, Generations, journal_of, journals
 from rowsmith.runs.ownership import owned_directory, prepare_for_rows, report_open_access
@@ -174,6 +175,7 @@ def run_job(
             seconds=trained.seconds,
             real=trained.table,
             output=output,
+            learned_by=trained.plan.config,
         )
         with _counted(run, trained.bundle, generations, begun):
             return job.execute()
@@ -187,6 +189,7 @@ def generate_job(
     rejected_text: bool = False,
     csv_safe: bool = False,
     further: bool = False,
+    evaluate: bool = False,
 ) -> Outcome:
     """Make rows with the model of a run directory.
 
@@ -203,6 +206,7 @@ def generate_job(
         csv_safe: Whether text in CSV files that a spreadsheet would take for a formula is made harmless.
         further: Whether the rows follow those of earlier generations. An interrupted generation of this kind is the
             one that is resumed.
+        evaluate: Whether the rows are compared with the real table, which is read again.
 
     Raises:
         RunDirectoryError: There is no model, or there is a result and ``force`` is not given.
@@ -227,6 +231,8 @@ def generate_job(
         if further:
             begun = _begin(run, bundle, generations, interrupted)
             run = _following(run, begun, own)
+        learned_by = evaluated_as(run, saved) if evaluate else None
+        real = None if learned_by is None else real_table(evolve(run, config=learned_by), saved)
         run.registry.notify("rowsmith_run_started", run=run.info)
         job = GenerationJob(
             run=run,
@@ -234,8 +240,10 @@ def generate_job(
             plan=evolve(saved, config=run.config),
             rejections=Rejections(with_text=rejected_text),
             csv_safe=csv_safe,
+            real=real,
             output=output,
             to_directory=output is None,
+            learned_by=learned_by,
         )
         with _counted(run, bundle, generations, begun):
             return job.execute()

@@ -20,6 +20,7 @@ import attrs
 
 from rowsmith import __version__
 from rowsmith.errors import DataError, RunDirectoryError
+from rowsmith.evaluation.files import EVALUATION_FILE, PAGE_FILE
 from rowsmith.model.bundle import BUNDLE_FILE
 from rowsmith.model.checkpoints import CHECKPOINT_FOLDER
 from rowsmith.runs.comparison.series_plot import PLOT_FILE
@@ -113,7 +114,7 @@ def present(directory: RunDirectory, *, model: bool) -> list[str]:
         directory: The run directory.
         model: Whether the trained model, the state of a training, unfinished rows and the plan are part of it.
     """
-    rows = (*_tables(), METRICS_FILE, REJECTED_FILE, PLOT_FILE)
+    rows = (*_tables(), METRICS_FILE, REJECTED_FILE, PLOT_FILE, EVALUATION_FILE, PAGE_FILE)
     unfinished = [path.name for path in journals(directory)] if model else []
     return [*unfinished, *filter(directory.exists, (*rows, *(_OF_MODEL if model else ())))]
 

@@ -17,14 +17,22 @@ from attrs import evolve, field, frozen
 from rowsmith.components import ComponentRef, Kind
 from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config import yaml_file as config_file
-from rowsmith.config.defaults import assembler_for
+from rowsmith.config.defaults import AUTO, assembler_for, evaluations_for
 from rowsmith.config.layering import apply_override, merge
 from rowsmith.errors import ConfigError, PluginError, RowsmithError
 from rowsmith.plugins import Registry
 from rowsmith.plugins.permissions import Caller, factories_in
 from rowsmith.plugins.servers import ServerOptions, check_key_variable, server_notes
 
-__all__ = ["Findings", "caller_of_settings", "check", "check_components", "missing_files", "registry_for"]
+__all__ = [
+    "Findings",
+    "caller_of_settings",
+    "check",
+    "check_components",
+    "installed",
+    "missing_files",
+    "registry_for",
+]
 
 _KINDS = {
     "transforms": Kind.TRANSFORM,
@@ -140,15 +148,18 @@ def caller_of_settings(overrides: Sequence[str] = (), values: Mapping[str, Any] 
     return Caller(values=given, factories=factories_in(given))
 
 
-def check_components(config: RunConfig, registry: Registry, caller: Caller | None = None) -> Findings:
+def check_components(
+    config: RunConfig, registry: Registry, caller: Caller | None = None, settings: Sequence[str] = _COMPONENTS
+) -> Findings:
     """Look up every component that a configuration names.
 
     Args:
         config: The configuration.
         registry: Where components are found.
         caller: Settings and permissions given with the call; None permits everything.
+        settings: The settings to check; by default all that name plugins.
     """
-    return _check_settings(config, registry, _COMPONENTS, caller)
+    return _check_settings(config, registry, settings, caller)
 
 
 def _check_settings(
@@ -184,6 +195,10 @@ def _references(config: RunConfig, names: Sequence[str]) -> Iterator[tuple[Kind,
         elif isinstance(value, tuple):
             for index, ref in enumerate(value):
                 yield kind, f"{name}[{index}]", ref
+        elif name == "evaluation" and value not in (None, AUTO):
+            # Of auto, what is not installed is left out.
+            for index, ref in enumerate(evaluations_for(config)):
+                yield kind, f"{name}[{index}]", ref
         elif name == "assembler" and name in names and config.grouped:
             # Plain tables are assembled by a bundled plugin; the choice for others may not be installed.
             yield kind, name, assembler_for(config)
@@ -206,6 +221,17 @@ def _component_errors(
         yield error
     for name, nested in _nested(options):
         yield from _component_errors(registry, kind, f"{path}.options.{name}", nested, caller)
+
+
+def installed(kind: Kind, refs: Sequence[ComponentRef], registry: Registry) -> tuple[ComponentRef, ...]:
+    """Those components that can be found, and whose packages are installed.
+
+    Args:
+        kind: Their kind.
+        refs: The components.
+        registry: Where they are found.
+    """
+    return tuple(ref for ref in refs if not any(_component_errors(registry, kind, "", ref, None)))
 
 
 def _nested(options: Any) -> Iterator[tuple[str, ComponentRef]]:

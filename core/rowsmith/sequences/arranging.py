@@ -41,10 +41,12 @@ class Arranged:
     Attributes:
         table: The table; the rows of a group follow each other, in their order.
         groups: The number of each row's group, counted from 0 in the order of the groups; int64 ``[rows]``.
+        rows: The number of each row in the table that was arranged; int64 ``[rows]``.
     """
 
     table: Table
     groups: Ints
+    rows: Ints
 
     @property
     def num_groups(self) -> int:
@@ -57,7 +59,7 @@ class Arranged:
         Args:
             rows: Row numbers from 0, ascending.
         """
-        return Arranged(self.table.take(rows), _numbered_from_zero(self.groups[rows]))
+        return Arranged(self.table.take(rows), _numbered_from_zero(self.groups[rows]), self.rows[rows])
 
 
 def arrange(table: Table, config: RunConfig) -> Arranged:
@@ -84,7 +86,7 @@ def arrange(table: Table, config: RunConfig) -> Arranged:
     order = config.order_column
     keys = [groups] if order is None else [_ranks(table, order, _order_setting(config)), groups]
     rows = np.lexsort(keys)
-    return Arranged(table.take(rows), groups[rows])
+    return Arranged(table.take(rows), groups[rows], rows)
 
 
 def rows_without_order(table: Table, config: RunConfig) -> int:

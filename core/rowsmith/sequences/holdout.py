@@ -47,6 +47,8 @@ class TrainingPart:
         notes: What the user should know, a line each.
         schema: The columns of the table as read.
         whole: All rows, including the holdout, in any order.
+        trained: The numbers of the rows to train on in the table as read; int64 ``[rows]``.
+        held: The numbers of the rows that are held out; int64 ``[held rows]``.
         order: How the rows of a group are ordered; None for plain tables.
         series: The time axis and the spans of time series; None for other tables.
     """
@@ -56,6 +58,8 @@ class TrainingPart:
     notes: tuple[str, ...]
     schema: TableSchema
     whole: Table
+    trained: Ints
+    held: Ints
     order: RowOrder | None = None
     series: SeriesPlan | None = None
 
@@ -75,7 +79,8 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     schema = table.schema
     if not config.grouped:
         train, held = split_holdout(table, config.data, seeds)
-        return TrainingPart(table.take(train), None, _notes(len(held), "", config.data), schema, table)
+        notes = _notes(len(held), "", config.data)
+        return TrainingPart(table.take(train), None, notes, schema, table, train, held)
     check_columns(table.schema, config)
     prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
     if prepared is not None:
@@ -101,7 +106,8 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
         made=prepared is not None and prepared.axis.made,
         interval=None if plan is None else plan.interval,
     )
-    return TrainingPart(part.table, part.groups, notes, schema, arranged.table, order, plan)
+    held_rows = arranged.rows[held]
+    return TrainingPart(part.table, part.groups, notes, schema, arranged.table, part.rows, held_rows, order, plan)
 
 
 def _order_column(table: Table, config: RunConfig) -> tuple[str | None, tuple[str, ...]]:

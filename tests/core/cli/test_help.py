@@ -18,6 +18,7 @@ COMMANDS = [
     ("run",),
     ("train",),
     ("generate",),
+    ("evaluate",),
     ("init",),
     ("validate",),
     ("plugins",),

@@ -55,7 +55,6 @@ def test_run_leaves_a_private_directory_and_tells_the_outcome(
     assert "auto" not in (plan["config"][name] for name in ("assembler", "transforms", "processor"))
     assert (directory / "rejected.jsonl").read_text() == ""
     assert "training:" in result.stderr
-    assert "mean distance" in result.stderr
     for path in [directory, *directory.rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 

@@ -44,6 +44,13 @@ _fetch_base = click.option(
 _force = click.option("--force", is_flag=True, help="Overwrite an earlier result.")
 _resume = click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Check everything, show the plan, write nothing.")
+_evaluate = click.option(
+    "--evaluate/--no-evaluate", default=None, help="Evaluate the rows at the end.  [default: as configured, quickly]"
+)
+_evaluate_rows = click.option(
+    "--evaluate", is_flag=True, help="Evaluate the rows beside the real table, which is read again."
+)
+_strict = click.option("--strict", is_flag=True, help="End with exit code 1 where the evaluation finds a defect.")
 _rows = _options(
     click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: 1000]"),
     click.option("-g", "--groups", type=click.IntRange(min=1), help="How many groups to write, instead of --rows."),
@@ -70,7 +77,7 @@ _writing = _options(
 @_learning
 @_rows
 @_writing
-@_options(_seed, _resume, _force, _dry_run, _set)
+@_options(_evaluate, _strict, _seed, _resume, _force, _dry_run, _set)
 @shared_options
 @click.pass_obj
 def run(settings: Settings, /, data: str | None, dry_run: bool, **options: Any) -> int:
@@ -104,7 +111,7 @@ def train(settings: Settings, /, data: str | None, dry_run: bool, **options: Any
 @click.option("--run-dir", required=True, help="The run directory of a trained model.")
 @_rows
 @_writing
-@_options(_draws_seed, _resume, _force, _allow_factory, _fetch_base, _set)
+@_options(_evaluate_rows, _strict, _draws_seed, _resume, _force, _allow_factory, _fetch_base, _set)
 @shared_options
 @click.pass_obj
 def generate(settings: Settings, /, **options: Any) -> int:
@@ -125,5 +132,6 @@ def _learned_values(data: str | None, options: dict[str, Any]) -> dict[str, Any]
         **sequence_values(options["group_by"], options["order_by"], options["time_column"]),
         training__max_time=options["max_train_time"],
         seed=options["seed"],
+        evaluation="none" if options.get("evaluate") is False else None,
         **target_values(options.get("rows"), options.get("groups")),
     )

@@ -20,6 +20,7 @@ from rowsmith.cli.failures import ExitCode
 from rowsmith.cli.interrupts import interrupted_code, interruptible
 from rowsmith.cli.parameters import check_rows, default_run_directory, run_directory_path
 from rowsmith.config import RunConfig, load_config, to_mapping
+from rowsmith.config.defaults import NO_EVALUATION, QUICK_EVALUATION
 from rowsmith.config.layering import merge
 from rowsmith.config.yaml_file import dump
 from rowsmith.interruption import StopRequest
@@ -61,6 +62,8 @@ class Call:
         """The configuration: file, then options, then ``--set``."""
         values = self.values if below is None else merge(to_mapping(below), self.values)
         config = load_config(self.options.get("config"), self.options["overrides"], values)
+        if self.options.get("evaluate") and config.evaluation in (NO_EVALUATION, ()):
+            config = evolve(config, evaluation=QUICK_EVALUATION)
         check_rows(config, self.options.get("rows"))
         if below is None and config.data.source is None:
             raise click.UsageError("which table? Name a file, or give --config with data.source")
@@ -116,7 +119,9 @@ def run(call: Call) -> int:
                 rejected_text=call.options["rejected_text"],
                 csv_safe=call.options["csv_safe"],
             )
-        return report_outcome(call.settings, outcome, run_.directory, call.options["output"], stdout)
+        return report_outcome(
+            call.settings, outcome, run_.directory, call.options["output"], stdout, strict=call.options["strict"]
+        )
 
 
 def train(call: Call) -> int:
@@ -168,8 +173,10 @@ def generate(call: Call) -> int:
                 rejected_text=call.options["rejected_text"],
                 csv_safe=call.options["csv_safe"],
                 further=call.options["seed"] is None and config.seed == saved.seed,
+                evaluate=call.options["evaluate"],
             )
-        return report_outcome(call.settings, outcome, directory, call.options["output"], stdout)
+        strict = call.options["strict"]
+        return report_outcome(call.settings, outcome, directory, call.options["output"], stdout, strict=strict)
 
 
 def dry_run(call: Call) -> int:
@@ -189,7 +196,13 @@ def dry_run(call: Call) -> int:
 
 
 def report_outcome(
-    settings: Settings, outcome: Outcome, directory: RunDirectory, output: str | None, stdout: Any
+    settings: Settings,
+    outcome: Outcome,
+    directory: RunDirectory,
+    output: str | None,
+    stdout: Any,
+    *,
+    strict: bool = False,
 ) -> int:
     """Report the outcome of a run.
 
@@ -199,11 +212,14 @@ def report_outcome(
         directory: The run directory.
         output: The requested output of the rows.
         stdout: The stream for JSON.
+        strict: Whether a defect that the evaluation found is told by the exit code.
 
     Returns:
         The exit code.
     """
     from rowsmith.cli.display.summary_table import print_summary
+    from rowsmith.cli.display.verdict import print_verdict
+    from rowsmith.cli.failures import evaluation_code
 
     if settings.json:
         paths = {"run_directory": directory.root, "result": outcome.result, "output": output}
@@ -215,9 +231,13 @@ def report_outcome(
     results, wanted = outcome.results, outcome.plan.config.generation
     groups = results.groups_made(wanted.num_groups)
     _report(settings, outcome_line(results.num_rows, wanted.num_records, results.stop_reason, destination, groups))
+    if outcome.evaluation is not None and not settings.quiet:
+        print_verdict(outcome.evaluation.verdict)
     if outcome.interrupted:
         return interrupted_code()
-    return ExitCode.DONE if outcome.complete else ExitCode.SHORT
+    if not outcome.complete:
+        return ExitCode.SHORT
+    return ExitCode.DONE if outcome.evaluation is None else evaluation_code(outcome.evaluation.report, strict=strict)
 
 
 def _report_finished(call: Call, directory: RunDirectory, stdout: Any) -> int | None:

@@ -53,10 +53,8 @@ def print_summary(summary: Sequence[ColumnSummary], *, full: bool = False) -> No
         shown = [column for column in shown if column in worst]
     width = None if sys.stderr.isatty() else _PLAIN_WIDTH
     console = Console(file=unfiltered_stderr(), width=width, highlight=False)
-    mean = sum(column.distance for column in summary) / len(summary)
     with contextlib.suppress(OSError):
         console.print(_drawn(shown, len(summary), console.width))
-        console.print(f"mean distance {mean:.3f} over {len(summary)} columns (0 is alike, 1 is different)")
 
 
 def _drawn(columns: Sequence[ColumnSummary], total: int, width: int) -> Table:

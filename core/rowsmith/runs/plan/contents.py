@@ -28,6 +28,8 @@ __all__ = ["FORMAT", "PLAN_FILE", "Plan", "PluginVersion", "library_versions"]
 FORMAT = 1
 PLAN_FILE = "plan.json"
 _IMMATERIAL = {("data", "source"), ("training", "checkpoint_every")}
+_EVALUATION = "evaluation"
+"""What is measured of the rows does not change them."""
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "torch", "transformers", "tokenizers", "peft")
 
 
@@ -155,8 +157,8 @@ class Plan:
         """What prevents a run under this plan from continuing under the other, each by its key.
 
         Step counts, rows and their order are outcomes and are not compared; neither is what does not change the rows,
-        which are the path of the table and how often states are saved. A component that only one of them lists
-        follows from the configuration, which is compared.
+        which are the path of the table, how often states are saved and what is measured. A component that only one of
+        them lists follows from the configuration, which is compared.
         """
         plans = (self.to_mapping(), other.to_mapping())
         shared = plans[0]["plugins"].keys() & plans[1]["plugins"].keys()
@@ -175,8 +177,9 @@ def _compared(plan: Mapping[str, Any], shared: Set[str]) -> dict[str, Any]:
         if isinstance(values, Mapping)
         else values
         for section, values in plan["config"].items()
+        if section != _EVALUATION
     }
-    plugins = {path: plan["plugins"][path] for path in shared}
+    plugins = {path: plan["plugins"][path] for path in shared if not path.startswith(_EVALUATION)}
     return {**config, "plugins": plugins, "libraries": plan["libraries"], "rowsmith": plan["rowsmith"]}
 
 

@@ -13,6 +13,7 @@ from rowsmith.components import ComponentRef, Kind
 from rowsmith.config import to_mapping
 from rowsmith.config.cross_checks import cross_problems
 from rowsmith.config.defaults import (
+    AUTO,
     backend_for,
     evaluations_for,
     is_auto,
@@ -25,7 +26,7 @@ from rowsmith.config.defaults import (
 from rowsmith.generation.engine_backend import SAMPLING_STAGE
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.runs.plan import Plan, PluginVersion
-from rowsmith.runs.validation import check_components, missing_files
+from rowsmith.runs.validation import check_components, installed, missing_files
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import Layout
 
@@ -59,6 +60,9 @@ def draft_plan(config: RunConfig, registry: Registry, caller: Caller | None = No
         PluginError: Components are missing, ambiguous or not installed.
     """
     settings = resolved(config)
+    if config.evaluation == AUTO:
+        # A table can be learned although evaluations are not installed.
+        settings = evolve(settings, evaluation=installed(Kind.EVALUATION, evaluations_for(settings), registry))
     found = check_components(settings, registry, caller)
     contradictions = [problem.render() for problem in cross_problems(to_mapping(config))]
     evolve(found, problems=(*contradictions, *missing_files(config), *found.problems)).raise_first()

@@ -103,6 +103,11 @@ class FittedProtectRare(FittedTransform):
     def _without_alike(self) -> TableSchema:
         return expanded(self.schema_before, dict.fromkeys(self.alike, ()))
 
+    @property
+    def invented_columns(self) -> frozenset[str]:
+        """The columns whose rare categories become invented ones."""
+        return frozenset(name for name, guard in self.guards.items() if isinstance(guard, InventedCategories))
+
     def apply(self, columns: pa.Table) -> pa.Table:
         """Replace rare values and clip extremes."""
         guarded = {

@@ -1,0 +1,134 @@
+"""Evaluating tables that Rowsmith did not make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rowsmith import __version__
+from rowsmith.components import ComponentRef
+from rowsmith.config import RunConfig
+from rowsmith.config.defaults import evaluations_for
+from rowsmith.config.layering import merge
+from rowsmith.context import BuildContext
+from rowsmith.errors import DataError
+from rowsmith.evaluation.outcome import EvaluationOutcome
+from rowsmith.evaluation.tables import evaluation_tables
+from rowsmith.randomness.seeds import Seeds
+from rowsmith.runs.arguments import PathLike, load_settings, sequence_settings
+from rowsmith.runs.evaluating import evaluated
+from rowsmith.runs.validation import check_components, registry_for
+from rowsmith.table.column_labels import name_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rowsmith.interruption import StopRequest
+    from rowsmith.plugins import Registry
+    from rowsmith.table import Table
+
+__all__ = ["Evaluations", "chosen_evaluations", "evaluate_tables", "table_to_evaluate"]
+
+Evaluations = str | Sequence[str | ComponentRef]
+"""``quick``, ``full``, ``none``, or names of evaluations."""
+
+
+def evaluate_tables(
+    real: pd.DataFrame | PathLike,
+    synthetic: pd.DataFrame | PathLike,
+    holdout: pd.DataFrame | PathLike | None = None,
+    *,
+    group_by: Hashable | Sequence[Hashable] | None = None,
+    order_by: Hashable | None = None,
+    time_column: Hashable | None = None,
+    keys: Sequence[Hashable] = (),
+    evaluation: Evaluations = "full",
+    seed: int = 0,
+    registry: Registry | None = None,
+    stop: StopRequest | None = None,
+) -> EvaluationOutcome:
+    """Judge a synthetic table beside the real one, whoever made it.
+
+    Args:
+        real: The rows that the synthetic ones were learned from: a DataFrame, or a CSV, JSON lines or Parquet file.
+        synthetic: The synthetic rows.
+        holdout: Real rows that were not learned from; without them there is no ceiling, and measures that need them
+            are left out, with the reason.
+        group_by: The column whose equal values make rows a group, or several such columns.
+        order_by: The column that orders the rows of a group.
+        time_column: The column of times, when the table is a time series.
+        keys: Columns whose values only identify rows.
+        evaluation: ``full``, ``quick``, or names of evaluations.
+        seed: What samples and random splits depend on.
+        registry: Where evaluations are found; the installed plugins by default.
+        stop: Looked at between two evaluations.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        PluginError: An evaluation is missing, or a package that it needs.
+        DataError: A table cannot be used, or lacks columns of the real one.
+        ParameterError: A column that is named is not in the tables.
+    """
+    sections = sequence_settings(group_by, order_by, time_column)
+    config = chosen_evaluations(load_settings(None, merge(sections, {"seed": seed})), evaluation)
+    registry = registry or registry_for(config)
+    check_components(config, registry, settings=["evaluation"]).raise_first()
+    tables = evaluation_tables(
+        table_to_evaluate(real, "real", config),
+        table_to_evaluate(synthetic, "synthetic", config),
+        None if holdout is None else table_to_evaluate(holdout, "held-out", config),
+        keys=[name_of(key) for key in keys],
+        group_by=config.data.group_columns,
+        order_by=config.order_column,
+        time_column=config.time_series.timestamp_column,
+        seed=config.seed,
+    )
+    context = BuildContext(config=config, registry=registry, seeds=Seeds(config.seed))
+    report = evaluated(evaluations_for(config), tables, context, stop)
+    facts = {"Rowsmith": __version__, "Real table": _name(real), "Synthetic table": _name(synthetic), "Seed": seed}
+    return EvaluationOutcome(report=report, tables=tables, facts=facts)
+
+
+def chosen_evaluations(config: RunConfig, evaluation: Evaluations) -> RunConfig:
+    """A configuration with evaluations that a caller asks for.
+
+    Args:
+        config: The configuration.
+        evaluation: An extent, or names.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    chosen: Any = evaluation if isinstance(evaluation, str) else list(evaluation)
+    return load_settings(config, {"evaluation": chosen})
+
+
+def table_to_evaluate(data: pd.DataFrame | PathLike, what: str, config: RunConfig) -> Table:
+    """A frame or a file as a table.
+
+    Args:
+        data: The frame, or the file.
+        what: Which table it is, for messages.
+        config: How it is read.
+
+    Raises:
+        DataError: It cannot be used.
+    """
+    from rowsmith.table import from_frame, read_table
+
+    if not isinstance(data, str | os.PathLike):
+        return from_frame(data, types=dict(config.data.types), options=config.data.read_options)
+    try:
+        return read_table(Path(data), types=config.data.types, options=config.data.read_options)
+    except DataError as error:
+        error.add_note(f"while reading the {what} table {os.fspath(data)}")
+        raise
+
+
+def _name(data: Any) -> str:
+    return Path(data).name if isinstance(data, str | os.PathLike) else type(data).__name__

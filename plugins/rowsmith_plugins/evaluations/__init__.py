@@ -1,0 +1,1 @@
+"""Evaluations that come with Rowsmith."""

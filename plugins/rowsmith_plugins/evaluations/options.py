@@ -1,0 +1,106 @@
+"""Options of the bundled evaluations of fidelity and utility; this module imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+__all__ = [
+    "ClassifierOptions",
+    "CoverageOptions",
+    "DownstreamOptions",
+    "PairsOptions",
+    "RulesOptions",
+    "TriplesOptions",
+]
+
+_MOST = 10**9
+
+
+def _at_least(low: int) -> Any:
+    def check(instance: object, attribute: Attribute[int], value: int) -> None:
+        if not low <= value <= _MOST:
+            raise ValueError(f"{attribute.name} must be from {low} to {_MOST:,}, got {value}")
+
+    return check
+
+
+@frozen(kw_only=True)
+class PairsOptions:
+    """How much of a table ``pair-trends`` compares.
+
+    Attributes:
+        max_rows: The most rows of each part.
+        max_pairs: The most pairs of columns.
+    """
+
+    max_rows: int = field(default=100_000, validator=_at_least(100))
+    max_pairs: int = field(default=2_000, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
+class TriplesOptions:
+    """How much of a table ``three-way`` compares.
+
+    Attributes:
+        max_rows: The most rows of each part.
+        max_triples: The most triples of columns.
+    """
+
+    max_rows: int = field(default=50_000, validator=_at_least(100))
+    max_triples: int = field(default=500, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
+class RulesOptions:
+    """Where ``rules`` looks.
+
+    Attributes:
+        max_rows: The most rows of each part.
+        max_pairs: The most pairs of columns that are tried for each kind of rule.
+    """
+
+    max_rows: int = field(default=50_000, validator=_at_least(100))
+    max_pairs: int = field(default=1_000, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
+class ClassifierOptions:
+    """How ``classifier`` and ``relation-classifier`` learn.
+
+    Attributes:
+        max_rows: The most rows of each part.
+        folds: Parts of the cross-validation.
+        max_features: The most columns and relations between columns that are given to the classifier.
+    """
+
+    max_rows: int = field(default=10_000, validator=_at_least(100))
+    folds: int = field(default=3, validator=_at_least(2))
+    max_features: int = field(default=80, validator=_at_least(2))
+
+
+@frozen(kw_only=True)
+class DownstreamOptions:
+    """What ``downstream`` predicts.
+
+    Attributes:
+        targets: The columns; empty for the last column of few labels and the last one of numbers.
+        max_rows: The most rows of each part.
+        max_features: The most columns that a model reads.
+    """
+
+    targets: tuple[str, ...] = ()
+    max_rows: int = field(default=10_000, validator=_at_least(100))
+    max_features: int = field(default=40, validator=_at_least(1))
+
+
+@frozen(kw_only=True)
+class CoverageOptions:
+    """How many rows ``coverage`` compares.
+
+    Attributes:
+        max_rows: The most rows of each part.
+    """
+
+    max_rows: int = field(default=2_500, validator=_at_least(50))

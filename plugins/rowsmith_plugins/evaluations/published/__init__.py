@@ -1,0 +1,1 @@
+"""Scores that others have published, for comparison with their figures."""

@@ -1,0 +1,199 @@
+"""The evaluations ``classifier`` and ``relation-classifier``: how well synthetic rows can be told from real ones.
+
+The classifier two-sample test (Lopez-Paz and Oquab 2017): boosted trees are trained on some of both and asked about the
+others; 0.5 means that they cannot tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from rowsmith.context import BuildContext
+from rowsmith.evaluation import (
+    Direction,
+    Evaluated,
+    EvaluationKind,
+    EvaluationTables,
+    Finding,
+    Measure,
+    Part,
+    TableEvaluation,
+)
+from rowsmith_plugins.evaluations.fidelity.judging import alone, judged
+from rowsmith_plugins.evaluations.options import ClassifierOptions
+from rowsmith_plugins.evaluations.utility.areas import area, area_error
+from rowsmith_plugins.evaluations.utility.features import Feature, column_features, matrix, relation_features
+
+__all__ = ["Classifier", "RelationClassifier", "build", "build_of_relations"]
+
+TOLERANCE = 0.15
+"""What the area may be beyond that of real rows and chance."""
+FEWEST_ROWS = 60
+"""Rows of each part below which trees learn nothing."""
+
+_NORMAL_95 = 1.96
+_DEVIATIONS = 4.0
+_NAMED = 3
+_IMPORTANT = 0.01
+_TRIED_ROWS = 1_000
+
+Array = npt.NDArray[np.float64]
+
+
+@frozen(kw_only=True)
+class _Told:
+    """How well two parts are told apart.
+
+    Attributes:
+        area: The area under the curve.
+        error: Its standard error.
+        by: The columns that it depends on most, the first one most of all.
+    """
+
+    area: float
+    error: float
+    by: tuple[str, ...]
+
+
+class Classifier(TableEvaluation):
+    """The cross-validated area under the curve of boosted trees that see the columns.
+
+    Attributes:
+        options: How they learn.
+    """
+
+    name = "classifier"
+    kind = EvaluationKind.UTILITY
+
+    def __init__(self, options: ClassifierOptions) -> None:
+        self.options = options
+
+    def features(self, tables: EvaluationTables) -> tuple[list[Feature], bool]:
+        """What the trees see, and whether there is more."""
+        return _some(column_features(tables), self.options.max_features, tables)
+
+    def evaluate(self, tables: EvaluationTables) -> Evaluated:
+        """Tell synthetic rows from real ones, and real held-out rows from real ones as the ceiling."""
+        tables = alone(tables)
+        rows = min(self.options.max_rows, *(tables.sizes[part] for part in (Part.REAL, Part.SYNTHETIC)))
+        sampled = tables.sampled(rows, self.name)
+        features, fewer = self.features(sampled)
+        if rows < FEWEST_ROWS or not features:
+            reason = f"fewer than {FEWEST_ROWS} rows of a part" if features else "there is no column but keys"
+            return Evaluated(measures=(Measure(name=self.name, value=None, direction=Direction.LOWER, reason=reason),))
+        told = self._told(features, Part.SYNTHETIC, tables)
+        has_ceiling = sampled.sizes.get(Part.HOLDOUT, 0) >= FEWEST_ROWS
+        held = self._told(features, Part.HOLDOUT, tables) if has_ceiling else None
+        measure = Measure(
+            name=self.name,
+            value=told.area,
+            direction=Direction.LOWER,
+            interval=(max(0.0, told.area - _NORMAL_95 * told.error), min(1.0, told.area + _NORMAL_95 * told.error)),
+            ceiling=None if held is None else held.area,
+            sizes={part.value: size for part, size in sampled.sizes.items()},
+            sampled=fewer or any(sampled.sizes[part] < tables.sizes[part] for part in tables.sizes),
+        )
+        return Evaluated(measures=(measure,), findings=tuple(self._findings(told, held, tables)))
+
+    def _told(self, features: Sequence[Feature], part: Part, tables: EvaluationTables) -> _Told:
+        parts = [matrix(features, each) for each in (Part.REAL, part)]
+        count = min(map(len, parts))
+        generator = tables.generator(f"{self.name}.{part.value}")
+        chosen = [
+            each if len(each) == count else each[generator.choice(len(each), count, replace=False)] for each in parts
+        ]
+        return _tell(np.concatenate(chosen), count, features, self.options.folds, generator)
+
+    def _findings(self, told: _Told, held: _Told | None, tables: EvaluationTables) -> Iterator[Finding]:
+        usual = 0.0 if held is None else max(0.0, held.area - 0.5)
+        beside = "" if held is None else f", real held-out rows with {held.area:.3f}"
+        named = f", most of all by {', '.join(map(repr, told.by))}" if told.by else ""
+        finding = judged(
+            tables,
+            "told-apart",
+            told.by,
+            f"boosted trees tell synthetic rows from real ones with an area under the curve of {told.area:.3f}"
+            f"{beside}{named}",
+            found=told.area - 0.5,
+            allowed=usual + _DEVIATIONS * told.error + TOLERANCE,
+            share=2 * told.area - 1,
+        )
+        if finding is not None:
+            yield finding
+
+
+class RelationClassifier(Classifier):
+    """The same of trees that see differences, equalities, ratios and last digits besides."""
+
+    name = "relation-classifier"
+
+    def features(self, tables: EvaluationTables) -> tuple[list[Feature], bool]:
+        """Columns, and relations between them as far as there is room."""
+        most = self.options.max_features
+        columns, fewer = _some(column_features(tables), most // 2, tables)
+        relations = relation_features(tables, most - len(columns))
+        return [*columns, *relations], fewer or len(relations) > most - len(columns)
+
+
+def _some(features: list[Feature], most: int, tables: EvaluationTables) -> tuple[list[Feature], bool]:
+    if len(features) <= most:
+        return features, False
+    picked = tables.generator("features").choice(len(features), most, replace=False)
+    return [features[index] for index in np.sort(picked)], True
+
+
+def _tell(rows: Array, count: int, features: Sequence[Feature], folds: int, generator: np.random.Generator) -> _Told:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import StratifiedKFold
+
+    labels = np.repeat([0, 1], count)
+    scores = np.zeros(2 * count)
+    seed = int(generator.integers(2**31))
+    by: tuple[str, ...] = ()
+    for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, labels):
+        judge = HistGradientBoostingClassifier(random_state=seed).fit(rows[train], labels[train])
+        scores[test] = judge.predict_proba(rows[test])[:, 1]
+        if not by:
+            by = _depends_on(judge, rows[test], labels[test], features, generator)
+    negative, positive = scores[:count], scores[count:]
+    return _Told(area=area(negative, positive), error=area_error(negative, positive), by=by)
+
+
+def _depends_on(
+    judge: object,
+    rows: Array,
+    labels: npt.NDArray[np.int64],
+    features: Sequence[Feature],
+    generator: np.random.Generator,
+) -> tuple[str, ...]:
+    """The columns without which the trees tell worst: permutation importance."""
+    picked = generator.permutation(len(rows))[:_TRIED_ROWS]
+    rows, labels = rows[picked].copy(), labels[picked]
+
+    def told() -> float:
+        scores = judge.predict_proba(rows)[:, 1]  # type: ignore[attr-defined]
+        return area(scores[labels == 0], scores[labels == 1])
+
+    usual = told()
+    lost: list[tuple[float, tuple[str, ...]]] = []
+    for index, feature in enumerate(features):
+        before = rows[:, index].copy()
+        rows[:, index] = generator.permutation(before)
+        lost.append((usual - told(), feature.columns))
+        rows[:, index] = before
+    lost.sort(key=lambda each: -each[0])
+    return tuple(dict.fromkeys(name for loss, names in lost if loss > _IMPORTANT for name in names))[:_NAMED]
+
+
+def build(context: BuildContext, options: ClassifierOptions) -> Classifier:
+    """Build ``classifier``."""
+    return Classifier(options)
+
+
+def build_of_relations(context: BuildContext, options: ClassifierOptions) -> RelationClassifier:
+    """Build ``relation-classifier``."""
+    return RelationClassifier(options)

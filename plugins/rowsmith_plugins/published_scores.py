@@ -22,6 +22,6 @@ def rowsmith_evaluations() -> Iterator[Component]:
             name=name,
             factory=f"{_ROOT}.{module}:build",
             summary=summary,
-            requires=("sklearn", "scipy"),
-            install="pip install 'rowsmith[evaluation]'",
+            requires=("sklearn",) if name == "dps" else (),
+            install="pip install 'rowsmith[evaluation]'" if name == "dps" else "",
         )

@@ -53,8 +53,7 @@ def bin_column(column: EvaluatedColumn, most: int) -> Binned | None:
     bins = np.full(len(column.labels) + 1, most, dtype=np.int64)
     if column.positions is not None and np.count_nonzero(real) > most:
         finite = np.flatnonzero(np.isfinite(column.positions))
-        edges = _edges(column.positions[finite], real[finite], most)
-        bins[finite] = np.searchsorted(edges, column.positions[finite], side="right")
+        bins[finite] = _ranges(column.positions[finite], real[finite], most)
     else:
         commonest = np.argsort(-real, kind="stable")[:most]
         commonest = commonest[real[commonest] > 0]
@@ -63,17 +62,19 @@ def bin_column(column: EvaluatedColumn, most: int) -> Binned | None:
     return Binned(name=column.name, size=most + 2, codes={part: bins[codes] for part, codes in column.codes.items()})
 
 
-def _edges(positions: npt.NDArray[np.float64], counts: Counts, most: int) -> npt.NDArray[np.float64]:
-    """Ascending edges; a value from an edge on is in the bin above it."""
+def _ranges(positions: npt.NDArray[np.float64], counts: Counts, most: int) -> npt.NDArray[np.int64]:
+    """The bin of each number: its own where it is common, one of ranges with as many real rows each otherwise."""
+    common = np.flatnonzero(counts * most >= counts.sum())[: most - 1]
+    rest = counts.copy()
+    rest[common] = 0
     order = np.argsort(positions)
-    order = order[counts[order] > 0]
-    values, rows = positions[order], counts[order]
-    below = np.cumsum(rows) - rows
-    # A common value begins a bin, and the value after it the next one.
-    wanted = np.arange(1, most) / most * int(rows.sum())
+    order = order[rest[order] > 0]
+    wanted = np.arange(1, most - len(common)) / (most - len(common)) * int(rest.sum())
+    below = np.cumsum(rest[order]) - rest[order]
     starts = np.unique(np.searchsorted(below, wanted, side="right") - 1)
-    edges = values[np.unique(starts[starts > 0])]
-    return np.asarray(edges, dtype=np.float64)
+    bins = np.searchsorted(positions[order][starts[starts > 0]], positions, side="right") + len(common)
+    bins[common] = np.arange(len(common))
+    return np.asarray(bins, dtype=np.int64)
 
 
 def bin_columns(tables: EvaluationTables, most: int) -> list[Binned]:

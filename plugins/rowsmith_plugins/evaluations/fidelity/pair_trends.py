@@ -33,6 +33,8 @@ __all__ = ["PairTrends", "build"]
 BINS = 10
 TOLERANCE = 0.04
 """What a pair may be farther apart than its columns, beyond chance."""
+LOST_TOLERANCE = 0.01
+"""The same of a relation that is lost, which may be a weak one."""
 LOST = 0.5
 """A relation of less than this part of its strength is lost."""
 MOST_OF_COLUMN = 0.75
@@ -41,6 +43,7 @@ FEWEST_OF_COLUMN = 2
 MOST_FINDINGS = 10
 
 _NORMAL_95 = 1.96
+_MOST_CELLS = 200_000
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -66,7 +69,7 @@ class _Pair:
 
     @property
     def allowed(self) -> float:
-        return self.band + TOLERANCE
+        return self.band + (LOST_TOLERANCE if self.lost else TOLERANCE)
 
     @property
     def related(self) -> bool:
@@ -132,7 +135,9 @@ def _pair(
     if all(name in numbers for name in names):
         value, interval, ceiling = _correlation(tables, [numbers[name] for name in names])
     else:
-        value, ceiling = 1 - apart[Part.SYNTHETIC], 1 - apart[Part.HOLDOUT] if tables.has_holdout else None
+        # Labels are compared as they are, as SDMetrics does; a finding needs few bins, or chance hides it.
+        whole = _labels_apart(tables, names) if not any(name in numbers for name in names) else apart
+        value, ceiling = 1 - whole[Part.SYNTHETIC], 1 - whole[Part.HOLDOUT] if tables.has_holdout else None
         half = _NORMAL_95 / 2 * math.sqrt(sum(1 / tables.sizes[part] for part in (Part.REAL, Part.SYNTHETIC)))
         interval = (max(0.0, value - half), min(1.0, value + half))
     return _Pair(
@@ -151,6 +156,23 @@ def _pair(
             reason="" if value is not None else "a column has one number alone, so that nothing correlates with it",
         ),
     )
+
+
+def _labels_apart(tables: EvaluationTables, names: tuple[str, str]) -> dict[Part, float]:
+    """Total variation of two columns of labels, of all their labels."""
+    one, two = (tables.column(name) for name in names)
+    width = len(two.labels) + 1
+    pairs = {part: (one.codes[part] + 1).astype(np.int64) * width + two.codes[part] + 1 for part in tables.sizes}
+    size = (len(one.labels) + 1) * width
+    if size > _MOST_CELLS:
+        cells, codes = np.unique(np.concatenate(list(pairs.values())), return_inverse=True)
+        size, edges = len(cells), np.cumsum([len(each) for each in pairs.values()])[:-1]
+        pairs = dict(zip(pairs, np.split(codes, edges), strict=True))
+    real = shares(np.bincount(pairs[Part.REAL], minlength=size))
+    return {
+        part: float(variation_apart(real, shares(np.bincount(pairs[part], minlength=size))))
+        for part in compared_parts(tables)
+    }
 
 
 def _strength(joint: Counts, columns: Sequence[Counts]) -> float:

@@ -19,14 +19,16 @@ from rowsmith.evaluation import (
     Part,
     TableEvaluation,
 )
-from rowsmith_plugins.evaluations.fidelity.chance import share_band, unseen_share, wilson
+from rowsmith_plugins.evaluations.fidelity.chance import mean_band, share_band, unseen_share, wilson
 from rowsmith_plugins.evaluations.fidelity.judging import alone, compared_parts, judged, mean_of
 from rowsmith_plugins.evaluations.fidelity.tails import ends_of
 
 __all__ = ["Values", "build"]
 
-TOLERANCE = 0.003
-"""What the share of rows with a value that cannot be may come to beyond chance."""
+TOLERANCE = 0.0005
+"""What the share of rows with a value of another kind may come to beyond chance."""
+FAR_TOLERANCE = 0.0001
+"""The same of numbers far beyond the real ones."""
 NEW_TOLERANCE = 0.01
 """The same of new labels: columns of many labels may be learned as text, which spells a few that are not there."""
 LOST_RATIO = 0.5
@@ -170,11 +172,13 @@ def _new(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding]
     real, synthetic = column.counts(Part.REAL), column.counts(Part.SYNTHETIC)
     if column.name in tables.new_labels:
         return
-    rows = max(1, int(real.sum()))
-    unseen = float(np.count_nonzero(real == 1) / rows)
-    found = float(synthetic[real == 0].sum() / tables.sizes[Part.SYNTHETIC])
+    rows, others = max(1, int(real.sum())), tables.sizes[Part.SYNTHETIC]
+    once, twice = (float(np.count_nonzero(real == times)) for times in (1, 2))
+    unseen = once / rows
+    band = mean_band((once + 2 * twice) / rows**2 + unseen * (1 - unseen) / others)
+    found = float(synthetic[real == 0].sum() / others)
     text = f"{found:.2%} of the synthetic rows have a label in {column.name!r} that no real row has"
-    allowed = unseen + share_band(unseen, rows, tables.sizes[Part.SYNTHETIC]) + NEW_TOLERANCE
+    allowed = unseen + max(band, unseen_share(min(rows, others))) + NEW_TOLERANCE
     yield from _some(judged(tables, "labels-new", (column.name,), text, found=found, allowed=allowed, share=found))
 
 
@@ -199,7 +203,7 @@ def _other_unit(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[F
     for ends in ends_of(column, tables):
         found = ends.beyond(Part.SYNTHETIC, ends.far())
         usual = unseen_share(ends.rows(Part.REAL))
-        allowed = usual + share_band(usual, ends.rows(Part.REAL), ends.rows(Part.SYNTHETIC)) + TOLERANCE / 3
+        allowed = usual + mean_band(usual / ends.rows(Part.SYNTHETIC)) + FAR_TOLERANCE
         text = (
             f"{found:.2%} of the synthetic rows lie far beyond the {ends.end} end of the real ones in {column.name!r}, "
             "as numbers of another unit would"

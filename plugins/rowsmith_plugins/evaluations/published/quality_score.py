@@ -112,13 +112,12 @@ def _binned_distance(real: Floats, other: Floats) -> float:
 
 
 def _jensen_shannon(real: npt.ArrayLike, other: npt.ArrayLike) -> float:
-    from scipy.spatial.distance import jensenshannon
-
     one, two = np.asarray(real, dtype=np.float64), np.asarray(other, dtype=np.float64)
     if not one.sum() or not two.sum():
         return 0.0 if one.sum() == two.sum() else _UNKNOWN_DISTANCE
-    found = float(jensenshannon(one, two, base=2))
-    return found if np.isfinite(found) else 0.0  # rounding below 0 under the root
+    one, two = one / one.sum(), two / two.sum()
+    divergence = _entropy_of((one + two) / 2) - (_entropy_of(one) + _entropy_of(two)) / 2
+    return float(np.sqrt(max(0.0, divergence / np.log(2))))
 
 
 def _correlations(columns: Sequence[EvaluatedColumn], rows: Part) -> Floats:
@@ -173,7 +172,12 @@ def _theils_u(first: Ints, second: Ints) -> float:
 
 
 def _entropy(codes: Ints) -> float:
-    shares = np.unique(codes, return_counts=True)[1] / len(codes)
+    return _entropy_of(np.unique(codes, return_counts=True)[1] / len(codes))
+
+
+def _entropy_of(shares: Floats) -> float:
+    """In nats."""
+    shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum())
 
 

@@ -73,7 +73,7 @@ def test_nothing_is_lost_to_work_that_cannot_begin(
             assert content(done / "replaced") == before
     refused = invoke("generate", "--run-dir", done, "-n", "5")
     assert refused.exit_code == 2
-    assert f"kept in {done / 'replaced'}" in refused.stderr
+    assert f"was there before is in {done / 'replaced'}" in refused.stderr
     assert invoke("run", table, "--run-dir", done, "--force", "-n", "7", *tiny).exit_code == 0
     assert len((done / "synthetic.csv").read_text().splitlines()) == 8
     assert set(content(done)) == set(before)

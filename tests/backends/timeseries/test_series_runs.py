@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import pytest
 
 from rowsmith import Synthesizer
 from rowsmith.errors import ConfigError
+
+from ...shared.checkout import PYTHONPATH
 
 pytest.importorskip("torch")
 
@@ -232,39 +235,50 @@ def test_series_whose_steps_nothing_tells_are_refused_before_training() -> None:
         Synthesizer(time_column="at", config=config).fit(frame)
 
 
-def command(folder: Path, *arguments: str) -> list[str]:
+def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "rowsmith.cli", *arguments]
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    """That of a process that finds this checkout, and no settings of the machine."""
+    found = {name: value for name, value in os.environ.items() if not name.startswith("ROWSMITH_")}
+    return {**found, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"}
+
+
+def run(folder: Path, environment: dict[str, str], *arguments: str) -> None:
+    done = subprocess.run(
+        command(*arguments), cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def whole(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a trained model, and what a generation that nothing disturbs writes."""
+    folder = tmp_path_factory.mktemp("whole")
+    frame = series(lambda group, n: pd.date_range("2020-01-01", periods=n + group), groups=6, length=6)
+    frame.to_csv(folder / "in.csv", index=False)
+    options = [
+        *("--group-by", "unit", "--time-column", "at", "--set", "training.max_steps=6", "--set", "data.holdout=0"),
+        *("--set", "model.options.width=16", "--set", "model.options.layers=1", "--set", "model.options.dtype=float32"),
+        *("--set", "backend={name: timeseries, options: {max_prompts_per_batch: 2}}"),
+    ]
+    run(folder, environment, "train", "in.csv", "--run-dir", "run", *options)
+    run(folder, environment, "generate", "--run-dir", "run", "-g", "80", "--seed", "0", "-o", "whole.csv")
+    return folder
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_a_generation_that_is_ended_midway_goes_on_after_its_finished_series(
-    how: signal.Signals, tmp_path: Path, root: Path
+    how: signal.Signals, whole: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """Promise F37."""
-    frame = series(lambda group, n: pd.date_range("2020-01-01", periods=n + group), groups=6, length=6)
-    frame.to_csv(tmp_path / "in.csv", index=False)
-    paths = [str(root / name) for name in ("core", "assemblers", "backends", "plugins")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    options = [
-        *("--group-by", "unit", "--time-column", "at", "--set", "training.max_steps=6", "--set", "data.holdout=0"),
-        *("--set", "model.options.width=16", "--set", "model.options.layers=1", "--set", "model.options.dtype=float32"),
-        *("--set", "backend={name: timeseries, options: {max_prompts_per_batch: 2}}"),
-    ]
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(tmp_path, *arguments), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
-
-    trained = run("train", "in.csv", "--run-dir", "run", *options)
-    assert trained.returncode == 0, trained.stderr
-    whole = run("generate", "--run-dir", "run", "-g", "80", "--seed", "0", "-o", "whole.csv")
-    assert whole.returncode == 0, whole.stderr
-
+    shutil.copytree(whole / "run", tmp_path / "run")
     started = subprocess.Popen(
-        command(tmp_path, "generate", "--run-dir", "run", "-g", "80", "--seed", "0"),
+        command("generate", "--run-dir", "run", "-g", "80", "--seed", "0"),
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -282,10 +296,9 @@ def test_a_generation_that_is_ended_midway_goes_on_after_its_finished_series(
     journal = next((tmp_path / "run").glob("generation-*.journal"))
     kept = journal.read_bytes()
 
-    resumed = run("generate", "--run-dir", "run", "-g", "80", "--seed", "0", "--resume", "-v")
-    assert resumed.returncode == 0, resumed.stderr
+    run(tmp_path, environment, "generate", "--run-dir", "run", "-g", "80", "--seed", "0", "--resume", "-v")
     assert len(kept) > 5_000
     assert not journal.exists()
-    assert (tmp_path / "run" / "synthetic.csv").read_text() == (tmp_path / "whole.csv").read_text()
+    assert (tmp_path / "run" / "synthetic.csv").read_text() == (whole / "whole.csv").read_text()
     figures = json.loads((tmp_path / "run" / "metrics.json").read_text())["generation"]
     assert (figures["num_valid_groups"], figures["all_groups_succeeded"]) == (80, True)

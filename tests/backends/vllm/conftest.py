@@ -1,25 +1,27 @@
-"""Engines that run vLLM itself."""
+"""A small model of a table, for engines that run vLLM itself and for servers."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from rowsmith.model import Bundle
+from rowsmith.plugins import Registry
+
+from .tables import people, scratch
 
 NEEDS_NO_VLLM = {"test_vllm_backend.py"}
 if importlib.util.find_spec("vllm") is None:
     collect_ignore = [path.name for path in Path(__file__).parent.glob("test_*.py") if path.name not in NEEDS_NO_VLLM]
 
 
-@pytest.fixture
-def no_process_left() -> Iterator[None]:
-    """Fails the test when a process that it started is still there at its end."""
-    before = children()
-    yield
-    assert children() <= before
+@pytest.fixture(scope="session")
+def bundle(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A model made from a table; not to be changed."""
+    return scratch(people(), tmp_path_factory.mktemp("scratch") / "run", registry)
 
 
 def children() -> set[int]:

@@ -10,20 +10,13 @@ from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.dialect import RecordDialect
 from rowsmith.generation import GenerationFailure, GenerationStatus
 from rowsmith.model import Bundle
-from rowsmith.plugins import Registry
 from rowsmith_backends.remote.backend import RemoteBackend
 from rowsmith_backends.remote.options import RemoteOptions
 from rowsmith_plugins.processors.tabular import TabularProcessor
 
 from .serving import Serving, serve_transformers
-from .tables import people, scratch
 
 pytestmark = pytest.mark.vllm
-
-
-@pytest.fixture(scope="module")
-def bundle(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return scratch(people(), tmp_path_factory.mktemp("scratch") / "run", registry)
 
 
 @pytest.fixture(scope="module")

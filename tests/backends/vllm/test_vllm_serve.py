@@ -19,7 +19,6 @@ from rowsmith.errors import GenerationError, ParameterError
 from rowsmith.generation import GenerationFailure, GenerationStatus, SamplingParams
 from rowsmith.generation.requests import CompletionRequest, Engine
 from rowsmith.model import Bundle
-from rowsmith.plugins import Registry
 from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
@@ -33,7 +32,7 @@ from rowsmith_plugins.processors.tabular import TabularProcessor
 from ...shared.base_models import make_base
 from ...shared.fine_tuning import tune
 from .serving import Serving, serve_vllm
-from .tables import people, scratch
+from .tables import people
 
 pytestmark = pytest.mark.vllm
 
@@ -76,11 +75,6 @@ def make(bundle: Bundle, url: str, num_records: int = 300, **options: Any) -> Re
 
 
 # A model made from a table
-
-
-@pytest.fixture(scope="module")
-def bundle(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return scratch(people(), tmp_path_factory.mktemp("scratch") / "run", registry)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from rowsmith.evaluation.measure import Evaluated, EvaluationKind, Finding, Measure, Severity
 from rowsmith.evaluation.table_evaluation import TableEvaluation
@@ -33,6 +33,7 @@ class EvaluationResult:
         name: The evaluation.
         kind: Question that it answers.
         status: How it ended.
+        explanation: What its main measure says and hides, for readers.
         evaluated: Its outcome; None unless it is done.
         message: Why it was skipped or failed.
         seconds: Time it took.
@@ -41,6 +42,7 @@ class EvaluationResult:
     name: str
     kind: EvaluationKind
     status: EvaluationStatus
+    explanation: str = ""
     evaluated: Evaluated | None = None
     message: str = ""
     seconds: float = 0.0
@@ -111,30 +113,23 @@ def run_evaluations(evaluations: Sequence[TableEvaluation], tables: EvaluationTa
 
 
 def _run(evaluation: TableEvaluation, tables: EvaluationTables) -> EvaluationResult:
-    why = _not_applicable(evaluation, tables)
-    if why:
-        return EvaluationResult(
-            name=evaluation.name, kind=evaluation.kind, status=EvaluationStatus.SKIPPED, message=why
-        )
+    result = EvaluationResult(
+        name=evaluation.name,
+        kind=evaluation.kind,
+        status=EvaluationStatus.SKIPPED,
+        explanation=evaluation.explanation,
+        message=_not_applicable(evaluation, tables),
+    )
+    if result.message:
+        return result
     started = time.monotonic()
     try:
         with attribute_errors(evaluation):
             evaluated = evaluation.evaluate(tables)
     except Exception as error:  # A plugin may raise anything; its name and the error are in the result.
-        return EvaluationResult(
-            name=evaluation.name,
-            kind=evaluation.kind,
-            status=EvaluationStatus.FAILED,
-            message=f"{type(error).__name__}: {error}",
-            seconds=time.monotonic() - started,
-        )
-    return EvaluationResult(
-        name=evaluation.name,
-        kind=evaluation.kind,
-        status=EvaluationStatus.DONE,
-        evaluated=evaluated,
-        seconds=time.monotonic() - started,
-    )
+        failed = evolve(result, status=EvaluationStatus.FAILED, message=f"{type(error).__name__}: {error}")
+        return evolve(failed, seconds=time.monotonic() - started)
+    return evolve(result, status=EvaluationStatus.DONE, evaluated=evaluated, seconds=time.monotonic() - started)
 
 
 def _not_applicable(evaluation: TableEvaluation, tables: EvaluationTables) -> str:

@@ -20,12 +20,14 @@ class TableEvaluation(ABC):
     Attributes:
         name: Words in lower case joined by '-'.
         kind: Question that it answers.
+        explanation: A sentence for readers of a report: what its main measure says, and what it hides.
         needs_holdout: Whether it is skipped, with the reason, without real rows that the model never saw.
         needs_groups: Whether it is skipped where rows stand alone.
     """
 
     name: ClassVar[str]
     kind: ClassVar[EvaluationKind]
+    explanation: ClassVar[str] = ""
     needs_holdout: ClassVar[bool] = False
     needs_groups: ClassVar[bool] = False
 

@@ -11,7 +11,6 @@ from attrs import frozen
 from rowsmith.evaluation.measure import Direction, Finding, Measure
 from rowsmith.evaluation.page.associations import AssociationMap, association_map
 from rowsmith.evaluation.page.distributions import Distribution, distribution
-from rowsmith.evaluation.page.explanations import EXPLANATIONS
 from rowsmith.evaluation.page.lines import SequencePlot, sequence_plots
 from rowsmith.evaluation.page.projection import Projection, project
 from rowsmith.evaluation.page.spelling import spell_number
@@ -154,16 +153,16 @@ def _gauges(report: EvaluationReport) -> Mapping[str, tuple[Gauge, ...]]:
         if result.evaluated is not None and result.evaluated.measures:
             measure = result.evaluated.measures[0]
             if measure.value is not None and bool(np.isfinite(measure.range).all()):
-                found.setdefault(result.kind.value, []).append(_gauge(measure, result.name))
+                found.setdefault(result.kind.value, []).append(_gauge(measure, result.explanation))
     return {kind: tuple(gauges) for kind, gauges in found.items()}
 
 
-def _gauge(measure: Measure, evaluation: str) -> Gauge:
+def _gauge(measure: Measure, explanation: str) -> Gauge:
     assert measure.value is not None
     ceiling = measure.ceiling
     return Gauge(
         name=measure.name,
-        explanation=EXPLANATIONS.get(measure.name, EXPLANATIONS.get(evaluation, "")),
+        explanation=explanation,
         value=spell_number(measure.value),
         ceiling="" if ceiling is None else spell_number(ceiling),
         filled=_along(measure, measure.value),

@@ -102,6 +102,7 @@ class ColumnShapes(TableEvaluation):
 
     name = "column-shapes"
     kind = EvaluationKind.FIDELITY
+    explanation = "How alike each column is by itself. It says nothing of how columns go together."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Compare every column that is no key."""

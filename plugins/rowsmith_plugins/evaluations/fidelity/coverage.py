@@ -57,6 +57,7 @@ class Coverage(TableEvaluation):
 
     name = "coverage"
     kind = EvaluationKind.FIDELITY
+    explanation = "Whether synthetic rows lie where real rows lie, and whether all real regions are reached."
 
     def __init__(self, options: CoverageOptions) -> None:
         self.options = options

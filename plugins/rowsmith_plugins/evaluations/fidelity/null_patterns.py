@@ -61,6 +61,7 @@ class NullPatterns(TableEvaluation):
 
     name = "null-patterns"
     kind = EvaluationKind.FIDELITY
+    explanation = "Whether values are missing as often, and in the same rows together."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Compare nulls of columns, pairs and whole rows."""

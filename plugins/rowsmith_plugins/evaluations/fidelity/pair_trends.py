@@ -93,6 +93,7 @@ class PairTrends(TableEvaluation):
 
     name = "pair-trends"
     kind = EvaluationKind.FIDELITY
+    explanation = "How alike the relations of two columns are. It says nothing of relations of three and more."
 
     def __init__(self, options: PairsOptions) -> None:
         self.options = options

@@ -29,6 +29,7 @@ class Rules(TableEvaluation):
 
     name = "rules"
     kind = EvaluationKind.FIDELITY
+    explanation = "Whether what always holds in the real table (sums, orders, dependencies) holds in the synthetic one."
 
     def __init__(self, options: RulesOptions) -> None:
         self.options = options

@@ -115,6 +115,7 @@ class Tails(TableEvaluation):
 
     name = "tails"
     kind = EvaluationKind.FIDELITY
+    explanation = "Whether the rare low and high values are there, and how many rows lie at either end."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Compare both ends of every column of numbers or times."""

@@ -44,6 +44,7 @@ class ThreeWay(TableEvaluation):
 
     name = "three-way"
     kind = EvaluationKind.FIDELITY
+    explanation = "How alike the relations of three columns are."
 
     def __init__(self, options: TriplesOptions) -> None:
         self.options = options

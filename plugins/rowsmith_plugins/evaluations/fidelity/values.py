@@ -48,6 +48,7 @@ class Values(TableEvaluation):
 
     name = "values"
     kind = EvaluationKind.FIDELITY
+    explanation = "Whether labels are missing or new, and whether values are of the column's kind and range."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Look at the values of every column."""

@@ -38,6 +38,7 @@ class AttributeInference(TableEvaluation):
 
     name = "attribute-inference"
     kind = EvaluationKind.PRIVACY
+    explanation = "Whether an attacker who knows the rest of a record guesses one value of it."
     needs_holdout = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

@@ -50,6 +50,7 @@ class Copies(TableEvaluation):
 
     name = "copies"
     kind = EvaluationKind.PRIVACY
+    explanation = "How many synthetic rows equal a training row, beside how many held-out rows do by chance."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Look for training rows among the synthetic ones."""

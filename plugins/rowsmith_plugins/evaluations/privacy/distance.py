@@ -57,6 +57,7 @@ class Distance(TableEvaluation):
 
     name = "distance"
     kind = EvaluationKind.PRIVACY
+    explanation = "How many synthetic rows are nearer to a training row than to a held-out row; one half is best."
     needs_holdout = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

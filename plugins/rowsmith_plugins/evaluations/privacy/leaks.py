@@ -46,6 +46,7 @@ class Leaks(TableEvaluation):
 
     name = "leaks"
     kind = EvaluationKind.PRIVACY
+    explanation = "Whether training and held-out rows share more rows than chance: then privacy cannot be measured."
     needs_holdout = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

@@ -37,6 +37,7 @@ class Linkability(TableEvaluation):
 
     name = "linkability"
     kind = EvaluationKind.PRIVACY
+    explanation = "Whether an attacker can link two parts of a person's record through the synthetic rows."
     needs_holdout = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

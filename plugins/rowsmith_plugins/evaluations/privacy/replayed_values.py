@@ -48,6 +48,7 @@ class ReplayedValues(TableEvaluation):
 
     name = "replayed-values"
     kind = EvaluationKind.PRIVACY
+    explanation = "Whether values that only one training row has come back: identifiers, addresses, texts."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Look for such values among the synthetic ones."""

@@ -79,6 +79,7 @@ class SinglingOut(TableEvaluation):
 
     name = "singling-out"
     kind = EvaluationKind.PRIVACY
+    explanation = "Whether an attacker finds conditions that hold for exactly one person in the training rows."
     needs_holdout = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

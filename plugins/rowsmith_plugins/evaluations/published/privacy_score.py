@@ -52,6 +52,7 @@ class PrivacyScore(TableEvaluation):
 
     name = "dps"
     kind = EvaluationKind.PRIVACY
+    explanation = "The published privacy score of Safe Synthesizer, for comparison with other tools."
     needs_holdout = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

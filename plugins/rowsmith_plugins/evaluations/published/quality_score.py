@@ -45,6 +45,7 @@ class QualityScore(TableEvaluation):
 
     name = "sqs"
     kind = EvaluationKind.FIDELITY
+    explanation = "The published quality score of Safe Synthesizer, for comparison with other tools."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Compute the score, and that of the held-out rows."""

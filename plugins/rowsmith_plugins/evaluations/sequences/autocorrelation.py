@@ -46,6 +46,7 @@ class SeriesAutocorrelation(TableEvaluation):
 
     name = "series-autocorrelation"
     kind = EvaluationKind.SEQUENCES
+    explanation = "Whether values go with the values before them as strongly."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Compare the autocorrelations of each column."""

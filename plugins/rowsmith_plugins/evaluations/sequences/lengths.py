@@ -27,6 +27,7 @@ class SequenceLengths(TableEvaluation):
 
     name = "sequence-lengths"
     kind = EvaluationKind.SEQUENCES
+    explanation = "Whether groups have as many rows."
     needs_groups = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

@@ -52,6 +52,7 @@ class SeriesLevel(TableEvaluation):
 
     name = "series-level"
     kind = EvaluationKind.SEQUENCES
+    explanation = "Whether the series stay at the level of the real ones at every time."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Compare the levels of each column."""

@@ -52,6 +52,7 @@ class NextRow(TableEvaluation):
 
     name = "next-row"
     kind = EvaluationKind.SEQUENCES
+    explanation = "Whether a row depends on the one before it as strongly."
     needs_groups = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

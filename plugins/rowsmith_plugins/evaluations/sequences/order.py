@@ -38,6 +38,7 @@ class SequenceOrder(TableEvaluation):
 
     name = "sequence-order"
     kind = EvaluationKind.SEQUENCES
+    explanation = "Whether rows follow each other in the order column as in the real groups."
     needs_groups = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

@@ -33,6 +33,7 @@ class SequenceRepeats(TableEvaluation):
 
     name = "sequence-repeats"
     kind = EvaluationKind.SEQUENCES
+    explanation = "Whether values repeat from row to row as often."
     needs_groups = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

@@ -55,6 +55,7 @@ class SeriesSeasons(TableEvaluation):
 
     name = "series-seasons"
     kind = EvaluationKind.SEQUENCES
+    explanation = "Whether the seasons of the calendar are alike."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Compare the profiles of each column."""

@@ -32,6 +32,7 @@ class SequenceSteps(TableEvaluation):
 
     name = "sequence-steps"
     kind = EvaluationKind.SEQUENCES
+    explanation = "Whether the gaps between rows of a group, and their durations, are alike."
     needs_groups = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

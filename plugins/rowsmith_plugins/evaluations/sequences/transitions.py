@@ -47,6 +47,7 @@ class Transitions(TableEvaluation):
 
     name = "transitions"
     kind = EvaluationKind.SEQUENCES
+    explanation = "Whether labels follow each other, and numbers change, from row to row as in the real groups."
     needs_groups = True
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:

@@ -40,6 +40,7 @@ class SeriesTrend(TableEvaluation):
 
     name = "series-trend"
     kind = EvaluationKind.SEQUENCES
+    explanation = "Whether the series rise and fall over the whole range as the real ones do."
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
         """Compare the slopes of each column."""

@@ -68,6 +68,7 @@ class Classifier(TableEvaluation):
 
     name = "classifier"
     kind = EvaluationKind.UTILITY
+    explanation = "How well a classifier tells synthetic rows from real ones: 0.5 is a coin toss, 1 is always."
 
     def __init__(self, options: ClassifierOptions) -> None:
         self.options = options

@@ -78,6 +78,7 @@ class Downstream(TableEvaluation):
 
     name = "downstream"
     kind = EvaluationKind.UTILITY
+    explanation = "How well a model trained on synthetic rows predicts real ones, beside one trained on real rows."
     needs_holdout = True
 
     def __init__(self, options: DownstreamOptions) -> None:

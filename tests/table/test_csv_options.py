@@ -89,6 +89,10 @@ def test_json_lines_may_have_an_encoding_and_a_preamble(folder: Path) -> None:
         ("a,b\n" + "1,2,\n" * 5, ["every row ends with a delimiter", "data.skip_rows: 1", "data.header: false"]),
         ("a,b,\n" + "1,2\n" * 5, ["the header ends with a delimiter", "data.header: false"]),
         ('"a","b"\n' + '"r","2","3"\n' * 5, ["a field more than the header", "col.names"]),
+        ("Report\na,b\n" + "1,2\n" * 5, ["a field more than the header", "data.skip_rows: 1"]),
+        ("A long\nstory\n" * 40 + "a,b,c\n" + "1,2,3\n" * 5, ["row 80: 3 fields", "set data.skip_rows to"]),
+        ("Report,,\na,b,c\n" + "1,2,3\n" * 5, ["column 2 has no name", "set data.skip_rows to"]),
+        ("made by,made by\na,b\n" + "1,2\n" * 5, ["two columns are named 'made by'", "set data.skip_rows to"]),
         ("Report\nof 2020\n\na,b\n" + "1,2\n" * 5, ["data.skip_rows: 2"]),
         ("Source, us\n\n,\na;b;c\n" + "1;2;3\n" * 5, ["data.skip_rows: 3"]),
         ("1,0,0,2\n1,3,4,5\n", ["two columns are named '0'", "data.header: false"]),
@@ -114,6 +118,12 @@ def test_a_wrong_encoding_is_told_with_its_byte(folder: Path) -> None:
 def test_a_preamble_that_hides_the_table_is_noted(folder: Path) -> None:
     assert "data.skip_rows: 1" in read(folder, "Report\na;b\n" + "1;2\n" * 5).notes[0]
     assert read(folder, "tag\nx;y\nz\n").notes == ()
+
+
+def test_a_preamble_as_wide_as_the_table_is_read_as_its_header(folder: Path) -> None:
+    table = read(folder, "Report,of 2020\na,b\n" + "1,2\n" * 5)
+    assert table.schema.names == ("Report", "of 2020")
+    assert table.notes == ()
 
 
 @pytest.mark.parametrize(("data", "noted"), [("5.1,x\n4.9,y\n", True), ("a,2020\nx,4\n", True), ("a,b\nx,4\n", False)])

@@ -84,8 +84,10 @@ def test_a_delimiter_at_every_line_end_makes_a_column_without_values(folder: Pat
     assert read(folder, ",a,\n1,x,\n2,y,\n", ReadOptions(drop=("",))).schema.names == ("a",)
 
 
-@pytest.mark.parametrize("text", ["a,,b\n1,2,3\n", "a,\n1,2\n", '""\nx\n', ",a,\nr,1,\ns,2,\n"])
-def test_other_columns_need_names(folder: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["a,,b\n1,2,3\n", "a,,b\n1,,3\n", "a,\n1,2\n", '""\nx\n', ",a,\nr,1,\ns,2,\n", ",,a\n1,2,x\n2,3,y\n"]
+)
+def test_any_other_column_needs_a_name(folder: Path, text: str) -> None:
     with pytest.raises(DataError, match=r"has no name.*data\.drop"):
         read(folder, text)
 

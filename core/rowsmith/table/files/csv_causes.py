@@ -71,7 +71,8 @@ def ragged_cause(head: bytes) -> str:
             return f"every row ends with a delimiter, and the header does not: put one behind the header, or {instead}"
         return (
             "every row has a field more than the header, as where row names have no name of their own: put a "
-            "delimiter before the first name (R: write.csv, or col.names = NA)"
+            "delimiter before the first name (R: write.csv, or col.names = NA); if the first line is not the header, "
+            f"set data.skip_rows: {found.lines[0]}"
         )
     if begins == 1 and len(fields[0]) == width + 1 and fields[0][-1] == "":
         return f"the header ends with a delimiter, and the rows do not: take it away, or {instead}"

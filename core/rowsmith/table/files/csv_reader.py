@@ -48,6 +48,7 @@ _INDEX = (
     "the first column has no name and counts the rows from {start}: it is read as the row index, which is not learned; "
     "rows that are written are counted again"
 )
+_PREAMBLE = "if the table begins further down, set data.skip_rows to the number of lines before it"
 
 
 @frozen(eq=False)
@@ -95,8 +96,7 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
     try:
         check_names([each.name for each in found], unnamed=_may_lack_names(found, index))
     except DataError as error:
-        hint = "; if the first line is a row of values, set data.header: false"
-        raise DataError(f"{error}{hint if options.header and any(map(is_number, names)) else ''}") from None
+        raise DataError(f"{error}{_header_hint(names) if options.header else ''}") from None
     columns = found if index is None else found[1:]
     storage = Storage(source=Source.CSV, delimiter=delimiter)
     encoded = {each.name: marks_to_null(Encoded(each.array, storage, ANY_TYPE), options) for each in columns}
@@ -109,6 +109,13 @@ def read_csv(source: TextSource, limits: Limits, options: ReadOptions) -> Encode
 
 def _made_names(width: int) -> list[str]:
     return [f"column_{number}" for number in range(1, width + 1)]
+
+
+def _header_hint(names: list[str]) -> str:
+    """The setting that helps where the first line holds no names."""
+    if any(map(is_number, names)):
+        return "; if the first line is a row of values, set data.header: false"
+    return f"; {_PREAMBLE}"
 
 
 def _may_lack_names(found: list[_Column], index: RowIndex | None) -> list[int]:
@@ -289,7 +296,8 @@ def _explained(message: str, where: TextSource, head: bytes, *, header: bool) ->
             f"{where}, row {row - header}: {got} field{'s' if got > 1 else ''}, but {first} has {expected}; "
             + (
                 ragged_cause(head)
-                or "correct the row (a field that holds the delimiter needs quotes, and every quote must be closed)"
+                or "correct the row (a field that holds the delimiter needs quotes, and every quote must be closed); "
+                + _PREAMBLE
             )
         )
     return DataError(f"{where} cannot be read as delimited text: {message[:200]}")

@@ -181,10 +181,23 @@ def test_a_breach_names_the_transform(wrong: dict[str, Any], message: str) -> No
     assert "odd-one" in str(error.value)
 
 
-def test_a_breach_while_inverting_names_the_transform() -> None:
-    fitted, _ = fit_transforms(GOOD, BEFORE, [("odd-one", Odd(BEFORE, inverted=GOOD.slice(1)))])
-    with pytest.raises(PluginContractError, match="invert of transform 'odd-one'"):
+@pytest.mark.parametrize(
+    ("inverted", "message"),
+    [
+        (None, "gave a NoneType"),
+        (GOOD.slice(1), "gave 1 rows for 2"),
+        (table({"a": ["x", "y", "x", "y"]}), "gave 4 rows for 2"),
+        (table({"b": ["x", "y"]}), r"gave the columns \['b'\]; its schema says \['a'\]"),
+        (GOOD.drop_columns(["a"]), r"gave (0 rows|the columns \[\])"),
+        (table({"a": ["x", "y"], "b": ["x", "y"]}), r"gave the columns \['a', 'b'\]"),
+        (pa.table({"a": ["x", "y"]}), "gave column 'a' as string"),
+    ],
+)
+def test_a_breach_while_inverting_names_the_transform(inverted: Any, message: str) -> None:
+    fitted, _ = fit_transforms(GOOD, BEFORE, [("odd-one", Odd(BEFORE, inverted=inverted))])
+    with pytest.raises(PluginContractError, match=f"invert of transform 'odd-one' {message}") as caught:
         fitted.invert(GOOD, draws(2), {})
+    assert caught.value.__notes__ == [f"in {Odd.__module__}.Odd"]
 
 
 def test_each_step_keeps_its_own_carry() -> None:

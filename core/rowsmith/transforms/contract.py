@@ -258,8 +258,9 @@ class FittedTransforms:
             PluginContractError: A step gave another table than its schema says.
         """
         for name, step in self.steps:
-            rows, columns = columns.num_rows, step.apply(columns)
-            _check_table(f"apply of transform {name!r}", columns, step.schema_after, rows)
+            with attribute_errors(step):
+                rows, columns = columns.num_rows, step.apply(columns)
+                _check_table(f"apply of transform {name!r}", columns, step.schema_after, rows)
         return columns
 
     def invert(
@@ -286,7 +287,7 @@ class FittedTransforms:
         for place, (name, step) in reversed(list(enumerate(self.steps))):
             with attribute_errors(step):
                 rows, columns = columns.num_rows, step.invert(columns, draws, carry.setdefault(f"{place}.{name}", {}))
-            _check_table(f"invert of transform {name!r}", columns, step.schema_before, rows)
+                _check_table(f"invert of transform {name!r}", columns, step.schema_before, rows)
             if timed is not None and _is_timed(step.schema_after) and not _is_timed(step.schema_before):
                 columns = timed(columns, step.schema_before)
         return columns
@@ -350,12 +351,11 @@ def fit_transforms(
             fitted = transform.fit(columns, schema)
             _check_fitted(name, fitted, schema)
             result = fitted.apply(columns)
-        if _fingerprint(columns) != fingerprint:
-            raise PluginContractError(
-                f"transform {name!r} changed the table it was given; it must build new columns and leave that alone"
-            )
-        _check_table(f"apply of transform {name!r}", result, fitted.schema_after, columns.num_rows)
-        with attribute_errors(transform):
+            if _fingerprint(columns) != fingerprint:
+                raise PluginContractError(
+                    f"transform {name!r} changed the table it was given; it must build new columns and leave that alone"
+                )
+            _check_table(f"apply of transform {name!r}", result, fitted.schema_after, columns.num_rows)
             shares = check_shares(name, fitted.shares_changed(columns, result), schema)
         changes.append(added([{origins[column]: share} for column, share in shares.items() if column in origins]))
         steps.append((name, fitted))

@@ -161,6 +161,33 @@ def test_a_few_rare_dates_of_one_year_do_not_come_back_from_their_true_parts() -
         assert sum(made[date] for date in rare) <= 4
 
 
+def test_days_that_are_drawn_are_noted_with_their_share_and_counted_as_changed() -> None:
+    columns = table({"d": [*USUAL, *RARE * 4, None, None]})
+    fitted, applied = fit_transforms(
+        columns, schema(dated("%Y-%m-%d", nullable=True)), [("dt", DatetimeTransform(k=5))]
+    )
+    drawn = 4 * len(RARE) / columns.num_rows
+    note, changes = fitted.notes()
+    assert f"are drawn, not learned: d ({drawn:.1%} of its rows)" in note
+    assert changes.endswith(f"by column and share of rows: d ({drawn:.1%})")
+    assert fitted.changed == {"d": pytest.approx(drawn)}
+    back = texts(fitted.invert(applied, draws(columns.num_rows), {}))["d"]
+    different = sum(one != two for one, two in zip(texts(columns)["d"], back, strict=True))
+    assert 0.8 * drawn < different / columns.num_rows <= drawn
+
+
+def test_a_part_of_few_rows_that_moves_to_the_nearest_counts_as_changed() -> None:
+    values = ["2023-01-01 08:00"] * 20 + ["2023-01-01 09:00"] * 20 + ["2023-01-01 15:00"] * 2
+    fitted, _ = fit_transforms(table({"d": values}), schema(dated("%Y-%m-%d %H:%M")), [("dt", DatetimeTransform(k=5))])
+    assert fitted.changed == {"d": pytest.approx(2 / 42)}
+    assert fitted.notes() == ["transform 'dt' changes values for good, by column and share of rows: d (4.8%)"]
+
+
+def test_dates_that_enough_rows_have_are_not_noted() -> None:
+    fitted, _ = fit_transforms(table({"d": USUAL}), schema(dated("%Y-%m-%d")), [("dt", DatetimeTransform(k=5))])
+    assert (fitted.notes(), fitted.changed) == ([], {"d": 0.0})
+
+
 def test_a_day_that_rare_dates_share_stays() -> None:
     eras = [f"{year}-01-01" for year in range(1850, 1900)]
     for made in _back(USUAL + eras * 2 + RARE * 4):

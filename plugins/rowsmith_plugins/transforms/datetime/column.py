@@ -24,6 +24,7 @@ __all__ = ["Part", "PartedColumn", "fit_parts"]
 
 Instants = npt.NDArray[np.datetime64]
 Numbers = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 _FRACTIONS = {1_000_000: "millisecond", 1_000: "microsecond", 1: "nanosecond"}
 _MOST_ROUNDS = 8
@@ -144,6 +145,21 @@ class PartedColumn:
             places[counted[self.parts[0].column].codes < 0] = -1
         return from_codes(texts, places)
 
+    def days_drawn(self, counted: Counted) -> Mask:
+        """Which values have a day that is not learned but drawn, ``bool[values]``."""
+        if self.rare_days is None:
+            return np.zeros(len(counted.values), dtype=np.bool_)
+        return self._hidden(self.rare_days, self._named(self._clip(parse_datetimes(counted.values, self.format))))
+
+    def changed(self, counted: Counted) -> Mask:
+        """Which values do not come back: their day is drawn, or a part is named by a bin that lacks it."""
+        numbers = split_parts(parse_datetimes(counted.values, self.format))
+        held = (part.bins.hold(numbers[part.part]) for part in self.parts if not part.fraction)
+        changed = self.days_drawn(counted)
+        for inside in held:
+            changed |= ~inside
+        return changed
+
     def _told(self, instants: Instants) -> dict[str, Numbers]:
         """The numbers by which date-times are told; a date-time of these numbers is told by the same."""
         told = self._names(self._clip(instants))
@@ -155,10 +171,11 @@ class PartedColumn:
         return told
 
     def _names(self, instants: Instants) -> dict[str, Numbers]:
+        return self._without_rare_days(self._named(instants))
+
+    def _named(self, instants: Instants) -> dict[str, Numbers]:
         numbers = split_parts(instants)
-        return self._without_rare_days(
-            {part.part: part.named(numbers[part.part] // part.step * part.step) for part in self.parts}
-        )
+        return {part.part: part.named(numbers[part.part] // part.step * part.step) for part in self.parts}
 
     def _without_rare_days(self, told: dict[str, Numbers]) -> dict[str, Numbers]:
         """The numbers by which date-times are told, and one day in place of those that are not learned."""
@@ -173,7 +190,7 @@ class PartedColumn:
         days = self.rare_days.draw(draws.uniform(f"datetime.{self.name}.rare-day"))
         return drawn | {"day": np.where(self._hidden(self.rare_days, told), days, drawn["day"])}
 
-    def _hidden(self, rare_days: RareDays, told: dict[str, Numbers]) -> npt.NDArray[np.bool_]:
+    def _hidden(self, rare_days: RareDays, told: dict[str, Numbers]) -> Mask:
         first, days = self.parts[0], told["day"]
         return rare_days.hidden(first.bins.find(told[first.part]), told.get("month", np.zeros_like(days)), days)
 

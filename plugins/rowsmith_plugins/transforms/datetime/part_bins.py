@@ -51,6 +51,11 @@ class PartBins:
         nearer = (numbers > highs[below]) & (np.abs(lows[above] - numbers) < numbers - highs[below])
         return np.where(nearer, above, below)
 
+    def hold(self, numbers: Numbers) -> npt.NDArray[np.bool_]:
+        """Which numbers lie in a bin; the others are named by the nearest."""
+        lows, highs = (np.array(each, dtype=np.int64)[self.find(numbers)] for each in (self.lows, self.highs))
+        return np.asarray((lows <= numbers) & (numbers <= highs), dtype=np.bool_)
+
     def named(self, bins: Numbers) -> Numbers:
         """The numbers that name bins."""
         return np.array(self.middles, dtype=np.int64)[bins]

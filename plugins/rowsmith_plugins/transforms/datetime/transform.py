@@ -19,10 +19,12 @@ Values outside that range are clipped on the way in, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cattrs
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from attrs import asdict, field, frozen
 
@@ -30,13 +32,15 @@ from rowsmith.context import BuildContext
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.common.counting import count_shared, count_values, record_groups
+from rowsmith_plugins.transforms.common.counting import Counted, count_shared, count_values, record_groups
 from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order
 from rowsmith_plugins.transforms.common.protection import k_of_run
 from rowsmith_plugins.transforms.datetime.column import PartedColumn, fit_parts
 from rowsmith_plugins.transforms.options import DatetimeOptions
 
 __all__ = ["DatetimeTransform", "FittedDatetime", "build"]
+
+_MOST_NAMED = 10
 
 
 @frozen
@@ -46,11 +50,13 @@ class FittedDatetime(FittedTransform):
     Attributes:
         schema_before: The table with date-time columns.
         parted: What is known of each.
+        drawn: The share of rows whose day is not learned but drawn, for the columns that have such rows.
         schema_after: The table with their parts instead.
     """
 
     schema_before: TableSchema
     parted: tuple[PartedColumn, ...]
+    drawn: Mapping[str, float] = field(factory=dict)
     schema_after: TableSchema = field(init=False)
 
     @schema_after.default
@@ -69,6 +75,22 @@ class FittedDatetime(FittedTransform):
             counted = {part.column: count_values(columns, part.column) for part in each.parts}
             arrays[each.name] = each.join(counted, draws)
         return in_schema_order(columns, self.schema_before, arrays)
+
+    def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
+        """The share of rows whose day is drawn, or of which a part is moved to the nearest that enough rows have."""
+        counted = {each.name: count_values(columns, each.name) for each in self.parted}
+        return {each.name: _share(counted[each.name], each.changed(counted[each.name])) for each in self.parted}
+
+    def notes(self) -> Sequence[str]:
+        """Of which columns days are drawn, and in how many rows."""
+        if not self.drawn:
+            return ()
+        named = [f"{name} ({share:.1%} of its rows)" for name, share in [*self.drawn.items()][:_MOST_NAMED]]
+        more = f" and {len(self.drawn) - _MOST_NAMED} more" if len(self.drawn) > _MOST_NAMED else ""
+        return [
+            "days of the month of dates that too few rows have, beside years or months of few rows, are drawn, not "
+            f"learned: {', '.join(named)}{more}"
+        ]
 
     def state(self) -> dict[str, Any]:
         """The schema and the parts."""
@@ -98,12 +120,15 @@ class DatetimeTransform(Transform):
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedDatetime:
         """Learn the parts of each date-time column that has any value."""
         taken, parted, groups = set(schema.names), [], record_groups(columns, schema)
+        drawn: dict[str, float] = {}
         for column in schema:
             if self._takes(column):
                 counted = count_shared(columns, column.name, groups)
                 if counted.values:
                     parted.append(fit_parts(column, counted, taken, self.k))
-        return FittedDatetime(schema, tuple(parted))
+                    share = _share(counted, parted[-1].days_drawn(counted))
+                    drawn |= {column.name: share} if share else {}
+        return FittedDatetime(schema, tuple(parted), drawn)
 
     def restore(self, state: Mapping[str, Any]) -> FittedDatetime:
         """Make the fitted transform from its state."""
@@ -118,3 +143,8 @@ class DatetimeTransform(Transform):
 def build(context: BuildContext, options: DatetimeOptions | None) -> DatetimeTransform:
     """Build the transform from its options; the column that names the run's groups stays."""
     return DatetimeTransform((*(options or DatetimeOptions()).exclude, *grouping(context)), k_of_run(context))
+
+
+def _share(counted: Counted, values: npt.NDArray[np.bool_]) -> float:
+    """The share of a column's rows, nulls among them, that have one of some values."""
+    return float(counted.counts[values].sum()) / max(1, len(counted.codes))

@@ -1,1 +1,1 @@
-"""The ``keys`` transform: columns that only tell rows apart are made anew."""
+"""The ``keys`` transform: columns that only tell rows apart are generated, not learned."""

@@ -1,10 +1,10 @@
-"""Which keys a table had, as a filter that tells of no key whether it was there.
+"""Which keys a table had, as a filter that shows of no key whether it was there.
 
 Hashes of keys can be tried out: whoever holds them finds every number that can be enumerated, as telephone and
-social security numbers can, whatever the salt. So no hash is kept, but one bit for each of about 1.4 times as many
-places as there are keys. The place of every key of the table is marked, and by chance so is that of one in two of
-all others: a new key passes when its place is free, and then certainly was not there. That a place is marked makes
-it no more than twice as likely that a key was there as it was before.
+social security numbers can, whatever the salt. So no hash is stored, but one bit for each of about 1.4 times as many
+positions as there are keys. The position of every key of the table is marked, and by chance so is that of one in two
+of all others: a new key passes when its position is free, and then certainly was not there. That a position is marked
+makes it no more than twice as likely that a key was there as it was before.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Mask = npt.NDArray[np.bool_]
 
 @frozen
 class KeyFilter:
-    """Marked places of keys.
+    """Marked positions of keys.
 
     Attributes:
-        size: How many places there are.
+        size: How many positions there are.
         marked: A bit for each, in base 64.
     """
 
@@ -42,7 +42,7 @@ class KeyFilter:
 
     def holds(self, keys: Sequence[str], salt: str) -> Mask:
         """Whether each key is taken for one of the table: always for one that is, by chance for half of the others."""
-        return self._bits()[_places(keys, self.size, salt)]
+        return self._bits()[_positions(keys, self.size, salt)]
 
     def describe(self) -> str:
         """What it holds of the training data."""
@@ -58,12 +58,12 @@ def fit_filter(keys: Sequence[str], salt: str) -> KeyFilter:
 
     Args:
         keys: Distinct keys, at least one.
-        salt: What their places depend on.
+        salt: What their positions depend on.
     """
-    # Of so many places, half are marked: each is missed by n keys with the chance (1 - 1/size)^n.
+    # Of so many positions, half are marked: each is missed by n keys with the chance (1 - 1/size)^n.
     size = max(2, round(len(keys) / math.log(2)))
     bits = np.zeros(size, dtype=np.bool_)
-    bits[_places(keys, size, salt)] = True
+    bits[_positions(keys, size, salt)] = True
     return KeyFilter(size, _text(bits))
 
 
@@ -71,7 +71,7 @@ def _text(bits: Mask) -> str:
     return base64.b64encode(np.packbits(bits).tobytes()).decode()
 
 
-def _places(keys: Sequence[str], size: int, salt: str) -> npt.NDArray[np.int64]:
+def _positions(keys: Sequence[str], size: int, salt: str) -> npt.NDArray[np.int64]:
     key = f"filter/{salt}".encode()
     texts = (each.encode("utf-8", "surrogatepass") for each in keys)
     digests = b"".join(hashlib.blake2b(text, digest_size=8, key=key).digest() for text in texts)

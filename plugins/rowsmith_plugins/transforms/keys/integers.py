@@ -1,9 +1,9 @@
-"""Which whole numbers only tell rows apart, and which are quantities though no two rows have the same.
+"""Which whole numbers only distinguish rows, and which are quantities though no two rows have the same.
 
 Quantities collide, identifiers do not. Of numbers drawn at random from any smooth distribution about half as many
 pairs are equal as lie one apart; so where many lie close to each other and none are equal, they were handed out.
 That is a column of keys, whatever its spacing: counted on, in blocks, with gaps. Two kinds of columns that are no
-keys never repeat either: years, and ranks, which go from 1 to the number of rows, stand in no order and go with
+keys never repeat either: years, and ranks, which go from 1 to the number of rows, are in no order and go with
 other columns.
 
 Numbers far apart do not collide, so they are keys only where nothing says that they measure anything: they spread
@@ -105,7 +105,7 @@ def names_of(name: str) -> Names:
     words = [word.lower() for word in _WORDS.findall(name)]
     several = len(words) > 1
     key = (
-        # What stands before the rows without a name tells them apart.
+        # A first column without a name distinguishes the rows.
         not name
         or bool(_KEY_WORDS.intersection(words))
         or (several and words[-1] in _LAST_WORDS)
@@ -122,7 +122,7 @@ class Numbers:
     Attributes:
         values: Its distinct numbers, ascending.
         counts: The rows of each.
-        rows: The place among ``values`` of each row that has one, in the table's order.
+        rows: The index among ``values`` of each row that has one, in the table's order.
     """
 
     values: Ints
@@ -135,7 +135,7 @@ class Numbers:
 
         Args:
             values: Distinct spelled numbers, of at most 63 bits.
-            codes: The place of each row's number, -1 for null.
+            codes: The index of each row's number, -1 for null.
         """
         numbers = np.array([int(value) for value in values], dtype=np.int64)
         order = np.argsort(numbers, kind="stable")
@@ -158,7 +158,7 @@ class Numbers:
 
     @property
     def in_order(self) -> bool:
-        """Whether nearly all rows stand in the order of their numbers."""
+        """Whether nearly all rows are in the order of their numbers."""
         return not 0.05 < self.rising < 0.95
 
     @property
@@ -189,8 +189,8 @@ def is_spread_evenly(numbers: Numbers) -> bool:
     if size < _FEWEST or numbers.values[0] < 0:
         return False
     steps = numbers.steps
-    places = steps.astype(np.float64) / float(steps[-1])
-    gap = float(np.abs(places - np.arange(size) / (size - 1)).max()) * size**0.5
+    positions = steps.astype(np.float64) / float(steps[-1])
+    gap = float(np.abs(positions - np.arange(size) / (size - 1)).max()) * size**0.5
     return _EVEN[0] <= gap <= _EVEN[1] and (numbers.in_order or not _follow_each_other(numbers.rows))
 
 

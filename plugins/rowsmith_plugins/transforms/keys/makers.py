@@ -8,19 +8,19 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import cattrs
 import numpy as np
 import numpy.typing as npt
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 
 from rowsmith.errors import GenerationError
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import ColumnSchema, ColumnType
 from rowsmith.transforms.numbering import place_of
+from rowsmith_plugins.transforms.keys.base import KeyMaker
 from rowsmith_plugins.transforms.keys.filter import KeyFilter, fit_filter
 from rowsmith_plugins.transforms.keys.patterns import (
     Layout,
@@ -32,6 +32,7 @@ from rowsmith_plugins.transforms.keys.patterns import (
     widened,
 )
 from rowsmith_plugins.transforms.keys.permutation import LARGEST, size_of, texts_at
+from rowsmith_plugins.transforms.keys.spread import Spread, check_spread, fit_spread
 from rowsmith_plugins.transforms.keys.uuids import uuid_layouts
 from rowsmith_plugins.transforms.quantize.integer_bounds import integer_bounds, is_integer_typed
 
@@ -46,42 +47,6 @@ _STRIDE = 4
 """Texts that are set aside for a row, since the filter takes half of a pattern's for taken."""
 Hashes = npt.NDArray[np.uint64]
 _NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
-
-
-@frozen
-class KeyMaker(ABC):
-    """Makes new keys; frozen, made of JSON values."""
-
-    kind: ClassVar[str]
-
-    @abstractmethod
-    def make(self, draws: Draws, carry: dict[str, Any], column: str) -> list[str]:
-        """Make a key for each row.
-
-        Args:
-            draws: Random numbers, one stream per row.
-            carry: What was made before, kept from batch to batch.
-            column: The column's name.
-
-        Raises:
-            GenerationError: No key is left; the message names the column.
-        """
-
-    @abstractmethod
-    def avoiding(self, values: Sequence[str]) -> KeyMaker:
-        """The same, which makes none of these keys.
-
-        Args:
-            values: Distinct keys, those it was fitted on among them.
-        """
-
-    @abstractmethod
-    def describe(self) -> str:
-        """What it holds of the training data."""
-
-    def state(self) -> dict[str, Any]:
-        """The maker as JSON values."""
-        return {"kind": self.kind, **asdict(self)}
 
 
 @frozen
@@ -122,12 +87,12 @@ class Counting(KeyMaker):
             )
         carry["made"] = made + count
         first = place_of(draws.first, room) + made
-        places = range(first, first + count) if room is None else ((first + each) % room for each in range(count))
+        indices = range(first, first + count) if room is None else ((first + each) % room for each in range(count))
         numbers = (
-            self.greatest + self.step * (place + 1)
-            if above is None or place < above
-            else self.least - self.step * (place - above + 1)
-            for place in places
+            self.greatest + self.step * (index + 1)
+            if above is None or index < above
+            else self.least - self.step * (index - above + 1)
+            for index in indices
         )
         return [f"{self.prefix}{number:0{self.width}d}{self.suffix}" for number in numbers]
 
@@ -144,10 +109,10 @@ class Counting(KeyMaker):
 
 @frozen
 class Pattern(KeyMaker):
-    """Makes keys by pattern, and others in the place of those that are taken already.
+    """Makes keys by pattern, and others instead of those that are taken already.
 
-    A layout's texts stand in an order that looks like chance, and are given out in that order, from a place that the
-    generation's first number tells; of layouts with more texts than ever collide, each row draws its own. Where a
+    A layout's texts have an order that looks like chance, and are given out in that order, from an index that the
+    generation's first number gives; of layouts with more texts than ever collide, each row draws its own. Where a
     pattern is used up, it is widened, then lengthened.
 
     Attributes:
@@ -180,8 +145,8 @@ class Pattern(KeyMaker):
             label = f"keys.{column}.{attempt}"
             which = choose_layouts(layouts, draws.take(waiting), label)
             left = []
-            for place, layout in enumerate(layouts):
-                rows = waiting[which == place]
+            for index, layout in enumerate(layouts):
+                rows = waiting[which == index]
                 texts = self._texts(layout, draws.take(rows), label, made, used)
                 for row, text in zip(rows.tolist(), texts, strict=True):
                     keys[row] = text or ""
@@ -200,8 +165,17 @@ class Pattern(KeyMaker):
 
     def describe(self) -> str:
         """The layouts and the filter."""
-        kept = "" if self.taken is None else f"; {self.taken.describe()}"
-        return f"{len(self.layouts)} key patterns, each of several rows{kept}"
+        held = "" if self.taken is None else f"; {self.taken.describe()}"
+        return f"{len(self.layouts)} key patterns, each of several rows{held}"
+
+    def caveat(self) -> str | None:
+        """That the distribution of numbers is another one."""
+        if self.low is None:
+            return None
+        return (
+            "too few rows, or too few free numbers between those of the table, to distribute new keys as the old ones "
+            "are; they have the same number of digits"
+        )
 
     def _stages(self) -> Iterator[tuple[Layout, ...]]:
         """The layouts to try, one after the other; several times where keys are drawn, which may meet taken ones."""
@@ -224,8 +198,8 @@ class Pattern(KeyMaker):
         while len(found) < len(draws) and made.get(name, 0) < size and failed < _MOST_FAILED:
             at = made.get(name, 0)
             count = min(max(len(draws) - len(found), _AT_ONCE), size - at)
-            places = (np.uint64(first) + np.arange(at, at + count, dtype=np.uint64)) % np.uint64(size)
-            texts = texts_at(layout, places, self.salt)
+            indices = (np.uint64(first) + np.arange(at, at + count, dtype=np.uint64)) % np.uint64(size)
+            texts = texts_at(layout, indices, self.salt)
             for text, new in zip(texts, self._new(texts, used), strict=False):
                 at, failed = at + 1, 0 if new else failed + 1
                 found += [text] if new else []
@@ -251,7 +225,7 @@ class Pattern(KeyMaker):
         return str(number) == text and self.low <= number <= self.high
 
 
-_KINDS: dict[str, type[KeyMaker]] = {maker.kind: maker for maker in (Counting, Pattern)}
+_KINDS: dict[str, type[KeyMaker]] = {maker.kind: maker for maker in (Counting, Pattern, Spread)}
 
 
 def maker_from_state(state: Mapping[str, Any]) -> KeyMaker:
@@ -267,12 +241,16 @@ def maker_from_state(state: Mapping[str, Any]) -> KeyMaker:
         longest = made.width
         if made.step < 1 or made.least > made.greatest:
             raise ValueError("the numbers of keys do not go on")
+    if isinstance(made, Spread):
+        check_spread(made)
     if not 0 <= longest <= _MOST_CHARACTERS:
         raise ValueError(f"keys of {longest:,} characters")
     return made
 
 
-def fit_maker(column: ColumnSchema, values: list[str], k: int, seed: int) -> KeyMaker:
+def fit_maker(
+    column: ColumnSchema, values: list[str], k: int, seed: int, groups: npt.NDArray[np.int64] | None = None
+) -> KeyMaker:
     """The maker of a column's keys.
 
     Args:
@@ -280,12 +258,14 @@ def fit_maker(column: ColumnSchema, values: list[str], k: int, seed: int) -> Key
         values: Its distinct keys, at least one.
         k: What fewer keys have is not repeated.
         seed: What their filter is salted with, at least 0.
+        groups: The group that has each key, where rows are grouped.
     """
     # Whole numbers beyond 63 bits count as text, but must still fit their dtype.
     whole = column.type is ColumnType.INTEGER or is_integer_typed(column)
     bounds = integer_bounds(column) if whole else None
     salt = hashlib.blake2b(f"{seed}/{column.name}".encode(), digest_size=16).hexdigest()
-    return fit_sequence(values, bounds) or fit_pattern(values, k, salt, bounds)
+    spread = None if bounds is None else fit_spread(values, groups, k, salt, bounds)
+    return fit_sequence(values, bounds) or spread or fit_pattern(values, k, salt, bounds)
 
 
 def fit_sequence(values: list[str], bounds: tuple[int, int] | None) -> Counting | None:
@@ -340,7 +320,7 @@ def _digits(values: Sequence[str], prefix: str, suffix: str, *, signed: bool) ->
 
 
 def _frame(values: list[str]) -> tuple[str, str]:
-    """What stands before and after the last number of the key in the middle of the alphabet."""
+    """What is before and after the last number of the key in the middle of the alphabet."""
     found = _NUMBERED.fullmatch(sorted(values)[len(values) // 2])
     if found is None:
         return "", ""

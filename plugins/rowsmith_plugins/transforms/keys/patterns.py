@@ -1,11 +1,11 @@
-"""What new keys look like: layouts with an alphabet for every place, learned from enough rows.
+"""What new keys look like: layouts with an alphabet for every position, learned from enough rows.
 
 A value's *skeleton* has ``9`` for a digit, ``a`` and ``A`` for letters, and all else as it is. Values
 of one skeleton make a layout when at least k rows have it and such layouts cover nearly all rows.
 Otherwise letters and digits count alike (as in hexadecimal), and if that does not help either, one
-layout of the usual length stands for all.
+layout of the usual length is used for all.
 
-A character that nearly all rows of a layout share at its place is kept there, as is a small set of
+A character that nearly all rows of a layout share at its position is retained there, as is a small set of
 characters that at least k rows each have; elsewhere any character of the kinds seen will do.
 """
 
@@ -43,7 +43,7 @@ class Layout:
 
     Attributes:
         weight: The rows that have it.
-        alphabets: The characters that each place may hold.
+        alphabets: The characters that each position may hold.
     """
 
     weight: int
@@ -75,22 +75,22 @@ def fit_layouts(values: list[str], k: int) -> tuple[Layout, ...]:
         kinds = _Kinds(coarse)
         for value in values:
             groups.setdefault(value.translate(kinds), []).append(value)
-        kept = [group for group in groups.values() if len(group) >= k]
-        if sum(map(len, kept)) >= share * len(values):
-            return tuple(_layout(group, k) for group in kept)
+        frequent = [group for group in groups.values() if len(group) >= k]
+        if sum(map(len, frequent)) >= share * len(values):
+            return tuple(_layout(group, k) for group in frequent)
     return (_usual_layout(values),)
 
 
 def widened(layouts: tuple[Layout, ...]) -> tuple[Layout, ...]:
-    """The layouts with every character of a kind wherever one of it may stand."""
+    """The layouts with every character of a kind wherever one of it may be."""
     return tuple(
-        Layout(layout.weight, tuple(_widened(place, alphabet) for place, alphabet in enumerate(layout.alphabets)))
+        Layout(layout.weight, tuple(_widened(position, alphabet) for position, alphabet in enumerate(layout.alphabets)))
         for layout in layouts
     )
 
 
 def lengthened(layouts: tuple[Layout, ...], extra: int) -> tuple[Layout, ...]:
-    """Widened layouts with more places after their last letter or digit."""
+    """Widened layouts with more positions after their last letter or digit."""
     return tuple(_lengthened(layout, extra) for layout in widened(layouts))
 
 
@@ -100,7 +100,7 @@ def capacity(layouts: tuple[Layout, ...]) -> float:
 
 
 def choose_layouts(layouts: tuple[Layout, ...], draws: Draws, label: str) -> npt.NDArray[np.int64]:
-    """Draw the place of a layout for each row, by weight.
+    """Draw the index of a layout for each row, by weight.
 
     Args:
         layouts: At least one.
@@ -121,9 +121,9 @@ def draw_texts(layout: Layout, draws: Draws, label: str) -> list[str]:
         label: What the draws are for.
     """
     codes = np.zeros((len(draws), len(layout.alphabets)), dtype=np.int64)
-    for place, alphabet in enumerate(layout.alphabets):
+    for position, alphabet in enumerate(layout.alphabets):
         if len(alphabet) > 1:
-            codes[:, place] = draws.integers(f"{label}.{place}", len(alphabet))
+            codes[:, position] = draws.integers(f"{label}.{position}", len(alphabet))
     return texts_of(layout, codes)
 
 
@@ -132,11 +132,11 @@ def texts_of(layout: Layout, codes: npt.NDArray[np.int64]) -> list[str]:
 
     Args:
         layout: The layout.
-        codes: Which character of its alphabet each place has ``[rows, places]``.
+        codes: Which character of its alphabet each position has ``[rows, positions]``.
     """
     matrix = np.empty(codes.shape, dtype=np.uint32)
-    for place, alphabet in enumerate(layout.alphabets):
-        matrix[:, place] = _codes(alphabet)[codes[:, place]]
+    for position, alphabet in enumerate(layout.alphabets):
+        matrix[:, position] = _codes(alphabet)[codes[:, position]]
     texts: list[str] = matrix.view(f"U{codes.shape[1]}").ravel().tolist()
     return texts
 
@@ -147,12 +147,12 @@ def _codes(text: str) -> Characters:
 
 def _layout(group: list[str], k: int) -> Layout:
     matrix = _codes("".join(group)).reshape(len(group), -1)
-    columns = [_counted(matrix[:, place]) for place in range(matrix.shape[1])]
-    kept = [_repeated(counts, len(group), k) for counts in columns]
-    varying = {char for counts, chars in zip(columns, kept, strict=True) if chars is None for char in counts}
+    columns = [_counted(matrix[:, position]) for position in range(matrix.shape[1])]
+    frequent = [_repeated(counts, len(group), k) for counts in columns]
+    varying = {char for counts, chars in zip(columns, frequent, strict=True) if chars is None for char in counts}
     alphabets = [
-        _alphabet(place, counts, varying, k) if chars is None else chars
-        for place, (counts, chars) in enumerate(zip(columns, kept, strict=True))
+        _alphabet(position, counts, varying, k) if chars is None else chars
+        for position, (counts, chars) in enumerate(zip(columns, frequent, strict=True))
     ]
     return Layout(len(group), tuple(alphabets))
 
@@ -172,14 +172,14 @@ def _repeated(counts: dict[str, int], rows: int, k: int) -> str | None:
     return None
 
 
-def _alphabet(place: int, counts: dict[str, int], varying: set[str], k: int) -> str:
-    """All characters of the kinds that enough rows have at a place."""
+def _alphabet(position: int, counts: dict[str, int], varying: set[str], k: int) -> str:
+    """All characters of the kinds that enough rows have at a position."""
     kinds = Counter[str]()
     for char, count in counts.items():
         kinds[_kind(char) or char] += count
     seen = [kind for kind, count in kinds.items() if count >= k] or [kinds.most_common(1)[0][0]]
     alphabet = "".join(_of_kind(kind, varying) for kind in sorted(seen))
-    return _without_zero(place, alphabet) if "0" not in counts else alphabet
+    return _without_zero(position, alphabet) if "0" not in counts else alphabet
 
 
 def _of_kind(kind: str, varying: set[str]) -> str:
@@ -188,9 +188,9 @@ def _of_kind(kind: str, varying: set[str]) -> str:
     return {"9": _DIGITS, "a": _LOWER[:letters], "A": _UPPER[:letters]}.get(kind, kind)
 
 
-def _without_zero(place: int, alphabet: str) -> str:
+def _without_zero(position: int, alphabet: str) -> str:
     """A number that never starts with 0 does not start with it in new keys either."""
-    return alphabet.replace("0", "") if place == 0 and len(alphabet) > 1 else alphabet
+    return alphabet.replace("0", "") if position == 0 and len(alphabet) > 1 else alphabet
 
 
 def _usual_layout(values: list[str]) -> Layout:
@@ -201,14 +201,14 @@ def _usual_layout(values: list[str]) -> Layout:
     return Layout(len(values), (_without_zero(0, alphabet), *([alphabet] * (length - 1))))
 
 
-def _widened(place: int, alphabet: str) -> str:
+def _widened(position: int, alphabet: str) -> str:
     kinds = sorted({_kind(char) for char in alphabet} - {""})
     wide = "".join({"9": _DIGITS, "a": _LOWER, "A": _UPPER}[kind] for kind in kinds)
-    return (wide if "0" in alphabet else _without_zero(place, wide)) or alphabet
+    return (wide if "0" in alphabet else _without_zero(position, wide)) or alphabet
 
 
 def _lengthened(layout: Layout, extra: int) -> Layout:
-    solid = [place for place, alphabet in enumerate(layout.alphabets) if _kind(alphabet[0])]
+    solid = [position for position, alphabet in enumerate(layout.alphabets) if _kind(alphabet[0])]
     after = solid[-1] + 1 if solid else len(layout.alphabets)
     alphabet = _widened(1, layout.alphabets[after - 1]) if solid else _DIGITS
     full = _DIGITS if set(alphabet) <= set(_DIGITS) else alphabet

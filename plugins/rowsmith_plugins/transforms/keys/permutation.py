@@ -1,6 +1,6 @@
 """A fixed order of all texts of a layout that looks like chance: the n-th is found without the others.
 
-Places are numbers, and a keyed Feistel network over the least even number of bits that holds them all permutes
+Positions are numbers, and a keyed Feistel network over the least even number of bits that holds them all permutes
 these; a result that is too large is permuted again, until it is none (cycle walking).
 """
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rowsmith_plugins.transforms.keys.patterns import Layout, texts_of
 
-__all__ = ["LARGEST", "size_of", "texts_at"]
+__all__ = ["LARGEST", "permuted", "size_of", "texts_at"]
 
 Numbers = npt.NDArray[np.uint64]
 
@@ -30,28 +30,38 @@ def size_of(layout: Layout) -> int:
     return math.prod(len(alphabet) for alphabet in layout.alphabets)
 
 
-def texts_at(layout: Layout, places: Numbers, key: str) -> list[str]:
-    """The texts at some places of a layout's order.
+def texts_at(layout: Layout, positions: Numbers, key: str) -> list[str]:
+    """The texts at some positions of a layout's order.
 
     Args:
         layout: The layout, of at most ``LARGEST`` texts.
-        places: ``uint64[n]`` below ``size_of(layout)``; different places give different texts.
+        positions: ``uint64[n]`` below ``size_of(layout)``; different positions give different texts.
         key: What the order depends on.
     """
-    numbers = _permuted(places, size_of(layout), key)
+    numbers = permuted(positions, size_of(layout), key)
     codes = np.empty((len(numbers), len(layout.alphabets)), dtype=np.int64)
-    for place in range(len(layout.alphabets) - 1, -1, -1):
-        size = np.uint64(len(layout.alphabets[place]))
-        codes[:, place] = numbers % size
+    for position in range(len(layout.alphabets) - 1, -1, -1):
+        size = np.uint64(len(layout.alphabets[position]))
+        codes[:, position] = numbers % size
         numbers = numbers // size
     return texts_of(layout, codes)
 
 
-def _permuted(places: Numbers, size: int, key: str) -> Numbers:
+def permuted(indices: Numbers, size: int, key: str) -> Numbers:
+    """Indices in an order that looks like chance.
+
+    Args:
+        indices: ``uint64[n]`` below ``size``; different ones give different results.
+        size: How many indices there are, at most 2^64.
+        key: What the order depends on.
+
+    Returns:
+        ``uint64[n]`` below ``size``.
+    """
     half = np.uint64(max(1, ((size - 1).bit_length() + 1) // 2))
     digest = hashlib.blake2b(f"{key}/{size}".encode(), digest_size=8 * _ROUNDS).digest()
     keys = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
-    numbers = _rounds(places.astype(np.uint64), half, keys)
+    numbers = _rounds(indices.astype(np.uint64), half, keys)
     outside = np.flatnonzero(numbers >= size)
     while outside.size:
         numbers[outside] = _rounds(numbers[outside], half, keys)

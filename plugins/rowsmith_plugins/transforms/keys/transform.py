@@ -1,4 +1,4 @@
-"""The ``keys`` transform: columns that only tell rows apart are not modelled, but made anew.
+"""The ``keys`` transform: columns that only distinguish rows are generated, not modelled.
 
 A column is a key when the schema or the option ``columns`` says so, or when at least 99 % of its values that are not
 null are different (option ``unique_share``), and
@@ -12,8 +12,9 @@ in at least 20 rows; or when it comes as UUIDs that do not repeat enough to be c
 durations, booleans, categories of a fixed set and sentences never are, nor are the columns by which the run groups
 and orders its rows.
 
-New keys count on where the old ones are numbered; otherwise they follow the old ones' pattern. They
-are distinct over the whole generation and none is a training key. Nulls come back at their share.
+New keys count on where the old ones are numbered; other whole numbers are distributed as the old ones are (see
+``keys.spread``), and texts follow the old ones' pattern. They are distinct over the whole generation, and none is a
+training key. Nulls come back at their share.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from rowsmith.table.frames.decoding import is_uuid_typed
 from rowsmith.table.schema import ColumnSchema, ColumnType, Marked, Role, TableSchema
 from rowsmith.table.types.marks import fits_marked
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
-from rowsmith_plugins.transforms.common.counting import Counted, count_values
+from rowsmith_plugins.transforms.common.counting import Counted, count_shared, count_values, row_groups
 from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order
 from rowsmith_plugins.transforms.keys.integers import (
     Numbers,
@@ -130,7 +131,9 @@ class FittedKeys(FittedTransform):
             for key in self.keys
             if key.repeated
         ]
-        return [*key_notes("keys", [key.name for key in self.keys]), *repeated]
+        pairs = [(key.name, key.maker.caveat()) for key in self.keys]
+        caveats = [f"column {name!r}: {caveat}" for name, caveat in pairs if caveat is not None]
+        return [*key_notes("keys", [key.name for key in self.keys]), *repeated, *caveats]
 
 
 @frozen
@@ -140,10 +143,12 @@ class KeysTransform(Transform):
     Attributes:
         options: Which columns are keys.
         seed: What the filter of training keys is salted with, at least 0.
+        groups: The columns that group the run's rows.
     """
 
     options: KeysOptions = field(factory=KeysOptions)
     seed: int = 0
+    groups: tuple[str, ...] = ()
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedKeys:
         """Find the key columns and their patterns.
@@ -156,9 +161,9 @@ class KeysTransform(Transform):
                 raise ParameterError(
                     f"transform 'keys': the option `columns` names {name!r}, which the table does not have"
                 )
-        keys = []
+        keys, groups = [], row_groups(columns, schema, self.groups)
         for column in schema:
-            counted = count_values(columns, column.name)
+            counted = count_shared(columns, column.name, groups)
             if counted.values and self._is_key(column, counted, columns, schema):
                 keys.append(self._key(column, counted))
         return FittedKeys(schema, tuple(keys))
@@ -204,7 +209,7 @@ class KeysTransform(Transform):
 
     def _key(self, column: ColumnSchema, counted: Counted) -> KeyColumn:
         nulls = 1 - counted.rows / len(counted.codes)
-        maker = fit_maker(column, counted.values, self.options.k, self.seed)
+        maker = fit_maker(column, counted.values, self.options.k, self.seed, _groups_of(counted))
         return KeyColumn(column.name, nulls, maker, 1 - len(counted.values) / counted.rows)
 
 
@@ -213,11 +218,12 @@ def build(context: BuildContext, options: KeysOptions | None) -> KeysTransform:
     options = options or KeysOptions()
     order = (context.config.data.order_training_examples_by, context.config.time_series.timestamp_column)
     exclude = (*options.exclude, *grouping(context), *(name for name in order if name))
-    return KeysTransform(evolve(options, exclude=exclude), context.seeds.integer("transforms.keys"))
+    seed = context.seeds.integer("transforms.keys")
+    return KeysTransform(evolve(options, exclude=exclude), seed, context.config.data.group_columns)
 
 
 def key_notes(transform: str, names: Sequence[str]) -> list[str]:
-    """A line that tells which columns are taken for keys, and how to have it otherwise; none without such columns.
+    """A line that says which columns are taken for keys, and how to have it otherwise; none without such columns.
 
     Args:
         transform: The transform that takes them so.
@@ -228,7 +234,7 @@ def key_notes(transform: str, names: Sequence[str]) -> list[str]:
     listed = ", ".join(names[:_MOST_NAMED])
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return [
-        f"taken as keys, made anew and not learned: {listed}{more}; list what is no key in the `exclude` option of "
+        f"taken as keys, generated and not learned: {listed}{more}; list what is no key in the `exclude` option of "
         f"transform {transform!r}"
     ]
 
@@ -237,6 +243,15 @@ def _made(key: KeyColumn, draws: Draws, carry: dict[str, Any]) -> pa.DictionaryA
     missing = draws.uniform(f"keys.{key.name}.null") < key.nulls
     codes = np.where(missing, -1, np.cumsum(~missing) - 1)
     return from_codes(key.maker.make(draws.take(~missing), carry, key.name), codes)
+
+
+def _groups_of(counted: Counted) -> Ints | None:
+    """The group of a row that has each key; None where rows are not grouped."""
+    if counted.groups is None:
+        return None
+    groups = np.zeros(len(counted.values) + 1, dtype=np.int64)
+    groups[counted.codes] = counted.groups
+    return groups[:-1]
 
 
 def _check_forced(column: ColumnSchema) -> None:
@@ -274,9 +289,9 @@ def _others(columns: pa.Table, schema: TableSchema, name: str, codes: npt.NDArra
 def _without_marks(counted: Counted, marked: Marked) -> Counted:
     """The numbers of a column with marks among them; the rows of marks count as null."""
     numbers = fits_marked(pa.array(counted.values, pa.string()), marked)
-    places = np.append(np.where(numbers, np.cumsum(numbers) - 1, -1), -1).astype(np.int32)
-    values = [counted.values[place] for place in np.flatnonzero(numbers).tolist()]
-    return Counted(values, places[counted.codes], counted.counts[numbers])
+    indices = np.append(np.where(numbers, np.cumsum(numbers) - 1, -1), -1).astype(np.int32)
+    values = [counted.values[index] for index in np.flatnonzero(numbers).tolist()]
+    return Counted(values, indices[counted.codes], counted.counts[numbers])
 
 
 def _has_space(text: str) -> bool:

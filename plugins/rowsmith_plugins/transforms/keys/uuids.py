@@ -1,4 +1,4 @@
-"""New UUIDs: every digit is drawn, but for those that tell the version and the variant."""
+"""New UUIDs: every digit is drawn, but for those that give the version and the variant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["uuid_layouts"]
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _HEX = "0123456789abcdef"
 _VERSION, _VARIANT = 14, 19
-# What a variant's first digit may be; which of them it is tells nothing.
+# What a variant's first digit may be; which of them it is says nothing.
 _VARIANTS = ("01234567", "89ab", "cd", "ef")
 
 
@@ -37,5 +37,5 @@ def _variant(digit: str) -> str:
 
 def _layout(weight: int, version: str, variant: str, upper: bool) -> Layout:
     fixed = {8: "-", 13: "-", 18: "-", 23: "-", _VERSION: version, _VARIANT: variant}
-    alphabets = [fixed.get(place, _HEX) for place in range(36)]
+    alphabets = [fixed.get(position, _HEX) for position in range(36)]
     return Layout(weight, tuple(each.upper() if upper else each for each in alphabets))

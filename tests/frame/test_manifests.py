@@ -38,7 +38,25 @@ BUNDLED = {
         "seasonal",
         "texts",
     ],
-    Kind.EVALUATION: [],
+    Kind.EVALUATION: [
+        "attribute-inference",
+        "copies",
+        "distance",
+        "leaks",
+        "linkability",
+        "next-row",
+        "replayed-values",
+        "sequence-lengths",
+        "sequence-order",
+        "sequence-repeats",
+        "sequence-steps",
+        "series-autocorrelation",
+        "series-level",
+        "series-seasons",
+        "series-trend",
+        "singling-out",
+        "transitions",
+    ],
 }
 
 

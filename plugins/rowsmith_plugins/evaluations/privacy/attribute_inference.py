@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from rowsmith.evaluation import Evaluated, EvaluatedColumn, EvaluationKind, EvaluationTables, Part, TableEvaluation
+from rowsmith.evaluation import (
+    Evaluated,
+    EvaluatedColumn,
+    EvaluationKind,
+    EvaluationTables,
+    Finding,
+    Part,
+    TableEvaluation,
+)
 from rowsmith_plugins.evaluations.privacy.attacks import Attack
 from rowsmith_plugins.evaluations.privacy.leaks import LEAST_ROWS, refused, why_no_holdout
 from rowsmith_plugins.evaluations.privacy.points import drawn_rows, nearest, point_columns, points
@@ -73,14 +82,9 @@ class AttributeInference(TableEvaluation):
             for index, (name, attack) in enumerate(attacks.items())
         )
         mean = _mean(list(attacks.values()))
-        worst = [name for name, attack in attacks.items() if attack.is_defect]
-        findings = [
-            attacks[name].finding("attribute-inference", f"Guessing {name!r} from the other columns", (name,))
-            for name in worst
-        ]
         return Evaluated(
             measures=(mean.measure(self.name, sizes, parts=parts, sampled=sampled),),
-            findings=tuple(findings),
+            findings=_findings(attacks),
             details={"mean": mean.rates, "columns": {name: attack.rates for name, attack in attacks.items()}},
         )
 
@@ -88,6 +92,16 @@ class AttributeInference(TableEvaluation):
 def build(context: BuildContext, options: None) -> AttributeInference:
     """Build the evaluation."""
     return AttributeInference()
+
+
+def _findings(attacks: Mapping[str, Attack]) -> tuple[Finding, ...]:
+    """One finding that names the columns at risk, and the rates of the worst."""
+    risky = sorted((name for name, each in attacks.items() if each.is_defect), key=lambda name: -attacks[name].risk[0])
+    if not risky:
+        return ()
+    others = f" (and {len(risky) - 1} other columns)" if len(risky) > 1 else ""
+    what = f"Guessing {risky[0]!r}{others} from all other columns"
+    return (attacks[risky[0]].finding("attribute-inference", what, tuple(risky)),)
 
 
 def _rate(column: EvaluatedColumn, rows: Ints, part: Part, guesses: Ints) -> Rate:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowsmith.cli.display.verdict import evaluation_code, wrapped_verdict
+from rowsmith.cli.display.verdict import wrapped_verdict
+from rowsmith.cli.failures import evaluation_code
 from rowsmith.evaluation import (
     Evaluated,
     EvaluationKind,

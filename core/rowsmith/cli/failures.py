@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,10 @@ from rowsmith.cli.interrupts import interrupted_code
 from rowsmith.errors import RowsmithError
 from rowsmith.storage.disk_errors import is_full
 
-__all__ = ["ExitCode", "exit_code_of"]
+if TYPE_CHECKING:
+    from rowsmith.evaluation.runner import EvaluationReport
+
+__all__ = ["ExitCode", "evaluation_code", "exit_code_of"]
 
 
 class ExitCode(enum.IntEnum):
@@ -33,6 +36,18 @@ class ExitCode(enum.IntEnum):
     EVALUATION = 5
     INTERRUPTED = 130
     TERMINATED = 143
+
+
+def evaluation_code(report: EvaluationReport, *, strict: bool) -> ExitCode:
+    """The exit code of an evaluation.
+
+    Args:
+        report: The results.
+        strict: Whether a defect beyond its threshold counts.
+    """
+    if strict and report.warnings:
+        return ExitCode.DEFECT
+    return ExitCode.EVALUATION if report.failed else ExitCode.DONE
 
 
 def exit_code_of(call: Callable[[], Any], settings: Settings) -> int:

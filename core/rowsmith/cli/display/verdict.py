@@ -1,4 +1,4 @@
-"""The verdict of an evaluation on stderr, and the exit code that follows from it."""
+"""The verdict of an evaluation on stderr."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 
 from rowsmith.cli.display.messages import write_stderr
 from rowsmith.cli.display.sanitizer import printable
-from rowsmith.cli.failures import ExitCode
 from rowsmith.evaluation.verdict import VerdictLine
 
 if TYPE_CHECKING:
     from rowsmith.evaluation.measure import Finding
-    from rowsmith.evaluation.runner import EvaluationReport
 
-__all__ = ["evaluation_code", "print_verdict", "wrapped_verdict"]
+__all__ = ["print_verdict", "wrapped_verdict"]
 
 _INDENT = 11
 _WIDEST = 120
@@ -59,15 +57,3 @@ def wrapped_verdict(lines: Sequence[VerdictLine], width: int) -> str:
         for line in lines
     )
     return "\n".join(wrapped)
-
-
-def evaluation_code(report: EvaluationReport, *, strict: bool) -> ExitCode:
-    """The exit code of an evaluation.
-
-    Args:
-        report: The results.
-        strict: Whether a defect beyond its threshold counts.
-    """
-    if strict and report.warnings:
-        return ExitCode.DEFECT
-    return ExitCode.EVALUATION if report.failed else ExitCode.DONE

@@ -38,6 +38,18 @@ class ExitCode(enum.IntEnum):
     TERMINATED = 143
 
 
+def evaluation_code(report: EvaluationReport, *, strict: bool) -> ExitCode:
+    """The exit code of an evaluation.
+
+    Args:
+        report: The results.
+        strict: Whether a defect beyond its threshold counts.
+    """
+    if strict and report.warnings:
+        return ExitCode.DEFECT
+    return ExitCode.EVALUATION if report.failed else ExitCode.DONE
+
+
 def exit_code_of(call: Callable[[], Any], settings: Settings) -> int:
     """Call a function and report its errors.
 
@@ -58,18 +70,6 @@ def exit_code_of(call: Callable[[], Any], settings: Settings) -> int:
         _report_error(f"Cannot write to stdout: {error.strerror or error}.", error, settings)
         return ExitCode.USAGE
     return code
-
-
-def evaluation_code(report: EvaluationReport, *, strict: bool) -> ExitCode:
-    """The exit code of an evaluation.
-
-    Args:
-        report: The results.
-        strict: Whether a defect beyond its threshold counts.
-    """
-    if strict and report.warnings:
-        return ExitCode.DEFECT
-    return ExitCode.EVALUATION if report.failed else ExitCode.DONE
 
 
 def _guarded(call: Callable[[], Any], settings: Settings) -> int:

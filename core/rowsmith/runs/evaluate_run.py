@@ -124,7 +124,8 @@ def evaluate_frame(
     if isinstance(synthetic, str | os.PathLike):
         rows, identifier = _rows(run, Path(synthetic), bundle.table_schema), None
     else:
-        identifier = identifier if identifier in [name_of(each) for each in synthetic.columns] else None
+        names = {name_of(label) for label in synthetic.columns}
+        identifier = identifier if identifier in names else None
         rows = _spelled(synthetic, with_identifier(bundle.table_schema, identifier))
     return evaluate_rows(
         run,

@@ -10,7 +10,6 @@ import click
 from rowsmith.cli.display.sanitizer import json_text
 from rowsmith.cli.display.settings import Settings, apply_settings, shared_options
 from rowsmith.cli.display.streams import data_stream
-from rowsmith.cli.display.verdict import print_verdict
 from rowsmith.cli.failures import evaluation_code
 from rowsmith.cli.parameters import FACTORY, run_directory_path
 
@@ -56,6 +55,7 @@ def evaluate(settings: Settings, /, **options: Any) -> int:
     _check(options)
     apply_settings(settings)
     from rowsmith.cli.commands.running import run_controls
+    from rowsmith.cli.display.verdict import print_verdict
 
     with data_stream() as stdout:
         with run_controls(settings) as controls:

@@ -16,7 +16,7 @@ from rowsmith.cli.display.sanitizer import json_text
 from rowsmith.cli.display.settings import Settings, apply_settings
 from rowsmith.cli.display.streams import data_stream
 from rowsmith.cli.display.wording import outcome_line
-from rowsmith.cli.failures import ExitCode
+from rowsmith.cli.failures import ExitCode, evaluation_code
 from rowsmith.cli.interrupts import interrupted_code, interruptible
 from rowsmith.cli.parameters import check_rows, default_run_directory, run_directory_path
 from rowsmith.config import RunConfig, load_config, to_mapping
@@ -219,7 +219,6 @@ def report_outcome(
     """
     from rowsmith.cli.display.summary_table import print_summary
     from rowsmith.cli.display.verdict import print_verdict
-    from rowsmith.cli.failures import evaluation_code
 
     if settings.json:
         paths = {"run_directory": directory.root, "result": outcome.result, "output": output}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -317,7 +318,7 @@ def closed_form(model: BigramModel, texts: list[str]) -> float:
     found = []
     for text in texts:
         ids = [BEGIN, *Letters().encode(text)]
-        found += [model.log_probs[before, after] for before, after in zip(ids, ids[1:], strict=False)]
+        found += [model.log_probs[before, after] for before, after in pairwise(ids)]
     return math.exp(sum(found) / len(found))
 
 

@@ -50,7 +50,7 @@ class Letters:
 class BigramModel(LanguageModel):
     """The next token depends on the last one alone, by a table of logits ``[tokens, tokens]``."""
 
-    capabilities = frozenset({"logprobs", "generate"})
+    capabilities = frozenset({"logprobs", "predictions", "generate"})
 
     def __init__(self, logits: Any, *, block_size: int = 64, prefix: bool = True) -> None:
         self.logits = np.asarray(logits, dtype=np.float64)

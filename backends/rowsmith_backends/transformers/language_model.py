@@ -12,11 +12,20 @@ import numpy.typing as npt
 import torch
 
 from rowsmith.errors import EvaluationError
-from rowsmith.evaluation.model import GENERATE, LOG_PROBS, LanguageModel, PromptBatch, Sampling, ScoreBatch, TokenScores
+from rowsmith.evaluation.model import (
+    GENERATE,
+    LOG_PROBS,
+    PREDICTIONS,
+    LanguageModel,
+    PromptBatch,
+    Sampling,
+    ScoreBatch,
+    TokenScores,
+)
 from rowsmith.generation.requests import SamplingParams
+from rowsmith_backends.sampling.encoding import TokenizerEncoding
 from rowsmith_backends.transformers.batches import CausalBatch, CompletionStart
 from rowsmith_backends.transformers.decoding import CausalDecoder
-from rowsmith_backends.transformers.encoding import TokenizerEncoding
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -39,7 +48,7 @@ class CausalLanguageModel(LanguageModel):
         fingerprint: Hash of the weights; None computes it from them when asked for.
     """
 
-    capabilities = frozenset({LOG_PROBS, GENERATE})
+    capabilities = frozenset({LOG_PROBS, PREDICTIONS, GENERATE})
 
     def __init__(
         self,
@@ -67,13 +76,12 @@ class CausalLanguageModel(LanguageModel):
         """A hash of the weights."""
         return weights_fingerprint(self.model) if self._fingerprint is None else self._fingerprint
 
-    @torch.inference_mode()
     def score(self, batch: ScoreBatch) -> TokenScores:
         """Score sequences in one forward pass, or several where the logits would be large."""
         ids = torch.from_numpy(batch.ids).to(self.model.device)
         vocabulary = int(self.model.get_output_embeddings().weight.shape[0])
         at_once = max(1, _MAX_CELLS // (vocabulary * ids.shape[1]))
-        with _evaluating(self.model):
+        with torch.inference_mode(), _evaluating(self.model):
             # Padded on the right, which causal attention never sees: neither mask nor positions are needed.
             parts = [
                 self._scores(self.model(input_ids=rows, use_cache=False).logits[:, :-1].float(), rows)
@@ -129,7 +137,7 @@ class WithoutAdapter(LanguageModel):
         adapted: The model with the adapter.
     """
 
-    capabilities = frozenset({LOG_PROBS, GENERATE})
+    capabilities = frozenset({LOG_PROBS, PREDICTIONS, GENERATE})
 
     def __init__(self, adapted: CausalLanguageModel) -> None:
         self._adapted = adapted

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from rowsmith.evaluation.engine_model import EngineLanguageModel
     from rowsmith.evaluation.evaluation import (
         EncodingEvaluation,
         Evaluation,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rowsmith.evaluation.model import (
         GENERATE,
         LOG_PROBS,
+        PREDICTIONS,
         LanguageModel,
         M,
         PromptBatch,
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
 __all__ = [
     "GENERATE",
     "LOG_PROBS",
+    "PREDICTIONS",
     "BaseTrainer",
     "EncodingEvaluation",
+    "EngineLanguageModel",
     "Evaluation",
     "EvaluationResults",
     "Evaluator",
@@ -67,6 +71,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "rowsmith.evaluation.engine_model": ["EngineLanguageModel"],
         "rowsmith.evaluation.evaluation": [
             "EncodingEvaluation",
             "Evaluation",
@@ -82,6 +87,7 @@ __getattr__, __dir__ = lazy_names(
         "rowsmith.evaluation.model": [
             "GENERATE",
             "LOG_PROBS",
+            "PREDICTIONS",
             "LanguageModel",
             "M",
             "PromptBatch",

@@ -287,7 +287,8 @@ class EncodingEvaluation(Evaluation):
             Evaluation score.
         """
         xs = _samples(self)
-        scored = _scored(inference, encode_batch(encoding, xs), chunk_size)
+        requests = [ScoreRequest(ids) for ids in encode_batch(encoding, xs)]
+        scored = inference.executor.score(requests, predictions=True, chunk_size=chunk_size)
         predictions = decode_batch(encoding, [each.predicted[each.predicted >= 0].tolist() for each in scored])
         return float(self.score(xs, predictions))
 
@@ -321,7 +322,8 @@ class PerplexityEvaluation(Evaluation):
         Raises:
             EvaluationError: No token has a probability.
         """
-        scored = _scored(inference, encode_batch(encoding, _samples(self)), chunk_size)
+        requests = [ScoreRequest(ids) for ids in encode_batch(encoding, _samples(self))]
+        scored = inference.executor.score(requests, chunk_size=chunk_size)
         count = sum(each.count for each in scored)
         if not count:
             raise EvaluationError(f"the texts of the evaluation {self.name!r} have no token that can be scored")
@@ -374,13 +376,6 @@ class PerplexityComparisonEvaluation(Evaluation):
             right += _credit(means[done : done + len(options)], correct)
             done += len(options)
         return right / len(samples)
-
-
-def _scored(inference: InferenceJob[Any, M], sequences: Sequence[tuple[int, ...]], chunk_size: int) -> list[Any]:
-    scored: list[ScoredTokens] = inference.executor.score(
-        [ScoreRequest(ids) for ids in sequences], chunk_size=chunk_size
-    )
-    return scored
 
 
 def _check_sampling(temperature: float, top_p: float) -> None:

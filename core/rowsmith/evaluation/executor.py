@@ -19,7 +19,7 @@ from attrs import define, field, frozen, validators
 
 from rowsmith.errors import EvaluationError, ParameterError
 from rowsmith.evaluation.exchange import Exchange, SingleProcess
-from rowsmith.evaluation.model import GENERATE, LOG_PROBS, M, PromptBatch, Sampling, ScoreBatch
+from rowsmith.evaluation.model import GENERATE, LOG_PROBS, PREDICTIONS, M, PromptBatch, Sampling, ScoreBatch
 from rowsmith.evaluation.windows import Window, windows_of
 from rowsmith.interruption import StopRequest
 from rowsmith.storage.out_of_memory import is_out_of_memory
@@ -60,7 +60,7 @@ class ScoredTokens:
     Attributes:
         ids: The scored tokens: int64 ``[n]``.
         log_probs: Their natural log-probabilities, float64 ``[n]``; nan for a first token without any before it.
-        predicted: The likeliest id at each position: int64 ``[n]``; -1 where there is no probability.
+        predicted: The likeliest id at each position: int64 ``[n]``; -1 where there is none.
         legal: Logarithm of the share of the probability that the grammar of records allows at each position, float64
             ``[n]``; 0 for models without one.
     """
@@ -105,11 +105,14 @@ class Executor(Generic[M]):
     num_truncated: int = 0
     num_halvings: int = 0
 
-    def score(self, requests: Sequence[ScoreRequest], *, chunk_size: int = CHUNK_SIZE) -> list[ScoredTokens]:
+    def score(
+        self, requests: Sequence[ScoreRequest], *, predictions: bool = False, chunk_size: int = CHUNK_SIZE
+    ) -> list[ScoredTokens]:
         """Score sequences of any length; those longer than the block in windows, each token once.
 
         Args:
             requests: The sequences.
+            predictions: Whether predictions are needed.
             chunk_size: Batches between two reports of progress; the scores do not depend on it.
 
         Returns:
@@ -118,7 +121,7 @@ class Executor(Generic[M]):
         Raises:
             EvaluationError: The model cannot score, memory runs out for a single sequence, or a process failed.
         """
-        self._require(LOG_PROBS)
+        self._require(PREDICTIONS if predictions else LOG_PROBS)
         prefixed = [self._prefixed(request) for request in requests]
         windows = [
             window
@@ -207,9 +210,10 @@ class Executor(Generic[M]):
         for row, window in enumerate(windows):
             ids[row, : len(window.ids)] = window.ids
         scores = self.model.score(ScoreBatch(ids=ids, lengths=lengths))
+        predicted = np.full(ids.shape, -1) if scores.predicted is None else scores.predicted
         legal = np.zeros(ids.shape) if scores.legal is None else scores.legal
         return [
-            _of_window(window, (each[row] for each in (scores.log_probs, scores.predicted, legal)))
+            _of_window(window, (each[row] for each in (scores.log_probs, predicted, legal)))
             for row, window in enumerate(windows)
         ]
 

@@ -19,6 +19,7 @@ from rowsmith.errors import EvaluationError
 __all__ = [
     "GENERATE",
     "LOG_PROBS",
+    "PREDICTIONS",
     "LanguageModel",
     "M",
     "PromptBatch",
@@ -29,7 +30,10 @@ __all__ = [
 ]
 
 LOG_PROBS = "logprobs"
-"""Capability: log-probabilities and predictions of given tokens."""
+"""Capability: log-probabilities of given tokens."""
+
+PREDICTIONS = "predictions"
+"""Capability: the likeliest token at each position of given tokens."""
 
 GENERATE = "generate"
 """Capability: continuations of prompts."""
@@ -62,13 +66,14 @@ class TokenScores:
     Attributes:
         log_probs: Natural logarithm of the probability of each token but the first, given those before it, at
             temperature 1: ``[rows, tokens - 1]``.
-        predicted: The likeliest id at the same positions, the lowest of several: ``[rows, tokens - 1]``.
+        predicted: The likeliest id at the same positions, the lowest of several: ``[rows, tokens - 1]``; None of models
+            without the capability ``predictions``.
         legal: Logarithm of the share of the probability that the grammar of records allows at the same positions;
             None for models without one, or whose log-probabilities are already under it.
     """
 
     log_probs: npt.NDArray[np.floating[Any]]
-    predicted: npt.NDArray[np.integer[Any]]
+    predicted: npt.NDArray[np.integer[Any]] | None = None
     legal: npt.NDArray[np.floating[Any]] | None = None
 
 
@@ -113,7 +118,7 @@ class LanguageModel(ABC):
     """A causal language model, as evaluations see it.
 
     Attributes:
-        capabilities: What it can do: ``logprobs``, ``generate``.
+        capabilities: What it can do: ``logprobs``, ``predictions``, ``generate``.
         block_size: The most tokens of one sequence.
         prefix_ids: Ids before every text, such as BOS; the first token of a text is scored after them. Empty for
             models without: then the first token of a text has no probability.
@@ -137,7 +142,7 @@ class LanguageModel(ABC):
             batch: The sequences.
 
         Returns:
-            Log-probability and prediction at each position but the first.
+            Log-probability at each position but the first, and prediction with the capability ``predictions``.
         """
         raise EvaluationError(f"{type(self).__name__} cannot score tokens; evaluate with another backend")
 

@@ -103,7 +103,16 @@ def test_no_text_can_spell_a_control_token(llama: Path) -> None:
     """V7: what a cell holds stays text, and comes back."""
     model = loaded(llama)
     special = {model.encoding.tokenizer.bos_token_id, model.encoding.tokenizer.eos_token_id}
-    cells = ["</s>", "<s>", "<|endoftext|>", 'quote " comma , brace }', "line\nbreak", "\U0001f98a", "\u202eabc", "x" * 10_000]
+    cells = [
+        "</s>",
+        "<s>",
+        "<|endoftext|>",
+        'quote " comma , brace }',
+        "line\nbreak",
+        "\U0001f98a",
+        "\u202eabc",
+        "x" * 10_000,
+    ]
     for cell, ids in zip(cells, model.encoding.encode_batch(cells), strict=True):
         assert not special & set(ids)
         assert model.encoding.decode_batch([ids]) == [cell]
@@ -216,8 +225,6 @@ def test_any_engine_that_forces_tokens_and_reports_log_probabilities_scores_alik
         assert np.abs(one.log_probs - other.log_probs).max(initial=0) < 1e-4
     prompts = [request.ids for request in requests if request.ids]
     sampling = Sampling(temperature=1.0, seed=4)
-    made = [
-        Executor(model=each).generate(prompts, max_new_tokens=6, sampling=sampling) for each in (through, model)
-    ]
+    made = [Executor(model=each).generate(prompts, max_new_tokens=6, sampling=sampling) for each in (through, model)]
     assert made[0] == made[1]
     through.close()

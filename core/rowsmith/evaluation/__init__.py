@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ScoreBatch,
         TokenScores,
     )
+    from rowsmith.evaluation.model_tables import ModelTables
     from rowsmith.evaluation.results import EvaluationResults, Outcome, OutcomeStatus
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "LanguageModel",
     "M",
     "ModelScore",
+    "ModelTables",
     "Outcome",
     "OutcomeStatus",
     "PerplexityComparisonEvaluation",
@@ -95,6 +97,7 @@ __getattr__, __dir__ = lazy_names(
             "ScoreBatch",
             "TokenScores",
         ],
+        "rowsmith.evaluation.model_tables": ["ModelTables"],
         "rowsmith.evaluation.results": ["EvaluationResults", "Outcome", "OutcomeStatus"],
     },
 )

@@ -72,7 +72,10 @@ def open_checkpoint(suffix: str | Path, spec: ExecutionSpec) -> OpenedCheckpoint
     config = _stored_config(directory)
     registry = (spec.registry or Registry(disable=config.plugins.disable)).with_allowed_factories(spec.allow_factory)
     context = BuildContext(config=config, registry=registry, seeds=Seeds(spec.seed), run_directory=directory)
-    context = context.evolve(bundle=load_bundle(bundle_folder, context))
+    bundle = load_bundle(bundle_folder, context)
+    context = context.evolve(
+        bundle=bundle, table_schema=bundle.table_schema, model_schema=bundle.model_schema, metadata=bundle.metadata
+    )
     backend = registry.build(Kind.BACKEND, spec.backend, context)
     if not isinstance(backend, ProvidesLanguageModel):
         raise unsupported(backend)

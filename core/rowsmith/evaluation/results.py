@@ -19,10 +19,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import cattrs.preconf.json
 from attrs import asdict, evolve, field, frozen
 
 from rowsmith import __version__
-from rowsmith.config.conversion import structure
 from rowsmith.errors import RowsmithError
 from rowsmith.evaluation.evaluation import ModelScore
 from rowsmith.storage.run_directory import RunDirectory
@@ -31,6 +31,7 @@ __all__ = ["RESULTS_FOLDER", "EvaluationResults", "Outcome", "OutcomeStatus", "r
 
 RESULTS_FOLDER = "evaluation"
 _VERSION = 1
+_converter = cattrs.preconf.json.make_converter()
 
 
 class OutcomeStatus(enum.StrEnum):
@@ -158,8 +159,8 @@ def read_results(directory: RunDirectory, name: str) -> EvaluationResults | None
         saved = directory.read_json(file) if directory.exists(file) else None
         if not isinstance(saved, dict) or saved.get("version") != _VERSION:
             return None
-        return structure({key: saved[key] for key in saved if key not in ("status", "metrics")}, EvaluationResults)
-    except (RowsmithError, ValueError, TypeError):
+        return _converter.structure(saved, EvaluationResults)
+    except (RowsmithError, cattrs.BaseValidationError, ValueError, TypeError, KeyError):
         return None
 
 

@@ -70,7 +70,7 @@ def _mean_bits(records: list[ScoredRecord], columns: int) -> Any:
 
 
 def _inverse_perplexity(bits: float, tokens: int) -> float:
-    return 2.0 ** (-bits / tokens)
+    return math.exp(-bits * math.log(2) / tokens)
 
 
 def build(context: BuildContext, options: RecordOptions | None) -> RecordComponent:

@@ -76,7 +76,10 @@ def separation(members: Floats, others: Floats, *, seed: int = 0, level: float =
     """
     chance = Seeds(seed).generator("evaluation.bootstrap")
     areas = [
-        _auc(members[chance.integers(0, len(members), len(members))], others[chance.integers(0, len(others), len(others))])
+        _auc(
+            members[chance.integers(0, len(members), len(members))],
+            others[chance.integers(0, len(others), len(others))],
+        )
         for _ in range(_RESAMPLES)
     ]
     low, high = np.quantile(areas, [(1 - level) / 2, (1 + level) / 2])

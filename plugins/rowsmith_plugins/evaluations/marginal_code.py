@@ -77,9 +77,7 @@ class MarginalCode:
 
     def _text_bits(self, value: str) -> float:
         total, kinds = sum(self.characters.values()), len(self.characters) + 1
-        return sum(
-            -math.log2((self.characters[character] + 0.5) / (total + kinds / 2)) for character in [*value, _END]
-        )
+        return sum(-math.log2((self.characters[character] + 0.5) / (total + kinds / 2)) for character in [*value, _END])
 
     def _number_bits(self, number: float) -> float:
         low, high = self.edges[0], self.edges[-1]

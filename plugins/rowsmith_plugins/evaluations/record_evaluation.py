@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from rowsmith_plugins.evaluations.record_lines import RecordLine, record_lines, 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
 
-__all__ = ["RecordComponent", "RecordEvaluation"]
+__all__ = ["RecordComponent", "RecordEvaluation", "named"]
 
 _MARGINAL_ROWS = 20_000
 
@@ -138,7 +138,7 @@ class RecordComponent:
         return self.evaluation(self.bundle, tables, self.options)
 
 
-def named(columns: Sequence[ModelColumn], values: Sequence[Any]) -> dict[str, Any]:
+def named(columns: Sequence[ModelColumn], values: Iterable[Any]) -> dict[str, Any]:
     """Values by the name of their column; those without one are left out."""
     pairs = zip(columns, values, strict=True)
     return {column.name: None if value is None else float(value) for column, value in pairs}

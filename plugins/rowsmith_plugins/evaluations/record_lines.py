@@ -6,6 +6,7 @@ holds the character after a value belongs to that value, since it ends it. All o
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -17,13 +18,13 @@ from attrs import frozen
 
 from rowsmith.dialect import RecordDialect, json_string
 from rowsmith.errors import DataError, EvaluationError
-from rowsmith.evaluation import ModelScore, ScoredTokens, ScoreRequest
+from rowsmith.evaluation import Executor, ScoredTokens, ScoreRequest
 from rowsmith.model import Bundle
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.table.schema import ModelSchema
 from rowsmith.table.table import Table
 
-__all__ = ["STRUCTURE", "RecordLine", "ScoredRecord", "encoded_lines", "record_lines", "sampled", "score_lines"]
+__all__ = ["STRUCTURE", "RecordLine", "ScoredRecord", "encode_with_offsets", "record_lines", "sampled", "score_lines"]
 
 STRUCTURE = -1
 """The owner of a token that belongs to no column."""
@@ -75,12 +76,12 @@ class ScoredRecord:
     @property
     def bits(self) -> float:
         """Code length of the record."""
-        return self.scored.nll / np.log(2)
+        return self.scored.nll / math.log(2)
 
     def column_bits(self, columns: int) -> npt.NDArray[np.float64]:
         """Code length of structure, then of each column: float64 ``[1 + columns]``; they add up to ``bits``."""
-        bits = -np.nan_to_num(self.scored.log_probs, nan=0.0, neginf=-np.inf) / np.log(2)
-        return np.bincount(self.owners + 1, weights=bits, minlength=columns + 1)
+        bits = -np.nan_to_num(self.scored.log_probs, nan=0.0, neginf=-np.inf) / math.log(2)
+        return np.bincount(self.owners + 1, weights=bits, minlength=columns + 1).astype(np.float64)
 
 
 def sampled(table: Table, most: int, seed: int, stage: str) -> Table:
@@ -108,7 +109,9 @@ def record_lines(bundle: Bundle, table: Table) -> tuple[list[RecordLine], int]:
         raise EvaluationError("the model writes groups of records; this evaluation is for rows that stand alone")
     names = list(bundle.table_schema.names)
     if table.columns.column_names != names:
-        raise EvaluationError(f"the table has the columns {table.columns.column_names}; the model was trained on {names}")
+        raise EvaluationError(
+            f"the table has the columns {table.columns.column_names}; the model was trained on {names}"
+        )
     dialect = RecordDialect(bundle.model_schema)
     texts = _texts(bundle, dialect, table.columns, 0)
     lines = [RecordLine(row, text, _spans(text, bundle.model_schema)) for row, text in texts]
@@ -142,8 +145,8 @@ def _spans(text: str, schema: ModelSchema) -> tuple[tuple[int, int], ...]:
     return tuple(spans)
 
 
-def encoded_lines(encoding: Any, lines: Sequence[RecordLine]) -> list[tuple[tuple[int, ...], npt.NDArray[np.int64]]]:
-    """Token ids and owners of records.
+def encode_with_offsets(encoding: Any, lines: Sequence[RecordLine]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+    """Token ids of records, and the range of characters of each.
 
     Raises:
         EvaluationError: The encoding does not say which characters a token stands for.
@@ -151,13 +154,11 @@ def encoded_lines(encoding: Any, lines: Sequence[RecordLine]) -> list[tuple[tupl
     method = getattr(encoding, "encode_with_offsets", None)
     if method is None:
         raise EvaluationError(
-            f"the encoding, a {type(encoding).__name__}, has no method encode_with_offsets, which tells what characters a "
-            "token stands for; evaluate with the model's own encoding"
+            f"the encoding, a {type(encoding).__name__}, has no method encode_with_offsets, which tells what "
+            "characters a token stands for; evaluate with the model's own encoding"
         )
-    return [
-        (tuple(ids), _owners(offsets, line))
-        for line, (ids, offsets) in zip(lines, method([line.text for line in lines]), strict=True)
-    ]
+    encoded: list[tuple[list[int], list[tuple[int, int]]]] = method([line.text for line in lines])
+    return encoded
 
 
 def _owners(offsets: Sequence[tuple[int, int]], line: RecordLine) -> npt.NDArray[np.int64]:
@@ -190,25 +191,12 @@ def score_lines(
         predictions: Whether predictions are needed.
         model: Another model than the job's, such as its reference.
     """
-    from rowsmith.evaluation import Executor
-
     executor = inference.executor
     if model is not None:
         executor = Executor(
             model=model, max_rows=executor.max_rows, max_tokens=executor.max_tokens, exchange=executor.exchange
         )
-    encoded = encoded_lines(encoding, lines)
-    scored = executor.score([ScoreRequest(ids) for ids, _ in encoded], predictions=predictions)
-    return [ScoredRecord(*each) for each in zip(lines, [owners for _, owners in encoded], scored, strict=True)]
-
-
-def no_records(name: str) -> EvaluationError:
-    """The error of an evaluation whose rows the model cannot write."""
-    return EvaluationError(f"the evaluation {name!r} has no rows that a record of the model can hold")
-
-
-def score_of(values: Sequence[float], **more: Any) -> ModelScore:
-    """The mean of some values with its bootstrap interval."""
-    from rowsmith_plugins.evaluations.estimates import bootstrap_mean
-
-    return ModelScore(value=float(np.mean(values)), n=len(values), interval=bootstrap_mean(values), **more)
+    encoded = encode_with_offsets(encoding, lines)
+    scored = executor.score([ScoreRequest(tuple(ids)) for ids, _ in encoded], predictions=predictions)
+    owners = [_owners(offsets, line) for line, (_, offsets) in zip(lines, encoded, strict=True)]
+    return [ScoredRecord(*each) for each in zip(lines, owners, scored, strict=True)]

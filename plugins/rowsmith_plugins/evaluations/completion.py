@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rowsmith.dialect import RecordDialect, json_string
+from rowsmith.dialect import RecordDialect
 from rowsmith.errors import EvaluationError, RecordError
 from rowsmith.evaluation import ModelScore
 from rowsmith.table.schema import JsonKind, ModelColumn
 from rowsmith_plugins.evaluations.estimates import bootstrap_mean
-from rowsmith_plugins.evaluations.marginal_code import MarginalCode
 from rowsmith_plugins.evaluations.model_options import CompletionOptions
 from rowsmith_plugins.evaluations.record_evaluation import RecordComponent, RecordEvaluation, named
 from rowsmith_plugins.evaluations.record_lines import RecordLine, encode_with_offsets
@@ -42,14 +42,14 @@ class Completion(RecordEvaluation):
         given = number_of_given(self.options.given, len(self.columns))
         dialect = RecordDialect(self.bundle.model_schema)
         texts = completed_lines(inference, encoding, lines, given, self.bundle.metadata.max_seq_length)
-        made = [_decoded(dialect, text) for text in texts]
+        made = [_parsed(dialect, text) for text in texts]
         kept = [
-            found is not None and _same_start(found, dialect.decode(line.text), self.columns[:given])
+            found is not None and _same_start(found, json.loads(line.text), self.columns[:given])
             for found, line in zip(made, lines, strict=True)
         ]
         wanted = self.columns[given:]
         marginals = self.marginals(inference)
-        modes = _modes(dialect, self.columns, marginals)
+        modes = [json.loads(code.counts.most_common(1)[0][0]) for code in marginals]
         ranges = [
             _interquartile_range(column, code.counts) for column, code in zip(self.columns, marginals, strict=True)
         ]
@@ -57,10 +57,10 @@ class Completion(RecordEvaluation):
         modal = np.zeros((len(lines), len(wanted)))
         errors: list[list[float]] = [[] for _ in wanted]
         for row, (line, found) in enumerate(zip(lines, made, strict=True)):
-            truth = dialect.decode(line.text)
+            truth = json.loads(line.text)
             for index, column in enumerate(wanted):
                 spread = ranges[given + index]
-                modal[row, index] = self._is_right(column, truth[column.name], modes[column.name], spread)
+                modal[row, index] = self._is_right(column, truth[column.name], modes[given + index], spread)
                 if found is not None and kept[row]:
                     right[row, index] = self._is_right(column, truth[column.name], found[column.name], spread)
                     errors[index] += _errors(truth[column.name], found[column.name], spread)
@@ -125,24 +125,18 @@ def completed_lines(
     return [text.partition("\n")[0] + ("\n" if "\n" in text else "") for text in texts]
 
 
-def _decoded(dialect: RecordDialect, text: str) -> Mapping[str, Any] | None:
+def _parsed(dialect: RecordDialect, text: str) -> Mapping[str, Any] | None:
+    """The values of a whole record; None for anything else."""
     try:
-        return dialect.decode(text) if text.endswith("\n") else None
+        dialect.decode(text)
     except RecordError:
         return None
+    values: Mapping[str, Any] | None = json.loads(text) if text.endswith("\n") else None
+    return values
 
 
 def _same_start(found: Mapping[str, Any], truth: Mapping[str, Any], columns: Sequence[ModelColumn]) -> bool:
     return all(found[column.name] == truth[column.name] for column in columns)
-
-
-def _modes(
-    dialect: RecordDialect, columns: Sequence[ModelColumn], marginals: Sequence[MarginalCode]
-) -> Mapping[str, Any]:
-    """A record of the most frequent value of each column."""
-    modes = [code.counts.most_common(1)[0][0] for code in marginals]
-    cells = ",".join(f"{json_string(column.name)}:{mode}" for column, mode in zip(columns, modes, strict=True))
-    return dialect.decode(f"{{{cells}}}\n")
 
 
 def _interquartile_range(column: ModelColumn, counts: Mapping[str, int]) -> float | None:

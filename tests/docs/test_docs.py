@@ -71,7 +71,12 @@ def test_each_hook_has_a_page_with_its_signature_and_an_example(hook):
 
 @pytest.mark.parametrize("kind", Kind)
 def test_the_options_of_bundled_components_are_documented(kind):
-    text = read("configuration.md") + read("plugins/transforms.md") + read("plugins/stopping-policies.md")
+    text = (
+        read("configuration.md")
+        + read("plugins/transforms.md")
+        + read("plugins/stopping-policies.md")
+        + read("model-evaluation.md")
+    )
     for found in (found for group in bundled().components(kind).values() for found in group):
         assert f"`{found.component.name}`" in text or f": {found.component.name}`" in text
         if found.component.options is not None:

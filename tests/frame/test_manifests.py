@@ -38,7 +38,16 @@ BUNDLED = {
         "seasonal",
         "texts",
     ],
-    Kind.EVALUATION: [],
+    Kind.EVALUATION: [
+        "choice",
+        "code-length",
+        "completion",
+        "exposure",
+        "extraction",
+        "membership",
+        "nearest-string",
+        "value-accuracy",
+    ],
 }
 
 

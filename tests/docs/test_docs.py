@@ -360,9 +360,3 @@ def test_the_tutorial_in_python_runs(tmp_path):
 
 def test_the_version_is_in_the_change_log():
     assert f"## [{rowsmith.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-
-
-def test_components_that_the_pages_call_missing_are_missing():
-    """When one arrives, the pages that say 'not yet' must change."""
-    registry = bundled()
-    assert not registry.components(Kind.EVALUATION)

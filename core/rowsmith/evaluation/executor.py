@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import define, field, frozen, validators
 
+from rowsmith.config.defaults import BACKEND
 from rowsmith.errors import EvaluationError, ParameterError
 from rowsmith.evaluation.exchange import Exchange, SingleProcess
 from rowsmith.evaluation.model import GENERATE, LOG_PROBS, PREDICTIONS, M, PromptBatch, Sampling, ScoreBatch
@@ -179,7 +180,7 @@ class Executor(Generic[M]):
             able = ", ".join(sorted(self.model.capabilities)) or "nothing"
             raise EvaluationError(
                 f"the evaluation needs {capability!r}, and {type(self.model).__name__} declares {able}; evaluate with "
-                "a backend that declares it, such as transformers"
+                f"a backend that declares it, such as {BACKEND}"
             )
 
     def _prefixed(self, request: ScoreRequest) -> tuple[tuple[int, ...], int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from attrs import field, frozen, validators
 
+from rowsmith.config.defaults import BACKEND
 from rowsmith.errors import ParameterError
 from rowsmith.evaluation.exchange import Exchange, SingleProcess
 from rowsmith.evaluation.executor import MAX_ROWS, MAX_TOKENS, Executor
@@ -65,7 +66,7 @@ class ExecutionSpec:
     per_device_batch_size: int = field(default=MAX_ROWS, validator=validators.ge(1))
     max_batch_tokens: int = field(default=MAX_TOKENS, validator=validators.ge(1))
     exchange: Exchange = field(factory=SingleProcess)
-    backend: str | ComponentRef = "transformers"
+    backend: str | ComponentRef = BACKEND
     evaluations: Sequence[Evaluation | ComponentRef | str] | None = None
     tables: Any = None
     registry: Registry | None = None
@@ -172,5 +173,5 @@ def unsupported(model: object) -> ParameterError:
     """The error of a trainer or backend whose model cannot be evaluated."""
     return ParameterError(
         f"a {type(model).__name__} has no method language_model() that gives a {LanguageModel.__name__}; evaluate with "
-        "a backend or trainer that has one, such as the backend 'transformers'"
+        f"a backend or trainer that has one, such as the backend {BACKEND!r}"
     )

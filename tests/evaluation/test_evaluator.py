@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 import typing
 from pathlib import Path
 from typing import Any
@@ -363,22 +362,27 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 
 
 KILLED = """
-    import os, sys
-    from pathlib import Path
-    from tests.evaluation.test_evaluator import Trainer
-    from tests.evaluation.toys import Letters, Perplexity, random_model
-    from rowsmith.evaluation import Evaluator, ExecutionSpec
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from toys import Letters, Perplexity, random_model
+from rowsmith.evaluation import BaseTrainer, Evaluator, ExecutionSpec
 
-    class Dying(Perplexity):
-        def __call__(self, *args, **kwargs):
-            os._exit(9)
+class Trainer(BaseTrainer):
+    spec = ExecutionSpec(root=Path(sys.argv[1]))
 
-    kind = Dying if sys.argv[2] == "die" else Perplexity
-    names = ["one", "two", "three"]
-    evaluations = [(kind if name == "two" else Perplexity)(["abc", name[0] * 0 + "h"], name=name) for name in names]
-    if kind is Dying:
-        Dying.__module__, Dying.__qualname__ = Perplexity.__module__, Perplexity.__qualname__
-    Evaluator.from_trainer(Trainer(random_model(), ExecutionSpec(root=Path(sys.argv[1])), evaluations, Letters()))()
+    def language_model(self):
+        return random_model()
+
+class Dying(Perplexity):
+    def __call__(self, *args, **kwargs):
+        os._exit(9)
+
+# Both count as the same evaluation.
+Dying.__qualname__, Dying.__module__ = Perplexity.__qualname__, Perplexity.__module__
+second = Dying if sys.argv[2] == "die" else Perplexity
+evaluations = [Perplexity(["abc"], name="one"), second(["h"], name="two"), Perplexity(["gf"], name="three")]
+Evaluator.from_trainer(Trainer(), evaluations, Letters())()
 """
 
 
@@ -388,7 +392,7 @@ def test_an_evaluation_that_was_killed_gives_the_same_numbers_when_it_is_run_aga
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
     def run(folder: str, how: str) -> int:
-        program = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path / folder), how]
+        program = [sys.executable, "-c", KILLED, str(tmp_path / folder), how, str(root / "tests" / "evaluation")]
         return subprocess.run(program, env=environment, check=False).returncode
 
     assert run("killed", "die") == 9

@@ -18,6 +18,7 @@
     │   └── OverlongGroupError   a group of records does not fit the model's context
     ├── TrainingError            training cannot go on
     ├── GenerationError          generation cannot go on
+    ├── EvaluationError          an evaluation cannot go on
     ├── BundleError              a saved model is missing, damaged or of another version
     └── RunDirectoryError        the run directory is in use, not writable or already holds a result
 
@@ -127,6 +128,10 @@ class TrainingError(RowsmithError):
 
 class GenerationError(RowsmithError, RuntimeError):
     """Generation cannot go on."""
+
+
+class EvaluationError(RowsmithError):
+    """An evaluation cannot go on."""
 
 
 class BundleError(RowsmithError):

@@ -18,5 +18,5 @@ def rowsmith_backends() -> Iterator[Component]:
         summary="a server with an OpenAI-compatible completions endpoint, such as vllm serve",
         requires=("httpx2", "tokenizers", "transformers"),
         install='pip install "rowsmith[remote]"',
-        capabilities=frozenset({"seed"}),
+        capabilities=frozenset({"generate", "logprobs", "seed"}),
     )

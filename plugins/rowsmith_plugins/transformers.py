@@ -18,5 +18,5 @@ def rowsmith_backends() -> Iterator[Component]:
         summary="Hugging Face transformers in this process, on CPU or GPU",
         requires=("torch", "transformers", "tokenizers"),
         install='pip install "rowsmith[local]"',
-        capabilities=frozenset({"constrained", "seed", "token-ids"}),
+        capabilities=frozenset({"constrained", "generate", "logprobs", "predictions", "seed", "token-ids"}),
     )

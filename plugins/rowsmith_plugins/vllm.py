@@ -18,5 +18,5 @@ def rowsmith_backends() -> Iterator[Component]:
         summary="vLLM in a separate process, on GPUs or a CPU",
         requires=("vllm", "torch", "transformers"),
         install='pip install "rowsmith[local,vllm]"',
-        capabilities=frozenset({"constrained", "seed", "token-ids"}),
+        capabilities=frozenset({"constrained", "generate", "logprobs", "seed", "token-ids"}),
     )

@@ -76,7 +76,7 @@ class Sheet:
 def amended_rows() -> set[str]:
     """The rows of the page that amend something."""
     text = PAGE.read_text(encoding="utf-8")
-    return set(re.findall(r"^\| ([A-G]\d+) \| (?:(?! \| ).)+ \| amended", text, re.MULTILINE))
+    return set(re.findall(r"^\| ([A-H]\d+) \| (?:(?! \| ).)+ \| amended", text, re.MULTILINE))
 
 
 def signature(function: Callable[..., Any], *, added: bool = False) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rowsmith.components import Kind
 from rowsmith.errors import BundleError
+from rowsmith.evaluation.engine_model import EngineLanguageModel
 from rowsmith.generation.building import engine_backend_arguments, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.plugins.servers import check_key_variable, is_named
@@ -13,6 +14,7 @@ from rowsmith_backends.remote.engine import RemoteEngine
 from rowsmith_backends.remote.options import RemoteOptions
 from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
 from rowsmith_backends.sampling.bundle_tokens import BundleTokens
+from rowsmith_backends.sampling.encoding import TokenizerEncoding
 from rowsmith_backends.scratch.vocabulary_width import is_wide
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class RemoteBackend(EngineBackend):
         with_key: bool = True,
         **kwargs: Any,
     ) -> None:
+        self._bundle = bundle
         engine = remote_engine(bundle, options, with_key=with_key)
         super().__init__(
             config,
@@ -62,6 +65,19 @@ class RemoteBackend(EngineBackend):
             remote=True,
             longest_completion=bundle.longest_completion,
             **kwargs,
+        )
+
+    def language_model(self) -> EngineLanguageModel:
+        """The trained model for evaluations; log-probabilities where the server reports those of prompts."""
+        self.initialize()
+        bundle = self._bundle
+        return EngineLanguageModel(
+            self.engine,
+            block_size=bundle.metadata.max_seq_length,
+            prefix_ids=self.prompt_ids,
+            eos_id=bundle.metadata.prompt_config.eos_token_id,
+            fingerprint=bundle.fingerprint,
+            encoding=TokenizerEncoding(BundleTokens(bundle.model_directory, bundle.vocabulary).tokenizer),
         )
 
 

@@ -1,4 +1,4 @@
-"""What processes that train together agree on.
+"""What processes that train or evaluate together agree on.
 
 They see the same examples and compute the same averages, so they need only agree on what a clock or a disk decides:
 the first process decides, and broadcasts it.
@@ -6,7 +6,7 @@ the first process decides, and broadcasts it.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from accelerate import PartialState
@@ -51,6 +51,28 @@ class ProcessGroup:
         held = [value]
         torch.distributed.broadcast_object_list(held, src=0)
         return held[0]
+
+    @property
+    def rank(self) -> int:
+        """Number of this process."""
+        return self.ranks.number
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes."""
+        return self.ranks.count
+
+    def gather(self, payload: T) -> list[T]:
+        """The values of all processes, by rank.
+
+        Args:
+            payload: Any value that can be pickled.
+        """
+        if self.ranks.count == 1:
+            return [payload]
+        held: list[Any] = [None] * self.ranks.count
+        torch.distributed.all_gather_object(held, payload)
+        return held
 
     def barrier(self) -> None:
         """Wait until every process is here."""

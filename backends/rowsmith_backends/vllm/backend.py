@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from rowsmith.evaluation.engine_model import EngineLanguageModel
 from rowsmith.generation.building import engine_backend_arguments, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.model.bundle_safety import ADAPTER_CONFIG, check_adapter, check_checkpoint
 from rowsmith_backends.sampling.bundle_prompts import bundle_prompt_ids
 from rowsmith_backends.sampling.bundle_tokens import BundleTokens
+from rowsmith_backends.sampling.encoding import TokenizerEncoding
 from rowsmith_backends.vllm.engine import VllmEngine, VllmModel
 from rowsmith_backends.vllm.options import VllmOptions
 
@@ -53,9 +55,10 @@ class VllmBackend(EngineBackend):
         if chosen.max_model_len is not None:
             model_metadata = _with_context(model_metadata, chosen.max_model_len)
         workdir = kwargs.get("workdir")
+        self._bundle, self._tokens = bundle, BundleTokens(bundle.model_directory, bundle.vocabulary)
         engine = VllmEngine(
             _model(bundle),
-            BundleTokens(bundle.model_directory, bundle.vocabulary),
+            self._tokens,
             bundle.model_schema,
             bos_id=model_metadata.prompt_config.bos_token_id,
             eos_id=model_metadata.prompt_config.eos_token_id,
@@ -71,6 +74,18 @@ class VllmBackend(EngineBackend):
             columns=bundle.table_schema.names,
             longest_completion=bundle.longest_completion,
             **kwargs,
+        )
+
+    def language_model(self) -> EngineLanguageModel:
+        """The trained model for evaluations; it starts vLLM."""
+        self.initialize()
+        return EngineLanguageModel(
+            self.engine,
+            block_size=self.model_metadata.max_seq_length,
+            prefix_ids=self.prompt_ids,
+            eos_id=self.model_metadata.prompt_config.eos_token_id,
+            fingerprint=self._bundle.fingerprint,
+            encoding=TokenizerEncoding(self._tokens.tokenizer),
         )
 
 

@@ -7,26 +7,82 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from rowsmith.evaluation.engine_model import EngineLanguageModel
+    from rowsmith.evaluation.evaluation import (
+        EncodingEvaluation,
+        Evaluation,
+        ModelScore,
+        PerplexityComparisonEvaluation,
+        PerplexityEvaluation,
+        RolloutEvaluation,
+    )
+    from rowsmith.evaluation.evaluator import Evaluator
+    from rowsmith.evaluation.exchange import Exchange, SingleProcess
+    from rowsmith.evaluation.executor import Executor, ScoredTokens, ScoreRequest
+    from rowsmith.evaluation.inference import BaseTrainer, EvaluatorConfig, ExecutionSpec, InferenceJob
     from rowsmith.evaluation.measure import Direction, Evaluated, EvaluationKind, Finding, Measure, Severity
+    from rowsmith.evaluation.model import (
+        GENERATE,
+        LOG_PROBS,
+        PREDICTIONS,
+        LanguageModel,
+        M,
+        PromptBatch,
+        Sampling,
+        ScoreBatch,
+        TokenScores,
+    )
+    from rowsmith.evaluation.model_tables import ModelTables
+    from rowsmith.evaluation.results import EvaluationResults, Outcome, OutcomeStatus
     from rowsmith.evaluation.runner import EvaluationReport, EvaluationResult, EvaluationStatus, run_evaluations
     from rowsmith.evaluation.table_evaluation import TableEvaluation
     from rowsmith.evaluation.tables import ColumnKind, EvaluatedColumn, EvaluationTables, Part, evaluation_tables
 
 __all__ = [
+    "GENERATE",
+    "LOG_PROBS",
+    "PREDICTIONS",
+    "BaseTrainer",
     "ColumnKind",
     "Direction",
+    "EncodingEvaluation",
+    "EngineLanguageModel",
     "Evaluated",
     "EvaluatedColumn",
+    "Evaluation",
     "EvaluationKind",
     "EvaluationReport",
     "EvaluationResult",
+    "EvaluationResults",
     "EvaluationStatus",
     "EvaluationTables",
+    "Evaluator",
+    "EvaluatorConfig",
+    "Exchange",
+    "ExecutionSpec",
+    "Executor",
     "Finding",
+    "InferenceJob",
+    "LanguageModel",
+    "M",
     "Measure",
+    "ModelScore",
+    "ModelTables",
+    "Outcome",
+    "OutcomeStatus",
     "Part",
+    "PerplexityComparisonEvaluation",
+    "PerplexityEvaluation",
+    "PromptBatch",
+    "RolloutEvaluation",
+    "Sampling",
+    "ScoreBatch",
+    "ScoreRequest",
+    "ScoredTokens",
     "Severity",
+    "SingleProcess",
     "TableEvaluation",
+    "TokenScores",
     "evaluation_tables",
     "run_evaluations",
 ]
@@ -44,5 +100,31 @@ __getattr__, __dir__ = lazy_names(
             "Part",
             "evaluation_tables",
         ],
+        "rowsmith.evaluation.engine_model": ["EngineLanguageModel"],
+        "rowsmith.evaluation.evaluation": [
+            "EncodingEvaluation",
+            "Evaluation",
+            "ModelScore",
+            "PerplexityComparisonEvaluation",
+            "PerplexityEvaluation",
+            "RolloutEvaluation",
+        ],
+        "rowsmith.evaluation.evaluator": ["Evaluator"],
+        "rowsmith.evaluation.exchange": ["Exchange", "SingleProcess"],
+        "rowsmith.evaluation.executor": ["Executor", "ScoreRequest", "ScoredTokens"],
+        "rowsmith.evaluation.inference": ["BaseTrainer", "EvaluatorConfig", "ExecutionSpec", "InferenceJob"],
+        "rowsmith.evaluation.model": [
+            "GENERATE",
+            "LOG_PROBS",
+            "PREDICTIONS",
+            "LanguageModel",
+            "M",
+            "PromptBatch",
+            "Sampling",
+            "ScoreBatch",
+            "TokenScores",
+        ],
+        "rowsmith.evaluation.model_tables": ["ModelTables"],
+        "rowsmith.evaluation.results": ["EvaluationResults", "Outcome", "OutcomeStatus"],
     },
 )

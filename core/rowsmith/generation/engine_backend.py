@@ -117,6 +117,11 @@ class EngineBackend(GeneratorBackend):
         self._started = False
         self._stopped = True
 
+    @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        """Token ids that every completion continues."""
+        return self._prompt_ids
+
     def use_journal(self, journal: GenerationJournal) -> None:
         """See the base class."""
         self.journal = journal

@@ -88,6 +88,11 @@ class Bundle:
         """Folder of the checkpoint."""
         return self.directory / MODEL_FOLDER
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the bundle holds: ``bundle.json`` has the hashes of the other files."""
+        return hashlib.sha256((self.directory / BUNDLE_FILE).read_bytes()).hexdigest()
+
     def inventory(self) -> list[str]:
         """Describe what the bundle holds of the training data, a line each."""
         lines = list(self.transforms.inventory())

@@ -19,6 +19,7 @@ from rowsmith.evaluation.inference import unsupported
 from rowsmith.evaluation.model import LanguageModel, ProvidesLanguageModel
 from rowsmith.model.bundle import BUNDLE_FILE, load_bundle
 from rowsmith.plugins import Registry
+from rowsmith.plugins.imports import check_installed_module
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.run_directory import RunDirectory
 
@@ -61,7 +62,8 @@ def open_checkpoint(suffix: str | Path, spec: ExecutionSpec) -> OpenedCheckpoint
     Raises:
         ParameterError: ``suffix`` leads out of ``spec.root``.
         BundleError: There is no trained model, or it is damaged.
-        PluginError: The backend is missing, or cannot evaluate.
+        PluginError: The backend or an evaluation of the configuration is missing, or code that it names is not allowed.
+        ParameterError: The backend's model cannot be evaluated.
     """
     directory = RunDirectory(_below(spec.root, suffix))
     bundle_folder = directory.root / BUNDLE_FOLDER
@@ -69,6 +71,8 @@ def open_checkpoint(suffix: str | Path, spec: ExecutionSpec) -> OpenedCheckpoint
         bundle_folder = directory.root
     if not (bundle_folder / BUNDLE_FILE).exists():
         raise BundleError(f"{directory.root} holds no trained model. Give the folder of a run, below {spec.root}.")
+    for factory in spec.allow_factory:
+        check_installed_module(factory, directory.root)
     config = _stored_config(directory)
     registry = (spec.registry or Registry(disable=config.plugins.disable)).with_allowed_factories(spec.allow_factory)
     context = BuildContext(config=config, registry=registry, seeds=Seeds(spec.seed), run_directory=directory)

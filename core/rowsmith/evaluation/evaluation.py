@@ -219,7 +219,7 @@ class RolloutEvaluation(Evaluation):
         made = inference.executor.generate(
             prompts,
             max_new_tokens=self.max_new_tokens(inference),
-            sampling=Sampling(temperature=temperature, top_p=top_p, seed=inference.sampling_seed),
+            sampling=Sampling(temperature=temperature, top_p=top_p, seed=inference.sampling_seed(self.name)),
             chunk_size=chunk_size,
         )
         texts = decode_batch(encoding, [(*prompt, *ids) for prompt, ids in zip(prompts, made, strict=True)])

@@ -158,6 +158,11 @@ class Evaluator(InferenceJob[EvaluatorConfig, M], Generic[M]):
             self.results = saved
         return done
 
+    def __call__(self) -> None:
+        """Run all evaluations and save results, unless they are done; every process has the results then."""
+        super().__call__()
+        self.results = self.spec.exchange.gather(self.results)[0]
+
     def run(self) -> None:
         """Run all evaluations and save results to disk.
 

@@ -123,10 +123,13 @@ class InferenceJob(Generic[C, M]):
         """The most tokens of one sequence."""
         return self.model.block_size
 
-    @property
-    def sampling_seed(self) -> int:
-        """The seed of draws."""
-        return Seeds(self.spec.seed).integer(_SAMPLING_STAGE)
+    def sampling_seed(self, name: str) -> int:
+        """The seed of the draws of an evaluation.
+
+        Args:
+            name: The evaluation.
+        """
+        return Seeds(self.spec.seed).integer(f"{_SAMPLING_STAGE}.{name}")
 
     @property
     def done(self) -> bool:

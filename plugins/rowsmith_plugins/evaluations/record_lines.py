@@ -112,6 +112,12 @@ def record_lines(bundle: Bundle, table: Table) -> tuple[list[RecordLine], int]:
         raise EvaluationError(
             f"the table has the columns {table.columns.column_names}; the model was trained on {names}"
         )
+    for own, known in zip(table.schema, bundle.table_schema, strict=True):
+        if own.json_kind is not known.json_kind and table.columns.column(own.name).null_count < len(table):
+            raise EvaluationError(
+                f"column {own.name!r} holds {own.type} values; the model was trained on {known.type} values. Read the "
+                "table as the training table was read, such as with data.types"
+            )
     dialect = RecordDialect(bundle.model_schema)
     texts = _texts(bundle, dialect, table.columns, 0)
     lines = [RecordLine(row, text, _spans(text, bundle.model_schema)) for row, text in texts]

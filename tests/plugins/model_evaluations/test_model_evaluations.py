@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsmith.components import Kind
@@ -251,6 +251,7 @@ def plain_distance(a: str, b: str) -> int:
     return before[-1]
 
 
+@settings(max_examples=30)
 @given(st.text("abc", max_size=9), st.lists(st.text("abc", max_size=9), min_size=1, max_size=6))
 def test_edit_distances_are_those_of_the_plain_algorithm(text: str, others: list[str]) -> None:
     assert edit_distances(text, others).tolist() == [plain_distance(text, each) for each in others]

@@ -100,7 +100,7 @@ def test_two_processes_give_the_score_of_one(root: Path, tmp_path: Path) -> None
         port = free.getsockname()[1]
     paths = [str(root / name) for name in (".", "core", "assemblers", "backends", "plugins")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    scores, toys = {}, str(root / "tests" / "evaluation")
+    scores, toys = {}, str(root / "tests" / "core" / "evaluation")
     for processes in (1, 2):
         out = tmp_path / str(processes)
         out.mkdir()

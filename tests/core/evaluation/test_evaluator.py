@@ -393,7 +393,7 @@ def test_an_evaluation_that_was_killed_gives_the_same_numbers_when_it_is_run_aga
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
     def run(folder: str, how: str) -> int:
-        program = [sys.executable, "-c", KILLED, str(tmp_path / folder), how, str(root / "tests" / "evaluation")]
+        program = [sys.executable, "-c", KILLED, str(tmp_path / folder), how, str(Path(__file__).parent)]
         return subprocess.run(program, env=environment, check=False).returncode
 
     assert run("killed", "die") == 9

@@ -21,7 +21,7 @@ OTHER_MEANINGS = {
     "copies": ["evaluation/verdict.py"],  # the label of a line
     "distance": ["cli/display/summary_table.py", "runs/result_files.py"],  # a figure of each column
     "keys": ["cli/commands/evaluate.py"],  # columns that identify rows
-    "changes": ["transforms/contract.py"],  # a key of its state
+    "changes": ["transforms/fitted_transforms.py"],  # a key of its state
     "constant": ["config/sections.py", "table/"],  # a type and role of columns
     "datetime": ["config/sections.py", "table/"],  # the same
     "grouped": ["generation/"],  # an attribute of processors

@@ -8,15 +8,8 @@ from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
     from rowsmith.config.defaults import default_transforms
-    from rowsmith.transforms.contract import (
-        FittedTransform,
-        FittedTransforms,
-        Scope,
-        Transform,
-        fit_transforms,
-        schema_from_state,
-        schema_state,
-    )
+    from rowsmith.transforms.contract import FittedTransform, Scope, Transform
+    from rowsmith.transforms.fitted_transforms import FittedTransforms, fit_transforms, schema_from_state, schema_state
 
 __all__ = [
     "FittedTransform",
@@ -33,11 +26,9 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "rowsmith.config.defaults": ["default_transforms"],
-        "rowsmith.transforms.contract": [
-            "FittedTransform",
+        "rowsmith.transforms.contract": ["FittedTransform", "Scope", "Transform"],
+        "rowsmith.transforms.fitted_transforms": [
             "FittedTransforms",
-            "Scope",
-            "Transform",
             "fit_transforms",
             "schema_from_state",
             "schema_state",

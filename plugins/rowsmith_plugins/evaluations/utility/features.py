@@ -11,7 +11,7 @@ from attrs import frozen
 
 from rowsmith.evaluation import ColumnKind, EvaluatedColumn, EvaluationTables, Part
 
-__all__ = ["Feature", "column_features", "matrix", "relation_features"]
+__all__ = ["Feature", "column_features", "matrix", "readable", "relation_features"]
 
 Array = npt.NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def relation_features(tables: EvaluationTables, most: int) -> list[Feature]:
     for one, two in pairs:
         both = {part: (numbers[one][part], numbers[two][part]) for part in tables.sizes}
         found += [
-            Feature(columns=(one, two), values={part: a - b for part, (a, b) in both.items()}),
+            Feature(columns=(one, two), values={part: _difference(a, b) for part, (a, b) in both.items()}),
             Feature(columns=(one, two), values={part: (a == b).astype(np.float64) for part, (a, b) in both.items()}),
             Feature(columns=(one, two), values={part: _ratio(a, b) for part, (a, b) in both.items()}),
         ]
@@ -92,6 +92,12 @@ def _remainder(numbers: Array, step: int) -> Array:
         return np.asarray(np.mod(numbers, step))
 
 
+def _difference(first: Array, second: Array) -> Array:
+    with np.errstate(over="ignore"):
+        difference = first - second
+    return np.where(np.isfinite(difference), difference, np.nan)
+
+
 def _ratio(first: Array, second: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         ratio = first / second
@@ -101,3 +107,9 @@ def _ratio(first: Array, second: Array) -> Array:
 def matrix(features: Sequence[Feature], part: Part) -> Array:
     """The features of one part's rows, float64 ``[rows, features]``."""
     return np.column_stack([feature.values[part] for feature in features])
+
+
+def readable(rows: Array) -> Array:
+    """Rows in which no column is without any number, which boosted trees refuse to learn from."""
+    empty = np.isnan(rows).all(axis=0)
+    return np.where(empty, 0.0, rows) if empty.any() else rows

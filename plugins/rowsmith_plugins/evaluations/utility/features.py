@@ -13,6 +13,8 @@ from rowsmith.evaluation import ColumnKind, EvaluatedColumn, EvaluationTables, P
 
 __all__ = ["Feature", "column_features", "matrix", "readable", "relation_features"]
 
+_HUGE = 1e100
+
 Array = npt.NDArray[np.float64]
 
 
@@ -106,7 +108,13 @@ def _ratio(first: Array, second: Array) -> Array:
 
 def matrix(features: Sequence[Feature], part: Part) -> Array:
     """The features of one part's rows, float64 ``[rows, features]``."""
-    return np.column_stack([feature.values[part] for feature in features])
+    return np.column_stack([_moderate(feature, part) for feature in features])
+
+
+def _moderate(feature: Feature, part: Part) -> Array:
+    """Trees ask for the order of numbers alone, and add them up: huge ones are made smaller."""
+    largest = max(float(np.nanmax(np.abs(each), initial=0.0)) for each in feature.values.values())
+    return feature.values[part] / largest if largest > _HUGE else feature.values[part]
 
 
 def readable(rows: Array) -> Array:

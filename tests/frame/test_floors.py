@@ -17,7 +17,7 @@ from rowsmith_plugins.demonstration.tables import DEMO_TABLES
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SOURCES = ["core", "assemblers", "backends", "plugins"]
-MODULES = {"huggingface-hub": "huggingface_hub", "pyyaml": "yaml"}
+MODULES = {"huggingface-hub": "huggingface_hub", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 """The modules of packages that are imported by another name."""
 
 

@@ -77,6 +77,8 @@ def test_the_options_of_bundled_components_are_documented(kind):
         "plugins/stopping-policies.md",
         "evaluation.md",
         "model-evaluation.md",
+        "privacy-evaluation.md",
+        "sequence-evaluation.md",
         "verdict.md",
     )
     text = "".join(map(read, pages))

@@ -71,7 +71,7 @@ class Attack:
         )
 
     def finding(self, defect: str, what: str, columns: tuple[str, ...] = ()) -> Finding:
-        """A defect, told as how often the attack succeeds on training rows and on others."""
+        """A defect: how often the attack succeeds on training rows, and on others."""
         value, (low, high) = self.risk
         return Finding(
             defect=defect,

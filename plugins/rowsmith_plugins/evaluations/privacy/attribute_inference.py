@@ -30,6 +30,9 @@ __all__ = ["AttributeInference", "build"]
 MOST_TARGETS = 1_000
 MOST_CANDIDATES = 8_000
 _MOST_SECRETS = 30
+_FEWEST_SECRETS = 5
+_MOST_WORK = 6e10
+"""Multiplications; some seconds."""
 _TOLERANCE = 0.05
 
 Flags = npt.NDArray[np.bool_]
@@ -61,7 +64,9 @@ class AttributeInference(TableEvaluation):
             return refused(self.name, f"it needs at least {LEAST_ROWS} training and held-out groups")
         rows[Part.SYNTHETIC] = np.sort(generator.permutation(tables.sizes[Part.SYNTHETIC])[:MOST_CANDIDATES])
         made = points(columns, rows)
-        secrets = np.sort(generator.permutation(len(columns))[:_MOST_SECRETS]).tolist()
+        work = sum(len(rows[part]) for part in (Part.REAL, Part.HOLDOUT)) * len(rows[Part.SYNTHETIC]) * len(made.owners)
+        some = int(np.clip(_MOST_WORK // work, _FEWEST_SECRETS, _MOST_SECRETS))
+        secrets = np.sort(generator.permutation(len(columns))[:some]).tolist()
         attacks = dict[str, Attack]()
         for secret in secrets:
             others = [index for index in range(len(columns)) if index != secret]

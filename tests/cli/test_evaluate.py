@@ -127,6 +127,9 @@ def test_a_run_ends_with_a_verdict_names_what_failed_and_keeps_the_rows(
     assert "evaluating" in figures["seconds"]
     assert "<html" in (tmp_path / "run" / "report.html").read_text()
 
+    assert run("--set", "evaluation=[alike, doubtful, broken, unbuilt]", "--resume").exit_code == 5
+    assert run("--set", "evaluation=[alike, doubtful, broken, unbuilt]", "--resume", "--strict").exit_code == 1
+
     again = invoke("evaluate", "--run-dir", tmp_path / "run", "--only", "alike", "--json", "-q")
     assert again.exit_code == 0, again.output
     told = json.loads(again.stdout)

@@ -21,6 +21,7 @@ from rowsmith.evaluation import (
     TableEvaluation,
 )
 from rowsmith_plugins.evaluations.fidelity.chance import steps_band, variation_band
+from rowsmith_plugins.evaluations.fidelity.clusters import clusters_of
 from rowsmith_plugins.evaluations.fidelity.distances import (
     Apart,
     complement_interval,
@@ -110,7 +111,12 @@ class ColumnShapes(TableEvaluation):
             column.name: (column, shape) for column in tables.columns if (shape := shape_of(column, tables)) is not None
         }
         parts = [self._measure(column, shape, tables) for column, shape in shapes.values()]
-        findings = [finding for column, shape in shapes.values() for finding in self._findings(column, shape, tables)]
+        clusters = clusters_of(tables)
+        findings = [
+            finding
+            for column, shape in shapes.values()
+            for finding in self._findings(column, shape, tables, clusters.widening(column.name))
+        ]
         return Evaluated(measures=(mean_of(self.name, parts, tables),), findings=tuple(findings))
 
     def _measure(self, column: EvaluatedColumn, shape: Shape, tables: EvaluationTables) -> Measure:
@@ -129,8 +135,10 @@ class ColumnShapes(TableEvaluation):
             columns=(column.name,),
         )
 
-    def _findings(self, column: EvaluatedColumn, shape: Shape, tables: EvaluationTables) -> Iterator[Finding]:
-        found, band = shape.distance(Part.SYNTHETIC), shape.band(Part.SYNTHETIC)
+    def _findings(
+        self, column: EvaluatedColumn, shape: Shape, tables: EvaluationTables, widening: float
+    ) -> Iterator[Finding]:
+        found, band = shape.distance(Part.SYNTHETIC), shape.band(Part.SYNTHETIC) * widening
         usual = f", of real held-out rows {shape.distance(Part.HOLDOUT):.3f}" if tables.has_holdout else ""
         finding = judged(
             tables,

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from rowsmith.evaluation import ColumnKind, EvaluatedColumn, EvaluationTables, Finding, Part
 from rowsmith_plugins.evaluations.fidelity.chance import variation_band
+from rowsmith_plugins.evaluations.fidelity.clusters import Clusters
 from rowsmith_plugins.evaluations.fidelity.column_shapes import shape_of
 from rowsmith_plugins.evaluations.fidelity.distances import shares, variation_apart
 from rowsmith_plugins.evaluations.fidelity.judging import judged
@@ -20,13 +21,18 @@ FEWEST_VALUES = 30
 _MOST_DIGITS = 4
 
 
-def last_digit_findings(tables: EvaluationTables) -> list[Finding]:
-    """Columns of numbers whose last digits are others than those of the real rows."""
-    found = [_finding(column, tables) for column in tables.of_kind(ColumnKind.NUMBER)]
+def last_digit_findings(tables: EvaluationTables, clusters: Clusters) -> list[Finding]:
+    """Columns of numbers whose last digits are others than those of the real rows.
+
+    Args:
+        tables: The tables.
+        clusters: What the rows of their groups tell.
+    """
+    found = [_finding(column, tables, clusters) for column in tables.of_kind(ColumnKind.NUMBER)]
     return [finding for finding in found if finding is not None]
 
 
-def _finding(column: EvaluatedColumn, tables: EvaluationTables) -> Finding | None:
+def _finding(column: EvaluatedColumn, tables: EvaluationTables, clusters: Clusters) -> Finding | None:
     shape = shape_of(column, tables)
     if shape is None or np.count_nonzero(column.counts(Part.REAL)) < FEWEST_VALUES:
         return None
@@ -39,7 +45,7 @@ def _finding(column: EvaluatedColumn, tables: EvaluationTables) -> Finding | Non
     if not real.sum() or not synthetic.sum():
         return None
     distance = float(variation_apart(shares(real), shares(synthetic)))
-    band = variation_band(real, synthetic)
+    band = variation_band(real, synthetic) * clusters.widening(column.name)
     return judged(
         tables,
         "last-digits",

@@ -21,6 +21,7 @@ from rowsmith.evaluation import (
     TableEvaluation,
 )
 from rowsmith_plugins.evaluations.fidelity.chance import share_band, unseen_share, variation_band, wilson
+from rowsmith_plugins.evaluations.fidelity.clusters import Clusters, clusters_of
 from rowsmith_plugins.evaluations.fidelity.distances import complement_interval, shares, variation_apart
 from rowsmith_plugins.evaluations.fidelity.judging import alone, compared_parts, judged, mean_of, sizes_of
 
@@ -67,13 +68,14 @@ class NullPatterns(TableEvaluation):
         tables = alone(tables)
         tables = evolve(tables, columns=tuple(column for column in tables.columns if column.kind is not ColumnKind.KEY))
         parts = [_measure(column, tables) for column in tables.columns]
-        findings = [finding for column in tables.columns for finding in _share_findings(column, tables)]
+        clusters = clusters_of(tables)
+        findings = [finding for column in tables.columns for finding in _share_findings(column, tables, clusters)]
         together = _together(tables)
         if together is None:
             measures: tuple[Measure, ...] = (mean_of(self.name, parts, tables),)
         else:
             measures = (self._whole(together, tables, tuple(parts)),)
-            findings += _pattern_findings(together, tables)
+            findings += _pattern_findings(together, tables, clusters)
         return Evaluated(measures=measures, findings=tuple(findings))
 
     def _whole(self, together: _Together, tables: EvaluationTables, parts: tuple[Measure, ...]) -> Measure:
@@ -110,9 +112,9 @@ def _measure(column: EvaluatedColumn, tables: EvaluationTables) -> Measure:
     )
 
 
-def _share_findings(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding]:
+def _share_findings(column: EvaluatedColumn, tables: EvaluationTables, clusters: Clusters) -> Iterator[Finding]:
     real, synthetic = (float(column.nulls(part).mean()) for part in (Part.REAL, Part.SYNTHETIC))
-    rows, others = tables.sizes[Part.REAL], tables.sizes[Part.SYNTHETIC]
+    rows, others = (clusters.rows(tables.sizes[part], column.name) for part in (Part.REAL, Part.SYNTHETIC))
     if not real:
         allowed = unseen_share(rows) + share_band(0, rows, others) + INVENTED
     else:
@@ -161,11 +163,11 @@ def _apart(together: _Together, part: Part) -> float:
     return float(variation_apart(shares(together.patterns[Part.REAL]), shares(together.patterns[part])))
 
 
-def _pattern_findings(together: _Together, tables: EvaluationTables) -> list[Finding]:
+def _pattern_findings(together: _Together, tables: EvaluationTables, clusters: Clusters) -> list[Finding]:
     """Pairs that are null together more or less often than each alone explains, and patterns where no pair does."""
     pairs = {part: each - np.outer(np.diag(each), np.diag(each)) for part, each in together.pairs.items()}
     apart = np.triu(np.abs(pairs[Part.REAL] - pairs[Part.SYNTHETIC]), 1)
-    rows, others = together.rows[Part.REAL], together.rows[Part.SYNTHETIC]
+    rows, others = (clusters.rows(together.rows[part], *together.names) for part in (Part.REAL, Part.SYNTHETIC))
     found = []
     for index in np.argsort(-apart, axis=None)[:MOST_FINDINGS]:
         one, two = divmod(int(index), len(together.names))
@@ -191,6 +193,7 @@ def _pattern_findings(together: _Together, tables: EvaluationTables) -> list[Fin
     distance = _apart(together, Part.SYNTHETIC)
     single = max(abs(float(each)) for each in np.diag(together.pairs[Part.REAL] - together.pairs[Part.SYNTHETIC]))
     band = variation_band(together.patterns[Part.REAL], together.patterns[Part.SYNTHETIC])
+    band *= clusters.widening(*together.names)
     if not findings:
         text = (
             f"which columns are null together differs by {distance:.3f} of the rows, by chance below {band:.3f}, "

@@ -24,6 +24,7 @@ from rowsmith.evaluation import (
 )
 from rowsmith_plugins.evaluations.fidelity.bins import Binned, bin_columns, joint_counts
 from rowsmith_plugins.evaluations.fidelity.chance import variation_band
+from rowsmith_plugins.evaluations.fidelity.clusters import Clusters, clusters_of
 from rowsmith_plugins.evaluations.fidelity.distances import shares, variation_apart
 from rowsmith_plugins.evaluations.fidelity.judging import alone, compared_parts, judged, mean_of
 from rowsmith_plugins.evaluations.options import PairsOptions
@@ -112,7 +113,8 @@ class PairTrends(TableEvaluation):
             for column in tables.of_kind(ColumnKind.NUMBER, ColumnKind.MOMENT)
         }
         single = {column.name: {part: column.counts(part) for part in tables.sizes} for column in binned}
-        pairs = [_pair(tables, (binned[one], binned[two]), single, numbers) for one, two in chosen]
+        clusters = clusters_of(tables)
+        pairs = [_pair(tables, (binned[one], binned[two]), single, numbers, clusters) for one, two in chosen]
         measures = [pair.measure for pair in pairs]
         return Evaluated(
             measures=(mean_of(self.name, measures, tables, sampled=sampled),),
@@ -126,6 +128,7 @@ def _pair(
     columns: tuple[Binned, Binned],
     single: Mapping[str, Mapping[Part, Counts]],
     numbers: Mapping[str, Mapping[Part, Floats]],
+    clusters: Clusters,
 ) -> _Pair:
     names = (columns[0].name, columns[1].name)
     joint = {part: joint_counts(columns, part) for part in tables.sizes}
@@ -143,7 +146,7 @@ def _pair(
     return _Pair(
         names=names,
         distances=beyond,
-        band=variation_band(joint[Part.REAL], joint[Part.SYNTHETIC]),
+        band=variation_band(joint[Part.REAL], joint[Part.SYNTHETIC]) * clusters.widening(*names),
         strength={
             part: _strength(joint[part], [single[name][part] for name in names]) for part in (Part.REAL, Part.SYNTHETIC)
         },

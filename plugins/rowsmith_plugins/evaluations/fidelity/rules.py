@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rowsmith.context import BuildContext
 from rowsmith.evaluation import Evaluated, EvaluationKind, EvaluationTables, Finding, Measure, Part, TableEvaluation
 from rowsmith_plugins.evaluations.fidelity.chance import share_band, unseen_share, wilson
+from rowsmith_plugins.evaluations.fidelity.clusters import Clusters, clusters_of
 from rowsmith_plugins.evaluations.fidelity.judging import alone, compared_parts, judged, mean_of
 from rowsmith_plugins.evaluations.fidelity.last_digits import last_digit_findings
 from rowsmith_plugins.evaluations.fidelity.rule_kinds import Checked
@@ -44,8 +45,9 @@ class Rules(TableEvaluation):
             for found, values in rules
         ]
         parts = [_measure(found, parts) for found, parts in checked]
-        broken = [finding for found, parts in checked for finding in _findings(found, parts, tables)]
-        findings = sorted([*broken, *last_digit_findings(tables)], key=lambda finding: -finding.excess)
+        clusters = clusters_of(tables)
+        broken = [finding for found, parts in checked for finding in _findings(found, parts, tables, clusters)]
+        findings = sorted([*broken, *last_digit_findings(tables, clusters)], key=lambda finding: -finding.excess)
         reason = "the real rows follow no equality, ordering, sum, product or dependency"
         return Evaluated(
             measures=(mean_of(self.name, parts, tables, sampled=sampled, reason=reason),),
@@ -72,11 +74,14 @@ def _measure(found: Found, parts: dict[Part, Checked]) -> Measure:
     )
 
 
-def _findings(found: Found, parts: dict[Part, Checked], tables: EvaluationTables) -> Iterator[Finding]:
+def _findings(
+    found: Found, parts: dict[Part, Checked], tables: EvaluationTables, clusters: Clusters
+) -> Iterator[Finding]:
     real, synthetic = found.real, parts[Part.SYNTHETIC]
     usual = f", {1 - parts[Part.HOLDOUT].share:.2%} of real held-out ones" if Part.HOLDOUT in parts else ""
     lost = real.share - synthetic.share
-    breaking = max(1 - real.share, 0.5 * unseen_share(real.rows))
+    rows, others = (clusters.rows(each.rows, *found.rule.columns) for each in (real, synthetic))
+    breaking = max(1 - real.share, 0.5 * unseen_share(rows))
     finding = judged(
         tables,
         f"{found.rule.kind}-broken",
@@ -84,7 +89,7 @@ def _findings(found: Found, parts: dict[Part, Checked], tables: EvaluationTables
         f"{found.rule.words} in {real.share:.2%} of the real rows; {1 - synthetic.share:.2%} of the synthetic rows "
         f"break it{usual}",
         found=lost,
-        allowed=unseen_share(real.rows) + share_band(breaking, real.rows, max(1, synthetic.rows)) + TOLERANCE,
+        allowed=unseen_share(rows) + share_band(breaking, rows, others) + TOLERANCE,
         share=lost,
     )
     if finding is not None:

@@ -24,6 +24,7 @@ from rowsmith.evaluation import (
     TableEvaluation,
 )
 from rowsmith_plugins.evaluations.fidelity.chance import mean_band, share_band, unseen_share, wilson
+from rowsmith_plugins.evaluations.fidelity.clusters import Clusters, clusters_of
 from rowsmith_plugins.evaluations.fidelity.judging import alone, compared_parts, judged, mean_of
 
 __all__ = ["Ends", "Tails", "build", "ends_of"]
@@ -50,11 +51,13 @@ class Ends:
         values: Distinct numbers, ascending; times -1 for the low end.
         counts: Rows of each, by part.
         end: ``low`` or ``high``.
+        independent: For each part, as many rows as tell as much and stand alone.
     """
 
     values: Floats
     counts: dict[Part, Counts]
     end: str
+    independent: dict[Part, int]
 
     def rows(self, part: Part) -> int:
         """Rows that have a number."""
@@ -88,12 +91,13 @@ class Ends:
         return self.top(Part.REAL) + self.reach
 
 
-def ends_of(column: EvaluatedColumn, tables: EvaluationTables) -> tuple[Ends, ...]:
+def ends_of(column: EvaluatedColumn, tables: EvaluationTables, clusters: Clusters) -> tuple[Ends, ...]:
     """Both ends of a column; none where a part has no number, or the real rows one alone.
 
     Args:
         column: The column.
         tables: Its tables.
+        clusters: What the rows of their groups tell.
     """
     if column.positions is None:
         return ()
@@ -104,9 +108,10 @@ def ends_of(column: EvaluatedColumn, tables: EvaluationTables) -> tuple[Ends, ..
     if any(not each.sum() for each in counts.values()) or np.count_nonzero(counts[Part.REAL]) < 2:
         return ()
     low = {part: each[::-1] for part, each in counts.items()}
+    independent = {part: clusters.rows(int(each.sum()), column.name) for part, each in counts.items()}
     return (
-        Ends(values=-column.positions[order][::-1], counts=low, end="low"),
-        Ends(values=column.positions[order], counts=counts, end="high"),
+        Ends(values=-column.positions[order][::-1], counts=low, end="low", independent=independent),
+        Ends(values=column.positions[order], counts=counts, end="high", independent=independent),
     )
 
 
@@ -120,7 +125,8 @@ class Tails(TableEvaluation):
         """Compare both ends of every column of numbers or times."""
         tables = alone(tables)
         columns = tables.of_kind(ColumnKind.NUMBER, ColumnKind.MOMENT)
-        found = [(column, ends_of(column, tables)) for column in columns]
+        clusters = clusters_of(tables)
+        found = [(column, ends_of(column, tables, clusters)) for column in columns]
         parts = [_measure(column, each) for column, ends in found for each in ends]
         findings = [finding for column, ends in found for each in ends for finding in _findings(column, each, tables)]
         details = {
@@ -191,7 +197,7 @@ def _cut(column: EvaluatedColumn, ends: Ends, tables: EvaluationTables) -> Findi
         (column.name,),
         f"the {ends.end} tail of {column.name!r} is cut off: {cut:.2%} of the real rows lie beyond every synthetic one",
         found=cut,
-        allowed=_protected(ends, tables) + unseen_share(ends.rows(Part.SYNTHETIC)) + TOLERANCE,
+        allowed=_protected(ends, tables) + unseen_share(ends.independent[Part.SYNTHETIC]) + TOLERANCE,
         share=cut,
     )
 
@@ -201,7 +207,7 @@ def _piled(column: EvaluatedColumn, ends: Ends, tables: EvaluationTables) -> Fin
     there, found = ends.at(Part.REAL, top), ends.at(Part.SYNTHETIC, top)
     if found == 1:
         return None  # A constant column is for ``values``.
-    band = share_band(there, ends.rows(Part.REAL), ends.rows(Part.SYNTHETIC))
+    band = share_band(there, ends.independent[Part.REAL], ends.independent[Part.SYNTHETIC])
     room = band + _protected(ends, tables) + TOLERANCE + PILE_RATIO * there
     return judged(
         tables,
@@ -218,8 +224,8 @@ def _piled(column: EvaluatedColumn, ends: Ends, tables: EvaluationTables) -> Fin
 def _beyond(column: EvaluatedColumn, ends: Ends, tables: EvaluationTables) -> Finding | None:
     edge, far = ends.top(Part.REAL), ends.far()
     found = ends.beyond(Part.SYNTHETIC, edge) - ends.beyond(Part.SYNTHETIC, far)
-    usual = unseen_share(ends.rows(Part.REAL))
-    allowed = usual + share_band(usual, ends.rows(Part.REAL), ends.rows(Part.SYNTHETIC)) + TOLERANCE
+    usual = unseen_share(ends.independent[Part.REAL])
+    allowed = usual + share_band(usual, ends.independent[Part.REAL], ends.independent[Part.SYNTHETIC]) + TOLERANCE
     return judged(
         tables,
         "values-beyond",
@@ -237,7 +243,7 @@ def _other_mass(column: EvaluatedColumn, ends: Ends, tables: EvaluationTables, t
     found = ends.beyond(Part.SYNTHETIC, value) - ends.beyond(Part.SYNTHETIC, ends.top(Part.REAL))
     thin = found < real
     less, more = (found, real) if thin else (real, found)
-    rows = [ends.rows(part) for part in ((Part.SYNTHETIC, Part.REAL) if thin else (Part.REAL, Part.SYNTHETIC))]
+    rows = [ends.independent[part] for part in ((Part.SYNTHETIC, Part.REAL) if thin else (Part.REAL, Part.SYNTHETIC))]
     # The error of the lesser share beside the part of the greater one that it may have.
     band = mean_band(max(less, 0.5 / rows[0]) / rows[0] + (1 - RATIO) ** 2 * more / rows[1])
     return judged(

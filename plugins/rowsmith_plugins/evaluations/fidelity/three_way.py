@@ -13,6 +13,7 @@ from rowsmith.context import BuildContext
 from rowsmith.evaluation import Evaluated, EvaluationKind, EvaluationTables, Finding, Measure, Part, TableEvaluation
 from rowsmith_plugins.evaluations.fidelity.bins import Binned, bin_columns, joint_counts
 from rowsmith_plugins.evaluations.fidelity.chance import variation_band
+from rowsmith_plugins.evaluations.fidelity.clusters import Clusters, clusters_of
 from rowsmith_plugins.evaluations.fidelity.distances import shares, variation_apart
 from rowsmith_plugins.evaluations.fidelity.judging import alone, compared_parts, judged, mean_of
 from rowsmith_plugins.evaluations.options import TriplesOptions
@@ -55,7 +56,8 @@ class ThreeWay(TableEvaluation):
         binned = bin_columns(tables, BINS)
         count = math.comb(len(binned), 3)
         chosen = _chosen(len(binned), self.options.max_triples, tables.generator(self.name))
-        triples = [_triple(tables, [binned[index] for index in each]) for each in chosen]
+        clusters = clusters_of(tables)
+        triples = [_triple(tables, [binned[index] for index in each], clusters) for each in chosen]
         sampled = tables is not whole or count > len(chosen)
         return Evaluated(
             measures=(
@@ -82,7 +84,7 @@ def _chosen(columns: int, most: int, generator: np.random.Generator) -> list[tup
     return sorted(found)
 
 
-def _triple(tables: EvaluationTables, columns: Sequence[Binned]) -> _Triple:
+def _triple(tables: EvaluationTables, columns: Sequence[Binned], clusters: Clusters) -> _Triple:
     names = tuple(column.name for column in columns)
     joint = {part: joint_counts(columns, part) for part in tables.sizes}
     cube = [column.size for column in columns]
@@ -103,7 +105,7 @@ def _triple(tables: EvaluationTables, columns: Sequence[Binned]) -> _Triple:
             columns=names,
         ),
         beyond=apart[Part.SYNTHETIC] - pairs,
-        band=variation_band(joint[Part.REAL], joint[Part.SYNTHETIC]),
+        band=variation_band(joint[Part.REAL], joint[Part.SYNTHETIC]) * clusters.widening(*names),
     )
 
 

@@ -20,6 +20,7 @@ from rowsmith.evaluation import (
     TableEvaluation,
 )
 from rowsmith_plugins.evaluations.fidelity.chance import mean_band, share_band, unseen_share, wilson
+from rowsmith_plugins.evaluations.fidelity.clusters import Clusters, clusters_of
 from rowsmith_plugins.evaluations.fidelity.judging import alone, compared_parts, judged, mean_of
 from rowsmith_plugins.evaluations.fidelity.tails import ends_of
 
@@ -53,7 +54,8 @@ class Values(TableEvaluation):
         """Look at the values of every column."""
         tables = alone(tables)
         parts = [_measure(column, tables) for column in tables.columns]
-        findings = [finding for column in tables.columns for finding in _findings(column, tables)]
+        clusters = clusters_of(tables)
+        findings = [finding for column in tables.columns for finding in _findings(column, tables, clusters)]
         return Evaluated(measures=(mean_of(self.name, parts, tables),), findings=tuple(findings))
 
 
@@ -102,21 +104,21 @@ def _not_whole(column: EvaluatedColumn) -> Mask:
     return np.asarray(column.whole & np.isfinite(column.positions) & (numbers != np.round(numbers)))
 
 
-def _findings(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding]:
+def _findings(column: EvaluatedColumn, tables: EvaluationTables, clusters: Clusters) -> Iterator[Finding]:
     if column.kind is ColumnKind.KEY:
         yield from _keys(column, tables)
         return
-    constant = list(_constant(column, tables))
+    constant = list(_constant(column, tables, clusters))
     if constant:
         yield from constant
         return
     if column.kind is not ColumnKind.TEXT:
-        yield from _lost(column, tables)
+        yield from _lost(column, tables, clusters)
     if column.kind is ColumnKind.LABEL:
-        yield from _new(column, tables)
+        yield from _new(column, tables, clusters)
     if column.positions is not None:
-        yield from _other_kind(column, tables)
-        yield from _other_unit(column, tables)
+        yield from _other_kind(column, tables, clusters)
+        yield from _other_unit(column, tables, clusters)
 
 
 def _keys(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding]:
@@ -134,7 +136,7 @@ def _keys(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding
     yield from _some(judged(tables, "keys-known", (column.name,), text, found=known, allowed=0, share=known))
 
 
-def _constant(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding]:
+def _constant(column: EvaluatedColumn, tables: EvaluationTables, clusters: Clusters) -> Iterator[Finding]:
     real, synthetic = column.counts(Part.REAL), column.counts(Part.SYNTHETIC)
     if np.count_nonzero(real) < 2 or np.count_nonzero(synthetic) > 1:
         return
@@ -142,21 +144,24 @@ def _constant(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Fin
     lost = 1 - float((real * (synthetic > 0)).sum() / real.sum())
     if column.kind is not ColumnKind.TEXT or lost > 0:
         text = f"{column.name!r} is constant: {np.count_nonzero(real):,} values became {np.count_nonzero(synthetic)}"
-        allowed = unseen_share(rows) + 2 * tables.k / tables.sizes[Part.REAL] + GONE_TOLERANCE
+        allowed = (
+            unseen_share(clusters.rows(rows, column.name)) + 2 * tables.k / tables.sizes[Part.REAL] + GONE_TOLERANCE
+        )
         yield from _some(judged(tables, "constant", (column.name,), text, found=lost, allowed=allowed, share=lost))
 
 
-def _lost(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding]:
+def _lost(column: EvaluatedColumn, tables: EvaluationTables, clusters: Clusters) -> Iterator[Finding]:
     """Labels and frequent numbers with far fewer or far more rows than the real ones."""
     real, synthetic = column.counts(Part.REAL), column.counts(Part.SYNTHETIC)
     sizes = (tables.sizes[Part.REAL], tables.sizes[Part.SYNTHETIC])
+    independent = (clusters.rows(sizes[0], column.name), clusters.rows(sizes[1], column.name))
     least = 0.0 if column.kind is ColumnKind.LABEL else FREQUENT
     worst: Finding | None = None
-    for index in np.flatnonzero((real / sizes[0] > least) & (real >= tables.k)):
+    for index in np.flatnonzero((real / sizes[0] > least) & (_holders(column, tables) >= tables.k)):
         share, found = float(real[index] / sizes[0]), float(synthetic[index] / sizes[1])
         # Lost altogether is worse than rare, and a rare label may be lost by chance and by protection.
         tolerance = 2 * tables.k / sizes[0] + (LOST_RATIO * share + LOST_TOLERANCE if found else GONE_TOLERANCE)
-        allowed = tolerance + (unseen_share(sizes[1]) if not found else share_band(share, *sizes))
+        allowed = tolerance + (unseen_share(independent[1]) if not found else share_band(share, *independent))
         words = "is lost" if not found else f"has {found:.2%} of the synthetic ones"
         text = f"{column.labels[index]!r}, {share:.2%} of the real rows in {column.name!r}, {words}"
         finding = judged(
@@ -167,7 +172,17 @@ def _lost(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding
     yield from _some(worst)
 
 
-def _new(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding]:
+def _holders(column: EvaluatedColumn, tables: EvaluationTables) -> Counts:
+    """The real rows that have each label; of grouped tables the groups, since one may have it in many rows."""
+    if Part.REAL not in tables.groups:
+        return column.counts(Part.REAL)
+    known = column.codes[Part.REAL] >= 0
+    width = len(column.labels)
+    cells = np.unique(tables.groups[Part.REAL][known] * width + column.codes[Part.REAL][known])
+    return np.bincount(cells % max(1, width), minlength=width)
+
+
+def _new(column: EvaluatedColumn, tables: EvaluationTables, clusters: Clusters) -> Iterator[Finding]:
     """Labels that no real row has; as many rows as have a label alone have one that was not seen yet (Good-Turing)."""
     real, synthetic = column.counts(Part.REAL), column.counts(Part.SYNTHETIC)
     if column.name in tables.new_labels:
@@ -175,18 +190,19 @@ def _new(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding]
     rows, others = max(1, int(real.sum())), tables.sizes[Part.SYNTHETIC]
     once, twice = (float(np.count_nonzero(real == times)) for times in (1, 2))
     unseen = once / rows
-    band = mean_band((once + 2 * twice) / rows**2 + unseen * (1 - unseen) / others)
+    band = mean_band((once + 2 * twice) / rows**2 + unseen * (1 - unseen) / others) * clusters.widening(column.name)
     found = float(synthetic[real == 0].sum() / others)
     text = f"{found:.2%} of the synthetic rows have a label in {column.name!r} that no real row has"
-    allowed = unseen + max(band, unseen_share(min(rows, others))) + NEW_TOLERANCE
+    allowed = unseen + max(band, unseen_share(clusters.rows(min(rows, others), column.name))) + NEW_TOLERANCE
     yield from _some(judged(tables, "labels-new", (column.name,), text, found=found, allowed=allowed, share=found))
 
 
-def _other_kind(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding]:
+def _other_kind(column: EvaluatedColumn, tables: EvaluationTables, clusters: Clusters) -> Iterator[Finding]:
     assert column.positions is not None
     real, synthetic = column.counts(Part.REAL), column.counts(Part.SYNTHETIC)
     rows = tables.sizes[Part.SYNTHETIC]
-    allowed = unseen_share(tables.sizes[Part.REAL]) + share_band(0, tables.sizes[Part.REAL], rows) + TOLERANCE
+    independent = [clusters.rows(tables.sizes[part], column.name) for part in (Part.REAL, Part.SYNTHETIC)]
+    allowed = unseen_share(independent[0]) + share_band(0, *independent) + TOLERANCE
     strange = ~np.isfinite(column.positions) & (real == 0)
     if column.name in tables.new_labels:
         strange &= False
@@ -198,12 +214,12 @@ def _other_kind(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[F
     yield from _some(judged(tables, "not-whole", (column.name,), text, found=found, allowed=allowed, share=found))
 
 
-def _other_unit(column: EvaluatedColumn, tables: EvaluationTables) -> Iterator[Finding]:
+def _other_unit(column: EvaluatedColumn, tables: EvaluationTables, clusters: Clusters) -> Iterator[Finding]:
     """Numbers farther beyond an end than the real ones reach: as if of another unit."""
-    for ends in ends_of(column, tables):
+    for ends in ends_of(column, tables, clusters):
         found = ends.beyond(Part.SYNTHETIC, ends.far())
-        usual = unseen_share(ends.rows(Part.REAL))
-        allowed = usual + mean_band(usual / ends.rows(Part.SYNTHETIC)) + FAR_TOLERANCE
+        usual = unseen_share(ends.independent[Part.REAL])
+        allowed = usual + mean_band(usual / ends.independent[Part.SYNTHETIC]) + FAR_TOLERANCE
         text = (
             f"{found:.2%} of the synthetic rows lie far beyond the {ends.end} end of the real ones in {column.name!r}, "
             "as numbers of another unit would"

@@ -10,6 +10,7 @@ import numpy.typing as npt
 __all__ = ["area", "area_error"]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 def area(negative: Floats, positive: Floats) -> float:
@@ -17,15 +18,21 @@ def area(negative: Floats, positive: Floats) -> float:
     return float(_placements(positive, negative).mean())
 
 
-def area_error(negative: Floats, positive: Floats) -> float:
+def area_error(scores: tuple[Floats, Floats], groups: tuple[Ints, Ints]) -> float:
     """The standard error of ``area`` after DeLong et al. 1988: from how the scores rank in the other class.
 
+    Of rows that stand in groups their sums vary, as Obuchowski 1997 has it.
+
     Args:
-        negative: Scores of one class.
-        positive: Scores of the other.
+        scores: Those of one class and of the other.
+        groups: The group of each row of both; a number of its own where it stands alone.
     """
-    first, second = _placements(positive, negative), _placements(negative, positive)
-    parts = (float(each.var(ddof=1)) / len(each) for each in (first, second) if len(each) > 1)
+    parts = []
+    for own, others, codes in ((scores[1], scores[0], groups[1]), (scores[0], scores[1], groups[0])):
+        placements = _placements(own, others)
+        sums = np.bincount(codes, placements - placements.mean())[np.unique(codes)]
+        if len(sums) > 1:
+            parts.append(float((sums**2).sum()) / len(own) ** 2 * len(sums) / (len(sums) - 1))
     return math.sqrt(sum(parts))
 
 

@@ -23,6 +23,7 @@ from rowsmith.evaluation import (
     Part,
     TableEvaluation,
 )
+from rowsmith_plugins.evaluations.fidelity.clusters import blocks_of
 from rowsmith_plugins.evaluations.fidelity.judging import alone, judged
 from rowsmith_plugins.evaluations.options import ClassifierOptions
 from rowsmith_plugins.evaluations.utility.areas import area, area_error
@@ -85,9 +86,12 @@ class Classifier(TableEvaluation):
         if rows < FEWEST_ROWS or not features:
             reason = f"fewer than {FEWEST_ROWS} rows of a part" if features else "there is no column but keys"
             return Evaluated(measures=(Measure(name=self.name, value=None, direction=Direction.LOWER, reason=reason),))
-        told = self._told(features, Part.SYNTHETIC, tables)
+        told = self._told(features, Part.SYNTHETIC, sampled)
         has_ceiling = sampled.sizes.get(Part.HOLDOUT, 0) >= FEWEST_ROWS
-        held = self._told(features, Part.HOLDOUT, tables) if has_ceiling else None
+        held = self._told(features, Part.HOLDOUT, sampled) if has_ceiling else None
+        if told is None:
+            reason = f"a part has fewer than {self.options.folds} groups"
+            return Evaluated(measures=(Measure(name=self.name, value=None, direction=Direction.LOWER, reason=reason),))
         measure = Measure(
             name=self.name,
             value=told.area,
@@ -99,14 +103,20 @@ class Classifier(TableEvaluation):
         )
         return Evaluated(measures=(measure,), findings=tuple(self._findings(told, held, tables)))
 
-    def _told(self, features: Sequence[Feature], part: Part, tables: EvaluationTables) -> _Told:
-        parts = [matrix(features, each) for each in (Part.REAL, part)]
-        count = min(map(len, parts))
+    def _told(self, features: Sequence[Feature], part: Part, tables: EvaluationTables) -> _Told | None:
+        """How well a part is told from the real rows; None where one has fewer groups than there are folds."""
         generator = tables.generator(f"{self.name}.{part.value}")
-        chosen = [
-            each if len(each) == count else each[generator.choice(len(each), count, replace=False)] for each in parts
-        ]
-        return _tell(np.concatenate(chosen), count, features, self.options.folds, generator)
+        count = min(tables.sizes[Part.REAL], tables.sizes[part])
+        rows, groups, seen = [], [], 0
+        for each in (Part.REAL, part):
+            chosen = np.sort(generator.choice(tables.sizes[each], count, replace=False))
+            own = np.unique(blocks_of(tables, each)[chosen], return_inverse=True)[1]
+            if int(own.max()) + 1 < self.options.folds:
+                return None
+            rows.append(matrix(features, each)[chosen])
+            groups.append(own + seen)
+            seen += int(own.max()) + 1
+        return _tell(np.concatenate(rows), np.concatenate(groups), features, self.options.folds, generator)
 
     def _findings(self, told: _Told, held: _Told | None, tables: EvaluationTables) -> Iterator[Finding]:
         usual = 0.0 if held is None else max(0.0, held.area - 0.5)
@@ -146,21 +156,32 @@ def _some(features: list[Feature], most: int, tables: EvaluationTables) -> tuple
     return [features[index] for index in np.sort(picked)], True
 
 
-def _tell(rows: Array, count: int, features: Sequence[Feature], folds: int, generator: np.random.Generator) -> _Told:
+def _tell(
+    rows: Array,
+    groups: npt.NDArray[np.int64],
+    features: Sequence[Feature],
+    folds: int,
+    generator: np.random.Generator,
+) -> _Told:
+    """Rows of one class first, as many of the other after them; no group is in two folds."""
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+    count = len(rows) // 2
     labels = np.repeat([0, 1], count)
     scores = np.zeros(2 * count)
     seed = int(generator.integers(2**31))
     by: tuple[str, ...] = ()
-    for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, labels):
+    ungrouped = int(groups.max()) + 1 == len(groups)
+    split = (StratifiedKFold if ungrouped else StratifiedGroupKFold)(folds, shuffle=True, random_state=seed)
+    for train, test in split.split(rows, labels, None if ungrouped else groups):
         judge = HistGradientBoostingClassifier(random_state=seed).fit(rows[train], labels[train])
         scores[test] = judge.predict_proba(rows[test])[:, 1]
         if not by:
             by = _depends_on(judge, rows[test], labels[test], features, generator)
     negative, positive = scores[:count], scores[count:]
-    return _Told(area=area(negative, positive), error=area_error(negative, positive), by=by)
+    error = area_error((negative, positive), (groups[:count], groups[count:]))
+    return _Told(area=area(negative, positive), error=error, by=by)
 
 
 def _depends_on(

@@ -45,8 +45,8 @@ class Rate:
         return (self.hits + _Z**2 / 2) / whole, _Z / whole * math.sqrt(spread)
 
     def scaled(self, factor: float) -> Rate:
-        """As many trials with a share so many times as large, at most one."""
-        return Rate(min(round(self.hits * factor), self.trials), self.trials)
+        """A share so many times as large, at most one, of as many hits: among fewer trials, so that it is no surer."""
+        return Rate(self.hits, max(round(self.trials / factor), self.hits, 1))
 
 
 def residual_risk(attack: Rate, control: Rate) -> tuple[float, tuple[float, float]]:

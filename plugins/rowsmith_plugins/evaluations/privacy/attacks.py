@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from rowsmith.evaluation import Direction, Finding, Measure
-from rowsmith_plugins.evaluations.rates import Rate, residual_risk
+from rowsmith_plugins.evaluations.rates import Rate, fisher_greater, residual_risk
 
 __all__ = ["MOST_RISK", "Attack"]
 
 MOST_RISK = 0.05
 """An attack is a defect where the lower end of its risk's interval is beyond this."""
+_MOST_CHANCE = 1e-3
 
 
 @frozen(kw_only=True)
@@ -36,8 +37,8 @@ class Attack:
 
     @property
     def is_defect(self) -> bool:
-        """Whether training rows are at a risk that held-out ones are not."""
-        return self.risk[1][0] > MOST_RISK
+        """Whether training rows are at a risk that held-out ones are not, by interval and by Fisher's exact test."""
+        return self.risk[1][0] > MOST_RISK and fisher_greater(self.training, self.control) < _MOST_CHANCE
 
     @property
     def rates(self) -> dict[str, float]:
@@ -70,7 +71,7 @@ class Attack:
         )
 
     def finding(self, defect: str, what: str, columns: tuple[str, ...] = ()) -> Finding:
-        """A defect, told as how often the attack succeeds on training rows and on others."""
+        """A defect: how often the attack succeeds on training rows, and on others."""
         value, (low, high) = self.risk
         return Finding(
             defect=defect,

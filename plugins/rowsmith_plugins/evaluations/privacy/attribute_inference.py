@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from rowsmith.evaluation import Evaluated, EvaluatedColumn, EvaluationKind, EvaluationTables, Part, TableEvaluation
+from rowsmith.evaluation import (
+    Evaluated,
+    EvaluatedColumn,
+    EvaluationKind,
+    EvaluationTables,
+    Finding,
+    Part,
+    TableEvaluation,
+)
 from rowsmith_plugins.evaluations.privacy.attacks import Attack
 from rowsmith_plugins.evaluations.privacy.leaks import LEAST_ROWS, refused, why_no_holdout
 from rowsmith_plugins.evaluations.privacy.points import drawn_rows, nearest, point_columns, points
@@ -21,6 +30,9 @@ __all__ = ["AttributeInference", "build"]
 MOST_TARGETS = 1_000
 MOST_CANDIDATES = 8_000
 _MOST_SECRETS = 30
+_FEWEST_SECRETS = 5
+_MOST_WORK = 6e10
+"""Multiplications; some seconds."""
 _TOLERANCE = 0.05
 
 Flags = npt.NDArray[np.bool_]
@@ -51,7 +63,9 @@ class AttributeInference(TableEvaluation):
             return refused(self.name, f"it needs at least {LEAST_ROWS} training and held-out groups")
         rows[Part.SYNTHETIC] = np.sort(generator.permutation(tables.sizes[Part.SYNTHETIC])[:MOST_CANDIDATES])
         made = points(columns, rows)
-        secrets = np.sort(generator.permutation(len(columns))[:_MOST_SECRETS]).tolist()
+        work = sum(len(rows[part]) for part in (Part.REAL, Part.HOLDOUT)) * len(rows[Part.SYNTHETIC]) * len(made.owners)
+        some = int(np.clip(_MOST_WORK // work, _FEWEST_SECRETS, _MOST_SECRETS))
+        secrets = np.sort(generator.permutation(len(columns))[:some]).tolist()
         attacks = dict[str, Attack]()
         for secret in secrets:
             others = [index for index in range(len(columns)) if index != secret]
@@ -72,14 +86,9 @@ class AttributeInference(TableEvaluation):
             for index, (name, attack) in enumerate(attacks.items())
         )
         mean = _mean(list(attacks.values()))
-        worst = [name for name, attack in attacks.items() if attack.is_defect]
-        findings = [
-            attacks[name].finding("attribute-inference", f"Guessing {name!r} from the other columns", (name,))
-            for name in worst
-        ]
         return Evaluated(
             measures=(mean.measure(self.name, sizes, parts=parts, sampled=sampled),),
-            findings=tuple(findings),
+            findings=_findings(attacks),
             details={"mean": mean.rates, "columns": {name: attack.rates for name, attack in attacks.items()}},
         )
 
@@ -87,6 +96,16 @@ class AttributeInference(TableEvaluation):
 def build(context: BuildContext, options: None) -> AttributeInference:
     """Build the evaluation."""
     return AttributeInference()
+
+
+def _findings(attacks: Mapping[str, Attack]) -> tuple[Finding, ...]:
+    """One finding that names the columns at risk, and the rates of the worst."""
+    risky = sorted((name for name, each in attacks.items() if each.is_defect), key=lambda name: -attacks[name].risk[0])
+    if not risky:
+        return ()
+    others = f" (and {len(risky) - 1} other columns)" if len(risky) > 1 else ""
+    what = f"Guessing {risky[0]!r}{others} from all other columns"
+    return (attacks[risky[0]].finding("attribute-inference", what, tuple(risky)),)
 
 
 def _rate(column: EvaluatedColumn, rows: Ints, part: Part, guesses: Ints) -> Rate:

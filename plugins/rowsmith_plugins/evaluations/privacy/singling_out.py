@@ -9,8 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from rowsmith.evaluation import Evaluated, EvaluatedColumn, EvaluationKind, EvaluationTables, Part, TableEvaluation
-from rowsmith_plugins.evaluations.privacy.attacks import Attack
+from rowsmith.evaluation import (
+    Evaluated,
+    EvaluatedColumn,
+    EvaluationKind,
+    EvaluationTables,
+    Finding,
+    Part,
+    TableEvaluation,
+)
+from rowsmith_plugins.evaluations.privacy.attacks import MOST_RISK, Attack
 from rowsmith_plugins.evaluations.privacy.leaks import LEAST_ROWS, refused, why_no_holdout
 from rowsmith_plugins.evaluations.privacy.points import point_columns
 from rowsmith_plugins.evaluations.privacy.row_hashes import units_of
@@ -121,7 +129,7 @@ class SinglingOut(TableEvaluation):
             baseline=_rate([each for each in guessed if each is not None], looked, Part.REAL, units[Part.REAL]),
         )
         sizes = {part.value: size for part, size in tables.sizes.items()}
-        findings = (attack.finding("singling-out", "Singling out a row"),) if attack.is_defect else ()
+        findings = _findings(attack)
         return Evaluated(
             measures=(attack.measure(self.name, sizes, sampled=tables.sizes[Part.SYNTHETIC] > MOST_ATTEMPTS),),
             findings=findings,
@@ -132,6 +140,22 @@ class SinglingOut(TableEvaluation):
 def build(context: BuildContext, options: None) -> SinglingOut:
     """Build the evaluation."""
     return SinglingOut()
+
+
+def _findings(attack: Attack) -> tuple[Finding, ...]:
+    if not attack.is_defect:
+        return ()
+    what = f"Of conditions that one synthetic row alone meets, {attack.training.share:.1%} single out a training row"
+    value, (low, high) = attack.risk
+    return (
+        Finding(
+            defect="singling-out",
+            message=f"{what}, where {attack.control.share:.1%} would a row that the model never saw: a risk of "
+            f"{value:.2f} ({low:.2f} to {high:.2f})",
+            share=value,
+            excess=low / MOST_RISK,
+        ),
+    )
 
 
 def _column(column: EvaluatedColumn, tables: EvaluationTables) -> _Column:

@@ -114,19 +114,22 @@ def mean_measure(name: str, parts: list[Measure], reason: str) -> Measure:
     known = [part for part in parts if part.value is not None]
     if not known:
         return Measure(name=name, value=None, reason=reason)
-    values = [part.value for part in known if part.value is not None]
-    intervals = [part.interval for part in known if part.interval is not None]
+    value = float(np.mean([part.value for part in known if part.value is not None]))
+    # Columns depend on each other, so that errors do not shrink with their number.
+    away = [
+        (part.interval[0] - part.value, part.interval[1] - part.value)
+        for part in known
+        if part.interval is not None and part.value is not None
+    ]
     ceilings = [part.ceiling for part in known if part.ceiling is not None]
     first = known[0]
-    value = float(np.mean(values))
-    # Columns depend on each other, so that errors do not shrink with their number.
-    low, high = (float(np.mean([each[side] for each in intervals])) if intervals else value for side in (0, 1))
+    low, high = np.mean(away, axis=0).tolist() if away else (0.0, 0.0)
     return Measure(
         name=name,
         value=value,
         direction=first.direction,
         range=first.range,
-        interval=(low, high) if intervals else None,
+        interval=(max(value + low, first.range[0]), min(value + high, first.range[1])) if away else None,
         ceiling=float(np.mean(ceilings)) if len(ceilings) == len(known) else None,
         sizes=first.sizes,
         sampled=any(part.sampled for part in known),

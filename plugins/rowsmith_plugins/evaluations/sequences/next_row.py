@@ -75,7 +75,7 @@ class NextRow(TableEvaluation):
                 findings += _incoherent(column, estimates)
         measures = [mean_measure(self.name, parts, "no column of labels or numbers changes within groups of two rows")]
         if constants:
-            measures.append(mean_measure("group-values", constants, ""))
+            measures.append(mean_measure("group-values", constants, "no synthetic group has two rows"))
         return Evaluated(measures=tuple(measures), findings=tuple(findings))
 
 

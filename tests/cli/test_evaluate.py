@@ -137,6 +137,11 @@ def test_a_run_ends_with_a_verdict_names_what_failed_and_keeps_the_rows(
     assert told["report"] == str(tmp_path / "run" / "report.html")
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["evaluation"]["failed"] == []
 
+    more = invoke("generate", "--run-dir", tmp_path / "run", "-n", "20", "-o", tmp_path / "more.csv", "--evaluate")
+    assert more.exit_code == 5, more.output
+    assert "worst      age ends at 59" in more.stderr
+    assert "report.html" not in more.stderr, "rows that go elsewhere leave the report of the run as it is"
+
     table.write_text(table.read_text().replace("Ulm", "Bern"))
     refused = invoke("evaluate", "--run-dir", tmp_path / "run", "--only", "alike")
     assert refused.exit_code == 2

@@ -100,7 +100,12 @@ def others(table: Path, tmp_path: Path) -> list[str]:
 
 
 def test_a_run_ends_with_a_verdict_names_what_failed_and_keeps_the_rows(
-    judges: None, run: Callable[..., Result], invoke: Callable[..., Result], tmp_path: Path, table: Path
+    judges: None,
+    run: Callable[..., Result],
+    invoke: Callable[..., Result],
+    tmp_path: Path,
+    table: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     result = run("--set", "evaluation=[alike, doubtful, broken, unbuilt]")
     assert result.exit_code == 5, result.output
@@ -141,6 +146,15 @@ def test_a_run_ends_with_a_verdict_names_what_failed_and_keeps_the_rows(
     assert more.exit_code == 5, more.output
     assert "worst      age ends at 59" in more.stderr
     assert "report.html" not in more.stderr, "rows that go elsewhere leave the report of the run as it is"
+
+    def broken_page(*given: object) -> None:
+        raise LookupError("no template")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rowsmith.evaluation.files.write_page", broken_page)
+        pageless = invoke("evaluate", "--run-dir", tmp_path / "run", "--only", "alike")
+    assert pageless.exit_code == 5, pageless.output
+    assert "report (it could not be written: LookupError: no template)" in " ".join(pageless.stderr.split())
 
     table.write_text(table.read_text().replace("Ulm", "Bern"))
     refused = invoke("evaluate", "--run-dir", tmp_path / "run", "--only", "alike")

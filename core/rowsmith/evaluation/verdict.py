@@ -75,10 +75,10 @@ def _summary(report: EvaluationReport) -> str:
 
 
 def _quality(score: Measure) -> str:
-    parts = ", ".join(f"{_words(part.name)} {_value(part.value)}" for part in score.parts)
+    known = [part for part in score.parts if part.value is not None]
+    parts = ", ".join(f"{_words(part.name)} {_value(part.value)}" for part in known)
     if score.value is None:
-        measured = any(part.value is not None for part in score.parts)
-        return f"no score, since {score.reason}{f' ({parts})' if measured else ''}"
+        return f"no score, since {score.reason}{f' ({parts})' if parts else ''}"
     ceiling = "" if score.ceiling is None else f" (held-out rows {_value(score.ceiling)})"
     return f"{_value(score.value)}{ceiling}: {parts}"
 

@@ -170,9 +170,18 @@ def evaluate_rows(
             report = evaluated(refs, tables, context, run.stop)
             outcome = EvaluationOutcome(report=report, tables=tables, facts=given)
         detail.append(f"{len(refs)} evaluations of {len(synthetic):,} rows")
-        if directory is not None:
-            outcome = evolve(outcome, path=write_report(outcome.report, outcome.tables, given, directory))
-    return outcome
+        return outcome if directory is None else _written(outcome, directory)
+
+
+def _written(outcome: EvaluationOutcome, directory: RunDirectory) -> EvaluationOutcome:
+    """The outcome with its report, or with what kept it from being written; results are told either way."""
+    try:
+        return evolve(outcome, path=write_report(outcome.report, outcome.tables, outcome.facts, directory))
+    except RowsmithError:
+        raise
+    except Exception as error:  # A fault of the page; what was measured is whole.
+        failed = _failed("report", f"it could not be written: {type(error).__name__}: {error}")
+        return evolve(outcome, report=evolve(outcome.report, results=(*outcome.report.results, failed)))
 
 
 def run_facts(plan: Plan, figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,13 +254,10 @@ def _built(ref: ComponentRef, context: BuildContext) -> TableEvaluation:
 
 
 def _all_failed(refs: Collection[ComponentRef], error: Exception, rows: int) -> EvaluationReport:
-    results = tuple(
-        EvaluationResult(
-            name=(ref.name or ref.factory or "").rpartition(":")[2],
-            kind=EvaluationKind.FIDELITY,
-            status=EvaluationStatus.FAILED,
-            message=f"the tables cannot be compared: {type(error).__name__}: {error}",
-        )
-        for ref in refs
-    )
+    why = f"the tables cannot be compared: {type(error).__name__}: {error}"
+    results = tuple(_failed((ref.name or ref.factory or "").rpartition(":")[2], why) for ref in refs)
     return EvaluationReport(results=results, sizes={"synthetic": rows})
+
+
+def _failed(name: str, message: str) -> EvaluationResult:
+    return EvaluationResult(name=name, kind=EvaluationKind.FIDELITY, status=EvaluationStatus.FAILED, message=message)

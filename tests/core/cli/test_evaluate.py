@@ -100,7 +100,12 @@ def others(table: Path, tmp_path: Path) -> list[str]:
 
 
 def test_a_run_ends_with_a_verdict_names_what_failed_and_keeps_the_rows(
-    judges: None, run: Callable[..., Result], invoke: Callable[..., Result], tmp_path: Path, table: Path
+    judges: None,
+    run: Callable[..., Result],
+    invoke: Callable[..., Result],
+    tmp_path: Path,
+    table: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     result = run("--set", "evaluation=[alike, doubtful, broken, unbuilt]")
     assert result.exit_code == 5, result.output
@@ -127,12 +132,29 @@ def test_a_run_ends_with_a_verdict_names_what_failed_and_keeps_the_rows(
     assert "evaluating" in figures["seconds"]
     assert "<html" in (tmp_path / "run" / "report.html").read_text()
 
+    assert run("--set", "evaluation=[alike, doubtful, broken, unbuilt]", "--resume").exit_code == 5
+    assert run("--set", "evaluation=[alike, doubtful, broken, unbuilt]", "--resume", "--strict").exit_code == 1
+
     again = invoke("evaluate", "--run-dir", tmp_path / "run", "--only", "alike", "--json", "-q")
     assert again.exit_code == 0, again.output
     told = json.loads(again.stdout)
     assert told["sizes"] == {"real": 114, "synthetic": 40, "holdout": 6}, "the same rows are held out again"
     assert told["report"] == str(tmp_path / "run" / "report.html")
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["evaluation"]["failed"] == []
+
+    more = invoke("generate", "--run-dir", tmp_path / "run", "-n", "20", "-o", tmp_path / "more.csv", "--evaluate")
+    assert more.exit_code == 5, more.output
+    assert "worst      age ends at 59" in more.stderr
+    assert "report.html" not in more.stderr, "rows that go elsewhere leave the report of the run as it is"
+
+    def broken_page(*given: object) -> None:
+        raise LookupError("no template")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rowsmith.evaluation.files.write_page", broken_page)
+        pageless = invoke("evaluate", "--run-dir", tmp_path / "run", "--only", "alike")
+    assert pageless.exit_code == 5, pageless.output
+    assert "report (it could not be written: LookupError: no template)" in " ".join(pageless.stderr.split())
 
     table.write_text(table.read_text().replace("Ulm", "Bern"))
     refused = invoke("evaluate", "--run-dir", tmp_path / "run", "--only", "alike")

@@ -250,7 +250,12 @@ def _report_finished(call: Call, directory: RunDirectory, stdout: Any) -> int | 
     if call.settings.json:
         _write_json(stdout, {**figures, "run_directory": str(directory.root)})
     _report(call.settings, f"the run in {directory.root} is finished already: {figures['rows']:,} rows")
-    return ExitCode.DONE if figures["status"] == "complete" else ExitCode.SHORT
+    if figures["status"] != "complete":
+        return ExitCode.SHORT
+    found = figures.get("evaluation") or {}
+    if call.options["strict"] and found.get("warnings"):
+        return ExitCode.DEFECT
+    return ExitCode.EVALUATION if found.get("failed") else ExitCode.DONE
 
 
 def _prepare(call: Call) -> None:

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from rowsmith.evaluation.accuracy import EncodingEvaluation, RolloutEvaluation
     from rowsmith.evaluation.engine_model import EngineLanguageModel
-    from rowsmith.evaluation.evaluation import (
-        EncodingEvaluation,
-        Evaluation,
-        ModelScore,
-        PerplexityComparisonEvaluation,
-        PerplexityEvaluation,
-        RolloutEvaluation,
-    )
+    from rowsmith.evaluation.evaluation import Evaluation, ModelScore
     from rowsmith.evaluation.evaluator import Evaluator
     from rowsmith.evaluation.exchange import Exchange, SingleProcess
     from rowsmith.evaluation.executor import Executor, ScoredTokens, ScoreRequest
@@ -33,6 +27,7 @@ if TYPE_CHECKING:
         TokenScores,
     )
     from rowsmith.evaluation.model_tables import ModelTables
+    from rowsmith.evaluation.perplexity import PerplexityComparisonEvaluation, PerplexityEvaluation
     from rowsmith.evaluation.results import EvaluationResults, Outcome, OutcomeStatus
     from rowsmith.evaluation.runner import EvaluationReport, EvaluationResult, EvaluationStatus, run_evaluations
     from rowsmith.evaluation.table_evaluation import TableEvaluation
@@ -100,15 +95,9 @@ __getattr__, __dir__ = lazy_names(
             "Part",
             "evaluation_tables",
         ],
+        "rowsmith.evaluation.accuracy": ["EncodingEvaluation", "RolloutEvaluation"],
         "rowsmith.evaluation.engine_model": ["EngineLanguageModel"],
-        "rowsmith.evaluation.evaluation": [
-            "EncodingEvaluation",
-            "Evaluation",
-            "ModelScore",
-            "PerplexityComparisonEvaluation",
-            "PerplexityEvaluation",
-            "RolloutEvaluation",
-        ],
+        "rowsmith.evaluation.evaluation": ["Evaluation", "ModelScore"],
         "rowsmith.evaluation.evaluator": ["Evaluator"],
         "rowsmith.evaluation.exchange": ["Exchange", "SingleProcess"],
         "rowsmith.evaluation.executor": ["Executor", "ScoreRequest", "ScoredTokens"],
@@ -125,6 +114,7 @@ __getattr__, __dir__ = lazy_names(
             "TokenScores",
         ],
         "rowsmith.evaluation.model_tables": ["ModelTables"],
+        "rowsmith.evaluation.perplexity": ["PerplexityComparisonEvaluation", "PerplexityEvaluation"],
         "rowsmith.evaluation.results": ["EvaluationResults", "Outcome", "OutcomeStatus"],
     },
 )

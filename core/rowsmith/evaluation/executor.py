@@ -229,7 +229,7 @@ class Executor(Generic[M]):
         try:
             found = list(self._own_share(sizes, work, chunk_size))
         except Exception as error:
-            # The others wait for this process: they are told, and fail as well.
+            # The others wait for this process: they get its error, and fail as well.
             failure = error
         message = None if failure is None else f"{type(failure).__name__}: {failure}"
         gathered: list[Any] = self.exchange.gather((found, message))

@@ -61,7 +61,7 @@ class ScoreBatch:
 
 @frozen(kw_only=True, eq=False)
 class TokenScores:
-    """Scores of a ``ScoreBatch``; what stands in padding is not read.
+    """Scores of a ``ScoreBatch``; values in padding are not read.
 
     Attributes:
         log_probs: Natural logarithm of the probability of each token but the first, given those before it, at

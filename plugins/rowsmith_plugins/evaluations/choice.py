@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CandidateChoice", "build"]
 
-# Bits by which candidates are told apart.
+# Candidates whose bits differ by less are tied.
 _TIE = 1e-5
 
 

@@ -30,7 +30,7 @@ class Completion(RecordEvaluation):
     A number is right within ``tolerance`` times the interquartile range of its column. A completion that is no record,
     has no end, or changes what was given, is wrong in every column: the denominator never shrinks. The baseline always
     says the most frequent value of the training rows. Details: accuracy and mean absolute error (in interquartile
-    ranges) of each column, shares of valid records and of those that keep what was given.
+    ranges) of each column, shares of valid records and of those that hold what was given.
     """
 
     kind = "completion"
@@ -43,7 +43,7 @@ class Completion(RecordEvaluation):
         dialect = RecordDialect(self.bundle.model_schema)
         texts = completed_lines(inference, encoding, lines, given, self.bundle.metadata.max_seq_length)
         made = [_parsed(dialect, text) for text in texts]
-        kept = [
+        consistent = [
             found is not None and _same_start(found, json.loads(line.text), self.columns[:given])
             for found, line in zip(made, lines, strict=True)
         ]
@@ -61,7 +61,7 @@ class Completion(RecordEvaluation):
             for index, column in enumerate(wanted):
                 spread = ranges[given + index]
                 modal[row, index] = self._is_right(column, truth[column.name], modes[given + index], spread)
-                if found is not None and kept[row]:
+                if found is not None and consistent[row]:
                     right[row, index] = self._is_right(column, truth[column.name], found[column.name], spread)
                     errors[index] += _errors(truth[column.name], found[column.name], spread)
         return ModelScore(
@@ -75,7 +75,7 @@ class Completion(RecordEvaluation):
                 "mode_accuracy": named(wanted, modal.mean(axis=0)),
                 "mean_error": named(wanted, [float(np.mean(each)) if each else None for each in errors]),
                 "valid_rate": float(np.mean([found is not None for found in made])),
-                "kept_rate": float(np.mean(kept)),
+                "consistent_rate": float(np.mean(consistent)),
                 "n_unrepresentable": lost,
             },
         )

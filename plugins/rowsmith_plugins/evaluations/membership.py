@@ -1,4 +1,4 @@
-"""Membership inference by loss: can it be told of a record whether the model was trained on it?"""
+"""Membership inference by loss: was the model trained on a given record?"""
 
 from __future__ import annotations
 

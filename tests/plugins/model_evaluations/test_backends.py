@@ -115,9 +115,8 @@ def test_two_processes_give_the_score_of_one(root: Path, tmp_path: Path) -> None
 def test_an_adapter_is_compared_with_its_base_model(tmp_path: Path) -> None:
     """The reference of the membership attack is the model with the adapter off."""
     pytest.importorskip("llguidance")
-    from ...shared.fine_tuning import tune
-
     from ...shared.base_models import make_base
+    from ...shared.fine_tuning import tune
 
     draw = np.random.default_rng(0)
     frame = pd.DataFrame({"city": draw.choice(["Ulm", "Rome", "São"], 120), "n": draw.integers(0, 50, 120)})

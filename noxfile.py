@@ -10,6 +10,9 @@ nox.options.sessions = ["lint", "tests", "docs"]
 # Sessions of a Python that is not installed say so and are skipped.
 nox.options.error_on_missing_interpreters = False
 
+# What is imported is compiled once, and not by each of the many processes that tests start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ROOTS = ["core", "assemblers", "backends", "plugins"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 

@@ -16,12 +16,14 @@ from rowsmith.evaluation import ModelScore
 from rowsmith_plugins.evaluations.estimates import Floats, separation
 from rowsmith_plugins.evaluations.model_options import NearestOptions
 from rowsmith_plugins.evaluations.record_evaluation import RecordComponent, RecordEvaluation
+from rowsmith_plugins.evaluations.record_lines import RecordLine
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
 
 __all__ = ["NearestString", "build", "edit_distances"]
 
+_BETWEEN = "\x1f"
 # Cells of one block of distances.
 _MAX_CELLS = 1 << 22
 
@@ -38,17 +40,23 @@ class NearestString(RecordEvaluation):
     def measure(self, inference: Any, encoding: Any, **kwargs: Any) -> ModelScore:
         """See the base class."""
         size = min(len(self.tables.train), len(self.tables.required("holdout", self.kind)), self.options.max_rows)
-        members = [line.text for line in self.lines("train", inference, most=size)[0]]
-        others = [line.text for line in self.lines("holdout", inference, most=size)[0]]
-        made = [line.text for line in self.lines("synthetic", inference, most=self.options.max_synthetic)[0]]
+        members = [_values(line) for line in self.lines("train", inference, most=size)[0]]
+        others = [_values(line) for line in self.lines("holdout", inference, most=size)[0]]
+        synthetic, _ = self.lines("synthetic", inference, most=self.options.max_synthetic)
+        made = sorted({_values(line) for line in synthetic})
         found = separation(-_nearest(members, made), -_nearest(others, made), seed=inference.spec.seed)
         return ModelScore(
             value=found.auc,
             n=min(len(members), len(others)),
             interval=(found.low, found.high),
             baseline=0.5,
-            details={**found.to_mapping(), "n_synthetic": len(made)},
+            details={**found.to_mapping(), "n_synthetic": len(synthetic)},
         )
+
+
+def _values(line: RecordLine) -> str:
+    """The values of a record without the names of the columns, which all records share."""
+    return _BETWEEN.join(line.text[start:stop] for start, stop in line.spans)
 
 
 def _nearest(texts: Sequence[str], made: Sequence[str]) -> Floats:
@@ -65,21 +73,21 @@ def edit_distances(text: str, others: Sequence[str]) -> npt.NDArray[np.int64]:
         text: The text.
         others: At least one text.
     """
-    codes = [np.array([ord(character) for character in each], dtype=np.int64) for each in others]
+    codes = [np.array([ord(character) for character in each], dtype=np.int32) for each in others]
     found = np.empty(len(others), dtype=np.int64)
     order = np.argsort([len(each) for each in codes], kind="stable")
     block = max(1, _MAX_CELLS // (1 + max(map(len, codes))))
     for start in range(0, len(order), block):
         rows = order[start : start + block]
         width = max(len(codes[row]) for row in rows)
-        padded = np.full((len(rows), width), -1, dtype=np.int64)
+        padded = np.full((len(rows), width), -1, dtype=np.int32)
         for index, row in enumerate(rows):
             padded[index, : len(codes[row])] = codes[row]
-        columns = np.arange(width + 1)
+        columns = np.arange(width + 1, dtype=np.int32)
         distances = np.tile(columns, (len(rows), 1))
         for count, character in enumerate(text, 1):
             changed = np.minimum(distances[:, :-1] + (padded != ord(character)), distances[:, 1:] + 1)
-            step = np.concatenate([np.full((len(rows), 1), count), changed], axis=1)
+            step = np.concatenate([np.full((len(rows), 1), count, dtype=np.int32), changed], axis=1)
             distances = np.minimum.accumulate(step - columns, axis=1) + columns
         found[rows] = distances[np.arange(len(rows)), [len(codes[row]) for row in rows]]
     return found

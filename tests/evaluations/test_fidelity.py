@@ -195,6 +195,24 @@ def test_invented_labels_are_no_finding_where_the_run_reports_them(evaluate: Eva
     assert evaluate("values", real, synthetic, new_labels=["occupation"]).findings == ()
 
 
+def test_strange_and_repeated_texts_are_found_and_not_shown(evaluate: Evaluate) -> None:
+    random = np.random.default_rng(0)
+    words = ["river", "stone", "cloud", "meadow", "winter", "harbour", "lantern", "orchard"]
+
+    def texts() -> pd.DataFrame:
+        return pd.DataFrame({"text": [" ".join(random.choice(words, 12)) for _ in range(600)]})
+
+    real, strange, repeated = texts(), texts(), texts()
+    strange.loc[:59, "text"] += " \u0416\u0416"
+    repeated.loc[:59, "text"] = repeated["text"][0]
+    assert evaluate("values", real, texts()).findings == ()
+    for synthetic, defect in ((strange, "characters-new"), (repeated, "text-repeated")):
+        (finding,) = evaluate("values", real, synthetic).findings
+        assert (finding.defect, finding.columns) == (defect, ("text",))
+        assert "\u0416" not in finding.message
+        assert not any(word in finding.message for word in words)
+
+
 def test_of_keys_only_new_and_distinct_is_asked(evaluate: Evaluate) -> None:
     real, synthetic = census(400, 1), census(400, 2)
     real["id"] = [f"A-{row}" for row in range(400)]
@@ -262,7 +280,9 @@ def test_quantiles_in_details_are_no_single_row(evaluate: Evaluate) -> None:
 
 
 CELLS = {
-    "number": st.one_of(st.none(), st.integers(-(10**9), 10**9), st.floats(-1e9, 1e9, allow_subnormal=False)),
+    "number": st.one_of(st.none(), st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False)),
+    "huge": st.floats(1e300, 1.7e308),
+    "tiny": st.floats(-1e-300, 1e-300),
     "label": st.one_of(st.none(), st.sampled_from(["a", "b", "<b>", "1"])),
     "flag": st.sampled_from([True, False]),
 }
@@ -275,7 +295,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(values) for name, values in columns.items()})
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(real=frames(), synthetic=frames())
 def test_any_table_is_compared(evaluate: Evaluate, real: pd.DataFrame, synthetic: pd.DataFrame) -> None:
     for name in FIDELITY:

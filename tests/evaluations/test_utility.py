@@ -128,3 +128,25 @@ def test_rows_of_one_corner_miss_the_rest_and_outliers_are_untypical(evaluate: E
     far = pd.DataFrame(random.normal(0, 3, (600, 3)), columns=["a", "b", "c"])
     assert {finding.defect for finding in evaluate("coverage", real, corner, held).findings} >= {"rows-missing"}
     assert {finding.defect for finding in evaluate("coverage", real, far, held).findings} >= {"rows-untypical"}
+
+
+@pytest.mark.parametrize("name", [*CLASSIFIERS, "coverage", "downstream"])
+def test_numbers_at_the_ends_of_what_a_float_holds_are_compared(evaluate: Evaluate, name: str) -> None:
+    frames = [census(100, seed) for seed in (1, 2, 3)]
+    for rows in frames:
+        rows["tiny"] = rows["age"] * 1e-310
+        rows["minus"] = rows["age"] * -1e306
+        rows["huge"] = rows["fnlwgt"] * 1e300
+    for measure in evaluate(name, *frames).measures:
+        assert measure.value is not None
+        assert measure.range[0] <= measure.value <= measure.range[1]
+
+
+def test_independent_columns_are_told_apart(evaluate: Evaluate) -> None:
+    random = np.random.default_rng(0)
+    independent = census(800, 2).apply(lambda column: random.permutation(column.to_numpy()))
+    assert {finding.defect for finding in evaluate("classifier", census(800, 1), independent).findings} == {
+        "told-apart"
+    }
+    defects = {finding.defect for finding in evaluate("pair-trends", census(800, 1), independent).findings}
+    assert defects >= {"column-unrelated"}

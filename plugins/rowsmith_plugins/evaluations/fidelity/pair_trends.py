@@ -45,6 +45,7 @@ MOST_FINDINGS = 10
 
 _NORMAL_95 = 1.96
 _MOST_CELLS = 200_000
+_TINY = 1e-300
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -213,6 +214,8 @@ def _pearson(first: Floats, second: Floats) -> tuple[float | None, int]:
     one, two = first[both], second[both]
     if len(one) < 3:
         return None, len(one)
+    # Squares of numbers near the ends of what a float holds are beyond it.
+    one, two = (each / max(float(np.abs(each).max()), _TINY) for each in (one, two))
     one, two = one - one.mean(), two - two.mean()
     spread = math.sqrt(float(one @ one)) * math.sqrt(float(two @ two))
     return (float(one @ two) / spread if spread > 0 else None), len(one)

@@ -42,10 +42,13 @@ def points_of(tables: EvaluationTables) -> dict[Part, Points]:
 def _add_numbers(column: EvaluatedColumn, axes: dict[Part, list[Points]]) -> None:
     real = column.numbers(Part.REAL)
     known = real[np.isfinite(real)]
-    if not len(known) or known.std() == 0:
+    largest = float(np.abs(known).max(initial=0.0))
+    if largest == 0 or (known / largest).std() == 0:
         return
+    known = known / largest
     for part, found in axes.items():
-        scaled = np.nan_to_num((column.numbers(part) - known.mean()) / known.std(), nan=0.0)
+        with np.errstate(over="ignore"):
+            scaled = np.nan_to_num((column.numbers(part) / largest - known.mean()) / known.std(), nan=0.0)
         found.append(np.clip(scaled, -_FARTHEST, _FARTHEST).astype(np.float32)[:, None])
 
 

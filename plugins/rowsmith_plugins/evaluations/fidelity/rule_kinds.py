@@ -94,8 +94,10 @@ def total(operation: Callable[[Array, Array], Array], neutral: float, digits: in
 
     def holds(arrays: Sequence[Array]) -> tuple[Mask, Mask]:
         first, second, third = arrays
+        with np.errstate(over="ignore", invalid="ignore"):
+            wanted = operation(first, second)
         telling = (first != neutral) & (second != neutral) & (first != 0) & (second != 0)
-        return _finite(arrays) & telling, _close(operation(first, second), third, 10.0**-digits)
+        return _finite(arrays) & telling, _close(wanted, third, 10.0**-digits)
 
     return holds
 
@@ -111,14 +113,16 @@ def linear(slope: float, offset: float, digits: tuple[int, int]) -> Holds:
     step = 10.0 ** -digits[1] + abs(slope) * 10.0 ** -digits[0] * (abs(slope) < 1)
 
     def holds(arrays: Sequence[Array]) -> tuple[Mask, Mask]:
-        return _finite(arrays), _close(slope * arrays[0] + offset, arrays[1], step)
+        with np.errstate(over="ignore", invalid="ignore"):
+            wanted = slope * arrays[0] + offset
+        return _finite(arrays), _close(wanted, arrays[1], step)
 
     return holds
 
 
 def _close(first: Array, second: Array, step: float) -> Mask:
     """Equal but for rounding to a step; rows beyond rounding differ."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(np.abs(first - second) <= step * 0.505 + _EXACT * np.abs(second))
 
 
@@ -141,7 +145,7 @@ def multiple(step: float) -> Holds:
     """Numbers other than zero are multiples of a step."""
 
     def holds(arrays: Sequence[Array]) -> tuple[Mask, Mask]:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             parts = arrays[0] / step
             return np.isfinite(parts) & (parts != 0), np.abs(parts - np.round(parts)) <= _EXACT * np.abs(parts) + 1e-6
 
@@ -152,6 +156,10 @@ def decimals_of(numbers: Array) -> int:
     """Digits after the point that nearly all numbers have at most; six where they have more."""
     numbers = numbers[np.isfinite(numbers)][:2000]
     for digits in range(_MOST_DIGITS):
-        if np.mean(np.abs(np.round(numbers, digits) - numbers) <= _EXACT * np.abs(numbers)) >= 0.99:
+        # Rounding multiplies, and numbers that are too large for it have no digits after the point.
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = np.round(numbers, digits)
+            exact = ~np.isfinite(rounded) | (np.abs(rounded - numbers) <= _EXACT * np.abs(numbers))
+        if len(exact) and exact.mean() >= 0.99:
             return digits
     return _MOST_DIGITS

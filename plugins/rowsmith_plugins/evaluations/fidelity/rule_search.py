@@ -172,23 +172,28 @@ def _linear(
         first, second = first[both], second[both]
         if len(np.unique(first)) < 3 or len(np.unique(second)) < 3:
             continue
-        middle = float(first.mean())
-        spread = float(((first - middle) ** 2).sum())
-        slope = float(((first - middle) * (second - second.mean())).sum()) / spread
-        if not np.isfinite(slope) or slope == 0:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            slope, offset = _line(first, second)
+        if not np.isfinite(slope) or not np.isfinite(offset) or slope == 0:
             continue
-        offset = float(np.median(second - slope * first))
         words = f"{two!r} follows from {one!r} by a straight line"
         yield Rule(
             kind="line", columns=(one, two), words=words, holds=linear(slope, offset, (digits[one], digits[two]))
         )
 
 
+def _line(first: Array, second: Array) -> tuple[float, float]:
+    """Slope and offset of the line of least squares."""
+    apart = first - first.mean()
+    slope = float((apart * (second - second.mean())).sum() / (apart**2).sum())
+    return slope, float(np.median(second - slope * first))
+
+
 def _orderings(columns: _Columns, names: Sequence[str], tied: set[frozenset[str]]) -> Iterator[Rule]:
     rows = np.column_stack([columns.numbers[name][Part.REAL][:2000] for name in names]) if names else np.zeros((0, 0))
     for index, one in enumerate(names):
         with np.errstate(invalid="ignore"):
-            known = np.isfinite(rows[:, [index]] - rows)
+            known = np.isfinite(rows[:, [index]]) & np.isfinite(rows)
             above = (rows[:, [index]] <= rows) | ~known
             equal_ = (rows[:, [index]] == rows) & known
         for other in np.flatnonzero(above.mean(axis=0) >= LEAST_SHARE).tolist():
@@ -216,12 +221,19 @@ def _totals(
         pairs, ((np.add, 0.0, "+"), (np.multiply, 1.0, "·"))
     ):
         first, second = table[:, one], table[:, two]
-        telling = np.isfinite(first + second) & (first != 0) & (second != 0) & (first != neutral) & (second != neutral)
+        telling = (
+            np.isfinite(first)
+            & np.isfinite(second)
+            & (first != 0)
+            & (second != 0)
+            & (first != neutral)
+            & (second != neutral)
+        )
         if np.count_nonzero(telling) < 4:
             continue
-        wanted = operation(first, second)[telling, None]
         tried = table[telling]
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            wanted = operation(first, second)[telling, None]
             close = np.abs(wanted - tried) <= 0.505 * steps + 1e-9 * np.abs(tried)
         for three in np.flatnonzero((close | ~np.isfinite(tried)).mean(axis=0) >= 0.9).tolist():
             if three in (one, two):
@@ -238,7 +250,9 @@ def _steps(numbers: Array, name: str) -> Iterator[Rule]:
     if len(np.unique(known)) < 10:
         return
     for step in _STEPS:
-        parts = known / step
+        with np.errstate(over="ignore"):
+            parts = known / step
+        parts = np.where(np.isfinite(parts), parts, 0.5)  # Too large to say.
         if np.mean(np.abs(parts - np.round(parts)) <= 1e-6) >= LEAST_SHARE:
             if step == 1:
                 return  # Whole numbers are for ``values``.

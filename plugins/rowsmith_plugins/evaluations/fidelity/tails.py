@@ -265,7 +265,7 @@ def _quantiles(ends: Ends, part: Part, k: int) -> dict[str, float]:
     for level in _QUANTILES:
         middle = min(max(level * reached[-1], k), reached[-1] - k)
         rows = np.clip(np.arange(middle - k, middle + k), 0, reached[-1] - 1)
-        found[str(level)] = float(ends.values[np.searchsorted(reached, rows, side="right")].mean())
+        found[str(level)] = float((ends.values[np.searchsorted(reached, rows, side="right")] / len(rows)).sum())
     return found
 
 

@@ -23,6 +23,7 @@ from rowsmith_plugins.evaluations.fidelity.chance import mean_band, share_band, 
 from rowsmith_plugins.evaluations.fidelity.clusters import Clusters, clusters_of
 from rowsmith_plugins.evaluations.fidelity.judging import alone, compared_parts, judged, mean_of
 from rowsmith_plugins.evaluations.fidelity.tails import ends_of
+from rowsmith_plugins.evaluations.fidelity.text_values import text_findings
 
 __all__ = ["Values", "build"]
 
@@ -116,6 +117,8 @@ def _findings(column: EvaluatedColumn, tables: EvaluationTables, clusters: Clust
         yield from _lost(column, tables, clusters)
     if column.kind is ColumnKind.LABEL:
         yield from _new(column, tables, clusters)
+    if column.kind is ColumnKind.TEXT:
+        yield from text_findings(column, tables, clusters)
     if column.positions is not None:
         yield from _other_kind(column, tables, clusters)
         yield from _other_unit(column, tables, clusters)

@@ -27,7 +27,7 @@ from rowsmith_plugins.evaluations.fidelity.clusters import blocks_of
 from rowsmith_plugins.evaluations.fidelity.judging import alone, judged
 from rowsmith_plugins.evaluations.options import ClassifierOptions
 from rowsmith_plugins.evaluations.utility.areas import area, area_error
-from rowsmith_plugins.evaluations.utility.features import Feature, column_features, matrix, relation_features
+from rowsmith_plugins.evaluations.utility.features import Feature, column_features, matrix, readable, relation_features
 
 __all__ = ["Classifier", "RelationClassifier", "build", "build_of_relations"]
 
@@ -175,7 +175,7 @@ def _tell(
     ungrouped = int(groups.max()) + 1 == len(groups)
     split = (StratifiedKFold if ungrouped else StratifiedGroupKFold)(folds, shuffle=True, random_state=seed)
     for train, test in split.split(rows, labels, None if ungrouped else groups):
-        judge = HistGradientBoostingClassifier(random_state=seed).fit(rows[train], labels[train])
+        judge = HistGradientBoostingClassifier(random_state=seed).fit(readable(rows[train]), labels[train])
         scores[test] = judge.predict_proba(rows[test])[:, 1]
         if not by:
             by = _depends_on(judge, rows[test], labels[test], features, generator)

@@ -27,7 +27,7 @@ from rowsmith.evaluation import (
 from rowsmith_plugins.evaluations.fidelity.judging import alone, judged
 from rowsmith_plugins.evaluations.options import DownstreamOptions
 from rowsmith_plugins.evaluations.utility.areas import area
-from rowsmith_plugins.evaluations.utility.features import column_features, matrix
+from rowsmith_plugins.evaluations.utility.features import column_features, matrix, readable
 
 __all__ = ["Downstream", "build"]
 
@@ -178,8 +178,8 @@ def _class_skill(rows: dict[Part, Array], target: EvaluatedColumn, part: Part, s
         # Boosting grows a tree for each class in each round.
         rounds = max(_FEWEST_ROUNDS, _TREES // max(2, len(np.unique(codes[known]))))
         model = HistGradientBoostingClassifier(max_iter=rounds, random_state=seed)
-        model.fit(_readable(rows[part][known]), codes[known])
-        scores[:, model.classes_] = model.predict_proba(_readable(rows[Part.HOLDOUT]))
+        model.fit(readable(rows[part][known]), codes[known])
+        scores[:, model.classes_] = model.predict_proba(readable(rows[Part.HOLDOUT]))
     real = np.flatnonzero(target.counts(Part.REAL) >= FEWEST_OF_CLASS)
 
     def skill(chosen: npt.NDArray[np.int64]) -> float:
@@ -197,12 +197,16 @@ def _class_skill(rows: dict[Part, Array], target: EvaluatedColumn, part: Part, s
 def _number_skill(rows: dict[Part, Array], target: EvaluatedColumn, part: Part, seed: int) -> Skill:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    numbers, truth = target.numbers(part), target.numbers(Part.HOLDOUT)
+    numbers, truth, real = (target.numbers(each) for each in (part, Part.HOLDOUT, Part.REAL))
+    # Squares of numbers near the ends of what a float holds are beyond it.
+    largest = float(np.abs(real[np.isfinite(real)]).max(initial=0.0)) or 1.0
+    with np.errstate(over="ignore"):
+        numbers, truth = numbers / largest, truth / largest
     known, asked = np.isfinite(numbers), np.isfinite(truth)
     said = np.full(len(truth), np.nan)
     if known.sum() > 1:
-        model = HistGradientBoostingRegressor(random_state=seed).fit(_readable(rows[part][known]), numbers[known])
-        said = model.predict(_readable(rows[Part.HOLDOUT]))
+        model = HistGradientBoostingRegressor(random_state=seed).fit(readable(rows[part][known]), numbers[known])
+        said = model.predict(readable(rows[Part.HOLDOUT]))
 
     def skill(chosen: npt.NDArray[np.int64]) -> float:
         chosen = chosen[asked[chosen] & np.isfinite(said[chosen])]
@@ -210,12 +214,6 @@ def _number_skill(rows: dict[Part, Array], target: EvaluatedColumn, part: Part, 
         return 1 - float(((truth[chosen] - said[chosen]) ** 2).sum()) / spread if spread > 0 else 0.0
 
     return skill
-
-
-def _readable(rows: Array) -> Array:
-    """Rows in which no column is without any number, which boosted trees refuse."""
-    empty = np.isnan(rows).all(axis=0)
-    return np.where(empty, 0.0, rows) if empty.any() else rows
 
 
 def _findings(trained: _Trained, tables: EvaluationTables) -> Iterator[Finding]:

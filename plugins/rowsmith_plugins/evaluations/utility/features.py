@@ -11,7 +11,9 @@ from attrs import frozen
 
 from rowsmith.evaluation import ColumnKind, EvaluatedColumn, EvaluationTables, Part
 
-__all__ = ["Feature", "column_features", "matrix", "relation_features"]
+__all__ = ["Feature", "column_features", "matrix", "readable", "relation_features"]
+
+_HUGE = 1e100
 
 Array = npt.NDArray[np.float64]
 
@@ -80,7 +82,7 @@ def relation_features(tables: EvaluationTables, most: int) -> list[Feature]:
     for one, two in pairs:
         both = {part: (numbers[one][part], numbers[two][part]) for part in tables.sizes}
         found += [
-            Feature(columns=(one, two), values={part: a - b for part, (a, b) in both.items()}),
+            Feature(columns=(one, two), values={part: _difference(a, b) for part, (a, b) in both.items()}),
             Feature(columns=(one, two), values={part: (a == b).astype(np.float64) for part, (a, b) in both.items()}),
             Feature(columns=(one, two), values={part: _ratio(a, b) for part, (a, b) in both.items()}),
         ]
@@ -92,6 +94,12 @@ def _remainder(numbers: Array, step: int) -> Array:
         return np.asarray(np.mod(numbers, step))
 
 
+def _difference(first: Array, second: Array) -> Array:
+    with np.errstate(over="ignore"):
+        difference = first - second
+    return np.where(np.isfinite(difference), difference, np.nan)
+
+
 def _ratio(first: Array, second: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         ratio = first / second
@@ -100,4 +108,16 @@ def _ratio(first: Array, second: Array) -> Array:
 
 def matrix(features: Sequence[Feature], part: Part) -> Array:
     """The features of one part's rows, float64 ``[rows, features]``."""
-    return np.column_stack([feature.values[part] for feature in features])
+    return np.column_stack([_moderate(feature, part) for feature in features])
+
+
+def _moderate(feature: Feature, part: Part) -> Array:
+    """Trees ask for the order of numbers alone, and add them up: huge ones are made smaller."""
+    largest = max(float(np.nanmax(np.abs(each), initial=0.0)) for each in feature.values.values())
+    return feature.values[part] / largest if largest > _HUGE else feature.values[part]
+
+
+def readable(rows: Array) -> Array:
+    """Rows in which no column is without any number, which boosted trees refuse to learn from."""
+    empty = np.isnan(rows).all(axis=0)
+    return np.where(empty, 0.0, rows) if empty.any() else rows

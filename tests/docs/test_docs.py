@@ -71,7 +71,8 @@ def test_each_hook_has_a_page_with_its_signature_and_an_example(hook):
 
 @pytest.mark.parametrize("kind", Kind)
 def test_the_options_of_bundled_components_are_documented(kind):
-    pages = ("configuration.md", "plugins/transforms.md", "plugins/stopping-policies.md", "evaluation.md", "verdict.md")
+    pages = ["configuration.md", "plugins/transforms.md", "plugins/stopping-policies.md", "verdict.md"]
+    pages += ["evaluation.md", "privacy-evaluation.md", "sequence-evaluation.md"]
     text = "".join(map(read, pages))
     for found in (found for group in bundled().components(kind).values() for found in group):
         assert f"`{found.component.name}`" in text or f": {found.component.name}`" in text

@@ -59,7 +59,7 @@ def near_copies(tables: EvaluationTables, hashes: RowHashes) -> tuple[dict[Part,
                 equal = np.isin(others[part], others[Part.REAL])
             found[part] |= equal & enough
     numbers = [column for column in hashes.columns if column.kind in (ColumnKind.NUMBER, ColumnKind.MOMENT)]
-    sampled = any(len(rows[part]) < size for part, size in tables.sizes.items())
+    sampled = any(len(rows[part]) < size for part, size in tables.sizes.items()) or len(some) < len(columns) > 1
     if numbers:
         kept = _about_equal(tables, hashes, numbers, rows)
         sampled |= any(len(flags) < len(rows[part]) for part, (_, flags) in kept.items())

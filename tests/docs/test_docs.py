@@ -158,7 +158,8 @@ def test_each_command_is_documented_with_its_options(name):
 def test_no_command_or_option_is_documented_that_is_not_there():
     documented = set(re.findall(r"^## rowsmith (.+)$", read("cli.md"), re.MULTILINE))
     assert documented == set(COMMANDS)
-    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    parameters = [parameter for command in COMMANDS.values() for parameter in command.params]
+    known = {option for each in parameters for option in (*each.opts, *each.secondary_opts)}
     assert set(re.findall(r"`(--?[a-z-]+)", read("cli.md"))) <= known | {"-", "--version", "--help"}
 
 

@@ -25,6 +25,7 @@ from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.model import Bundle
 from rowsmith.plugins import Registry
 from rowsmith.runs import stages as pipeline
+from rowsmith.runs.reporting import Reporter
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table import write_table
 from rowsmith.transforms import default_transforms
@@ -79,7 +80,7 @@ def file_rate(run: pipeline.Run, bundle: Bundle, output: Path) -> float:
     return len(results.df) / (time.perf_counter() - ready[0])
 
 
-class _Started(pipeline.Reporter):
+class _Started(Reporter):
     def __init__(self, ready: list[float]) -> None:
         self._ready = ready
 

@@ -16,7 +16,7 @@ _BUNDLED = (
     ("rules", "fidelity.rules", "RulesOptions", "Equalities, orderings, sums and dependencies that real rows follow"),
     ("three-way", "fidelity.three_way", "TriplesOptions", "What ties three columns"),
     ("coverage", "fidelity.coverage", "CoverageOptions", "How near synthetic rows are to real ones, and to how many"),
-    ("classifier", "utility.classifier", "ClassifierOptions", "How well rows can be told from real ones"),
+    ("classifier", "utility.classifier", "ClassifierOptions", "How well a classifier separates rows from real ones"),
     (
         "relation-classifier",
         "utility.classifier",

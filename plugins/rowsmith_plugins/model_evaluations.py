@@ -13,10 +13,10 @@ _BUNDLED = (
     ("value-accuracy", "value_accuracy", "RecordOptions", "Values whose tokens are predicted from those before"),
     ("completion", "completion", "CompletionOptions", "Values of a record completed from its first columns"),
     ("choice", "choice", "ChoiceOptions", "The true value chosen among candidates"),
-    ("membership", "membership", "RecordOptions", "Training rows told from held-out rows by loss"),
+    ("membership", "membership", "RecordOptions", "Training rows separated from held-out rows by loss"),
     ("extraction", "extraction", "ExtractionOptions", "Training rows that a release holds word for word"),
     ("exposure", "exposure", "ExposureOptions", "How far up planted secrets rank among others"),
-    ("nearest-string", "nearest_string", "NearestOptions", "Training rows told by the nearest synthetic row"),
+    ("nearest-string", "nearest_string", "NearestOptions", "Training rows identified by the nearest synthetic row"),
 )
 # What needs scipy.
 _SCIPY = frozenset({"extraction", "exposure"})

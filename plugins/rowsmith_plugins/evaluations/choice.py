@@ -1,4 +1,4 @@
-"""Choosing the true value of a column among candidates, given the columns before it."""
+"""Selecting the true value of a column among candidates, given the columns before it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Case:
 
 
 class CandidateChoice(RecordEvaluation):
-    """Accuracy of choosing the true value among candidates by their probability; a tie counts as its share.
+    """Accuracy of selecting the true value among candidates by their probability; a tie counts as its share.
 
     The candidates of a column are the true value, the most frequent values of the training rows, and random ones. A
     value is scored with what ends it, so none begins with another, and sums need no normalisation by length. The

@@ -1,4 +1,4 @@
-"""Estimates with their uncertainty: means, rates, and how well a score tells two samples apart."""
+"""Estimates with their uncertainty: means, rates, and how well a score separates two samples."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def bootstrap_mean(values: Sequence[float] | Floats, seed: int = 0, level: float
 
 @frozen(kw_only=True)
 class Separation:
-    """How well a score tells members from others.
+    """How well a score separates members from others.
 
     Attributes:
         auc: The chance that a member scores higher than another, ties half: 0.5 is a guess.

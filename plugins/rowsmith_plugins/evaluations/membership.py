@@ -24,7 +24,7 @@ _LOWEST = 0.2
 
 
 class Membership(RecordEvaluation):
-    """How well an attacker with the model's probabilities tells training rows from held-out rows; lower is better.
+    """How well an attacker with the model's probabilities separates training rows from held-out rows; lower is better.
 
     Attacks, each higher for records that seem to have been trained on: ``loss``, minus the code length; ``reference``,
     by how many bits the model beats a reference, which is its base model without the adapter, or else the marginals;

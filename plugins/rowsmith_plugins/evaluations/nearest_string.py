@@ -29,7 +29,7 @@ _MAX_CELLS = 1 << 22
 
 
 class NearestString(RecordEvaluation):
-    """How well the edit distance to the nearest synthetic record tells training rows from held-out rows.
+    """How well the edit distance to the nearest synthetic record separates training rows from held-out rows.
 
     The score is the area under the ROC curve: 0.5 is a guess, lower is better.
     """

@@ -106,7 +106,7 @@ def record_lines(bundle: Bundle, table: Table) -> tuple[list[RecordLine], int]:
         EvaluationError: The model writes groups or series, or the columns are others.
     """
     if bundle.model_schema.step is not None or bundle.series is not None:
-        raise EvaluationError("the model writes groups of records; this evaluation is for rows that stand alone")
+        raise EvaluationError("the model writes groups of records; this evaluation is for independent rows")
     names = list(bundle.table_schema.names)
     if table.columns.column_names != names:
         raise EvaluationError(
@@ -155,13 +155,13 @@ def encode_with_offsets(encoding: Any, lines: Sequence[RecordLine]) -> list[tupl
     """Token ids of records, and the range of characters of each.
 
     Raises:
-        EvaluationError: The encoding does not say which characters a token stands for.
+        EvaluationError: The encoding does not give the characters of a token.
     """
     method = getattr(encoding, "encode_with_offsets", None)
     if method is None:
         raise EvaluationError(
-            f"the encoding, a {type(encoding).__name__}, has no method encode_with_offsets, which tells what "
-            "characters a token stands for; evaluate with the model's own encoding"
+            f"the encoding, a {type(encoding).__name__}, has no method encode_with_offsets, which gives the "
+            "characters of a token; evaluate with the model's own encoding"
         )
     encoded: list[tuple[list[int], list[tuple[int, int]]]] = method([line.text for line in lines])
     return encoded

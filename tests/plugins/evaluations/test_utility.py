@@ -34,7 +34,7 @@ def test_columns_that_give_synthetic_rows_away_are_named(evaluate: Evaluate) -> 
     synthetic = census(600, 2)
     synthetic["hours_per_week"] += 30
     (finding,) = evaluate("classifier", census(600, 1), synthetic).findings
-    assert finding.defect == "told-apart"
+    assert finding.defect == "distinguishable"
     assert finding.columns[0] == "hours_per_week"
     assert finding.excess > 1
 
@@ -146,7 +146,7 @@ def test_independent_columns_are_told_apart(evaluate: Evaluate) -> None:
     random = np.random.default_rng(0)
     independent = census(800, 2).apply(lambda column: random.permutation(column.to_numpy()))
     assert {finding.defect for finding in evaluate("classifier", census(800, 1), independent).findings} == {
-        "told-apart"
+        "distinguishable"
     }
     defects = {finding.defect for finding in evaluate("pair-trends", census(800, 1), independent).findings}
     assert defects >= {"column-unrelated"}

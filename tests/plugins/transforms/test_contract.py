@@ -184,13 +184,13 @@ def test_a_breach_names_the_transform(wrong: dict[str, Any], message: str) -> No
 @pytest.mark.parametrize(
     ("inverted", "message"),
     [
-        (None, "gave a NoneType"),
-        (GOOD.slice(1), "gave 1 rows for 2"),
-        (table({"a": ["x", "y", "x", "y"]}), "gave 4 rows for 2"),
-        (table({"b": ["x", "y"]}), r"gave the columns \['b'\]; its schema says \['a'\]"),
-        (GOOD.drop_columns(["a"]), r"gave (0 rows|the columns \[\])"),
-        (table({"a": ["x", "y"], "b": ["x", "y"]}), r"gave the columns \['a', 'b'\]"),
-        (pa.table({"a": ["x", "y"]}), "gave column 'a' as string"),
+        (None, "returned a NoneType"),
+        (GOOD.slice(1), "returned 1 rows for 2"),
+        (table({"a": ["x", "y", "x", "y"]}), "returned 4 rows for 2"),
+        (table({"b": ["x", "y"]}), r"returned the columns \['b'\]; its schema says \['a'\]"),
+        (GOOD.drop_columns(["a"]), r"returned (0 rows|the columns \[\])"),
+        (table({"a": ["x", "y"], "b": ["x", "y"]}), r"returned the columns \['a', 'b'\]"),
+        (pa.table({"a": ["x", "y"]}), "returned column 'a' as string"),
     ],
 )
 def test_a_breach_while_inverting_names_the_transform(inverted: Any, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Rows of a group are alike, so that they tell less than as many rows that stand alone.
+"""Rows of a group are alike, so that they inform less than as many independent rows.
 
 The design effect of survey statistics (Kish 1965): the variance of a share is 1 + (m - 1) r times that of independent
 rows, for groups of m rows whose values agree by r more than those of any two rows.
@@ -28,10 +28,10 @@ Ints = npt.NDArray[np.int64]
 
 @frozen(kw_only=True)
 class Clusters:
-    """How much less the rows of grouped tables tell.
+    """How much less the rows of grouped tables inform.
 
     Attributes:
-        effects: The design effect of each column, at least one; empty where rows stand alone.
+        effects: The design effect of each column, at least one; empty where rows are independent.
     """
 
     effects: Mapping[str, float] = field(factory=dict)
@@ -41,7 +41,7 @@ class Clusters:
         return math.sqrt(self._effect(names))
 
     def rows(self, count: int, *names: str) -> int:
-        """As many independent rows as tell as much of some columns as a count of these."""
+        """Number of independent rows that inform as much about some columns as a count of these."""
         return max(1, round(count / self._effect(names)))
 
     def _effect(self, names: tuple[str, ...]) -> float:

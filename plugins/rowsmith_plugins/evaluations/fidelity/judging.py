@@ -49,9 +49,9 @@ def judged(
 
 
 def alone(tables: EvaluationTables) -> EvaluationTables:
-    """The tables without the columns that group rows and the time of a series: what identifies or places rows.
+    """The tables without the columns that group rows, and without the time of a series.
 
-    Those are made anew, and evaluations of sequences compare them.
+    Those are regenerated, and evaluations of sequences compare them.
     """
     left_out = {*tables.group_by, *([tables.time_column] if tables.time_column else [])}
     return evolve(tables, columns=tuple(column for column in tables.columns if column.name not in left_out))

@@ -26,7 +26,7 @@ def last_digit_findings(tables: EvaluationTables, clusters: Clusters) -> list[Fi
 
     Args:
         tables: The tables.
-        clusters: What the rows of their groups tell.
+        clusters: Design effects of their groups.
     """
     found = [_finding(column, tables, clusters) for column in tables.of_kind(ColumnKind.NUMBER)]
     return [finding for finding in found if finding is not None]

@@ -96,8 +96,8 @@ def total(operation: Callable[[Array, Array], Array], neutral: float, digits: in
         first, second, third = arrays
         with np.errstate(over="ignore", invalid="ignore"):
             wanted = operation(first, second)
-        telling = (first != neutral) & (second != neutral) & (first != 0) & (second != 0)
-        return _finite(arrays) & telling, _close(wanted, third, 10.0**-digits)
+        informative = (first != neutral) & (second != neutral) & (first != 0) & (second != 0)
+        return _finite(arrays) & informative, _close(wanted, third, 10.0**-digits)
 
     return holds
 

@@ -221,7 +221,7 @@ def _totals(
         pairs, ((np.add, 0.0, "+"), (np.multiply, 1.0, "·"))
     ):
         first, second = table[:, one], table[:, two]
-        telling = (
+        informative = (
             np.isfinite(first)
             & np.isfinite(second)
             & (first != 0)
@@ -229,11 +229,11 @@ def _totals(
             & (first != neutral)
             & (second != neutral)
         )
-        if np.count_nonzero(telling) < 4:
+        if np.count_nonzero(informative) < 4:
             continue
-        tried = table[telling]
+        tried = table[informative]
         with np.errstate(over="ignore", invalid="ignore"):
-            wanted = operation(first, second)[telling, None]
+            wanted = operation(first, second)[informative, None]
             close = np.abs(wanted - tried) <= 0.505 * steps + 1e-9 * np.abs(tried)
         for three in np.flatnonzero((close | ~np.isfinite(tried)).mean(axis=0) >= 0.9).tolist():
             if three in (one, two):

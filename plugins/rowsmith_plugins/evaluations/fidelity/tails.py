@@ -51,7 +51,7 @@ class Ends:
         values: Distinct numbers, ascending; times -1 for the low end.
         counts: Rows of each, by part.
         end: ``low`` or ``high``.
-        independent: For each part, as many rows as tell as much and stand alone.
+        independent: For each part, the number of independent rows that inform as much.
     """
 
     values: Floats
@@ -97,7 +97,7 @@ def ends_of(column: EvaluatedColumn, tables: EvaluationTables, clusters: Cluster
     Args:
         column: The column.
         tables: Its tables.
-        clusters: What the rows of their groups tell.
+        clusters: Design effects of their groups.
     """
     if column.positions is None:
         return ()

@@ -23,7 +23,7 @@ def text_findings(column: EvaluatedColumn, tables: EvaluationTables, clusters: C
     Args:
         column: The column.
         tables: Its tables.
-        clusters: What the rows of their groups tell.
+        clusters: Design effects of their groups.
     """
     if not column.counts(Part.REAL).any() or not column.counts(Part.SYNTHETIC).any():
         return []

@@ -122,8 +122,8 @@ def _whole_table() -> Finding:
 
 def _uninformative(tables: EvaluationTables, hashes: RowHashes) -> Evaluated:
     reason = (
-        f"a copy cannot be told from chance: rows hold hardly any information (fewer than {hashes.needed:.0f} bits), "
-        "so other rows equal them all the time"
+        f"a copy cannot be distinguished from chance: rows hold hardly any information (fewer than "
+        f"{hashes.needed:.0f} bits), so other rows equal them all the time"
     )
     measures = tuple(
         Measure(name=name, value=None, direction=Direction.LOWER, reason=reason) for name in ("copies", "near-copies")

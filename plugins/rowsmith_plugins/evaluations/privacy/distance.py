@@ -45,7 +45,7 @@ class Distance(TableEvaluation):
 
     ``dcr-share`` is the share of synthetic rows that lie nearer to one of m training rows than to any of m held-out
     ones, ties counting half (Platzer & Reutterer 2021, "Holdout-based empirical assessment of mixed-type synthetic
-    data"). Where the model learned nothing of single rows, training and held-out rows could change places, so the
+    data"). Where the model learned nothing of single rows, training and held-out rows could be exchanged, so the
     share is 1/2, with the variance ``(Σ w² - 1/2m) / 4`` where ``w`` is the share of rows that each real row is
     nearest to.
 
@@ -102,7 +102,7 @@ def build(context: BuildContext, options: None) -> Distance:
 
 
 def _share(near: Floats, near_index: Ints, far: Floats, far_index: Ints, count: int) -> tuple[float, float]:
-    """The share of rows nearer to training rows, and its standard error where the parts could change places."""
+    """The share of rows nearer to training rows, and its standard error where the parts could be exchanged."""
     tied = np.isclose(near, far, rtol=1e-4, atol=1e-4)
     nearer = np.where(tied, 0.5, near < far)
     weights = np.concatenate(

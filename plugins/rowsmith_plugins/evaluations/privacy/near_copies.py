@@ -61,11 +61,11 @@ def near_copies(tables: EvaluationTables, hashes: RowHashes) -> tuple[dict[Part,
     numbers = [column for column in hashes.columns if column.kind in (ColumnKind.NUMBER, ColumnKind.MOMENT)]
     sampled = any(len(rows[part]) < size for part, size in tables.sizes.items()) or len(some) < len(columns) > 1
     if numbers:
-        kept = _about_equal(tables, hashes, numbers, rows)
-        sampled |= any(len(flags) < len(rows[part]) for part, (_, flags) in kept.items())
+        near = _about_equal(tables, hashes, numbers, rows)
+        sampled |= any(len(flags) < len(rows[part]) for part, (_, flags) in near.items())
         # Of the same rows for both ways of being near.
-        found = {part: found[part][chosen] | flags for part, (chosen, flags) in kept.items()}
-        copied = {part: copied[part][chosen] for part, (chosen, _) in kept.items()}
+        found = {part: found[part][chosen] | flags for part, (chosen, flags) in near.items()}
+        copied = {part: copied[part][chosen] for part, (chosen, _) in near.items()}
     return {part: flags & ~copied[part] for part, flags in found.items()}, sampled
 
 
@@ -91,7 +91,7 @@ class _Number:
         return np.asarray(_TOLERANCE * (self.spread + size), dtype=np.float64)
 
     def bits(self, values: Floats) -> Floats:
-        """-log2 of the share of training values that are near; 0 for nulls, which labels stand for."""
+        """-log2 of the share of training values that are near; 0 for nulls, which labels represent."""
         near = np.searchsorted(self.real, values + self.reach(values), "right") - np.searchsorted(
             self.real, values - self.reach(values), "left"
         )

@@ -77,7 +77,7 @@ class ReplayedValues(TableEvaluation):
                     )
                 )
         if not parts:
-            reason = "no column holds values that tell one row from all others"
+            reason = "no column holds values that identify one row"
             return Evaluated(measures=(Measure(name=self.name, value=None, direction=Direction.LOWER, reason=reason),))
         whole = _measure(self.name, Rate(int(replayed.sum()), len(replayed)), tables, parts=tuple(parts))
         return Evaluated(measures=(whole,), findings=tuple(findings))

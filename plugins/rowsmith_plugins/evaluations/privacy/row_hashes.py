@@ -35,7 +35,7 @@ class RowHashes:
         bits: For each column, -log2 of the share of real rows with each label; the last is that of nulls.
         hashes: The hash of each row.
         information: The sum of the bits of each row's values.
-        needed: So many bits tell a row from one that equals a training row by chance.
+        needed: Bits that distinguish a row from one that equals a training row by chance.
     """
 
     columns: tuple[EvaluatedColumn, ...]
@@ -97,7 +97,7 @@ def row_hashes(tables: EvaluationTables, columns: Sequence[EvaluatedColumn]) -> 
 
 
 def units_of(tables: EvaluationTables, part: Part) -> Ints:
-    """Whose each row is: the number of its group; every row is its own where rows stand alone."""
+    """Whose each row is: the number of its group; every row is its own where rows are independent."""
     return tables.groups.get(part, np.arange(tables.sizes[part]))
 
 

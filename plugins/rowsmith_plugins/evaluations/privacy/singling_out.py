@@ -74,7 +74,7 @@ class _Predicate:
 
 
 class SinglingOut(TableEvaluation):
-    """The risk that the synthetic table tells what singles out a person.
+    """The risk that the synthetic table shows what singles out a person.
 
     A predicate is made of a synthetic row: its label, or a window of 1 % of the rows around its number, in columns in
     random order until so few rows would meet all conditions, were columns independent, that it is less than a tenth of

@@ -166,7 +166,7 @@ def _correlation_ratio(labels: Ints, numbers: Floats) -> float:
 
 
 def _theils_u(first: Ints, second: Ints) -> float:
-    """How much of the entropy of the first labels the second ones tell: U(first | second)."""
+    """How much of the entropy of the first labels the second ones explain: U(first | second)."""
     width = int(second.max(initial=0)) + 1
     joint, one, two = (_entropy(codes) for codes in (first * width + second, first, second))
     return 1.0 if one == 0 else max(0.0, (one - (joint - two)) / one)

@@ -146,7 +146,7 @@ def period(left: Floats, series: Ints, longest: int) -> int:
 
 
 def remainder(values: Floats) -> Floats:
-    """A lone series without a curved trend and without its season, the period of which its changes tell."""
+    """A lone series without a curved trend and without its season, whose period follows from its changes."""
     line = np.linspace(-1.0, 1.0, len(values))
     left = values - np.polyval(np.polyfit(line, values, 2), line)
     changes = np.diff(left)

@@ -41,7 +41,7 @@ class Transitions(TableEvaluation):
     """1 less the distance of what follows what, a mean over columns.
 
     Of labels it is the total variation of the pairs of labels of a row and the next, the ten commonest and the rest
-    told apart; of numbers the Kolmogorov-Smirnov distance of changes from row to row. Texts and identifiers are left
+    distinguished; of numbers the Kolmogorov-Smirnov distance of changes from row to row. Texts and identifiers are left
     out.
     """
 

@@ -1,1 +1,1 @@
-"""Evaluations by classifiers: what tells synthetic rows from real ones, and what can be learned from them."""
+"""Evaluations by classifiers: what separates synthetic rows from real ones, and what can be learned from them."""

@@ -21,11 +21,11 @@ def area(negative: Floats, positive: Floats) -> float:
 def area_error(scores: tuple[Floats, Floats], groups: tuple[Ints, Ints]) -> float:
     """The standard error of ``area`` after DeLong et al. 1988: from how the scores rank in the other class.
 
-    Of rows that stand in groups their sums vary, as Obuchowski 1997 has it.
+    For grouped rows their sums vary, as Obuchowski 1997 has it.
 
     Args:
         scores: Those of one class and of the other.
-        groups: The group of each row of both; a number of its own where it stands alone.
+        groups: The group of each row of both; a number of its own where it is independent.
     """
     parts = []
     for own, others, codes in ((scores[1], scores[0], groups[1]), (scores[0], scores[1], groups[0])):

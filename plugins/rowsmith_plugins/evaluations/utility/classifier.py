@@ -1,7 +1,7 @@
-"""The evaluations ``classifier`` and ``relation-classifier``: how well synthetic rows can be told from real ones.
+"""The evaluations ``classifier`` and ``relation-classifier``: how well trees separate synthetic rows from real ones.
 
 The classifier two-sample test (Lopez-Paz and Oquab 2017): boosted trees are trained on some of both and asked about the
-others; 0.5 means that they cannot tell.
+others; 0.5 means that they cannot separate them.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ Array = npt.NDArray[np.float64]
 
 
 @frozen(kw_only=True)
-class _Told:
-    """How well two parts are told apart.
+class _Separation:
+    """How well two parts are distinguished.
 
     Attributes:
         area: The area under the curve.
@@ -69,7 +69,7 @@ class Classifier(TableEvaluation):
 
     name = "classifier"
     kind = EvaluationKind.UTILITY
-    explanation = "How well a classifier tells synthetic rows from real ones: 0.5 is a coin toss, 1 is always."
+    explanation = "How well a classifier separates synthetic rows from real ones: 0.5 is a coin toss, 1 is always."
 
     def __init__(self, options: ClassifierOptions) -> None:
         self.options = options
@@ -79,7 +79,7 @@ class Classifier(TableEvaluation):
         return _some(column_features(tables), self.options.max_features, tables)
 
     def evaluate(self, tables: EvaluationTables) -> Evaluated:
-        """Tell synthetic rows from real ones, and real held-out rows from real ones as the ceiling."""
+        """Separate synthetic rows from real ones, and real held-out rows from real ones as the ceiling."""
         tables = alone(tables)
         rows = min(self.options.max_rows, *(tables.sizes[part] for part in (Part.REAL, Part.SYNTHETIC)))
         sampled = tables.sampled(rows, self.name)
@@ -87,25 +87,28 @@ class Classifier(TableEvaluation):
         if rows < FEWEST_ROWS or not features:
             reason = f"fewer than {FEWEST_ROWS} rows of a part" if features else "there is no column but keys"
             return Evaluated(measures=(Measure(name=self.name, value=None, direction=Direction.LOWER, reason=reason),))
-        told = self._told(features, Part.SYNTHETIC, sampled)
+        separation = self._separation(features, Part.SYNTHETIC, sampled)
         has_ceiling = sampled.sizes.get(Part.HOLDOUT, 0) >= FEWEST_ROWS
-        held = self._told(features, Part.HOLDOUT, sampled) if has_ceiling else None
-        if told is None:
+        held = self._separation(features, Part.HOLDOUT, sampled) if has_ceiling else None
+        if separation is None:
             reason = f"a part has fewer than {self.options.folds} groups"
             return Evaluated(measures=(Measure(name=self.name, value=None, direction=Direction.LOWER, reason=reason),))
         measure = Measure(
             name=self.name,
-            value=told.area,
+            value=separation.area,
             direction=Direction.LOWER,
-            interval=(max(0.0, told.area - _NORMAL_95 * told.error), min(1.0, told.area + _NORMAL_95 * told.error)),
+            interval=(
+                max(0.0, separation.area - _NORMAL_95 * separation.error),
+                min(1.0, separation.area + _NORMAL_95 * separation.error),
+            ),
             ceiling=None if held is None else held.area,
             sizes={part.value: size for part, size in sampled.sizes.items()},
             sampled=fewer or any(sampled.sizes[part] < tables.sizes[part] for part in tables.sizes),
         )
-        return Evaluated(measures=(measure,), findings=tuple(self._findings(told, held, tables)))
+        return Evaluated(measures=(measure,), findings=tuple(self._findings(separation, held, tables)))
 
-    def _told(self, features: Sequence[Feature], part: Part, tables: EvaluationTables) -> _Told | None:
-        """How well a part is told from the real rows; None where one has fewer groups than there are folds."""
+    def _separation(self, features: Sequence[Feature], part: Part, tables: EvaluationTables) -> _Separation | None:
+        """How well a part is separation from the real rows; None where one has fewer groups than there are folds."""
         generator = tables.generator(f"{self.name}.{part.value}")
         count = min(tables.sizes[Part.REAL], tables.sizes[part])
         rows, groups, seen = [], [], 0
@@ -119,19 +122,22 @@ class Classifier(TableEvaluation):
             seen += int(own.max()) + 1
         return _tell(np.concatenate(rows), np.concatenate(groups), features, self.options.folds, generator)
 
-    def _findings(self, told: _Told, held: _Told | None, tables: EvaluationTables) -> Iterator[Finding]:
+    def _findings(
+        self, separation: _Separation, held: _Separation | None, tables: EvaluationTables
+    ) -> Iterator[Finding]:
         usual = 0.0 if held is None else max(0.0, held.area - 0.5)
         beside = "" if held is None else f", real held-out rows with {held.area:.3f}"
-        named = f", most of all by {', '.join(map(repr, told.by))}" if told.by else ""
+        named = f", most of all by {', '.join(map(repr, separation.by))}" if separation.by else ""
         finding = judged(
             tables,
-            "told-apart",
-            told.by,
-            f"boosted trees tell synthetic rows from real ones with an area under the curve of {told.area:.3f}"
+            "distinguishable",
+            separation.by,
+            "boosted trees separate synthetic rows from real ones with an area under the curve of "
+            f"{separation.area:.3f}"
             f"{beside}{named}",
-            found=told.area - 0.5,
-            allowed=usual + _DEVIATIONS * told.error + TOLERANCE,
-            share=2 * told.area - 1,
+            found=separation.area - 0.5,
+            allowed=usual + _DEVIATIONS * separation.error + TOLERANCE,
+            share=2 * separation.area - 1,
         )
         if finding is not None:
             yield finding
@@ -163,7 +169,7 @@ def _tell(
     features: Sequence[Feature],
     folds: int,
     generator: np.random.Generator,
-) -> _Told:
+) -> _Separation:
     """Rows of one class first, as many of the other after them; no group is in two folds."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -182,7 +188,7 @@ def _tell(
             by = _depends_on(judge, rows[test], labels[test], features, generator)
     negative, positive = scores[:count], scores[count:]
     error = area_error((negative, positive), (groups[:count], groups[count:]))
-    return _Told(area=area(negative, positive), error=error, by=by)
+    return _Separation(area=area(negative, positive), error=error, by=by)
 
 
 def _depends_on(
@@ -192,20 +198,20 @@ def _depends_on(
     features: Sequence[Feature],
     generator: np.random.Generator,
 ) -> tuple[str, ...]:
-    """The columns without which the trees tell worst: permutation importance."""
+    """The columns without which the trees separate worst: permutation importance."""
     picked = generator.permutation(len(rows))[:_TRIED_ROWS]
     rows, labels = rows[picked].copy(), labels[picked]
 
-    def told() -> float:
+    def separation() -> float:
         scores = judge.predict_proba(rows)[:, 1]  # type: ignore[attr-defined]
         return area(scores[labels == 0], scores[labels == 1])
 
-    usual = told()
+    usual = separation()
     lost: list[tuple[float, tuple[str, ...]]] = []
     for index, feature in enumerate(features):
         before = rows[:, index].copy()
         rows[:, index] = generator.permutation(before)
-        lost.append((usual - told(), feature.columns))
+        lost.append((usual - separation(), feature.columns))
         rows[:, index] = before
     lost.sort(key=lambda each: -each[0])
     return tuple(dict.fromkeys(name for loss, names in lost if loss > _IMPORTANT for name in names))[:_NAMED]

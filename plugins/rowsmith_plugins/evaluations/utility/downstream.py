@@ -38,7 +38,7 @@ MOST_CLASSES = 10
 FEWEST_NUMBERS = 20
 FEWEST_OF_CLASS = 10
 LEAST_SKILL = 0.05
-"""A target that real rows do not tell either proves nothing."""
+"""A target that real rows do not predict either proves nothing."""
 
 _RESAMPLES = 50
 _TREES = 200

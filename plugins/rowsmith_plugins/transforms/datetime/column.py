@@ -139,7 +139,8 @@ class DatetimeColumn:
         # A drawn date-time may have another encoding: 31 February becomes the last day of February.
         same = np.logical_and.reduce([self._representatives(found)[name] == encoded[name] for name in encoded])
         found = np.where(same, found, self._joined(encoded, len(draws)))
-        found = self._with_drawn_ends(found, self._unclipped(drawn, len(draws)), draws)
+        moved = np.logical_or.reduce([self._representatives(found)[name] != encoded[name] for name in encoded])
+        found = self._with_drawn_ends(found, self._unclipped(encoded, len(draws)), moved, draws)
         instants, codes = np.unique(found.astype(np.int64), return_inverse=True)
         texts = spell_datetimes(instants.astype(f"datetime64[{self.unit}]"), self.format)
         codes = codes.astype(np.int32)
@@ -205,17 +206,25 @@ class DatetimeColumn:
         constants = {name: np.full(rows, number) for name, number in self.constants.items()}
         return join_parts({**constants, **numbers}, self.unit)
 
-    def _with_drawn_ends(self, clipped: Instants, unclipped: Instants, draws: Draws) -> Instants:
-        """Draw a day for date-times beyond either end, which would otherwise all be the first or the last one."""
+    def _with_drawn_ends(self, clipped: Instants, unclipped: Instants, moved: Mask, draws: Draws) -> Instants:
+        """Draw a day for date-times beyond either end, which would otherwise all be the first or the last one.
+
+        Args:
+            clipped: The date-times in the range.
+            unclipped: The date-times that the parts give.
+            moved: Whether clipping changed a part.
+            draws: Random numbers, one stream per row.
+        """
         low, high = np.array([self.low, self.high]).astype(f"datetime64[{self.unit}]").astype("datetime64[D]")
         days = unclipped.astype("datetime64[D]")
-        if not ((days < low) | (days > high)).any():
+        beyond = moved & ((days < low) | (days > high))
+        if not beyond.any():
             return clipped
         uniform = draws.uniform(f"datetime.{self.name}.end")
         first, last = days_at_end(days, low, high)
         drawn = first + (uniform * ((last - first).astype(np.int64) + 1)).astype(np.int64).astype("timedelta64[D]")
-        moved = self._clip(drawn.astype(unclipped.dtype) + (unclipped - days.astype(unclipped.dtype)))
-        return np.where((days < low) | (days > high), moved, clipped)
+        again = self._clip(drawn.astype(unclipped.dtype) + (unclipped - days.astype(unclipped.dtype)))
+        return np.where(beyond, again, clipped)
 
     def _clip(self, instants: Instants) -> Instants:
         low, high = np.array([self.low, self.high]).astype(f"datetime64[{self.unit}]")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         UnknownComponent,
     )
     from rowsmith.hookspecs import hookimpl
-    from rowsmith.runs.foreign_tables import evaluate_tables
+    from rowsmith.runs.evaluation.foreign_tables import evaluate_tables
     from rowsmith.synthesizer import Synthesizer
 
 __version__ = "0.1.0"
@@ -92,7 +92,7 @@ __getattr__, __dir__ = lazy_names(
             "UnknownComponent",
         ],
         "rowsmith.hookspecs": ["hookimpl"],
-        "rowsmith.runs.foreign_tables": ["evaluate_tables"],
+        "rowsmith.runs.evaluation.foreign_tables": ["evaluate_tables"],
         "rowsmith.synthesizer": ["Synthesizer"],
     },
 )

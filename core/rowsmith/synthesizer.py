@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from rowsmith.interruption import StopRequest
     from rowsmith.model import Bundle, TrainingReport
     from rowsmith.plugins import Registry
-    from rowsmith.runs.foreign_tables import Evaluations
+    from rowsmith.runs.evaluation.foreign_tables import Evaluations
     from rowsmith.runs.learned_model import LearnedModel
     from rowsmith.runs.stages import Run
     from rowsmith.table import Table
@@ -248,8 +248,8 @@ class Synthesizer:
             ConfigError: ``evaluation`` is wrong.
             PluginError: An evaluation is missing, or a package that it needs.
         """
-        from rowsmith.runs.evaluate_run import evaluate_frame
-        from rowsmith.runs.foreign_tables import chosen_evaluations
+        from rowsmith.runs.evaluation.foreign_tables import chosen_evaluations
+        from rowsmith.runs.evaluation.of_run import evaluate_frame
 
         model = self._learned_model()
         run = self._run(chosen_evaluations(model.plan.config, evaluation), model.directory)

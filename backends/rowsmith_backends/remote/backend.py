@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rowsmith.components import Kind
 from rowsmith.errors import BundleError
-from rowsmith.evaluation.engine_model import EngineLanguageModel
+from rowsmith.evaluation.models.engine_model import EngineLanguageModel
 from rowsmith.generation.building import engine_backend_arguments, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.plugins.servers import check_key_variable, is_named

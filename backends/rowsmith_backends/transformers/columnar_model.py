@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 import torch
 
-from rowsmith.evaluation.model import PromptBatch, Sampling
+from rowsmith.evaluation.models.model import PromptBatch, Sampling
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.scratch.column_loss import VocabularyParts

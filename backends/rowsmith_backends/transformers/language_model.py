@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from rowsmith.errors import EvaluationError
-from rowsmith.evaluation.model import (
+from rowsmith.evaluation.models.model import (
     GENERATE,
     LOG_PROBS,
     PREDICTIONS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from rowsmith.evaluation.engine_model import EngineLanguageModel
+from rowsmith.evaluation.models.engine_model import EngineLanguageModel
 from rowsmith.generation.building import engine_backend_arguments, trained_bundle
 from rowsmith.generation.engine_backend import EngineBackend
 from rowsmith.model.bundle_safety import ADAPTER_CONFIG, check_adapter, check_checkpoint

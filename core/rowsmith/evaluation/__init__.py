@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from rowsmith.evaluation.accuracy import EncodingEvaluation, RolloutEvaluation
-    from rowsmith.evaluation.engine_model import EngineLanguageModel
-    from rowsmith.evaluation.evaluation import Evaluation, ModelScore
-    from rowsmith.evaluation.evaluator import Evaluator
-    from rowsmith.evaluation.exchange import Exchange, SingleProcess
-    from rowsmith.evaluation.executor import Executor, ScoredTokens, ScoreRequest
-    from rowsmith.evaluation.inference import BaseTrainer, EvaluatorConfig, ExecutionSpec, InferenceJob
     from rowsmith.evaluation.measure import Direction, Evaluated, EvaluationKind, Finding, Measure, Severity
-    from rowsmith.evaluation.model import (
+    from rowsmith.evaluation.models.accuracy import EncodingEvaluation, RolloutEvaluation
+    from rowsmith.evaluation.models.engine_model import EngineLanguageModel
+    from rowsmith.evaluation.models.evaluation import Evaluation, ModelScore
+    from rowsmith.evaluation.models.evaluator import Evaluator
+    from rowsmith.evaluation.models.exchange import Exchange, SingleProcess
+    from rowsmith.evaluation.models.executor import Executor, ScoredTokens, ScoreRequest
+    from rowsmith.evaluation.models.inference import BaseTrainer, EvaluatorConfig, ExecutionSpec, InferenceJob
+    from rowsmith.evaluation.models.model import (
         GENERATE,
         LOG_PROBS,
         PREDICTIONS,
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
         ScoreBatch,
         TokenScores,
     )
-    from rowsmith.evaluation.model_tables import ModelTables
-    from rowsmith.evaluation.perplexity import PerplexityComparisonEvaluation, PerplexityEvaluation
-    from rowsmith.evaluation.results import EvaluationResults, Outcome, OutcomeStatus
+    from rowsmith.evaluation.models.model_tables import ModelTables
+    from rowsmith.evaluation.models.perplexity import PerplexityComparisonEvaluation, PerplexityEvaluation
+    from rowsmith.evaluation.models.results import EvaluationResults, Outcome, OutcomeStatus
     from rowsmith.evaluation.runner import EvaluationReport, EvaluationResult, EvaluationStatus, run_evaluations
     from rowsmith.evaluation.table_evaluation import TableEvaluation
     from rowsmith.evaluation.tables import ColumnKind, EvaluatedColumn, EvaluationTables, Part, evaluation_tables
@@ -95,14 +95,14 @@ __getattr__, __dir__ = lazy_names(
             "Part",
             "evaluation_tables",
         ],
-        "rowsmith.evaluation.accuracy": ["EncodingEvaluation", "RolloutEvaluation"],
-        "rowsmith.evaluation.engine_model": ["EngineLanguageModel"],
-        "rowsmith.evaluation.evaluation": ["Evaluation", "ModelScore"],
-        "rowsmith.evaluation.evaluator": ["Evaluator"],
-        "rowsmith.evaluation.exchange": ["Exchange", "SingleProcess"],
-        "rowsmith.evaluation.executor": ["Executor", "ScoreRequest", "ScoredTokens"],
-        "rowsmith.evaluation.inference": ["BaseTrainer", "EvaluatorConfig", "ExecutionSpec", "InferenceJob"],
-        "rowsmith.evaluation.model": [
+        "rowsmith.evaluation.models.accuracy": ["EncodingEvaluation", "RolloutEvaluation"],
+        "rowsmith.evaluation.models.engine_model": ["EngineLanguageModel"],
+        "rowsmith.evaluation.models.evaluation": ["Evaluation", "ModelScore"],
+        "rowsmith.evaluation.models.evaluator": ["Evaluator"],
+        "rowsmith.evaluation.models.exchange": ["Exchange", "SingleProcess"],
+        "rowsmith.evaluation.models.executor": ["Executor", "ScoreRequest", "ScoredTokens"],
+        "rowsmith.evaluation.models.inference": ["BaseTrainer", "EvaluatorConfig", "ExecutionSpec", "InferenceJob"],
+        "rowsmith.evaluation.models.model": [
             "GENERATE",
             "LOG_PROBS",
             "PREDICTIONS",
@@ -113,8 +113,8 @@ __getattr__, __dir__ = lazy_names(
             "ScoreBatch",
             "TokenScores",
         ],
-        "rowsmith.evaluation.model_tables": ["ModelTables"],
-        "rowsmith.evaluation.perplexity": ["PerplexityComparisonEvaluation", "PerplexityEvaluation"],
-        "rowsmith.evaluation.results": ["EvaluationResults", "Outcome", "OutcomeStatus"],
+        "rowsmith.evaluation.models.model_tables": ["ModelTables"],
+        "rowsmith.evaluation.models.perplexity": ["PerplexityComparisonEvaluation", "PerplexityEvaluation"],
+        "rowsmith.evaluation.models.results": ["EvaluationResults", "Outcome", "OutcomeStatus"],
     },
 )

@@ -17,7 +17,7 @@ from rowsmith.observers import RunReport
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
 from rowsmith.runs.comparison.summary import ColumnSummary, summarize
-from rowsmith.runs.evaluating import evaluate_rows, run_facts
+from rowsmith.runs.evaluation.comparing import evaluate_rows, run_facts
 from rowsmith.runs.generations import journal_of
 from rowsmith.runs.replacing import discard_replaced
 from rowsmith.runs.reporting import StageTimes

@@ -22,7 +22,7 @@ from rowsmith.observers import RunReport
 from rowsmith.plugins.servers import server_notes
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
-from rowsmith.runs.evaluate_run import evaluated_as, real_table
+from rowsmith.runs.evaluation.of_run import evaluated_as, real_table
 from rowsmith.runs.generation_job import GenerationJob, Outcome, Output
 from rowsmith.runs.generations import Generation, Generations, journal_of, journals
 from rowsmith.runs.ownership import owned_directory, prepare_for_rows, report_open_access

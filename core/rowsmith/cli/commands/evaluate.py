@@ -94,8 +94,8 @@ def _asked(options: dict[str, Any]) -> str | tuple[str, ...]:
 
 def _of_run(options: dict[str, Any], reporter: Reporter, stop: StopRequest) -> EvaluationOutcome:
     from rowsmith.plugins.imports import check_installed_module
-    from rowsmith.runs.evaluate_run import evaluate_run
-    from rowsmith.runs.foreign_tables import chosen_evaluations
+    from rowsmith.runs.evaluation.foreign_tables import chosen_evaluations
+    from rowsmith.runs.evaluation.of_run import evaluate_run
     from rowsmith.runs.jobs import saved_plan
     from rowsmith.runs.stages import Run
     from rowsmith.runs.validation import registry_for
@@ -127,7 +127,7 @@ def _of_files(options: dict[str, Any], reporter: Reporter, stop: StopRequest) ->
 
     from attrs import evolve
 
-    from rowsmith.runs.foreign_tables import evaluate_tables
+    from rowsmith.runs.evaluation.foreign_tables import evaluate_tables
 
     started = time.monotonic()
     reporter.stage_started("evaluating")

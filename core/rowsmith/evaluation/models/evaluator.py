@@ -14,11 +14,11 @@ from typing import Any, Generic, cast
 from attrs import evolve, frozen
 
 from rowsmith.errors import ParameterError
-from rowsmith.evaluation.checkpoint import open_checkpoint
-from rowsmith.evaluation.evaluation import Evaluation, ModelScore
-from rowsmith.evaluation.inference import BaseTrainer, EvaluatorConfig, ExecutionSpec, InferenceJob, unsupported
-from rowsmith.evaluation.model import LanguageModel, M
-from rowsmith.evaluation.results import EvaluationResults, Outcome, OutcomeStatus, read_results, results_file
+from rowsmith.evaluation.models.checkpoint import open_checkpoint
+from rowsmith.evaluation.models.evaluation import Evaluation, ModelScore
+from rowsmith.evaluation.models.inference import BaseTrainer, EvaluatorConfig, ExecutionSpec, InferenceJob, unsupported
+from rowsmith.evaluation.models.model import LanguageModel, M
+from rowsmith.evaluation.models.results import EvaluationResults, Outcome, OutcomeStatus, read_results, results_file
 from rowsmith.interruption import Interrupted
 from rowsmith.storage.run_directory import RunDirectory
 

@@ -14,9 +14,9 @@ from rowsmith.config.conversion import structure
 from rowsmith.config.defaults import evaluations_for
 from rowsmith.context import BuildContext
 from rowsmith.errors import BundleError, ParameterError, PluginError
-from rowsmith.evaluation.evaluation import Evaluation
-from rowsmith.evaluation.inference import unsupported
-from rowsmith.evaluation.model import LanguageModel, ProvidesLanguageModel
+from rowsmith.evaluation.models.evaluation import Evaluation
+from rowsmith.evaluation.models.inference import unsupported
+from rowsmith.evaluation.models.model import LanguageModel, ProvidesLanguageModel
 from rowsmith.model.bundle import BUNDLE_FILE, load_bundle
 from rowsmith.plugins import Registry
 from rowsmith.plugins.imports import check_installed_module
@@ -24,7 +24,7 @@ from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.run_directory import RunDirectory
 
 if TYPE_CHECKING:
-    from rowsmith.evaluation.inference import ExecutionSpec
+    from rowsmith.evaluation.models.inference import ExecutionSpec
 
 __all__ = ["BUNDLE_FOLDER", "PLAN_FILE", "OpenedCheckpoint", "open_checkpoint"]
 

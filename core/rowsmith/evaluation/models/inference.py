@@ -12,16 +12,16 @@ from attrs import field, frozen, validators
 
 from rowsmith.config.defaults import BACKEND
 from rowsmith.errors import ParameterError
-from rowsmith.evaluation.exchange import Exchange, SingleProcess
-from rowsmith.evaluation.executor import MAX_ROWS, MAX_TOKENS, Executor
-from rowsmith.evaluation.model import LanguageModel, M
+from rowsmith.evaluation.models.exchange import Exchange, SingleProcess
+from rowsmith.evaluation.models.executor import MAX_ROWS, MAX_TOKENS, Executor
+from rowsmith.evaluation.models.model import LanguageModel, M
 from rowsmith.interruption import StopRequest
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from rowsmith.components import ComponentRef
-    from rowsmith.evaluation.evaluation import Evaluation
+    from rowsmith.evaluation.models.evaluation import Evaluation
     from rowsmith.plugins import Registry
 
 __all__ = ["BaseTrainer", "C", "EvaluatorConfig", "ExecutionSpec", "InferenceJob"]

@@ -24,7 +24,7 @@ from attrs import asdict, evolve, field, frozen
 
 from rowsmith import __version__
 from rowsmith.errors import RowsmithError
-from rowsmith.evaluation.evaluation import ModelScore
+from rowsmith.evaluation.models.evaluation import ModelScore
 from rowsmith.storage.run_directory import RunDirectory
 
 __all__ = ["RESULTS_FOLDER", "EvaluationResults", "Outcome", "OutcomeStatus", "read_results", "results_file"]

@@ -19,9 +19,9 @@ from attrs import define, field, frozen, validators
 
 from rowsmith.config.defaults import BACKEND
 from rowsmith.errors import EvaluationError, ParameterError
-from rowsmith.evaluation.exchange import Exchange, SingleProcess
-from rowsmith.evaluation.model import GENERATE, LOG_PROBS, PREDICTIONS, M, PromptBatch, Sampling, ScoreBatch
-from rowsmith.evaluation.windows import Window, windows_of
+from rowsmith.evaluation.models.exchange import Exchange, SingleProcess
+from rowsmith.evaluation.models.model import GENERATE, LOG_PROBS, PREDICTIONS, M, PromptBatch, Sampling, ScoreBatch
+from rowsmith.evaluation.models.windows import Window, windows_of
 from rowsmith.interruption import StopRequest
 from rowsmith.storage.out_of_memory import is_out_of_memory
 

@@ -16,8 +16,8 @@ from rowsmith.evaluation.outcome import EvaluationOutcome
 from rowsmith.model import load_bundle
 from rowsmith.runs import result_files
 from rowsmith.runs import stages as pipeline
-from rowsmith.runs.evaluating import evaluate_rows, run_facts
-from rowsmith.runs.foreign_tables import table_to_evaluate
+from rowsmith.runs.evaluation.comparing import evaluate_rows, run_facts
+from rowsmith.runs.evaluation.foreign_tables import table_to_evaluate
 from rowsmith.runs.plan import Plan
 from rowsmith.runs.plan.planning import fingerprint
 from rowsmith.runs.stages import Run

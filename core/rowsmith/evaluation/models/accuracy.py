@@ -6,13 +6,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from rowsmith.errors import ParameterError
-from rowsmith.evaluation.evaluation import Evaluation, all_samples
-from rowsmith.evaluation.executor import CHUNK_SIZE, ScoreRequest
-from rowsmith.evaluation.model import M, Sampling
-from rowsmith.evaluation.texts import decode_batch, encode_batch
+from rowsmith.evaluation.models.evaluation import Evaluation, all_samples
+from rowsmith.evaluation.models.executor import CHUNK_SIZE, ScoreRequest
+from rowsmith.evaluation.models.model import M, Sampling
+from rowsmith.evaluation.models.texts import decode_batch, encode_batch
 
 if TYPE_CHECKING:
-    from rowsmith.evaluation.inference import InferenceJob
+    from rowsmith.evaluation.models.inference import InferenceJob
 
 __all__ = ["EncodingEvaluation", "RolloutEvaluation"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from rowsmith.errors import EvaluationError, ParameterError
-from rowsmith.evaluation.model import M
+from rowsmith.evaluation.models.model import M
 
 if TYPE_CHECKING:
-    from rowsmith.evaluation.inference import InferenceJob
+    from rowsmith.evaluation.models.inference import InferenceJob
 
 __all__ = ["Evaluation", "ModelScore", "all_samples"]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rowsmith.errors import EvaluationError
-from rowsmith.evaluation.evaluation import Evaluation, all_samples
-from rowsmith.evaluation.executor import CHUNK_SIZE, ScoredTokens, ScoreRequest
-from rowsmith.evaluation.model import M
-from rowsmith.evaluation.texts import encode, encode_batch
+from rowsmith.evaluation.models.evaluation import Evaluation, all_samples
+from rowsmith.evaluation.models.executor import CHUNK_SIZE, ScoredTokens, ScoreRequest
+from rowsmith.evaluation.models.model import M
+from rowsmith.evaluation.models.texts import encode, encode_batch
 
 if TYPE_CHECKING:
-    from rowsmith.evaluation.inference import InferenceJob
+    from rowsmith.evaluation.models.inference import InferenceJob
 
 __all__ = ["PerplexityComparisonEvaluation", "PerplexityEvaluation"]
 

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from rowsmith.errors import EvaluationError
-from rowsmith.evaluation.model import GENERATE, LOG_PROBS, LanguageModel, PromptBatch, Sampling, ScoreBatch, TokenScores
+from rowsmith.evaluation.models.model import (
+    GENERATE,
+    LOG_PROBS,
+    LanguageModel,
+    PromptBatch,
+    Sampling,
+    ScoreBatch,
+    TokenScores,
+)
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
 
 __all__ = ["EngineLanguageModel"]

@@ -18,7 +18,7 @@ from rowsmith.evaluation.outcome import EvaluationOutcome
 from rowsmith.evaluation.tables import evaluation_tables
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.runs.arguments import PathLike, load_settings, sequence_settings
-from rowsmith.runs.evaluating import evaluated
+from rowsmith.runs.evaluation.comparing import evaluated
 from rowsmith.runs.validation import check_components, registry_for
 from rowsmith.table.column_labels import name_of
 

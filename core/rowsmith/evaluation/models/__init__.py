@@ -1,0 +1,1 @@
+"""Evaluation of models: what they know, by their log-probabilities and completions."""

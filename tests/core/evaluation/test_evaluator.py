@@ -24,7 +24,7 @@ from rowsmith.evaluation import (
     InferenceJob,
     M,
 )
-from rowsmith.evaluation import checkpoint as checkpoint_module
+from rowsmith.evaluation.models import checkpoint as checkpoint_module
 from rowsmith.interruption import Interrupted
 from rowsmith.runs.plan import PLAN_FILE
 from rowsmith.runs.stages import BUNDLE_FOLDER

@@ -272,3 +272,15 @@ def test_exact_test_and_intervals_are_those_of_the_books() -> None:
     assert value == pytest.approx((0.5992376 - 0.4007624) / (1 - 0.4007624), rel=1e-5)
     assert low < value < high
     assert math.isclose(residual_risk(Rate(0, 10), Rate(10, 10))[0], 0.0)
+
+
+def test_values_at_the_same_times_of_a_series_are_no_copies() -> None:
+    times = pd.date_range("2001-01-06", periods=1_500, freq="W").strftime("%Y-%m-%d")
+    level = 330 + 20 * np.sin(np.arange(1_500) / 8)
+    real, made = (
+        pd.DataFrame({"date": times, "level": (level + np.random.default_rng(seed).normal(0, 0.5, 1_500)).round(1)})
+        for seed in (0, 1)
+    )
+    assert (real["level"] == made["level"]).sum() > 50
+    report = judged((Copies(),), real, made, None, time_column="date")
+    assert report.warnings == ()

@@ -59,13 +59,13 @@ class RowHashes:
 
 
 def compared_columns(tables: EvaluationTables) -> tuple[EvaluatedColumn, ...]:
-    """The columns by which rows are compared: all but those that only identify rows or groups.
+    """The columns by which rows are compared: all but those that only identify rows or groups, and times of series.
 
-    A copy with a new identifier is a copy still.
+    A copy with a new identifier is a copy still. The times of a series are those that were asked for, so that a value
+    which occurs at the same time in both tables is no copy.
     """
-    return tuple(
-        column for column in tables.columns if column.kind is not ColumnKind.KEY and column.name not in tables.group_by
-    )
+    apart = {*tables.group_by, tables.time_column}
+    return tuple(column for column in tables.columns if column.kind is not ColumnKind.KEY and column.name not in apart)
 
 
 def row_hashes(tables: EvaluationTables, columns: Sequence[EvaluatedColumn]) -> RowHashes:

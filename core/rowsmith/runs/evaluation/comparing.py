@@ -83,10 +83,12 @@ def tables_of_run(
     names = set(real.trained.schema.names)
     order, time = config.order_column, config.time_series.timestamp_column
     series = config.time_series.is_timeseries
+    # Of a lone series the end is held out: rows of other times are no measure of rows at the same times.
+    lone = series and not config.data.group_columns
     return evaluation_tables(
         real.trained,
         synthetic,
-        real.holdout,
+        None if lone else real.holdout,
         keys=[name for name in real.trained.schema.names if name in bundle.transforms.regenerated_columns],
         group_by=config.data.group_columns,
         order_by=order if order in names else None,

@@ -119,6 +119,24 @@ def test_the_ends_of_an_axis_are_not_the_values_of_few_rows() -> None:
     assert "987" not in _Elements(page).text
 
 
+def test_what_one_group_has_in_many_rows_is_not_shown() -> None:
+    random = np.random.default_rng(2)
+    people = np.repeat(np.arange(40), 10)
+    one = people == 7
+    frame = pd.DataFrame(
+        {
+            "person": people,
+            "ward": np.where(one, "secret-ward", random.choice(["a", "b"], 400)),
+            "dose": np.where(one, 987654.25, random.normal(5, 1, 400)).round(2),
+            "day": np.where(one, "1911-03-04", "2021-05-06"),
+        }
+    )
+    table = from_frame(frame)
+    tables = evaluation_tables(table, table, group_by=["person"])
+    text = _Elements(render_page(EvaluationReport(results=()), tables, {})).text
+    assert not [secret for secret in ("secret-ward", "987", "1911") if secret in text]
+
+
 def test_each_synthetic_group_is_a_line_of_its_own() -> None:
     random = np.random.default_rng(1)
     frame = pd.DataFrame({"person": np.repeat(np.arange(40), 8), "level": random.normal(0, 1, 320).round(2)})

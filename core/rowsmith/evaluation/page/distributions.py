@@ -1,6 +1,6 @@
 """What the page shows of each column: its distribution in the real and in the synthetic rows.
 
-Bins and labels of fewer real rows than k are not shown, nor are ends that fewer rows lie beyond.
+Bins and labels of fewer than k real rows, or of too few groups, are not shown, nor are ends that fewer lie beyond.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from rowsmith.evaluation.disclosure import shared_cells, shared_ends, shared_labels
 from rowsmith.evaluation.page.spelling import spell_number
 from rowsmith.evaluation.page.svg import step_path
 from rowsmith.evaluation.tables import ColumnKind, EvaluatedColumn, EvaluationTables, Part
@@ -18,6 +19,7 @@ from rowsmith.evaluation.tables import ColumnKind, EvaluatedColumn, EvaluationTa
 __all__ = ["HEIGHT", "WIDTH", "Bars", "Distribution", "Histogram", "LabelShare", "distribution"]
 
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 WIDTH, HEIGHT = 320.0, 110.0
 _BINS = 40
@@ -95,10 +97,10 @@ def distribution(column: EvaluatedColumn, tables: EvaluationTables) -> Distribut
     if column.kind in (ColumnKind.NUMBER, ColumnKind.MOMENT):
         assert column.positions is not None
         whole = column.whole and column.kind is ColumnKind.NUMBER
-        histogram = _histogram(column, column.positions, tables.k, whole, column.kind is ColumnKind.MOMENT)
+        histogram = _histogram(column, column.positions, tables, whole, column.kind is ColumnKind.MOMENT)
     elif column.kind is ColumnKind.TEXT:
         lengths = np.array([len(label) for label in column.labels], dtype=np.float64)
-        histogram, of = _histogram(column, lengths, tables.k, True, False), "characters"
+        histogram, of = _histogram(column, lengths, tables, True, False), "characters"
     elif column.kind is ColumnKind.LABEL:
         bars = _bars(column, tables)
     return Distribution(
@@ -106,34 +108,44 @@ def distribution(column: EvaluatedColumn, tables: EvaluationTables) -> Distribut
     )
 
 
-def _histogram(column: EvaluatedColumn, positions: Floats, k: int, whole: bool, moments: bool) -> Histogram | None:
+def _histogram(
+    column: EvaluatedColumn, positions: Floats, tables: EvaluationTables, whole: bool, moments: bool
+) -> Histogram | None:
     counts = {part: column.counts(part).astype(np.float64) for part in (Part.REAL, Part.SYNTHETIC)}
-    spikes = _spikes(column, positions, counts) if positions is column.positions else ()
+    spikes = _spikes(column, positions, counts, shared_labels(column, tables)) if positions is column.positions else ()
     finite = np.isfinite(positions)
     order = np.flatnonzero(finite)[np.argsort(positions[finite], kind="stable")]
     below = np.cumsum(counts[Part.REAL][order])
     rows = int(below[-1]) if len(below) else 0
-    if rows < 4 * k:
+    left = np.where(counts[Part.REAL] > 0, positions, np.nan)
+    ends = shared_ends(np.append(left, np.nan)[column.codes[Part.REAL]], tables)
+    if rows < 4 * tables.k or ends is None:
         return None
-    # At least k rows are at or beyond either end, so no end is the value of a few.
-    rank = max(k, int(rows * _ENDS))
+    # The axis leaves out what hardly any row has, and always what too few rows or groups have.
+    rank = int(rows * _ENDS) + 1
     low, high = (float(positions[order[np.searchsorted(below, each)]]) for each in (rank, rows - rank + 1))
+    low, high = max(low, ends[0]), min(high, ends[1])
     edges, ticks = _whole_bins(low, high) if whole and high / 2 - low / 2 < 1e15 else _bins(low, high)
+    index = np.clip(np.searchsorted(edges, positions, side="right") - 1, 0, len(edges) - 2)
+    cells = np.append(np.where(np.isfinite(left), index, -1), -1)[column.codes[Part.REAL]]
+    shared = shared_cells(cells.astype(np.int64), len(edges) - 1, tables)
     shares = {}
     for part, each in counts.items():
-        index = np.clip(np.searchsorted(edges, positions[finite], side="right") - 1, 0, len(edges) - 2)
-        binned = np.bincount(index, weights=each[finite], minlength=len(edges) - 1)
-        shares[part] = np.where(binned < k, 0.0, binned) / max(1.0, float(binned.sum()))
+        binned = np.bincount(index[finite], weights=each[finite], minlength=len(edges) - 1)
+        shown = shared if part is Part.REAL else binned >= tables.k
+        shares[part] = np.where(shown, binned, 0.0) / max(1.0, float(binned.sum()))
     tallest = max(float(shares[Part.REAL].max()), float(shares[Part.SYNTHETIC].max()), 1e-12)
     paths = [step_path(shares[part], tallest, WIDTH, HEIGHT) for part in (Part.REAL, Part.SYNTHETIC)]
     texts = [spell_number(each, moments) for each in ticks]
     return Histogram(real=paths[0], synthetic=paths[1], ticks=(texts[0], texts[1], texts[2]), spikes=spikes)
 
 
-def _spikes(column: EvaluatedColumn, positions: Floats, counts: dict[Part, Floats]) -> tuple[LabelShare, ...]:
+def _spikes(
+    column: EvaluatedColumn, positions: Floats, counts: dict[Part, Floats], shared: Mask
+) -> tuple[LabelShare, ...]:
     """Name the numbers of a large share of the real rows, and take them out of the counts."""
     rows = {part: len(column.codes[part]) for part in counts}
-    found = np.flatnonzero(np.isfinite(positions) & (counts[Part.REAL] > _SPIKE * rows[Part.REAL]))
+    found = np.flatnonzero(np.isfinite(positions) & shared & (counts[Part.REAL] > _SPIKE * rows[Part.REAL]))
     if not len(found) or len(found) == np.isfinite(positions).sum():
         return ()
     spikes = [
@@ -162,12 +174,14 @@ def _bins(low: float, high: float) -> tuple[Floats, tuple[float, float, float]]:
 def _bars(column: EvaluatedColumn, tables: EvaluationTables) -> Bars:
     real, synthetic = column.counts(Part.REAL), column.counts(Part.SYNTHETIC)
     order = np.argsort(-real, kind="stable")
-    shown = [index for index in order[:_MOST_LABELS].tolist() if real[index] >= tables.k]
+    shared = shared_labels(column, tables)
+    shown = [index for index in order[:_MOST_LABELS].tolist() if shared[index]]
     sizes = tables.sizes[Part.REAL], tables.sizes[Part.SYNTHETIC]
     shares = [(column.labels[index], real[index] / sizes[0], synthetic[index] / sizes[1]) for index in shown]
     others = np.ones(len(real), dtype=np.bool_)
     others[shown] = False
-    if real[others].sum() >= tables.k or (synthetic[others].sum() and not real[others].sum()):
+    rest = np.append(np.where(others, 0, -1), -1)[column.codes[Part.REAL]]
+    if shared_cells(rest.astype(np.int64), 1, tables)[0] or (synthetic[others].sum() and not real[others].sum()):
         name = f"{int(others.sum()):,} other labels" if others.sum() > 1 else "another label"
         shares.append((name, real[others].sum() / sizes[0], synthetic[others].sum() / sizes[1]))
     longest = max([max(one, two) for _, one, two in shares], default=1.0) or 1.0

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from rowsmith.evaluation.disclosure import shared_cells, shared_ends
 from rowsmith.evaluation.page.spelling import spell_number
 from rowsmith.evaluation.page.svg import area_path, line_path, scaled
 from rowsmith.evaluation.tables import ColumnKind, EvaluatedColumn, EvaluationTables, Part
@@ -20,7 +21,6 @@ _MOST_COLUMNS = 4
 _MOST_GROUPS = 5
 _BINS = 60
 _BAND = (0.1, 0.9)
-_ENDS = 0.005
 
 
 @frozen(kw_only=True)
@@ -92,12 +92,13 @@ def _plot(
     known = np.isfinite(real) & np.isfinite(axes[Part.REAL])
     if known.sum() < 4 * tables.k:
         return None
-    low, high = np.quantile(real[known], (_ENDS, 1 - _ENDS))
-    left, right = (float(each) for each in np.quantile(axes[Part.REAL][known], (0, 1)))
+    across_ends, up_ends = shared_ends(axes[Part.REAL], tables), shared_ends(real, tables)
+    if across_ends is None or up_ends is None:
+        return None
+    (left, right), (low, high) = across_ends, up_ends
     timed = tables.time_column is not None
-    if not timed:
-        right = float(np.quantile(axes[Part.REAL][known], 0.99))
-    centres, quantiles = _bands(axes[Part.REAL][known], real[known], left, right, tables.k, whole=not timed)
+    cells = _cells(axes[Part.REAL], left, right, max(1, int(known.sum()) // (2 * tables.k)), whole=not timed)
+    centres, quantiles = _bands(cells, known, real, left, right, tables)
     x = scaled(centres, left, right, 0, LINES_WIDTH)
     y = [scaled(each, low, high, LINES_HEIGHT - 8, 8) for each in quantiles]
     groups = _groups(tables, Part.SYNTHETIC)
@@ -121,18 +122,28 @@ def _plot(
     )
 
 
-def _bands(
-    axis: Floats, values: Floats, left: float, right: float, k: int, *, whole: bool
-) -> tuple[Floats, tuple[Floats, Floats, Floats]]:
-    """Quantiles of the real values in bins of the axis; NaN in bins of fewer than k rows."""
-    bins = max(1, min(_BINS, len(axis) // (2 * k), int(right - left) + 1 if whole else _BINS))
+def _cells(axis: Floats, left: float, right: float, most: int, *, whole: bool) -> tuple[Ints, int]:
+    """The bin of each row along the axis, -1 outside of it, and the number of bins."""
+    bins = max(1, min(_BINS, most, int(right - left) + 1 if whole else _BINS))
     edges = np.linspace(left, right if right > left else left + 1, bins + 1)
-    index = np.clip(np.searchsorted(edges, axis, side="right") - 1, 0, bins - 1)
+    inside = (axis >= left) & (axis <= right)
+    return np.where(inside, np.clip(np.searchsorted(edges, axis, side="right") - 1, 0, bins - 1), -1), bins
+
+
+def _bands(
+    binned: tuple[Ints, int],
+    known: npt.NDArray[np.bool_],
+    values: Floats,
+    left: float,
+    right: float,
+    tables: EvaluationTables,
+) -> tuple[Floats, tuple[Floats, Floats, Floats]]:
+    """Quantiles of the real values in bins of the axis; NaN in bins of too few rows or groups."""
+    cells, bins = np.where(known, binned[0], -1), binned[1]
+    edges = np.linspace(left, right if right > left else left + 1, bins + 1)
     found = np.full((3, bins), np.nan)
-    for each in range(bins):
-        inside = values[index == each]
-        if len(inside) >= k:
-            found[:, each] = np.quantile(inside, (_BAND[0], 0.5, _BAND[1]))
+    for each in np.flatnonzero(shared_cells(cells.astype(np.int64), bins, tables)).tolist():
+        found[:, each] = np.quantile(values[cells == each], (_BAND[0], 0.5, _BAND[1]))
     return (edges[:-1] + edges[1:]) / 2, (found[0], found[1], found[2])
 
 

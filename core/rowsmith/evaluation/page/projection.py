@@ -1,6 +1,6 @@
 """Both tables in two dimensions: principal components of the real rows, as densities and not as points.
 
-A point would be a row of a person; cells of the grid that fewer than k real rows lie in stay empty.
+A point would be a row of a person; cells of the grid with fewer than k real rows, or too few groups, stay empty.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from rowsmith.evaluation.disclosure import shared_cells
 from rowsmith.evaluation.page.associations import binned
 from rowsmith.evaluation.tables import ColumnKind, EvaluationTables, Part
 
 __all__ = ["Projection", "project"]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 _MOST_ROWS = 5_000
 _CELLS = 28
@@ -53,7 +56,12 @@ def project(tables: EvaluationTables) -> Projection | None:
         return None
     points = {part: (matrix - centre) @ axes[:2].T for part, matrix in matrices.items()}
     low, high = np.quantile(points[Part.REAL], (0.005, 0.995), axis=0)
-    grids = {part: _density(each, low, high, tables.k) for part, each in points.items()}
+    cells = {part: _cells(each, low, high) for part, each in points.items()}
+    shown = {
+        Part.REAL: shared_cells(cells[Part.REAL], _CELLS**2, few),
+        Part.SYNTHETIC: np.bincount(cells[Part.SYNTHETIC][cells[Part.SYNTHETIC] >= 0], minlength=_CELLS**2) >= few.k,
+    }
+    grids = {part: _density(each, shown[part]) for part, each in cells.items()}
     return Projection(
         real=grids[Part.REAL],
         synthetic=grids[Part.SYNTHETIC],
@@ -67,10 +75,18 @@ def _indicators(codes: list[npt.NDArray[np.int64]]) -> Floats:
     return np.concatenate([np.eye(width)[each] for each in codes], axis=1)
 
 
-def _density(points: Floats, low: Floats, high: Floats, k: int) -> Floats:
-    edges = [np.linspace(a, b if b > a else a + 1, _CELLS + 1) for a, b in zip(low, high, strict=True)]
-    counts = np.histogram2d(points[:, 1], points[:, 0], bins=[edges[1], edges[0]])[0][::-1]
-    counts[counts < k] = 0
+def _cells(points: Floats, low: Floats, high: Floats) -> Ints:
+    """The cell of each point, counted row by row from the top left; -1 outside of the grid."""
+    width = np.where(high > low, high - low, 1.0)
+    at = np.floor((points - low) / width * _CELLS).astype(np.int64)
+    inside = ((points >= low) & (points <= low + width)).all(axis=1)
+    at = at.clip(0, _CELLS - 1)
+    return np.where(inside, (_CELLS - 1 - at[:, 1]) * _CELLS + at[:, 0], -1)
+
+
+def _density(cells: Ints, shown: Mask) -> Floats:
+    counts = np.bincount(cells[cells >= 0], minlength=_CELLS**2) * shown
     most = counts.max()
     # The root shows thin regions beside dense ones.
-    return np.asarray(np.sqrt(counts / most) if most else counts, dtype=np.float64)
+    density = np.sqrt(counts / most) if most else counts
+    return np.asarray(density, dtype=np.float64).reshape(_CELLS, _CELLS)

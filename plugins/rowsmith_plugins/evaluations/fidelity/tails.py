@@ -134,7 +134,8 @@ class Tails(TableEvaluation):
             "quantiles": {
                 column.name: {part.value: _quantiles(ends[1], part, tables.k) for part in ends[1].counts}
                 for column, ends in found
-                if ends
+                # Neighbouring rows may be those of one group, whose value their mean would be.
+                if ends and not tables.groups
             }
         }
         return Evaluated(

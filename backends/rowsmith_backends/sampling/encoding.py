@@ -34,7 +34,7 @@ class TokenizerEncoding:
         return [ids for ids, _ in self.encode_with_offsets(texts)]
 
     def encode_with_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
-        """Token ids of texts, and for each token the range of characters that it stands for."""
+        """Token ids of texts, and for each token the range of its characters."""
         if not texts:
             return []
         encoded = self.tokenizer(

@@ -17,7 +17,7 @@ __all__ = ["combined", "quality"]
 
 
 def quality(report: EvaluationReport) -> Measure:
-    """How well columns and their relations are kept, from 0 to 1.
+    """How well columns and their relations are preserved, from 0 to 1.
 
     Args:
         report: The results; the parts are those named by ``QUALITY_MEASURES``.

@@ -105,7 +105,7 @@ class Evaluated:
     """Outcome of one evaluation.
 
     Attributes:
-        measures: Its measures; the first one stands for the evaluation in summaries.
+        measures: Its measures; the first one represents the evaluation in summaries.
         findings: What is wrong.
         details: Further values for the report, such as matrices; JSON values.
     """

@@ -22,7 +22,7 @@ class TableEvaluation(ABC):
         kind: Question that it answers.
         explanation: A sentence for readers of a report: what its main measure says, and what it hides.
         needs_holdout: Whether it is skipped, with the reason, without real rows that the model never saw.
-        needs_groups: Whether it is skipped where rows stand alone.
+        needs_groups: Whether it is skipped where rows are independent.
     """
 
     name: ClassVar[str]

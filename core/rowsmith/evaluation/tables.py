@@ -101,7 +101,7 @@ class EvaluationTables:
     Attributes:
         columns: The columns, in the real table's order.
         sizes: Rows of each part that there is; without holdout it has no such part.
-        groups: For each part, the number of each row's group from 0; empty where rows stand alone.
+        groups: For each part, the number of each row's group from 0; empty where rows are independent.
         group_by: The columns that group rows.
         order_by: The column that orders the rows of a group; None for the order of the table.
         time_column: The column of times of a time series.

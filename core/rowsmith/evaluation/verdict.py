@@ -70,7 +70,7 @@ def _summary(report: EvaluationReport) -> str:
     defects = list(dict.fromkeys(_words(finding.defect) for finding in warnings))
     found = _listed(defects, f"{_counted(len(warnings), 'warning')}: ") if warnings else "no warning"
     failed = [f"{result.name} ({result.message})" for result in report.failed]
-    # What failed is told whatever room it takes.
+    # Failures are reported, however many lines they take.
     return found + (f"; {_counted(len(failed), 'evaluation')} failed: {', '.join(failed)}" if failed else "")
 
 

@@ -22,7 +22,7 @@ __all__ = ["evaluate"]
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _FOREIGN = ("holdout", "group_by", "order_by", "time_column", "keys")
-"""Options about tables that no run directory tells of."""
+"""Options about tables without a run directory."""
 
 
 @click.command()
@@ -50,7 +50,7 @@ def evaluate(settings: Settings, /, **options: Any) -> int:
       rowsmith evaluate --real people.csv --synthetic rows.csv --holdout rest.csv
 
     With --run-dir the rows of a run, beside the table that was learned from and the rows that were held out. Otherwise
-    any two tables, whoever made them.
+    any two tables, of any origin.
     """  # noqa: D301 - click wants the control character
     _check(options)
     apply_settings(settings)

@@ -212,7 +212,7 @@ def report_outcome(
         directory: The run directory.
         output: The requested output of the rows.
         stdout: The stream for JSON.
-        strict: Whether a defect that the evaluation found is told by the exit code.
+        strict: Whether a defect that the evaluation found is reported by the exit code.
 
     Returns:
         The exit code.

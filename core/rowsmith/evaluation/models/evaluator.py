@@ -166,7 +166,7 @@ class Evaluator(InferenceJob[EvaluatorConfig, M], Generic[M]):
     def run(self) -> None:
         """Run all evaluations and save results to disk.
 
-        Finished evaluations of an earlier run that was broken off are not repeated, if nothing has changed.
+        Finished evaluations of an interrupted earlier run are not repeated, if nothing has changed.
         """
         earlier = self.spec.exchange.gather(read_results(self.directory, self.config.name))[0]
         results = self._empty()

@@ -47,7 +47,7 @@ class SequencePlot:
 
 
 def sequence_plots(tables: EvaluationTables) -> tuple[SequencePlot, ...]:
-    """Plots of the first columns of numbers that vary within groups; none where rows stand alone.
+    """Plots of the first columns of numbers that vary within groups; none where rows are independent.
 
     A table with a time column and no groups is one series.
     """

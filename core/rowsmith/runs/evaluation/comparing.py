@@ -72,7 +72,7 @@ def tables_of_run(
 
     Args:
         config: The configuration that was trained by.
-        bundle: The model: its transforms say what was made anew, invented and changed.
+        bundle: The model: its transforms say what was regenerated, invented and changed.
         real: The real table.
         synthetic: The rows.
         identifier: The column that numbers the series of a table without such a column.
@@ -176,7 +176,7 @@ def evaluate_rows(
 
 
 def _written(outcome: EvaluationOutcome, directory: RunDirectory) -> EvaluationOutcome:
-    """The outcome with its report, or with what kept it from being written; results are told either way."""
+    """The outcome with its report, or with the error that prevented writing it; results are shown either way."""
     try:
         return evolve(outcome, path=write_report(outcome.report, outcome.tables, outcome.facts, directory))
     except RowsmithError:
@@ -225,7 +225,7 @@ def _percent(share: float | None) -> str | None:
 
 
 class _Unbuilt(TableEvaluation):
-    """Takes the place of an evaluation that could not be built, and fails with the reason.
+    """Replaces an evaluation that could not be built, and fails with the reason.
 
     Args:
         name: The evaluation.

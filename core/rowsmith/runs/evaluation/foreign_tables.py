@@ -49,7 +49,7 @@ def evaluate_tables(
     registry: Registry | None = None,
     stop: StopRequest | None = None,
 ) -> EvaluationOutcome:
-    """Judge a synthetic table beside the real one, whoever made it.
+    """Compare a synthetic table of any origin with the real one.
 
     Args:
         real: The rows that the synthetic ones were learned from: a DataFrame, or a CSV, JSON lines or Parquet file.

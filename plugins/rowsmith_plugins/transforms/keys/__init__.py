@@ -1,1 +1,1 @@
-"""The ``keys`` transform: columns that only tell rows apart are generated, not learned."""
+"""The ``keys`` transform: columns that only identify rows are generated, not learned."""

@@ -1,6 +1,6 @@
 """Which keys a table had, as a filter that shows of no key whether it was there.
 
-Hashes of keys can be tried out: whoever holds them finds every number that can be enumerated, as telephone and
+Hashes of keys can be tried out: who holds them finds every number that can be enumerated, as telephone and
 social security numbers can, whatever the salt. So no hash is stored, but one bit for each of about 1.4 times as many
 positions as there are keys. The position of every key of the table is marked, and by chance so is that of one in two
 of all others: a new key passes when its position is free, and then certainly was not there. That a position is marked

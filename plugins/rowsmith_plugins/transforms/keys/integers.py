@@ -72,7 +72,7 @@ _REACH = 8
 _CERTAIN = 5.0
 """So many pairs must be expected to collide where none does: by chance that happens once in 150 columns."""
 _COLLIDING = 0.1
-"""The share of the pairs expected that may be equal all the same, such as rows entered twice."""
+"""The share of the pairs expected that may be equal nevertheless, such as rows entered twice."""
 _RANKED = 0.8
 _FEWEST = 100
 _EVEN = (0.35, 1.95)

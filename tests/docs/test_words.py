@@ -20,9 +20,6 @@ PHRASES = re.compile(
     r"\b(in place|in memory|wall-clock|system clock|monotonic clock|stand-in)\b|\bplan\.clock\b|\bslots=|\.tell\(",
     re.IGNORECASE,
 )
-    r"\bin place\b|\bin memory\b|\bwall-clock\b|\bsystem clock\b|\bmonotonic clock\b|\bplan\.clock\b|\bstand-in\b|\bslots=|\.tell\(",
-    re.IGNORECASE,
-)
 
 IN_CODE = {
     "told": "reported",

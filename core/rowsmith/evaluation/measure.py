@@ -51,6 +51,7 @@ class Measure:
         value: The number; None where it could not be computed, which ``reason`` explains.
         direction: Which values are better.
         range: Its lowest and highest possible value; either may be infinite.
+        best: The value of a perfect table, if that is no end of the range: half for a classifier that can only guess.
         interval: A 95 % confidence interval; None where none is known.
         ceiling: The same measure of real held-out rows in place of the synthetic ones; None without holdout.
         sizes: Rows that were used, by part: ``real``, ``synthetic``, ``holdout``.
@@ -64,6 +65,7 @@ class Measure:
     value: float | None
     direction: Direction = Direction.HIGHER
     range: tuple[float, float] = field(default=(0.0, 1.0), validator=_check_range)
+    best: float | None = None
     interval: tuple[float, float] | None = None
     ceiling: float | None = None
     sizes: Mapping[str, int] = field(factory=dict)

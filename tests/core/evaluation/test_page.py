@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from rowsmith.evaluation import (
+    Direction,
     Evaluated,
     EvaluationKind,
     EvaluationReport,
@@ -135,6 +136,19 @@ def test_what_one_group_has_in_many_rows_is_not_shown() -> None:
     tables = evaluation_tables(table, table, group_by=["person"])
     text = _Elements(render_page(EvaluationReport(results=()), tables, {})).text
     assert not [secret for secret in ("secret-ward", "987", "1911") if secret in text]
+
+
+def test_a_measure_whose_best_value_is_in_the_middle_has_a_full_bar_there() -> None:
+    measure = Measure(name="classifier", value=0.5, ceiling=0.75, direction=Direction.LOWER, best=0.5)
+    result = EvaluationResult(
+        name="classifier",
+        kind=EvaluationKind.UTILITY,
+        status=EvaluationStatus.DONE,
+        evaluated=Evaluated(measures=(measure,)),
+    )
+    page = render_page(EvaluationReport(results=(result,)), _tables(), {})
+    assert 'style="width: 100.0%"></i><b style="left: 50.0%">' in page
+    assert "0.5 is best" in page
 
 
 def test_each_synthetic_group_is_a_line_of_its_own() -> None:

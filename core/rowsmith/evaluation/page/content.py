@@ -174,11 +174,16 @@ def _gauge(measure: Measure, explanation: str) -> Gauge:
 def _along(measure: Measure, value: float) -> float:
     """Where a value lies in the range of its measure, in percent from the worse to the better end."""
     low, high = measure.range
+    if measure.best is not None:
+        farthest = max(measure.best - low, high - measure.best)
+        return 100 * (1 - min(1.0, abs(value - measure.best) / farthest))
     share = min(1.0, max(0.0, (value - low) / (high - low)))
     return 100 * (1 - share if measure.direction is Direction.LOWER else share)
 
 
 def _better(measure: Measure) -> str:
+    if measure.best is not None:
+        return f"{spell_number(measure.best)} is best"
     return "" if measure.direction is Direction.NEITHER else f"{measure.direction.value} is better"
 
 

@@ -82,6 +82,7 @@ class Distance(TableEvaluation):
                 name="dcr-share",
                 value=share,
                 direction=Direction.LOWER,
+                best=0.5,
                 interval=(max(share - _Z * error, 0.0), min(share + _Z * error, 1.0)),
                 ceiling=0.5,
                 sizes={part.value: len(each) for part, each in rows.items()},

@@ -97,6 +97,7 @@ class Classifier(TableEvaluation):
             name=self.name,
             value=separation.area,
             direction=Direction.LOWER,
+            best=0.5,
             interval=(
                 max(0.0, separation.area - _NORMAL_95 * separation.error),
                 min(1.0, separation.area + _NORMAL_95 * separation.error),

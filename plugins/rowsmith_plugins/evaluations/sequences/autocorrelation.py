@@ -22,9 +22,8 @@ from rowsmith_plugins.evaluations.sequences.ordered_rows import MOST_ROWS
 from rowsmith_plugins.evaluations.sequences.series import (
     Readings,
     blocks_in_time,
+    compared_readings,
     prepared,
-    readings,
-    series_columns,
     unknown,
 )
 
@@ -55,11 +54,7 @@ class SeriesAutocorrelation(TableEvaluation):
             return unknown(self.name, reason)
         sampled = tables.sampled(MOST_ROWS)
         parts, findings, details = list[Measure](), list[Finding](), dict[str, object]()
-        for column in series_columns(sampled):
-            read = {part: readings(sampled, column, part) for part in sampled.sizes}
-            known = {part: each for part, each in read.items() if each is not None}
-            if Part.REAL not in known or Part.SYNTHETIC not in known:
-                continue
+        for column, known in compared_readings(sampled):
             half = float(np.median(known[Part.REAL].lengths)) / 2
             lags = [lag for lag in LAGS if lag <= half]
             found = {part: _correlations(each, lags) for part, each in known.items()}

@@ -22,9 +22,8 @@ from rowsmith_plugins.evaluations.sequences.ordered_rows import MOST_ROWS
 from rowsmith_plugins.evaluations.sequences.series import (
     Floats,
     Readings,
+    compared_readings,
     prepared,
-    readings,
-    series_columns,
     unknown,
 )
 from rowsmith_plugins.evaluations.sequences.trend import lone_errors
@@ -61,11 +60,7 @@ class SeriesLevel(TableEvaluation):
             return unknown(self.name, reason)
         sampled = tables.sampled(MOST_ROWS)
         parts, findings, details = list[Measure](), list[Finding](), dict[str, object]()
-        for column in series_columns(sampled):
-            read = {part: readings(sampled, column, part) for part in sampled.sizes}
-            known = {part: each for part, each in read.items() if each is not None}
-            if Part.REAL not in known or Part.SYNTHETIC not in known:
-                continue
+        for column, known in compared_readings(sampled):
             many = known[Part.REAL].count > 1
             levels = {part: _levels(each, known[Part.REAL], many) for part, each in known.items()}
             parts.append(_measure(f"{self.name}-{len(parts) + 1}", column, levels, known, sampled is not tables))

@@ -27,10 +27,9 @@ from rowsmith_plugins.evaluations.sequences.series import (
     Ints,
     Readings,
     blocks_in_time,
+    compared_readings,
     period,
     prepared,
-    readings,
-    series_columns,
     unknown,
 )
 
@@ -65,11 +64,7 @@ class SeriesSeasons(TableEvaluation):
         sampled = tables.sampled(MOST_ROWS)
         dated = tables.time_column is not None and tables.column(tables.time_column).kind is ColumnKind.MOMENT
         parts, findings, details = list[Measure](), list[Finding](), dict[str, object]()
-        for column in series_columns(sampled):
-            read = {part: readings(sampled, column, part) for part in sampled.sizes}
-            known = {part: each for part, each in read.items() if each is not None}
-            if Part.REAL not in known or Part.SYNTHETIC not in known:
-                continue
+        for column, known in compared_readings(sampled):
             for season, positions in _seasons(known, dated).items():
                 count = max(int(each.max()) for each in positions.values()) + 1
                 profiles = {part: _profile(known[part], each, count) for part, each in positions.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
@@ -14,12 +16,11 @@ __all__ = [
     "LONGEST_PERIOD",
     "Readings",
     "blocks_in_time",
+    "compared_readings",
     "lag_one",
     "period",
     "prepared",
-    "readings",
     "remainder",
-    "series_columns",
     "unknown",
 ]
 
@@ -129,6 +130,15 @@ def readings(tables: EvaluationTables, column: EvaluatedColumn, part: Part) -> R
     values, times = values[known], times[known]
     _, series = np.unique(groups[known], return_inverse=True)
     return _fitted(values, times, series.astype(np.int64))
+
+
+def compared_readings(tables: EvaluationTables) -> Iterator[tuple[EvaluatedColumn, dict[Part, Readings]]]:
+    """The number columns with readings in the real and the synthetic series, and the readings of each part."""
+    for column in series_columns(tables):
+        read = {part: readings(tables, column, part) for part in tables.sizes}
+        known = {part: each for part, each in read.items() if each is not None}
+        if Part.REAL in known and Part.SYNTHETIC in known:
+            yield column, known
 
 
 def period(left: Floats, series: Ints, longest: int) -> int:

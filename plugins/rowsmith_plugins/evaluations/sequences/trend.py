@@ -13,11 +13,10 @@ from rowsmith_plugins.evaluations.sequences.ordered_rows import MOST_ROWS
 from rowsmith_plugins.evaluations.sequences.series import (
     Floats,
     Readings,
+    compared_readings,
     lag_one,
     prepared,
-    readings,
     remainder,
-    series_columns,
     unknown,
 )
 
@@ -49,13 +48,9 @@ class SeriesTrend(TableEvaluation):
             return unknown(self.name, reason)
         sampled = tables.sampled(MOST_ROWS)
         parts, findings = list[Measure](), list[Finding]()
-        for column in series_columns(sampled):
-            read = {part: readings(sampled, column, part) for part in sampled.sizes}
-            real = read[Part.REAL]
-            if real is None or read[Part.SYNTHETIC] is None:
-                continue
-            slopes = {part: _slope(each, real) for part, each in read.items() if each is not None}
-            sizes = {part.value: each.count for part, each in read.items() if each is not None}
+        for column, known in compared_readings(sampled):
+            slopes = {part: _slope(each, known[Part.REAL]) for part, each in known.items()}
+            sizes = {part.value: each.count for part, each in known.items()}
             name = f"{self.name}-{len(parts) + 1}"
             parts.append(
                 difference(

@@ -180,7 +180,12 @@ class Synthesizer:
         return self
 
     def sample(
-        self, n: int | None = None, *, groups: int | Sequence[str] | None = None, seed: int | None = None
+        self,
+        n: int | None = None,
+        *,
+        groups: int | Sequence[str] | None = None,
+        seed: int | None = None,
+        given: Mapping[Hashable, Any] | None = None,
     ) -> pd.DataFrame:
         """Draw rows; of grouped tables and time series, whole groups.
 
@@ -195,6 +200,8 @@ class Synthesizer:
                 so there can be a few more. Time series are counted in groups alone.
             groups: How many groups, instead of ``n``; of time series, by default as many as were learned.
             seed: The seed of the draws.
+            given: Conditions on rows, by column: a value, a list of values, a range as ``{"min": …, "max": …}``, or
+                None for null; by default ``generation.given``. Only for tables without groups.
 
         Returns:
             Rows with the columns, their labels and order, and the dtypes of the table that was fitted. They can be
@@ -209,7 +216,7 @@ class Synthesizer:
         from rowsmith.runs.stages import generate
 
         bundle, model = self._fitted(), self._learned_model()
-        requested = evolve(self._config, generation=target(self._config, n, groups))
+        requested = evolve(self._config, generation=target(self._config, n, groups, given))
         config = resolved(requested, bundle.model_schema)
         chosen = None if seed is None else whole("seed", seed, 0)
         with model.generation(config, self._config.seed, chosen) as (seed_, numbering):

@@ -25,6 +25,7 @@ __all__ = [
     "check_rows",
     "config_values",
     "default_run_directory",
+    "given_values",
     "run_directory_path",
     "sequence_values",
     "target_values",
@@ -125,6 +126,32 @@ def target_values(rows: int | None, groups: int | None) -> dict[str, Any]:
     if rows is not None and groups is not None:
         raise click.UsageError("--rows and --groups both say how much to write; give one of them")
     return {"generation__num_records": rows, "generation__num_groups": UNSET if rows is not None else groups}
+
+
+def given_values(conditions: Sequence[str]) -> dict[str, Any]:
+    """Settings for the conditions on rows, for ``config.layering``.
+
+    Args:
+        conditions: The texts of ``--given``: ``COLUMN=VALUE``, ``COLUMN=LOW..HIGH`` with one end or both, or
+            ``COLUMN=`` for null. Of several for one column, any may be met.
+
+    Raises:
+        UsageError: A text is none of these.
+    """
+    given: dict[str, list[Any]] = {}
+    for text in conditions:
+        column, equals, value = text.partition("=")
+        if not equals or not column:
+            raise click.UsageError(f"--given {text!r} says no column: write COLUMN=VALUE, such as --given age=30..39")
+        given.setdefault(column, []).append(_given_value(value))
+    return {"generation__given": given or None}
+
+
+def _given_value(text: str) -> Any:
+    low, dots, high = text.partition("..")
+    if dots and (low or high):
+        return {end: bound for end, bound in (("min", low), ("max", high)) if bound}
+    return text or None
 
 
 def check_rows(config: RunConfig, rows: int | None) -> None:

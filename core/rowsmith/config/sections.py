@@ -239,6 +239,7 @@ class GenerationConfig:
         num_records: How many rows to make; of grouped tables, whole groups until there are as many.
         num_groups: How many groups to make, whatever their rows; None goes by ``num_records``, and makes as many
             time series as were learned from.
+        given: Conditions on rows by column: a value, a list of values, ``{min: …, max: …}``, or null.
         temperature: 1 samples what was learned, below 1 the likelier, 0 the likeliest.
         top_p: The share of probability that is sampled from; 1 is all of it.
         patience: Bad batches in a row before generation stops.
@@ -249,6 +250,7 @@ class GenerationConfig:
     num_records: int = field(default=1000, validator=between(1, _MOST))
     num_groups: int | None = field(default=None, validator=between(1, _MOST))
     group_keys: tuple[str, ...] = field(default=(), validator=_check_keys)
+    given: Mapping[str, Any] = field(factory=dict)
     temperature: float = field(default=1.0, validator=_check_temperature)
     top_p: float = field(default=1.0, validator=between(0.0001, 1))
     patience: int = field(default=3, validator=between(1, _MOST))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rowsmith.config import RunConfig
     from rowsmith.generation.actions import DataActionsFn
     from rowsmith.generation.journal import GenerationJournal
+    from rowsmith.generation.requests import AllowedValues
     from rowsmith.generation.results import GenerateJobResults
     from rowsmith.interruption import StopRequest
     from rowsmith.storage.run_directory import Workdir
@@ -60,6 +61,16 @@ class GeneratorBackend(abc.ABC):
 
         Args:
             stop: Whether the run is requested to end; it lets no interrupt into a block that must not be cut off.
+        """
+
+    def use_conditions(self, allowed: AllowedValues) -> None:  # noqa: B027
+        """Restrict the records of each ``generate`` to those that can meet conditions.
+
+        Optional. The run calls it before ``initialize``, and rejects rows that do not meet the conditions in any case.
+        Without it, rows are only rejected.
+
+        Args:
+            allowed: Values that the conditions leave.
         """
 
     @abc.abstractmethod

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from rowsmith.errors import GenerationError, ParameterError, PluginContractError, RowsmithError
 from rowsmith.generation.actions import DataActionsFn
 from rowsmith.generation.backend import GeneratorBackend
@@ -21,7 +23,7 @@ from rowsmith.generation.batches.tokens import TokenCounter
 from rowsmith.generation.journal import GenerationJournal
 from rowsmith.generation.loop import Loop
 from rowsmith.generation.processors import Processor
-from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
+from rowsmith.generation.requests import AllowedValues, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.results import GenerateJobResults, GenerationFailure
 from rowsmith.generation.sampling import resolve_sampling
 from rowsmith.generation.stopping import StoppingPolicy
@@ -113,6 +115,7 @@ class EngineBackend(GeneratorBackend):
         self._request_ids = count()
         self._cancelled = threading.Event()
         self.stop = StopRequest()
+        self._allowed: AllowedValues | None = None
         self._params: SamplingParams | None = None
         self._started = False
         self._stopped = True
@@ -129,6 +132,10 @@ class EngineBackend(GeneratorBackend):
     def use_stop_request(self, stop: StopRequest) -> None:
         """See the base class."""
         self.stop = stop
+
+    def use_conditions(self, allowed: AllowedValues) -> None:
+        """See the base class; only for engines that can do it."""
+        self._allowed = allowed if "conditions" in self.engine.capabilities else None
 
     def initialize(self) -> None:
         """Start the engine; does nothing when it is started.
@@ -169,7 +176,7 @@ class EngineBackend(GeneratorBackend):
         """
         if not self._started:
             raise GenerationError("prepare_params was called before initialize; call initialize first")
-        self._params = resolve_sampling(
+        params = resolve_sampling(
             kwargs,
             self.config.generation,
             self._seeds.integer(SAMPLING_STAGE),
@@ -178,6 +185,7 @@ class EngineBackend(GeneratorBackend):
             self._usual,
             f"the engine {type(self.engine).__qualname__}",
         )
+        self._params = evolve(params, allowed=self._allowed)
 
     def generate(self, data_actions_fn: DataActionsFn | None = None) -> GenerateJobResults:
         """Make records until the target is met, or a stopping rule ends the job.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REPETITION_PENALTY",
+    "AllowedValues",
     "Completion",
     "CompletionBlock",
     "CompletionRequest",
@@ -45,6 +46,23 @@ class FinishReason(enum.StrEnum):
 
 
 @frozen(kw_only=True)
+class AllowedValues:
+    """Values that a condition leaves to columns of the model's records.
+
+    Records are drawn from the distribution of those that meet the condition, not only masked: of several weighted
+    candidates, one is chosen.
+
+    Attributes:
+        columns: The allowed values of each restricted column, spelled; None among them allows null. Of an open
+            column, any text stands for all texts.
+        candidates: How many candidates are drawn for each completion.
+    """
+
+    columns: Mapping[str, tuple[str | None, ...]]
+    candidates: int = 16
+
+
+@frozen(kw_only=True)
 class SamplingParams:
     """How completions are drawn.
 
@@ -55,6 +73,7 @@ class SamplingParams:
         constrained: Whether completions must follow the grammar of the records.
         seed: Seed of the draws; a draw depends on it, the request id and the position alone.
         log_probs: Whether completions include the log-probabilities of their tokens.
+        allowed: Values that a condition leaves; None without one. Only for engines that can ``conditions``.
         extra: Options of one engine, by name (see ``Engine.sampling_options``).
     """
 
@@ -64,6 +83,7 @@ class SamplingParams:
     constrained: bool = True
     seed: int = 0
     log_probs: bool = False
+    allowed: AllowedValues | None = None
     extra: Mapping[str, Any] = field(factory=dict)
 
     @property
@@ -123,6 +143,8 @@ class CompletionBlock:
         decode: Turns token ids into text, special tokens left out.
         log_probs: Natural logarithm of the probability that the model gives each token after those before it, at
             temperature 1 and without grammar or ``top_p``: float32[n, t], nan for padding; None unless requested.
+        candidates: Effective number of candidates of each row under a condition, 0 where none could be chosen:
+            float32[n]; None without one.
 
     Raises:
         ParameterError: The parts differ in length, or there is no way to get at the text.
@@ -135,6 +157,7 @@ class CompletionBlock:
     texts: Sequence[str] | None = None
     decode: Decode | None = None
     log_probs: npt.NDArray[np.float32] | None = None
+    candidates: npt.NDArray[np.float32] | None = None
 
     def __attrs_post_init__(self) -> None:
         parts = {
@@ -143,6 +166,7 @@ class CompletionBlock:
             "ids": self.ids,
             "texts": self.texts,
             "log_probs": self.log_probs,
+            "candidates": self.candidates,
         }
         sizes = {name: len(part) for name, part in parts.items() if part is not None}
         wrong = {name: size for name, size in sizes.items() if size != len(self.request_ids)}
@@ -187,7 +211,7 @@ class Engine(abc.ABC):
 
     Attributes:
         capabilities: What the engine can do beyond text in and text out: ``seed``, ``constrained``,
-            ``forced-tokens``, ``log-probs``.
+            ``forced-tokens``, ``log-probs``, ``conditions``.
         max_num_prompts: Requests it takes in one call; None leaves the size to the loop.
         sampling_options: Names it understands in ``SamplingParams.extra``.
         vocabulary: What its token ids mean, for a columnar model; None for every other one.

@@ -120,13 +120,21 @@ def sequence_settings(
     return {name: section for name, section in sections.items() if section}
 
 
-def target(config: RunConfig, rows: int | None, groups: int | Sequence[str] | None) -> GenerationConfig:
-    """How much to generate: what is requested, else what the configuration says.
+def target(
+    config: RunConfig,
+    rows: int | None,
+    groups: int | Sequence[str] | None,
+    given: Mapping[Hashable, Any] | None = None,
+) -> GenerationConfig:
+    """How much to generate, and under which conditions: what is requested, else what the configuration says.
 
     Raises:
         ParameterError: A number is out of range, both are given, or rows of time series are requested.
         ConfigError: Groups are requested, and the table has none.
     """
+    if given is not None:
+        conditions = {name_of(label): wanted for label, wanted in given.items()}
+        config = evolve(config, generation=evolve(config.generation, given=conditions))
     if rows is not None and groups is not None:
         raise ParameterError("n counts rows and groups counts groups; give one of them")
     if rows is not None:

@@ -39,6 +39,7 @@ class CompletionBuffer:
         finished: ``[rows]`` whether a row has ended.
         prompts: Token ids of the prompts.
         owners: ``[rows]`` the prompt of each row.
+        log_weights: ``[rows]`` float64 log of the probability of the allowed values, summed over the conditions so far.
     """
 
     ids: npt.NDArray[np.int32]
@@ -46,6 +47,7 @@ class CompletionBuffer:
     finished: npt.NDArray[np.bool_]
     prompts: list[tuple[int, ...]]
     owners: npt.NDArray[np.int64]
+    log_weights: npt.NDArray[np.float64]
 
     @classmethod
     def empty(
@@ -61,6 +63,7 @@ class CompletionBuffer:
             finished=np.zeros(len(prefixes), dtype=np.bool_),
             prompts=[start.prompt for start in starts],
             owners=prefixes,
+            log_weights=np.zeros(len(prefixes)),
         )
 
     def histories(self, tree: PrefixTree) -> list[list[int]]:
@@ -75,4 +78,8 @@ class CompletionBuffer:
             return []
         lengths = self.lengths[rows]
         ids = self.ids[rows, : int(lengths.max())]
-        return [Decoded(rows=rows, ids=ids, lengths=lengths, finished=self.finished[rows])]
+        return [
+            Decoded(
+                rows=rows, ids=ids, lengths=lengths, finished=self.finished[rows], log_weights=self.log_weights[rows]
+            )
+        ]

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from attrs import evolve
 
 from rowsmith.errors import BundleError, GenerationError
 from rowsmith.generation.requests import (
     REPETITION_PENALTY,
+    AllowedValues,
     CompletionBlock,
     CompletionRequest,
     Engine,
@@ -22,8 +24,9 @@ from rowsmith.generation.requests import (
 from rowsmith.model.bundle_safety import check_checkpoint
 from rowsmith.randomness.draws import Draws
 from rowsmith.storage.malloc import retain_freed_memory
-from rowsmith.vocabulary import Vocabulary
-from rowsmith_backends.sampling.decoded import Decoded
+from rowsmith.vocabulary import ClosedField, Vocabulary
+from rowsmith_backends.sampling.conditions import choose, effective_sizes
+from rowsmith_backends.sampling.decoded import Decoded, joined
 from rowsmith_backends.sampling.device import on_device
 from rowsmith_backends.sampling.precision import chosen_dtype
 from rowsmith_backends.sampling.scoring import completion_log_probs
@@ -54,7 +57,7 @@ class ColumnarEngine(Engine):
         device: A torch device; ``auto`` takes a GPU when there is one.
     """
 
-    capabilities = frozenset({"seed", "constrained", "forced-tokens", "log-probs"})
+    capabilities = frozenset({"seed", "constrained", "forced-tokens", "log-probs", "conditions"})
     sampling_options = frozenset({REPETITION_PENALTY})
     vocabulary: Vocabulary
 
@@ -139,6 +142,17 @@ class ColumnarEngine(Engine):
         """
         if self._forward_step is None or self._automaton is None:
             raise GenerationError("the engine has not been started: call initialize() first")
+        if params.allowed is not None:
+            yield from self._complete_under(params.allowed, requests, params)
+            return
+        for ids, decoded, prompts in self._decoded(requests, params):
+            yield self._block(ids, decoded, prompts if params.log_probs else None)
+
+    def _decoded(
+        self, requests: Sequence[CompletionRequest], params: SamplingParams
+    ) -> Iterator[tuple[npt.NDArray[np.int64], Decoded, list[tuple[int, ...]]]]:
+        """Completions with the request id and the prompt of each row, as they finish."""
+        assert self._forward_step is not None and self._automaton is not None
         for shape, requests_alike in sorted(_by_shape(requests).items()):
             sampling = self._sampling(params, shape)
             for members in _portions(requests_alike, self.batch_size):
@@ -156,8 +170,27 @@ class ColumnarEngine(Engine):
                     pad=self.vocabulary.pad_id,
                     position_decoder=self._position_decoder,
                 ):
-                    prompts = [starts[prefix][0] for prefix in prefixes[decoded.rows]] if params.log_probs else None
-                    yield self._block(ids[decoded.rows], decoded, prompts)
+                    yield ids[decoded.rows], decoded, [starts[prefix][0] for prefix in prefixes[decoded.rows]]
+
+    def _complete_under(
+        self, allowed: AllowedValues, requests: Sequence[CompletionRequest], params: SamplingParams
+    ) -> Iterator[CompletionBlock]:
+        """Complete each request several times, and choose one of the candidates by its weight."""
+        number, portion = allowed.candidates, max(1, self.max_num_prompts or MAX_ROWS) // allowed.candidates
+        for start in range(0, len(requests), max(1, portion)):
+            own = requests[start : start + max(1, portion)]
+            chances = [evolve(each, request_id=each.request_id * number + n) for each in own for n in range(number)]
+            found = list(self._decoded(chances, params))
+            order = np.argsort(np.concatenate([ids for ids, _, _ in found]), kind="stable")
+            log_weights = np.concatenate([each.log_weights for _, each, _ in found])[order].reshape(-1, number)
+            own_ids = np.array(sorted(each.request_id for each in own), dtype=np.int64)
+            chosen = choose(log_weights, Draws(params.seed, own_ids).uniform("conditions"))
+            rows = order.reshape(-1, number)[np.arange(len(chosen)), chosen]
+            decoded = joined([each for _, each, _ in found], rows, self.vocabulary.pad_id)
+            decoded.lengths[chosen < 0] = 0
+            prompts = [prompt for *_, some in found for prompt in some]
+            block = self._block(own_ids, decoded, [prompts[row] for row in rows] if params.log_probs else None)
+            yield evolve(block, candidates=effective_sizes(log_weights).astype(np.float32))
 
     def _start(self, prompt: tuple[int, ...], forced: tuple[int, ...]) -> CompletionStart:
         """Start of a completion; the records of a prompt are the ids after the last BOS."""
@@ -175,7 +208,25 @@ class ColumnarEngine(Engine):
             max_records=shape.max_records or None,
             constrained=params.constrained,
             max_prefixes=self.batch_size,
+            excluded={} if params.allowed is None else self._excluded(params.allowed),
         )
+
+    def _excluded(self, allowed: AllowedValues) -> dict[int, npt.NDArray[np.bool_]]:
+        """The ids that a condition excludes, ``[ids]`` by the automaton state on entry to its column."""
+        assert self._automaton is not None
+        excluded = {}
+        for entry, item in zip(self._automaton.entries, self.vocabulary.fields, strict=True):
+            if item.name not in allowed.columns:
+                continue
+            values, mask = allowed.columns[item.name], np.zeros(len(self.vocabulary), dtype=np.bool_)
+            if isinstance(item, ClosedField):
+                mask[item.start : item.stop] = [value not in values for value in item.values]
+            else:
+                mask[item.start] = all(value is None for value in values)
+                if item.null_id is not None:
+                    mask[item.null_id] = None not in values
+            excluded[entry] = mask
+        return excluded
 
     def _block(
         self, ids: npt.NDArray[np.int64], decoded: Decoded, prompts: Sequence[Sequence[int]] | None

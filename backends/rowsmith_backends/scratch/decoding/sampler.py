@@ -23,6 +23,7 @@ import torch
 from attrs import evolve, field, frozen
 
 from rowsmith.randomness.draws import Draws
+from rowsmith_backends.sampling.conditions import restricted
 from rowsmith_backends.sampling.decoded import Decoded
 from rowsmith_backends.sampling.repetition_penalty import penalized, tokens_seen
 from rowsmith_backends.sampling.token_sampling import sample_tokens
@@ -55,6 +56,8 @@ class SamplingSettings:
         max_records: The most records of one completion; None leaves it to the model.
         constrained: Whether the automaton masks the logits.
         max_prefixes: The most prefixes of one forward step.
+        excluded: Ids that a condition excludes, ``[ids]`` bool by automaton state; a row is weighted by the
+            probability of the others.
     """
 
     temperature: float = 1.0
@@ -64,6 +67,7 @@ class SamplingSettings:
     max_records: int | None = None
     constrained: bool = True
     max_prefixes: int = 2_048
+    excluded: Mapping[int, npt.NDArray[np.bool_]] = field(factory=dict)
 
 
 Candidates = slice | npt.NDArray[np.int64]
@@ -169,7 +173,7 @@ class _Decoder:
             self._select(tree, torch.from_numpy(tree.cache_indices).to(self.model.device))
         inputs = torch.from_numpy(tree.inputs).to(self.model.device)
         histories = None if self.sampling.repetition_penalty == 1 else buffer.histories(tree)
-        tokens = self._draw(self.model.forward(tree.cache, inputs), tree, forced, histories)
+        tokens = self._draw(self.model.forward(tree.cache, inputs), tree, forced, histories, buffer)
         extended, last_tokens = tree.branch(tokens)
         return tokens, self._after(extended, last_tokens, last_tokens[:, None])
 
@@ -186,13 +190,19 @@ class _Decoder:
         return forced
 
     def _draw(
-        self, hidden: torch.Tensor, tree: PrefixTree, forced: npt.NDArray[np.int64], histories: list[list[int]] | None
+        self,
+        hidden: torch.Tensor,
+        tree: PrefixTree,
+        forced: npt.NDArray[np.int64],
+        histories: list[list[int]] | None,
+        buffer: CompletionBuffer,
     ) -> npt.NDArray[np.int64]:
         candidates = self._candidates(tree)
         ids = candidates if isinstance(candidates, slice) else torch.from_numpy(candidates).to(hidden.device)
         width = candidates.stop - candidates.start if isinstance(candidates, slice) else len(candidates)
         at_once = max(1, _MAX_CELLS // width)
         uniforms = torch.from_numpy(self.draws.take(tree.rows).uniform(tree.position)).to(hidden.device)
+        conditions = self._conditions(tree, ids)
         prefixes = torch.from_numpy(tree.prefixes).to(hidden.device)
         temperature, top_p = self.sampling.temperature, self.sampling.top_p
         chosen = []
@@ -206,9 +216,22 @@ class _Decoder:
             if disallowed is not None:
                 logits = logits.masked_fill(torch.from_numpy(disallowed).to(logits.device), -torch.inf)
             here = slice(*np.searchsorted(tree.prefixes, [low, high]))
+            if conditions is not None:
+                logits, log_mass = restricted(logits, conditions[low:high], temperature)
+                buffer.log_weights[tree.rows[here]] += log_mass.cpu().numpy()[tree.prefixes[here] - low]
             chosen.append(sample_tokens(logits, prefixes[here] - low, uniforms[here], temperature, top_p))
         tokens: npt.NDArray[np.int64] = torch.cat(chosen).cpu().numpy()
         return tokens + candidates.start if isinstance(candidates, slice) else candidates[tokens]
+
+    def _conditions(self, tree: PrefixTree, ids: slice | torch.Tensor) -> torch.Tensor | None:
+        """Mask of ids that conditions exclude, ``[prefixes, ids]``; None without any at these states."""
+        states = [int(state) for state in np.unique(tree.states) if int(state) in self.sampling.excluded]
+        if not states:
+            return None
+        excluded = torch.zeros(len(tree.states), self.model.vocabulary_size, dtype=torch.bool)
+        for state in states:
+            excluded[torch.from_numpy(tree.states == state)] = torch.from_numpy(self.sampling.excluded[state])
+        return excluded[:, ids.cpu() if isinstance(ids, torch.Tensor) else ids].to(self.model.device)
 
     def _candidates(self, tree: PrefixTree) -> Candidates:
         """Candidate ids of the next token: those of the common state of all prefixes, or all ids."""

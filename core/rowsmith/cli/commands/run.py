@@ -8,7 +8,15 @@ from typing import Any, TypeVar
 import click
 
 from rowsmith.cli.display.settings import Settings, shared_options
-from rowsmith.cli.parameters import DURATION, FACTORY, HOLDOUT, config_values, sequence_values, target_values
+from rowsmith.cli.parameters import (
+    DURATION,
+    FACTORY,
+    HOLDOUT,
+    config_values,
+    given_values,
+    sequence_values,
+    target_values,
+)
 
 __all__ = ["generate", "run", "train"]
 
@@ -54,6 +62,12 @@ _strict = click.option("--strict", is_flag=True, help="End with exit code 1 wher
 _rows = _options(
     click.option("-n", "--rows", type=click.IntRange(min=1), help="How many rows to write.  [default: 1000]"),
     click.option("-g", "--groups", type=click.IntRange(min=1), help="How many groups to write, instead of --rows."),
+    click.option(
+        "--given",
+        multiple=True,
+        metavar="COLUMN=VALUE",
+        help="Only rows with this value, or with LOW..HIGH; may be repeated.",
+    ),
 )
 _learning = _options(
     click.option("-c", "--config", type=click.Path(dir_okay=False), help="A configuration file."),
@@ -121,7 +135,9 @@ def generate(settings: Settings, /, **options: Any) -> int:
     """
     from rowsmith.cli.commands import running
 
-    values = config_values(seed=options["seed"], **target_values(options["rows"], options["groups"]))
+    values = config_values(
+        seed=options["seed"], **target_values(options["rows"], options["groups"]), **given_values(options["given"])
+    )
     return running.generate(running.Call(settings=settings, values=values, options=options))
 
 
@@ -134,4 +150,5 @@ def _learned_values(data: str | None, options: dict[str, Any]) -> dict[str, Any]
         seed=options["seed"],
         evaluation="none" if options.get("evaluate") is False else None,
         **target_values(options.get("rows"), options.get("groups")),
+        **given_values(options.get("given", ())),
     )

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rowsmith.components import Kind
+from rowsmith.conditions import read_conditions
+from rowsmith.conditions.narrowing import narrow
 from rowsmith.config.defaults import backend_for
+from rowsmith.errors import ConfigError
 from rowsmith.generation.backend import GeneratorBackend
+from rowsmith.generation.requests import AllowedValues
 from rowsmith.generation.status import INTERRUPTED
 from rowsmith.model import Bundle, load_bundle
 from rowsmith.observers import BatchReport
@@ -20,6 +24,7 @@ from rowsmith.sequences import given_names
 from rowsmith.storage.malloc import trim_restored
 
 if TYPE_CHECKING:
+    from rowsmith.conditions import Condition
     from rowsmith.generation.batches.accounting import BatchFinished
     from rowsmith.generation.journal import GenerationJournal
     from rowsmith.generation.results import GenerateJobResults
@@ -59,6 +64,9 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
         backend.use_stop_request(run.stop)
         if journal is not None:
             backend.use_journal(journal)
+    conditions = read_conditions(run.config.generation.given, model.table_schema)
+    if conditions:
+        use_conditions(run, model, backend, conditions)
     try:
         # Weights that are loaded are drawn first; rows are drawn from streams of the run's own.
         with run.stage("loading"), preserve_random_state():
@@ -66,7 +74,7 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
             backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:
             names = given_names(run.config.generation.group_keys, run.config.data.group_columns, model.table_schema)
-            actions = InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering)
+            actions = InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering, conditions)
             try:
                 results = backend.generate(actions)
             except KeyboardInterrupt as interrupt:
@@ -82,6 +90,30 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
     finally:
         backend.teardown()
     return results
+
+
+def use_conditions(run: Run, model: Bundle, backend: GeneratorBackend, conditions: tuple[Condition, ...]) -> None:
+    """Restrict what a backend samples to values that can meet conditions.
+
+    Raises:
+        ConfigError: No row of the model can meet a condition.
+    """
+    narrowed = narrow(model, conditions)
+    if narrowed.impossible:
+        raise ConfigError(
+            [
+                f"no row can meet the condition on column {each.column!r}: the model has no such value (values of "
+                f"too few training rows are not learned) @ generation.given.{each.column}"
+                for each in narrowed.impossible
+            ]
+        )
+    with attribute_errors(backend):
+        backend.use_conditions(AllowedValues(columns=narrowed.columns))
+    for each in narrowed.unguided:
+        run.reporter.note(
+            f"column {each.column!r} has no values of its own in the model's records: rows that do not meet the "
+            "condition on it are rejected, however many these are"
+        )
 
 
 def _not_resumable(backend: GeneratorBackend, journal: GenerationJournal | None) -> list[str]:

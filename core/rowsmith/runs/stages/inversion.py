@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from rowsmith.table.frames import misfits, named_frame
 from rowsmith.transforms.numbering import Numbering
 
 if TYPE_CHECKING:
+    from rowsmith.conditions import Condition
     from rowsmith.model import Bundle
     from rowsmith.sequences import GivenNames
     from rowsmith.table.schema import TableSchema
@@ -37,10 +38,16 @@ class InverseTransforms(ColumnActions):
         seed: Seed of the draws.
         names: Names of the groups instead of new names; None for new names.
         numbering: The first number of new keys; its ``rows`` is updated with each batch.
+        conditions: What rows must meet; others are rejected.
     """
 
     def __init__(
-        self, bundle: Bundle, seed: int, names: GivenNames | None = None, numbering: Numbering | None = None
+        self,
+        bundle: Bundle,
+        seed: int,
+        names: GivenNames | None = None,
+        numbering: Numbering | None = None,
+        conditions: Sequence[Condition] = (),
     ) -> None:
         self._bundle = bundle
         self._seed = seed
@@ -48,12 +55,13 @@ class InverseTransforms(ColumnActions):
         self._dialect = RecordDialect(bundle.model_schema)
         self._carry: dict[str, Any] = {}
         self._numbering = numbering or Numbering()
+        self._conditions = tuple(conditions)
         self._rows = 0
 
     def fresh_copy(self) -> InverseTransforms:
         """The same action without the state of earlier batches."""
         names = self._names and evolve(self._names, used=0)
-        return InverseTransforms(self._bundle, self._seed, names, self._numbering)
+        return InverseTransforms(self._bundle, self._seed, names, self._numbering, self._conditions)
 
     def __call__(self, rows: pd.DataFrame, accepted: Accepted) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Give the rows of the user's table.
@@ -98,8 +106,14 @@ class InverseTransforms(ColumnActions):
             inverted = self._names.put(inverted)
         # The time of a series is not yet as the user has it.
         wrong = misfits(inverted, self._bundle.transforms.schema_before)
+        rejected = dict.fromkeys(np.flatnonzero(wrong).tolist(), _MISFIT)
+        for condition in self._conditions:
+            unmet = ~condition.met(inverted, self._bundle.table_schema[condition.column]) & ~wrong
+            reason = f"the condition on column {condition.column!r} is not met"
+            rejected |= dict.fromkeys(np.flatnonzero(unmet).tolist(), reason)
+            wrong = wrong | unmet
         valid = inverted.filter(pa.array(~wrong)) if wrong.any() else inverted
-        return ColumnOutcome(valid, dict.fromkeys(np.flatnonzero(wrong).tolist(), _MISFIT))
+        return ColumnOutcome(valid, rejected)
 
     def to_frame(self, columns: pa.Table) -> pd.DataFrame:
         """Rows of the table schema in the user's dtypes, each column labelled by its name."""

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from rowsmith.conditions.condition import Condition
+    from rowsmith.conditions.condition import Condition, rows_meeting
     from rowsmith.conditions.reading import read_conditions
 
-__all__ = ["Condition", "read_conditions"]
+__all__ = ["Condition", "read_conditions", "rows_meeting"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "rowsmith.conditions.condition": ["Condition"],
+        "rowsmith.conditions.condition": ["Condition", "rows_meeting"],
         "rowsmith.conditions.reading": ["read_conditions"],
     },
 )

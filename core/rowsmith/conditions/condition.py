@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.table.columns import distinct
-from rowsmith.table.schema import ColumnSchema, ColumnType
+from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.datetimes import parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
 
-__all__ = ["Condition", "axis_of"]
+__all__ = ["Condition", "axis_of", "rows_meeting"]
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -56,6 +58,20 @@ class Condition:
         for low, high in self.ranges:
             allowed |= (axis >= low) & (axis <= high)
         return allowed
+
+
+def rows_meeting(columns: pa.Table, schema: TableSchema, conditions: Iterable[Condition]) -> Mask:
+    """Which rows meet all of some conditions, ``[rows]`` bool.
+
+    Args:
+        columns: A spelled table.
+        schema: Its schema.
+        conditions: Conditions on its columns.
+    """
+    met = np.ones(columns.num_rows, dtype=np.bool_)
+    for condition in conditions:
+        met &= condition.met(columns, schema[condition.column])
+    return met
 
 
 def axis_of(values: list[str], column: ColumnSchema) -> Floats | None:

@@ -17,6 +17,7 @@ _TIME = ("time_series", "timestamp_column")
 _INTERVAL = ("time_series", "timestamp_interval_seconds")
 _GROUPS = ("generation", "num_groups")
 _KEYS = ("generation", "group_keys")
+_GIVEN = ("generation", "given")
 _DROP = ("data", "drop")
 _TYPES = ("data", "types")
 
@@ -30,7 +31,13 @@ def cross_problems(values: Mapping[str, Any]) -> list[Problem]:
     groups, series = _names(_at(values, _GROUP)), _at(values, _SERIES) is True
     found = _series_problems(values, groups) if series else _table_problems(values, groups)
     more = _assembler_problems(values) if groups or series else ()
-    return [*found, *_key_problems(values, groups), *more, *_drop_problems(values, groups)]
+    return [
+        *found,
+        *_key_problems(values, groups),
+        *_given_problems(values, bool(groups) or series),
+        *more,
+        *_drop_problems(values, groups),
+    ]
 
 
 def _drop_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Problem]:
@@ -66,6 +73,22 @@ def _key_problems(values: Mapping[str, Any], groups: list[str]) -> Iterator[Prob
     if isinstance(count, int) and count > len(keys):
         yield Problem(
             f"{count} groups are wanted, and there are {len(keys)} names; leave {'.'.join(_GROUPS)} out", _KEYS
+        )
+
+
+def _given_problems(values: Mapping[str, Any], grouped: bool) -> Iterator[Problem]:
+    if not _at(values, _GIVEN):
+        return
+    if grouped:
+        yield Problem(
+            "rows of groups and series cannot be generated under conditions; leave the conditions out", _GIVEN
+        )
+    temperature, top_p = (_at(values, ("generation", name)) for name in ("temperature", "top_p"))
+    if temperature == 0 or (isinstance(top_p, int | float) and top_p < 1):
+        yield Problem(
+            "conditions need the whole distribution of the model; set generation.temperature above 0 and "
+            "generation.top_p to 1",
+            _GIVEN,
         )
 
 

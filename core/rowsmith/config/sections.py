@@ -240,6 +240,7 @@ class GenerationConfig:
         num_groups: How many groups to make, whatever their rows; None goes by ``num_records``, and makes as many
             time series as were learned from.
         given: Conditions on rows by column: a value, a list of values, ``{min: …, max: …}``, or null.
+        candidates: How many weighted candidates are drawn for each row under conditions, of which one is chosen.
         temperature: 1 samples what was learned, below 1 the likelier, 0 the likeliest.
         top_p: The share of probability that is sampled from; 1 is all of it.
         patience: Bad batches in a row before generation stops.
@@ -251,6 +252,7 @@ class GenerationConfig:
     num_groups: int | None = field(default=None, validator=between(1, _MOST))
     group_keys: tuple[str, ...] = field(default=(), validator=_check_keys)
     given: Mapping[str, Any] = field(factory=dict)
+    candidates: int = field(default=16, validator=between(1, 10_000))
     temperature: float = field(default=1.0, validator=_check_temperature)
     top_p: float = field(default=1.0, validator=between(0.0001, 1))
     patience: int = field(default=3, validator=between(1, _MOST))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,11 @@ from rowsmith.generation.batches.accumulator import GenerationBatches
 from rowsmith.generation.batches.columns import ColumnReader
 from rowsmith.generation.batches.stopping_rules import groups_cut_off
 from rowsmith.generation.batches.tokens import TokenCounter
+from rowsmith.generation.candidates import CandidateTally
 from rowsmith.generation.journal import GenerationJournal
 from rowsmith.generation.loop import Loop
 from rowsmith.generation.processors import Processor
-from rowsmith.generation.requests import AllowedValues, CompletionRequest, Engine, SamplingParams
+from rowsmith.generation.requests import AllowedValues, CompletionBlock, CompletionRequest, Engine, SamplingParams
 from rowsmith.generation.results import GenerateJobResults, GenerationFailure
 from rowsmith.generation.sampling import resolve_sampling
 from rowsmith.generation.stopping import StoppingPolicy
@@ -71,6 +72,7 @@ class EngineBackend(GeneratorBackend):
     Attributes:
         journal: Where the first ``generate`` writes its batches and resumes from; None for no journal.
         stop: Whether the run that it works for is requested to end.
+        candidates: How well the candidates served, where there are conditions.
     """
 
     journal: GenerationJournal | None = None
@@ -116,6 +118,7 @@ class EngineBackend(GeneratorBackend):
         self._cancelled = threading.Event()
         self.stop = StopRequest()
         self._allowed: AllowedValues | None = None
+        self.candidates = CandidateTally()
         self._params: SamplingParams | None = None
         self._started = False
         self._stopped = True
@@ -136,6 +139,7 @@ class EngineBackend(GeneratorBackend):
     def use_conditions(self, allowed: AllowedValues) -> None:
         """See the base class; only for engines that can do it."""
         self._allowed = allowed if "conditions" in self.engine.capabilities else None
+        self.candidates = CandidateTally()
 
     def initialize(self) -> None:
         """Start the engine; does nothing when it is started.
@@ -160,7 +164,7 @@ class EngineBackend(GeneratorBackend):
             self.teardown()
             raise
         self._started = True
-        self.gen_method = self.engine.complete
+        self.gen_method = self.engine.complete if self._allowed is None else self._complete
 
     def prepare_params(self, **kwargs: Any) -> None:
         """Check sampling parameters and store them for the calls of ``generate`` that follow.
@@ -257,6 +261,10 @@ class EngineBackend(GeneratorBackend):
             _logger.warning(groups_cut_off(batches.num_length_truncated_completions, batches.num_prompts))
         most = batches.target_num_records
         return GenerateJobResults.from_batches(batches, most, self._columns, self.elapsed_time)
+
+    def _complete(self, requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
+        """Complete requests with the engine, and count what it says of candidates."""
+        return self.candidates.counted(self.engine.complete(requests, params))
 
     def _check_stop(self) -> None:
         self.stop.check()

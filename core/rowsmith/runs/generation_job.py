@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import pyarrow as pa
 from attrs import evolve, field, frozen
 
+from rowsmith.conditions import read_conditions, rows_meeting
 from rowsmith.config.defaults import evaluations_for
 from rowsmith.evaluation.files import report_figures
 from rowsmith.generation.results import GenerationFailure
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GenerationJob", "Outcome", "Output"]
 
+_FEWEST_REAL = 50
+"""Fewest real rows that generated ones are compared with."""
 _GO_ON = "the finished batches are in the run directory; the same command with --resume goes on after them"
 
 
@@ -162,7 +166,15 @@ class GenerationJob:
         refs = () if self.learned_by is None else evaluations_for(self.learned_by)
         if self.learned_by is None or self.real is None or not refs or not len(outcome.rows) or outcome.interrupted:
             return outcome
-        directory = self.run.directory
+        directory, given = self.run.directory, self.run.config.generation.given
+        conditions = read_conditions(given, self.real.schema)
+        met = int(rows_meeting(self.real.columns, self.real.schema, conditions).sum())
+        if met < _FEWEST_REAL:
+            self.run.reporter.note(
+                f"fewer than {_FEWEST_REAL} real rows meet the conditions of generation.given: too few to evaluate "
+                "the rows beside them"
+            )
+            return outcome
         try:
             found = evaluate_rows(
                 evolve(self.run, config=self.learned_by, reporter=times),
@@ -172,6 +184,7 @@ class GenerationJob:
                 outcome.rows,
                 identifier=outcome.results.identifier,
                 facts=run_facts(self.plan, outcome.metrics),
+                given=given,
                 directory=directory if self.to_directory else None,
             )
         except KeyboardInterrupt:
@@ -205,12 +218,13 @@ class GenerationJob:
             chosen = self.output.format or (None if isinstance(self.output.target, Path) else format_)
             result_files.write_output(self.output.target, columns, schema, chosen, csv_safe=self.csv_safe)
         seconds = {**self.seconds, **seconds, "writing": time.monotonic() - started}
-        table = self.bundle.table_schema
+        table, given = self.bundle.table_schema, self.run.config.generation.given
+        conditions = read_conditions(given, table)
         summary = (
             ()
             if self.real is None
             else summarize(
-                self.real.columns,
+                self.real.columns.filter(pa.array(rows_meeting(self.real.columns, self.real.schema, conditions))),
                 columns,
                 table,
                 self.bundle.transforms.regenerated_columns,
@@ -218,7 +232,7 @@ class GenerationJob:
             )
         )
         changed = self.bundle.transforms.changed
-        figures = result_files.metrics(results, self.bundle.report, seconds, summary, changed)
+        figures = result_files.metrics(results, self.bundle.report, seconds, summary, changed, given)
         if self.to_directory:
             self.run.directory.write_json(result_files.METRICS_FILE, figures)
             self.rejections.write(self.run.directory)

@@ -273,6 +273,7 @@ def metrics(
     seconds: Mapping[str, float],
     columns: tuple[ColumnSummary, ...] = (),
     changed: Mapping[str, float] = MappingProxyType({}),
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The figures of a run as plain data, free of cell text.
 
@@ -282,6 +283,7 @@ def metrics(
         seconds: Time per stage.
         columns: The real table against the synthetic one.
         changed: The share of training rows whose value was permanently changed before learning, by column.
+        given: The conditions that the rows were made under.
     """
     generation = None
     if results is not None:
@@ -305,6 +307,7 @@ def metrics(
                 for each in columns
             ],
             "changed": {name: round(share, 6) for name, share in changed.items()},
+            "given": dict(given),
         }
     )
     return figures

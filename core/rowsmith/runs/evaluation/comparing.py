@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from attrs import evolve, frozen
 
 from rowsmith.components import ComponentRef, Kind
+from rowsmith.conditions import read_conditions, rows_meeting
 from rowsmith.config import RunConfig, to_yaml
 from rowsmith.context import BuildContext
 from rowsmith.errors import PluginContractError, RowsmithError
@@ -137,6 +139,7 @@ def evaluate_rows(
     holdout: Table | None = None,
     identifier: str | None = None,
     facts: Mapping[str, Any] | None = None,
+    given: Mapping[str, Any] | None = None,
     directory: RunDirectory | None = None,
 ) -> EvaluationOutcome:
     """Judge the rows of a run and write the report.
@@ -150,6 +153,7 @@ def evaluate_rows(
         holdout: Real rows that the model never saw, in place of those that training held out.
         identifier: The column that numbers the series of a table without such a column.
         facts: What is known of the run, for the report.
+        given: The conditions that the rows were made under: they are compared with the real rows that meet them.
         directory: Where the report goes; None writes none.
 
     Returns:
@@ -159,20 +163,32 @@ def evaluate_rows(
         Interrupted: The user asked to end.
         RunDirectoryError: The report cannot be written.
     """
-    given = dict(facts or {})
+    known = dict(facts or {})
     with run.stage("evaluating") as detail:
         try:
             real = real_rows(run, table)
             real = real if holdout is None else evolve(real, holdout=holdout)
+            real = real if not given else _meeting(real, given)
             tables = tables_of_run(run.config, bundle, real, synthetic, identifier=identifier)
         except Exception as error:  # The rows are written; what went wrong is in every result.
-            outcome = EvaluationOutcome(report=_all_failed(refs, error, len(synthetic)), facts=given)
+            outcome = EvaluationOutcome(report=_all_failed(refs, error, len(synthetic)), facts=known)
         else:
             context = run.context().evolve(table_schema=bundle.table_schema, bundle=bundle)
             report = evaluated(refs, tables, context, run.stop)
-            outcome = EvaluationOutcome(report=report, tables=tables, facts=given)
+            outcome = EvaluationOutcome(report=report, tables=tables, facts=known)
         detail.append(f"{len(refs)} evaluations of {len(synthetic):,} rows")
         return outcome if directory is None else _written(outcome, directory)
+
+
+def _meeting(real: RealRows, given: Mapping[str, Any]) -> RealRows:
+    """The real rows that meet some conditions."""
+
+    def chosen(table: Table) -> Table:
+        conditions = read_conditions(given, table.schema)
+        return table.take(np.flatnonzero(rows_meeting(table.columns, table.schema, conditions)))
+
+    holdout = None if real.holdout is None else chosen(real.holdout)
+    return RealRows(trained=chosen(real.trained), holdout=holdout if holdout is not None and len(holdout) else None)
 
 
 def _written(outcome: EvaluationOutcome, directory: RunDirectory) -> EvaluationOutcome:

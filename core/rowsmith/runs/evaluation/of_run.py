@@ -79,6 +79,7 @@ def evaluate_run(
             rows,
             identifier=identifier,
             facts=run_facts(plan, figures),
+            given=None if synthetic is not None else figures.get("given"),
             directory=output or run.directory,
         )
         if output is None and synthetic is None and figures:

@@ -11,6 +11,7 @@ from rowsmith.conditions.narrowing import narrow
 from rowsmith.config.defaults import backend_for
 from rowsmith.errors import ConfigError
 from rowsmith.generation.backend import GeneratorBackend
+from rowsmith.generation.candidates import CandidateTally
 from rowsmith.generation.requests import AllowedValues
 from rowsmith.generation.status import INTERRUPTED
 from rowsmith.model import Bundle, load_bundle
@@ -82,6 +83,13 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
                     interrupt.add_note(f"no row was returned; {line}")
                 raise
             detail.append(f"{results.num_rows:,} rows, {results.valid_record_fraction:.2%} of records valid")
+            tally = getattr(backend, "candidates", None)  # a backend need not inherit from ours
+            if conditions and isinstance(tally, CandidateTally) and tally.completions:
+                drawn = run.config.generation.candidates
+                detail.append(tally.describe(drawn))
+                scarce = tally.warning(drawn)
+                if scarce is not None:
+                    run.reporter.note(scarce)
         if results.stop_reason == INTERRUPTED:
             for line in _not_resumable(backend, journal):
                 run.reporter.note(line)
@@ -107,8 +115,11 @@ def use_conditions(run: Run, model: Bundle, backend: GeneratorBackend, condition
                 for each in narrowed.impossible
             ]
         )
+    first = model.model_schema.columns[0].name
+    # Nothing comes before the first column, so all candidates would weigh the same.
+    candidates = 1 if set(narrowed.columns) <= {first} else run.config.generation.candidates
     with attribute_errors(backend):
-        backend.use_conditions(AllowedValues(columns=narrowed.columns))
+        backend.use_conditions(AllowedValues(columns=narrowed.columns, candidates=candidates))
     for each in narrowed.unguided:
         run.reporter.note(
             f"column {each.column!r} has no values of its own in the model's records: rows that do not meet the "

@@ -62,6 +62,7 @@ def test_names_say_how_many_groups_there_are():
 
 
 def test_groups_are_made_under_given_names(tmp_path):
+    pytest.importorskip("torch")
     frame = pd.DataFrame({"id": [number // 3 for number in range(90)], "x": [number % 3 for number in range(90)]})
     synthesizer = Synthesizer(group_by="id", training={"max_steps": 3}, run_directory=tmp_path / "run").fit(frame)
     made = synthesizer.sample(groups=["500", "7", "-2"])

@@ -7,16 +7,18 @@ can meet the condition; what a value leaves open (a bin of numbers) is decided w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
 from rowsmith.conditions.condition import Condition, axis_of
-from rowsmith.model import Bundle
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import distinct, from_codes
-from rowsmith.table.schema import ColumnSchema, ModelColumn, TableSchema
+from rowsmith.table.schema import ColumnSchema, ModelColumn, ModelSchema, TableSchema
+from rowsmith.transforms import FittedTransforms
 from rowsmith.transforms.changed_values import trace_columns
 
 __all__ = ["Narrowed", "narrow"]
@@ -42,36 +44,36 @@ class Narrowed:
     unguided: tuple[Condition, ...]
 
 
-def narrow(bundle: Bundle, conditions: tuple[Condition, ...]) -> Narrowed:
+def narrow(transforms: FittedTransforms, model_schema: ModelSchema, conditions: Sequence[Condition]) -> Narrowed:
     """The values of the model's columns that can meet some conditions.
 
     Args:
-        bundle: The trained model.
+        transforms: The transforms of the model.
+        model_schema: Its columns.
         conditions: The conditions.
     """
     columns, impossible, unguided = dict[str, Labels](), list[Condition](), list[Condition]()
-    origins = _origins(bundle)
+    origins = _origins(transforms)
     for condition in conditions:
         guided, possible = False, True
-        for column in bundle.model_schema:
+        for column in model_schema:
             if origins.get(column.name) != condition.column or column.values is None:
                 continue
             labels = _labels(column)
-            kept = tuple(
-                label for label, fits in zip(labels, _can_meet(bundle, condition, column), strict=True) if fits
-            )
-            guided, possible = guided or len(kept) < len(labels), possible and bool(kept)
-            if len(kept) < len(labels):
-                columns[column.name] = kept
+            fits = _can_meet(transforms, model_schema, condition, column).tolist()
+            left = tuple(label for label, can in zip(labels, fits, strict=True) if can)
+            guided, possible = guided or len(left) < len(labels), possible and bool(left)
+            if len(left) < len(labels):
+                columns[column.name] = left
         impossible += [] if possible else [condition]
         unguided += [] if guided or not possible else [condition]
     return Narrowed(columns=columns, impossible=tuple(impossible), unguided=tuple(unguided))
 
 
-def _origins(bundle: Bundle) -> dict[str, str]:
+def _origins(transforms: FittedTransforms) -> dict[str, str]:
     """The user's column that each column of the model comes from."""
-    origins = {name: name for name in bundle.table_schema.names}
-    for _, step in bundle.transforms.steps:
+    origins = {name: name for name in transforms.schema_before.names}
+    for _, step in transforms.steps:
         origins = trace_columns(origins, step.schema_after)
     return origins
 
@@ -81,17 +83,19 @@ def _labels(column: ModelColumn) -> Labels:
     return (*column.values, None) if column.nullable else column.values
 
 
-def _can_meet(bundle: Bundle, condition: Condition, column: ModelColumn) -> npt.NDArray[np.bool_]:
+def _can_meet(
+    transforms: FittedTransforms, model_schema: ModelSchema, condition: Condition, column: ModelColumn
+) -> npt.NDArray[np.bool_]:
     """Which labels of a column of the model can meet a condition, ``[labels]`` bool."""
     labels = _labels(column)
     rows = np.arange(len(labels) * _TRIALS)
     random = np.random.default_rng(0)
     records = {
         each.name: _column(each, rows // _TRIALS if each.name == column.name else None, len(rows), random)
-        for each in bundle.model_schema
+        for each in model_schema
     }
-    restored = bundle.transforms.invert(pa.table(records), Draws(0, rows), {})
-    reached = _reach(restored, condition, bundle.table_schema).reshape(len(labels), _TRIALS)
+    restored = transforms.invert(pa.table(records), Draws(0, rows), {})
+    reached = _reach(restored, condition, transforms.schema_before).reshape(len(labels), _TRIALS)
     return np.asarray(reached.any(axis=1))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -83,8 +84,19 @@ def _range(column: ColumnSchema, bounds: Mapping[str, Any]) -> tuple[float, floa
 
 
 def _axis(values: list[str], column: ColumnSchema) -> list[float] | None:
+    if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
+        for value in values:
+            if not _is_number(value):
+                raise ValueError(f"{value!r} is not a number")
     axis = axis_of(values, column)
     return None if axis is None else axis.tolist()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _spelled(column: ColumnSchema, value: Any) -> str:

@@ -54,7 +54,7 @@ class AllowedValues:
 
     Attributes:
         columns: The allowed values of each restricted column, spelled; None among them allows null. Of an open
-            column, any text stands for all texts.
+            column, any text allows all texts.
         candidates: How many candidates are drawn for each completion.
     """
 

@@ -106,7 +106,7 @@ def use_conditions(run: Run, model: Bundle, backend: GeneratorBackend, condition
     Raises:
         ConfigError: No row of the model can meet a condition.
     """
-    narrowed = narrow(model, conditions)
+    narrowed = narrow(model.transforms, model.model_schema, conditions)
     if narrowed.impossible:
         raise ConfigError(
             [

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-__all__ = ["choose", "effective_sizes", "restricted"]
+__all__ = ["choose", "effective_sizes", "restricted", "with_given"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,6 +34,28 @@ def restricted(logits: torch.Tensor, excluded: torch.Tensor, temperature: float)
     log_mass = masked.logsumexp(-1) - scaled.logsumexp(-1)
     dead = torch.isneginf(log_mass)
     return torch.where(dead[:, None] | ~excluded, logits, torch.full_like(logits, -torch.inf)), log_mass
+
+
+def with_given(
+    logits: torch.Tensor, prefixes: torch.Tensor, drawn: torch.Tensor, given: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put the values that rows are given in the place of drawn ones.
+
+    Args:
+        logits: ``[prefixes, ids]``; excluded ids are -inf.
+        prefixes: ``[rows]`` the prefix of each row.
+        drawn: ``[rows]`` offsets into the ids.
+        given: ``[rows]`` likewise; -1 where none is given.
+        temperature: Divides the logits.
+
+    Returns:
+        The offsets, and ``[rows]`` float64, the log of the probability of each given value, 0 where none is.
+    """
+    log_probs = (logits.double() / (temperature or 1.0)).log_softmax(-1)
+    known = given >= 0
+    offsets = torch.where(known, given, drawn)
+    found = log_probs[prefixes, offsets]
+    return offsets, torch.where(known, found, torch.zeros_like(found))
 
 
 def choose(log_weights: Floats, uniforms: Floats) -> npt.NDArray[np.int64]:

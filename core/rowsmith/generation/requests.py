@@ -102,6 +102,8 @@ class CompletionRequest:
         max_tokens: Longest completion for this request; None means ``SamplingParams.max_new_tokens``.
         forced_ids: Token ids that the completion begins with; they are part of it.
         max_records: The most records of the completion; None for as many as the model writes.
+        given: Values of some closed columns of the record, spelled, None for null; values that the model does not write
+            are left to it. Only for engines that can ``conditions``, with ``SamplingParams.allowed``.
     """
 
     request_id: int
@@ -109,6 +111,7 @@ class CompletionRequest:
     max_tokens: int | None = None
     forced_ids: tuple[int, ...] = ()
     max_records: int | None = None
+    given: tuple[tuple[str, str | None], ...] = ()
 
 
 @frozen

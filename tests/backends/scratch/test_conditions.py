@@ -79,6 +79,28 @@ def test_records_under_a_condition_are_as_frequent_as_the_model_says(trained: Tr
     assert (sizes >= 1).all() and (sizes <= 64).all()
 
 
+def test_a_row_with_given_values_is_completed_as_the_model_says(trained: Trained, engine: ColumnarEngine) -> None:
+    """Half of the rows are given two late values, the others another one: each half has its own distribution."""
+    params = SamplingParams(seed=5, allowed=AllowedValues(columns={}, candidates=64))
+    given = [(("b", "even"), ("c", None)), (("b", "odd"),)]
+    requests = [CompletionRequest(i, (1,), given=given[i % 2]) for i in range(4_000)]
+    found: dict[int, tuple[int, ...]] = {}
+    for block in engine.complete(requests, params):
+        found |= {int(i): tuple(block.row_ids(row) or ())[:3] for row, i in enumerate(block.request_ids)}
+    values = [dict(zip(range(f.start, f.stop), f.values, strict=True)) for f in trained.prepared.vocabulary.fields]
+    for half, wanted in enumerate(given):
+        columns = [("a", "b", "c").index(name) for name, _ in wanted]
+        exact = {
+            ids: chance
+            for ids, chance in _exact(trained).items()
+            if all(values[column][ids[column]] == value for column, (_, value) in zip(columns, wanted, strict=True))
+        }
+        records = [record for i, record in found.items() if i % 2 == half]
+        assert set(records) <= set(exact)
+        expected = np.array(list(exact.values())) / sum(exact.values()) * len(records)
+        assert chisquare([records.count(ids) for ids in exact], expected).pvalue > 1e-3
+
+
 def test_masks_alone_are_wrong_so_the_test_above_says_something(trained: Trained, engine: ColumnarEngine) -> None:
     records, _ = _records(engine, 4_000, 1)
     assert _fit(trained, records) < 1e-6

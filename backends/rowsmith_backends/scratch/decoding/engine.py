@@ -24,7 +24,7 @@ from rowsmith.generation.requests import (
 from rowsmith.model.bundle_safety import check_checkpoint
 from rowsmith.randomness.draws import Draws
 from rowsmith.storage.malloc import retain_freed_memory
-from rowsmith.vocabulary import ClosedField, Vocabulary
+from rowsmith.vocabulary import ClosedField, OpenField, Vocabulary
 from rowsmith_backends.sampling.conditions import choose, effective_sizes
 from rowsmith_backends.sampling.decoded import Decoded, joined
 from rowsmith_backends.sampling.device import on_device
@@ -165,7 +165,7 @@ class ColumnarEngine(Engine):
                     [self._start(prompt, forced) for prompt, forced in starts],
                     prefixes,
                     Draws(params.seed, ids),
-                    sampling,
+                    evolve(sampling, given=self._given(requests_alike, ids)),
                     eos=self.vocabulary.eos_id,
                     pad=self.vocabulary.pad_id,
                     position_decoder=self._position_decoder,
@@ -211,6 +211,19 @@ class ColumnarEngine(Engine):
             excluded={} if params.allowed is None else self._excluded(params.allowed),
         )
 
+    def _given(self, requests: Sequence[CompletionRequest], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """The token that each request is given for each column, ``[requests, columns]``, -1 for none."""
+        given = {request.request_id: request.given for request in requests if request.given}
+        if not given:
+            return None
+        tokens = {item.name: _tokens(item) for item in self.vocabulary.fields}
+        columns = {item.name: column for column, item in enumerate(self.vocabulary.fields)}
+        found = np.full((len(ids), len(columns)), -1, dtype=np.int64)
+        for row, request_id in enumerate(ids.tolist()):
+            for name, value in given.get(request_id, ()):
+                found[row, columns[name]] = tokens[name].get(value, -1)
+        return found
+
     def _excluded(self, allowed: AllowedValues) -> dict[int, npt.NDArray[np.bool_]]:
         """The ids that a condition excludes, ``[ids]`` by the automaton state on entry to its column."""
         assert self._automaton is not None
@@ -254,6 +267,13 @@ class ColumnarEngine(Engine):
         if self._tokenizer is None:
             raise GenerationError("the engine has not been started: call initialize() first")
         return len(self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+
+
+def _tokens(item: ClosedField | OpenField) -> dict[str | None, int]:
+    """The token of each value of a column that is a single token."""
+    if isinstance(item, ClosedField):
+        return {value: item.start + offset for offset, value in enumerate(item.values[: item.generated])}
+    return {} if item.null_id is None else {None: item.null_id}
 
 
 _Members = dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]]

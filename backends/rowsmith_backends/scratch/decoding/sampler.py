@@ -23,7 +23,7 @@ import torch
 from attrs import evolve, field, frozen
 
 from rowsmith.randomness.draws import Draws
-from rowsmith_backends.sampling.conditions import restricted
+from rowsmith_backends.sampling.conditions import restricted, with_given
 from rowsmith_backends.sampling.decoded import Decoded
 from rowsmith_backends.sampling.repetition_penalty import penalized, tokens_seen
 from rowsmith_backends.sampling.token_sampling import sample_tokens
@@ -58,6 +58,8 @@ class SamplingSettings:
         max_prefixes: The most prefixes of one forward step.
         excluded: Ids that a condition excludes, ``[ids]`` bool by automaton state; a row is weighted by the
             probability of the others.
+        given: ``[rows, columns]`` ids that are not drawn, -1 for those that are; a row is weighted by their
+            probability. None for none.
     """
 
     temperature: float = 1.0
@@ -68,6 +70,7 @@ class SamplingSettings:
     constrained: bool = True
     max_prefixes: int = 2_048
     excluded: Mapping[int, npt.NDArray[np.bool_]] = field(factory=dict)
+    given: npt.NDArray[np.int64] | None = None
 
 
 Candidates = slice | npt.NDArray[np.int64]
@@ -219,7 +222,12 @@ class _Decoder:
             if conditions is not None:
                 logits, log_mass = restricted(logits, conditions[low:high], temperature)
                 buffer.log_weights[tree.rows[here]] += log_mass.cpu().numpy()[tree.prefixes[here] - low]
-            chosen.append(sample_tokens(logits, prefixes[here] - low, uniforms[here], temperature, top_p))
+            drawn = sample_tokens(logits, prefixes[here] - low, uniforms[here], temperature, top_p)
+            wanted = self._given(tree, candidates, here)
+            if wanted is not None:
+                drawn, log_probs = with_given(logits, prefixes[here] - low, drawn, wanted, temperature)
+                buffer.log_weights[tree.rows[here]] += log_probs.cpu().numpy()
+            chosen.append(drawn)
         tokens: npt.NDArray[np.int64] = torch.cat(chosen).cpu().numpy()
         return tokens + candidates.start if isinstance(candidates, slice) else candidates[tokens]
 
@@ -232,6 +240,21 @@ class _Decoder:
         for state in states:
             excluded[torch.from_numpy(tree.states == state)] = torch.from_numpy(self.sampling.excluded[state])
         return excluded[:, ids.cpu() if isinstance(ids, torch.Tensor) else ids].to(self.model.device)
+
+    def _given(self, tree: PrefixTree, candidates: Candidates, rows: slice) -> torch.Tensor | None:
+        """Offsets into the candidates of the ids that some rows are given, ``[rows]``, -1 for others; None for none."""
+        if self.sampling.given is None:
+            return None
+        columns = np.full(len(tree.states), -1)
+        for column, entry in enumerate(self.automaton.entries):
+            columns[tree.states == entry] = column
+        at = columns[tree.prefixes[rows]]
+        ids = np.where(at < 0, -1, self.sampling.given[tree.rows[rows], at])
+        if (ids < 0).all():
+            return None
+        if isinstance(candidates, slice):
+            return torch.from_numpy(np.where(ids < 0, -1, ids - candidates.start)).to(self.model.device)
+        return torch.from_numpy(np.where(ids < 0, -1, np.searchsorted(candidates, ids))).to(self.model.device)
 
     def _candidates(self, tree: PrefixTree) -> Candidates:
         """Candidate ids of the next token: those of the common state of all prefixes, or all ids."""

@@ -41,6 +41,7 @@ from rowsmith.runs.reporting import Reporter
 from rowsmith.runs.validation import registry_for
 from rowsmith.storage.folder_content import read_folder, write_folder
 from rowsmith.storage.run_directory import RunDirectory
+from rowsmith.table.column_labels import name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,6 +230,66 @@ class Synthesizer:
             warnings.warn(short, RuntimeWarning, stacklevel=2)
         return results.df if len(results.df) else no_rows(bundle)
 
+    def impute(
+        self, data: pd.DataFrame, *, columns: Sequence[Hashable] | None = None, seed: int | None = None
+    ) -> pd.DataFrame:
+        """Fill missing cells with values drawn from the model, given the other cells of their row.
+
+        Args:
+            data: Rows with some or all of the table's columns, not changed; columns that it lacks are filled whole.
+            columns: The columns to fill; by default all.
+            seed: The seed of the draws, by default the run's; another seed gives other draws.
+
+        Returns:
+            The rows with all columns of the table; cells with a value are as they were.
+
+        Raises:
+            DataError: A value does not fit its column, or no row of the model has the known cells.
+            ParameterError: A column is unknown, the table has groups, or the backend cannot complete rows.
+            GenerationError: Nothing has been learned yet.
+        """
+        from rowsmith.runs.known_cells import imputed
+
+        names = None if columns is None else [name_of(label) for label in columns]
+        return imputed(self._own_run(seed), self._fitted(), data, names)
+
+    def log_prob(self, data: pd.DataFrame) -> pd.Series[float]:
+        """Natural logarithm of the probability of each row under the model; of some of its cells, if it lacks columns.
+
+        Of numbers it is the probability of the bin that the model writes; free text is summed over.
+
+        Args:
+            data: Rows with some or all of the table's columns.
+
+        Raises:
+            DataError: A value does not fit its column, or no row of the model has these cells.
+            ParameterError: The table has groups, or the backend cannot complete rows.
+            GenerationError: Nothing has been learned yet.
+        """
+        from rowsmith.runs.known_cells import log_probabilities
+
+        return log_probabilities(self._own_run(None), self._fitted(), data)
+
+    def predict_proba(self, data: pd.DataFrame, column: Hashable) -> pd.DataFrame:
+        """Probability of each value of a column in each row, given its other cells.
+
+        Args:
+            data: Rows with some or all of the other columns.
+            column: A column of categories.
+
+        Returns:
+            A column for each value, as text; rows indexed like the data, which add up to 1.
+
+        Raises:
+            DataError: A value does not fit its column, or no row of the model has these cells.
+            ParameterError: The column is not one of categories, the table has groups, or the backend cannot
+                complete rows.
+            GenerationError: Nothing has been learned yet.
+        """
+        from rowsmith.runs.known_cells import class_probabilities
+
+        return class_probabilities(self._own_run(None), self._fitted(), data, name_of(column))
+
     def evaluate(
         self,
         synthetic: pd.DataFrame | PathLike,
@@ -413,6 +474,12 @@ class Synthesizer:
             yield
         finally:
             self._stop = None
+
+    def _own_run(self, seed: int | None) -> Run:
+        """A run of the fitted model, with the configuration that fits it."""
+        config = resolved(self._config, self._fitted().model_schema)
+        config = config if seed is None else evolve(config, seed=whole("seed", seed, 0))
+        return self._run(config, self._learned_model().directory)
 
     def _run(self, config: RunConfig, directory: RunDirectory) -> Run:
         from rowsmith.runs.stages import Run

@@ -213,6 +213,28 @@ class EngineBackend(GeneratorBackend):
         params, batches = self._ready_params(), self._new_batches(data_actions_fn)
         return self._made(lambda: self._new_loop(params).run(batches), lambda: self._results(batches))
 
+    def complete_given(
+        self, given: Sequence[tuple[tuple[str, str | None], ...]], candidates: int
+    ) -> Iterator[CompletionBlock]:
+        """Complete records of which some values are given, with an engine that can ``conditions``.
+
+        Args:
+            given: For each record, column and value of the closed columns that are known.
+            candidates: Weighted candidates of each record, of which one is chosen.
+
+        Yields:
+            Blocks; request ids count up in the order of the records.
+
+        Raises:
+            GenerationError: The backend is not ready.
+        """
+        params = evolve(self._ready_params(), allowed=AllowedValues(columns={}, candidates=candidates))
+        requests = [
+            evolve(self._request(request_id), given=values)
+            for request_id, values in zip(self._request_ids, given, strict=False)
+        ]
+        yield from self.engine.complete(requests, params)
+
     def cancel(self) -> None:
         """End the ``generate`` that is under way, if there is one; safe to call from any thread.
 

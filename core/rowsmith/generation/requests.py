@@ -148,6 +148,8 @@ class CompletionBlock:
             temperature 1 and without grammar or ``top_p``: float32[n, t], nan for padding; None unless requested.
         candidates: Effective number of candidates of each row under a condition, 0 where none could be chosen:
             float32[n]; None without one.
+        log_weights: Natural logarithm of the mean weight of the candidates of each row, which estimates the probability
+            of what is given and allowed: float64[n]; None without a condition.
 
     Raises:
         ParameterError: The parts differ in length, or there is no way to get at the text.
@@ -161,6 +163,7 @@ class CompletionBlock:
     decode: Decode | None = None
     log_probs: npt.NDArray[np.float32] | None = None
     candidates: npt.NDArray[np.float32] | None = None
+    log_weights: npt.NDArray[np.float64] | None = None
 
     def __attrs_post_init__(self) -> None:
         parts = {
@@ -170,6 +173,7 @@ class CompletionBlock:
             "texts": self.texts,
             "log_probs": self.log_probs,
             "candidates": self.candidates,
+            "log_weights": self.log_weights,
         }
         sizes = {name: len(part) for name, part in parts.items() if part is not None}
         wrong = {name: size for name, size in sizes.items() if size != len(self.request_ids)}

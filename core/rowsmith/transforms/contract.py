@@ -68,6 +68,15 @@ class FittedTransform(ABC):
         """Columns of ``schema_before`` in which ``invert`` puts invented labels for rare ones; by itself none."""
         return frozenset()
 
+    @property
+    def dependencies(self) -> Mapping[str, frozenset[str]]:
+        """Columns of ``schema_before`` that a column of ``schema_after`` is computed from, besides its own.
+
+        Rows are completed from known cells: a column is known only if all that it is computed from are. The default is
+        no columns: each depends on the column of its name alone.
+        """
+        return {}
+
     @abstractmethod
     def apply(self, columns: pa.Table) -> pa.Table:
         """Transform a table.

@@ -190,7 +190,11 @@ class ColumnarEngine(Engine):
             decoded.lengths[chosen < 0] = 0
             prompts = [prompt for *_, some in found for prompt in some]
             block = self._block(own_ids, decoded, [prompts[row] for row in rows] if params.log_probs else None)
-            yield evolve(block, candidates=effective_sizes(log_weights).astype(np.float32))
+            yield evolve(
+                block,
+                candidates=effective_sizes(log_weights).astype(np.float32),
+                log_weights=np.logaddexp.reduce(log_weights, axis=1) - np.log(number),
+            )
 
     def _start(self, prompt: tuple[int, ...], forced: tuple[int, ...]) -> CompletionStart:
         """Start of a completion; the records of a prompt are the ids after the last BOS."""

@@ -248,10 +248,10 @@ class Synthesizer:
             ParameterError: A column is unknown, the table has groups, or the backend cannot complete rows.
             GenerationError: Nothing has been learned yet.
         """
-        from rowsmith.runs.known_cells import imputed
+        from rowsmith.runs.known_cells import imputed_frame
 
         names = None if columns is None else [name_of(label) for label in columns]
-        return imputed(self._own_run(seed), self._fitted(), data, names)
+        return imputed_frame(self._own_run(seed), self._fitted(), data, names)
 
     def log_prob(self, data: pd.DataFrame) -> pd.Series[float]:
         """Natural logarithm of the probability of each row under the model; of some of its cells, if it lacks columns.

@@ -39,7 +39,7 @@ def restricted(logits: torch.Tensor, excluded: torch.Tensor, temperature: float)
 def with_given(
     logits: torch.Tensor, prefixes: torch.Tensor, drawn: torch.Tensor, given: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Put the values that rows are given in the place of drawn ones.
+    """Put the values that rows are given instead of drawn ones.
 
     Args:
         logits: ``[prefixes, ids]``; excluded ids are -inf.

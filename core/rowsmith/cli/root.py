@@ -25,6 +25,8 @@ _COMMANDS = {
     "train": BundledCommand("rowsmith.cli.commands.run:train", "Learn a table and save the model."),
     "generate": BundledCommand("rowsmith.cli.commands.run:generate", "Write rows with a trained model."),
     "evaluate": BundledCommand("rowsmith.cli.commands.evaluate:evaluate", "Judge synthetic rows beside the real ones."),
+    "impute": BundledCommand("rowsmith.cli.commands.known_cells:impute", "Fill missing cells with a trained model."),
+    "score": BundledCommand("rowsmith.cli.commands.known_cells:score", "Write the probability of rows under a model."),
     "init": BundledCommand(
         "rowsmith.cli.commands.init:init", "Look at a table and write a configuration to start from."
     ),

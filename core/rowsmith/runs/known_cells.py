@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rowsmith.model import Bundle
     from rowsmith.runs.stages import Run
 
-__all__ = ["class_probabilities", "imputed", "log_probabilities"]
+__all__ = ["class_probabilities", "imputed", "imputed_frame", "log_probabilities"]
 
 
 def _spelled_with_holes(frame: pd.DataFrame, schema: TableSchema) -> tuple[pa.Table, dict[str, Mask]]:
@@ -53,8 +53,8 @@ def _unknown(holes: dict[str, Mask], schema: TableSchema, filled: Collection[str
     return {name: hole for name, hole in holes.items() if name in filled or not schema[name].nullable}
 
 
-def imputed(run: Run, bundle: Bundle, frame: pd.DataFrame, names: Collection[str] | None) -> pd.DataFrame:
-    """A frame with its missing cells filled.
+def imputed(run: Run, bundle: Bundle, frame: pd.DataFrame, names: Collection[str] | None) -> pa.Table:
+    """Rows with their missing cells filled, as a spelled table of the model's table schema.
 
     Args:
         run: The run.
@@ -75,8 +75,13 @@ def imputed(run: Run, bundle: Bundle, frame: pd.DataFrame, names: Collection[str
     with row_completer(run, bundle) as completer:
         complete = completer.complete(columns, _unknown(holes, schema, filled))
     chosen = [single_array((complete if name in filled else columns).column(name)) for name in schema.names]
-    table = pa.Table.from_arrays(chosen, names=list(schema.names))
-    result = with_labels(to_frame(table, schema), bundle)
+    return pa.Table.from_arrays(chosen, names=list(schema.names))
+
+
+def imputed_frame(run: Run, bundle: Bundle, frame: pd.DataFrame, names: Collection[str] | None) -> pd.DataFrame:
+    """The same as a frame in the dtypes of the table, indexed like the rows that were given."""
+    table = imputed(run, bundle, frame, names)
+    result = with_labels(to_frame(table, bundle.table_schema), bundle)
     result.index = frame.index
     return result
 

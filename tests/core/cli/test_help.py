@@ -19,6 +19,8 @@ COMMANDS = [
     ("train",),
     ("generate",),
     ("evaluate",),
+    ("impute",),
+    ("score",),
     ("init",),
     ("validate",),
     ("plugins",),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import pyarrow as pa
+import numpy as np
 from attrs import evolve, field, frozen
 
 from rowsmith.conditions import read_conditions, rows_meeting
@@ -167,9 +167,7 @@ class GenerationJob:
         if self.learned_by is None or self.real is None or not refs or not len(outcome.rows) or outcome.interrupted:
             return outcome
         directory, given = self.run.directory, self.run.config.generation.given
-        conditions = read_conditions(given, self.real.schema)
-        met = int(rows_meeting(self.real.columns, self.real.schema, conditions).sum())
-        if met < _FEWEST_REAL:
+        if given and len(self._real_meeting(self.real)) < _FEWEST_REAL:
             self.run.reporter.note(
                 f"fewer than {_FEWEST_REAL} real rows meet the conditions of generation.given: too few to evaluate "
                 "the rows beside them"
@@ -200,6 +198,14 @@ class GenerationJob:
             directory.write_json(result_files.METRICS_FILE, figures)
         return evolve(outcome, evaluation=found, seconds=seconds, metrics=figures)
 
+    def _real_meeting(self, real: Table) -> Table:
+        """The real rows that meet the conditions under which rows are made."""
+        given = self.run.config.generation.given
+        if not given:
+            return real
+        conditions = read_conditions(given, real.schema)
+        return real.take(np.flatnonzero(rows_meeting(real.columns, real.schema, conditions)))
+
     def _write(self, results: GenerateJobResults, seconds: Mapping[str, float]) -> Outcome:
         # A stop request that comes meanwhile takes effect once all files are written.
         with self.run.stop.awaited():
@@ -218,21 +224,22 @@ class GenerationJob:
             chosen = self.output.format or (None if isinstance(self.output.target, Path) else format_)
             result_files.write_output(self.output.target, columns, schema, chosen, csv_safe=self.csv_safe)
         seconds = {**self.seconds, **seconds, "writing": time.monotonic() - started}
-        table, given = self.bundle.table_schema, self.run.config.generation.given
-        conditions = read_conditions(given, table)
+        real = None if self.real is None else self._real_meeting(self.real)
         summary = (
             ()
-            if self.real is None
+            if real is None or not len(real)
             else summarize(
-                self.real.columns.filter(pa.array(rows_meeting(self.real.columns, self.real.schema, conditions))),
+                real.columns,
                 columns,
-                table,
+                self.bundle.table_schema,
                 self.bundle.transforms.regenerated_columns,
                 self.plan.config.data.group_columns,
             )
         )
         changed = self.bundle.transforms.changed
-        figures = result_files.metrics(results, self.bundle.report, seconds, summary, changed, given)
+        figures = result_files.metrics(
+            results, self.bundle.report, seconds, summary, changed, self.run.config.generation.given
+        )
         if self.to_directory:
             self.run.directory.write_json(result_files.METRICS_FILE, figures)
             self.rejections.write(self.run.directory)

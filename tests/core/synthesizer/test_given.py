@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,29 @@ def test_the_command_line_takes_values_ranges_and_several_conditions(fitted: Syn
     wrong = CliRunner().invoke(cli, [*command, "--force", "--given", "owl"])
     assert wrong.exit_code == 2
     assert "write COLUMN=VALUE" in wrong.output
+
+
+def test_a_run_under_a_condition_is_compared_with_the_real_rows_that_meet_it(tmp_path: Path) -> None:
+    table = _table()
+    table.to_csv(tmp_path / "pets.csv", index=False)
+    command = [
+        "run",
+        str(tmp_path / "pets.csv"),
+        "--run-dir",
+        str(tmp_path / "run"),
+        "-n",
+        "200",
+        "--given",
+        "kind=dog",
+    ]
+    settings = ["--set", "training.max_steps=60", "--set", "model.options.width=32", "--set", "model.options.layers=1"]
+    result = CliRunner().invoke(cli, [*command, *settings])
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert figures["given"] == {"kind": ["dog"]}
+    found = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    real = (table["kind"] == "dog").sum()
+    assert found["sizes"]["real"] < real
+    assert found["sizes"]["real"] > 0.8 * real
+    few = CliRunner().invoke(cli, [*command, "--given", "weight=..0.6", *settings, "--force"])
+    assert "no row can meet" in few.output or "fewer than 50 real rows meet the conditions" in few.output

@@ -96,9 +96,7 @@ class GenerationJournal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def entries(
-        self, decode: Decode | None = None, *, num_tokens: int | None = None
-    ) -> Generator[JournalEntry]:
+    def entries(self, decode: Decode | None = None, *, num_tokens: int | None = None) -> Generator[JournalEntry]:
         """The batches to resume from, oldest first; call it once, before the first ``add``.
 
         A batch counts as used when the next one is requested; what follows the last used batch is

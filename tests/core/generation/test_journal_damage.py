@@ -140,9 +140,7 @@ DAMAGED: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_a_batch_that_is_none_is_made_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
-) -> None:
+def test_a_batch_that_is_none_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     path = tmp_path / "journal"
     block = CompletionBlock(
         request_ids=np.array([0, 1]),

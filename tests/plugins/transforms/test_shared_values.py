@@ -20,6 +20,7 @@ from rowsmith_plugins.transforms.quantize.transform import FittedQuantize, Quant
 from rowsmith_plugins.transforms.rare import transform as protect_rare
 from rowsmith_plugins.transforms.rare.transform import ProtectRareTransform
 from rowsmith_plugins.transforms.texts import codes, marks
+from rowsmith_plugins.transforms.texts import texts as free_text
 
 from .tables import T, check_round_trip, column, context, draws, schema, table, texts
 
@@ -117,7 +118,10 @@ def test_no_range_ends_at_what_a_single_group_has() -> None:
         }
     )
     found = schema(
-        column("who", T.TEXT), column("day", T.INTEGER), column("code", T.TEXT), column("test"),
+        column("who", T.TEXT),
+        column("day", T.INTEGER),
+        column("code", T.TEXT),
+        column("test"),
         column("result", T.INTEGER),
     )
     run = context(data=DataConfig(group_training_examples_by="who", order_training_examples_by="day"))
@@ -189,6 +193,19 @@ def test_rare_parts_of_moments_are_told_with_their_neighbours() -> None:
     assert made[80] == "2024-01-01 09:00:00"
     assert {(value or "")[11:13] for value in made[81:]} <= {"17", "18", "19", "20"}
     assert len(set(made[81:])) > 1
+
+
+def test_characters_of_a_single_group_are_learned() -> None:
+    """Characters and shapes of free text need rows, not groups, as the privacy page says."""
+    chance, rows = np.random.default_rng(0), np.repeat(np.arange(60), 10)
+    notes = [" ".join(chance.choice(["called", "twice", "paid"], 4)) + "@" * int(row == 0) for row in rows]
+    columns = table({"who": [f"p{row:03d}" for row in rows], "note": notes})
+    found = schema(column("who", T.TEXT), column("note", T.TEXT))
+    run = context(data=DataConfig(group_training_examples_by="who"))
+    known, applied = fit_transforms(
+        columns, found, [("groups", GroupsTransform(("who",))), ("texts", free_text.build(run, None))]
+    )
+    assert any("@" in (note or "") for note in texts(known.invert(applied, draws(len(rows)), {}))["note"])
 
 
 def test_pieces_that_one_text_or_one_group_repeats_are_not_learned() -> None:

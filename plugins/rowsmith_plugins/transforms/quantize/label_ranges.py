@@ -89,7 +89,9 @@ def fit_ranges(
     ascending = np.sort(ordinals)
     for name in others:
         values, codes = distinct(columns, name)
-        ranges = _ranges(ordinals, ascending, Counted(values, codes[known], count_codes(codes[known], len(values)), groups), k)
+        ranges = _ranges(
+            ordinals, ascending, Counted(values, codes[known], count_codes(codes[known], len(values)), groups), k
+        )
         excluded = sum(rows * (1 - share) for _, _, _, rows, share in ranges)
         if ranges and excluded >= most:
             labels, lows, highs = zip(*((values[label], low, high) for label, low, high, *_ in ranges), strict=True)
@@ -97,9 +99,7 @@ def fit_ranges(
     return best
 
 
-def _ranges(
-    ordinals: Ints, ascending: Ints, labels: Counted, k: int
-) -> list[tuple[int, int, int, int, float]]:
+def _ranges(ordinals: Ints, ascending: Ints, labels: Counted, k: int) -> list[tuple[int, int, int, int, float]]:
     """For each label with a narrow range: label, lowest and highest ordinal, rows, and the share of all rows inside."""
     found = []
     for label in np.flatnonzero(labels.counts >= _ROWS).tolist():

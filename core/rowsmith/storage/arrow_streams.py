@@ -1,4 +1,4 @@
-"""Arrow streams that others may have written: nothing is read beyond them, and they take no more memory than their bytes.
+"""Arrow streams that others may have written: nothing is read beyond them, and they take no more memory than they have.
 
 Arrow itself checks less. A batch from a file says how long its arrays are and where their items begin, and
 until it is validated, reading an item may read any address. Its buffers may also be compressed, and then a small

@@ -230,11 +230,12 @@ def test_files_that_the_guide_for_contributors_names_exist():
     assert [name for name in files if not (ROOT / name).exists()] == []
 
 
-def test_tests_that_the_reliability_page_names_exist():
-    page = (DOCS / "reliability.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("page", "fewest"), [("reliability.md", 150), ("privacy.md", 20)])
+def test_tests_that_a_page_names_exist(page, fewest):
+    text = (DOCS / page).read_text(encoding="utf-8")
     files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")]
-    named = re.findall(r"`([\w/]+\.py)`(?: \((\w+)\))?", page)
-    assert len(named) > 150
+    named = re.findall(r"`([\w/]+\.py)`(?: \((\w+)\))?", text)
+    assert len(named) >= fewest
     full: set[str] = set()
     for name, mark in named:
         found = [file for file in files if file in (name, f"tests/{name}") or file.endswith(f"/{name}")]

@@ -151,8 +151,8 @@ class TokenStore:
             FileNotFoundError: There is no such file.
         """
         table = _read_table(path)
-        lists = table.column("ids").combine_chunks()
-        groups = table.column("groups").to_numpy() if "groups" in table.column_names else None
+        lists = table.column("ids").chunk(0)
+        groups = table.column("groups").chunk(0).to_numpy() if "groups" in table.column_names else None
         return cls(lists.values.to_numpy(), lists.offsets.to_numpy(), groups)
 
 
@@ -163,7 +163,10 @@ def _read_table(path: str | PathLike[str]) -> pa.Table:
         if file.read(len(_MARK)) != _MARK:
             raise ValueError("no Arrow file")
         table = read_stream(file, _TYPES)
-        if "ids" not in table.column_names or not _FORMAT.items() <= (table.schema.metadata or {}).items():
+        # A store is one batch, so that its columns need not be joined in memory.
+        if "ids" not in table.column_names or table.column("ids").num_chunks != 1:
+            raise ValueError("no list of ids")
+        if not _FORMAT.items() <= (table.schema.metadata or {}).items():
             raise ValueError("another kind of file")
     except UNSOUND as error:
         if isinstance(error, OSError) and error.errno:

@@ -48,6 +48,14 @@ def test_saved_store_is_mapped_and_not_copied(tmp_path, groups):
     assert not opened.ids.flags.writeable
 
 
+def test_opening_a_store_takes_no_memory_for_its_tokens(tmp_path):
+    TokenStore(np.zeros(1_000_000, dtype=np.uint16), np.arange(0, 1_000_001, 10)).save(tmp_path / "tokens.arrow")
+    before = pa.total_allocated_bytes()
+    opened = TokenStore.open(tmp_path / "tokens.arrow")
+    assert pa.total_allocated_bytes() - before < 10_000
+    assert len(opened) == 100_000
+
+
 def test_empty_store_is_saved(tmp_path):
     TokenStore.from_records([]).save(tmp_path / "tokens.arrow")
     assert len(TokenStore.open(tmp_path / "tokens.arrow")) == 0

@@ -230,6 +230,23 @@ def test_files_that_the_guide_for_contributors_names_exist():
     assert [name for name in files if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize(("page", "fewest"), [("reliability.md", 150), ("privacy.md", 20)])
+def test_tests_that_a_page_names_exist(page, fewest):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")]
+    named = re.findall(r"`([\w/]+\.py)`(?: \((\w+)\))?", text)
+    assert len(named) >= fewest
+    full: set[str] = set()
+    for name, mark in named:
+        found = [file for file in files if file in (name, f"tests/{name}") or file.endswith(f"/{name}")]
+        # A bare name stands for a file of which the page has given the folder before.
+        found = [file for file in found if file in full] if len(found) > 1 and "/" not in name else found
+        assert len(found) == 1, name
+        full.add(found[0])
+        words = {"": "", "random": "hypothesis", "slow": "slow"}[mark]
+        assert words in (ROOT / found[0]).read_text(encoding="utf-8"), f"{name} is not {mark}"
+
+
 def test_included_files_exist():
     for page in PAGES:
         for name in re.findall(r'^--8<-- "(.+)"$', page.read_text(encoding="utf-8"), re.MULTILINE):

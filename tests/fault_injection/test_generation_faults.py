@@ -39,7 +39,7 @@ from rowsmith.generation import (
     GenerationStatus,
 )
 from rowsmith.generation.actions import ColumnActions, ColumnOutcome
-from rowsmith.generation.journal import GenerationJournal
+from rowsmith.generation.journal import _MAGIC, GenerationJournal, _frame
 from rowsmith.generation.requests import CompletionRequest, FinishReason
 from rowsmith.generation.stopping import PatiencePolicy
 from rowsmith.table.schema import JsonKind, ModelColumn, ModelSchema
@@ -169,6 +169,27 @@ def test_a_journal_cut_or_damaged_anywhere_gives_the_same_rows(
     for _ in range(2):
         with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
             same(made(backend_of(), journal), expected)
+
+
+@pytest.mark.parametrize("outside", [2**30, 4_096, -(2**30)])
+def test_a_batch_whose_texts_lead_beyond_the_file_is_made_again(
+    outside: int, tmp_path: Path, whole: Path, expected: GenerateJobResults
+) -> None:
+    good = whole.read_bytes()
+    bounds = [len(_MAGIC)]
+    while bounds[-1] < len(good):
+        bounds.append(bounds[-1] + 24 + int.from_bytes(good[bounds[-1] : bounds[-1] + 8], "little"))
+    frames = [good[start:stop] for start, stop in itertools.pairwise(bounds)]
+    batch = frames[2][24:]
+    text = pa.ipc.open_stream(batch).read_all().column("text").chunk(0)
+    offsets = text.buffers()[1].to_pybytes()[: 4 * len(text) + 4]
+    assert batch.count(offsets) == 1
+    frames[2] = _frame(batch.replace(offsets, offsets[:-4] + outside.to_bytes(4, "little", signed=True)))
+    (tmp_path / "journal").write_bytes(_MAGIC + b"".join(frames))
+    backend = backend_of()
+    with GenerationJournal(tmp_path / "journal", "job", resume=True) as journal:
+        same(made(backend, journal), expected)
+    assert backend.engine.requests[0].request_id == 10
 
 
 def test_a_finished_job_is_taken_up_without_asking_the_engine(

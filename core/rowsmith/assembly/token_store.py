@@ -18,6 +18,7 @@ import pyarrow as pa
 from attrs import field, frozen
 
 from rowsmith.errors import DataError
+from rowsmith.storage.arrow_streams import UNSOUND, read_stream
 from rowsmith.storage.memory_map import spooled
 
 __all__ = ["Ids", "Ints", "TokenStore", "tokenize_text"]
@@ -26,6 +27,11 @@ Ids = npt.NDArray[np.unsignedinteger[Any]]
 Ints = npt.NDArray[np.int64]
 
 _FORMAT = {b"rowsmith.token_store": b"1"}
+_MARK = b"ARROW1\0\0"
+_TYPES = {
+    "ids": tuple(pa.large_list(kind) for kind in (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())),
+    "groups": (pa.int64(),),
+}
 _BATCH = 10_000
 
 
@@ -144,16 +150,31 @@ class TokenStore:
             DataError: The file is not a token store, or is damaged.
             FileNotFoundError: There is no such file.
         """
-        try:
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            if not _FORMAT.items() <= (reader.schema.metadata or {}).items():
-                raise DataError(f"{path} is not a token store of version 1; delete it and tokenize again")
-            batch = reader.get_batch(0)
-        except (pa.ArrowInvalid, IndexError) as error:
-            raise DataError(f"{path} is damaged ({error}); delete it and tokenize again") from None
-        lists = batch.column("ids")
-        groups = batch.column("groups").to_numpy() if "groups" in batch.schema.names else None
+        table = _read_table(path)
+        lists = table.column("ids").chunk(0)
+        groups = table.column("groups").chunk(0).to_numpy() if "groups" in table.column_names else None
         return cls(lists.values.to_numpy(), lists.offsets.to_numpy(), groups)
+
+
+def _read_table(path: str | PathLike[str]) -> pa.Table:
+    """The columns of a store; after its mark, an Arrow file is a stream."""
+    try:
+        file = pa.memory_map(str(path))
+        if file.read(len(_MARK)) != _MARK:
+            raise ValueError("no Arrow file")
+        table = read_stream(file, _TYPES)
+        # A store is one batch, so that its columns need not be joined in memory.
+        if "ids" not in table.column_names or table.column("ids").num_chunks != 1:
+            raise ValueError("no list of ids")
+        if not _FORMAT.items() <= (table.schema.metadata or {}).items():
+            raise ValueError("another kind of file")
+    except UNSOUND as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise DataError(
+            f"{path} is damaged or not a token store of version 1 ({error}); delete it and tokenize again"
+        ) from None
+    return table
 
 
 def tokenize_text(lines: Iterable[str], tokenizer: Any) -> TokenStore:

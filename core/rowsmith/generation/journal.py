@@ -32,6 +32,7 @@ from attrs import frozen
 
 from rowsmith.errors import PluginContractError, RowsmithError
 from rowsmith.generation.requests import CompletionBlock, Decode, FinishReason
+from rowsmith.storage.arrow_streams import UNSOUND, read_stream
 from rowsmith.storage.disk_errors import explain_disk_errors
 
 __all__ = ["GenerationJournal", "JournalEntry"]
@@ -39,17 +40,13 @@ __all__ = ["GenerationJournal", "JournalEntry"]
 _MAGIC = b"rowsmith generation journal 2\n"
 _HEAD = struct.Struct("<Q16s")
 _REASONS = list(FinishReason)
-# What Arrow raises on damaged bytes in memory.
-_UNSOUND = (
-    pa.ArrowException,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    TypeError,
-    ValueError,
-)
+_TYPES = {
+    "request_id": (pa.int64(),),
+    "length": (pa.int32(),),
+    "reason": (pa.int8(),),
+    "ids": (pa.large_list(pa.uint16()), pa.large_list(pa.int32())),
+    "text": (pa.binary(),),
+}
 _LONGEST = 1 << 24
 # Times that rows padded to the longest may be larger than what the file has of them.
 _PADDING = 64
@@ -99,7 +96,7 @@ class GenerationJournal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def entries(self, decode: Decode | None = None) -> Generator[JournalEntry]:
+    def entries(self, decode: Decode | None = None, *, num_tokens: int | None = None) -> Generator[JournalEntry]:
         """The batches to resume from, oldest first; call it once, before the first ``add``.
 
         A batch counts as used when the next one is requested; what follows the last used batch is
@@ -107,6 +104,7 @@ class GenerationJournal:
 
         Args:
             decode: Turns token ids into text; None for completions that are text.
+            num_tokens: How many token ids there are, from 0; None if unknown.
 
         Raises:
             RunDirectoryError: The file cannot be read or written.
@@ -116,17 +114,17 @@ class GenerationJournal:
             file = self._open()
             self._end = self._check_job(file)
             while (payload := _read_frame(file)) is not None:
-                entry = self._sound(payload, decode)
+                entry = self._sound(payload, decode, num_tokens)
                 if entry is None:
                     break
                 yield entry
                 self._end = file.tell()
 
-    def _sound(self, payload: bytes, decode: Decode | None) -> JournalEntry | None:
+    def _sound(self, payload: bytes, decode: Decode | None, num_tokens: int | None) -> JournalEntry | None:
         """A batch; None where it is damaged, so that it is made again like one that is cut off."""
         try:
-            return _entry(payload, decode)
-        except (*_UNSOUND, RowsmithError) as error:
+            return _entry(payload, decode, num_tokens)
+        except (*UNSOUND, RowsmithError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             _logger.warning("a batch in %s is not used, nor are those after it: %s", self.path, reason)
             return None
@@ -276,16 +274,14 @@ def _filled(lengths: npt.ArrayLike, width: int) -> npt.NDArray[np.bool_]:
     return np.arange(width) < np.asarray(lengths)[:, None]
 
 
-def _entry(payload: bytes, decode: Decode | None) -> JournalEntry:
+def _entry(payload: bytes, decode: Decode | None, num_tokens: int | None = None) -> JournalEntry:
     """A batch.
 
     Raises:
         ValueError: It is none; or whatever Arrow and Python raise of what is none.
     """
-    table = pa.ipc.open_stream(payload).read_all()
-    table.validate(full=True)
-    table = table.combine_chunks()
-    _check(table, len(payload))
+    table = read_stream(payload, _TYPES).combine_chunks()
+    _check(table, len(payload), num_tokens)
     ids = table.column("ids").combine_chunks() if "ids" in table.column_names else None
     texts = table.column("text").to_pylist() if "text" in table.column_names else None
     block = CompletionBlock(
@@ -299,18 +295,13 @@ def _entry(payload: bytes, decode: Decode | None) -> JournalEntry:
     return JournalEntry(block=block, **_facts(table))
 
 
-def _check(table: pa.Table, size: int) -> None:
-    """Refuse lengths that do not go together, or that would take memory beyond what the file has.
+def _check(table: pa.Table, size: int, num_tokens: int | None) -> None:
+    """Refuse lengths and ids that do not go together, or that would take memory beyond what the file has.
 
     Raises:
         ValueError: They do not.
         LookupError: A column is missing.
     """
-    for name, kind in (("request_id", pa.int64()), ("length", pa.int32()), ("reason", pa.int8())):
-        if table.column(name).type != kind:
-            raise ValueError(f"{name}s of another type")
-    if any(column.null_count for column in table.columns):
-        raise ValueError("nulls")
     lengths = table.column("length").to_numpy()
     if lengths.min(initial=0) < 0 or lengths.max(initial=0) > _LONGEST:
         raise ValueError("lengths")
@@ -319,10 +310,12 @@ def _check(table: pa.Table, size: int) -> None:
         raise ValueError("reasons")
     if "ids" in table.column_names:
         lists = table.column("ids").combine_chunks()
-        lists.validate(full=True)
         padded = table.num_rows * int(lengths.max(initial=0))
         if not np.array_equal(np.diff(lists.offsets.to_numpy()), lengths) or padded > _PADDING * max(size, 1 << 20):
             raise ValueError("ids")
+        tokens = lists.flatten().to_numpy()
+        if tokens.min(initial=0) < 0 or (num_tokens is not None and tokens.max(initial=0) >= num_tokens):
+            raise ValueError("ids beyond the vocabulary")
 
 
 def _facts(table: pa.Table) -> dict[str, Any]:

@@ -200,8 +200,8 @@ def replay_journal(
     if journal is None:
         return
     vocabulary = engine.vocabulary
-    decode = None if vocabulary is None else vocabulary.decode
-    with contextlib.closing(journal.entries(decode)) as entries:
+    decode, size = (None, None) if vocabulary is None else (vocabulary.decode, len(vocabulary))
+    with contextlib.closing(journal.entries(decode, num_tokens=size)) as entries:
         for entry in entries:
             check()
             with stop.awaited():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,14 +48,20 @@ def test_saved_store_is_mapped_and_not_copied(tmp_path, groups):
     assert not opened.ids.flags.writeable
 
 
+def test_opening_a_store_takes_no_memory_for_its_tokens(tmp_path):
+    TokenStore(np.zeros(1_000_000, dtype=np.uint16), np.arange(0, 1_000_001, 10)).save(tmp_path / "tokens.arrow")
+    before = pa.total_allocated_bytes()
+    opened = TokenStore.open(tmp_path / "tokens.arrow")
+    assert pa.total_allocated_bytes() - before < 10_000
+    assert len(opened) == 100_000
+
+
 def test_empty_store_is_saved(tmp_path):
     TokenStore.from_records([]).save(tmp_path / "tokens.arrow")
     assert len(TokenStore.open(tmp_path / "tokens.arrow")) == 0
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path):
-    import pyarrow as pa
-
     path = tmp_path / "tokens.arrow"
     TokenStore.from_records([[1, 2, 3]] * 100).save(path)
     path.write_bytes(path.read_bytes()[:200])
@@ -62,6 +71,54 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     with pytest.raises(DataError, match="not a token store"):
+        TokenStore.open(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((0, 2, 3, 7), (0, 2, 3, 2**40)),
+        ((0, 2, 3, 7), (0, 2, 3, 4096)),
+        ((0, 2, 3, 7), (-(2**40), 2, 3, 7)),
+        ((0, 2, 3, 7), (0, -(2**40), 3, 7)),
+        ((3, 0, 7, 0), (3, 0, 2**40, 0)),
+        ((3, 0, 7, 0), (3, 0, -7, 0)),
+        ((3, 0, 7, 0), (2**40, 0, 7, 0)),
+        ((32, 7), (32, 2**40)),
+        ((32, 7), (2**40, 7)),
+        ((32, 7), (32, 0)),
+        ((32, 7), (-(2**40), 7)),
+    ],
+)
+def test_a_file_whose_numbers_lead_beyond_it_is_refused(tmp_path, before, after):
+    path = tmp_path / "tokens.arrow"
+    TokenStore.from_records([[1, 2], [3], [4, 5, 6, 7]]).save(path)
+    old, new = (struct.pack(f"<{len(each)}q", *each) for each in (before, after))
+    sound = path.read_bytes()
+    assert sound.count(old) == 1
+    path.write_bytes(sound.replace(old, new))
+    with pytest.raises(DataError, match="damaged"):
+        TokenStore.open(path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "compression"),
+    [
+        ({"ids": pa.array([[1]], pa.large_list(pa.float64()))}, None),
+        ({"ids": pa.array([[1]], pa.list_(pa.uint8()))}, None),
+        ({"ids": pa.array([[1], None], pa.large_list(pa.uint8()))}, None),
+        ({"ids": pa.array([[1], [2]], pa.large_list(pa.uint8())), "groups": pa.array([1, None])}, None),
+        ({"groups": pa.array([1])}, None),
+        ({"ids": pa.array([[1] * 100_000], pa.large_list(pa.uint8()))}, "zstd"),
+    ],
+)
+def test_a_file_of_other_arrays_is_refused(tmp_path, columns, compression):
+    path = tmp_path / "tokens.arrow"
+    table = pa.table(columns).replace_schema_metadata({"rowsmith.token_store": "1"})
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    with pytest.raises(DataError, match="damaged"):
         TokenStore.open(path)
 
 

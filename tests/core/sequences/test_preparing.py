@@ -221,6 +221,7 @@ def test_a_plan_goes_through_json_and_names_no_group():
     assert SeriesPlan.restore(json.loads(text)) == plan
     assert "Ann" not in text
     assert "Bob" not in text
+    assert plan.inventory() == ["time column 't': start, stop and number of records of 2 series"]
 
 
 def plan_of_days(*ranges):

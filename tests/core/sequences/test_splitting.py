@@ -155,6 +155,12 @@ def test_no_label_that_five_rows_have_becomes_rare_for_what_is_held_out_of_a_sma
     assert left["few"].notna().sum() == 5 or count > sum(sizes) - 5
 
 
+def test_rows_of_labels_that_five_rows_have_are_held_out_where_there_are_no_others():
+    frame = pd.DataFrame({"x": np.repeat([f"label{number}" for number in range(4)], 5)})
+    part = training_part(from_frame(frame), RunConfig(data=DataConfig(holdout=2)), Seeds(0))
+    assert len(part.table) == 18
+
+
 def test_what_is_held_out_of_a_large_table_is_drawn_by_chance_alone():
     frame = pd.DataFrame({"x": np.repeat(["a", "b", "c"], [1000, 995, 5])})
     parts = [training_part(from_frame(frame), RunConfig(data=DataConfig()), Seeds(seed)) for seed in range(12)]

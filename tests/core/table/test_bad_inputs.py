@@ -230,6 +230,7 @@ def test_damaged_or_oversized_gzip(tmp_path: Path) -> None:
 def test_the_limits_are_those_of_the_reliability_page() -> None:
     limits = Limits()
     assert (limits.rows, limits.columns, limits.size) == (100_000_000, 10_000, 8 * 2**30)
+    assert limits.cells == 2_000_000_000
     assert (limits.record, limits.ratio, limits.unpacked) == (64 * 2**20, 200, 256 * 2**20)
 
 

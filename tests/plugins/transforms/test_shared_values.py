@@ -16,10 +16,11 @@ from rowsmith_backends.scratch.tokenizer import learn_vocabulary
 from rowsmith_plugins.transforms.datetime.transform import DatetimeTransform
 from rowsmith_plugins.transforms.groups.transform import GroupsTransform
 from rowsmith_plugins.transforms.options import ProtectRareOptions
-from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
+from rowsmith_plugins.transforms.quantize.transform import FittedQuantize, QuantizeTransform
 from rowsmith_plugins.transforms.rare import transform as protect_rare
 from rowsmith_plugins.transforms.rare.transform import ProtectRareTransform
-from rowsmith_plugins.transforms.texts import marks
+from rowsmith_plugins.transforms.texts import codes, marks
+from rowsmith_plugins.transforms.texts import texts as free_text
 
 from .tables import T, check_round_trip, column, context, draws, schema, table, texts
 
@@ -100,6 +101,51 @@ def test_what_one_group_has_in_the_middle_of_the_order_may_be_learned() -> None:
     assert any((value or "").startswith("2000") for value in made)
 
 
+def test_no_range_ends_at_what_a_single_group_has() -> None:
+    """Of steps, of codes, and of the numbers of a label, as of all numbers: two groups are at or beyond either end."""
+    chance, groups = np.random.default_rng(0), np.repeat(np.arange(60), 10)
+    own = groups == 0
+    labels = np.where(own, 1, chance.integers(0, 4, len(groups)))
+    numbers = np.where(own, 270, 100 * labels + chance.integers(0, 60, len(groups)))
+    days = np.cumsum(np.where(own, 31, chance.integers(1, 9, len(groups))).reshape(60, 10), axis=1).ravel()
+    columns = table(
+        {
+            "who": [f"p{group:03d}" for group in groups],
+            "day": [*days.astype(str)],
+            "code": [f"A-{number:03d}" for number in np.where(own, 777, chance.integers(100, 300, len(groups)))],
+            "test": [f"test {label}" for label in labels],
+            "result": [*numbers.astype(str)],
+        }
+    )
+    found = schema(
+        column("who", T.TEXT),
+        column("day", T.INTEGER),
+        column("code", T.TEXT),
+        column("test"),
+        column("result", T.INTEGER),
+    )
+    run = context(data=DataConfig(group_training_examples_by="who", order_training_examples_by="day"))
+    steps = [
+        ("groups", GroupsTransform(("who",), "day")),
+        ("codes", codes.build(run, None)),
+        ("protect-rare", protect_rare.build(run, None)),
+        ("quantize", QuantizeTransform()),
+    ]
+    known, applied = fit_transforms(columns, found, steps)
+    made = texts(known.invert(applied, draws(len(groups)), {}))
+    assert "777" not in json.dumps(known.state())
+    assert max(int((code or "")[2:]) for code in made["code"]) < 300
+    quantized = known.steps[-1][1]
+    assert isinstance(quantized, FittedQuantize)
+    ranges = quantized.quantized[-1].ranges
+    assert ranges is not None
+    assert ranges.column == "test"
+    of_first = [int(value or 0) for value, label in zip(made["result"], made["test"], strict=True) if label == "test 1"]
+    assert max(of_first) < 160
+    ordered = np.array(made["day"], dtype=np.int64).reshape(60, 10)
+    assert np.diff(ordered, axis=1).max() <= 8
+
+
 def fixed(*categories: str, dtype: str = "str[python, NaN]") -> Storage:
     return Storage(source=Source.PANDAS, dtype="category", categories=categories, categories_dtype=dtype)
 
@@ -147,6 +193,19 @@ def test_rare_parts_of_moments_are_told_with_their_neighbours() -> None:
     assert made[80] == "2024-01-01 09:00:00"
     assert {(value or "")[11:13] for value in made[81:]} <= {"17", "18", "19", "20"}
     assert len(set(made[81:])) > 1
+
+
+def test_characters_of_a_single_group_are_learned() -> None:
+    """Characters and shapes of free text need rows, not groups, as the privacy page says."""
+    chance, rows = np.random.default_rng(0), np.repeat(np.arange(60), 10)
+    notes = [" ".join(chance.choice(["called", "twice", "paid"], 4)) + "@" * int(row == 0) for row in rows]
+    columns = table({"who": [f"p{row:03d}" for row in rows], "note": notes})
+    found = schema(column("who", T.TEXT), column("note", T.TEXT))
+    run = context(data=DataConfig(group_training_examples_by="who"))
+    known, applied = fit_transforms(
+        columns, found, [("groups", GroupsTransform(("who",))), ("texts", free_text.build(run, None))]
+    )
+    assert any("@" in (note or "") for note in texts(known.invert(applied, draws(len(rows)), {}))["note"])
 
 
 def test_pieces_that_one_text_or_one_group_repeats_are_not_learned() -> None:

@@ -123,7 +123,7 @@ def fit_order(columns: pa.Table, column: ColumnSchema, bounds: Bounds, taken: se
     roles = fit_parts(axis, ticks, steps)
     return GroupOrder(
         axis=axis,
-        steps=fit_steps(steps, bounds.groups[later], axis, k),
+        steps=fit_steps(without_outer_groups(steps, bounds.groups[later]), bounds.groups[later], axis, k),
         places=fit_landmarks(without_outer_groups(ticks, bounds.groups), bounds.groups, bounds.first, axis, roles, k),
         parts=tuple((role, unique_name(f"{column.name}~{role.value}", taken)) for role in roles),
     )

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
-from rowsmith.table.columns import distinct
-from rowsmith_plugins.transforms.common.counting import kth_extremes
+from rowsmith.table.columns import count_codes, distinct
+from rowsmith_plugins.transforms.common.counting import Counted
 
 __all__ = ["LabelRanges", "fit_ranges"]
 
@@ -67,7 +67,9 @@ class LabelRanges:
         return f"the k-th lowest and highest number of {len(self.labels)} labels of {self.column!r}"
 
 
-def fit_ranges(ordinals: Ints, known: Mask, columns: pa.Table, others: Iterable[str], k: int) -> LabelRanges | None:
+def fit_ranges(
+    ordinals: Ints, known: Mask, columns: pa.Table, others: Iterable[str], k: int, groups: Ints | None = None
+) -> LabelRanges | None:
     """Find the column whose labels narrow the range of numbers most.
 
     Args:
@@ -76,16 +78,20 @@ def fit_ranges(ordinals: Ints, known: Mask, columns: pa.Table, others: Iterable[
         columns: A spelled table.
         others: The columns of labels.
         k: Rows at either end of a label's range that are clipped.
+        groups: The number of each row's group; rows at or beyond either end of a range belong to at least two of
+            them. None if only rows count.
 
     Returns:
         The ranges of its labels; None if no column's labels narrow it enough.
     """
-    ordinals = ordinals[known]
+    ordinals, groups = ordinals[known], None if groups is None else groups[known]
     best, most = None, _EXCLUDED * len(ordinals)
     ascending = np.sort(ordinals)
     for name in others:
         values, codes = distinct(columns, name)
-        ranges = _ranges(ordinals, ascending, codes[known], len(values), k)
+        ranges = _ranges(
+            ordinals, ascending, Counted(values, codes[known], count_codes(codes[known], len(values)), groups), k
+        )
         excluded = sum(rows * (1 - share) for _, _, _, rows, share in ranges)
         if ranges and excluded >= most:
             labels, lows, highs = zip(*((values[label], low, high) for label, low, high, *_ in ranges), strict=True)
@@ -93,16 +99,18 @@ def fit_ranges(ordinals: Ints, known: Mask, columns: pa.Table, others: Iterable[
     return best
 
 
-def _ranges(
-    ordinals: Ints, ascending: Ints, codes: npt.NDArray[np.int32], labels: int, k: int
-) -> list[tuple[int, int, int, int, float]]:
+def _ranges(ordinals: Ints, ascending: Ints, labels: Counted, k: int) -> list[tuple[int, int, int, int, float]]:
     """For each label with a narrow range: label, lowest and highest ordinal, rows, and the share of all rows inside."""
-    rows = np.bincount(codes[codes >= 0], minlength=labels)
     found = []
-    for label in np.flatnonzero(rows >= _ROWS).tolist():
-        values, counts = np.unique(ordinals[codes == label], return_counts=True)
-        low, high = (int(values[each]) for each in kth_extremes(np.arange(len(values)), counts, k))
+    for label in np.flatnonzero(labels.counts >= _ROWS).tolist():
+        rows = labels.codes == label
+        groups = None if labels.groups is None else labels.groups[rows]
+        if groups is not None and (groups == groups[0]).all():
+            continue
+        values, codes, counts = np.unique(ordinals[rows], return_inverse=True, return_counts=True)
+        numbers = Counted([""] * len(values), codes.astype(np.int32), counts, groups)
+        low, high = (int(values[each]) for each in numbers.ends(np.arange(len(values)), k))
         inside = np.searchsorted(ascending, high, side="right") - np.searchsorted(ascending, low, side="left")
         if inside <= _NARROW * len(ascending):
-            found.append((label, low, high, int(rows[label]), float(inside / len(ascending))))
+            found.append((label, low, high, int(labels.counts[label]), float(inside / len(ascending))))
     return found

@@ -22,6 +22,7 @@ from typing import Any
 
 import cattrs
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from attrs import asdict, evolve, field, frozen
 
@@ -30,6 +31,7 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import take_rows
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+from rowsmith.transforms.holders import FEWEST_GROUPS
 from rowsmith_plugins.transforms.common.counting import Counted, count_shared, record_groups
 from rowsmith_plugins.transforms.common.layout import expanded, in_schema_order
 from rowsmith_plugins.transforms.common.protection import quantize_options
@@ -120,10 +122,11 @@ class QuantizeTransform(Transform):
         sample = _sample(columns)
         groups = functools.cache(functools.partial(groups_of, sample, schema))
         records = record_groups(columns, schema)
+        holders = _sampled_groups(records)
         for column in schema:
             counted = count_shared(columns, column.name, records)
             if is_cut(column, counted, self.options):
-                fitted = self._cut_by_context(column, counted, sample, schema, groups, taken)
+                fitted = self._cut_by_context(column, counted, sample, schema, groups, taken, holders)
                 quantized.append(self._without_independent_positions(fitted, sample, schema.names, groups))
                 taken.update(each.name for each in quantized[-1].columns_after())
         return FittedQuantize(schema, tuple(quantized))
@@ -136,11 +139,12 @@ class QuantizeTransform(Transform):
         schema: TableSchema,
         groups: Callable[[str], Groups],
         taken: set[str],
+        holders: npt.NDArray[np.int64] | None,
     ) -> QuantizedColumn:
         """Cut a column, and then bins that mix rows of different labels."""
         labels = _contexts(schema, column.name)
         fitted, cuts = fit_column(column, counted, self.options, taken), list[int]()
-        ranges = fit_ranges(*fitted.rows_of(sample), sample, labels, self.options.value_k)
+        ranges = fit_ranges(*fitted.rows_of(sample), sample, labels, self.options.value_k, holders)
         fitted = evolve(fitted, ranges=ranges)
         ordinals, known = fitted.rows_of(sample)
         for _ in range(_CUTTING_ROUNDS if labels else 0):
@@ -181,8 +185,19 @@ def build(context: BuildContext, options: QuantizeOptions | None) -> QuantizeTra
 
 def _sample(columns: pa.Table) -> pa.Table:
     """A regular sample of a long table."""
-    step = columns.num_rows // _ENOUGH_ROWS
+    step = _sample_step(columns.num_rows)
     return columns if step < 2 else take_rows(columns, np.arange(0, columns.num_rows, step))
+
+
+def _sampled_groups(groups: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64] | None:
+    """The groups of the rows in the sample; None if only rows count."""
+    if groups is None or int(groups.max(initial=-1)) + 1 < FEWEST_GROUPS:
+        return None
+    return groups[:: _sample_step(len(groups))]
+
+
+def _sample_step(rows: int) -> int:
+    return max(1, rows // _ENOUGH_ROWS)
 
 
 def _nearest(names: Sequence[str], name: str) -> list[str]:

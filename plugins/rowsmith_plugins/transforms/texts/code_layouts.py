@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from attrs import evolve, frozen
 
-from rowsmith_plugins.transforms.common.counting import Counted, kth_extremes, nearest
+from rowsmith_plugins.transforms.common.counting import Counted, nearest
 
 __all__ = ["RUNS", "CodeLayout", "Parts", "find_layouts", "parts_of"]
 
@@ -113,14 +113,14 @@ def find_layouts(counted: Counted, k: int) -> tuple[str, tuple[CodeLayout, ...]]
     Returns:
         None where layouts, and other values that k rows have, do not make up nearly all rows.
     """
-    shared = counted.shared(k)
+    shared, having = counted.shared(k), _groups_of(counted)
     for run in RUNS:
         groups: dict[tuple[str, str], dict[int, str]] = {}
         for index, value in enumerate(counted.values):
             parts = parts_of(value, run)
             if parts is not None:
                 groups.setdefault((parts[0], parts[2]), {})[index] = parts[1]
-        found = [each for key, digits in groups.items() for each in _fitted(key, digits, counted, k)]
+        found = [each for key, digits in groups.items() for each in _fitted(key, digits, counted, having, k)]
         found.sort(key=lambda each: -each[1])
         held = {index for *_, indices in found for index in indices}
         others = sum(int(counted.counts[index]) for index in np.flatnonzero(shared).tolist() if index not in held)
@@ -131,7 +131,7 @@ def find_layouts(counted: Counted, k: int) -> tuple[str, tuple[CodeLayout, ...]]
 
 
 def _fitted(
-    key: tuple[str, str], digits: Mapping[int, str], counted: Counted, k: int
+    key: tuple[str, str], digits: Mapping[int, str], counted: Counted, having: Sequence[Ints] | None, k: int
 ) -> Iterator[tuple[CodeLayout, int, list[int]]]:
     """The layout of codes that differ in their digits alone, its rows and values; none if they are few."""
     width = min(map(len, digits.values()))
@@ -142,12 +142,31 @@ def _fitted(
         return
     numbers = np.array([int(digits[index]) for index in indices], dtype=np.int64)
     order = np.argsort(numbers)
-    low, high = kth_extremes(order, counts, k)
+    low, high = _chosen(indices, counts, having).ends(order, k)
     within = order[(numbers[order] >= numbers[low]) & (numbers[order] <= numbers[high])]
     if len(within) < 2:
         return
     shared = counted.shared(k)[indices]
     yield _layout(plain, numbers[within], counts[within], shared[within], k), int(counts.sum()), indices
+
+
+def _groups_of(counted: Counted) -> Sequence[Ints] | None:
+    """The groups that have each value; None if only rows count."""
+    if counted.groups is None:
+        return None
+    size, known = len(counted.values), counted.codes >= 0
+    pairs = np.unique(counted.codes[known].astype(np.int64) * (counted.groups.max() + 1) + counted.groups[known])
+    values, groups = np.divmod(pairs, counted.groups.max() + 1)
+    return np.split(groups, np.searchsorted(values, np.arange(1, size)))
+
+
+def _chosen(indices: list[int], counts: Ints, having: Sequence[Ints] | None) -> Counted:
+    """Some values of a column, with a row for each group that has one."""
+    if having is None:
+        return Counted([""] * len(indices), np.zeros(0, dtype=np.int32), counts)
+    groups = [having[index] for index in indices]
+    codes = np.repeat(np.arange(len(indices), dtype=np.int32), [len(each) for each in groups])
+    return Counted([""] * len(indices), codes, counts, np.concatenate(groups))
 
 
 def _layout(plain: CodeLayout, numbers: Ints, counts: Ints, shared: Mask, k: int) -> CodeLayout:

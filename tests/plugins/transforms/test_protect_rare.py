@@ -395,3 +395,44 @@ def test_labels_all_of_which_are_rare_become_invented_ones() -> None:
     assert all(len(str(name)) == 3 and set(str(name)) <= set("ABCDEFGH") for name in back)
     assert max(map(back.count, back)) < 12
     assert fitted.shares_changed(columns, fitted.apply(columns)) == {"a": 1.0}
+
+
+@settings(max_examples=15)
+@given(seed=seeds, labels=st.integers(8, 60), most=st.integers(1, 4), width=st.integers(1, 14))
+def test_invented_labels_are_as_many_as_frequent_and_as_long_as_those_they_stand_for(
+    seed: int, labels: int, most: int, width: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    words = {"".join(rng.choice(list("ABCDEFGHIJ"), int(rng.integers(1, width + 1)))) for _ in range(labels)}
+    rare = [word for word in sorted(words) for _ in range(int(rng.integers(1, most + 1)))]
+    values: list[str | None] = [*many(common=len(rare), other=len(rare)), *rare]
+    fitted, _ = protect(values, column("a"))
+    guards = json.loads(json.dumps(fitted.state()))["guards"]
+    if len(rare) < 10:
+        return
+    names, weights = guards["a"]["names"], guards["a"]["weights"]
+    # As many as the rare labels, each as frequent as one of them.
+    assert sorted(weights) == sorted(Counter(rare).values()) and len(set(names)) == len(weights)
+    assert not set(names) & set(values)
+    old = np.array([*map(len, rare)])
+    new = np.repeat([*map(len, names)], weights)
+    apart = max(abs((old <= size).mean() - (new <= size).mean()) for size in range(20))
+    # One label of the others, the lengths of too few rows, and those of labels that use up their length.
+    beyond = np.isin(old, [size for size in (1,) if width < 3 or labels > 20]).mean()
+    assert apart <= (2 * max(weights) + 2) / len(rare) + beyond
+
+
+def test_codes_that_use_up_their_length_become_longer_ones_and_not_a_few_frequent_ones() -> None:
+    values: list[str | None] = [*many(AA=40, BB=40), *(letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for _ in "ab")]
+    new = Counter(protect(values, column("a"))[1][80:])
+    assert len(new) > 14 and max(new.values()) < 10
+    assert all(re.fullmatch("[A-Z]{2,3}", str(name)) for name in new)
+
+
+def test_lists_of_codes_become_lists_of_codes() -> None:
+    rng = np.random.default_rng(3)
+    codes = ["NC", "FL", "GA", "SC", "TX", "LA"]
+    lists = {",".join(rng.choice(codes, size)) for size in (2, 3, 4, 5, 6) for _ in "abcdef"}
+    new = protect([*many(NY=40, NJ=40), *sorted(lists)], column("a"))[1][80:]
+    assert not set(new) & lists
+    assert all(re.fullmatch("[A-Z]{2}(,[A-Z]{2})*", str(name)) for name in new)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import field, frozen
 
 from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema
@@ -17,7 +19,7 @@ from rowsmith.table.types.text_shapes import characters_of, shape_of
 from rowsmith.transforms.holders import groups_needed
 from rowsmith_plugins.transforms.common.counting import Counted
 
-__all__ = ["invent_rare"]
+__all__ = ["LONGEST_SHORT_LABEL", "invent_rare"]
 
 _LEAST_K = 2
 _ROWS_PER_K = 100
@@ -25,16 +27,20 @@ _ALIKE = 0.9
 _TRIES = 20
 _STAGES = 4
 _MOST_FAILED = 10
+_MOST_LONGER = 4
+"""By so many characters or words a label may be longer than those it stands for."""
 _NOTICEABLY_RARE = 0.1
 """Above this share of rows, rare labels are invented: replacing them would raise the shares of the others too much."""
 _MANY_LABELS = 30
 """Among this many labels at least two are not words for a missing value."""
-_LONGEST_SHORT_LABEL = 40
+LONGEST_SHORT_LABEL = 40
 """Longer labels are sentences, which are made of words."""
 _FEWEST_WORDS = 10
+_PART = re.compile(r"\w+\W*|\W+")
 _KINDS = "Aa9"
 _CHARACTERS = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
 
+P = TypeVar("P", str, tuple[bool, str])
 Mask = npt.NDArray[np.bool_]
 Invented = tuple[tuple[str, ...], tuple[int, ...]]
 
@@ -69,7 +75,8 @@ def invent_rare(column: ColumnSchema, counted: Counted, k: int, seed: int) -> In
     if column.storage.categories is not None:
         names = tuple(each for each in column.storage.categories if each not in known)[: len(weights)]
     else:
-        names = tuple(_new_labels(_LabelStatistics(counted, rare, k), known, seed, lambda name: takes(column, name)))
+        look = _LabelStatistics(counted, rare, k)
+        names = tuple(_new_labels(look, weights, known, seed, lambda name: takes(column, name)))
     return names, weights[: len(names)]
 
 
@@ -92,9 +99,9 @@ class _LabelStatistics:
         """The least number of rows of a part of labels."""
         return min(self.k, max(_LEAST_K, self.counted.rows // _ROWS_PER_K))
 
-    def frequent(self, parts_of: Callable[[str], Iterable[str]]) -> tuple[Counter[str], Counter[str]]:
+    def frequent(self, parts_of: Callable[[str], Iterable[P]]) -> tuple[Counter[P], Counter[P]]:
         """Parts with enough rows in the column, and their rows: in rare labels, and in all labels."""
-        holders: dict[str, list[int]] = {}
+        holders: dict[P, list[int]] = {}
         for index, value in enumerate(self.counted.values):
             for part in set(parts_of(value)):
                 holders.setdefault(part, []).append(index)
@@ -132,64 +139,137 @@ class _LabelStatistics:
 
 
 _Sampler = Callable[[np.random.Generator], str]
-_Spell = Callable[[np.random.Generator, int], str]
-"""Makes a label; the number is the stage, which widens the allowed characters."""
 
 
-def _new_labels(look: _LabelStatistics, known: set[str], seed: int, fits: Callable[[str], bool]) -> Iterator[str]:
-    """A new label for each rare one, or as many as are found."""
+class _Maker(Protocol):
+    """Makes labels of one template each; there are templates in proportion to the rows of the rare labels."""
+
+    templates: Sequence[Any]
+
+    def spell(self, random: np.random.Generator, template: Any, stage: int) -> str:
+        """A label of a template; the stage widens the allowed characters."""
+
+    def longer(self, template: Any) -> Any:
+        """The template of labels that are one part longer."""
+
+
+def _new_labels(
+    look: _LabelStatistics, weights: Sequence[int], known: set[str], seed: int, fits: Callable[[str], bool]
+) -> Iterator[str]:
+    """A new label for each weight, or as many as are found.
+
+    Templates are stratified: each label has that of its part of all rows, so that even few labels are together as long
+    as those that they stand for. Where a template is used up, labels become longer: if there were fewer labels, each
+    would be more frequent than a rare one.
+    """
     random, taken, failed = np.random.default_rng(seed), set(known), 0
-    spell = _label_from_words(look) or _label_from_shapes(look)
-    if spell is None:
+    maker = _label_from_words(look) or _label_from_shapes(look, random)
+    if maker is None:
         return
-    for _ in range(int(look.rare.sum())):
-        for attempt in range(_STAGES * _TRIES):
-            name = spell(random, attempt // _TRIES)
-            if name.strip() and name not in taken and not is_null_word(name) and fits(name):
+    longer: dict[Any, Any] = {}
+    for template in _stratified(maker.templates, weights, random):
+        for _ in range(_MOST_LONGER):
+            while template in longer:
+                template = longer[template]
+            names = (maker.spell(random, template, attempt // _TRIES) for attempt in range(_STAGES * _TRIES))
+            name = next((name for name in names if _is_new(name, taken) and fits(name)), None)
+            if name is not None:
                 taken.add(name)
                 yield name
                 break
+            longer[template] = maker.longer(template)
         else:
             failed += 1
             if failed == _MOST_FAILED:  # Hardly any new labels are possible.
                 return
 
 
-def _label_from_words(look: _LabelStatistics) -> _Spell | None:
+def _stratified(templates: Sequence[Any], weights: Sequence[int], random: np.random.Generator) -> list[Any]:
+    """A template for each weight, so that all together are as frequent as among the templates."""
+    order = random.permutation(len(weights))
+    parts = np.array(weights, dtype=np.float64)[order]
+    at = np.empty(len(weights), dtype=np.int64)
+    at[order] = ((np.cumsum(parts) - parts / 2) / parts.sum() * len(templates)).astype(np.int64)
+    return [templates[index] for index in at.tolist()]
+
+
+def _is_new(name: str, taken: Container[str]) -> bool:
+    return bool(name.strip()) and name not in taken and not is_null_word(name)
+
+
+def _label_from_words(look: _LabelStatistics) -> _Maker | None:
     """Makes long labels from words of enough rows; None if labels are short or share no words."""
     lengths = look.lengths(len)
-    if not lengths or lengths[len(lengths) // 2] <= _LONGEST_SHORT_LABEL:
+    if not lengths or lengths[len(lengths) // 2] <= LONGEST_SHORT_LABEL:
         return None
     words = look.frequent(str.split)[0]
     sizes = look.lengths(lambda value: len(value.split()))
-    if len(words) < _FEWEST_WORDS or not sizes:
-        return None
-    word = _sampler(words)
-    return lambda random, stage: " ".join(word(random) for _ in range(sizes[int(random.integers(len(sizes)))]))
+    return None if len(words) < _FEWEST_WORDS or not sizes else _FromWords(sizes, _sampler(words))
 
 
-def _label_from_shapes(look: _LabelStatistics) -> _Spell | None:
+@frozen
+class _FromWords:
+    """Makes labels from words.
+
+    Attributes:
+        templates: Numbers of words, ascending.
+        word: Draws a word.
+    """
+
+    templates: Sequence[int]
+    word: _Sampler
+
+    def spell(self, random: np.random.Generator, template: int, stage: int) -> str:
+        """So many words."""
+        return " ".join(self.word(random) for _ in range(template))
+
+    def longer(self, template: int) -> int:
+        """One word more."""
+        return template + 1
+
+
+def _label_from_shapes(look: _LabelStatistics, random: np.random.Generator) -> _Maker | None:
     """Makes labels from shapes and characters of enough rows; None if there are none."""
     characters, everywhere = look.frequent(set)
     alphabet = "".join(sorted(characters))
-    templates = _templates(look, alphabet)
+    templates = _templates(look, alphabet, random)
     if not alphabet or not templates:
         return None
     seen = look.frequent(lambda value: _characters_by_position(value) if shape_of(value) in templates else ())[0]
     kinds = "".join(_CHARACTERS[kind] for kind in _KINDS if characters_of(kind, alphabet))
-    usual = _by_kind(alphabet, characters)
-    wider = [_by_kind(letters, Counter()) for letters in ("".join(sorted(everywhere)), kinds)]
-    own = {shape: _by_position(shape, seen, usual) for shape in templates}
-    template = _sampler(templates)
+    shapes = sorted(templates.elements(), key=lambda shape: (len(shape), shape))
+    stages = [_by_kind(alphabet, characters), *(_by_kind(each, Counter()) for each in (sorted(everywhere), kinds))]
+    return _FromShapes(shapes, seen, stages)
 
-    def spell(random: np.random.Generator, stage: int) -> str:
-        shape = template(random)
+
+@frozen
+class _FromShapes:
+    """Makes labels from shapes.
+
+    Attributes:
+        templates: Shapes, the shortest first.
+        seen: The rows of each character by position and shape.
+        stages: For each stage after the first, which has the characters of each position, a sampler by kind.
+    """
+
+    templates: Sequence[str]
+    seen: Counter[str]
+    stages: Sequence[Mapping[str, _Sampler]]
+    _own: dict[str, list[_Sampler]] = field(factory=dict, init=False)
+
+    def spell(self, random: np.random.Generator, template: str, stage: int) -> str:
+        """Characters of the kinds of a shape."""
         if stage == 0:
-            return "".join(draw(random) for draw in own[shape])
-        draws = (usual, *wider)[stage - 1]
-        return "".join(draws[kind](random) if kind in draws else kind for kind in shape)
+            if template not in self._own:
+                self._own[template] = _by_position(template, self.seen, self.stages[0])
+            return "".join(draw(random) for draw in self._own[template])
+        draws = self.stages[stage - 1]
+        return "".join(draws[kind](random) if kind in draws else kind for kind in template)
 
-    return spell
+    def longer(self, template: str) -> str:
+        """One more character of the last kind in it, or of any kind."""
+        kinds = self.stages[-1]
+        return template + next((kind for kind in reversed(template) if kind in kinds), next(iter(kinds), template))
 
 
 def _characters_by_position(value: str) -> Iterator[str]:
@@ -208,21 +288,45 @@ def _by_position(shape: str, seen: Counter[str], usual: Mapping[str, _Sampler]) 
     return found
 
 
-def _by_kind(letters: str, rows: Counter[str]) -> dict[str, _Sampler]:
+def _by_kind(letters: Iterable[str], rows: Counter[str]) -> dict[str, _Sampler]:
     """For each kind of character, a sampler weighted by rows."""
-    found = {kind: characters_of(kind, letters) for kind in _KINDS}
+    found = {kind: characters_of(kind, "".join(letters)) for kind in _KINDS}
     return {kind: _sampler(Counter({char: rows[char] or 1 for char in each})) for kind, each in found.items() if each}
 
 
-def _templates(look: _LabelStatistics, alphabet: str) -> Counter[str]:
-    """Shapes of enough rows, and words with the lengths of the other labels unless these are few."""
+def _templates(look: _LabelStatistics, alphabet: str, random: np.random.Generator) -> Counter[str]:
+    """Shapes of enough rows, and shapes with the lengths of the other labels unless these are few."""
     frequent, _ = look.frequent(lambda value: (shape_of(value),))
     shapes = Counter({shape: rows for shape, rows in frequent.items() if _fits(shape, alphabet)})
     kinds = [kind for kind in _KINDS if characters_of(kind, alphabet)]
     if not kinds or shapes.total() >= _ALIKE * int(look.counted.counts[look.rare].sum()):
         return shapes
+    found, _ = look.frequent(_parts_with_order)
+    parts = Counter({part: rows for part, rows in found.items() if _fits(part[1], alphabet)})
+    inner, last = ([part for part in sorted(parts.elements()) if part[0] is ends] for ends in (False, True))
     rest = "a" if "a" in kinds else kinds[0]
-    return shapes + Counter((kinds[0] + rest * (length - 1))[:length] for length in look.lengths(len, shapes))
+    return shapes + Counter(
+        _composed([part for _, part in inner], [part for _, part in last], length, random)
+        or (kinds[0] + rest * (length - 1))[:length]
+        for length in look.lengths(len, shapes)
+    )
+
+
+def _parts_with_order(value: str) -> set[tuple[bool, str]]:
+    """The shapes of the words of a label, each with the marks after it, and whether it is the last."""
+    parts = _PART.findall(value)
+    return {(index == len(parts) - 1, shape_of(part)) for index, part in enumerate(parts)}
+
+
+def _composed(inner: Sequence[str], last: Sequence[str], length: int, random: np.random.Generator) -> str:
+    """A shape of some length, put together from those of words; empty if none is found."""
+    for _ in range(_TRIES if last else 0):
+        shape = last[int(random.integers(len(last)))]
+        while inner and len(shape) < length:
+            shape = inner[int(random.integers(len(inner)))] + shape
+        if len(shape) == length:
+            return shape
+    return ""
 
 
 def _fits(shape: str, alphabet: str) -> bool:

@@ -436,3 +436,29 @@ def test_lists_of_codes_become_lists_of_codes() -> None:
     new = protect([*many(NY=40, NJ=40), *sorted(lists)], column("a"))[1][80:]
     assert not set(new) & lists
     assert all(re.fullmatch("[A-Z]{2}(,[A-Z]{2})*", str(name)) for name in new)
+
+
+def test_rare_values_of_short_texts_beside_frequent_ones_become_invented_ones() -> None:
+    states = [first + second for first in "ABCDEFG" for second in "KLMNOPQ"]
+    values: list[str | None] = [*many(CA=20, VA=10), *(state for state in states for _ in "ab"), None, None]
+    fitted, back = protect(values, column("a", T.TEXT, nullable=True))
+    assert fitted.schema_after["a"].type is T.CATEGORICAL
+    assert back[:30] == values[:30] and back[-2:] == [None, None]
+    new = Counter(back[30:-2])
+    assert len(new) > 30 and max(new.values()) < 10 and not set(new) & set(states)
+    assert [*fitted.notes()] == [
+        "labels with fewer than 5 rows are replaced by invented labels with the same look: a (76.6% of its values)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "texts_",
+    [
+        [f"T{number}{number % 7}" for number in range(60)],  # No frequent value.
+        ["no"] * 30 + [f"it was a rather long story, and number {number} of them" for number in range(60)],
+        ["no"] * 300 + [f"T{number}{number % 7}" for number in range(1_200)],  # Enough to learn how they are spelled.
+    ],
+)
+def test_other_texts_are_left_to_be_spelled(texts_: list[str | None]) -> None:
+    fitted, back = protect(texts_, column("a", T.TEXT))
+    assert back == texts_ and fitted.schema_after["a"].type is T.TEXT

@@ -10,7 +10,8 @@ A value is rare if fewer than ``k`` training rows have it, or too few groups of 
 * other numbers with many: values beyond the k-th lowest or k-th highest row become that row's value;
 * date-times: likewise if k rows have that row's value; otherwise they and that value become a date-time between it and
   the next one;
-* free text is not changed.
+* free text is not changed, unless it is short, a tenth of its rows hold frequent values, and too few hold others
+  to learn how these are spelled: then they are like rare categories that become the label (see below).
 
 Values not seen in training are rare. If at least 2 k rows hold rare categories, and these are more than a tenth of
 the rows or there is at most one other category, they become the label, and inversion replaces the label by invented
@@ -63,6 +64,7 @@ from rowsmith_plugins.transforms.rare.coarse_means import coarse_mean, coarse_me
 from rowsmith_plugins.transforms.rare.datetime_range import datetime_range
 from rowsmith_plugins.transforms.rare.frequent_categories import narrowed
 from rowsmith_plugins.transforms.rare.invented import invent_rare
+from rowsmith_plugins.transforms.rare.label_texts import are_labels
 from rowsmith_plugins.transforms.rare.rules import (
     AllNull,
     DatetimeRange,
@@ -101,7 +103,14 @@ class FittedProtectRare(FittedTransform):
 
     @schema_after.default
     def _without_alike(self) -> TableSchema:
-        return expanded(self.schema_before, dict.fromkeys(self.alike, ()))
+        invented = (self.schema_before[name] for name in self.invented_columns)
+        # Of texts only labels are left.
+        labels = {
+            column.name: (ColumnSchema(name=column.name, type=ColumnType.CATEGORICAL, nullable=column.nullable),)
+            for column in invented
+            if column.type is ColumnType.TEXT
+        }
+        return expanded(self.schema_before, {**labels, **dict.fromkeys(self.alike, ())})
 
     @property
     def invented_columns(self) -> frozenset[str]:
@@ -226,6 +235,8 @@ class ProtectRareTransform(Transform):
         options = self.options
         if column.type in (ColumnType.CATEGORICAL, ColumnType.BOOLEAN):
             return _invented(column, counted, options, self.seed) or _categories(column, counted, options)
+        if column.type is ColumnType.TEXT:
+            return _invented(column, counted, options, self.seed) if are_labels(counted, options.k) else None
         blank = AllNull() if counted.rows < options.k and column.nullable else None
         few = counted.rows < 2 * options.k and not counted.shared(options.k).any()
         if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):

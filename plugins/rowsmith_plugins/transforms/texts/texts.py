@@ -39,12 +39,13 @@ from rowsmith_plugins.transforms.common.layout import grouping, unique_name
 from rowsmith_plugins.transforms.options import TextsOptions
 from rowsmith_plugins.transforms.texts.split_columns import FittedSplit
 
-__all__ = ["FittedTexts", "TextColumn", "TextsTransform", "build"]
+__all__ = ["TEXT_LABELS_COVER", "FittedTexts", "TextColumn", "TextsTransform", "build"]
 
 _LEAST_K = 2
 _ROWS_PER_K = 100
 _ALIKE = 0.9
-_COVERED = 0.1
+TEXT_LABELS_COVER = 0.1
+"""The share of rows from which frequent values of a text column become labels."""
 _MOST_LABELS = 1_000
 _OTHER = "~"
 
@@ -232,7 +233,7 @@ def _labelled(column: TextColumn, counted: Counted, seed: int, k: int, taken: se
     held = Counted(texts.dictionary.to_pylist(), codes_of(texts), rows, counted.groups)
     frequent = np.flatnonzero(held.shared(k))
     covered = int(rows[frequent].sum())
-    if covered < _COVERED * counted.rows or counted.rows - covered < k or len(frequent) > _MOST_LABELS:
+    if covered < TEXT_LABELS_COVER * counted.rows or counted.rows - covered < k or len(frequent) > _MOST_LABELS:
         return column
     frequent = frequent[np.argsort(-rows[frequent], kind="stable")]
     values = texts.dictionary.to_pylist()

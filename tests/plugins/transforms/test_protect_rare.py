@@ -462,3 +462,26 @@ def test_rare_values_of_short_texts_beside_frequent_ones_become_invented_ones() 
 def test_other_texts_are_left_to_be_spelled(texts_: list[str | None]) -> None:
     fitted, back = protect(texts_, column("a", T.TEXT))
     assert back == texts_ and fitted.schema_after["a"].type is T.TEXT
+
+
+def test_no_invented_label_is_one_of_the_rows_that_are_held_out() -> None:
+    pairs = [first + second for first in "ABCDEFG" for second in "KLMNOPQ"]
+    values: list[str | None] = [*many(CA=40, VA=40), *(pair for pair in pairs[::2] for _ in "ab")]
+    columns, transform = table({"a": values}), ProtectRareTransform(seed=1)
+    fitted = transform.fit(columns, schema(column("a")))
+    names = fitted.state()["guards"]["a"]["names"]
+    assert set(names) & set(pairs)
+    clear = fitted.keeping_clear(table({"a": [*values, *pairs]}))
+    check_state(transform, clear, columns)
+    made = texts(clear.invert(clear.apply(columns), draws(len(values)), {}))["a"]
+    assert made[:80] == values[:80] and len(set(made)) > 16 and not set(made[80:]) & set(pairs)
+    every = table({"a": [*names, *fitted.state()["guards"]["a"]["spare"]]})
+    none_left = texts(fitted.keeping_clear(every).invert(fitted.apply(columns), draws(len(values)), {}))
+    assert set(none_left["a"]) == {"CA", "VA", "_RARE_"}
+
+
+def test_addresses_of_pages_become_others() -> None:
+    pages: list[str | None] = [f"https://example.org/news/polls/200{at % 9}/{1000 + 17 * at}/" for at in range(60)]
+    new = protect([*many(none=20), *pages], column("a", T.TEXT))[1][20:]
+    assert not set(new) & set(pages) and len(set(new)) > 30
+    assert all(re.fullmatch(r"https://example\.org/news/polls/20[0-9]{2}/[0-9]{4}/", str(page)) for page in new)

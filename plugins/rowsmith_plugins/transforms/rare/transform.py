@@ -41,7 +41,7 @@ from attrs import evolve, field, frozen
 
 from rowsmith.context import BuildContext
 from rowsmith.randomness.draws import Draws
-from rowsmith.table.columns import from_codes
+from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.spelling import parse_numbers
@@ -63,7 +63,7 @@ from rowsmith_plugins.transforms.quantize.column import is_cut
 from rowsmith_plugins.transforms.rare.coarse_means import coarse_mean, coarse_mean_datetime
 from rowsmith_plugins.transforms.rare.datetime_range import datetime_range
 from rowsmith_plugins.transforms.rare.frequent_categories import narrowed
-from rowsmith_plugins.transforms.rare.invented import invent_rare
+from rowsmith_plugins.transforms.rare.invented import invent_more, invent_rare
 from rowsmith_plugins.transforms.rare.label_texts import are_labels
 from rowsmith_plugins.transforms.rare.rules import (
     AllNull,
@@ -143,6 +143,15 @@ class FittedProtectRare(FittedTransform):
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows with another value, by column."""
         return compared(columns, self.invert(applied, Draws(0, np.arange(columns.num_rows)), {}))
+
+    def keeping_clear(self, columns: pa.Table) -> FittedProtectRare:
+        """Invent no category that any row of the table has; those of a fixed set are invented with the set."""
+        clear = {
+            name: guard.avoiding(set(distinct(columns, name)[0]))
+            for name, guard in self.guards.items()
+            if isinstance(guard, InventedCategories) and self.schema_before[name].storage.categories is None
+        }
+        return evolve(self, guards={**self.guards, **clear})
 
     def notes(self) -> Sequence[str]:
         """Notes on groups that do not count, on columns that become null or constant, and on invented labels."""
@@ -322,8 +331,9 @@ def _invented(column: ColumnSchema, counted: Counted, options: ProtectRareOption
         return None
     retained = tuple(counted.values[index] for index in np.flatnonzero(counted.shared(options.k)).tolist())
     names, weights = invent_rare(column, counted, options.k, seed)
-    label = unique_name(options.label, {*retained, *names})
-    return InventedCategories(retained, label, names, weights) if names else None
+    spare = () if fixed or not names else invent_more(column, counted, options.k, seed, names)
+    label = unique_name(options.label, {*retained, *names, *spare})
+    return InventedCategories(retained, label, names, weights, spare) if names else None
 
 
 def _takes_label(column: ColumnSchema, label: str) -> bool:

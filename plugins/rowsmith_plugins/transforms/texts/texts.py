@@ -163,8 +163,9 @@ class TextColumn:
         return f"{len(self.characters)} characters{shapes}{values}"
 
     def _fits(self, value: str, text: str) -> bool:
-        """Whether the cleaned text of a value is not empty and has one of the shapes."""
-        return (bool(text) or not value) and (not self.shapes or shape_of(text) in self.shapes)
+        """Whether the cleaned text of a value is not empty, has one of the shapes, and may be generated."""
+        allowed = self.null_words or not is_null_word(text) or text in self.frequent
+        return allowed and (bool(text) or not value) and (not self.shapes or shape_of(text) in self.shapes)
 
     def _typical_text(self) -> str:
         """A text of the first shape, if there is one, and the most frequent characters."""

@@ -18,7 +18,7 @@ __all__ = ["invent_more", "invent_rare"]
 _TRIES = 20
 _MOST_FAILED = 10
 _MOST_LONGER = 4
-"""By so many characters or words a label may be longer than those it stands for."""
+"""By so many characters or words a label may be longer than its template."""
 _NOTICEABLY_RARE = 0.1
 """Above this share of rows, rare labels are invented: replacing them would raise the shares of the others too much."""
 _MANY_LABELS = 30
@@ -88,7 +88,7 @@ def _made_labels(
     """A new label for each weight, or as many as are found.
 
     Templates are stratified: each label has that of its part of all rows, so that even few labels are together as long
-    as those that they stand for. Where a template is used up, labels become longer: if there were fewer labels, each
+    as the rare ones. Where a template is used up, labels become longer: if there were fewer labels, each
     would be more frequent than a rare one.
     """
     random, taken, failed = np.random.default_rng(seed), set(known), 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rowsmith_plugins.transforms.common.counting import Counted
+from rowsmith_plugins.transforms.common.protection import TEXT_LABELS_COVER
 from rowsmith_plugins.transforms.rare.label_makers import LONGEST_SHORT_LABEL
-from rowsmith_plugins.transforms.texts.texts import TEXT_LABELS_COVER
 
 __all__ = ["are_labels"]
 

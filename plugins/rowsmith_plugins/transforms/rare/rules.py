@@ -146,7 +146,7 @@ class InventedCategories(Guard):
         return compact(spelled_unique(values, codes.astype(np.int32)))
 
     def avoiding(self, values: Container[str]) -> InventedCategories:
-        """Invent none of these, but spare ones; if that leaves no category, the label stands for all."""
+        """Invent none of these, but spare ones; if that leaves no category, the label replaces all."""
         spare = [name for name in self.spare if name not in values]
         replaced = (name if name not in values else spare.pop() if spare else None for name in self.names)
         left = [(name, weight) for name, weight in zip(replaced, self.weights, strict=True) if name is not None]

@@ -38,16 +38,15 @@ from rowsmith.transforms import Transform, schema_from_state
 from rowsmith.transforms.changed_values import compared
 from rowsmith_plugins.transforms.common.counting import Counted, count_shared, record_groups
 from rowsmith_plugins.transforms.common.layout import grouping, unique_name
+from rowsmith_plugins.transforms.common.protection import TEXT_LABELS_COVER
 from rowsmith_plugins.transforms.options import TextsOptions
 from rowsmith_plugins.transforms.texts.split_columns import FittedSplit
 
-__all__ = ["TEXT_LABELS_COVER", "FittedTexts", "TextColumn", "TextsTransform", "build"]
+__all__ = ["FittedTexts", "TextColumn", "TextsTransform", "build"]
 
 _LEAST_K = 2
 _ROWS_PER_K = 100
 _ALIKE = 0.9
-TEXT_LABELS_COVER = 0.1
-"""The share of rows from which frequent values of a text column become labels."""
 _MOST_LABELS = 1_000
 _TRIES = 8
 _OTHER = "~"

@@ -48,7 +48,8 @@ _PATIENCE = 10.0
 _PAUSE = 0.02
 _FEWEST = 100_000
 _ROWS_OF_GROUP = 1_000
-_PREFIX, _SUFFIX = "generation-", ".journal"
+_PREFIX, _OF_CONDITIONS = ("given", "candidates")
+_SUFFIX = "generation-", ".journal"
 _SECTIONS = ("time_series", "backend", "processor", "stopping", "generation", "seed")
 
 
@@ -243,6 +244,9 @@ def journal_of(run: Run, bundle: Bundle) -> GenerationJournal:
         "bundle": hashlib.sha256((bundle.directory / BUNDLE_FILE).read_bytes()).hexdigest(),
         **{name: config[name] for name in _SECTIONS},
     }
+    if not run.config.generation.given:
+        # As written by versions without conditions.
+        decisive["generation"] = {k: v for k, v in config["generation"].items() if k not in _OF_CONDITIONS}
     fingerprint = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
     path = run.directory.create().path(f"{_PREFIX}{fingerprint[:16]}{_SUFFIX}")
     return GenerationJournal(path, fingerprint, resume=run.resume)

@@ -361,3 +361,11 @@ def test_distinct_numbers_without_a_name_are_keys() -> None:
     years: list[str | None] = [str(1610 + 3 * number + number % 2) for number in range(60)]
     assert is_key(years, column("", T.INTEGER))
     assert not is_key(years, column("year", T.INTEGER))
+
+
+def test_no_new_key_is_a_word_for_a_missing_value() -> None:
+    found, codes_ = schema(column("code", T.TEXT), column("other")), [a + b for a in "ANM" for b in "LKMOPTYZ"]
+    for seed in range(8):
+        fitted = KeysTransform(seed=seed).fit(table({"code": codes_, "other": ["x"] * 24}), found)
+        made = generate(fitted, 320)
+        assert "NA" not in made and all(len(str(key)) == 2 for key in made)

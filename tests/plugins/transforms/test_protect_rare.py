@@ -395,3 +395,93 @@ def test_labels_all_of_which_are_rare_become_invented_ones() -> None:
     assert all(len(str(name)) == 3 and set(str(name)) <= set("ABCDEFGH") for name in back)
     assert max(map(back.count, back)) < 12
     assert fitted.shares_changed(columns, fitted.apply(columns)) == {"a": 1.0}
+
+
+@settings(max_examples=15)
+@given(seed=seeds, labels=st.integers(8, 60), most=st.integers(1, 4), width=st.integers(1, 14))
+def test_invented_labels_are_as_many_as_frequent_and_as_long_as_those_they_stand_for(
+    seed: int, labels: int, most: int, width: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    words = {"".join(rng.choice(list("ABCDEFGHIJ"), int(rng.integers(1, width + 1)))) for _ in range(labels)}
+    rare = [word for word in sorted(words) for _ in range(int(rng.integers(1, most + 1)))]
+    values: list[str | None] = [*many(common=len(rare), other=len(rare)), *rare]
+    fitted, _ = protect(values, column("a"))
+    guards = json.loads(json.dumps(fitted.state()))["guards"]
+    if len(rare) < 10:
+        return
+    names, weights = guards["a"]["names"], guards["a"]["weights"]
+    # As many as the rare labels, each as frequent as one of them.
+    assert sorted(weights) == sorted(Counter(rare).values()) and len(set(names)) == len(weights)
+    assert not set(names) & set(values)
+    old = np.array([*map(len, rare)])
+    new = np.repeat([*map(len, names)], weights)
+    apart = max(abs((old <= size).mean() - (new <= size).mean()) for size in range(20))
+    # One label of the others, the lengths of too few rows, and those of labels that use up their length.
+    beyond = np.isin(old, [size for size in (1,) if width < 3 or labels > 20]).mean()
+    assert apart <= (2 * max(weights) + 2) / len(rare) + beyond
+
+
+def test_codes_that_use_up_their_length_become_longer_ones_and_not_a_few_frequent_ones() -> None:
+    values: list[str | None] = [*many(AA=40, BB=40), *(letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for _ in "ab")]
+    new = Counter(protect(values, column("a"))[1][80:])
+    assert len(new) > 14 and max(new.values()) < 10
+    assert all(re.fullmatch("[A-Z]{2,3}", str(name)) for name in new)
+
+
+def test_lists_of_codes_become_lists_of_codes() -> None:
+    rng = np.random.default_rng(3)
+    codes = ["NC", "FL", "GA", "SC", "TX", "LA"]
+    lists = {",".join(rng.choice(codes, size)) for size in range(2, 16)}  # No shape is that of two.
+    new = protect([*many(NY=40, NJ=40), *sorted(lists)], column("a"))[1][80:]
+    assert not set(new) & lists
+    assert all(re.fullmatch("[A-Z]{2}(,[A-Z]{2})*", str(name)) for name in new)
+
+
+def test_rare_values_of_short_texts_beside_frequent_ones_become_invented_ones() -> None:
+    states = [first + second for first in "ABCDEFG" for second in "KLMNOPQ"]
+    values: list[str | None] = [*many(CA=20, VA=10), *(state for state in states for _ in "ab"), None, None]
+    fitted, back = protect(values, column("a", T.TEXT, nullable=True))
+    assert fitted.schema_after["a"].type is T.CATEGORICAL
+    assert back[:30] == values[:30] and back[-2:] == [None, None]
+    new = Counter(back[30:-2])
+    assert len(new) > 30 and max(new.values()) < 10 and not set(new) & set(states)
+    assert [*fitted.notes()] == [
+        "labels with fewer than 5 rows are replaced by invented labels with the same look: a (76.6% of its values)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "texts_",
+    [
+        [f"T{number}{number % 7}" for number in range(60)],  # No frequent value.
+        ["no"] * 30 + [f"it was a rather long story, and number {number} of them" for number in range(60)],
+        ["no"] * 300 + [f"T{number}{number % 7}" for number in range(1_200)],  # Enough to learn how they are spelled.
+    ],
+)
+def test_other_texts_are_left_to_be_spelled(texts_: list[str | None]) -> None:
+    fitted, back = protect(texts_, column("a", T.TEXT))
+    assert back == texts_ and fitted.schema_after["a"].type is T.TEXT
+
+
+def test_no_invented_label_is_one_of_the_rows_that_are_held_out() -> None:
+    pairs = [first + second for first in "ABCDEFG" for second in "KLMNOPQ"]
+    values: list[str | None] = [*many(CA=40, VA=40), *(pair for pair in pairs[::2] for _ in "ab")]
+    columns, transform = table({"a": values}), ProtectRareTransform(seed=1)
+    fitted = transform.fit(columns, schema(column("a")))
+    names = fitted.state()["guards"]["a"]["names"]
+    assert set(names) & set(pairs)
+    clear = fitted.keeping_clear(table({"a": [*values, *pairs]}))
+    check_state(transform, clear, columns)
+    made = texts(clear.invert(clear.apply(columns), draws(len(values)), {}))["a"]
+    assert made[:80] == values[:80] and len(set(made)) > 16 and not set(made[80:]) & set(pairs)
+    every = table({"a": [*names, *fitted.state()["guards"]["a"]["spare"]]})
+    none_left = texts(fitted.keeping_clear(every).invert(fitted.apply(columns), draws(len(values)), {}))
+    assert set(none_left["a"]) == {"CA", "VA", "_RARE_"}
+
+
+def test_addresses_of_pages_become_others() -> None:
+    pages: list[str | None] = [f"https://example.org/news/polls/200{at % 9}/{1000 + 17 * at}/" for at in range(60)]
+    new = protect([*many(none=20), *pages], column("a", T.TEXT))[1][20:]
+    assert not set(new) & set(pages) and len(set(new)) > 30
+    assert all(re.fullmatch(r"https://example\.org/news/polls/20[0-9]{2}/[0-9]{4}/", str(page)) for page in new)

@@ -145,3 +145,25 @@ def test_text_without_labels_has_no_such_note() -> None:
     values = [f"Land {chr(97 + i % 20)}{chr(98 + i // 20)}" for i in range(40)]
     columns = table({"country": values})
     assert TextsTransform().fit(columns, schema(column("country", T.TEXT))).notes() == []
+
+
+STATES: list[str | None] = [first + second for first in "ACDKLMNOR" for second in "AEIKLNRTY" if first + second != "NA"]
+
+
+@pytest.mark.parametrize("values", [STATES * 2, [*STATES, *["CA"] * 40, *["NA"] * 9]])
+def test_no_word_for_a_missing_value_is_spelled_where_no_row_has_one(values: list[str | None]) -> None:
+    fitted = fit(values)
+    spelled = fitted.schema_after.names[-1]
+    columns = {"x": ["~"] * 3, spelled: ["NA", "KL", "NA"]}
+    made = texts(fitted.invert(table(columns), draws(3), {}))["x"]
+    assert made[1] == "KL"
+    assert made[0] != made[2]
+    assert all(str(text).isalpha() and len(str(text)) == 2 and text != "NA" for text in made)
+    # A row's text does not depend on its batch.
+    last = texts(fitted.invert(table({name: each[2:] for name, each in columns.items()}), draws(1, start=2), {}))["x"]
+    assert last == made[2:]
+
+
+def test_a_word_for_a_missing_value_that_rows_have_is_spelled() -> None:
+    fitted = fit([*STATES * 2, "NA"])
+    assert texts(fitted.invert(table({"x": ["NA", ""]}), draws(2), {}))["x"] == ["NA", ""]

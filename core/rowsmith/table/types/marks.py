@@ -35,11 +35,9 @@ _MOST_MARKS = 10
 _SLIPS = 0.02
 _LOOSE_NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _CODE = r"^[+-]?0[0-9]"
-_NULL_WORDS = pa.array(
-    [
-        *("", "na", "n/a", "n.a.", "n.a", "#n/a", "<na>", "nan", "nat", "null", "none", "nil", "missing"),
-        *("not available", "?", "??", "-", "--", "---", ".", "..", "..."),
-    ]
+_NULL_WORDS = (
+    *("", "na", "n/a", "n.a.", "n.a", "#n/a", "<na>", "nan", "nat", "null", "none", "nil", "missing"),
+    *("not available", "?", "??", "-", "--", "---", ".", "..", "..."),
 )
 _NUMERIC = (ColumnType.INTEGER, ColumnType.DECIMAL)
 _MOST_EXAMPLES = 3
@@ -60,12 +58,12 @@ class _Style:
 
 def is_null_word(text: str) -> bool:
     """Whether a text is a common word for a missing value."""
-    return bool(_null_words(pa.array([text], pa.string()))[0])
+    return text.strip().lower() in _NULL_WORDS
 
 
 def _null_words(values: pa.StringArray) -> Mask:
     words = pc.utf8_lower(pc.utf8_trim_whitespace(values))
-    return np.array(pc.is_in(words, value_set=_NULL_WORDS).to_numpy(zero_copy_only=False), dtype=bool)
+    return np.array(pc.is_in(words, value_set=pa.array(_NULL_WORDS)).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def find_marked(

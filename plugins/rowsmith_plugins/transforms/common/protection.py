@@ -11,7 +11,10 @@ from rowsmith.context import BuildContext
 from rowsmith_plugins.transforms.common.layout import grouping
 from rowsmith_plugins.transforms.options import ProtectRareOptions, QuantizeOptions
 
-__all__ = ["k_of_run", "quantize_of_run", "quantize_options"]
+__all__ = ["TEXT_LABELS_COVER", "k_of_run", "quantize_of_run", "quantize_options"]
+
+TEXT_LABELS_COVER = 0.1
+"""The share of rows from which frequent values of a text column become labels."""
 
 
 def k_of_run(context: BuildContext) -> int:

@@ -19,6 +19,7 @@ from attrs import evolve, frozen
 from rowsmith.errors import GenerationError
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import ColumnSchema, ColumnType
+from rowsmith.table.types.marks import is_null_word
 from rowsmith.transforms.numbering import place_of
 from rowsmith_plugins.transforms.keys.base import KeyMaker
 from rowsmith_plugins.transforms.keys.filter import KeyFilter, fit_filter
@@ -220,7 +221,8 @@ class Pattern(KeyMaker):
 
     def _fits(self, text: str) -> bool:
         if self.low is None or self.high is None:
-            return True
+            # Who reads the key takes NA for a missing one.
+            return not is_null_word(text)
         number = int(text)
         return str(number) == text and self.low <= number <= self.high
 

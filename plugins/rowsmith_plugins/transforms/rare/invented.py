@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import string
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from attrs import frozen
 
 from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema
 from rowsmith.table.types.marks import is_null_word
-from rowsmith.table.types.text_shapes import characters_of, shape_of
-from rowsmith.transforms.holders import groups_needed
 from rowsmith_plugins.transforms.common.counting import Counted
+from rowsmith_plugins.transforms.rare.label_makers import STAGES, LabelStatistics, Mask, maker_of
 
-__all__ = ["invent_rare"]
+__all__ = ["invent_more", "invent_rare"]
 
-_LEAST_K = 2
-_ROWS_PER_K = 100
-_ALIKE = 0.9
 _TRIES = 20
-_STAGES = 4
 _MOST_FAILED = 10
+_MOST_LONGER = 4
+"""By so many characters or words a label may be longer than its template."""
 _NOTICEABLY_RARE = 0.1
 """Above this share of rows, rare labels are invented: replacing them would raise the shares of the others too much."""
 _MANY_LABELS = 30
 """Among this many labels at least two are not words for a missing value."""
-_LONGEST_SHORT_LABEL = 40
-"""Longer labels are sentences, which are made of words."""
-_FEWEST_WORDS = 10
-_KINDS = "Aa9"
-_CHARACTERS = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "9": string.digits}
 
-Mask = npt.NDArray[np.bool_]
 Invented = tuple[tuple[str, ...], tuple[int, ...]]
 
 
@@ -65,172 +53,74 @@ def invent_rare(column: ColumnSchema, counted: Counted, k: int, seed: int) -> In
     if rows < 2 * k or (rows <= _NOTICEABLY_RARE * counted.rows and others > 1):
         return (), ()
     weights = tuple(sorted(counted.counts[rare].tolist(), reverse=True))
-    known = set(counted.values)
     if column.storage.categories is not None:
+        known = set(counted.values)
         names = tuple(each for each in column.storage.categories if each not in known)[: len(weights)]
     else:
-        names = tuple(_new_labels(_LabelStatistics(counted, rare, k), known, seed, lambda name: takes(column, name)))
+        names = _new_labels(column, counted, rare, k, seed, ())
     return names, weights[: len(names)]
 
 
-@frozen
-class _LabelStatistics:
-    """The look of rare labels, as far as enough rows of the column share it.
+def invent_more(column: ColumnSchema, counted: Counted, k: int, seed: int, names: Sequence[str]) -> tuple[str, ...]:
+    """As many other labels as are rare, in case that some names are real ones of rows that are not trained on.
 
-    Attributes:
-        counted: All labels of the column.
-        rare: Mask of rare labels.
-        k: The least number of rows of a part, in tables of 500 rows or more.
+    Args:
+        column: The column; no fixed set of categories.
+        counted: Its values.
+        k: A label with fewer rows, or too few groups, is rare.
+        seed: Seed of the draws.
+        names: The invented labels.
     """
-
-    counted: Counted
-    rare: Mask
-    k: int
-
-    @property
-    def least(self) -> int:
-        """The least number of rows of a part of labels."""
-        return min(self.k, max(_LEAST_K, self.counted.rows // _ROWS_PER_K))
-
-    def frequent(self, parts_of: Callable[[str], Iterable[str]]) -> tuple[Counter[str], Counter[str]]:
-        """Parts with enough rows in the column, and their rows: in rare labels, and in all labels."""
-        holders: dict[str, list[int]] = {}
-        for index, value in enumerate(self.counted.values):
-            for part in set(parts_of(value)):
-                holders.setdefault(part, []).append(index)
-        everywhere = Counter(
-            {
-                part: int(self.counted.counts[indices].sum())
-                for part, indices in sorted(holders.items())
-                if self._enough(indices)
-            }
-        )
-        rows = self.counted.counts * self.rare
-        among_rare = {part: int(rows[holders[part]].sum()) for part in everywhere}
-        return Counter({part: count for part, count in among_rare.items() if count}), everywhere
-
-    def lengths(self, size_of: Callable[[str], int], shapes: Container[str] = ()) -> list[int]:
-        """Sizes of rare labels of other shapes, one per row, without the smallest and largest ones of too few rows."""
-        values, counts = self.counted.values, self.counted.counts
-        rare = np.flatnonzero(self.rare)
-        indices = rare[[shape_of(values[index]) not in shapes for index in rare.tolist()]]
-        sizes = np.array([size_of(values[index]) for index in indices.tolist()], dtype=np.int64)
-        found = np.sort(np.repeat(sizes, counts[indices]))
-        return [int(size) for size in found[self.least - 1 : max(self.least, len(found) - self.least + 1)]]
-
-    def _enough(self, indices: list[int]) -> bool:
-        counted = self.counted
-        if int(counted.counts[indices].sum()) < self.least:
-            return False
-        if len(indices) < self.least and self.rare[indices].all():
-            return False  # Too few rare labels have it: it would reveal them.
-        if counted.groups is None:
-            return True
-        having = np.append(np.isin(np.arange(len(counted.values)), indices), False)[counted.codes]
-        needed = groups_needed(int(counted.groups.max(initial=-1)) + 1, self.k)
-        return len(np.unique(counted.groups[having])) >= needed
+    return _new_labels(column, counted, ~counted.shared(k), k, seed, names)
 
 
-_Sampler = Callable[[np.random.Generator], str]
-_Spell = Callable[[np.random.Generator, int], str]
-"""Makes a label; the number is the stage, which widens the allowed characters."""
+def _new_labels(
+    column: ColumnSchema, counted: Counted, rare: Mask, k: int, seed: int, names: Sequence[str]
+) -> tuple[str, ...]:
+    weights = sorted(counted.counts[rare].tolist(), reverse=True)
+    look, known = LabelStatistics(counted, rare, k), {*counted.values, *names}
+    return tuple(_made_labels(look, weights, known, seed, lambda name: takes(column, name)))
 
 
-def _new_labels(look: _LabelStatistics, known: set[str], seed: int, fits: Callable[[str], bool]) -> Iterator[str]:
-    """A new label for each rare one, or as many as are found."""
+def _made_labels(
+    look: LabelStatistics, weights: Sequence[int], known: set[str], seed: int, fits: Callable[[str], bool]
+) -> Iterator[str]:
+    """A new label for each weight, or as many as are found.
+
+    Templates are stratified: each label has that of its part of all rows, so that even few labels are together as long
+    as the rare ones. Where a template is used up, labels become longer: if there were fewer labels, each
+    would be more frequent than a rare one.
+    """
     random, taken, failed = np.random.default_rng(seed), set(known), 0
-    spell = _label_from_words(look) or _label_from_shapes(look)
-    if spell is None:
+    maker = maker_of(look, random)
+    if maker is None:
         return
-    for _ in range(int(look.rare.sum())):
-        for attempt in range(_STAGES * _TRIES):
-            name = spell(random, attempt // _TRIES)
-            if name.strip() and name not in taken and not is_null_word(name) and fits(name):
+    longer: dict[Any, Any] = {}
+    for template in _stratified(maker.templates, weights, random):
+        for _ in range(_MOST_LONGER):
+            while template in longer:
+                template = longer[template]
+            names = (maker.spell(random, template, attempt // _TRIES) for attempt in range(STAGES * _TRIES))
+            name = next((name for name in names if _is_new(name, taken) and fits(name)), None)
+            if name is not None:
                 taken.add(name)
                 yield name
                 break
+            longer[template] = maker.longer(template)
         else:
             failed += 1
             if failed == _MOST_FAILED:  # Hardly any new labels are possible.
                 return
 
 
-def _label_from_words(look: _LabelStatistics) -> _Spell | None:
-    """Makes long labels from words of enough rows; None if labels are short or share no words."""
-    lengths = look.lengths(len)
-    if not lengths or lengths[len(lengths) // 2] <= _LONGEST_SHORT_LABEL:
-        return None
-    words = look.frequent(str.split)[0]
-    sizes = look.lengths(lambda value: len(value.split()))
-    if len(words) < _FEWEST_WORDS or not sizes:
-        return None
-    word = _sampler(words)
-    return lambda random, stage: " ".join(word(random) for _ in range(sizes[int(random.integers(len(sizes)))]))
+def _stratified(templates: Sequence[Any], weights: Sequence[int], random: np.random.Generator) -> list[Any]:
+    """A template for each weight, so that all together are as frequent as among the templates."""
+    order = random.permutation(len(weights))
+    parts = np.array(weights, dtype=np.float64)[order]
+    at = np.empty(len(weights), dtype=np.int64)
+    at[order] = ((np.cumsum(parts) - parts / 2) / parts.sum() * len(templates)).astype(np.int64)
+    return [templates[index] for index in at.tolist()]
 
 
-def _label_from_shapes(look: _LabelStatistics) -> _Spell | None:
-    """Makes labels from shapes and characters of enough rows; None if there are none."""
-    characters, everywhere = look.frequent(set)
-    alphabet = "".join(sorted(characters))
-    templates = _templates(look, alphabet)
-    if not alphabet or not templates:
-        return None
-    seen = look.frequent(lambda value: _characters_by_position(value) if shape_of(value) in templates else ())[0]
-    kinds = "".join(_CHARACTERS[kind] for kind in _KINDS if characters_of(kind, alphabet))
-    usual = _by_kind(alphabet, characters)
-    wider = [_by_kind(letters, Counter()) for letters in ("".join(sorted(everywhere)), kinds)]
-    own = {shape: _by_position(shape, seen, usual) for shape in templates}
-    template = _sampler(templates)
-
-    def spell(random: np.random.Generator, stage: int) -> str:
-        shape = template(random)
-        if stage == 0:
-            return "".join(draw(random) for draw in own[shape])
-        draws = (usual, *wider)[stage - 1]
-        return "".join(draws[kind](random) if kind in draws else kind for kind in shape)
-
-    return spell
-
-
-def _characters_by_position(value: str) -> Iterator[str]:
-    """Each character of a label with its position and the shape of the label."""
-    shape = shape_of(value)
-    return (f"{position} {char} {shape}" for position, char in enumerate(value))
-
-
-def _by_position(shape: str, seen: Counter[str], usual: Mapping[str, _Sampler]) -> list[_Sampler]:
-    """For each position of a shape, a sampler of the characters there, or else of its kind."""
-    found = []
-    for position, kind in enumerate(shape):
-        rows = {char: seen[f"{position} {char} {shape}"] for char in _CHARACTERS.get(kind, kind)}
-        there = Counter({char: count for char, count in rows.items() if count})
-        found.append(_sampler(there) if there else usual.get(kind, _sampler(Counter({kind: 1}))))
-    return found
-
-
-def _by_kind(letters: str, rows: Counter[str]) -> dict[str, _Sampler]:
-    """For each kind of character, a sampler weighted by rows."""
-    found = {kind: characters_of(kind, letters) for kind in _KINDS}
-    return {kind: _sampler(Counter({char: rows[char] or 1 for char in each})) for kind, each in found.items() if each}
-
-
-def _templates(look: _LabelStatistics, alphabet: str) -> Counter[str]:
-    """Shapes of enough rows, and words with the lengths of the other labels unless these are few."""
-    frequent, _ = look.frequent(lambda value: (shape_of(value),))
-    shapes = Counter({shape: rows for shape, rows in frequent.items() if _fits(shape, alphabet)})
-    kinds = [kind for kind in _KINDS if characters_of(kind, alphabet)]
-    if not kinds or shapes.total() >= _ALIKE * int(look.counted.counts[look.rare].sum()):
-        return shapes
-    rest = "a" if "a" in kinds else kinds[0]
-    return shapes + Counter((kinds[0] + rest * (length - 1))[:length] for length in look.lengths(len, shapes))
-
-
-def _fits(shape: str, alphabet: str) -> bool:
-    """Whether there is a character for each position of a shape."""
-    return all(characters_of(kind, alphabet) if kind in _CHARACTERS else kind in alphabet for kind in shape)
-
-
-def _sampler(weights: Counter[str]) -> _Sampler:
-    """Samples texts by their weights."""
-    texts, bounds = list(weights), np.cumsum(list(weights.values()))
-    return lambda random: texts[int(np.searchsorted(bounds, random.random() * bounds[-1], side="right"))]
+def _is_new(name: str, taken: Container[str]) -> bool:
+    return bool(name.strip()) and name not in taken and not is_null_word(name)

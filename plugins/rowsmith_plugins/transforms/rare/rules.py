@@ -7,14 +7,14 @@ by row position, so the same table always gives the same result.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, ClassVar
 
 import cattrs
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import compact, from_codes
@@ -119,6 +119,7 @@ class InventedCategories(Guard):
         label: The label, different from all of them.
         names: The invented categories.
         weights: Frequency of each, as whole numbers.
+        spare: Others, for those that turn out to be real ones.
     """
 
     kind: ClassVar[str] = "invented"
@@ -126,6 +127,7 @@ class InventedCategories(Guard):
     label: str
     names: tuple[str, ...]
     weights: tuple[int, ...]
+    spare: tuple[str, ...] = ()
 
     def apply(self, counted: Counted, seed: int, name: str) -> pa.DictionaryArray:
         """Replace categories that are not retained by the label."""
@@ -142,6 +144,14 @@ class InventedCategories(Guard):
         drawn = draws.take(rows).uniform(f"protect-rare.{name}.invented") * bounds[-1]
         codes[rows] = len(counted.values) + np.searchsorted(bounds, drawn, side="right").clip(0, len(bounds) - 1)
         return compact(spelled_unique(values, codes.astype(np.int32)))
+
+    def avoiding(self, values: Container[str]) -> InventedCategories:
+        """Invent none of these, but spare ones; if that leaves no category, the label replaces all."""
+        spare = [name for name in self.spare if name not in values]
+        replaced = (name if name not in values else spare.pop() if spare else None for name in self.names)
+        left = [(name, weight) for name, weight in zip(replaced, self.weights, strict=True) if name is not None]
+        names, weights = zip(*(left or [(self.label, 1)]), strict=True)
+        return evolve(self, names=names, weights=weights, spare=())
 
     def describe(self) -> str:
         """Number of retained and of invented categories."""

@@ -10,7 +10,8 @@ A value is rare if fewer than ``k`` training rows have it, or too few groups of 
 * other numbers with many: values beyond the k-th lowest or k-th highest row become that row's value;
 * date-times: likewise if k rows have that row's value; otherwise they and that value become a date-time between it and
   the next one;
-* free text is not changed.
+* free text is not changed, unless it is short, a tenth of its rows hold frequent values, and too few hold others
+  to learn how these are spelled: then they are like rare categories that become the label (see below).
 
 Values not seen in training are rare. If at least 2 k rows hold rare categories, and these are more than a tenth of
 the rows or there is at most one other category, they become the label, and inversion replaces the label by invented
@@ -40,7 +41,7 @@ from attrs import evolve, field, frozen
 
 from rowsmith.context import BuildContext
 from rowsmith.randomness.draws import Draws
-from rowsmith.table.columns import from_codes
+from rowsmith.table.columns import distinct, from_codes
 from rowsmith.table.frames.decoding import takes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.spelling import parse_numbers
@@ -62,7 +63,8 @@ from rowsmith_plugins.transforms.quantize.column import is_cut
 from rowsmith_plugins.transforms.rare.coarse_means import coarse_mean, coarse_mean_datetime
 from rowsmith_plugins.transforms.rare.datetime_range import datetime_range
 from rowsmith_plugins.transforms.rare.frequent_categories import narrowed
-from rowsmith_plugins.transforms.rare.invented import invent_rare
+from rowsmith_plugins.transforms.rare.invented import invent_more, invent_rare
+from rowsmith_plugins.transforms.rare.label_texts import are_labels
 from rowsmith_plugins.transforms.rare.rules import (
     AllNull,
     DatetimeRange,
@@ -101,7 +103,14 @@ class FittedProtectRare(FittedTransform):
 
     @schema_after.default
     def _without_alike(self) -> TableSchema:
-        return expanded(self.schema_before, dict.fromkeys(self.alike, ()))
+        invented = (self.schema_before[name] for name in self.invented_columns)
+        # Of texts only labels are left.
+        labels = {
+            column.name: (ColumnSchema(name=column.name, type=ColumnType.CATEGORICAL, nullable=column.nullable),)
+            for column in invented
+            if column.type is ColumnType.TEXT
+        }
+        return expanded(self.schema_before, {**labels, **dict.fromkeys(self.alike, ())})
 
     @property
     def invented_columns(self) -> frozenset[str]:
@@ -134,6 +143,15 @@ class FittedProtectRare(FittedTransform):
     def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
         """The share of rows with another value, by column."""
         return compared(columns, self.invert(applied, Draws(0, np.arange(columns.num_rows)), {}))
+
+    def keeping_clear(self, columns: pa.Table) -> FittedProtectRare:
+        """Invent no category that any row of the table has; those of a fixed set are invented with the set."""
+        clear = {
+            name: guard.avoiding(set(distinct(columns, name)[0]))
+            for name, guard in self.guards.items()
+            if isinstance(guard, InventedCategories) and self.schema_before[name].storage.categories is None
+        }
+        return evolve(self, guards={**self.guards, **clear})
 
     def notes(self) -> Sequence[str]:
         """Notes on groups that do not count, on columns that become null or constant, and on invented labels."""
@@ -226,6 +244,8 @@ class ProtectRareTransform(Transform):
         options = self.options
         if column.type in (ColumnType.CATEGORICAL, ColumnType.BOOLEAN):
             return _invented(column, counted, options, self.seed) or _categories(column, counted, options)
+        if column.type is ColumnType.TEXT:
+            return _invented(column, counted, options, self.seed) if are_labels(counted, options.k) else None
         blank = AllNull() if counted.rows < options.k and column.nullable else None
         few = counted.rows < 2 * options.k and not counted.shared(options.k).any()
         if column.type in (ColumnType.INTEGER, ColumnType.DECIMAL):
@@ -311,8 +331,9 @@ def _invented(column: ColumnSchema, counted: Counted, options: ProtectRareOption
         return None
     retained = tuple(counted.values[index] for index in np.flatnonzero(counted.shared(options.k)).tolist())
     names, weights = invent_rare(column, counted, options.k, seed)
-    label = unique_name(options.label, {*retained, *names})
-    return InventedCategories(retained, label, names, weights) if names else None
+    spare = () if fixed or not names else invent_more(column, counted, options.k, seed, names)
+    label = unique_name(options.label, {*retained, *names, *spare})
+    return InventedCategories(retained, label, names, weights, spare) if names else None
 
 
 def _takes_label(column: ColumnSchema, label: str) -> bool:

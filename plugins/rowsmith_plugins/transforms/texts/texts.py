@@ -11,7 +11,8 @@ frequent values.
 
 Rows are drawn by (seed, row number, column): ``apply`` is a pure function of the table it is given.
 Inversion: labels and texts are joined; a text that is missing beside ``~`` becomes a frequent value, as often as
-each occurred. Characters and shapes need no inversion: decoding is constrained to those seen in training.
+each occurred. Characters and shapes need no inversion: decoding is constrained to those seen in training. A word for a
+missing value, such as ``NA``, is replaced by another text of its shape where no training row has one.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import codes_of, compact, from_codes
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.encoded import spelled_unique
+from rowsmith.table.types.marks import is_null_word
 from rowsmith.table.types.text_shapes import characters_of, frequent_shapes, shape_of
 from rowsmith.transforms import Transform, schema_from_state
 from rowsmith.transforms.changed_values import compared
 from rowsmith_plugins.transforms.common.counting import Counted, count_shared, record_groups
 from rowsmith_plugins.transforms.common.layout import grouping, unique_name
+from rowsmith_plugins.transforms.common.protection import TEXT_LABELS_COVER
 from rowsmith_plugins.transforms.options import TextsOptions
 from rowsmith_plugins.transforms.texts.split_columns import FittedSplit
 
@@ -44,8 +47,8 @@ __all__ = ["FittedTexts", "TextColumn", "TextsTransform", "build"]
 _LEAST_K = 2
 _ROWS_PER_K = 100
 _ALIKE = 0.9
-_COVERED = 0.1
 _MOST_LABELS = 1_000
+_TRIES = 8
 _OTHER = "~"
 
 
@@ -61,6 +64,8 @@ class TextColumn:
         frequent: The values that are labels.
         rows: The rows of each.
         spelled: The share of the column's values that are no labels, where some are.
+        null_words: Whether one of the values that are spelled is a word for a missing value, such as ``NA``; otherwise
+            none is generated.
     """
 
     name: str
@@ -70,6 +75,7 @@ class TextColumn:
     frequent: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
     spelled: float = 0.0
+    null_words: bool = True
 
     def columns_after(self, column: ColumnSchema) -> tuple[ColumnSchema, ...]:
         """The column, or the columns of labels and of other texts."""
@@ -93,8 +99,9 @@ class TextColumn:
         """Labels and other texts as one column."""
         labels = columns[self.name]
         if self.rest is None:
-            return from_codes(labels.values, labels.codes)
-        rest = columns[self.rest]
+            labels = self._without_null_words(labels, draws)
+            return compact(spelled_unique(labels.values, labels.codes))
+        rest = self._without_null_words(columns[self.rest], draws)
         known = {label: index for index, label in enumerate(self._labels())}
         kinds = np.array([*(known.get(label, 0) for label in labels.values), -1 if nullable else 0])[labels.codes]
         codes = np.where(kinds > 0, kinds - 1, len(self.frequent) + rest.codes)
@@ -104,6 +111,30 @@ class TextColumn:
         codes[lost] = np.searchsorted(bounds, drawn, side="right")
         texts = [*self.frequent, *rest.values]
         return compact(spelled_unique(texts, np.where(kinds < 0, -1, codes).astype(np.int32)))
+
+    def _without_null_words(self, spelled: Counted, draws: Draws) -> Counted:
+        """The same texts, those that read as missing values replaced by others of the same shape."""
+        words = [] if self.null_words else [is_null_word(value) for value in spelled.values]
+        rows = np.flatnonzero(np.append(words, False)[spelled.codes]) if any(words) else np.array([], dtype=np.int64)
+        if not rows.size:
+            return spelled
+        codes, texts = spelled.codes.copy(), list(spelled.values)
+        for row in rows.tolist():
+            codes[row] = len(texts)
+            texts.append(self._like(spelled.values[spelled.codes[row]], draws.take(np.array([row]))))
+        return Counted(texts, codes, np.bincount(codes[codes >= 0], minlength=len(texts)))
+
+    def _like(self, word: str, draws: Draws) -> str:
+        """A text of the same shape as a word that is not such a word."""
+        for attempt in range(_TRIES):
+            at, text = float(draws.uniform(f"texts.{self.name}.word.{attempt}")[0]), ""
+            for symbol in shape_of(word):
+                characters = characters_of(symbol, self.characters) or symbol
+                position, at = divmod(at * len(characters), 1)
+                text += characters[int(position)]
+            if not is_null_word(text):
+                return text
+        return self._typical_text()
 
     def _labels(self) -> list[str]:
         return [_OTHER, *(f"={value}" for value in self.frequent)]
@@ -131,13 +162,14 @@ class TextColumn:
         return f"{len(self.characters)} characters{shapes}{values}"
 
     def _fits(self, value: str, text: str) -> bool:
-        """Whether the cleaned text of a value is not empty and has one of the shapes."""
-        return (bool(text) or not value) and (not self.shapes or shape_of(text) in self.shapes)
+        """Whether the cleaned text of a value is not empty, has one of the shapes, and may be generated."""
+        allowed = self.null_words or not is_null_word(text) or text in self.frequent
+        return allowed and (bool(text) or not value) and (not self.shapes or shape_of(text) in self.shapes)
 
     def _typical_text(self) -> str:
         """A text of the first shape, if there is one, and the most frequent characters."""
         if not self.shapes:
-            return self.characters[0]
+            return next((char for char in self.characters if char.isalnum()), self.characters[0])
         return "".join(characters_of(symbol, self.characters)[0] for symbol in self.shapes[0])
 
 
@@ -232,7 +264,9 @@ def _labelled(column: TextColumn, counted: Counted, seed: int, k: int, taken: se
     held = Counted(texts.dictionary.to_pylist(), codes_of(texts), rows, counted.groups)
     frequent = np.flatnonzero(held.shared(k))
     covered = int(rows[frequent].sum())
-    if covered < _COVERED * counted.rows or counted.rows - covered < k or len(frequent) > _MOST_LABELS:
+    words = np.array([is_null_word(value) for value in held.values], dtype=bool)
+    column = evolve(column, null_words=bool(words.any()))
+    if covered < TEXT_LABELS_COVER * counted.rows or counted.rows - covered < k or len(frequent) > _MOST_LABELS:
         return column
     frequent = frequent[np.argsort(-rows[frequent], kind="stable")]
     values = texts.dictionary.to_pylist()
@@ -242,6 +276,7 @@ def _labelled(column: TextColumn, counted: Counted, seed: int, k: int, taken: se
         frequent=tuple(values[index] for index in frequent.tolist()),
         rows=tuple(rows[frequent].tolist()),
         spelled=1 - covered / counted.rows,
+        null_words=bool(np.delete(words, frequent).any()),
     )
 
 

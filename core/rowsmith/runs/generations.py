@@ -48,8 +48,9 @@ _PATIENCE = 10.0
 _PAUSE = 0.02
 _FEWEST = 100_000
 _ROWS_OF_GROUP = 1_000
-_PREFIX, _OF_CONDITIONS = ("given", "candidates")
-_SUFFIX = "generation-", ".journal"
+_PREFIX, _SUFFIX = "generation-", ".journal"
+_OF_CONDITIONS = ("given", "candidates")
+"""Settings that a generation without conditions does not depend on."""
 _SECTIONS = ("time_series", "backend", "processor", "stopping", "generation", "seed")
 
 

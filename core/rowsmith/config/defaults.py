@@ -146,7 +146,7 @@ def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple
     # The way back needs to know times when it puts trend and seasons back, so these go before groups.
     seasons, changes = (("seasonal",), ("changes",)) if timeseries else ((), ())
     groups = (*seasons, *((STEPS_TRANSFORM,) if grouped else ()), *changes)
-    return ("keys", "marks", "constant", *groups, "codes", "protect-rare", "texts", "datetime", "quantize")
+    return ("keys", "marks", "constant", "relations", *groups, "codes", "protect-rare", "texts", "datetime", "quantize")
 
 
 def processor_for(config: RunConfig, model_schema: ModelSchema | None = None) -> ComponentRef:

@@ -1,0 +1,23 @@
+"""The kinds of relations: how each is found and restored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from rowsmith.table.schema import TableSchema
+from rowsmith_plugins.transforms.options import RelationsOptions
+from rowsmith_plugins.transforms.relations.coding import Coding
+
+__all__ = ["FINDERS", "KINDS", "Finder"]
+
+Finder = Callable[[pa.Table, TableSchema, Sequence[Coding], RelationsOptions, int], Sequence[Coding]]
+"""Finds the encodings of one kind, given the table, its schema, the encodings so far, the options, and k."""
+
+KINDS: Mapping[str, type[Any]] = {}
+"""The classes of encodings by the name under which each is saved."""
+
+FINDERS: Sequence[Finder] = ()
+"""In this order: what an earlier one encodes is not encoded again."""

@@ -1,0 +1,116 @@
+"""The ``relations`` transform: columns that follow from others of their row are encoded by how they follow.
+
+A relation that holds in every row needs no column of its own: the column is left out and computed on inversion.
+A relation that holds in a share of the rows becomes a label, such as the one of "equals due_amount"; the column itself
+is then only learned in the other rows. So relations hold in generated rows by construction.
+
+Inversion: the columns that are not encoded come first, then each encoded one after those that it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cattrs
+import pyarrow as pa
+from attrs import asdict, evolve, field, frozen
+
+from rowsmith.context import BuildContext
+from rowsmith.randomness.draws import Draws
+from rowsmith.table.columns import single_array
+from rowsmith.table.schema import TableSchema
+from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order
+from rowsmith_plugins.transforms.common.protection import k_of_run
+from rowsmith_plugins.transforms.options import RelationsOptions
+from rowsmith_plugins.transforms.relations.coding import Coding, decoding_order
+from rowsmith_plugins.transforms.relations.kinds import FINDERS, KINDS
+
+__all__ = ["FittedRelations", "RelationsTransform", "build"]
+
+
+@frozen
+class FittedRelations(FittedTransform):
+    """The fitted ``relations`` transform.
+
+    Attributes:
+        schema_before: The table with all columns.
+        codings: The encoded columns, each after those it needs.
+        schema_after: The table with the encodings instead.
+    """
+
+    schema_before: TableSchema
+    codings: tuple[Coding, ...]
+    schema_after: TableSchema = field(init=False)
+
+    @schema_after.default
+    def _encoded(self) -> TableSchema:
+        before = self.schema_before
+        return expanded(before, {each.name: each.columns_after(before[each.name]) for each in self.codings})
+
+    def apply(self, columns: pa.Table) -> pa.Table:
+        """Encode the columns."""
+        arrays: dict[str, pa.DictionaryArray] = {}
+        for each in self.codings:
+            arrays |= each.encode(columns, self.schema_before)
+        return in_schema_order(columns, self.schema_after, arrays)
+
+    def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
+        """Decode the columns, each after those it needs."""
+        encoded = {each.name for each in self.codings}
+        restored = {
+            name: single_array(columns.column(name)) for name in self.schema_before.names if name not in encoded
+        }
+        for each in self.codings:
+            restored[each.name] = each.decode(columns, restored, self.schema_before, draws)
+        return in_schema_order(columns, self.schema_before, restored)
+
+    def notes(self) -> Sequence[str]:
+        """The relations found, with the share of rows in which each holds."""
+        if not self.codings:
+            return ()
+        named = "; ".join(f"{each.describe()} ({each.support:.1%} of rows)" for each in self.codings)
+        return [f"relations found and retained: {named}"]
+
+    def state(self) -> dict[str, Any]:
+        """The schema and the encodings."""
+        kinds = {kind: name for name, kind in KINDS.items()}
+        codings = [{"kind": kinds[type(each)], "coding": asdict(each)} for each in self.codings]
+        return {"schema": schema_state(self.schema_before), "codings": codings}
+
+    def inventory(self) -> list[str]:
+        """A line for each relation."""
+        return [f"column {each.name!r}: {each.describe()}" for each in self.codings]
+
+
+@frozen
+class RelationsTransform(Transform):
+    """Finds columns that follow from others.
+
+    Attributes:
+        options: Which columns are compared, and what counts as a relation.
+        k: Least number of rows of a value, or of rows beside a relation, that may be learned.
+    """
+
+    options: RelationsOptions = field(factory=RelationsOptions)
+    k: int = 1
+
+    def fit(self, columns: pa.Table, schema: TableSchema) -> FittedRelations:
+        """Find the relations, kind by kind."""
+        codings: list[Coding] = []
+        for find in FINDERS:
+            codings += find(columns, schema, codings, self.options, self.k)
+        return FittedRelations(schema, tuple(decoding_order(codings)))
+
+    def restore(self, state: Mapping[str, Any]) -> FittedRelations:
+        """Restore the fitted transform from its state."""
+        codings = (cattrs.structure(each["coding"], KINDS[each["kind"]]) for each in state["codings"])
+        return FittedRelations(schema_from_state(state["schema"]), tuple(codings))
+
+
+def build(context: BuildContext, options: RelationsOptions | None) -> RelationsTransform:
+    """Build the transform from its options; columns that group and order rows are excluded."""
+    options = options or RelationsOptions()
+    options = evolve(options, exclude=(*options.exclude, *grouping(context)))
+    return RelationsTransform(options, k_of_run(context))

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from attrs import frozen
 
 from rowsmith.errors import DataError
+from rowsmith.expressions.statements import quoted
 from rowsmith.table.columns import Codes, codes_of, combine_codes, compact
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.datetimes import parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.common.counting import nearest
-from rowsmith_plugins.transforms.relations.notation import quoted
 
 __all__ = ["Determinant", "Feature", "is_ordered", "numbers_of"]
 
@@ -137,6 +137,7 @@ def _combinations(arrays: list[pa.DictionaryArray]) -> tuple[list[str], Codes]:
     codes = [codes_of(array) for array in arrays]
     combined = combine_codes(codes, len(arrays[0]))
     _, rows = np.unique(combined, return_index=True)
-    values = [array.dictionary.take(pa.array(each[rows], mask=each[rows] < 0)) for array, each in zip(arrays, codes)]
+    pairs = zip(arrays, codes, strict=True)
+    values = [array.dictionary.take(pa.array(each[rows], mask=each[rows] < 0)) for array, each in pairs]
     texts = [json.dumps(each, ensure_ascii=False) for each in zip(*(each.to_pylist() for each in values), strict=True)]
     return texts, combined.astype(np.int32)

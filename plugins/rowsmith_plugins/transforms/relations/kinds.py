@@ -13,6 +13,8 @@ from rowsmith.table.schema import TableSchema
 from rowsmith_plugins.transforms.options import RelationsOptions
 from rowsmith_plugins.transforms.relations.coding import Coding
 from rowsmith_plugins.transforms.relations.lookups import Listed
+from rowsmith_plugins.transforms.relations.prefix_search import find_prefixed
+from rowsmith_plugins.transforms.relations.prefixes import Prefixed
 from rowsmith_plugins.transforms.relations.value_search import find_listed
 
 __all__ = ["FINDERS", "KINDS", "Finder"]
@@ -23,8 +25,8 @@ Finder = Callable[
 """Finds the encodings of one kind, given the table, its schema, the encodings so far, the options, k, and the number
 of each row's group (None if rows are not grouped)."""
 
-KINDS: Mapping[str, type[Any]] = {"listed": Listed}
+KINDS: Mapping[str, type[Any]] = {"listed": Listed, "prefixed": Prefixed}
 """The classes of encodings by the name under which each is saved."""
 
-FINDERS: Sequence[Finder] = (find_listed,)
+FINDERS: Sequence[Finder] = (find_listed, find_prefixed)
 """In this order: what an earlier one encodes is not encoded again."""

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import field, frozen
 
+from rowsmith.expressions.statements import quoted
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import codes_of, compact, from_codes, single_array
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.encoded import spelled_unique
 from rowsmith_plugins.transforms.relations.determinants import Determinant
-from rowsmith_plugins.transforms.relations.notation import quoted
 
 __all__ = ["INDEX_SUFFIX", "Listed", "Mode", "ValueList"]
 

@@ -17,7 +17,9 @@ import numpy as np
 import pyarrow as pa
 from attrs import asdict, evolve, field, frozen
 
+from rowsmith.config.defaults import NO_RELATIONS
 from rowsmith.context import BuildContext
+from rowsmith.expressions import Statement, parse_statement
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import single_array
 from rowsmith.table.schema import TableSchema
@@ -29,8 +31,11 @@ from rowsmith_plugins.transforms.common.protection import k_of_run
 from rowsmith_plugins.transforms.options import RelationsOptions
 from rowsmith_plugins.transforms.relations.coding import Coding, decoding_order
 from rowsmith_plugins.transforms.relations.kinds import FINDERS, KINDS
+from rowsmith_plugins.transforms.relations.stated import is_refused, stated_codings
 
 __all__ = ["FittedRelations", "RelationsTransform", "build"]
+
+_MOST_NAMED = 10
 
 
 @frozen
@@ -88,8 +93,10 @@ class FittedRelations(FittedTransform):
         """The relations found, with the share of rows in which each holds."""
         if not self.codings:
             return ()
-        named = "; ".join(f"{each.describe()} ({each.support:.1%} of rows)" for each in self.codings)
-        return [f"relations found and retained: {named}"]
+        found = sorted(self.codings, key=lambda each: -each.support)
+        named = "; ".join(f"{each.describe()} ({each.support:.1%} of rows)" for each in found[:_MOST_NAMED])
+        more = f"; and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        return [f"relations between columns that are retained: {named}{more}"]
 
     def state(self) -> dict[str, Any]:
         """The schema and the encodings."""
@@ -110,18 +117,23 @@ class RelationsTransform(Transform):
         options: Which columns are compared, and what counts as a relation.
         k: Least number of rows of a value, or of rows beside a relation, that may be learned.
         groups: The columns that group the rows; what is learned is then shared by enough groups, too.
+        statements: Relations that the user states or refuses.
+        mined: Whether relations are searched for; those that the user states are used in any case.
     """
 
     options: RelationsOptions = field(factory=RelationsOptions)
     k: int = 1
     groups: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    mined: bool = True
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedRelations:
         """Find the relations, kind by kind."""
-        codings: list[Coding] = []
         groups = row_groups(columns, schema, self.groups)
-        for find in FINDERS:
-            codings += find(columns, schema, codings, self.options, self.k, groups)
+        codings = stated_codings(self.statements, columns, schema, self.options, self.k, groups)
+        for find in FINDERS if self.mined else ():
+            found = find(columns, schema, codings, self.options, self.k, groups)
+            codings += [each for each in found if not is_refused(each, self.statements)]
         return FittedRelations(schema, tuple(decoding_order(codings)))
 
     def restore(self, state: Mapping[str, Any]) -> FittedRelations:
@@ -142,4 +154,12 @@ def build(context: BuildContext, options: RelationsOptions | None) -> RelationsT
     """Build the transform from its options; columns that group and order rows are excluded."""
     options = options or RelationsOptions()
     options = evolve(options, exclude=(*options.exclude, *grouping(context)))
-    return RelationsTransform(options, k_of_run(context), context.config.data.group_columns)
+    config = context.config
+    given = config.relations if isinstance(config.relations, tuple) else ()
+    return RelationsTransform(
+        options=options,
+        k=k_of_run(context),
+        groups=config.data.group_columns,
+        statements=tuple(parse_statement(each) for each in given),
+        mined=config.relations != NO_RELATIONS,
+    )

@@ -169,7 +169,7 @@ def count_pairs(
 
 
 def _tolerated(label_rows: Floats, k: int) -> Floats:
-    """The most exceptions of each label; pairs of fewer than k rows are never listed, so a small label may have some."""
+    """The most exceptions of each label; a small one may have some, since pairs of fewer than k rows are not listed."""
     return np.minimum(np.maximum(_MOST_EXCEPTIONS * label_rows, k - 1), _MOST_RARE * label_rows)
 
 

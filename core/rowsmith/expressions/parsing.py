@@ -126,7 +126,8 @@ class _Parser:
             self._next()
             return Dependency(columns, None, feature, several)
         if self._call() == "prefix":
-            self._next(), self._take("(")
+            self._next()
+            self._take("(")
             column = self._name()
             self._take(",")
             length = self._whole(1)
@@ -152,7 +153,8 @@ class _Parser:
             if len(set(columns)) < len(columns):
                 _refuse(self.text, 0, "a column is named twice")
             return "value", tuple(columns)
-        self._next(), self._take("(")
+        self._next()
+        self._take("(")
         columns = [self._name()]
         if feature == "sign" and self._at("-"):
             self._next()
@@ -200,7 +202,8 @@ class _Parser:
             return Column(self._name())
         if function not in _ROUNDINGS:
             _refuse(self.text, self._peek().start, f"unknown function {function!r}; there are round and floor")
-        self._next(), self._take("(")
+        self._next()
+        self._take("(")
         found = self._sum(depth + 1)
         digits = 0
         if self._at(","):

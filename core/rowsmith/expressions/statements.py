@@ -94,8 +94,7 @@ class Binary:
 
     def __str__(self) -> str:
         own = _STRENGTH[self.operator]
-        left = _enclosed(self.left, own)
-        return f"{left} {self.operator} {_enclosed(self.right, own + (self.operator in '-/'))}"
+        return f"{_enclosed(self.left, own)} {self.operator} {_enclosed(self.right, own + 1)}"
 
 
 @frozen

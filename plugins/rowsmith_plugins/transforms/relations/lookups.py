@@ -161,7 +161,7 @@ class Listed:
     def _flat(self) -> Ints:
         """The value of each entry of the lists, by its index in the universe; -1 for null, which also ends it."""
         indices = {value: index for index, value in enumerate(self._universe.to_pylist())}
-        entries = [indices.get(value, -1) for each in self._all_lists for value in each.values]  # type: ignore[arg-type]
+        entries = [indices.get(value, -1) for each in self._all_lists for value in each.values]
         return np.array([*entries, -1], dtype=np.int64)
 
     @cached_property

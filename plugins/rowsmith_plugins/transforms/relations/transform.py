@@ -23,7 +23,7 @@ from rowsmith.expressions import Statement, parse_statement
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import single_array
 from rowsmith.table.schema import TableSchema
-from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+from rowsmith.transforms import FittedTransform, RetainedRelation, Transform, schema_from_state, schema_state
 from rowsmith.transforms.changed_values import compared
 from rowsmith_plugins.transforms.common.counting import row_groups
 from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order
@@ -88,6 +88,13 @@ class FittedRelations(FittedTransform):
         if not self.codings:
             return {}
         return compared(columns, self.invert(applied, Draws(0, np.arange(columns.num_rows)), {}))
+
+    def relations(self, columns: pa.Table) -> Sequence[RetainedRelation]:
+        """The relations, each with its support and the share of the rows of a table in which it holds."""
+        return [
+            RetainedRelation(each.describe(), each.support, each.holds(columns, self.schema_before))
+            for each in self.codings
+        ]
 
     def notes(self) -> Sequence[str]:
         """The relations found, with the share of rows in which each holds."""

@@ -144,7 +144,7 @@ def count_pairs(
         listed &= Counted([""] * len(pairs), codes, counts, groups[known]).shared(k)
 
     def per_label(weights: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-        return np.bincount(label, weights=weights, minlength=len(labels))
+        return np.bincount(label, weights=weights, minlength=len(labels)).astype(np.float64)
 
     label_rows = per_label(counts)
     sizes, unlisted = per_label(listed).astype(np.int64), per_label(counts * ~listed)

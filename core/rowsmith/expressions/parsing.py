@@ -35,7 +35,7 @@ _TOKEN = re.compile(
 _COMPARATORS = ("=", "<=", "<", ">=", ">")
 _ARROWS = ("->", "->>")
 _ROUNDINGS = ("round", "floor")
-_FEATURES: dict[str, Feature] = {"sign": "sign", "is_null": "null"}
+_FEATURES: dict[str, Feature] = {"sign": "sign", "is_null": "null", "prefix": "prefix"}
 _LONGEST = 2000
 _MOST_TOKENS = 300
 _DEEPEST = 50
@@ -117,34 +117,34 @@ class _Parser:
         return first.kind == "name" and first.text == "not" and follows
 
     def _dependency(self, any_column: bool) -> Dependency:
-        feature, columns = self._determinants(any_column)
+        feature, columns, length = self._determinants(any_column)
         arrow = self._next()
         if arrow.text not in _ARROWS:
             self._expected("'->' or a comma", arrow)
         several = arrow.text == "->>"
         if any_column and self._at("..."):
             self._next()
-            return Dependency(columns, None, feature, several)
-        if self._call() == "prefix":
-            self._next()
-            self._take("(")
-            column = self._name()
-            self._take(",")
-            length = self._whole(1)
-            self._take(")")
-            return self._checked(Dependency(columns, column, feature, several, length))
-        return self._checked(Dependency(columns, self._name(), feature, several))
+            return Dependency(columns, None, feature, several, length=length)
+        if self._call() != "prefix":
+            return self._checked(Dependency(columns, self._name(), feature, several, length=length))
+        self._next()
+        self._take("(")
+        column = self._name()
+        prefix = self._length()
+        self._take(")")
+        return self._checked(Dependency(columns, column, feature, several, prefix, length))
 
     def _checked(self, found: Dependency) -> Dependency:
         if found.column in found.columns:
             _refuse(self.text, 0, f"{found.column!r} is on both sides; a column follows from others")
         return found
 
-    def _determinants(self, any_column: bool) -> tuple[Feature, tuple[str, ...]]:
+    def _determinants(self, any_column: bool) -> tuple[Feature, tuple[str, ...], int]:
+        """What a column follows from: the feature, the columns, and the length of a prefix."""
         if any_column and self._at("..."):
             self._next()
-            return "value", ()
-        feature = _FEATURES.get(self._call() or "")
+            return "value", (), 0
+        feature, length = _FEATURES.get(self._call() or ""), 0
         if feature is None:
             columns = [self._name()]
             while self._at(","):
@@ -152,15 +152,22 @@ class _Parser:
                 columns.append(self._name())
             if len(set(columns)) < len(columns):
                 _refuse(self.text, 0, "a column is named twice")
-            return "value", tuple(columns)
+            return "value", tuple(columns), 0
         self._next()
         self._take("(")
         columns = [self._name()]
         if feature == "sign" and self._at("-"):
             self._next()
             columns.append(self._name())
+        if feature == "prefix":
+            length = self._length()
         self._take(")")
-        return feature, tuple(columns)
+        return feature, tuple(columns), length
+
+    def _length(self) -> int:
+        """How many characters a prefix has, after a comma."""
+        self._take(",")
+        return self._whole(1)
 
     def _comparison(self) -> Comparison:
         left = self._sum(0)

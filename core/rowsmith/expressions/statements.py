@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from attrs import frozen
@@ -19,12 +20,13 @@ __all__ = [
     "Refusal",
     "Rounded",
     "Statement",
+    "label_text",
     "names_in",
     "quoted",
 ]
 
 Comparator = Literal["=", "<=", "<", ">=", ">"]
-Feature = Literal["value", "sign", "null"]
+Feature = Literal["value", "sign", "null", "prefix"]
 
 _PLAIN = re.compile(r"[^\W\d]\w*(\.\w+)*")
 _STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2}
@@ -33,6 +35,22 @@ _STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2}
 def quoted(name: str) -> str:
     """The name of a column as statements write it: in backticks if it is not a plain word."""
     return name if _PLAIN.fullmatch(name) and name != "not" else f"`{name.replace('`', '``')}`"
+
+
+def label_text(columns: Sequence[str], feature: Feature, length: int = 0) -> str:
+    """What a column follows from, as statements write it.
+
+    Args:
+        columns: The columns.
+        feature: The feature of them.
+        length: How many characters a prefix has.
+    """
+    names = [quoted(name) for name in columns]
+    if feature == "sign":
+        return f"sign({' - '.join(names)})"
+    if feature == "null":
+        return f"is_null({names[0]})"
+    return f"prefix({names[0]}, {length})" if feature == "prefix" else ", ".join(names)
 
 
 @frozen
@@ -146,11 +164,12 @@ class Dependency:
 
     Attributes:
         columns: The columns it follows from; none for any (in refusals alone).
-        feature: What it follows from: their ``value``, the ``sign`` of a number or of a difference, or whether a value
-            is ``null``.
+        feature: What it follows from: their ``value``, the ``sign`` of a number or of a difference, whether a value
+            is ``null``, or the ``prefix`` of a value.
         column: The column that follows; None for any (in refusals alone).
         several: Whether there may be several values, a list for each label (``->>``).
         prefix: How many of its first characters follow; None for the whole value.
+        length: How many characters a prefix has from which it follows; 0 without one.
     """
 
     columns: tuple[str, ...]
@@ -158,16 +177,14 @@ class Dependency:
     feature: Feature = "value"
     several: bool = False
     prefix: int | None = None
+    length: int = 0
 
     def names(self) -> tuple[str, ...]:
         """The columns, each once."""
         return tuple(dict.fromkeys([*self.columns, *((self.column,) if self.column is not None else ())]))
 
     def __str__(self) -> str:
-        names = [quoted(name) for name in self.columns]
-        left = ", ".join(names) or "..."
-        if self.feature != "value":
-            left = f"sign({' - '.join(names)})" if self.feature == "sign" else f"is_null({left})"
+        left = label_text(self.columns, self.feature, self.length) or "..."
         right = "..." if self.column is None else quoted(self.column)
         if self.prefix is not None:
             right = f"prefix({right}, {self.prefix})"

@@ -98,6 +98,22 @@ def test_nothing_is_computed_with_labels() -> None:
         check_types(statement, SCHEMA)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sign(open) ->> status",
+        "sign(due - paid) -> status",
+        "is_null(phone) -> area",
+        "prefix(code, 2) -> country",
+        "city -> prefix(postcode, 2)",
+        "not sign(a) -> ...",
+        "not ... -> a",
+    ],
+)
+def test_what_a_column_follows_from_is_written_as_it_is_read(text: str) -> None:
+    assert str(parse_statement(text)) == text
+
+
 names = st.one_of(st.sampled_from(["a", "net", "not", "round", "x.y"]), st.text(min_size=1, max_size=8))
 numbers = st.builds(Number, st.integers(0, 999).map(str) | st.floats(0.01, 99).map(lambda n: f"{n:.3f}"))
 expressions: st.SearchStrategy[Expression] = st.recursive(

@@ -105,6 +105,18 @@ def test_a_status_is_listed_by_the_sign_of_an_amount() -> None:
     assert back[3] == "overdue"
 
 
+def test_a_name_follows_from_the_first_characters_of_a_code() -> None:
+    random = np.random.default_rng(1)
+    country = random.integers(0, 5, ROWS)
+    columns: dict[str, list[str | None]] = {
+        "code": [f"{'ABCDE'[c]}X-{n:04d}" for c, n in zip(country, random.integers(0, 10_000, ROWS), strict=True)],
+        "country": [f"land {each}" for each in country],
+    }
+    fitted = fit(schema(column("code", T.TEXT), column("country")), table(columns))
+    assert described(fitted) == ["prefix(code, 1) -> country"]
+    assert texts(fitted.invert(table({"code": ["BX-0001"]}), draws(1), {}))["country"] == ["land 1"]
+
+
 def test_a_value_that_some_labels_fix_is_restored_there_alone() -> None:
     random = np.random.default_rng(1)
     tariff = random.integers(0, 6, ROWS)

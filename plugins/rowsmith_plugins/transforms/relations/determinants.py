@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +12,16 @@ import pyarrow.compute as pc
 from attrs import frozen
 
 from rowsmith.errors import DataError
-from rowsmith.expressions.statements import quoted
+from rowsmith.expressions.statements import Feature, label_text
 from rowsmith.table.columns import Codes, codes_of, combine_codes, compact
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.datetimes import parse_datetimes
+from rowsmith.table.types.encoded import spelled_unique
 from rowsmith.table.types.spelling import parse_numbers
 from rowsmith_plugins.transforms.common.counting import nearest
 
-__all__ = ["Determinant", "Feature", "is_ordered", "numbers_of"]
+__all__ = ["Determinant", "is_ordered", "numbers_of", "prefixes_of"]
 
-Feature = Literal["value", "sign", "null"]
 Columns = Mapping[str, pa.DictionaryArray]
 
 _DIGITS = 9
@@ -38,12 +37,14 @@ class Determinant:
     Attributes:
         columns: ``value``: one or several columns, whose values together are the label. ``sign``: a column of numbers,
             or two columns of numbers or of date-times, of which the first minus the second counts. ``null``: one
-            column.
+            column. ``prefix``: one column.
         feature: Which feature.
+        length: How many characters a prefix has.
     """
 
     columns: tuple[str, ...]
     feature: Feature = "value"
+    length: int = 0
 
     def labels(self, columns: Columns, schema: TableSchema) -> tuple[list[str], Codes]:
         """The labels of some rows.
@@ -60,6 +61,8 @@ class Determinant:
             return list(_NULLS), (codes_of(arrays[0]) < 0).astype(np.int32)
         if self.feature == "sign":
             return list(_SIGNS), self._signs(arrays, schema)
+        if self.feature == "prefix":
+            return prefixes_of(arrays[0].dictionary.to_pylist(), codes_of(arrays[0]), self.length)
         if len(arrays) == 1:
             return arrays[0].dictionary.to_pylist(), codes_of(arrays[0])
         return _combinations(arrays)
@@ -88,10 +91,7 @@ class Determinant:
 
     def describe(self) -> str:
         """The notation of the label."""
-        names = [quoted(name) for name in self.columns]
-        if self.feature == "sign":
-            return f"sign({' - '.join(names)})"
-        return f"is_null({names[0]})" if self.feature == "null" else ", ".join(names)
+        return label_text(self.columns, self.feature, self.length)
 
     def _signs(self, arrays: list[pa.DictionaryArray], schema: TableSchema) -> Codes:
         first, *others = (_row_numbers(array, schema[name]) for array, name in zip(arrays, self.columns, strict=True))
@@ -110,6 +110,21 @@ class Determinant:
             return indices
         closest = order[nearest(numbers_of(pa.array(labels, pa.string()), column), numbers[order])]
         return np.where(indices < 0, closest, indices)
+
+
+def prefixes_of(values: Sequence[str], codes: Codes, length: int) -> tuple[list[str], Codes]:
+    """The first characters of each row's value.
+
+    Args:
+        values: The distinct values.
+        codes: The index of each row's value; -1 for null.
+        length: How many characters.
+
+    Returns:
+        The distinct prefixes, and the index of each row's; -1 for null.
+    """
+    array = spelled_unique([value[:length] for value in values], np.arange(len(values), dtype=np.int32))
+    return array.dictionary.to_pylist(), np.append(codes_of(array), -1)[codes].astype(np.int32)
 
 
 def is_ordered(column: ColumnSchema) -> bool:

@@ -12,8 +12,8 @@ from rowsmith.table.columns import codes_of, single_array
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith_plugins.transforms.options import RelationsOptions
 from rowsmith_plugins.transforms.relations.coding import Coding, creates_cycle
-from rowsmith_plugins.transforms.relations.determinants import Determinant
-from rowsmith_plugins.transforms.relations.prefixes import REST_SUFFIX, Prefixed, prefixes_of
+from rowsmith_plugins.transforms.relations.determinants import Determinant, prefixes_of
+from rowsmith_plugins.transforms.relations.prefixes import REST_SUFFIX, Prefixed
 from rowsmith_plugins.transforms.relations.value_lists import MOST_OMITTED, is_complete, shared_of
 from rowsmith_plugins.transforms.relations.value_pairs import SharedValues, count_pairs, shared_values
 from rowsmith_plugins.transforms.relations.value_search import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -12,31 +12,16 @@ from attrs import field, frozen
 
 from rowsmith.expressions.statements import quoted
 from rowsmith.randomness.draws import Draws
-from rowsmith.table.columns import Codes, codes_of, compact, single_array
+from rowsmith.table.columns import codes_of, compact, single_array
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.encoded import spelled_unique
-from rowsmith_plugins.transforms.relations.determinants import Determinant
+from rowsmith_plugins.transforms.relations.determinants import Determinant, prefixes_of
 
-__all__ = ["REST_SUFFIX", "Prefixed", "prefixes_of"]
+__all__ = ["REST_SUFFIX", "Prefixed"]
 
 Ints = npt.NDArray[np.int64]
 
 REST_SUFFIX = ".rest"
-
-
-def prefixes_of(values: Sequence[str], codes: Codes, length: int) -> tuple[list[str], Codes]:
-    """The first characters of each row's value.
-
-    Args:
-        values: The distinct values.
-        codes: The index of each row's value; -1 for null.
-        length: How many characters.
-
-    Returns:
-        The distinct prefixes, and the index of each row's; -1 for null.
-    """
-    array = spelled_unique([value[:length] for value in values], np.arange(len(values), dtype=np.int32))
-    return array.dictionary.to_pylist(), np.append(codes_of(array), -1)[codes].astype(np.int32)
 
 
 @frozen

@@ -16,9 +16,8 @@ from rowsmith.table.columns import combine_codes, distinct, single_array
 from rowsmith.table.schema import TableSchema
 from rowsmith_plugins.transforms.options import RelationsOptions
 from rowsmith_plugins.transforms.relations.coding import Coding, creates_cycle
-from rowsmith_plugins.transforms.relations.determinants import Determinant
+from rowsmith_plugins.transforms.relations.determinants import Determinant, prefixes_of
 from rowsmith_plugins.transforms.relations.prefix_search import prefixed_as_stated
-from rowsmith_plugins.transforms.relations.prefixes import prefixes_of
 from rowsmith_plugins.transforms.relations.value_lists import listed_as_stated
 
 __all__ = ["CODERS", "Coder", "is_refused", "stated_codings"]
@@ -119,7 +118,7 @@ def _coding(
     else:
         holds = _follows(statement, columns, schema)
         _check_support(statement, holds, np.ones(len(holds), dtype=bool), options)
-        determinant = Determinant(statement.columns, statement.feature)
+        determinant = _determinant(statement)
         name = str(statement.column)
         if statement.prefix is not None:
             found = prefixed_as_stated(name, statement.prefix, determinant, columns, schema, k, groups)
@@ -135,6 +134,10 @@ def _coding(
     if creates_cycle(codings, found.name, found.needs()):
         raise ParameterError(f"{str(statement)!r}: {found.name!r} would follow from itself by the statements before")
     return found
+
+
+def _determinant(statement: Dependency) -> Determinant:
+    return Determinant(statement.columns, statement.feature, statement.length)
 
 
 def _check_support(statement: Statement, holds: Mask, known: Mask, options: RelationsOptions) -> None:
@@ -156,7 +159,7 @@ def _follows(statement: Dependency, columns: pa.Table, schema: TableSchema) -> M
     if statement.several:
         return np.ones(columns.num_rows, dtype=bool)
     arrays = {name: single_array(columns.column(name)) for name in statement.columns}
-    _, labels = Determinant(statement.columns, statement.feature).labels(arrays, schema)
+    _, labels = _determinant(statement).labels(arrays, schema)
     texts, values = distinct(columns, str(statement.column))
     if statement.prefix is not None:
         _, values = prefixes_of(texts, values, statement.prefix)

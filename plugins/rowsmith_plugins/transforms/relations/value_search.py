@@ -43,6 +43,10 @@ LEAST_BITS = 30.0
 """Bits that a relation must save beyond its own length; 40,000 pairs of columns are compared by chance in 2**16."""
 _LEAST_SHARE = 0.01
 """The least share of rows of a label or value of a column of which more rows are rare."""
+_FEWEST_CODES = 50
+_LONGEST_CODE = 64
+_LONGEST_PREFIX = 4
+"""Codes of at least so many values, and of at most so many characters, may determine others by their first ones."""
 _LEAST_BITS_PER_ROW = 0.3
 """Bits per row that lists of several values must save for a column to be corrected by them."""
 _LEAST_IMPLIED = 0.02
@@ -63,7 +67,7 @@ class Candidate:
 class _Found:
     """A coding and its rank among others of the column: the lower, the better."""
 
-    rank: tuple[int, float]
+    rank: tuple[int, bool, float]
     coding: Listed
 
 
@@ -143,6 +147,8 @@ def _list_values(
     counts = count_pairs(labels, values, rows, k, groups)
     if counts is None:
         return None
+    # The first characters of a code determine a column alone: lists by them are better written the other way round.
+    several = determinant.feature != "prefix"
     listed_rows = np.where(counts.bounded, counts.label_rows, 0)
     bits, without = float(counts.bits.sum()), 1 - float(listed_rows.sum()) / rows
     if is_complete(counts, without, rows) and bits >= LEAST_BITS:
@@ -152,16 +158,16 @@ def _list_values(
         mode = mode_of_lists(without, size, longest, len(values))
         coding = make_listed(name, determinant, mode, labels, lists, values, counts, rows)
         if longest == 1:
-            return _Found((0, len(labels)), coding)
-        if mode == "indexed":
-            return _Found((1, size), coding)
-        if without <= MOST_UNLISTED and bits >= _LEAST_BITS_PER_ROW * rows:
-            return _Found((2, -bits), coding)
+            return _Found((0, determinant.feature != "value", len(labels)), coding)
+        if several and mode == "indexed":
+            return _Found((1, determinant.feature != "value", size), coding)
+        if several and without <= MOST_UNLISTED and bits >= _LEAST_BITS_PER_ROW * rows:
+            return _Found((2, False, -bits), coding)
     fixed = _fixed(counts, values, options)
-    if fixed.any():
+    if several and fixed.any():
         retained = value_lists(counts, values, np.flatnonzero(fixed).tolist())
         coding = make_listed(name, determinant, "corrected", labels, retained, values, counts, rows)
-        return _Found((3, -float(counts.bits[fixed].sum())), coding)
+        return _Found((3, False, -float(counts.bits[fixed].sum())), coding)
     return None
 
 
@@ -195,10 +201,22 @@ def determinants_of(
             found.append(Determinant((name,), "sign"))
         if arrays[name].null_count:
             found.append(Determinant((name,), "null"))
+        found += [Determinant((name,), "prefix", length) for length in _prefix_lengths(arrays[name], schema[name])]
         for each in found:
             labels = _searched(shared_of(each, arrays, schema, k, groups))
             if labels.rare <= 1 - options.min_support and len(labels) + (labels.rare > 0) > 1:
                 yield each, labels
+
+
+def _prefix_lengths(array: pa.DictionaryArray, column: ColumnSchema) -> range:
+    """The lengths of the first characters that may label a row; none in columns of few values or of free text."""
+    values = array.dictionary.to_pylist()
+    if len(values) < _FEWEST_CODES or column.type not in (ColumnType.INTEGER, ColumnType.CATEGORICAL, ColumnType.TEXT):
+        return range(0)
+    sizes = {len(value) for value in values}
+    if max(sizes) > _LONGEST_CODE or (column.type is ColumnType.INTEGER and len(sizes) > 1):
+        return range(0)
+    return range(1, min(_LONGEST_PREFIX, min(sizes) - 1) + 1)
 
 
 def _searched(values: SharedValues) -> SharedValues:
@@ -232,5 +250,11 @@ def best_candidates(
         if bits > LEAST_BITS / 2:
             functional = bool((counts.sizes[counts.label_rows > 0] == 1).all())
             found.append(Candidate(determinant, labels, bits, functional))
-    found.sort(key=lambda each: (not each.functional, len(each.labels) if each.functional else -each.bits))
+    found.sort(
+        key=lambda each: (
+            not each.functional,
+            each.functional and each.determinant.feature != "value",
+            len(each.labels) if each.functional else -each.bits,
+        )
+    )
     return found[:_CHECKED]

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rowsmith.table.columns import take_rows
 from rowsmith.table.schema import TableSchema
+from rowsmith.transforms import fit_transforms
 from rowsmith_plugins.transforms.options import RelationsOptions
+from rowsmith_plugins.transforms.rare.transform import ProtectRareTransform
 from rowsmith_plugins.transforms.relations.transform import FittedRelations, RelationsTransform
 
 from .tables import T, check_round_trip, check_state, column, draws, schema, seeds, table, texts
@@ -214,10 +217,58 @@ def test_planted_lists_are_found_and_retained(seed: int, size: int, per_label: i
     coding = fitted.codings[0]
     assert coding.support > 0.99
     applied = fitted.apply(table(columns))
-    mixed = pa.table({name: applied.column(name).take(random.permutation(rows)) for name in applied.column_names})
-    back = fitted.invert(
-        pa.table({n: c.combine_chunks() for n, c in zip(mixed.column_names, mixed.columns, strict=True)}),
-        draws(rows, seed),
-        {},
-    )
+    shuffled = take_rows(applied, random.permutation(rows))
+    back = fitted.invert(shuffled, draws(rows, seed), {})
     assert coding.holds(back, fitted.schema_before) == 1
+
+
+@settings(max_examples=15)
+@given(seed=seeds)
+def test_any_generated_labels_are_decoded_to_values_of_the_lists(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    columns = cities(random)
+    columns["postcode"] = [
+        f"{int(str(c)[1:]) + 10}{n:03d}" for c, n in zip(columns["city"], random.integers(0, 1000, ROWS), strict=True)
+    ]
+    columns["price"] = [
+        f"{int(str(c)[1:]) * 7 + n}" for c, n in zip(columns["city"], random.integers(0, 4, ROWS), strict=True)
+    ]
+    found = schema(*(column(name, T.INTEGER if name in ("postcode", "price") else T.CATEGORICAL) for name in columns))
+    fitted = fit(found, table(columns))
+    assert fitted.schema_after.names == ("city", "color", "postcode.rest", "price.nth")
+    odd: dict[str, list[str | None]] = {
+        "city": [*columns["city"][:50], "new", None],
+        "color": columns["color"][:52],
+        "postcode.rest": [*random.choice(["0", "12", "-7", "99999999"], 51).tolist(), None],
+        "price.nth": [*random.choice(["1", "4", "5", "0", "x"], 51).tolist(), None],
+    }
+    back = texts(fitted.invert(table(odd), draws(52, seed), {}))
+    known: dict[str | None, dict[str, set[str | None]]] = {city: {} for city in columns["city"]}
+    for name in ("region", "price"):
+        for city, value in zip(columns["city"], columns[name], strict=True):
+            known[city].setdefault(name, set()).add(value)
+    for index, city in enumerate(odd["city"][:50]):
+        assert all(back[name][index] in known[city][name] for name in ("region", "price"))
+        assert str(back["postcode"][index]).startswith(str(int(str(city)[1:]) + 10))
+        assert len(str(back["postcode"][index])) == 5
+    assert back["postcode"][51] is None
+    assert back["price"][51] is None
+
+
+def test_labels_that_are_invented_for_rare_ones_have_values_too() -> None:
+    random = np.random.default_rng(3)
+    columns = cities(random)
+    rare = random.random(ROWS) < 0.3
+    columns["city"] = [f"town {n}" if r else c for n, r, c in zip(range(ROWS), rare, columns["city"], strict=True)]
+    transforms = {"relations": RelationsTransform(k=5), "protect-rare": ProtectRareTransform(seed=1)}
+    fitted, applied = fit_transforms(table(columns), schema(*map(column, columns)), [*transforms.items()])
+    relations = fitted.steps[0][1]
+    assert isinstance(relations, FittedRelations)
+    assert relations.codings[0].support == pytest.approx(1 - rare.mean(), abs=0.01)
+    back = texts(fitted.invert(applied, draws(ROWS, 0), {}))
+    assert set(back["region"]) == set(columns["region"])
+    known = dict(zip(columns["city"], columns["region"], strict=True))
+    assert all(known.get(city, region) == region for city, region in zip(back["city"], back["region"], strict=True))
+    (reported,) = fitted.relations(table(back))
+    assert reported.statement == "city -> region"
+    assert reported.holds == pytest.approx(reported.support)

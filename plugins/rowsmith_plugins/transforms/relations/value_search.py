@@ -147,7 +147,8 @@ def _list_values(
     counts = count_pairs(labels, values, rows, k, groups)
     if counts is None:
         return None
-    # The first characters of a code determine a column alone: lists by them are better written the other way round.
+    # The first characters of a code may determine a column; lists by them, and a column that determines them too, are
+    # better written the other way round.
     several = determinant.feature != "prefix"
     listed_rows = np.where(counts.bounded, counts.label_rows, 0)
     bits, without = float(counts.bits.sum()), 1 - float(listed_rows.sum()) / rows
@@ -157,7 +158,7 @@ def _list_values(
         longest = int(counts.sizes[counts.bounded].max())
         mode = mode_of_lists(without, size, longest, len(values))
         coding = make_listed(name, determinant, mode, labels, lists, values, counts, rows)
-        if longest == 1:
+        if longest == 1 and (several or len({each.values for each in lists.values()}) < len(lists)):
             return _Found((0, determinant.feature != "value", len(labels)), coding)
         if several and mode == "indexed":
             return _Found((1, determinant.feature != "value", size), coding)
@@ -224,6 +225,11 @@ def _searched(values: SharedValues) -> SharedValues:
     return values if values.rare <= MOST_RARE else frequent(values, _LEAST_SHARE)
 
 
+def _same_origin(first: str, second: str) -> bool:
+    """Whether columns are the same or parts of one column, such as its marks, which depend on each other anyway."""
+    return first == second or first.startswith(f"{second}.") or second.startswith(f"{first}.")
+
+
 def _varies(values: SharedValues, min_support: float) -> bool:
     """Whether a column has a frequent value, and others."""
     return 0 < values.counts[:-1].max(initial=0) < len(values.codes) and values.rare <= 1 - min_support
@@ -239,7 +245,7 @@ def best_candidates(
     found = []
     shuffled = SharedValues(values.values, values.codes[order], values.counts)
     for determinant, labels in determinants:
-        if name in determinant.columns:
+        if any(_same_origin(name, each) for each in determinant.columns):
             continue
         rows = min(len(order), max(_SAMPLE, _ROWS_PER_LABEL * len(labels)))
         sample = SharedValues(labels.values, labels.codes[order[:rows]], labels.counts)

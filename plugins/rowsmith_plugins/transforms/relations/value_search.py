@@ -34,7 +34,7 @@ __all__ = ["LEAST_BITS", "Candidate", "best_candidates", "candidate_columns", "d
 
 Ints = npt.NDArray[np.int64]
 
-_SAMPLE = 4000
+_SAMPLE = 2000
 _ROWS_PER_LABEL = 8
 """Rows of a sample, by the number of labels of a determinant."""
 _CHECKED = 6
@@ -246,6 +246,8 @@ def best_candidates(
     shuffled = SharedValues(values.values, values.codes[order], values.counts)
     for determinant, labels in determinants:
         if any(_same_origin(name, each) for each in determinant.columns):
+            continue
+        if determinant.feature == "prefix" and len(labels) <= len(values):
             continue
         rows = min(len(order), max(_SAMPLE, _ROWS_PER_LABEL * len(labels)))
         sample = SharedValues(labels.values, labels.codes[order[:rows]], labels.counts)

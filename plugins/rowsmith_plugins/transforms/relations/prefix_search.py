@@ -60,7 +60,7 @@ def find_prefixed(
         return found
     arrays = {name: single_array(columns.column(name)) for name in columns.column_names}
     order = np.random.default_rng(0).permutation(columns.num_rows)
-    determinants = [*determinants_of(names, arrays, schema, options, k, groups)]
+    determinants = [*determinants_of(names, arrays, schema, options, k, groups, order)]
     for name in codes:
         shortest = min(map(len, arrays[name].dictionary.to_pylist()))
         for length in range(min(_LONGEST, shortest - 1), 0, -1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -173,9 +174,15 @@ def _tolerated(label_rows: Floats, k: int) -> Floats:
     return np.minimum(np.maximum(_MOST_EXCEPTIONS * label_rows, k - 1), _MOST_RARE * label_rows)
 
 
+@lru_cache(maxsize=64)
+def _log2_factorials(total: int) -> Floats:
+    """log2 of the factorials from 0 to a number."""
+    return np.concatenate([[0.0], np.cumsum(np.log2(np.arange(1, total + 1)))])
+
+
 def _log2_choose(total: int, chosen: Ints) -> Floats:
     """log2 of the number of ways to choose some of a total."""
-    logs = np.concatenate([[0.0], np.cumsum(np.log2(np.arange(1, total + 1)))])
+    logs = _log2_factorials(total)
     chosen = np.minimum(chosen, total)
     found: Floats = logs[total] - logs[chosen] - logs[total - chosen]
     return found

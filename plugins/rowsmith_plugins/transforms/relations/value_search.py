@@ -30,7 +30,15 @@ from rowsmith_plugins.transforms.relations.value_lists import (
 )
 from rowsmith_plugins.transforms.relations.value_pairs import PairCounts, SharedValues, count_pairs, frequent
 
-__all__ = ["LEAST_BITS", "Candidate", "best_candidates", "candidate_columns", "determinants_of", "find_listed"]
+__all__ = [
+    "LEAST_BITS",
+    "Candidate",
+    "Source",
+    "best_candidates",
+    "candidate_columns",
+    "determinants_of",
+    "find_listed",
+]
 
 Ints = npt.NDArray[np.int64]
 
@@ -51,6 +59,15 @@ _LEAST_BITS_PER_ROW = 0.3
 """Bits per row that lists of several values must save for a column to be corrected by them."""
 _LEAST_IMPLIED = 0.02
 """Least share of rows in which a value that is fixed beside some labels would be another one by chance."""
+
+
+@frozen(eq=False)
+class Source:
+    """A determinant with the labels of all rows, and of a sample of them."""
+
+    determinant: Determinant
+    labels: SharedValues
+    sample: SharedValues
 
 
 @frozen(eq=False)
@@ -98,7 +115,7 @@ def find_listed(
         return []
     arrays = {name: single_array(columns.column(name)) for name in columns.column_names}
     order = np.random.default_rng(0).permutation(rows)
-    determinants = [*determinants_of(names, arrays, schema, options, k, groups)]
+    determinants = [*determinants_of(names, arrays, schema, options, k, groups, order)]
     taken, found = {coding.name for coding in codings}, list[Coding]()
     # Of two columns that determine each other the first remains: it often is the one that people read.
     for name in reversed([name for name in names if name not in taken]):
@@ -194,8 +211,19 @@ def determinants_of(
     options: RelationsOptions,
     k: int,
     groups: Ints | None,
-) -> Iterator[tuple[Determinant, SharedValues]]:
-    """Determinants of one column, with their labels; those of which too few rows have a shared label are left out."""
+    order: Ints,
+) -> Iterator[Source]:
+    """Determinants of one column, with their labels; those of which too few rows have a shared label are left out.
+
+    Args:
+        names: The columns.
+        arrays: The spelled columns of the table.
+        schema: Its schema.
+        options: The least support.
+        k: The least number of rows of a label.
+        groups: The number of each row's group; None if rows are not grouped.
+        order: The rows in random order.
+    """
     for name in names:
         found = [Determinant((name,))]
         if schema[name].type in (ColumnType.INTEGER, ColumnType.DECIMAL):
@@ -206,7 +234,8 @@ def determinants_of(
         for each in found:
             labels = _searched(shared_of(each, arrays, schema, k, groups))
             if labels.rare <= 1 - options.min_support and len(labels) + (labels.rare > 0) > 1:
-                yield each, labels
+                rows = min(len(order), max(_SAMPLE, _ROWS_PER_LABEL * len(labels)))
+                yield Source(each, labels, SharedValues(labels.values, labels.codes[order[:rows]], labels.counts))
 
 
 def _prefix_lengths(array: pa.DictionaryArray, column: ColumnSchema) -> range:
@@ -238,20 +267,26 @@ def _varies(values: SharedValues, min_support: float) -> bool:
 def best_candidates(
     name: str,
     values: SharedValues,
-    determinants: Sequence[tuple[Determinant, SharedValues]],
+    determinants: Sequence[Source],
     order: Ints,
 ) -> list[Candidate]:
-    """The determinants of a column that look best on a sample of the rows."""
+    """The determinants of a column that look best on a sample of the rows.
+
+    Args:
+        name: The column.
+        values: Its values, or parts of them.
+        determinants: The determinants.
+        order: The rows in random order, as for the determinants.
+    """
     found = []
     shuffled = SharedValues(values.values, values.codes[order], values.counts)
-    for determinant, labels in determinants:
+    for source in determinants:
+        determinant, labels = source.determinant, source.labels
         if any(_same_origin(name, each) for each in determinant.columns):
             continue
         if determinant.feature == "prefix" and len(labels) <= len(values):
             continue
-        rows = min(len(order), max(_SAMPLE, _ROWS_PER_LABEL * len(labels)))
-        sample = SharedValues(labels.values, labels.codes[order[:rows]], labels.counts)
-        counts = count_pairs(sample, shuffled, rows, 1)
+        counts = count_pairs(source.sample, shuffled, len(source.sample.codes), 1)
         if counts is None:
             continue
         bits = max(float(counts.bits.sum()), float(np.maximum(counts.bits - np.log2(len(labels) + 1), 0).sum()))

@@ -108,16 +108,33 @@ def test_a_status_is_listed_by_the_sign_of_an_amount() -> None:
     assert back[3] == "overdue"
 
 
-def test_a_name_follows_from_the_first_characters_of_a_code() -> None:
+def test_a_flag_follows_from_the_order_of_two_dates() -> None:
     random = np.random.default_rng(1)
-    country = random.integers(0, 5, ROWS)
+    due, back = (np.datetime64("2024-01-01") + random.integers(0, 90, ROWS) for _ in range(2))
     columns: dict[str, list[str | None]] = {
-        "code": [f"{'ABCDE'[c]}X-{n:04d}" for c, n in zip(country, random.integers(0, 10_000, ROWS), strict=True)],
-        "country": [f"land {each}" for each in country],
+        "due": due.astype(str).tolist(),
+        "back": back.astype(str).tolist(),
+        "late": np.where(due < back, "yes", "no").tolist(),
+    }
+    dates = (column(name, T.DATETIME, datetime_format="%Y-%m-%d") for name in ("due", "back"))
+    fitted = fit(schema(*dates, column("late")), table(columns))
+    assert described(fitted) == ["sign(due - back) -> late"]
+    assert fitted.schema_after.names == ("due", "back")
+
+
+@pytest.mark.parametrize(
+    ("countries", "relation"), [(3, "prefix(code, 1) -> country"), (5, "country -> prefix(code, 3)")]
+)
+def test_the_first_characters_of_a_code_are_bound_to_a_name(countries: int, relation: str) -> None:
+    random = np.random.default_rng(1)
+    region = random.integers(0, 5, ROWS)
+    columns: dict[str, list[str | None]] = {
+        "code": [f"{'ABCDE'[c]}X-{n:04d}" for c, n in zip(region, random.integers(0, 10_000, ROWS), strict=True)],
+        "country": [f"land {each % countries}" for each in region],
     }
     fitted = fit(schema(column("code", T.TEXT), column("country")), table(columns))
-    assert described(fitted) == ["prefix(code, 1) -> country"]
-    assert texts(fitted.invert(table({"code": ["BX-0001"]}), draws(1), {}))["country"] == ["land 1"]
+    assert described(fitted) == [relation]
+    assert texts(fitted.invert(fitted.apply(table(columns)), draws(ROWS), {})) == columns
 
 
 def test_a_value_that_some_labels_fix_is_restored_there_alone() -> None:

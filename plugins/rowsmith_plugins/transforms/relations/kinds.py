@@ -28,5 +28,5 @@ of each row's group (None if rows are not grouped)."""
 KINDS: Mapping[str, type[Any]] = {"listed": Listed, "prefixed": Prefixed}
 """The classes of encodings by the name under which each is saved."""
 
-FINDERS: Sequence[Finder] = (find_listed, find_prefixed)
+FINDERS: Sequence[Finder] = (find_prefixed, find_listed)
 """In this order: what an earlier one encodes is not encoded again."""

@@ -6,6 +6,7 @@ more bits of description than it costs (see ``value_pairs``), so that independen
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -55,6 +56,8 @@ _FEWEST_CODES = 50
 _LONGEST_CODE = 64
 _LONGEST_PREFIX = 4
 """Codes of at least so many values, and of at most so many characters, may determine others by their first ones."""
+_MOST_DIFFERENCES = 30
+"""Pairs of columns whose difference may determine others by its sign."""
 _LEAST_BITS_PER_ROW = 0.3
 """Bits per row that lists of several values must save for a column to be corrected by them."""
 _LEAST_IMPLIED = 0.02
@@ -164,8 +167,7 @@ def _list_values(
     counts = count_pairs(labels, values, rows, k, groups)
     if counts is None:
         return None
-    # The first characters of a code may determine a column; lists by them, and a column that determines them too, are
-    # better written the other way round.
+    # The first characters of a code determine a column alone: lists by them are better written the other way round.
     several = determinant.feature != "prefix"
     listed_rows = np.where(counts.bounded, counts.label_rows, 0)
     bits, without = float(counts.bits.sum()), 1 - float(listed_rows.sum()) / rows
@@ -175,7 +177,7 @@ def _list_values(
         longest = int(counts.sizes[counts.bounded].max())
         mode = mode_of_lists(without, size, longest, len(values))
         coding = make_listed(name, determinant, mode, labels, lists, values, counts, rows)
-        if longest == 1 and (several or len({each.values for each in lists.values()}) < len(lists)):
+        if longest == 1:
             return _Found((0, determinant.feature != "value", len(labels)), coding)
         if several and mode == "indexed":
             return _Found((1, determinant.feature != "value", size), coding)
@@ -213,7 +215,7 @@ def determinants_of(
     groups: Ints | None,
     order: Ints,
 ) -> Iterator[Source]:
-    """Determinants of one column, with their labels; those of which too few rows have a shared label are left out.
+    """Determinants with their labels; those of which too few rows have a shared label are left out.
 
     Args:
         names: The columns.
@@ -236,6 +238,29 @@ def determinants_of(
             if labels.rare <= 1 - options.min_support and len(labels) + (labels.rare > 0) > 1:
                 rows = min(len(order), max(_SAMPLE, _ROWS_PER_LABEL * len(labels)))
                 yield Source(each, labels, SharedValues(labels.values, labels.codes[order[:rows]], labels.counts))
+    yield from _differences(names, arrays, schema, options, k, groups, order)
+
+
+def _differences(
+    names: Sequence[str],
+    arrays: Mapping[str, pa.DictionaryArray],
+    schema: TableSchema,
+    options: RelationsOptions,
+    k: int,
+    groups: Ints | None,
+    order: Ints,
+) -> Iterator[Source]:
+    """Signs of the differences of two columns of numbers or of date-times, the nearest ones first."""
+    numbers = [name for name in names if schema[name].type in (ColumnType.INTEGER, ColumnType.DECIMAL)]
+    moments = [name for name in names if schema[name].type is ColumnType.DATETIME]
+    pairs = [pair for kind in (numbers, moments) for pair in itertools.combinations(kind, 2)]
+    pairs.sort(key=lambda pair: names.index(pair[1]) - names.index(pair[0]))
+    for pair in pairs[:_MOST_DIFFERENCES]:
+        determinant = Determinant(pair, "sign")
+        labels = shared_of(determinant, arrays, schema, k, groups)
+        if np.count_nonzero(labels.counts[:-1] >= options.min_support * len(labels.codes)) > 1:
+            sample = SharedValues(labels.values, labels.codes[order[:_SAMPLE]], labels.counts)
+            yield Source(determinant, labels, sample)
 
 
 def _prefix_lengths(array: pa.DictionaryArray, column: ColumnSchema) -> range:

@@ -15,6 +15,12 @@ _BUNDLED = (
     ("marks", "texts.marks", "MarksOptions", "Separates numbers from the texts among them, such as NA"),
     ("constant", "common.constant", "ConstantOptions", "Removes constant columns and restores them"),
     (
+        "relations",
+        "relations.transform",
+        "RelationsOptions",
+        "Encodes columns that follow from others, such as sums, by how they follow",
+    ),
+    (
         "seasonal",
         "seasonal.transform",
         "SeasonalOptions",

@@ -35,6 +35,7 @@ BUNDLED = {
         "narrow-first",
         "protect-rare",
         "quantize",
+        "relations",
         "seasonal",
         "texts",
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rowsmith.config.defaults import AUTO, GROUP_ASSEMBLER, PLAIN_ASSEMBLER, SERIES_ASSEMBLER
+from rowsmith.config.defaults import AUTO, GROUP_ASSEMBLER, PLAIN_ASSEMBLER, RELATIONS_TRANSFORM, SERIES_ASSEMBLER
 from rowsmith.config.problems import Problem
 
 __all__ = ["cross_problems"]
@@ -37,6 +37,7 @@ def cross_problems(values: Mapping[str, Any]) -> list[Problem]:
         *_given_problems(values, bool(groups) or series),
         *more,
         *_drop_problems(values, groups),
+        *_relation_problems(values),
     ]
 
 
@@ -114,6 +115,18 @@ def _assembler_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
             f"{name!r} makes an example of every row, so that nothing is learned of what follows what in a group; "
             f"take {AUTO}, {GROUP_ASSEMBLER} or {SERIES_ASSEMBLER}",
             ("assembler",),
+        )
+
+
+def _relation_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+    transforms = values.get("transforms")
+    if not isinstance(values.get("relations"), list | tuple) or not isinstance(transforms, list | tuple):
+        return
+    names = [each.get("name") if isinstance(each, Mapping) else each for each in transforms]
+    if not any(isinstance(name, str) and name.rpartition(":")[2] == RELATIONS_TRANSFORM for name in names):
+        yield Problem(
+            f"relations need the transform {RELATIONS_TRANSFORM!r}; add it to transforms, or leave transforms {AUTO}",
+            ("relations",),
         )
 
 

@@ -24,9 +24,11 @@ __all__ = [
     "GROUP_ASSEMBLER",
     "MODEL",
     "NO_EVALUATION",
+    "NO_RELATIONS",
     "PLAIN_ASSEMBLER",
     "QUALITY_MEASURES",
     "QUICK_EVALUATION",
+    "RELATIONS_TRANSFORM",
     "SERIES_ASSEMBLER",
     "STEPS_TRANSFORM",
     "STOPPING",
@@ -57,6 +59,11 @@ SERIES_ASSEMBLER: Final = "sequential"
 
 STEPS_TRANSFORM: Final = "groups"
 """Gives the distance of each record of a group from the one before it."""
+
+RELATIONS_TRANSFORM: Final = "relations"
+"""Encodes columns that follow from others."""
+
+NO_RELATIONS: Final = "none"
 
 QUICK_EVALUATION: Final = "quick"
 FULL_EVALUATION: Final = "full"
@@ -132,7 +139,8 @@ def transforms_for(config: RunConfig) -> tuple[ComponentRef, ...]:
     if isinstance(config.transforms, tuple):
         return config.transforms
     names = default_transforms(config.grouped, config.time_series.is_timeseries)
-    return tuple(ComponentRef(name=name) for name in names)
+    left_out = (RELATIONS_TRANSFORM,) if config.relations == NO_RELATIONS else ()
+    return tuple(ComponentRef(name=name) for name in names if name not in left_out)
 
 
 def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple[str, ...]:
@@ -146,7 +154,8 @@ def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple
     # The way back needs to know times when it puts trend and seasons back, so these go before groups.
     seasons, changes = (("seasonal",), ("changes",)) if timeseries else ((), ())
     groups = (*seasons, *((STEPS_TRANSFORM,) if grouped else ()), *changes)
-    return ("keys", "marks", "constant", *groups, "codes", "protect-rare", "texts", "datetime", "quantize")
+    rest = ("codes", "protect-rare", "texts", "datetime", "quantize")
+    return ("keys", "marks", "constant", RELATIONS_TRANSFORM, *groups, *rest)
 
 
 def processor_for(config: RunConfig, model_schema: ModelSchema | None = None) -> ComponentRef:

@@ -25,6 +25,7 @@ from rowsmith.config.sections import (
     TimeSeriesConfig,
     TrainingConfig,
     between,
+    check_statements,
     parse_duration,
 )
 from rowsmith.errors import ConfigError
@@ -37,6 +38,7 @@ __all__ = [
     "GenerationConfig",
     "ModelRef",
     "PluginsConfig",
+    "RelationsChoice",
     "RunConfig",
     "TimeSeriesConfig",
     "TrainingConfig",
@@ -48,6 +50,7 @@ __all__ = [
 
 Auto = Literal["auto"]
 EvaluationChoice = Literal["auto", "quick", "full", "none"]
+RelationsChoice = Literal["auto", "none"]
 ModelRef = ComponentRef
 
 
@@ -59,6 +62,8 @@ class RunConfig:
         data: The table and how it is split.
         time_series: Whether it is a time series.
         transforms: Reversible steps before training, in order.
+        relations: Which relations between columns are retained: those found, or none; or a list of statements to use
+            besides, or, after ``not``, to refuse.
         assembler: What turns records into training examples.
         model: What is trained.
         training: How long and on what.
@@ -74,6 +79,7 @@ class RunConfig:
     data: DataConfig = field(factory=DataConfig)
     time_series: TimeSeriesConfig = field(factory=TimeSeriesConfig)
     transforms: Auto | tuple[ComponentRef, ...] = AUTO
+    relations: RelationsChoice | tuple[str, ...] = field(default=AUTO, validator=check_statements)
     assembler: Auto | ComponentRef = AUTO
     model: ComponentRef = field(factory=lambda: ComponentRef(name=MODEL))
     training: TrainingConfig = field(factory=TrainingConfig)

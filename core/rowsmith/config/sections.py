@@ -10,6 +10,8 @@ from attrs import field, frozen
 
 from rowsmith.config.problems import show
 from rowsmith.config.requirements import check_requirement
+from rowsmith.errors import ParameterError
+from rowsmith.expressions.parsing import parse_statement
 from rowsmith.table.read_options import ReadOptions, check_encoding
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "TimeSeriesConfig",
     "TrainingConfig",
     "between",
+    "check_statements",
     "parse_duration",
 ]
 
@@ -124,6 +127,17 @@ def _check_keys(instance: object, attribute: Any, value: Sequence[str]) -> None:
 def _check_requirements(instance: object, attribute: Any, value: Sequence[str]) -> None:
     for requirement in value:
         check_requirement(requirement)
+
+
+def check_statements(instance: object, attribute: Any, value: str | Sequence[str]) -> None:
+    """A validator of relations: ``auto``, ``none`` or statements that can be read."""
+    if isinstance(value, str):
+        return
+    for number, text in enumerate(value, start=1):
+        try:
+            parse_statement(text)
+        except ParameterError as error:
+            raise ValueError(f"statement {number}: {error}") from None
 
 
 def parse_duration(value: float | int | str | None) -> float | None:

@@ -236,9 +236,18 @@ class GenerationJob:
                 self.plan.config.data.group_columns,
             )
         )
-        changed = self.bundle.transforms.changed
+        transforms = self.bundle.transforms
+        names = transforms.schema_before.names
+        # A table that is one series is learned with a column that the user's table lacks.
+        relations = transforms.relations(columns.select(names)) if {*names} <= {*columns.column_names} else ()
         figures = result_files.metrics(
-            results, self.bundle.report, seconds, summary, changed, self.run.config.generation.given
+            results,
+            self.bundle.report,
+            seconds,
+            summary,
+            transforms.changed,
+            relations,
+            self.run.config.generation.given,
         )
         if self.to_directory:
             self.run.directory.write_json(result_files.METRICS_FILE, figures)

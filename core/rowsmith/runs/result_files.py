@@ -11,7 +11,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rowsmith.model import TrainingReport
     from rowsmith.runs.comparison.summary import ColumnSummary
     from rowsmith.storage.run_directory import RunDirectory
+    from rowsmith.transforms import RetainedRelation
 
 __all__ = [
     "METRICS_FILE",
@@ -273,6 +274,7 @@ def metrics(
     seconds: Mapping[str, float],
     columns: tuple[ColumnSummary, ...] = (),
     changed: Mapping[str, float] = MappingProxyType({}),
+    relations: Sequence[RetainedRelation] = (),
     given: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The figures of a run as plain data, free of cell text.
@@ -283,6 +285,7 @@ def metrics(
         seconds: Time per stage.
         columns: The real table against the synthetic one.
         changed: The share of training rows whose value was permanently changed before learning, by column.
+        relations: The relations between columns that were retained.
         given: The conditions that the rows were made under.
     """
     generation = None
@@ -307,6 +310,10 @@ def metrics(
                 for each in columns
             ],
             "changed": {name: round(share, 6) for name, share in changed.items()},
+            "relations": [
+                {"relation": each.statement, "support": round(each.support, 6), "holds": round(each.holds, 6)}
+                for each in relations
+            ],
             "given": dict(given),
         }
     )

@@ -8,12 +8,13 @@ from rowsmith._lazy import lazy_names
 
 if TYPE_CHECKING:
     from rowsmith.config.defaults import default_transforms
-    from rowsmith.transforms.contract import FittedTransform, Scope, Transform
+    from rowsmith.transforms.contract import FittedTransform, RetainedRelation, Scope, Transform
     from rowsmith.transforms.fitted_transforms import FittedTransforms, fit_transforms, schema_from_state, schema_state
 
 __all__ = [
     "FittedTransform",
     "FittedTransforms",
+    "RetainedRelation",
     "Scope",
     "Transform",
     "default_transforms",
@@ -26,7 +27,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "rowsmith.config.defaults": ["default_transforms"],
-        "rowsmith.transforms.contract": ["FittedTransform", "Scope", "Transform"],
+        "rowsmith.transforms.contract": ["FittedTransform", "RetainedRelation", "Scope", "Transform"],
         "rowsmith.transforms.fitted_transforms": [
             "FittedTransforms",
             "fit_transforms",

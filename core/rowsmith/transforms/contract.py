@@ -26,12 +26,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from attrs import frozen
 
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import TableSchema
 from rowsmith.transforms.changed_values import compared
 
-__all__ = ["FittedTransform", "Scope", "Transform"]
+__all__ = ["FittedTransform", "RetainedRelation", "Scope", "Transform"]
 
 
 class Scope(enum.StrEnum):
@@ -39,6 +40,21 @@ class Scope(enum.StrEnum):
 
     ROW = "row"
     GROUP = "group"
+
+
+@frozen
+class RetainedRelation:
+    """A relation between columns that a transform retains.
+
+    Attributes:
+        statement: The relation, such as ``gross = net + vat``.
+        support: Share of the training rows in which it holds, from 0 to 1.
+        holds: Share of the rows of another table in which it holds, from 0 to 1.
+    """
+
+    statement: str
+    support: float
+    holds: float
 
 
 class FittedTransform(ABC):
@@ -140,6 +156,14 @@ class FittedTransform(ABC):
             columns: All rows of the spelled table of ``schema_before``, in any order.
         """
         return self
+
+    def relations(self, columns: pa.Table) -> Sequence[RetainedRelation]:
+        """The relations between columns that it retains, and how often each holds in a table; by itself none.
+
+        Args:
+            columns: A spelled table of ``schema_before``, such as generated rows.
+        """
+        return ()
 
     def notes(self) -> Sequence[str]:
         """Notes for the user after fitting, such as an automatic choice; one line each."""

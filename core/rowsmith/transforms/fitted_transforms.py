@@ -15,10 +15,11 @@ from rowsmith.plugins.blame import attribute_errors
 from rowsmith.randomness.draws import Draws
 from rowsmith.table.schema import TableSchema, check_columns
 from rowsmith.transforms.changed_values import added, check_shares, describe_changes, trace_columns
-from rowsmith.transforms.contract import FittedTransform, Scope, Transform
+from rowsmith.transforms.contract import FittedTransform, RetainedRelation, Scope, Transform
 
 __all__ = ["FittedTransforms", "fit_transforms", "schema_from_state", "schema_state"]
 
+_NO_RELATIONS = FittedTransform.relations
 _SPELLED = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -127,6 +128,20 @@ class FittedTransforms:
             if timed is not None and _is_timed(step.schema_after) and not _is_timed(step.schema_before):
                 columns = timed(columns, step.schema_before)
         return columns
+
+    def relations(self, columns: pa.Table) -> list[RetainedRelation]:
+        """The relations between columns that the steps retain, and how often each holds in a table.
+
+        Args:
+            columns: A spelled table of ``schema_before``, such as generated rows.
+        """
+        indices = [each for each, (_, step) in enumerate(self.steps) if type(step).relations is not _NO_RELATIONS]
+        found = list[RetainedRelation]()
+        for _, step in self.steps[: max(indices, default=-1) + 1]:
+            with attribute_errors(step):
+                found += step.relations(columns)
+                columns = step.apply(columns)
+        return found
 
     def state(self) -> dict[str, Any]:
         """Everything that :meth:`restore` needs, as JSON values."""

@@ -16,6 +16,7 @@ __all__ = [
     "MarksOptions",
     "ProtectRareOptions",
     "QuantizeOptions",
+    "RelationsOptions",
     "SeasonalOptions",
     "TextsOptions",
 ]
@@ -130,6 +131,19 @@ class GroupsOptions:
 
     k: int = field(default=5, validator=_at_least(1))
     exclude: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class RelationsOptions:
+    """Which relations between columns are retained.
+
+    Attributes:
+        exclude: Columns that are never encoded by others, and never encode others.
+        min_support: Least share of rows in which a relation holds.
+    """
+
+    exclude: tuple[str, ...] = ()
+    min_support: float = field(default=0.05, validator=_share)
 
 
 @frozen(kw_only=True)

@@ -24,6 +24,7 @@ from rowsmith_plugins.transforms.keys.transform import KeysTransform
 from rowsmith_plugins.transforms.options import QuantizeOptions
 from rowsmith_plugins.transforms.quantize.transform import QuantizeTransform
 from rowsmith_plugins.transforms.rare.transform import ProtectRareTransform
+from rowsmith_plugins.transforms.relations.transform import RelationsTransform
 from rowsmith_plugins.transforms.texts.codes import CodesTransform
 from rowsmith_plugins.transforms.texts.marks import MarksTransform
 from rowsmith_plugins.transforms.texts.texts import TextsTransform
@@ -42,6 +43,7 @@ def all_transforms() -> dict[str, Transform]:
         "keys": KeysTransform(),
         "marks": MarksTransform(seed=5),
         "constant": ConstantTransform(),
+        "relations": RelationsTransform(k=5),
         "codes": CodesTransform(seed=11),
         "protect-rare": ProtectRareTransform(seed=7, quantize=QuantizeOptions()),
         "texts": TextsTransform(seed=9),

@@ -63,13 +63,13 @@ def find_endings(units: Ints, k: int) -> tuple[Ending, ...]:
         k: Least number of rows with an ending.
     """
     values, counts = np.unique(units, return_counts=True)
-    often = counts >= max(_FREQUENT * len(units), 2)
-    if len(units) < _FEWEST_ROWS or int(counts[often & (counts >= _FREQUENT * len(units))].sum()) > len(units) // 2:
-        return ()
     rare = counts < max(_FREQUENT * len(units), 2)
+    rows = int(counts[rare].sum())
+    if rows < max(_FEWEST_ROWS, len(units) // 2):
+        return ()
     units = np.repeat(values[rare], counts[rare])
     found: list[Ending] = []
-    spread = int(np.ptp(np.quantile(units, [0.05, 0.95]))) if len(units) >= _FEWEST_ROWS else 0
+    spread = int(np.ptp(np.quantile(units, [0.05, 0.95])))
     for digits in range(1, _MOST_DIGITS + 1):
         step = 10**digits
         if spread < 10 * step:

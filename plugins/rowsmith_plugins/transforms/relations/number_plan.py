@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from attrs import evolve, field, frozen
 
-from rowsmith_plugins.transforms.relations.axes import DAY, Ints, Mask, Numbers
+from rowsmith_plugins.transforms.relations.axes import Ints, Mask, Numbers
 from rowsmith_plugins.transforms.relations.candidates import Candidate
 from rowsmith_plugins.transforms.relations.coded_numbers import Gap
 from rowsmith_plugins.transforms.relations.evidence import Tested, is_certain, is_relation, rare_rows, tested
@@ -212,7 +212,7 @@ class Plan:
                 continue
             if one_sided and not breaks_by_chance(units, base, bool(gaps.min() >= 0)):
                 continue
-            found.append((share, Gap(other, _unit(gaps) if own.axis.is_date else 1, *_ends(gaps, own, self.k))))
+            found.append((share, Gap(other)))
         return min(found, key=lambda each: each[0])[1] if found else None
 
     def _before(self, name: str) -> set[str]:
@@ -260,20 +260,3 @@ def _spread(numbers: Numbers) -> float:
 
 def _width(units: Ints) -> float:
     return float(np.ptp(np.quantile(units, [0.05, 0.95]))) or float(np.std(units))
-
-
-def _unit(gaps: Ints) -> int:
-    """The greatest unit of time of which all distances are multiples."""
-    units = (DAY, 3_600_000_000, 60_000_000, 1_000_000, 1_000)
-    return next((unit for unit in units if not (gaps % unit).any()), 1)
-
-
-def _ends(gaps: Ints, own: Numbers, k: int) -> tuple[int | None, int | None]:
-    """The bounds of a distance: an end that k rows have, or zero."""
-    unit = _unit(gaps) if own.axis.is_date else 1
-    least, most = int(gaps.min()), int(gaps.max())
-    low = least // unit if int((gaps == least).sum()) >= max(k, 2) and least >= 0 else 0
-    high = most // unit if int((gaps == most).sum()) >= max(k, 2) and most <= 0 else 0
-    return (low if least >= 0 else None), (high if most <= 0 else None)
-
-

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cattrs
+import numpy as np
 import pyarrow as pa
 from attrs import asdict, evolve, field, frozen
 
@@ -21,6 +22,8 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.table.columns import single_array
 from rowsmith.table.schema import TableSchema
 from rowsmith.transforms import FittedTransform, Transform, schema_from_state, schema_state
+from rowsmith.transforms.changed_values import compared
+from rowsmith_plugins.transforms.common.counting import row_groups
 from rowsmith_plugins.transforms.common.layout import expanded, grouping, in_schema_order
 from rowsmith_plugins.transforms.common.protection import k_of_run
 from rowsmith_plugins.transforms.options import RelationsOptions
@@ -52,8 +55,17 @@ class FittedRelations(FittedTransform):
     def apply(self, columns: pa.Table) -> pa.Table:
         """Encode the columns."""
         arrays: dict[str, pa.DictionaryArray] = {}
+        needed = frozenset[str]().union(*(each.needs() for each in self.codings))
+        draws = Draws(0, np.arange(columns.num_rows))
+        known = columns
         for each in self.codings:
-            arrays |= each.encode(columns, self.schema_before)
+            encoded = each.encode(known, self.schema_before)
+            arrays |= encoded
+            if each.name in needed:
+                # Others are encoded by what inversion restores, also where that is another value.
+                restored = {name: single_array(known.column(name)) for name in each.needs()}
+                decoded = each.decode(_with(known, encoded), restored, self.schema_before, draws)
+                known = _with(known, {each.name: decoded})
         return in_schema_order(columns, self.schema_after, arrays)
 
     def invert(self, columns: pa.Table, draws: Draws, carry: dict[str, Any]) -> pa.Table:
@@ -65,6 +77,12 @@ class FittedRelations(FittedTransform):
         for each in self.codings:
             restored[each.name] = each.decode(columns, restored, self.schema_before, draws)
         return in_schema_order(columns, self.schema_before, restored)
+
+    def shares_changed(self, columns: pa.Table, applied: pa.Table) -> Mapping[str, float]:
+        """Shares of rows in which a relation does not hold, so that a value is replaced."""
+        if not self.codings:
+            return {}
+        return compared(columns, self.invert(applied, Draws(0, np.arange(columns.num_rows)), {}))
 
     def notes(self) -> Sequence[str]:
         """The relations found, with the share of rows in which each holds."""
@@ -91,16 +109,19 @@ class RelationsTransform(Transform):
     Attributes:
         options: Which columns are compared, and what counts as a relation.
         k: Least number of rows of a value, or of rows beside a relation, that may be learned.
+        groups: The columns that group the rows; what is learned is then shared by enough groups, too.
     """
 
     options: RelationsOptions = field(factory=RelationsOptions)
     k: int = 1
+    groups: tuple[str, ...] = ()
 
     def fit(self, columns: pa.Table, schema: TableSchema) -> FittedRelations:
         """Find the relations, kind by kind."""
         codings: list[Coding] = []
+        groups = row_groups(columns, schema, self.groups)
         for find in FINDERS:
-            codings += find(columns, schema, codings, self.options, self.k)
+            codings += find(columns, schema, codings, self.options, self.k, groups)
         return FittedRelations(schema, tuple(decoding_order(codings)))
 
     def restore(self, state: Mapping[str, Any]) -> FittedRelations:
@@ -109,8 +130,16 @@ class RelationsTransform(Transform):
         return FittedRelations(schema_from_state(state["schema"]), tuple(codings))
 
 
+def _with(columns: pa.Table, arrays: Mapping[str, pa.DictionaryArray]) -> pa.Table:
+    """A table with some columns replaced or added."""
+    for name, array in arrays.items():
+        index = columns.schema.get_field_index(name)
+        columns = columns.append_column(name, array) if index < 0 else columns.set_column(index, name, array)
+    return columns
+
+
 def build(context: BuildContext, options: RelationsOptions | None) -> RelationsTransform:
     """Build the transform from its options; columns that group and order rows are excluded."""
     options = options or RelationsOptions()
     options = evolve(options, exclude=(*options.exclude, *grouping(context)))
-    return RelationsTransform(options, k_of_run(context))
+    return RelationsTransform(options, k_of_run(context), context.config.data.group_columns)

@@ -39,11 +39,6 @@ class Gap:
     least: int | None = None
     most: int | None = None
 
-    def clip(self, gaps: Ints) -> Ints:
-        """Distances within the bounds."""
-        low = -DECODED_LIMIT if self.least is None else self.least
-        return gaps.clip(low, DECODED_LIMIT if self.most is None else self.most)
-
 
 @frozen
 class CodedNumber:
@@ -58,6 +53,8 @@ class CodedNumber:
         shares: The share of rows of which each formula is the label.
         free: Whether rows may be free.
         gap: The distance that free rows have instead of the value; None if they have the value.
+        above: Columns that free values are not below; they are raised to the greatest of them.
+        below: Columns that free values are not above; they are lowered to the least of them, in any case.
         endings: Last digits that have a label in free rows.
         low: The least value whose last digits may be changed, in units.
         high: The greatest.
@@ -74,6 +71,8 @@ class CodedNumber:
     free: bool
     typical: int
     gap: Gap | None = None
+    above: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
     endings: tuple[Ending, ...] = ()
     low: int = 0
     high: int = 0
@@ -91,8 +90,12 @@ class CodedNumber:
         """Share of rows in which a formula holds; 1 for a distance, which any row has."""
         return min(1.0, sum(self.shares)) if self.rules else 1.0
 
+    @property
+    def _bounded(self) -> bool:
+        return bool(self.gap or self.above or self.below)
+
     def needs(self) -> frozenset[str]:
-        """The columns of the formulas and of the gap."""
+        """The columns of the formulas, of the gap and of the bounds."""
         return frozenset(axis.name for axis in self.axes)
 
     def columns_after(self, column: ColumnSchema) -> tuple[ColumnSchema, ...]:
@@ -113,12 +116,14 @@ class CodedNumber:
             return {}
         own, numbers = self.axis.read(columns, schema), self._operands(columns, schema)
         which = self._labels(own, numbers)
+        if self._bounded:
+            own = self._settled(own, numbers, which == len(self.rules))
+            which = self._labels(own, numbers)
         arrays: dict[str, pa.DictionaryArray] = {}
         if self.rule_column:
             arrays[self.rule_column] = _labelled(self._names(), which)
-        free = which == len(self.rules)
         if self.free_column:
-            arrays |= self._free_arrays(columns, column, own, numbers, free)
+            arrays |= self._free_arrays(columns, column, own, numbers, which == len(self.rules))
         return arrays
 
     def decode(
@@ -153,24 +158,24 @@ class CodedNumber:
     def describe(self) -> str:
         """The formulas in their order, or the distance."""
         named = [rule.describe(self.axis) for rule in self.rules]
-        text = f"{self.name} = {' or '.join(named)}" if named else ""
+        text = [f"{self.name} = {' or '.join(named)}"] if named else []
         if self.gap is not None:
             order = ">=" if self.gap.least is not None else "<=" if self.gap.most is not None else "near"
-            text += f"{', else ' if named else ''}{self.name} {order} {self.gap.of}"
+            text.append(f"{self.name} {order} {self.gap.of}")
+        for order, others in ((">=", self.above), ("<=", self.below)):
+            text += [f"{self.name} {order} {other}" for other in others]
+        text = [f"{text[0]}, else {' and '.join(text[1:])}"] if named and text[1:] else [" and ".join(text)]
         if self.endings:
-            ends = ", ".join(each.label for each in self.endings)
-            text += f"{'; ' if text else ''}{self.name} ends in {ends}"
-        return text
+            text.append(f"{self.name} ends in {', '.join(each.label for each in self.endings)}")
+        return "; ".join(each for each in text if each)
 
     def holds(self, columns: pa.Table, schema: TableSchema) -> float:
         """Share of rows in which a formula holds, or the distance is within its bounds."""
         own, numbers = self.axis.read(columns, schema), self._operands(columns, schema)
-        if self.rules:
-            held = self._first_rule(own, numbers) >= 0
-        elif self.gap is not None:
-            gaps, able = self._gaps(own, numbers)
-            held = able & (self.gap.clip(gaps) == gaps)
-        else:
+        held = self._first_rule(own, numbers) >= 0
+        if not self.rules:
+            held = own.known & (self._settled(own, numbers, own.known).units == own.units)
+        if self.endings and not self.rules and not self._bounded:
             held = label_endings(own.units, own.known, self.endings) < len(self.endings)
         return float((held | own.missing).mean()) if len(held) else 1.0
 
@@ -236,10 +241,29 @@ class CodedNumber:
     def _gap_axis(self) -> Axis:
         return Axis(self.free_column, "whole" if self.axis.is_date else self.axis.kind, self.axis.digits)
 
-    def _gaps(self, own: Numbers, numbers: Mapping[str, Numbers]) -> tuple[Ints, Mask]:
-        assert self.gap is not None
-        other = numbers[self.gap.of]
-        return _gaps(own, other, self.gap.unit, self.typical)
+    def _limits(self, numbers: Mapping[str, Numbers], rows: int) -> tuple[Ints, Ints]:
+        """The least and the greatest allowed value of each free row."""
+        low, high = (np.full(rows, end, dtype=np.int64) for end in (-DECODED_LIMIT, DECODED_LIMIT))
+        if self.gap is not None:
+            base = _scaled(numbers[self.gap.of], self.axis)
+            low = low if self.gap.least is None else base + self.gap.least * self.gap.unit
+            high = high if self.gap.most is None else base + self.gap.most * self.gap.unit
+        for names, limit, narrower in ((self.above, low, np.maximum), (self.below, high, np.minimum)):
+            for name in names:
+                narrower(limit, _scaled(numbers[name], self.axis), out=limit, where=numbers[name].known)
+        return np.minimum(low, high), high
+
+    def _settled(self, own: Numbers, numbers: Mapping[str, Numbers], free: Mask) -> Numbers:
+        """The values as inversion would restore them: those of free rows within their bounds."""
+        low, high = self._limits(numbers, len(free))
+        units, rows = own.units, free & own.known
+        if self.gap is not None:
+            units, rows = np.where(own.known, units, self.typical), free & ~own.missing & numbers[self.gap.of].known
+            base = _scaled(numbers[self.gap.of], self.axis)
+            units = base + (units - base) // self.gap.unit * self.gap.unit
+        units = np.where(rows, units.clip(low, high), own.units)
+        changed = rows & (~own.known | (units != own.units))
+        return Numbers(self.axis, units, own.known | changed, own.spelled | changed, own.missing)
 
     def _free_arrays(
         self, columns: pa.Table, column: ColumnSchema, own: Numbers, numbers: Mapping[str, Numbers], free: Mask
@@ -247,13 +271,16 @@ class CodedNumber:
         ended = free & own.known
         if self.gap is None:
             array = single_array(columns.column(self.name))
+            if self._bounded:
+                same = own.units == self.axis.read_array(array, column).units
+                array = _chosen(array, self.axis.array(own.units, ~same, column), same)
             arrays = {self.free_column: spelled(array.dictionary, np.where(free, codes_of(array), -1))}
         else:
-            gaps, able = self._gaps(own, numbers)
-            gap_schema = self._free_schema(column)
-            held = free & able & ~own.missing
+            other, gap_schema = numbers[self.gap.of], self._free_schema(column)
+            held = free & other.known & ~own.missing
+            gaps = np.where(held, (own.units - _scaled(other, self.axis)) // self.gap.unit, 0)
             filled = held if gap_schema.nullable else np.ones(len(held), dtype=np.bool_)
-            arrays = {self.free_column: self._gap_axis.array(self.gap.clip(gaps), filled, gap_schema)}
+            arrays = {self.free_column: self._gap_axis.array(gaps, filled, gap_schema)}
             ended &= held & (gaps != 0)
         if self.digits_column:
             names = [*(each.label for each in self.endings), OTHER]
@@ -264,33 +291,28 @@ class CodedNumber:
         self, columns: pa.Table, column: ColumnSchema, numbers: Mapping[str, Numbers], draws: Draws
     ) -> tuple[Ints, Mask, pa.DictionaryArray | None]:
         """The numbers of free rows, which rows have one, and the values that are copied as they are written."""
-        rows = columns.num_rows
-        array = columns.column(self.free_column)
+        rows, array = columns.num_rows, columns.column(self.free_column)
+        low, high = self._limits(numbers, rows)
         if self.gap is None:
             own = self.axis.read_array(array, column)
-            units, able = own.units, ~own.missing
-            low, high = np.full(rows, self.low, dtype=np.int64), np.full(rows, self.high, dtype=np.int64)
-            movable = own.known
+            able, movable, before = ~own.missing, own.known, own.units
+            units = np.where(own.known, own.units.clip(low, high), own.units)
+            low, high = np.maximum(low, np.minimum(self.low, high)), np.minimum(high, np.maximum(self.high, low))
         else:
-            distance = self._gap_axis.read_array(array, self._free_schema(column))
-            other = numbers[self.gap.of]
-            base = _scaled(other, self.axis)
+            distance, other = self._gap_axis.read_array(array, self._free_schema(column)), numbers[self.gap.of]
             able = other.known & distance.known
-            gaps = self.gap.clip(distance.units)
-            units = base + gaps * self.gap.unit
-            bounds = [self.gap.clip(np.full(1, end, dtype=np.int64))[0] for end in (-DECODED_LIMIT, DECODED_LIMIT)]
-            low, high = (np.maximum(base + bounds[0], -DECODED_LIMIT), np.minimum(base + bounds[1], DECODED_LIMIT))
-            movable = able & (gaps != 0)
+            most = DECODED_LIMIT // self.gap.unit
+            before = _scaled(other, self.axis) + distance.units.clip(-most, most) * self.gap.unit
+            units = before.clip(low, high)
+            movable = able & (distance.units != 0)
+        moved = units
         if self.digits_column:
             labels = np.where(movable, self._read_digits(columns), -1)
             moved = move_to_endings(units, labels, self.endings, low, high, draws, self.name)
-        else:
-            moved = units
         if self.gap is not None:
             return moved, able, None
         single = single_array(array)
-        written = spelled(single.dictionary, np.where(moved == units, codes_of(single), -1))
-        return moved, able, written
+        return moved, able, spelled(single.dictionary, np.where(moved == before, codes_of(single), -1))
 
     def _read_digits(self, columns: pa.Table) -> Ints:
         values, codes = distinct(columns, self.digits_column)
@@ -301,11 +323,6 @@ class CodedNumber:
 def _scaled(other: Numbers, axis: Axis) -> Ints:
     """Another column in the units of a column that has at least as many digits."""
     return other.units * 10 ** (axis.digits - other.axis.digits)
-
-
-def _gaps(own: Numbers, other: Numbers, unit: int, typical: int) -> tuple[Ints, Mask]:
-    units = np.where(own.known, own.units, typical)
-    return (units - _scaled(other, own.axis)) // unit, other.known
 
 
 def _labelled(names: Sequence[str], which: Ints) -> pa.DictionaryArray:

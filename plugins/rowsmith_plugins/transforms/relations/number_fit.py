@@ -59,10 +59,14 @@ class NumberFit:
         free = not rules or bool(rest.sum() >= max(self.k, 1))
         gap = self._gap(own, choice.gap, rest) if choice.gap is not None and free else None
         endings = self._endings(own, gap, rest) if free else ()
-        if not rules and gap is None and not endings:
+        above, below = (
+            tuple(other for other in others if free and self._bounds(own, other, rest, sign))
+            for others, sign in ((choice.above, 1), (choice.below, -1))
+        )
+        if not (rules or gap or endings or above or below):
             return None
         operands = dict.fromkeys(operand for rule in rules for operand in rule.operands)
-        needs = operands | ({} if gap is None else {gap.of: None})
+        needs = operands | dict.fromkeys((*(() if gap is None else (gap.of,)), *above, *below))
         labelled = len(rules) > 1 or (bool(rules) and free) or not (free or self._nulls_follow(rules, own))
         low, high = self._ends(own)
         return CodedNumber(
@@ -73,6 +77,8 @@ class NumberFit:
             free=free,
             typical=self._typical(column, own.axis),
             gap=gap,
+            above=above,
+            below=below,
             endings=endings,
             low=low,
             high=high,
@@ -125,6 +131,12 @@ class NumberFit:
             # An end that enough rows have is a bound; else it is zero.
             ends.append((end // unit if self._shared(at_end) else 0) if one_sided else None)
         return Gap(gap.of, unit, ends[0], ends[1])
+
+    def _bounds(self, own: Numbers, name: str, rest: Mask, sign: int) -> bool:
+        """Whether no row is beyond a bound."""
+        other = self.numbers[name]
+        beyond = sign * (own.units - other.units * 10 ** (own.axis.digits - other.axis.digits)) < 0
+        return not (rest & own.known & other.known & beyond).any()
 
     def _endings(self, own: Numbers, gap: Gap | None, rest: Mask) -> tuple[Ending, ...]:
         if own.axis.is_date:

@@ -25,6 +25,7 @@ _NARROW, _VERY_NARROW = 0.5, 0.1
 _FEWEST_GAP_VALUES = 20
 _ATOMS = 0.2
 _BROKEN_BY_CHANCE = 0.05
+_FEWEST_BROKEN = 30
 _FEWEST_BOUND_ROWS = 200
 
 
@@ -35,16 +36,20 @@ class Choice:
     Attributes:
         rules: The formulas, the most frequent first.
         gap: The distance from another column that the other rows have; None for the value.
+        above: Columns that the other rows' values are not below.
+        below: Columns that they are not above.
     """
 
     rules: tuple[Formula, ...] = ()
     gap: Gap | None = None
+    above: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
 
     @property
     def needs(self) -> frozenset[str]:
         """The columns that it needs."""
         names = {name for rule in self.rules for name in rule.operands}
-        return frozenset(names | ({self.gap.of} if self.gap is not None else set()))
+        return frozenset(names | {*self.above, *self.below} | ({self.gap.of} if self.gap is not None else set()))
 
 
 @frozen(eq=False)
@@ -85,6 +90,8 @@ class Plan:
             self._derive(name, exact[name], self._reachable(name))
             if not self._is_coded(name):
                 self._mix(name, by_target[name])
+        for name in names:
+            self._bound(name)
         return self.choices
 
     def _best_rounding(self, formula: Formula, own: Numbers) -> Tested:
@@ -215,6 +222,50 @@ class Plan:
             found.append((share, Gap(other)))
         return min(found, key=lambda each: each[0])[1] if found else None
 
+    def _bound(self, name: str) -> None:
+        """Choose columns that bound the values that follow from none."""
+        choice, own = self.choices.get(name, Choice()), self.numbers[name]
+        if name in self.fixed or choice.gap is not None:
+            return
+        rest = own.known.copy()
+        for rule in choice.rules:
+            rest &= ~tested(rule, self.numbers, own).holds
+        above, below = (
+            [other for other in self._reachable(name) if self._is_bound(own, other, rest, at_least)]
+            for at_least in (True, False)
+        )
+        if above or below:
+            chosen = (self._nearest(above, rest, at_least=True), self._nearest(below, rest, at_least=False))
+            self.choices[name] = evolve(choice, above=chosen[0], below=chosen[1])
+
+    def _is_bound(self, own: Numbers, other: str, rest: Mask, at_least: bool) -> bool:
+        """Whether values are never below, or above, those of another column, although they could be."""
+        each = self.numbers[other]
+        comparable = each.axis.is_date == own.axis.is_date and self.zones[other] == self.zones[own.axis.name]
+        rows = rest & each.known
+        if not comparable or each.axis.digits > own.axis.digits or rows.sum() < _FEWEST_BOUND_ROWS:
+            return False
+        units, base = own.units[rows], each.units[rows] * 10 ** (own.axis.digits - each.axis.digits)
+        broken = (units < base).any() if at_least else (units > base).any()
+        return not broken and breaks_by_chance(units, base, at_least)
+
+    def _nearest(self, others: Sequence[str], rest: Mask, *, at_least: bool) -> tuple[str, ...]:
+        """The bounds without those that others imply."""
+
+        def implies(first: str, second: str) -> bool:
+            one, two = self.numbers[first], self.numbers[second]
+            rows = rest & two.known
+            if not one.known[rows].all():
+                return False
+            left, right = one.units[rows] / 10.0**one.axis.digits, two.units[rows] / 10.0**two.axis.digits
+            return bool((left >= right).all() if at_least else (left <= right).all())
+
+        found: list[str] = []
+        for other in others:
+            if not any(implies(each, other) for each in found):
+                found = [each for each in found if not implies(other, each)] + [other]
+        return tuple(found)
+
     def _before(self, name: str) -> set[str]:
         names = list(self.numbers)
         return set(names[: names.index(name)])
@@ -244,7 +295,7 @@ def breaks_by_chance(units: Ints, others: Ints, at_least: bool) -> bool:
     """Whether an order of two columns would not hold if they were independent."""
     exchanged = np.random.default_rng(0).permutation(others)
     broken = units < exchanged if at_least else units > exchanged
-    return float(broken.mean()) >= _BROKEN_BY_CHANCE
+    return int(broken.sum()) >= max(_FEWEST_BROKEN, _BROKEN_BY_CHANCE * len(units))
 
 
 def _complexity(formula: Formula) -> tuple[int, int, int]:

@@ -130,4 +130,3 @@ def move_to_endings(
         allowed = wrong & (found >= low) & (found <= high)
         moved = np.where(allowed, found, moved)
     return moved
-

@@ -19,7 +19,7 @@ from rowsmith_plugins.transforms.relations.formulas import ROUNDINGS, Formula, c
 
 __all__ = ["Choice", "Plan"]
 
-_INCREMENT = 0.1
+_RARE, _INCREMENT = 0.5, 0.1
 _MOST_RULES = 12
 _NARROW, _VERY_NARROW = 0.5, 0.1
 _FEWEST_GAP_VALUES = 20
@@ -81,15 +81,16 @@ class Plan:
             if name not in self.fixed:
                 by_target[name].append(self._best_rounding(each.formula, self.numbers[name]))
         exact = {name: self._exact(name, tests) for name, tests in by_target.items()}
+        direct = {name: [each for each in found if _is_direct(each)] for name, found in exact.items()}
         for name in names:
-            self._derive(name, [each for each in exact[name] if each.form != "ratio"], self._before(name))
+            self._derive(name, [each for each in exact[name] if self._follows(each)], self._before(name))
+            if not direct[name]:
+                self._mix(name, [each for each in by_target[name] if self._follows(each.formula)], by_rules=True)
         for name in names:
-            direct = [each for each in exact[name] if each.form != "ratio" and min(each.signs, default=1) > 0]
-            self._derive(name, [each for each in direct if not self._waits(name, each)], names)
+            self._derive(name, [each for each in direct[name] if not self._waits(name, each)], names)
         for name in names:
             self._derive(name, exact[name], self._reachable(name))
-            if not self._is_coded(name):
-                self._mix(name, by_target[name])
+            self._mix(name, by_target[name])
         for name in names:
             self._bound(name)
         return self.choices
@@ -114,17 +115,21 @@ class Plan:
         for formula in formulas:
             if self._is_coded(name):
                 return
-            if set(formula.operands) <= allowed and not self._cycles(name, formula.operands):
-                if self._is_safe(name, formula):
-                    self.choices[name] = Choice((formula,))
+            usable = set(formula.operands) <= allowed and not self._cycles(name, formula.operands)
+            if usable and self._is_safe(name, formula):
+                self.choices[name] = Choice((formula,))
+
+    def _follows(self, formula: Formula) -> bool:
+        """Whether it is a sum or product, or a difference of columns of which one follows from the other."""
+        if _is_direct(formula):
+            return True
+        return formula.form == "sum" and (self._depends(*formula.operands) or self._depends(*formula.operands[::-1]))
 
     def _is_safe(self, name: str, formula: Formula) -> bool:
         """Whether a difference is no small one of two large numbers that do not follow from each other."""
-        if formula.form != "sum" or len(formula.operands) == 1 or min(formula.signs) > 0:
+        if formula.form != "sum" or self._follows(formula):
             return True
         first, second = formula.operands
-        if self._depends(first, second) or self._depends(second, first):
-            return True
         if self.numbers[first].axis.is_date:
             return False
         finest = max(self.numbers[each].axis.digits for each in (name, first, second))
@@ -144,11 +149,15 @@ class Plan:
             return False
         return self._gap(name, [first if first in before else second], self.numbers[name].known) is not None
 
-    def _mix(self, name: str, tests: Sequence[Tested]) -> None:
+    def _mix(self, name: str, tests: Sequence[Tested], *, by_rules: bool = False) -> None:
         """Choose formulas that hold in some rows, or a distance from another column."""
+        if self._is_coded(name):
+            return
         own = self.numbers[name]
         usable = [each for each in tests if self._is_usable(name, each.formula)]
         rules = self._greedy(own, usable)
+        if by_rules and not rules:
+            return
         gap = self._gap(name, self._reachable(name), own.known)
         # A copy of the column from which the distance is counted is the distance 0.
         if gap is None or rules != [Formula("sum", (gap.of,), (1,))]:
@@ -175,12 +184,13 @@ class Plan:
     def _greedy(self, own: Numbers, tests: Sequence[Tested]) -> list[Formula]:
         """Formulas that hold in the most rows that none before gives."""
         total = int(own.known.sum())
-        least = self.min_support * total
+        # A relation of just this share has fewer rows by chance.
+        least = self.min_support * total - 2 * np.sqrt(self.min_support * (1 - self.min_support) * total)
         tests = [each for each in tests if each.holds.sum() >= least]
         rest, rare = own.known.copy(), rare_rows(own)
         rules: list[tuple[int, Formula]] = []
         while len(rules) < _MOST_RULES:
-            needed = max(self.k, int(least if not rules else _INCREMENT * least))
+            needed = max(self.k, int((_RARE if not rules else _INCREMENT) * least))
             order = sorted(tests, key=lambda each: (-int((each.holds & rest & rare).sum()), _complexity(each.formula)))
             best = next((each for each in order[:_MOST_RULES] if is_relation(each, rest, needed)), None)
             if best is None:
@@ -201,8 +211,8 @@ class Plan:
             return None
         units = own.units[chosen]
         values, counts = np.unique(units, return_counts=True)
-        atoms, spread = counts[counts >= 0.02 * rows].sum(), _width(units)
-        if len(values) < _FEWEST_GAP_VALUES or atoms > _ATOMS * rows or not spread:
+        atoms = counts[counts >= 0.02 * rows].sum()
+        if len(values) < _FEWEST_GAP_VALUES or atoms > _ATOMS * rows:
             return None
         found: list[tuple[float, Gap]] = []
         for other in others:
@@ -213,9 +223,12 @@ class Plan:
                 continue
             base = (each.units * 10 ** (own.axis.digits - each.axis.digits))[chosen]
             gaps = units - base
+            apart = gaps != 0
+            if not apart.any():
+                continue
             one_sided = bool(gaps.min() >= 0 or gaps.max() <= 0)
-            share = _width(gaps) / spread
-            if share >= (_NARROW if one_sided else _VERY_NARROW) or not gaps.any():
+            share = _width(gaps[apart]) / max(_width(units[apart]), 1e-9)
+            if share >= (_NARROW if one_sided else _VERY_NARROW):
                 continue
             if one_sided and not breaks_by_chance(units, base, bool(gaps.min() >= 0)):
                 continue
@@ -296,6 +309,11 @@ def breaks_by_chance(units: Ints, others: Ints, at_least: bool) -> bool:
     exchanged = np.random.default_rng(0).permutation(others)
     broken = units < exchanged if at_least else units > exchanged
     return int(broken.sum()) >= max(_FEWEST_BROKEN, _BROKEN_BY_CHANCE * len(units))
+
+
+def _is_direct(formula: Formula) -> bool:
+    """Whether it is neither a difference nor a ratio."""
+    return formula.form != "ratio" and min(formula.signs, default=1) > 0
 
 
 def _complexity(formula: Formula) -> tuple[int, int, int]:

@@ -57,6 +57,12 @@ class FittedRelations(FittedTransform):
         before = self.schema_before
         return expanded(before, {each.name: each.columns_after(before[each.name]) for each in self.codings})
 
+    @property
+    def dependencies(self) -> Mapping[str, frozenset[str]]:
+        """The columns from which encodings are computed, besides the encoded one."""
+        before = self.schema_before
+        return {after.name: each.needs() for each in self.codings for after in each.columns_after(before[each.name])}
+
     def apply(self, columns: pa.Table) -> pa.Table:
         """Encode the columns."""
         arrays: dict[str, pa.DictionaryArray] = {}

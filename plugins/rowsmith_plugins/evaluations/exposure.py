@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import string
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from rowsmith.evaluation import ModelScore
 from rowsmith_plugins.evaluations.estimates import Floats, bootstrap_mean
 from rowsmith_plugins.evaluations.model_options import ExposureOptions
 from rowsmith_plugins.evaluations.record_evaluation import RecordComponent, RecordEvaluation
-from rowsmith_plugins.evaluations.record_lines import RecordLine, score_lines
+from rowsmith_plugins.evaluations.record_lines import RecordLine
+from rowsmith_plugins.evaluations.scored_records import score_lines
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
@@ -30,7 +32,9 @@ class Exposure(RecordEvaluation):
     A secret of R possible forms, digits for digits and letters for letters, has the exposure
     ``log2 R - log2 rank``, its rank among all of them by the model's loss. The rank is that among random secrets of the
     same form; where the secret is first of them, by a normal distribution of their losses. A secret that the model
-    never saw has about 1.44 bits (the mean of an exponential distribution in base 2), the baseline.
+    never saw has about 1.44 bits (the mean of an exponential distribution in base 2), the baseline. Of grouped tables a
+    canary is a group, with its secret in the first record that has a value in the column; the loss is that of this
+    record after those before it.
     """
 
     kind = "exposure"
@@ -42,8 +46,9 @@ class Exposure(RecordEvaluation):
 
     def measure(self, inference: Any, encoding: Any, **kwargs: Any) -> ModelScore:
         """See the base class."""
-        lines, lost = self.lines("canaries", inference, most=_MOST_CANARIES)
-        column = self._column(lines)
+        sample = self.units("canaries", inference, _MOST_CANARIES)
+        column = self._column(sample.lines)
+        lines = [_holder(unit, column) for unit in sample.units]
         chance = np.random.default_rng(inference.spec.seed)
         found = [self._exposure(inference, encoding, line, column, chance) for line in lines]
         exposures, spaces = np.array(found).T
@@ -56,7 +61,7 @@ class Exposure(RecordEvaluation):
                 "column": self.columns[column].name,
                 "exposures": sorted(exposures.tolist(), reverse=True),
                 "most_possible": float(spaces.max()),
-                "n_unrepresentable": lost,
+                **self.counts(canaries=sample),
             },
         )
 
@@ -84,6 +89,11 @@ class Exposure(RecordEvaluation):
         return min(space, _exposed(bits[0], bits[1:])), space
 
 
+def _holder(unit: Sequence[RecordLine], column: int) -> RecordLine:
+    """The record of a canary that holds its secret: of a group, the first with a value there."""
+    return next((line for line in unit if line.value(column) != "null"), unit[0])
+
+
 def _exposed(own: float, others: Floats) -> float:
     """Minus the logarithm of the share of secrets that are at least as likely."""
     better = float((others <= own).mean())
@@ -105,7 +115,9 @@ def _set_of(character: str) -> str:
 
 
 def _space(value: str) -> float:
-    """Bits of the number of secrets of the same form."""
+    """Bits of the number of secrets of the same form; 0 of no value."""
+    if value == "null":
+        return 0.0
     return sum(math.log2(len(_set_of(character))) for character in value if _set_of(character))
 
 

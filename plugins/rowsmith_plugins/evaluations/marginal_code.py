@@ -60,6 +60,11 @@ class MarginalCode:
         edges = np.unique(np.quantile(numbers, np.linspace(0, 1, _BINS + 1))) if len(numbers) else np.zeros(0)
         return cls(counts, len(values), characters, tuple(edges.tolist()), precision)
 
+    @property
+    def mode(self) -> str:
+        """The JSON text of the most frequent value."""
+        return self.counts.most_common(1)[0][0]
+
     def bits(self, value: str) -> float:
         """Code length of a value.
 

@@ -96,7 +96,7 @@ class Extraction(RecordEvaluation):
     def _is_rich(self, unit: Sequence[RecordLine], marginals: Marginals) -> bool:
         """Whether the second half of a group has the bits to be more than chance."""
         rest = unit[math.ceil(len(unit) / 2) :]
-        return sum(marginals.bits(line) for line in rest) >= self.options.entropy_bits
+        return bool(sum(marginals.bits(line) for line in rest) >= self.options.entropy_bits)
 
     def _completed_rows(
         self, inference: Any, encoding: Any, lines: Sequence[RecordLine], marginals: Marginals

@@ -68,10 +68,10 @@ def number_score(drawn: Sequence[Floats], truths: Floats, train: Floats) -> Numb
         truths: The true numbers; nan for none.
         train: The numbers of the training rows.
     """
-    known = np.flatnonzero(~np.isnan(truths))
+    known = np.flatnonzero(~np.isnan(truths)).tolist()
     train = train[~np.isnan(train)]
     spread = float(np.subtract(*np.quantile(train, [0.75, 0.25]))) if len(train) > 1 else 0.0
-    if not len(known) or spread <= 0:
+    if not known or spread <= 0:
         return None
     marginal = np.array([crps(train, truths[row]) for row in known])
     own = [crps(drawn[row], truths[row]) if len(drawn[row]) > 1 else marginal[index] for index, row in enumerate(known)]
@@ -86,7 +86,7 @@ def number_columns(bundle: Bundle, given: int) -> list[str]:
         given: Columns of the record that a prompt holds.
     """
     names = bundle.model_schema.names
-    origins = trace_columns({name: name for name in bundle.table_schema.names}, bundle.model_schema)
+    origins = trace_columns({name: name for name in bundle.table_schema.names}, bundle.transforms.schema_after)
     first = {known: index for index, name in reversed(list(enumerate(names))) if (known := origins.get(name))}
     made = bundle.transforms.regenerated_columns
     return [

@@ -6,9 +6,11 @@ import json
 import shutil
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from attrs import evolve
 
@@ -37,6 +39,17 @@ def groups_of(table: Table, column: str) -> np.ndarray:
     return np.array([names.index(value) for value in values])
 
 
+def more_series(path: Path) -> None:
+    """Eight short series of the times and values of the three of a table, whose rows are few."""
+    table, draw = pd.read_csv(path, dtype=str), np.random.default_rng(0)
+    made = []
+    for number in range(8):
+        one = table[table["sensor"] == f"S{number % 3}"].iloc[:8].assign(sensor=f"T{number}")
+        values = {name: draw.choice(table[name], len(one)) for name in ("level", "state")}
+        made.append(one.assign(**values))
+    pd.concat(made).to_csv(path, index=False)
+
+
 @pytest.fixture(scope="session", params=[*COLUMNS])
 def grouped(
     request: pytest.FixtureRequest, installed: None, tmp_path_factory: pytest.TempPathFactory
@@ -44,6 +57,8 @@ def grouped(
     """All bundled evaluations on a model of groups, and on one of series; rows are not in the order of training."""
     torch.set_num_threads(1)
     root = shutil.copytree(RUNS / request.param, tmp_path_factory.mktemp("groups") / request.param)
+    if request.param == "time-series":
+        more_series(root / "table.csv")
     table = read_table(str(root / "table.csv"))
     numbers = groups_of(table, COLUMNS[request.param])
     count, shuffled = numbers.max() + 1, np.random.default_rng(0).permutation(len(table))
@@ -191,7 +206,8 @@ def test_groups_that_were_memorised_are_found_out(
     assert shares["train"] > 0.8
     assert shares["holdout"] < 0.05
     accuracy = evaluation_of(grouped, "value-accuracy").measure(job, encoding).details
-    assert accuracy["training_record_accuracy"] > 0.8 > accuracy["record_accuracy"]
+    # Which group begins is a guess; all that follows is known.
+    assert accuracy["training_record_accuracy"] > 2 * accuracy["record_accuracy"] + 0.3
 
 
 def test_a_model_that_memorised_nothing_tells_no_group(grouped: Evaluator[Any]) -> None:

@@ -195,6 +195,16 @@ def test_a_secret_that_was_memorised_is_exposed(
     assert memorised.n == 4
 
 
+def test_a_secret_in_a_column_of_few_values_ranks_among_these(
+    uniform: InferenceJob[None, Any], evaluation: Find
+) -> None:
+    exposure = evaluation("exposure")
+    exposure = type(exposure)(exposure.bundle, exposure.tables, evolve(exposure.options, column="city"))
+    found = exposure.measure(uniform, uniform.model.encoding)
+    # All four cities are as likely: the secret is the last of them.
+    assert (found.value, found.details["most_possible"]) == (0, 2)
+
+
 def test_copies_of_training_rows_are_found_by_their_spelling(evaluator: Evaluator[Any], evaluation: Find) -> None:
     found = evaluation("nearest-string").measure(evaluator, evaluator.encoding)
     assert found.value > 0.99

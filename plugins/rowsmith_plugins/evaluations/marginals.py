@@ -48,6 +48,13 @@ class Marginals:
         """The marginals of records like one."""
         return self.later if line.position else self.first
 
-    def bits(self, line: RecordLine, start: int = 0) -> float:
-        """Code length of a record, or of its columns from one on."""
-        return sum(code.bits(line.value(index)) for index, code in enumerate(self.at(line)) if index >= start)
+    def bits(self, line: RecordLine, start: int = 0, *, own: bool = False) -> float:
+        """Code length of a record.
+
+        Args:
+            line: The record.
+            start: The first column that counts.
+            own: Whether the marginals were learned from it too; it is coded as if they were not.
+        """
+        codes = enumerate(self.at(line))
+        return sum(code.bits(line.value(index), own=own) for index, code in codes if index >= start)

@@ -30,12 +30,12 @@ class Membership(RecordEvaluation):
     """How well an attacker with the model's probabilities separates training rows from held-out rows; lower is better.
 
     Attacks, each higher for records that seem to have been trained on: ``loss``, minus the code length; ``reference``,
-    by how many bits the model beats a reference, which is its base model without the adapter, or else the marginals;
-    ``zlib``, minus the code length by the size of the compressed text (Carlini et al., 2021); ``min-k``, the mean of
-    the 20 % least likely tokens (Shi et al., 2024); ``min-k++``, the same of log-probabilities beside what the model
-    expects of them (Zhang et al., 2024). The score is the area under the ROC curve of the strongest, 0.5 is a guess;
-    its interval is widened for the number of attacks (Bonferroni). Each attack also has the share of members that it
-    finds at 1 % false alarms, with an interval.
+    by how many bits the model beats a reference, which is its base model without the adapter, or else the marginals of
+    the other training rows; ``zlib``, minus the code length by the size of the compressed text (Carlini et al., 2021);
+    ``min-k``, the mean of the 20 % least likely tokens (Shi et al., 2024); ``min-k++``, the same of log-probabilities
+    beside what the model expects of them (Zhang et al., 2024). The score is the area under the ROC curve of the
+    strongest, 0.5 is a guess; its interval is widened for the number of attacks (Bonferroni). Each attack also has the
+    share of members that it finds at 1 % false alarms, with an interval.
 
     Of groups, a member is a whole group, as its records were learned together.
     """
@@ -47,7 +47,7 @@ class Membership(RecordEvaluation):
         """See the base class."""
         samples = self.pairs(inference)
         marginals = self.marginals(inference)
-        scores = [self._scores(inference, encoding, sample, marginals) for sample in samples]
+        scores = [self._scores(inference, encoding, sample, marginals, own=sample is samples[0]) for sample in samples]
         level = 1 - 0.05 / len(scores[0])
         attacks = {
             name: separation(scores[0][name], scores[1][name], seed=inference.spec.seed, level=level)
@@ -74,7 +74,9 @@ class Membership(RecordEvaluation):
             return {}
         return {"min-k++": f"{type(inference.model).__name__} does not declare {MOMENTS!r}"}
 
-    def _scores(self, inference: Any, encoding: Any, sample: Sample, marginals: Marginals) -> dict[str, Floats]:
+    def _scores(
+        self, inference: Any, encoding: Any, sample: Sample, marginals: Marginals, *, own: bool
+    ) -> dict[str, Floats]:
         """The score of each unit by each attack."""
         records = score_lines(inference, encoding, sample.lines)
         starts = np.cumsum([0, *sample.sizes[:-1]])
@@ -83,7 +85,7 @@ class Membership(RecordEvaluation):
         if base is not None and LOG_PROBS in base.capabilities:
             known = [each.bits for each in score_lines(inference, encoding, sample.lines, model=base)]
         else:
-            known = [marginals.bits(line) for line in sample.lines]
+            known = [marginals.bits(line, own=own) for line in sample.lines]
         reference = np.add.reduceat(known, starts)
         texts = ["".join(line.text for line in unit) for unit in sample.units]
         packed = np.array([len(zlib.compress(text.encode())) for text in texts])

@@ -109,10 +109,10 @@ def completed_groups(inference: Any, encoding: Any, units: Sequence[Sequence[Rec
     room = model.block_size - len(model.prefix_ids)
     # One token more than the rest, so that the end is seen or missed.
     fits = [len(prompt) + len(rest) + 1 <= room for prompt, rest in zip(prompts, rests, strict=True)]
-    asked = [prompt for prompt, good in zip(prompts, fits, strict=True) if good]
-    wanted = [rest for rest, good in zip(rests, fits, strict=True) if good]
+    asked = [prompt for prompt, whole in zip(prompts, fits, strict=True) if whole]
+    wanted = [rest for rest, whole in zip(rests, fits, strict=True) if whole]
     limit = max((len(rest) + 1 for rest in wanted), default=1)
     made = inference.executor.generate(asked, max_new_tokens=limit) if asked else []
     texts = zip(encoding.decode_batch(made), encoding.decode_batch(wanted), strict=True) if asked else ()
     exact = iter([found == rest for found, rest in texts])
-    return [Completed(good, good and next(exact)) for good in fits]
+    return [Completed(whole, whole and next(exact)) for whole in fits]

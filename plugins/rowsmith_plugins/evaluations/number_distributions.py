@@ -104,14 +104,14 @@ def numbers_of(table: Table, column: str) -> Floats:
 def completed_numbers(
     bundle: Bundle, lines: Sequence[RecordLine], records: Sequence[Any], columns: Sequence[str], seed: int
 ) -> list[dict[str, float]]:
-    """The numbers of the user's table that completed records stand for.
+    """The numbers of the user's table that completed records represent.
 
     Args:
         bundle: The trained model.
         lines: The true record of each completion, with the group before it.
         records: The completed records, decoded.
         columns: The user's columns.
-        seed: Of the draws within the ranges that records stand for.
+        seed: Of the draws within the ranges that records represent.
 
     Returns:
         The numbers of each record by column, nan for null.

@@ -32,7 +32,7 @@ class RecordGroup:
     Attributes:
         number: The number of the group.
         texts: The records in order, with line ends.
-        end_id: The token after the last record; None if the sequence goes on.
+        end_id: The token after the last record; None if the sequence continues.
         most_records: The most records of a sequence in training; None for no limit but the context.
     """
 

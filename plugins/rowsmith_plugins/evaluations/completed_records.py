@@ -60,8 +60,8 @@ def completed_lines(
         count = sum(stop <= end for _, stop in offsets)
         own.append(tuple(ids[:count]))
         limits.append(2 * (len(ids) - count) + _SPARE)
-    limit, groups = min(max(limits), longest), encoded_groups(encoding, lines)
-    model = inference.executor.model
+    limit, model = min(max(limits), longest), inference.executor.model
+    groups = encoded_groups(encoding, lines, model.block_size)
     room = model.block_size - len(model.prefix_ids) - limit
     contexts = [_before(line, groups, room - len(ids)) for line, ids in zip(lines, own, strict=True)]
     prompts = [(*before, *ids) for before, ids in zip(contexts, own, strict=True)]
@@ -100,8 +100,8 @@ def completed_groups(inference: Any, encoding: Any, units: Sequence[Sequence[Rec
         encoding: The tokenizer.
         units: The records of each group, at least two.
     """
-    groups = encoded_groups(encoding, [line for unit in units for line in unit])
     model, prompts, rests = inference.executor.model, [], []
+    groups = encoded_groups(encoding, [line for unit in units for line in unit], model.block_size)
     for unit in units:
         ids, half = groups[id(unit[0].group)], math.ceil(len(unit) / 2)
         prompts.append(joined(ids[:half]))

@@ -21,6 +21,7 @@ from rowsmith_plugins.evaluations.number_distributions import (
     number_columns,
     number_score,
     numbers_of,
+    within_rows,
 )
 from rowsmith_plugins.evaluations.record_evaluation import RecordComponent, RecordEvaluation, named
 from rowsmith_plugins.evaluations.record_samples import Sample
@@ -40,7 +41,7 @@ class Completion(RecordEvaluation):
     ranges) of each column, shares of valid records and of those that hold what was given; and for the number columns of
     the table that are completed, ``crps``: the continuous ranked probability score of ``samples`` completions at
     temperature 1, in interquartile ranges, lower is better, beside that of the numbers of the training rows. Records of
-    groups are completed after those before them.
+    groups are completed after those before them; of long groups, ``n_sampled`` records near the beginning are sampled.
     """
 
     kind = "completion"
@@ -96,7 +97,9 @@ class Completion(RecordEvaluation):
         columns, samples = number_columns(self.bundle, given), self.options.samples
         if not columns or not samples:
             return {"samples": 0}
-        lines, longest = sample.lines, self.bundle.metadata.max_seq_length
+        lines, longest = within_rows(sample.lines, samples), self.bundle.metadata.max_seq_length
+        if not lines:
+            return {"samples": 0, "reason": "the records are too far from the beginning of their groups"}
         repeated = [line for line in lines for _ in range(samples)]
         seed = inference.sampling_seed(self.kind)
         texts = completed_lines(
@@ -125,6 +128,7 @@ class Completion(RecordEvaluation):
         known = {name: score for name, score in scores.items() if score is not None}
         return {
             "samples": samples,
+            "n_sampled": len(lines),
             "sampled_valid_rate": len(valid) / len(texts),
             "crps": {name: score.model for name, score in known.items()},
             "marginal_crps": {name: score.marginal for name, score in known.items()},

@@ -18,8 +18,10 @@ from rowsmith.transforms.changed_values import trace_columns
 from rowsmith_plugins.evaluations.estimates import Floats
 from rowsmith_plugins.evaluations.record_lines import RecordLine
 
-__all__ = ["NumberScore", "completed_numbers", "crps", "number_columns", "number_score", "numbers_of"]
+__all__ = ["NumberScore", "completed_numbers", "crps", "number_columns", "number_score", "numbers_of", "within_rows"]
 
+_MOST_ROWS = 100_000
+"""Rows that are decoded and inverted for the numbers of completions."""
 _NUMBERS = (ColumnType.INTEGER, ColumnType.DECIMAL)
 
 
@@ -69,7 +71,7 @@ def number_score(drawn: Sequence[Floats], truths: Floats, train: Floats) -> Numb
         train: The numbers of the training rows.
     """
     known = np.flatnonzero(~np.isnan(truths)).tolist()
-    train = train[~np.isnan(train)]
+    train = np.sort(train[~np.isnan(train)])
     spread = float(np.subtract(*np.quantile(train, [0.75, 0.25]))) if len(train) > 1 else 0.0
     if not known or spread <= 0:
         return None
@@ -99,6 +101,22 @@ def number_columns(bundle: Bundle, given: int) -> list[str]:
 def numbers_of(table: Table, column: str) -> Floats:
     """The numbers of a column, nan for null."""
     return parse_numbers(table.columns.column(column))
+
+
+def within_rows(lines: Sequence[RecordLine], samples: int) -> list[RecordLine]:
+    """The records whose completions can be read: a record of a group is read with all before it.
+
+    Args:
+        lines: The records.
+        samples: Completions of each record.
+
+    Returns:
+        All records, or those nearest to the beginning of their groups whose rows are not too many.
+    """
+    costs = np.array([(line.position + 1) * samples for line in lines], dtype=np.int64)
+    order = np.argsort(costs, kind="stable")
+    fitting = order[np.cumsum(costs[order]) <= _MOST_ROWS]
+    return [lines[index] for index in np.sort(fitting).tolist()]
 
 
 def completed_numbers(

@@ -80,12 +80,28 @@ def encode_with_offsets(encoding: Any, texts: Sequence[str]) -> Encoded:
     return encoded
 
 
-def encoded_groups(encoding: Any, lines: Sequence[RecordLine]) -> dict[int, list[Ids]]:
-    """Token ids of each record of the groups of some records, by the ``id`` of the group."""
+def encoded_groups(encoding: Any, lines: Sequence[RecordLine], room: int) -> dict[int, list[Ids]]:
+    """Token ids of each record of the groups of some records, by the ``id`` of the group.
+
+    Args:
+        encoding: The tokenizer.
+        lines: The records.
+        room: The most tokens before a record. Records that are too far before these to be in a context, and those after
+            them, are left empty.
+    """
     groups = {id(line.group): line.group for line in lines if line.group is not None}
-    texts = [text for group in groups.values() for text in group.texts]
+    wanted: dict[int, range] = {}
+    for line in lines:
+        known = wanted.get(id(line.group), range(line.position, line.position))
+        # A record has at least one token.
+        wanted[id(line.group)] = range(
+            min(known.start, max(0, line.position - room - 1)), max(known.stop, line.position + 1)
+        )
+    texts = [group.texts[at] for key, group in groups.items() for at in wanted[key]]
     ids = iter([tuple(each) for each, _ in encode_with_offsets(encoding, texts)] if texts else ())
-    return {key: [next(ids) for _ in group.texts] for key, group in groups.items()}
+    return {
+        key: [next(ids) if at in wanted[key] else () for at in range(len(group.texts))] for key, group in groups.items()
+    }
 
 
 def context_start(ids: Sequence[Ids], position: int, room: int, most: int | None = None) -> int:
@@ -129,7 +145,7 @@ def score_lines(
     encoded = encode_with_offsets(encoding, [line.text for line in lines])
     own = [(*ids, *line.end_ids) for line, (ids, _) in zip(lines, encoded, strict=True)]
     room = executor.model.block_size - len(executor.model.prefix_ids)
-    planned = list(_planned(lines, own, encoded_groups(encoding, lines), room))
+    planned = list(_planned(lines, own, encoded_groups(encoding, lines, room), room))
     requests = [ScoreRequest(joined(own[start:stop]), context) for start, stop, context in planned]
     found: list[ScoredRecord] = []
     for (start, stop, _), scored in zip(planned, executor.score(requests, predictions=predictions), strict=True):

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith_plugins.evaluations.number_distributions import crps, number_score
+from rowsmith_plugins.evaluations.number_distributions import crps, number_score, within_rows
+from rowsmith_plugins.evaluations.record_lines import RecordLine
 
 NUMBERS = st.floats(-1e3, 1e3).map(lambda number: round(number, 3))
 
@@ -75,3 +76,10 @@ def test_without_a_true_number_or_any_spread_there_is_no_score() -> None:
     draws = [np.array([1.0, 2.0])]
     assert number_score(draws, np.array([np.nan]), np.arange(9.0)) is None
     assert number_score(draws, np.array([1.0]), np.full(9, 4.0)) is None
+
+
+def test_records_far_from_the_beginning_of_long_groups_are_not_sampled() -> None:
+    near, far = (RecordLine(0, "{}", (), None, position) for position in (9, 20_000))
+    assert within_rows([near, far, near], 4) == [near, far, near]
+    assert within_rows([far, near, far, near], 4) == [far, near, near]
+    assert within_rows([far], 8) == []

@@ -9,7 +9,7 @@ from rowsmith.hookspecs import hookimpl
 
 _EVALUATIONS = "rowsmith_plugins.evaluations"
 _BUNDLED = (
-    ("code-length", "code_length", "RecordOptions", "Bits a record and a column, against the marginals"),
+    ("code-length", "code_length", "CodeLengthOptions", "Bits a record and a column, against the marginals"),
     ("value-accuracy", "value_accuracy", "RecordOptions", "Values whose tokens are predicted from those before"),
     ("completion", "completion", "CompletionOptions", "Values of a record completed from its first columns"),
     ("choice", "choice", "ChoiceOptions", "The true value chosen among candidates"),

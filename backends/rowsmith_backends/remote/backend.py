@@ -78,6 +78,7 @@ class RemoteBackend(EngineBackend):
             eos_id=bundle.metadata.prompt_config.eos_token_id,
             fingerprint=bundle.fingerprint,
             encoding=TokenizerEncoding(BundleTokens(bundle.model_directory, bundle.vocabulary).tokenizer),
+            column_orders=bundle.vocabulary is None,
         )
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy.typing as npt
 import torch
 
-from rowsmith.evaluation.models.model import PromptBatch, Sampling
+from rowsmith.evaluation.models.model import COLUMN_ORDERS, PromptBatch, Sampling
 from rowsmith.generation.requests import CompletionRequest, SamplingParams
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.scratch.column_loss import VocabularyParts
 from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
 from rowsmith_backends.scratch.vocabulary_width import is_wide
-from rowsmith_backends.transformers.language_model import CausalLanguageModel
+from rowsmith_backends.transformers.language_model import Arrays, CausalLanguageModel
 
 __all__ = ["ColumnarLanguageModel"]
 
@@ -24,7 +23,7 @@ class ColumnarLanguageModel(CausalLanguageModel):
 
     Log-probabilities are over all tokens, as it was trained, with the share that the order of columns allows beside
     them. A model of a wide vocabulary was trained over the tokens of one column at a time: then they are over those.
-    Continuations are records, drawn as in generation.
+    Continuations are records, drawn as in generation. Their columns have one fixed order.
 
     Args:
         model: The model.
@@ -33,6 +32,8 @@ class ColumnarLanguageModel(CausalLanguageModel):
         engine: Draws its records; not started.
         **kwargs: As for ``CausalLanguageModel``.
     """
+
+    capabilities = CausalLanguageModel.capabilities - {COLUMN_ORDERS}
 
     def __init__(
         self, model: Any, tokenizer: Any, vocabulary: Vocabulary, engine: ColumnarEngine, **kwargs: Any
@@ -43,17 +44,17 @@ class ColumnarLanguageModel(CausalLanguageModel):
         self._started = False
         self._allowed, self._column_of = _allowed_after(vocabulary)
 
-    def _scores(
-        self, logits: torch.Tensor, ids: torch.Tensor
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]:
-        """Log-probabilities, predictions and legal shares; logits are ``[rows, tokens - 1, ids]``."""
+    def _scores(self, logits: torch.Tensor, ids: torch.Tensor) -> Arrays:
+        """See the base class; moments are over the tokens that the order of columns allows."""
         allowed = self._allowed.to(logits.device)[self._last_columns(ids[:, :-1]) + 1]
         masked = logits.masked_fill(~allowed, -torch.inf)
+        under_grammar = super()._scores(masked, ids)
         if is_wide(self.vocabulary):
-            return super()._scores(masked, ids)
-        log_probs, predicted, _ = super()._scores(logits, ids)
-        legal = masked.logsumexp(-1) - logits.logsumexp(-1)
-        return log_probs, predicted, legal.cpu().numpy()
+            return under_grammar
+        total = logits.logsumexp(-1)
+        chosen = logits.gather(-1, ids[:, 1:, None]).squeeze(-1) - total
+        free = {"log_probs": chosen, "predicted": logits.argmax(-1), "legal": masked.logsumexp(-1) - total}
+        return under_grammar | {name: tensor.cpu().numpy() for name, tensor in free.items()}
 
     def _last_columns(self, ids: torch.Tensor) -> torch.Tensor:
         """Column of the last column token at or before each position, ``[rows, tokens]``; -1 before the first."""

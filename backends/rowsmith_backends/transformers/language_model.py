@@ -13,8 +13,10 @@ import torch
 
 from rowsmith.errors import EvaluationError
 from rowsmith.evaluation.models.model import (
+    COLUMN_ORDERS,
     GENERATE,
     LOG_PROBS,
+    MOMENTS,
     PREDICTIONS,
     LanguageModel,
     PromptBatch,
@@ -30,7 +32,10 @@ from rowsmith_backends.transformers.decoding import CausalDecoder
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["CausalLanguageModel", "weights_fingerprint"]
+__all__ = ["Arrays", "CausalLanguageModel", "weights_fingerprint"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+"""Scores of a batch by the names of ``TokenScores``."""
 
 # Logits of one forward pass, in cells: 64 MiB in single precision.
 _MAX_CELLS = 1 << 24
@@ -48,7 +53,7 @@ class CausalLanguageModel(LanguageModel):
         fingerprint: Hash of the weights; None computes it from them when asked for.
     """
 
-    capabilities = frozenset({LOG_PROBS, PREDICTIONS, GENERATE})
+    capabilities = frozenset({LOG_PROBS, PREDICTIONS, GENERATE, MOMENTS, COLUMN_ORDERS})
 
     def __init__(
         self,
@@ -87,19 +92,12 @@ class CausalLanguageModel(LanguageModel):
                 self._scores(self.model(input_ids=rows, use_cache=False).logits[:, :-1].float(), rows)
                 for rows in ids.split(at_once)
             ]
-        log_probs, predicted, legal = zip(*parts, strict=True)
-        return TokenScores(
-            log_probs=np.concatenate(log_probs),
-            predicted=np.concatenate(predicted),
-            legal=None if legal[0] is None else np.concatenate([each for each in legal if each is not None]),
-        )
+        return TokenScores(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
-    def _scores(
-        self, logits: torch.Tensor, ids: torch.Tensor
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]:
-        """Log-probabilities, predictions and legal shares; logits are ``[rows, tokens - 1, ids]``."""
+    def _scores(self, logits: torch.Tensor, ids: torch.Tensor) -> Arrays:
+        """Scores by their names in ``TokenScores``; logits are ``[rows, tokens - 1, ids]``, -inf where not allowed."""
         chosen = logits.gather(-1, ids[:, 1:, None]).squeeze(-1) - logits.logsumexp(-1)
-        return chosen.cpu().numpy(), logits.argmax(-1).cpu().numpy(), None
+        return _numpy(log_probs=chosen, predicted=logits.argmax(-1)) | _moments(logits)
 
     def generate(self, batch: PromptBatch, sampling: Sampling) -> Sequence[Sequence[int]]:
         """Continue prompts until the end token or their limit."""
@@ -137,7 +135,7 @@ class WithoutAdapter(LanguageModel):
         adapted: The model with the adapter.
     """
 
-    capabilities = frozenset({LOG_PROBS, PREDICTIONS, GENERATE})
+    capabilities = CausalLanguageModel.capabilities
 
     def __init__(self, adapted: CausalLanguageModel) -> None:
         self._adapted = adapted
@@ -159,6 +157,20 @@ class WithoutAdapter(LanguageModel):
         """Continue prompts with the base model."""
         with self._adapted.model.disable_adapter():
             return self._adapted.generate(batch, sampling)
+
+
+def _numpy(**tensors: torch.Tensor) -> Arrays:
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+
+
+def _moments(logits: torch.Tensor) -> Arrays:
+    """Mean and standard deviation of the log-probability over the tokens that are not at -inf."""
+    log_probs = logits.log_softmax(-1)
+    shares = log_probs.exp()
+    log_probs = log_probs.masked_fill(shares == 0, 0.0)  # 0 log 0 is 0
+    means = (shares * log_probs).sum(-1)
+    squares = (shares * (log_probs - means[..., None]).square()).sum(-1)
+    return _numpy(means=means, deviations=squares.sqrt())
 
 
 def weights_fingerprint(model: Any) -> str:

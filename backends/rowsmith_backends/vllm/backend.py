@@ -86,6 +86,8 @@ class VllmBackend(EngineBackend):
             eos_id=self.model_metadata.prompt_config.eos_token_id,
             fingerprint=self._bundle.fingerprint,
             encoding=TokenizerEncoding(self._tokens.tokenizer),
+            constrained=self._bundle.vocabulary is not None,
+            column_orders=self._bundle.vocabulary is None,
         )
 
 

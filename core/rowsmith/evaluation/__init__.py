@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from rowsmith.evaluation.models.executor import Executor, ScoredTokens, ScoreRequest
     from rowsmith.evaluation.models.inference import BaseTrainer, EvaluatorConfig, ExecutionSpec, InferenceJob
     from rowsmith.evaluation.models.model import (
+        COLUMN_ORDERS,
         GENERATE,
         LOG_PROBS,
+        MOMENTS,
         PREDICTIONS,
         LanguageModel,
         M,
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
     from rowsmith.evaluation.tables import ColumnKind, EvaluatedColumn, EvaluationTables, Part, evaluation_tables
 
 __all__ = [
+    "COLUMN_ORDERS",
     "GENERATE",
     "LOG_PROBS",
+    "MOMENTS",
     "PREDICTIONS",
     "BaseTrainer",
     "ColumnKind",
@@ -103,8 +107,10 @@ __getattr__, __dir__ = lazy_names(
         "rowsmith.evaluation.models.executor": ["Executor", "ScoreRequest", "ScoredTokens"],
         "rowsmith.evaluation.models.inference": ["BaseTrainer", "EvaluatorConfig", "ExecutionSpec", "InferenceJob"],
         "rowsmith.evaluation.models.model": [
+            "COLUMN_ORDERS",
             "GENERATE",
             "LOG_PROBS",
+            "MOMENTS",
             "PREDICTIONS",
             "LanguageModel",
             "M",

@@ -14,7 +14,8 @@ from rowsmith_plugins.evaluations.estimates import Floats, bootstrap_mean
 from rowsmith_plugins.evaluations.marginal_code import MarginalCode
 from rowsmith_plugins.evaluations.model_options import ChoiceOptions
 from rowsmith_plugins.evaluations.record_evaluation import RecordComponent, RecordEvaluation, named
-from rowsmith_plugins.evaluations.record_lines import RecordLine, score_lines
+from rowsmith_plugins.evaluations.record_lines import RecordLine
+from rowsmith_plugins.evaluations.scored_records import score_lines
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
@@ -45,7 +46,8 @@ class Case:
 class CandidateChoice(RecordEvaluation):
     """Accuracy of selecting the true value among candidates by their probability; a tie counts as its share.
 
-    The candidates of a column are the true value, the most frequent values of the training rows, and random ones. A
+    The candidates of a column are the true value, the most frequent values of the training rows, and random ones; of a
+    group's first record those of first records, and of the others those of others. A
     value is scored with what ends it, so none begins with another, and sums need no normalisation by length. The
     baseline chooses the most frequent candidate. Details: accuracy and log loss of each column, Brier score, expected
     calibration error, mean reciprocal rank, share of ties.
@@ -56,14 +58,14 @@ class CandidateChoice(RecordEvaluation):
 
     def measure(self, inference: Any, encoding: Any, **kwargs: Any) -> ModelScore:
         """See the base class."""
-        lines, lost = self.lines("holdout", inference)
+        sample = self.records("holdout", inference)
         chance = np.random.default_rng(inference.spec.seed)
         marginals = self.marginals(inference)
         cases = [
-            self._case(line, index, code, chance)
-            for index, code in enumerate(marginals)
-            for line in lines
-            if len(code.counts) > 1
+            self._case(line, index, marginals.at(line)[index], chance)
+            for index in range(len(self.columns))
+            for line in sample.lines
+            if len(marginals.at(line)[index].counts) > 1
         ]
         if not cases:
             raise EvaluationError("no column of the training rows has more than one value to choose among")
@@ -95,7 +97,7 @@ class CandidateChoice(RecordEvaluation):
                 "calibration_error": _calibration_error(confidence, credit),
                 "mean_reciprocal_rank": float(np.mean([each["reciprocal_rank"] for each in found])),
                 "tie_rate": float(np.mean([each["tied"] for each in found])),
-                "n_unrepresentable": lost,
+                **self.counts(holdout=sample),
             },
         )
 

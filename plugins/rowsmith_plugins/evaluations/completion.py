@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rowsmith.dialect import RecordDialect
-from rowsmith.errors import EvaluationError, RecordError
-from rowsmith.evaluation import ModelScore
+from rowsmith.errors import RecordError
+from rowsmith.evaluation import ModelScore, Sampling
 from rowsmith.table.schema import JsonKind, ModelColumn
-from rowsmith_plugins.evaluations.estimates import bootstrap_mean
+from rowsmith_plugins.evaluations.completed_records import completed_lines, number_of_given
+from rowsmith_plugins.evaluations.estimates import bootstrap_by_group
 from rowsmith_plugins.evaluations.model_options import CompletionOptions
+from rowsmith_plugins.evaluations.number_distributions import (
+    completed_numbers,
+    number_columns,
+    number_score,
+    numbers_of,
+    within_rows,
+)
 from rowsmith_plugins.evaluations.record_evaluation import RecordComponent, RecordEvaluation, named
-from rowsmith_plugins.evaluations.record_lines import RecordLine, encode_with_offsets
+from rowsmith_plugins.evaluations.record_samples import Sample
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
 
-__all__ = ["Completion", "build", "completed_lines", "number_of_given"]
+__all__ = ["Completion", "build"]
 
 
 class Completion(RecordEvaluation):
@@ -30,7 +38,10 @@ class Completion(RecordEvaluation):
     A number is right within ``tolerance`` times the interquartile range of its column. A completion that is no record,
     has no end, or changes what was given, is wrong in every column: the denominator never shrinks. The baseline always
     says the most frequent value of the training rows. Details: accuracy and mean absolute error (in interquartile
-    ranges) of each column, shares of valid records and of those that hold what was given.
+    ranges) of each column, shares of valid records and of those that hold what was given; and for the number columns of
+    the table that are completed, ``crps``: the continuous ranked probability score of ``samples`` completions at
+    temperature 1, in interquartile ranges, lower is better, beside that of the numbers of the training rows. Records of
+    groups are completed after those before them; of long groups, ``n_sampled`` records near the beginning are sampled.
     """
 
     kind = "completion"
@@ -38,26 +49,26 @@ class Completion(RecordEvaluation):
 
     def measure(self, inference: Any, encoding: Any, **kwargs: Any) -> ModelScore:
         """See the base class."""
-        lines, lost = self.lines("holdout", inference)
+        sample = self.records("holdout", inference)
+        lines = sample.lines
         given = number_of_given(self.options.given, len(self.columns))
-        dialect = RecordDialect(self.bundle.model_schema)
         texts = completed_lines(inference, encoding, lines, given, self.bundle.metadata.max_seq_length)
-        made = [_parsed(dialect, text) for text in texts]
+        made = [self._parsed(text) for text in texts]
         consistent = [
             found is not None and _same_start(found, json.loads(line.text), self.columns[:given])
             for found, line in zip(made, lines, strict=True)
         ]
         wanted = self.columns[given:]
         marginals = self.marginals(inference)
-        modes = [json.loads(code.counts.most_common(1)[0][0]) for code in marginals]
         ranges = [
-            _interquartile_range(column, code.counts) for column, code in zip(self.columns, marginals, strict=True)
+            _interquartile_range(column, marginals.first[index].counts + marginals.later[index].counts)
+            for index, column in enumerate(self.columns)
         ]
         right = np.zeros((len(lines), len(wanted)))
         modal = np.zeros((len(lines), len(wanted)))
         errors: list[list[float]] = [[] for _ in wanted]
         for row, (line, found) in enumerate(zip(lines, made, strict=True)):
-            truth = json.loads(line.text)
+            truth, modes = json.loads(line.text), [json.loads(code.mode) for code in marginals.at(line)]
             for index, column in enumerate(wanted):
                 spread = ranges[given + index]
                 modal[row, index] = self._is_right(column, truth[column.name], modes[given + index], spread)
@@ -67,7 +78,7 @@ class Completion(RecordEvaluation):
         return ModelScore(
             value=float(right.mean()),
             n=len(lines),
-            interval=bootstrap_mean(right.mean(axis=1), inference.spec.seed),
+            interval=bootstrap_by_group(right.mean(axis=1), sample.sizes, inference.spec.seed),
             baseline=float(modal.mean()),
             details={
                 "given": [column.name for column in self.columns[:given]],
@@ -76,63 +87,67 @@ class Completion(RecordEvaluation):
                 "mean_error": named(wanted, [float(np.mean(each)) if each else None for each in errors]),
                 "valid_rate": float(np.mean([found is not None for found in made])),
                 "consistent_rate": float(np.mean(consistent)),
-                "n_unrepresentable": lost,
+                **self._distributions(inference, encoding, sample, given),
+                **self.counts(holdout=sample),
             },
         )
+
+    def _distributions(self, inference: Any, encoding: Any, sample: Sample, given: int) -> dict[str, Any]:
+        """Scores of the distributions of numbers, over several completions of each record."""
+        columns, samples = number_columns(self.bundle, given), self.options.samples
+        if not columns or not samples:
+            return {"samples": 0}
+        lines, longest = within_rows(sample.lines, samples), self.bundle.metadata.max_seq_length
+        if not lines:
+            return {"samples": 0, "reason": "the records are too far from the beginning of their groups"}
+        repeated = [line for line in lines for _ in range(samples)]
+        seed = inference.sampling_seed(self.kind)
+        texts = completed_lines(
+            inference, encoding, repeated, given, longest, sampling=Sampling(temperature=1.0, seed=seed)
+        )
+        valid = [
+            row
+            for row, (text, line) in enumerate(zip(texts, repeated, strict=True))
+            if (found := self._parsed(text)) is not None
+            and _same_start(found, json.loads(line.text), self.columns[:given])
+        ]
+        dialect = RecordDialect(self.bundle.model_schema)
+        numbers = completed_numbers(
+            self.bundle, [repeated[row] for row in valid], [dialect.decode(texts[row]) for row in valid], columns, seed
+        )
+        scores = {}
+        for name in columns:
+            drawn: list[list[float]] = [[] for _ in lines]
+            for row, found in zip(valid, numbers, strict=True):
+                if not math.isnan(found[name]):
+                    drawn[row // samples].append(found[name])
+            truths = numbers_of(sample.table, name)[[line.row for line in lines]]
+            scores[name] = number_score(
+                [np.array(each) for each in drawn], truths, numbers_of(self.source("train").table, name)
+            )
+        known = {name: score for name, score in scores.items() if score is not None}
+        return {
+            "samples": samples,
+            "n_sampled": len(lines),
+            "sampled_valid_rate": len(valid) / len(texts),
+            "crps": {name: score.model for name, score in known.items()},
+            "marginal_crps": {name: score.marginal for name, score in known.items()},
+            "crps_skill": {name: score.skill for name, score in known.items()},
+        }
+
+    def _parsed(self, text: str) -> Mapping[str, Any] | None:
+        """The values of a whole record; None for anything else."""
+        try:
+            RecordDialect(self.bundle.model_schema).decode(text)
+        except RecordError:
+            return None
+        values: Mapping[str, Any] | None = json.loads(text) if text.endswith("\n") else None
+        return values
 
     def _is_right(self, column: ModelColumn, truth: Any, found: Any, spread: float | None) -> bool:
         if truth is None or found is None or column.kind is not JsonKind.NUMBER or spread is None:
             return bool(truth == found)
         return bool(abs(float(found) - float(truth)) <= self.options.tolerance * spread)
-
-
-def number_of_given(given: int | None, columns: int) -> int:
-    """The number of columns in a prompt.
-
-    Raises:
-        EvaluationError: None is left to complete.
-    """
-    count = math.ceil(columns / 2) if given is None else given
-    if count >= columns:
-        raise EvaluationError(f"{count} columns are given and the record has {columns}; leave at least one to complete")
-    return count
-
-
-def completed_lines(
-    inference: Any, encoding: Any, lines: Sequence[RecordLine], given: int, context: int, **sampling: Any
-) -> list[str]:
-    """Records completed from their first columns; up to the line end, or as far as the model came.
-
-    The prompt ends with the last token before the first column to be completed.
-
-    Args:
-        inference: The inference job.
-        encoding: The tokenizer.
-        lines: The records.
-        given: The number of columns in the prompt.
-        context: The most tokens of a record.
-        **sampling: As for ``Executor.generate``.
-    """
-    prompts, limits = [], [1]
-    for line, (ids, offsets) in zip(lines, encode_with_offsets(encoding, lines), strict=True):
-        # What follows a given value, such as a comma, belongs to the completion: it may be one token with the next.
-        end = line.spans[given - 1][1] if given else 0
-        count = sum(stop <= end for _, stop in offsets)
-        prompts.append(tuple(ids[:count]))
-        limits.append(2 * (len(ids) - count) + 16)
-    made = inference.executor.generate(prompts, max_new_tokens=min(max(limits), context), **sampling)
-    texts = encoding.decode_batch([(*prompt, *ids) for prompt, ids in zip(prompts, made, strict=True)])
-    return [text.partition("\n")[0] + ("\n" if "\n" in text else "") for text in texts]
-
-
-def _parsed(dialect: RecordDialect, text: str) -> Mapping[str, Any] | None:
-    """The values of a whole record; None for anything else."""
-    try:
-        dialect.decode(text)
-    except RecordError:
-        return None
-    values: Mapping[str, Any] | None = json.loads(text) if text.endswith("\n") else None
-    return values
 
 
 def _same_start(found: Mapping[str, Any], truth: Mapping[str, Any], columns: Sequence[ModelColumn]) -> bool:

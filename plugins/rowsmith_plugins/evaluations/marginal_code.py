@@ -60,19 +60,27 @@ class MarginalCode:
         edges = np.unique(np.quantile(numbers, np.linspace(0, 1, _BINS + 1))) if len(numbers) else np.zeros(0)
         return cls(counts, len(values), characters, tuple(edges.tolist()), precision)
 
-    def bits(self, value: str) -> float:
+    @property
+    def mode(self) -> str:
+        """The JSON text of the most frequent value."""
+        return self.counts.most_common(1)[0][0]
+
+    def bits(self, value: str, *, own: bool = False) -> float:
         """Code length of a value.
 
         Args:
             value: Its JSON text.
+            own: Whether it is one of those that the marginal was learned from; it is coded as if it were not.
         """
         if self.edges and value != "null":
-            return min(self._number_bits(float(json.loads(value))), self._listed_bits(value))
-        return self._listed_bits(value)
+            return min(self._number_bits(float(json.loads(value))), self._listed_bits(value, own))
+        return self._listed_bits(value, own)
 
-    def _listed_bits(self, value: str) -> float:
-        count = self.counts[value]
-        known = -math.log2((count + 0.5) / (self.rows + (len(self.counts) + 1) / 2))
+    def _listed_bits(self, value: str, own: bool) -> float:
+        count, rows, distinct = self.counts[value], self.rows, len(self.counts)
+        if own and count:
+            count, rows, distinct = count - 1, rows - 1, distinct - (count == 1)
+        known = -math.log2((count + 0.5) / (rows + (distinct + 1) / 2))
         return known if count else known + self._text_bits(value)
 
     def _text_bits(self, value: str) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from rowsmith.config.sections import between
 
 __all__ = [
     "ChoiceOptions",
+    "CodeLengthOptions",
     "CompletionOptions",
     "ExposureOptions",
     "ExtractionOptions",
@@ -18,15 +19,35 @@ __all__ = [
 _ROWS = between(1, 1_000_000)
 
 
+def _samples(instance: object, attribute: Attribute[int], value: int) -> None:
+    if value != 0 and not 2 <= value <= 1_000:
+        raise ValueError(f"samples must be 0 for none, or from 2 to 1,000, got {value}")
+
+
 @frozen(kw_only=True)
 class RecordOptions:
-    """Options of ``code-length``, ``value-accuracy`` and ``membership``.
+    """Options of ``value-accuracy`` and ``membership``.
 
     Attributes:
         max_rows: The most rows of each table; more are sampled by the seed.
     """
 
     max_rows: int = field(default=500, validator=_ROWS)
+
+
+@frozen(kw_only=True)
+class CodeLengthOptions:
+    """Options of ``code-length``.
+
+    Attributes:
+        max_rows: The most rows of each table; more are sampled by the seed.
+        orders: Orders of the columns, and of the records, that are tried beside the model's own.
+        max_order_rows: The most rows that are scored in each of these orders.
+    """
+
+    max_rows: int = field(default=500, validator=_ROWS)
+    orders: int = field(default=8, validator=between(1, 1_000))
+    max_order_rows: int = field(default=50, validator=_ROWS)
 
 
 @frozen(kw_only=True)
@@ -37,11 +58,13 @@ class CompletionOptions:
         max_rows: The most rows; more are sampled by the seed.
         given: Columns of the record that the prompt holds; None for half of them, rounded up.
         tolerance: How far a number may be off, as a share of the interquartile range of its column.
+        samples: Completions drawn of each record, for the distributions of numbers; 0 for none.
     """
 
     max_rows: int = field(default=100, validator=_ROWS)
     given: int | None = field(default=None, validator=between(0, 100_000))
     tolerance: float = field(default=0.1, validator=between(0.0, 10.0))
+    samples: int = field(default=8, validator=_samples)
 
 
 @frozen(kw_only=True)
@@ -62,8 +85,8 @@ class ExtractionOptions:
     """Options of ``extraction``.
 
     Attributes:
-        max_rows: The most rows of each table; more are sampled by the seed.
-        released: Rows of the release whose expected copies are computed.
+        max_rows: The most rows of each table, or groups; more are sampled by the seed.
+        released: Rows, or groups, of the release whose expected copies are computed.
         entropy_bits: Bits that the rest of a record must have, by the marginals, for its completion to count.
     """
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NearestString", "build", "edit_distances"]
 
+MOST_CHARACTERS = 240
+"""Characters of a group that are compared: the time grows with their square."""
+
 _BETWEEN = "\x1f"
 # Cells of one block of distances.
 _MAX_CELLS = 1 << 22
@@ -31,7 +34,8 @@ _MAX_CELLS = 1 << 22
 class NearestString(RecordEvaluation):
     """How well the edit distance to the nearest synthetic record separates training rows from held-out rows.
 
-    The score is the area under the ROC curve: 0.5 is a guess, lower is better.
+    The score is the area under the ROC curve: 0.5 is a guess, lower is better. Groups are compared with groups, by the
+    first ``MOST_CHARACTERS`` characters of their values.
     """
 
     kind = "nearest-string"
@@ -39,24 +43,28 @@ class NearestString(RecordEvaluation):
 
     def measure(self, inference: Any, encoding: Any, **kwargs: Any) -> ModelScore:
         """See the base class."""
-        size = min(len(self.tables.train), len(self.tables.required("holdout", self.kind)), self.options.max_rows)
-        members = [_values(line) for line in self.lines("train", inference, most=size)[0]]
-        others = [_values(line) for line in self.lines("holdout", inference, most=size)[0]]
-        synthetic, _ = self.lines("synthetic", inference, most=self.options.max_synthetic)
-        made = sorted({_values(line) for line in synthetic})
+        samples = [*self.pairs(inference), self.units("synthetic", inference, self.options.max_synthetic)]
+        members, others, synthetic = ([_values(unit, self.grouped) for unit in sample.units] for sample in samples)
+        made = sorted(set(synthetic))
         found = separation(-_nearest(members, made), -_nearest(others, made), seed=inference.spec.seed)
+        counts = self.counts(train=samples[0], holdout=samples[1], synthetic=samples[2])
         return ModelScore(
             value=found.auc,
             n=min(len(members), len(others)),
             interval=(found.low, found.high),
             baseline=0.5,
-            details={**found.to_mapping(), "n_synthetic": len(synthetic)},
+            details={
+                **found.to_mapping(),
+                **counts,
+                **({"most_characters": MOST_CHARACTERS} if self.grouped else {}),
+            },
         )
 
 
-def _values(line: RecordLine) -> str:
-    """The values of a record without the names of the columns, which all records share."""
-    return _BETWEEN.join(line.text[start:stop] for start, stop in line.spans)
+def _values(unit: Sequence[RecordLine], grouped: bool) -> str:
+    """The values of a record, or of all records of a group, without the names of columns, which all records share."""
+    parts = [line.text[start:stop] for line in unit for start, stop in line.spans]
+    return _BETWEEN.join(parts)[: MOST_CHARACTERS if grouped else None]
 
 
 def _nearest(texts: Sequence[str], made: Sequence[str]) -> Floats:

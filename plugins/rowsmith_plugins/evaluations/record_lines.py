@@ -1,36 +1,50 @@
-"""Rows of a table as records of a model: their text, and which token belongs to which column.
-
-A token belongs to the column whose value it overlaps; to several of them, the first. A token that overlaps none but
-holds the character after a value belongs to that value, since it ends it. All others are structure.
-"""
+"""Rows of a table as records of a model: independent ones, and groups of records that are read in order."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from rowsmith.dialect import RecordDialect, json_string
 from rowsmith.errors import DataError, EvaluationError
-from rowsmith.evaluation import Executor, ScoredTokens, ScoreRequest
 from rowsmith.model import Bundle
-from rowsmith.randomness.seeds import Seeds
+from rowsmith.sequences import Arranged, group_bounds
 from rowsmith.table.schema import ModelSchema
 from rowsmith.table.table import Table
 
-__all__ = ["STRUCTURE", "RecordLine", "ScoredRecord", "encode_with_offsets", "record_lines", "sampled", "score_lines"]
+__all__ = ["RecordGroup", "RecordLine", "check_columns", "group_lines", "record_lines"]
 
-STRUCTURE = -1
-"""The owner of a token that belongs to no column."""
+Ints = npt.NDArray[np.int64]
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _OTHER = re.compile(r"[^,}]*")
+
+
+@frozen(eq=False)
+class RecordGroup:
+    """Records that are read together, each after those before it.
+
+    Attributes:
+        number: The number of the group.
+        texts: The records in order, with line ends.
+        end_id: The token after the last record; None if the sequence continues.
+        most_records: The most records of a sequence in training; None for no limit but the context.
+    """
+
+    number: int
+    texts: tuple[str, ...]
+    end_id: int | None = None
+    most_records: int | None = None
+
+    def reordered(self, order: Sequence[int], schema: ModelSchema) -> RecordGroup:
+        """These records with their columns in another order; see ``RecordLine.reordered``."""
+        lines = (RecordLine(0, text, _spans(text, schema)).reordered(order, schema) for text in self.texts)
+        return evolve(self, texts=tuple(line.text for line in lines))
 
 
 @frozen
@@ -40,12 +54,31 @@ class RecordLine:
     Attributes:
         row: The number of its row in the table.
         text: Its text, with the line end.
-        spans: The characters of each column's value, in column order.
+        spans: The characters of each column's value, in the order of the model's columns.
+        group: Its group; None for an independent record.
+        position: Its index in the group.
     """
 
     row: int
     text: str
     spans: tuple[tuple[int, int], ...]
+    group: RecordGroup | None = field(default=None)
+    position: int = 0
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """The token that follows the last record of a group; none elsewhere."""
+        group = self.group
+        if group is None or group.end_id is None or self.position < len(group.texts) - 1:
+            return ()
+        return (group.end_id,)
+
+    def follows(self, before: RecordLine) -> bool:
+        """Whether it is the next record of another one's group, which is as the group has it."""
+        group = self.group
+        if group is None or before.group is not group or self.position != before.position + 1:
+            return False
+        return before.text == group.texts[before.position]
 
     def value(self, column: int) -> str:
         """The JSON text of a value."""
@@ -56,57 +89,30 @@ class RecordLine:
         """This record with another value, as JSON text."""
         start, stop = self.spans[column]
         text = self.text[:start] + value + self.text[stop:]
-        return RecordLine(self.row, text, _spans(text, schema))
+        return RecordLine(self.row, text, _spans(text, schema), self.group, self.position)
+
+    def reordered(self, order: Sequence[int], schema: ModelSchema) -> RecordLine:
+        """This record with its columns in another order; the spans stay in that of the model.
+
+        Args:
+            order: The numbers of the columns, in their new order.
+            schema: The model's columns.
+        """
+        text, spans = "{", list(self.spans)
+        for column in order:
+            text += f"{json_string(schema.names[column])}:"
+            value = self.value(column)
+            spans[column] = (len(text), len(text) + len(value))
+            text += f"{value},"
+        return RecordLine(self.row, text[:-1] + "}\n", tuple(spans), self.group, self.position)
 
 
-@frozen(eq=False)
-class ScoredRecord:
-    """A record with the scores of its tokens.
-
-    Attributes:
-        line: The record.
-        owners: Column of each token, -1 for structure: int64 ``[n]``.
-        scored: The scores.
-    """
-
-    line: RecordLine
-    owners: npt.NDArray[np.int64]
-    scored: ScoredTokens
-
-    @property
-    def bits(self) -> float:
-        """Code length of the record."""
-        return self.scored.nll / math.log(2)
-
-    def column_bits(self, columns: int) -> npt.NDArray[np.float64]:
-        """Code length of structure, then of each column: float64 ``[1 + columns]``; they add up to ``bits``."""
-        bits = -np.nan_to_num(self.scored.log_probs, nan=0.0, neginf=-np.inf) / math.log(2)
-        return np.bincount(self.owners + 1, weights=bits, minlength=columns + 1).astype(np.float64)
-
-
-def sampled(table: Table, most: int, seed: int, stage: str) -> Table:
-    """Rows drawn without repetition, in their order; all of them if they are few."""
-    if len(table) <= most:
-        return table
-    chosen = Seeds(seed).generator(f"evaluation.{stage}").choice(len(table), most, replace=False)
-    return table.take(np.sort(chosen))
-
-
-def record_lines(bundle: Bundle, table: Table) -> tuple[list[RecordLine], int]:
-    """The rows of a table as records.
-
-    Args:
-        bundle: The trained model.
-        table: Rows with the columns of the table it was trained on.
-
-    Returns:
-        The records, and the number of rows that no record of the model can hold.
+def check_columns(bundle: Bundle, table: Table) -> None:
+    """Check that a table has the columns that the model was trained on.
 
     Raises:
-        EvaluationError: The model writes groups or series, or the columns are others.
+        EvaluationError: They are others, or hold values of another kind.
     """
-    if bundle.model_schema.step is not None or bundle.series is not None:
-        raise EvaluationError("the model writes groups of records; this evaluation is for independent rows")
     names = list(bundle.table_schema.names)
     if table.columns.column_names != names:
         raise EvaluationError(
@@ -118,26 +124,68 @@ def record_lines(bundle: Bundle, table: Table) -> tuple[list[RecordLine], int]:
                 f"column {own.name!r} holds {own.type} values; the model was trained on {known.type} values. Read the "
                 "table as the training table was read, such as with data.types"
             )
-    dialect = RecordDialect(bundle.model_schema)
-    texts = _texts(bundle, dialect, table.columns, 0)
-    lines = [RecordLine(row, text, _spans(text, bundle.model_schema)) for row, text in texts]
+
+
+def record_lines(bundle: Bundle, table: Table) -> tuple[list[RecordLine], int]:
+    """The rows of a table as independent records.
+
+    Args:
+        bundle: The trained model.
+        table: Rows with the columns of the table it was trained on.
+
+    Returns:
+        The records, and the number of rows that no record of the model can hold.
+
+    Raises:
+        EvaluationError: The columns are others.
+    """
+    check_columns(bundle, table)
+    starts = np.arange(len(table) + 1, dtype=np.int64)
+    schema, texts = bundle.model_schema, _texts(bundle, RecordDialect(bundle.model_schema), table.columns, starts)
+    lines = [RecordLine(row, text, _spans(text, schema)) for row, (text,) in texts]
     return lines, len(table) - len(lines)
 
 
-def _texts(bundle: Bundle, dialect: RecordDialect, columns: pa.Table, first: int) -> list[tuple[int, str]]:
-    """The records of some rows; a row that cannot be written is found by halving, and left out."""
-    if not columns.num_rows:
+def group_lines(bundle: Bundle, arranged: Arranged) -> tuple[list[tuple[RecordLine, ...]], int]:
+    """The rows of a grouped table as the records of its groups.
+
+    Args:
+        bundle: The trained model.
+        arranged: Whole groups, each in its order.
+
+    Returns:
+        The records of each group, and the number of groups of which some row fits no record of the model.
+    """
+    schema, metadata = bundle.model_schema, bundle.metadata
+    starts, _ = group_bounds(arranged.groups)
+    bounds = np.append(starts, len(arranged.table)).astype(np.int64)
+    # Of a series, an example has at most so many records; of other tables, so many groups.
+    most = metadata.max_sequences_per_example if bundle.series is not None else None
+    found = []
+    for first, texts in _texts(bundle, RecordDialect(schema), arranged.table.columns, bounds):
+        number = int(arranged.groups[first])
+        group = RecordGroup(number, texts, metadata.prompt_config.eos_token_id, most)
+        lines = (RecordLine(first + at, text, _spans(text, schema), group, at) for at, text in enumerate(texts))
+        found.append(tuple(lines))
+    return found, len(starts) - len(found)
+
+
+def _texts(
+    bundle: Bundle, dialect: RecordDialect, columns: pa.Table, bounds: Ints
+) -> list[tuple[int, tuple[str, ...]]]:
+    """First row and records of each group; a group that cannot be written is found by halving, and left out."""
+    if len(bounds) < 2:
         return []
     try:
-        return list(enumerate(dialect.encode(bundle.transforms.apply(columns)), first))
+        rows = columns.slice(int(bounds[0]), int(bounds[-1] - bounds[0])).combine_chunks()
+        texts = tuple(dialect.encode(bundle.transforms.apply(rows)))
+        cuts = zip((bounds[:-1] - bounds[0]).tolist(), (bounds[1:] - bounds[0]).tolist(), strict=True)
+        return [(int(bounds[0]) + start, texts[start:stop]) for start, stop in cuts]
     except DataError:
-        if columns.num_rows == 1:
+        if len(bounds) == 2:
             return []
-    half = columns.num_rows // 2
-    return [
-        *_texts(bundle, dialect, columns.slice(0, half).combine_chunks(), first),
-        *_texts(bundle, dialect, columns.slice(half).combine_chunks(), first + half),
-    ]
+    half = len(bounds) // 2
+    return [*_texts(bundle, dialect, columns, bounds[: half + 1]), *_texts(bundle, dialect, columns, bounds[half:])]
 
 
 def _spans(text: str, schema: ModelSchema) -> tuple[tuple[int, int], ...]:
@@ -149,60 +197,3 @@ def _spans(text: str, schema: ModelSchema) -> tuple[tuple[int, int], ...]:
         spans.append((position, found.end()))
         position = found.end()
     return tuple(spans)
-
-
-def encode_with_offsets(encoding: Any, lines: Sequence[RecordLine]) -> list[tuple[list[int], list[tuple[int, int]]]]:
-    """Token ids of records, and the range of characters of each.
-
-    Raises:
-        EvaluationError: The encoding does not give the characters of a token.
-    """
-    method = getattr(encoding, "encode_with_offsets", None)
-    if method is None:
-        raise EvaluationError(
-            f"the encoding, a {type(encoding).__name__}, has no method encode_with_offsets, which gives the "
-            "characters of a token; evaluate with the model's own encoding"
-        )
-    encoded: list[tuple[list[int], list[tuple[int, int]]]] = method([line.text for line in lines])
-    return encoded
-
-
-def _owners(offsets: Sequence[tuple[int, int]], line: RecordLine) -> npt.NDArray[np.int64]:
-    length = len(line.text) + 1
-    values = np.full(length, STRUCTURE, dtype=np.int64)
-    ends = np.full(length, STRUCTURE, dtype=np.int64)
-    for column, (start, stop) in enumerate(line.spans):
-        values[start:stop] = column
-        ends[stop] = column
-    return np.array([_owner(values[start:stop], ends[start:stop]) for start, stop in offsets], dtype=np.int64)
-
-
-def _owner(values: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> int:
-    for candidates in (values, ends):
-        held = candidates[candidates != STRUCTURE]
-        if len(held):
-            return int(held[0])
-    return STRUCTURE
-
-
-def score_lines(
-    inference: Any, encoding: Any, lines: Sequence[RecordLine], *, predictions: bool = False, model: Any = None
-) -> list[ScoredRecord]:
-    """Score records, each as the first one after the model's prompt.
-
-    Args:
-        inference: The inference job.
-        encoding: The tokenizer.
-        lines: The records.
-        predictions: Whether predictions are needed.
-        model: Another model than the job's, such as its reference.
-    """
-    executor = inference.executor
-    if model is not None:
-        executor = Executor(
-            model=model, max_rows=executor.max_rows, max_tokens=executor.max_tokens, exchange=executor.exchange
-        )
-    encoded = encode_with_offsets(encoding, lines)
-    scored = executor.score([ScoreRequest(tuple(ids)) for ids, _ in encoded], predictions=predictions)
-    owners = [_owners(offsets, line) for line, (_, offsets) in zip(lines, encoded, strict=True)]
-    return [ScoredRecord(*each) for each in zip(lines, owners, scored, strict=True)]

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rowsmith.evaluation import ModelScore
-from rowsmith_plugins.evaluations.estimates import bootstrap_mean
+from rowsmith_plugins.evaluations.estimates import bootstrap_by_group
 from rowsmith_plugins.evaluations.model_options import RecordOptions
 from rowsmith_plugins.evaluations.record_evaluation import RecordComponent, RecordEvaluation, named
-from rowsmith_plugins.evaluations.record_lines import ScoredRecord, score_lines
+from rowsmith_plugins.evaluations.scored_records import ScoredRecord, score_lines
 
 if TYPE_CHECKING:
     from rowsmith.context import BuildContext
@@ -22,7 +22,8 @@ __all__ = ["ValueAccuracy", "build"]
 class ValueAccuracy(RecordEvaluation):
     """The share of values of held-out rows whose tokens are all predicted; ids are compared, not text.
 
-    The baseline always says the most frequent value of the training rows. Details: accuracy of tokens, of each column
+    The baseline always says the most frequent value of the training rows. Records of groups are predicted after those
+    before them. Details: accuracy of tokens, of each column
     and of whole records, and that of records of training rows, which is higher once the model memorises.
     """
 
@@ -31,16 +32,17 @@ class ValueAccuracy(RecordEvaluation):
 
     def measure(self, inference: Any, encoding: Any, **kwargs: Any) -> ModelScore:
         """See the base class."""
-        lines, lost = self.lines("holdout", inference)
-        held = score_lines(inference, encoding, lines, predictions=True)
-        trained = score_lines(inference, encoding, self.lines("train", inference)[0], predictions=True)
-        right = _values_right(held, len(self.columns))
-        modes = [code.counts.most_common(1)[0][0] for code in self.marginals(inference)]
-        modal = np.array([[line.value(index) == mode for index, mode in enumerate(modes)] for line in lines])
+        sample = self.records("holdout", inference)
+        held = score_lines(inference, encoding, sample.lines, predictions=True)
+        trained = score_lines(inference, encoding, self.records("train", inference).lines, predictions=True)
+        right, marginals = _values_right(held, len(self.columns)), self.marginals(inference)
+        modal = np.array(
+            [[line.value(index) == code.mode for index, code in enumerate(marginals.at(line))] for line in sample.lines]
+        )
         return ModelScore(
             value=float(right.mean()),
             n=len(held),
-            interval=bootstrap_mean(right.mean(axis=1), inference.spec.seed),
+            interval=bootstrap_by_group(right.mean(axis=1), sample.sizes, inference.spec.seed),
             baseline=float(modal.mean()),
             details={
                 "token_accuracy": float(np.concatenate([_right(each) for each in held]).mean()),
@@ -48,7 +50,7 @@ class ValueAccuracy(RecordEvaluation):
                 "modal_accuracy": named(self.columns, modal.mean(axis=0)),
                 "record_accuracy": float(right.all(axis=1).mean()),
                 "training_record_accuracy": float(_values_right(trained, len(self.columns)).all(axis=1).mean()),
-                "n_unrepresentable": lost,
+                **self.counts(holdout=sample),
             },
         )
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from transformers import AutoModelForCausalLM
 
+from rowsmith.dialect import RecordDialect
+from rowsmith.evaluation import EngineLanguageModel
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
 from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
 from rowsmith.testing.backend_conformance import BackendConformance
-from rowsmith_backends.sampling.bundle_tokens import BundleTokens
+from rowsmith_backends.sampling.bundle_tokens import BundleTokens, load_tokenizer
+from rowsmith_backends.sampling.encoding import TokenizerEncoding
 from rowsmith_backends.scratch.decoding.engine import ColumnarEngine
+from rowsmith_backends.transformers.columnar_model import ColumnarLanguageModel
 from rowsmith_backends.vllm.engine import VllmEngine, VllmModel
 from rowsmith_backends.vllm.options import VllmOptions
 
 from ...shared.scratch_training import Trained, open_table, train
+from .same_answers import check_same_answers
 
 pytestmark = pytest.mark.vllm
 
@@ -76,3 +82,17 @@ class TestColumnarVllm(BackendConformance):
         mine, others = (answers(each, requests, params) for each in (engine, transformers))
         same = sum(mine[name] == others[name] for name in mine)
         assert same >= 297, "a draw on the edge may fall to either side, and that seldom"
+
+    def test_its_language_model_answers_as_that_of_transformers(
+        self, engine: Engine, transformers: ColumnarEngine, trained: Trained
+    ) -> None:
+        """Log-probabilities within 1e-3 nats a token, and continuations under the grammar of records."""
+        vocabulary, folder = trained.prepared.vocabulary, trained.directory
+        about = {"prefix_ids": (1,), "eos_id": vocabulary.eos_id, "block_size": 128, "fingerprint": "tiny"}
+        tokenizer = load_tokenizer(folder)
+        mine = EngineLanguageModel(engine, encoding=TokenizerEncoding(tokenizer), constrained=True, **about)
+        other = ColumnarLanguageModel(
+            AutoModelForCausalLM.from_pretrained(folder, dtype="float32"), tokenizer, vocabulary, transformers, **about
+        )
+        texts = list(RecordDialect(vocabulary.schema).encode(open_table(6)[0]))
+        check_same_answers(mine, other, texts, given=2)

@@ -13,6 +13,7 @@ import torch
 from rowsmith.config import RunConfig
 from rowsmith.generation.requests import CompletionRequest, Engine, SamplingParams
 from rowsmith.model import Bundle
+from rowsmith.table import from_frame
 from rowsmith.table.schema import ModelSchema
 from rowsmith.testing.agreement import agreement
 from rowsmith.testing.answers import answers
@@ -24,9 +25,11 @@ from rowsmith_backends.transformers.options import TransformersOptions
 from rowsmith_backends.vllm.backend import VllmBackend
 from rowsmith_backends.vllm.engine import VllmEngine
 from rowsmith_backends.vllm.options import VllmOptions
+from rowsmith_plugins.evaluations.record_lines import record_lines
 
 from ...shared.base_models import make_base
 from ...shared.fine_tuning import tune
+from .same_answers import check_same_answers
 
 FLOAT32 = TransformersOptions(dtype="float32", device="cpu")
 pytestmark = pytest.mark.vllm
@@ -100,6 +103,19 @@ class TestPretrainedVllm(BackendConformance):
         mine, others = (answers(each, requests, SamplingParams(seed=5)) for each in (engine, other))
         same = sum(mine[name] == others[name] for name in mine)
         assert same >= 11, "a draw on the edge may fall to either side, and that seldom"
+
+    def test_its_language_model_answers_as_that_of_transformers(self, engine: Engine, bundle: Bundle) -> None:
+        """Of ``language_model()``: log-probabilities within 1e-3 nats a token, after a prompt, and continuations."""
+        options = VllmOptions(dtype="float32", enforce_eager=True, cpu_cache_gib=0.5)
+        backend = VllmBackend(RunConfig(), bundle.metadata, bundle=bundle, options=options, processor=None)
+        backend.engine = engine
+        mine = backend.language_model()
+        assert mine.capabilities == {"generate", "logprobs", "column-orders"}
+        assert len(mine.prefix_ids) > 1
+        other = TransformersBackend(RunConfig(), bundle.metadata, bundle=bundle, options=FLOAT32, processor=None)
+        rows = from_frame(pd.DataFrame({"city": ["Ulm", "Rome", "São", "Ulm"], "n": [0, 4, 8, 8]}))
+        texts = [line.text for line in record_lines(bundle, rows)[0]]
+        check_same_answers(mine, other.language_model(), texts, given=4)
 
     def test_free_completions_are_drawn_as_well(self, engine: Engine, prompt_ids: tuple[int, ...]) -> None:
         asked = [CompletionRequest(name, prompt_ids, max_tokens=20) for name in range(4)]

@@ -200,6 +200,18 @@ def _browse(page: Path, folder: Path, proxy: int) -> tuple[str, str]:
     return found.stdout, found.stderr
 
 
+def test_a_dark_screen_does_not_decide_what_is_printed() -> None:
+    """All colours are set again for paper, and bars, which are backgrounds, are printed."""
+    page = render_page(_report(), _tables(), {"title": "A table"})
+    style = page.partition("<style")[2].partition("</style>")[0]
+    dark = style.partition("prefers-color-scheme: dark")[2].partition("} }")[0]
+    printed = style.partition("@media print")[2]
+    colours = re.findall(r"--\w+(?=:)", dark)
+    assert len(colours) > 5
+    assert set(colours) <= set(re.findall(r"--\w+(?=:)", printed))
+    assert re.search(r"\.bar, .*\.meter i, .*print-color-adjust: exact", printed)
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the browser Chromium")
 def test_a_browser_shows_the_page_without_errors_and_without_requests(
     tmp_path: Path, requests: tuple[int, list[str]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from rowsmith.evaluation import EngineLanguageModel, Executor, Sampling, ScoreRequest
+from rowsmith.generation.requests import CompletionBlock, CompletionRequest, SamplingParams
 from rowsmith_backends.transformers.kv_cache import growing_cache
 from rowsmith_backends.transformers.language_model import CausalLanguageModel, weights_fingerprint
 
@@ -229,3 +230,36 @@ def test_any_engine_that_forces_tokens_and_reports_log_probabilities_scores_alik
     made = [Executor(model=each).generate(prompts, max_new_tokens=6, sampling=sampling) for each in (through, model)]
     assert made[0] == made[1]
     through.close()
+
+
+def test_an_engine_is_not_forced_to_write_the_prompt_which_may_hold_the_token_that_ends_it(llama: Path) -> None:
+    prefix = (1, 40, 2, 1)
+    model, engine = loaded(llama, prefix_ids=prefix), causal_engine(llama)
+    engine.start()
+    through = EngineLanguageModel(engine, block_size=256, prefix_ids=prefix, eos_id=2, fingerprint="same")
+    asked: list[tuple[int, ...]] = []
+    complete = engine.complete
+
+    def recording(requests: Sequence[CompletionRequest], params: SamplingParams) -> Iterator[CompletionBlock]:
+        asked.extend(each.forced_ids for each in requests)
+        return complete(requests, params)
+
+    engine.complete = recording
+    requests = [ScoreRequest(tuple(each)) for each in model.encoding.encode_batch(TEXTS[:3])]
+    for one, other in zip(Executor(model=through).score(requests), Executor(model=model).score(requests), strict=True):
+        assert np.abs(one.log_probs - other.log_probs).max() < 1e-4
+    assert sorted(asked) == sorted(request.ids for request in requests)
+    through.close()
+
+
+def test_moments_are_those_of_the_distribution_over_all_tokens(llama: Path) -> None:
+    model = loaded(llama)
+    ids = tuple(model.encoding.encode(TEXTS[3]))
+    (scored,) = Executor(model=model).score([ScoreRequest(ids)])
+    with torch.inference_mode():
+        log_probs = model.model(torch.tensor([[*model.prefix_ids, *ids]])).logits[0, :-1].double().log_softmax(-1)
+    shares = log_probs.exp()
+    means = (shares * log_probs).sum(-1)
+    deviations = (shares * (log_probs - means[:, None]) ** 2).sum(-1).sqrt()
+    np.testing.assert_allclose(scored.means, means.numpy(), atol=1e-4)
+    np.testing.assert_allclose(scored.deviations, deviations.numpy(), atol=1e-4)

@@ -82,10 +82,17 @@ def uniform(evaluator: Evaluator[Any]) -> InferenceJob[None, Any]:
 @pytest.fixture(scope="session")
 def memorising(evaluator: Evaluator[Any], tables: ModelTables) -> InferenceJob[None, Any]:
     """A model of the same tokens that was trained on the 32 rows, and nothing else, for 200 steps."""
+    from rowsmith_plugins.evaluations.record_lines import record_lines
+
+    lines, _ = record_lines(bundle_of(evaluator), tables.train)
+    return memorised(evaluator, [[line.text] for line in lines])
+
+
+def memorised(evaluator: Evaluator[Any], sequences: list[list[str]]) -> InferenceJob[None, Any]:
+    """A model of an evaluator's tokens that was trained on some sequences of records, and nothing else."""
     from transformers import AutoModelForCausalLM, LlamaConfig
 
     from rowsmith_backends.transformers.columnar_model import ColumnarLanguageModel
-    from rowsmith_plugins.evaluations.record_lines import record_lines
 
     before = evaluator.model.model.config
     config = LlamaConfig(
@@ -97,8 +104,8 @@ def memorising(evaluator: Evaluator[Any], tables: ModelTables) -> InferenceJob[N
         intermediate_size=128,
         max_position_embeddings=before.max_position_embeddings,
     )
-    lines, _ = record_lines(bundle_of(evaluator), tables.train)
-    ids = [[1, *each, 2] for each in evaluator.encoding.encode_batch([line.text for line in lines])]
+    encode = evaluator.encoding.encode_batch
+    ids = [[1, *(token for record in encode(texts) for token in record), 2] for texts in sequences]
     longest = max(map(len, ids))
     inputs = torch.tensor([[*each, *[0] * (longest - len(each))] for each in ids])
     labels = torch.tensor([[*each, *[-100] * (longest - len(each))] for each in ids])

@@ -136,5 +136,12 @@ def test_an_adapter_is_compared_with_its_base_model(tmp_path: Path) -> None:
     details = found["code-length"].details
     parts = sum(details["bits_per_column"].values()) + details["structure_bits"]
     assert parts == pytest.approx(details["bits_per_record"], rel=1e-6)
+    # It reads any text, and was trained on sequences of several records.
+    for name in ("column_orders", "record_orders"):
+        orders = details[name]
+        assert (orders["tried"], orders["n"]) == (8, 40)
+        assert orders["bits_per_record"]["deviation"] > 0
+        assert set(orders["bits_per_column"]) == {"city", "n"}
+    assert details["column_orders"]["own_bits_per_record"] == pytest.approx(details["bits_per_record"], rel=1e-6)
     # Six steps of training make records likelier than they are to the base model.
     assert reference.fingerprint != evaluator.model.fingerprint

@@ -22,10 +22,14 @@ from rowsmith.table.schema import JsonKind, ModelColumn
 from rowsmith.table.table import Table
 from rowsmith_plugins.evaluations.estimates import bootstrap_mean, separation
 from rowsmith_plugins.evaluations.marginal_code import MarginalCode
+from rowsmith_plugins.evaluations.membership import normalized
 from rowsmith_plugins.evaluations.nearest_string import edit_distances
-from rowsmith_plugins.evaluations.record_lines import RecordLine, encode_with_offsets, record_lines, score_lines
+from rowsmith_plugins.evaluations.record_lines import record_lines
+from rowsmith_plugins.evaluations.scored_records import encode_with_offsets, score_lines
 
 from .conftest import NAMES, bundle_of
+
+torch = pytest.importorskip("torch")
 
 Find = Callable[[str], Any]
 
@@ -95,7 +99,7 @@ def test_a_cell_that_spells_control_tokens_stays_a_cell(evaluator: Evaluator[Any
     texts = ["</s>", "<|endoftext|>", '"},{"', "a\nb", "\U0001f98a", "\u202eabc", "é" * 10_000, "<\x02record>"]
     for text in texts:
         line = dialect.encode_record({**record, "remark": text})
-        ((ids, _),) = encode_with_offsets(evaluator.encoding, [RecordLine(0, line, ())])
+        ((ids, _),) = encode_with_offsets(evaluator.encoding, [line])
         assert not special & set(ids)
         (back,) = evaluator.encoding.decode_batch([ids])
         assert json.loads(back)["remark"] == text
@@ -134,13 +138,15 @@ def test_a_uniform_model_needs_the_same_bits_for_every_token(
     membership = evaluation("membership").measure(uniform, uniform.model.encoding)
     assert membership.details["attacks"]["reference"]["auc"] == 0.5
     assert membership.details["reference"] == "base model"
+    # All tokens are as likely as expected.
+    assert membership.details["attacks"]["min-k++"]["auc"] == 0.5
 
 
 def test_a_uniform_model_chooses_among_candidates_by_ties(uniform: InferenceJob[None, Any], evaluation: Find) -> None:
     """V6: the accuracy of a closed column is one in the number of candidates."""
     choice = evaluation("choice")
     found = choice.measure(uniform, uniform.model.encoding)
-    counts = [len(code.counts) for code in choice.marginals(uniform)]
+    counts = [len(code.counts) for code in choice.marginals(uniform).first]
     for column, count in zip(choice.columns, counts, strict=True):
         if column.closed and column.name in found.details["column_accuracy"]:
             candidates = min(count, choice.options.max_candidates)
@@ -151,6 +157,8 @@ def test_an_untrained_model_gives_nothing_away(evaluator: Evaluator[Any], evalua
     """V9: the interval holds a guess."""
     found = evaluation("membership").measure(evaluator, evaluator.encoding)
     assert found.interval[0] <= 0.5 <= found.interval[1]
+    for each in found.details["attacks"].values():
+        assert each["interval"][0] <= 0.5 <= each["interval"][1]
     extraction = evaluation("extraction").measure(evaluator, evaluator.encoding)
     assert extraction.details["expected_share"]["train"] < 0.01
 
@@ -161,6 +169,11 @@ def test_a_model_that_memorised_its_rows_is_found_out(memorising: InferenceJob[N
     membership = evaluation("membership").measure(memorising, encoding)
     assert membership.value > 0.95
     assert membership.interval[0] > 0.9
+    for name in ("min-k", "min-k++"):
+        attack = membership.details["attacks"][name]
+        assert attack["interval"][0] > 0.6, name
+        assert attack["false_alarms"] <= 0.01
+        assert attack["found_interval"][0] <= attack["found"] <= attack["found_interval"][1]
     shares = evaluation("extraction").measure(memorising, encoding).details["expected_share"]
     assert shares["train"] > 0.8
     assert shares["holdout"] < 0.05
@@ -181,6 +194,16 @@ def test_a_secret_that_was_memorised_is_exposed(
     assert memorised.value > 20
     assert memorised.details["column"] == "remark"
     assert memorised.n == 4
+
+
+def test_a_secret_in_a_column_of_few_values_ranks_among_these(
+    uniform: InferenceJob[None, Any], evaluation: Find
+) -> None:
+    exposure = evaluation("exposure")
+    exposure = type(exposure)(exposure.bundle, exposure.tables, evolve(exposure.options, column="city"))
+    found = exposure.measure(uniform, uniform.model.encoding)
+    # All four cities are as likely: the secret is the last of them.
+    assert (found.value, found.details["most_possible"]) == (0, 2)
 
 
 def test_copies_of_training_rows_are_found_by_their_spelling(evaluator: Evaluator[Any], evaluation: Find) -> None:
@@ -266,6 +289,20 @@ def test_the_code_of_a_closed_column_is_a_probability(values: list[str]) -> None
     assert code.bits("7") > max(code.bits(value) for value in code.counts)
 
 
+def test_a_value_that_the_marginal_was_learned_from_can_be_coded_as_if_it_were_not() -> None:
+    column = ModelColumn(name="x", kind=JsonKind.NUMBER, nullable=True, values=("1", "2"))
+    values = ["1", "1", "1", "2"]
+    code = MarginalCode.of(column, values)
+    for value in ("1", "2"):
+        rest = [*values]
+        rest.remove(value)
+        # But for the characters of new texts, it is the code of the others.
+        expected = MarginalCode.of(column, rest).bits(value)
+        assert code.bits(value, own=True) == pytest.approx(expected, abs=1.5 if value == "2" else 1e-9)
+        assert code.bits(value, own=True) > code.bits(value)
+    assert code.bits("7", own=True) == code.bits("7")
+
+
 def test_numbers_of_an_open_column_cost_their_bin_and_their_place_in_it() -> None:
     column = ModelColumn(name="x", kind=JsonKind.NUMBER, nullable=False, integral=True)
     code = MarginalCode.of(column, [str(number) for number in range(3_200)])
@@ -274,15 +311,92 @@ def test_numbers_of_an_open_column_cost_their_bin_and_their_place_in_it() -> Non
     assert code.bits("99999") > code.bits("17")
 
 
+def test_log_probabilities_are_beside_what_the_model_expects_of_them(
+    evaluator: Evaluator[Any], tables: ModelTables
+) -> None:
+    """Min-K%++: by the mean and standard deviation over the tokens that the order of columns allows."""
+    lines, _ = record_lines(bundle_of(evaluator), tables.train)
+    record = score_lines(evaluator, evaluator.encoding, lines[:1])[0]
+    model = evaluator.model
+    ids = torch.tensor([[*model.prefix_ids, *record.scored.ids.tolist()]])
+    with torch.inference_mode():
+        logits = model.model(ids).logits[0, :-1].double().numpy()
+    columns = model._column_of[ids[0]].tolist()
+    found = normalized(record.scored)
+    assert np.isfinite(found).any()
+    for position, token in enumerate(record.scored.ids.tolist()):
+        last = max((column for column in columns[: position + 1]), default=-1)
+        allowed = model._allowed[last + 1].numpy()
+        shown = logits[position][allowed]
+        log_probs = shown - np.log(np.exp(shown - shown.max()).sum()) - shown.max()
+        mean = (np.exp(log_probs) * log_probs).sum()
+        deviation = math.sqrt((np.exp(log_probs) * (log_probs - mean) ** 2).sum())
+        own = log_probs[np.flatnonzero(allowed).tolist().index(token)]
+        if deviation > 1e-4:
+            assert found[position] == pytest.approx((own - mean) / deviation, abs=1e-3)
+        else:
+            assert math.isnan(found[position])
+
+
+def test_other_orders_of_columns_are_named_as_impossible_for_a_model_of_one_order(
+    evaluator: Evaluator[Any], evaluation: Find
+) -> None:
+    details = evaluation("code-length").measure(evaluator, evaluator.encoding).details
+    assert details["column_orders"]["tried"] == 0
+    assert "does not declare 'column-orders'" in details["column_orders"]["reason"]
+    assert details["record_orders"] == {"tried": 0, "reason": "the model writes one record a sequence"}
+
+
+def test_a_record_in_another_order_of_columns_holds_the_same_values(
+    evaluator: Evaluator[Any], tables: ModelTables
+) -> None:
+    schema = bundle_of(evaluator).model_schema
+    for line in record_lines(bundle_of(evaluator), tables.train)[0][:5]:
+        same = line.reordered(range(len(schema)), schema)
+        assert (same.text, same.spans) == (line.text, line.spans)
+        back = line.reordered(range(len(schema))[::-1], schema)
+        assert json.loads(back.text) == json.loads(line.text)
+        assert list(json.loads(back.text)) == list(schema.names)[::-1]
+        assert [back.value(index) for index in range(len(schema))] == [line.value(i) for i in range(len(schema))]
+
+
+def test_numbers_are_judged_by_the_distribution_of_several_completions(
+    evaluator: Evaluator[Any], evaluation: Find
+) -> None:
+    found = evaluation("completion")
+    details = (
+        type(found)(found.bundle, found.tables, evolve(found.options, max_rows=12, samples=4))
+        .measure(evaluator, evaluator.encoding)
+        .details
+    )
+    # Three of the model's columns are the date, so that both numbers are among the completed ones.
+    assert set(details["crps"]) == set(details["marginal_crps"]) == {"age", "score"}
+    assert details["sampled_valid_rate"] == 1
+    assert details["samples"] == 4
+    # Three steps of training: the model is about as good as the marginal.
+    assert all(abs(skill) < 1 for skill in details["crps_skill"].values())
+
+
 def test_separation_is_the_area_under_the_curve_with_ties_half() -> None:
     members, others = np.array([3.0, 2.0, 1.0]), np.array([2.0, 0.0])
     found = separation(members, others)
     assert found.auc == pytest.approx((2 + 1.5 + 1) / 6)
     assert found.advantage == pytest.approx(max(1 / 3, 2 / 3 - 1 / 2, 1 - 1 / 2))
     assert found.found == pytest.approx(1 / 3)
+    assert found.found_low <= found.found <= found.found_high
+    assert found.false_alarms == 0
     assert found.low <= found.auc <= found.high
     same = separation(np.zeros(5), np.zeros(7))
     assert (same.auc, same.low, same.high, same.advantage) == (0.5, 0.5, 0.5, 0.0)
+
+
+def test_members_are_found_at_one_percent_of_false_alarms() -> None:
+    others, members = np.arange(400.0), np.concatenate([np.full(30, 395.5), np.full(70, 394.5)])
+    found = separation(members, others)
+    # Four of 400 others are above 395, and no more are allowed.
+    assert found.false_alarms == pytest.approx(0.01)
+    assert found.found == pytest.approx(0.3)
+    assert found.found_low < 0.3 < found.found_high
 
 
 def test_an_interval_of_a_mean_holds_it_and_shrinks_with_the_sample() -> None:

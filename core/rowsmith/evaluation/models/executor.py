@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -33,12 +33,14 @@ CHUNK_SIZE = 200
 MAX_ROWS = 64
 MAX_TOKENS = 1 << 14
 
+_SCORES = ("log_probs", "predicted", "legal", "means", "deviations")
+
 _logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-_WindowScores = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]]
-"""Log-probabilities, predictions and legal shares of the tokens that a window scores."""
+_Parts = dict[str, npt.NDArray[Any]]
+"""The scores of the tokens that a window scores, by the names of ``ScoredTokens``."""
 
 
 @frozen
@@ -64,12 +66,33 @@ class ScoredTokens:
         predicted: The likeliest id at each position: int64 ``[n]``; -1 where there is none.
         legal: Logarithm of the share of the probability that the grammar of records allows at each position, float64
             ``[n]``; 0 for models without one.
+        means: Mean of the log-probability over the tokens allowed at each position, float64 ``[n]``; nan of models
+            without the capability ``moments``.
+        deviations: Its standard deviation, float64 ``[n]``; nan where ``means`` is.
     """
 
     ids: npt.NDArray[np.int64]
     log_probs: npt.NDArray[np.float64]
     predicted: npt.NDArray[np.int64]
     legal: npt.NDArray[np.float64]
+    means: npt.NDArray[np.float64]
+    deviations: npt.NDArray[np.float64]
+
+    @classmethod
+    def unscored(cls, ids: Sequence[int]) -> ScoredTokens:
+        """Tokens whose scores are unknown."""
+        return cls(
+            ids=np.array(ids, dtype=np.int64),
+            log_probs=np.full(len(ids), np.nan),
+            predicted=np.full(len(ids), -1, dtype=np.int64),
+            legal=np.zeros(len(ids)),
+            means=np.full(len(ids), np.nan),
+            deviations=np.full(len(ids), np.nan),
+        )
+
+    def part(self, start: int, stop: int) -> ScoredTokens:
+        """The scores of some of the tokens."""
+        return ScoredTokens(self.ids[start:stop], *(getattr(self, name)[start:stop] for name in _SCORES))
 
     @property
     def nll(self) -> float:
@@ -205,16 +228,16 @@ class Executor(Generic[M]):
             raise EvaluationError(f"prompt {number} has no tokens, and the model has no token that begins a text")
         return ids, min(max_new_tokens, block - len(ids))
 
-    def _score(self, windows: Sequence[Window]) -> list[_WindowScores]:
+    def _score(self, windows: Sequence[Window]) -> list[_Parts]:
         lengths = np.array([len(window.ids) for window in windows], dtype=np.int64)
         ids = np.zeros((len(windows), int(lengths.max())), dtype=np.int64)
         for row, window in enumerate(windows):
             ids[row, : len(window.ids)] = window.ids
         scores = self.model.score(ScoreBatch(ids=ids, lengths=lengths))
-        predicted = np.full(ids.shape, -1) if scores.predicted is None else scores.predicted
-        legal = np.zeros(ids.shape) if scores.legal is None else scores.legal
+        known = {name: found for name in _SCORES if (found := getattr(scores, name)) is not None}
+        # Windows outlive the batch: copies let its padding go.
         return [
-            _of_window(window, (each[row] for each in (scores.log_probs, predicted, legal)))
+            {name: found[row, window.scored - 1 : len(window.ids) - 1].copy() for name, found in known.items()}
             for row, window in enumerate(windows)
         ]
 
@@ -302,24 +325,11 @@ def _in_order(pairs: Sequence[tuple[int, R]], count: int) -> list[R]:
     return [by_number[number] for number in range(count)]
 
 
-def _of_window(window: Window, parts: Iterable[npt.NDArray[Any]]) -> _WindowScores:
-    log_probs, predicted, legal = (part[window.scored - 1 : len(window.ids) - 1] for part in parts)
-    return log_probs.astype(np.float64), predicted.astype(np.int64), legal.astype(np.float64)
-
-
 def _joined(
-    requests: Sequence[ScoreRequest], windows: Sequence[Window], scores: Sequence[_WindowScores]
+    requests: Sequence[ScoreRequest], windows: Sequence[Window], scores: Sequence[_Parts]
 ) -> list[ScoredTokens]:
-    joined = [
-        ScoredTokens(
-            ids=np.array(request.ids, dtype=np.int64),
-            log_probs=np.full(len(request.ids), np.nan),
-            predicted=np.full(len(request.ids), -1, dtype=np.int64),
-            legal=np.zeros(len(request.ids)),
-        )
-        for request in requests
-    ]
-    for window, (log_probs, predicted, legal) in zip(windows, scores, strict=True):
-        target, here = joined[window.number], slice(window.target, window.target + len(log_probs))
-        target.log_probs[here], target.predicted[here], target.legal[here] = log_probs, predicted, legal
+    joined = [ScoredTokens.unscored(request.ids) for request in requests]
+    for window, parts in zip(windows, scores, strict=True):
+        for name, found in parts.items():
+            getattr(joined[window.number], name)[window.target : window.target + len(found)] = found
     return joined

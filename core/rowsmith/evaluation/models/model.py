@@ -17,8 +17,10 @@ from attrs import frozen
 from rowsmith.errors import EvaluationError
 
 __all__ = [
+    "COLUMN_ORDERS",
     "GENERATE",
     "LOG_PROBS",
+    "MOMENTS",
     "PREDICTIONS",
     "LanguageModel",
     "M",
@@ -37,6 +39,12 @@ PREDICTIONS = "predictions"
 
 GENERATE = "generate"
 """Capability: continuations of prompts."""
+
+MOMENTS = "moments"
+"""Capability: mean and standard deviation of the log-probability over the tokens allowed at each position."""
+
+COLUMN_ORDERS = "column-orders"
+"""Capability: records whose columns are in any order; without it, records have the one order of the model's schema."""
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -70,11 +78,16 @@ class TokenScores:
             without the capability ``predictions``.
         legal: Logarithm of the share of the probability that the grammar of records allows at the same positions;
             None for models without one, or whose log-probabilities are already under it.
+        means: Mean of the log-probability at the same positions, over the tokens that the grammar of records allows,
+            by their probability: minus the entropy in nats. None of models without the capability ``moments``.
+        deviations: Its standard deviation over the same tokens; 0 where one token is certain.
     """
 
     log_probs: npt.NDArray[np.floating[Any]]
     predicted: npt.NDArray[np.integer[Any]] | None = None
     legal: npt.NDArray[np.floating[Any]] | None = None
+    means: npt.NDArray[np.floating[Any]] | None = None
+    deviations: npt.NDArray[np.floating[Any]] | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -118,7 +131,7 @@ class LanguageModel(ABC):
     """A causal language model, as evaluations see it.
 
     Attributes:
-        capabilities: What it can do: ``logprobs``, ``predictions``, ``generate``.
+        capabilities: What it can do: ``logprobs``, ``predictions``, ``generate``, ``moments``, ``column-orders``.
         block_size: The most tokens of one sequence.
         prefix_ids: Ids before every text, such as BOS; the first token of a text is scored after them. Empty for
             models without: then the first token of a text has no probability.

@@ -187,6 +187,7 @@ class Synthesizer:
         groups: int | Sequence[str] | None = None,
         seed: int | None = None,
         given: Mapping[Hashable, Any] | None = None,
+        constraints: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Draw rows; of grouped tables and time series, whole groups.
 
@@ -203,6 +204,8 @@ class Synthesizer:
             seed: The seed of the draws.
             given: Conditions on rows, by column: a value, a list of values, a range as ``{"min": …, "max": …}``, or
                 None for null; by default ``generation.given``. Only for tables without groups.
+            constraints: Comparisons that hold in every row, such as ``"ordered <= shipped"``; by default
+                ``generation.constraints``. Rows and groups that break one are rejected and made again.
 
         Returns:
             Rows with the columns, their labels and order, and the dtypes of the table that was fitted. They can be
@@ -217,7 +220,7 @@ class Synthesizer:
         from rowsmith.runs.stages import generate
 
         bundle, model = self._fitted(), self._learned_model()
-        requested = evolve(self._config, generation=target(self._config, n, groups, given))
+        requested = evolve(self._config, generation=target(self._config, n, groups, given, constraints))
         config = resolved(requested, bundle.model_schema)
         chosen = None if seed is None else whole("seed", seed, 0)
         with model.generation(config, self._config.seed, chosen) as (seed_, numbering):

@@ -128,12 +128,13 @@ def target_values(rows: int | None, groups: int | None) -> dict[str, Any]:
     return {"generation__num_records": rows, "generation__num_groups": UNSET if rows is not None else groups}
 
 
-def given_values(conditions: Sequence[str]) -> dict[str, Any]:
-    """Settings for the conditions on rows, for ``config.layering``.
+def given_values(conditions: Sequence[str], constraints: Sequence[str]) -> dict[str, Any]:
+    """Settings for the conditions and constraints on rows, for ``config.layering``.
 
     Args:
         conditions: The texts of ``--given``: ``COLUMN=VALUE``, ``COLUMN=LOW..HIGH`` with one end or both, or
             ``COLUMN=`` for null. Of several for one column, any may be met.
+        constraints: The texts of ``--constraint``.
 
     Raises:
         UsageError: A text is none of these.
@@ -144,7 +145,7 @@ def given_values(conditions: Sequence[str]) -> dict[str, Any]:
         if not equals or not column:
             raise click.UsageError(f"--given {text!r} says no column: write COLUMN=VALUE, such as --given age=30..39")
         given.setdefault(column, []).append(_given_value(value))
-    return {"generation__given": given or None}
+    return {"generation__given": given or None, "generation__constraints": list(constraints) or None}
 
 
 def _given_value(text: str) -> Any:

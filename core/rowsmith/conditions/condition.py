@@ -1,4 +1,4 @@
-"""A condition on one column of the user's table."""
+"""A condition on one column of the user's table, and a constraint between columns."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
+from rowsmith.expressions.evaluation import held_by
+from rowsmith.expressions.statements import Comparison
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 from rowsmith.table.types.datetimes import parse_datetimes
 from rowsmith.table.types.spelling import parse_numbers
 
-__all__ = ["Condition", "axis_of", "rows_meeting"]
+__all__ = ["Condition", "Constraint", "axis_of", "rows_meeting"]
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -38,15 +40,18 @@ class Condition:
     ranges: tuple[tuple[float, float], ...] = ()
     null: bool = False
 
-    def met(self, columns: pa.Table, column: ColumnSchema) -> Mask:
+    def __str__(self) -> str:
+        return f"the condition on column {self.column!r}"
+
+    def met(self, columns: pa.Table, schema: TableSchema) -> Mask:
         """Which rows meet the condition, ``[rows]`` bool.
 
         Args:
             columns: A spelled table.
-            column: The schema of the column.
+            schema: Its schema.
         """
         values, codes = distinct(columns, self.column)
-        fits = np.append(self.fits(values, column), self.null)
+        fits = np.append(self.fits(values, schema[self.column]), self.null)
         return np.asarray(fits[codes], dtype=np.bool_)
 
     def fits(self, values: list[str], column: ColumnSchema) -> Mask:
@@ -60,17 +65,42 @@ class Condition:
         return allowed
 
 
-def rows_meeting(columns: pa.Table, schema: TableSchema, conditions: Iterable[Condition]) -> Mask:
-    """Which rows meet all of some conditions, ``[rows]`` bool.
+@frozen
+class Constraint:
+    """A comparison that must hold in every row in which it can be evaluated.
+
+    Attributes:
+        comparison: The comparison, such as ``ordered <= shipped``.
+    """
+
+    comparison: Comparison
+
+    def __str__(self) -> str:
+        return f"the constraint {str(self.comparison)!r}"
+
+    def met(self, columns: pa.Table, schema: TableSchema) -> Mask:
+        """Which rows meet the constraint, or have a null that leaves it open, ``[rows]`` bool.
+
+        Args:
+            columns: A spelled table.
+            schema: Its schema.
+        """
+        holds, known = held_by(self.comparison, columns, schema)
+        met: Mask = holds | ~known
+        return met
+
+
+def rows_meeting(columns: pa.Table, schema: TableSchema, conditions: Iterable[Condition | Constraint]) -> Mask:
+    """Which rows meet all of some conditions and constraints, ``[rows]`` bool.
 
     Args:
         columns: A spelled table.
         schema: Its schema.
-        conditions: Conditions on its columns.
+        conditions: Conditions and constraints on its columns.
     """
     met = np.ones(columns.num_rows, dtype=np.bool_)
     for condition in conditions:
-        met &= condition.met(columns, schema[condition.column])
+        met &= condition.met(columns, schema)
     return met
 
 

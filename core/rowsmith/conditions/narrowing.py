@@ -113,7 +113,7 @@ def _column(
 def _reach(restored: pa.Table, condition: Condition, schema: TableSchema) -> npt.NDArray[np.bool_]:
     """Which rows meet a condition; of numbers and dates, whether the range of the trials of the same label does."""
     column: ColumnSchema = schema[condition.column]
-    met = condition.met(restored, column)
+    met = condition.met(restored, schema)
     values, codes = distinct(restored, condition.column)
     axis = axis_of(values, column)
     if axis is None or not condition.ranges or not len(axis):

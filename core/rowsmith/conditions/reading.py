@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from attrs import evolve
 
-from rowsmith.conditions.condition import Condition, axis_of
+from rowsmith.conditions.condition import Condition, Constraint, axis_of
+from rowsmith.config import GenerationConfig
 from rowsmith.config.conversion import did_you_mean
-from rowsmith.errors import ConfigError, DataError
+from rowsmith.errors import ConfigError, DataError, ParameterError
+from rowsmith.expressions import Comparison, parse_statement
+from rowsmith.expressions.evaluation import check_types
 from rowsmith.table.schema import ColumnSchema, ColumnType, TableSchema
 
-__all__ = ["read_conditions"]
+__all__ = ["read_conditions", "read_constraints", "row_tests"]
 
 _BOUNDS = frozenset({"min", "max"})
 _AT = "generation.given"
@@ -43,6 +46,48 @@ def read_conditions(given: Mapping[str, Any], schema: TableSchema) -> tuple[Cond
     if problems:
         raise ConfigError(problems)
     return tuple(found)
+
+
+def read_constraints(statements: Sequence[str], schema: TableSchema) -> tuple[Constraint, ...]:
+    """Read ``generation.constraints``.
+
+    Args:
+        statements: Comparisons, such as ``ordered <= shipped``.
+        schema: The table.
+
+    Raises:
+        ConfigError: A statement is no comparison, or names a column that is unknown or holds no numbers; with every
+            problem.
+    """
+    problems, found = list[str](), list[Constraint]()
+    for text in statements:
+        try:
+            found.append(Constraint(_comparison(text, schema)))
+        except ParameterError as error:
+            problems.append(f"{text!r}: {error} @ generation.constraints")
+    if problems:
+        raise ConfigError(problems)
+    return tuple(found)
+
+
+def row_tests(generation: GenerationConfig, schema: TableSchema) -> tuple[Condition | Constraint, ...]:
+    """The conditions and constraints of a configuration.
+
+    Raises:
+        ConfigError: As :func:`read_conditions` and :func:`read_constraints`.
+    """
+    return (*read_conditions(generation.given, schema), *read_constraints(generation.constraints, schema))
+
+
+def _comparison(text: str, schema: TableSchema) -> Comparison:
+    statement = parse_statement(text)
+    if not isinstance(statement, Comparison):
+        raise ParameterError("a constraint compares two expressions, such as ordered <= shipped")
+    for name in statement.names():
+        if name not in schema.names:
+            raise ParameterError(f"there is no column {name!r}{did_you_mean(name, schema.names)}")
+    check_types(statement, schema)
+    return statement
 
 
 def _condition(column: ColumnSchema, wanted: Any) -> Condition:

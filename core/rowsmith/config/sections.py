@@ -255,6 +255,7 @@ class GenerationConfig:
             time series as were learned from.
         given: Conditions on rows by column: a value, a list of values, ``{min: …, max: …}``, or null.
         candidates: How many weighted candidates are drawn for each row under conditions, of which one is chosen.
+        constraints: Comparisons that must hold in every row, such as ``ordered <= shipped``.
         temperature: 1 samples what was learned, below 1 the likelier, 0 the likeliest.
         top_p: The share of probability that is sampled from; 1 is all of it.
         patience: Bad batches in a row before generation stops.
@@ -267,6 +268,7 @@ class GenerationConfig:
     group_keys: tuple[str, ...] = field(default=(), validator=_check_keys)
     given: Mapping[str, Any] = field(factory=dict)
     candidates: int = field(default=16, validator=between(1, 10_000))
+    constraints: tuple[str, ...] = field(default=(), validator=check_statements)
     temperature: float = field(default=1.0, validator=_check_temperature)
     top_p: float = field(default=1.0, validator=between(0.0001, 1))
     patience: int = field(default=3, validator=between(1, _MOST))

@@ -125,6 +125,7 @@ def target(
     rows: int | None,
     groups: int | Sequence[str] | None,
     given: Mapping[Hashable, Any] | None = None,
+    constraints: Sequence[str] | None = None,
 ) -> GenerationConfig:
     """How much to generate, and under which conditions: what is requested, else what the configuration says.
 
@@ -135,6 +136,8 @@ def target(
     if given is not None:
         conditions = {name_of(label): wanted for label, wanted in given.items()}
         config = evolve(config, generation=evolve(config.generation, given=conditions))
+    if constraints is not None:
+        config = evolve(config, generation=evolve(config.generation, constraints=tuple(constraints)))
     if rows is not None and groups is not None:
         raise ParameterError("n counts rows and groups counts groups; give one of them")
     if rows is not None:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve, field, frozen
 
-from rowsmith.conditions import read_conditions, rows_meeting
+from rowsmith.conditions import row_tests, rows_meeting
 from rowsmith.config.defaults import evaluations_for
 from rowsmith.evaluation.files import report_figures
 from rowsmith.generation.results import GenerationFailure
@@ -166,11 +166,10 @@ class GenerationJob:
         refs = () if self.learned_by is None else evaluations_for(self.learned_by)
         if self.learned_by is None or self.real is None or not refs or not len(outcome.rows) or outcome.interrupted:
             return outcome
-        directory, given = self.run.directory, self.run.config.generation.given
-        if given and len(self._real_meeting(self.real)) < _FEWEST_REAL:
+        directory, made = self.run.directory, self.run.config.generation
+        if (made.given or made.constraints) and len(self._real_meeting(self.real)) < _FEWEST_REAL:
             self.run.reporter.note(
-                f"fewer than {_FEWEST_REAL} real rows meet the conditions of generation.given: too few to evaluate "
-                "the rows beside them"
+                f"fewer than {_FEWEST_REAL} real rows meet the conditions: too few to evaluate the rows beside them"
             )
             return outcome
         try:
@@ -182,7 +181,7 @@ class GenerationJob:
                 outcome.rows,
                 identifier=outcome.results.identifier,
                 facts=run_facts(self.plan, outcome.metrics),
-                given=given,
+                made=made,
                 directory=directory if self.to_directory else None,
             )
         except KeyboardInterrupt:
@@ -200,11 +199,8 @@ class GenerationJob:
 
     def _real_meeting(self, real: Table) -> Table:
         """The real rows that meet the conditions under which rows are made."""
-        given = self.run.config.generation.given
-        if not given:
-            return real
-        conditions = read_conditions(given, real.schema)
-        return real.take(np.flatnonzero(rows_meeting(real.columns, real.schema, conditions)))
+        tests = row_tests(self.run.config.generation, real.schema)
+        return real.take(np.flatnonzero(rows_meeting(real.columns, real.schema, tests))) if tests else real
 
     def _write(self, results: GenerateJobResults, seconds: Mapping[str, float]) -> Outcome:
         # A stop request that comes meanwhile takes effect once all files are written.
@@ -247,7 +243,7 @@ class GenerationJob:
             summary,
             transforms.changed,
             relations,
-            self.run.config.generation.given,
+            self.run.config.generation,
         )
         if self.to_directory:
             self.run.directory.write_json(result_files.METRICS_FILE, figures)

@@ -49,7 +49,7 @@ _PAUSE = 0.02
 _FEWEST = 100_000
 _ROWS_OF_GROUP = 1_000
 _PREFIX, _SUFFIX = "generation-", ".journal"
-_OF_CONDITIONS = ("given", "candidates")
+_OF_CONDITIONS = ("given", "candidates", "constraints")
 """Settings that a generation without conditions does not depend on."""
 _SECTIONS = ("time_series", "backend", "processor", "stopping", "generation", "seed")
 
@@ -245,7 +245,7 @@ def journal_of(run: Run, bundle: Bundle) -> GenerationJournal:
         "bundle": hashlib.sha256((bundle.directory / BUNDLE_FILE).read_bytes()).hexdigest(),
         **{name: config[name] for name in _SECTIONS},
     }
-    if not run.config.generation.given:
+    if not run.config.generation.given and not run.config.generation.constraints:
         # As written by versions without conditions.
         decisive["generation"] = {k: v for k, v in config["generation"].items() if k not in _OF_CONDITIONS}
     fingerprint = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

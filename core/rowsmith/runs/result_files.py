@@ -34,6 +34,7 @@ from rowsmith.table.schema import Source, TableSchema
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from rowsmith.config import GenerationConfig
     from rowsmith.generation import BatchFinished, GenerateJobResults
     from rowsmith.model import TrainingReport
     from rowsmith.runs.comparison.summary import ColumnSummary
@@ -275,7 +276,7 @@ def metrics(
     columns: tuple[ColumnSummary, ...] = (),
     changed: Mapping[str, float] = MappingProxyType({}),
     relations: Sequence[RetainedRelation] = (),
-    given: Mapping[str, Any] = MappingProxyType({}),
+    made: GenerationConfig | None = None,
 ) -> dict[str, Any]:
     """The figures of a run as plain data, free of cell text.
 
@@ -286,7 +287,7 @@ def metrics(
         columns: The real table against the synthetic one.
         changed: The share of training rows whose value was permanently changed before learning, by column.
         relations: The relations between columns that were retained.
-        given: The conditions that the rows were made under.
+        made: What the rows were made under: conditions and constraints.
     """
     generation = None
     if results is not None:
@@ -314,7 +315,8 @@ def metrics(
                 {"relation": each.statement, "support": round(each.support, 6), "holds": round(each.holds, 6)}
                 for each in relations
             ],
-            "given": dict(given),
+            "given": {} if made is None else dict(made.given),
+            "constraints": [] if made is None else list(made.constraints),
         }
     )
     return figures

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowsmith.conditions import read_conditions, rows_meeting
+from rowsmith.conditions import read_conditions, read_constraints, rows_meeting
 from rowsmith.config import load_config
 from rowsmith.errors import ConfigError
 from rowsmith.table import from_frame
@@ -59,6 +59,30 @@ def test_rows_meet_conditions_as_a_filter_of_the_frame_says(seed, ages, city, me
         & (frame["visits"].isna() | (frame["visits"] == 3).fillna(False))
     )
     assert _met(frame, wanted).tolist() == expected.tolist()
+
+
+def test_constraints_hold_or_are_left_open_by_a_null():
+    frame = _frame(80, 1)
+    table = from_frame(frame)
+    constraints = read_constraints(["visits * 10 <= age", "score < 1"], table.schema)
+    found = rows_meeting(table.columns, table.schema, constraints)
+    visits = frame["visits"].astype("float64")
+    expected = (visits.isna() | (visits * 10 <= frame["age"])) & (frame["score"] < 1)
+    assert found.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("agee <= 3", r"no column 'agee', did you mean 'age'\? @ generation\.constraints"),
+        ("city -> age", "a constraint compares two expressions"),
+        ("city < age", "only numbers and date-times can be computed with"),
+    ],
+)
+def test_what_is_no_constraint_is_named(statement, message):
+    schema = from_frame(_frame(60, 0)).schema
+    with pytest.raises(ConfigError, match=message):
+        read_constraints([statement], schema)
 
 
 @pytest.mark.parametrize("value", [7, "7", "7.0", 7.0])

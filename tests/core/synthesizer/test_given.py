@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from rowsmith import Synthesizer
 from rowsmith.cli.root import cli
 from rowsmith.errors import ConfigError
+from rowsmith.runs.reporting import Reporter
 
 pytest.importorskip("torch")
 
@@ -31,6 +32,14 @@ def _table(rows: int = 1200) -> pd.DataFrame:
             "heavy": weight > 10,
         }
     )
+
+
+class _Notes(Reporter):
+    def __init__(self, notes: list[str]) -> None:
+        self.notes = notes
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +64,18 @@ def test_ranges_lists_and_dates_hold_in_every_row(fitted: Synthesizer) -> None:
     assert rows["weight"].between(2, 5.5).all()
     assert rows["kind"].isin(["cat", "owl"]).all()
     assert (rows["day"] >= "2024-02-01").all()
+
+
+def test_a_constraint_holds_in_every_row_and_the_share_rejected_is_reported(
+    fitted: Synthesizer, tmp_path: Path
+) -> None:
+    fitted.save(tmp_path / "model")
+    notes: list[str] = []
+    loaded = Synthesizer.load(tmp_path / "model", reporter=_Notes(notes))
+    rows = loaded.sample(150, seed=4, constraints=["weight * 2 >= 5"])
+    assert len(rows) == 150
+    assert (rows["weight"] >= 2.5).all()
+    assert any("the constraint 'weight * 2 >= 5' was not met by" in note for note in notes)
 
 
 def test_the_same_seed_and_conditions_give_the_same_rows(fitted: Synthesizer) -> None:

@@ -68,6 +68,9 @@ _rows = _options(
         metavar="COLUMN=VALUE",
         help="Only rows with this value, or with LOW..HIGH; may be repeated.",
     ),
+    click.option(
+        "--constraint", "constraints", multiple=True, metavar="A<=B", help="Holds in each row; may be repeated."
+    ),
 )
 _learning = _options(
     click.option("-c", "--config", type=click.Path(dir_okay=False), help="A configuration file."),
@@ -136,7 +139,9 @@ def generate(settings: Settings, /, **options: Any) -> int:
     from rowsmith.cli.commands import running
 
     values = config_values(
-        seed=options["seed"], **target_values(options["rows"], options["groups"]), **given_values(options["given"])
+        seed=options["seed"],
+        **target_values(options["rows"], options["groups"]),
+        **given_values(options["given"], options["constraints"]),
     )
     return running.generate(running.Call(settings=settings, values=values, options=options))
 
@@ -150,5 +155,5 @@ def _learned_values(data: str | None, options: dict[str, Any]) -> dict[str, Any]
         seed=options["seed"],
         evaluation="none" if options.get("evaluate") is False else None,
         **target_values(options.get("rows"), options.get("groups")),
-        **given_values(options.get("given", ())),
+        **given_values(options.get("given", ()), options.get("constraints", ())),
     )

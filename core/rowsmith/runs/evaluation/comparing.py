@@ -10,8 +10,8 @@ import numpy as np
 from attrs import evolve, frozen
 
 from rowsmith.components import ComponentRef, Kind
-from rowsmith.conditions import read_conditions, rows_meeting
-from rowsmith.config import RunConfig, to_yaml
+from rowsmith.conditions import row_tests, rows_meeting
+from rowsmith.config import GenerationConfig, RunConfig, to_yaml
 from rowsmith.context import BuildContext
 from rowsmith.errors import PluginContractError, RowsmithError
 from rowsmith.evaluation.files import write_report
@@ -139,7 +139,7 @@ def evaluate_rows(
     holdout: Table | None = None,
     identifier: str | None = None,
     facts: Mapping[str, Any] | None = None,
-    given: Mapping[str, Any] | None = None,
+    made: GenerationConfig | None = None,
     directory: RunDirectory | None = None,
 ) -> EvaluationOutcome:
     """Judge the rows of a run and write the report.
@@ -153,7 +153,8 @@ def evaluate_rows(
         holdout: Real rows that the model never saw, in place of those that training held out.
         identifier: The column that numbers the series of a table without such a column.
         facts: What is known of the run, for the report.
-        given: The conditions that the rows were made under: they are compared with the real rows that meet them.
+        made: The conditions and constraints that the rows were made under: they are compared with the real rows that
+            meet these.
         directory: Where the report goes; None writes none.
 
     Returns:
@@ -168,7 +169,7 @@ def evaluate_rows(
         try:
             real = real_rows(run, table)
             real = real if holdout is None else evolve(real, holdout=holdout)
-            real = real if not given else _meeting(real, given)
+            real = real if made is None else _meeting(real, made)
             tables = tables_of_run(run.config, bundle, real, synthetic, identifier=identifier)
         except Exception as error:  # The rows are written; what went wrong is in every result.
             outcome = EvaluationOutcome(report=_all_failed(refs, error, len(synthetic)), facts=known)
@@ -180,12 +181,12 @@ def evaluate_rows(
         return outcome if directory is None else _written(outcome, directory)
 
 
-def _meeting(real: RealRows, given: Mapping[str, Any]) -> RealRows:
-    """The real rows that meet some conditions."""
+def _meeting(real: RealRows, made: GenerationConfig) -> RealRows:
+    """The real rows that meet conditions and constraints."""
 
     def chosen(table: Table) -> Table:
-        conditions = read_conditions(given, table.schema)
-        return table.take(np.flatnonzero(rows_meeting(table.columns, table.schema, conditions)))
+        tests = row_tests(made, table.schema)
+        return table.take(np.flatnonzero(rows_meeting(table.columns, table.schema, tests))) if tests else table
 
     holdout = None if real.holdout is None else chosen(real.holdout)
     return RealRows(trained=chosen(real.trained), holdout=holdout if holdout is not None and len(holdout) else None)

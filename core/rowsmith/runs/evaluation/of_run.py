@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from rowsmith.config import GenerationConfig
 from rowsmith.config.defaults import QUICK_EVALUATION, evaluations_for
 from rowsmith.errors import DataError, RunDirectoryError
 from rowsmith.evaluation.files import report_figures
@@ -79,7 +80,7 @@ def evaluate_run(
             rows,
             identifier=identifier,
             facts=run_facts(plan, figures),
-            given=None if synthetic is not None else figures.get("given"),
+            made=None if synthetic is not None else _made_under(figures),
             directory=output or run.directory,
         )
         if output is None and synthetic is None and figures:
@@ -227,6 +228,11 @@ def _rows(run: Run, path: Path | None, schema: TableSchema) -> Table:
     if not len(table):
         raise DataError(f"{found} has no rows, so there is nothing to compare")
     return Table(table.columns.select(list(schema.names)), schema)
+
+
+def _made_under(figures: Mapping[str, Any]) -> GenerationConfig:
+    """The conditions and constraints of the rows in the run directory."""
+    return GenerationConfig(given=figures.get("given") or {}, constraints=tuple(figures.get("constraints") or ()))
 
 
 def _figures(directory: RunDirectory) -> Mapping[str, Any]:

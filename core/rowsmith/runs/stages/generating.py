@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rowsmith.components import Kind
-from rowsmith.conditions import read_conditions
+from rowsmith.conditions import Condition, row_tests
 from rowsmith.conditions.narrowing import narrow
 from rowsmith.config.defaults import backend_for
 from rowsmith.errors import ConfigError
@@ -25,7 +25,6 @@ from rowsmith.sequences import given_names
 from rowsmith.storage.malloc import trim_restored
 
 if TYPE_CHECKING:
-    from rowsmith.conditions import Condition
     from rowsmith.generation.batches.accounting import BatchFinished
     from rowsmith.generation.journal import GenerationJournal
     from rowsmith.generation.results import GenerateJobResults
@@ -65,7 +64,8 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
         backend.use_stop_request(run.stop)
         if journal is not None:
             backend.use_journal(journal)
-    conditions = read_conditions(run.config.generation.given, model.table_schema)
+    tests = row_tests(run.config.generation, model.transforms.schema_before)
+    conditions = tuple(each for each in tests if isinstance(each, Condition))
     if conditions:
         use_conditions(run, model, backend, conditions)
     try:
@@ -75,7 +75,7 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
             backend.prepare_params(temperature=run.config.generation.temperature, top_p=run.config.generation.top_p)
         with run.stage("generating") as detail:
             names = given_names(run.config.generation.group_keys, run.config.data.group_columns, model.table_schema)
-            actions = InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering, conditions)
+            actions = InverseTransforms(model, run.seeds.integer("inversion"), names, run.numbering, tests)
             try:
                 results = backend.generate(actions)
             except KeyboardInterrupt as interrupt:
@@ -84,6 +84,11 @@ def generate(run: Run, bundle: Bundle | None = None, journal: GenerationJournal 
                 raise
             detail.append(f"{results.num_rows:,} rows, {results.valid_record_fraction:.2%} of records valid")
             tally = getattr(backend, "candidates", None)  # a backend need not inherit from ours
+            for name, rows in actions.unmet.items():
+                if rows:
+                    run.reporter.note(
+                        f"{name} was not met by {rows / actions.rows:.2%} of the rows, which were rejected"
+                    )
             if conditions and isinstance(tally, CandidateTally) and tally.completions:
                 drawn = run.config.generation.candidates
                 detail.append(tally.describe(drawn))

@@ -18,7 +18,7 @@ from rowsmith.table.frames import misfits, named_frame
 from rowsmith.transforms.numbering import Numbering
 
 if TYPE_CHECKING:
-    from rowsmith.conditions import Condition
+    from rowsmith.conditions import Condition, Constraint
     from rowsmith.model import Bundle
     from rowsmith.sequences import GivenNames
     from rowsmith.table.schema import TableSchema
@@ -39,6 +39,10 @@ class InverseTransforms(ColumnActions):
         names: Names of the groups instead of new names; None for new names.
         numbering: The first number of new keys; its ``rows`` is updated with each batch.
         conditions: What rows must meet; others are rejected.
+
+    Attributes:
+        rows: Rows so far.
+        unmet: Rows rejected by each condition so far.
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class InverseTransforms(ColumnActions):
         seed: int,
         names: GivenNames | None = None,
         numbering: Numbering | None = None,
-        conditions: Sequence[Condition] = (),
+        conditions: Sequence[Condition | Constraint] = (),
     ) -> None:
         self._bundle = bundle
         self._seed = seed
@@ -56,7 +60,8 @@ class InverseTransforms(ColumnActions):
         self._carry: dict[str, Any] = {}
         self._numbering = numbering or Numbering()
         self._conditions = tuple(conditions)
-        self._rows = 0
+        self.rows = 0
+        self.unmet: dict[str, int] = {}
 
     def fresh_copy(self) -> InverseTransforms:
         """The same action without the state of earlier batches."""
@@ -100,17 +105,17 @@ class InverseTransforms(ColumnActions):
     ) -> ColumnOutcome:
         draws = Draws(self._seed, record_ids, self._numbering.first)
         inverted = self._bundle.transforms.invert(columns, draws, self._carry, timed)
-        self._rows += len(draws)
-        self._numbering.rows = max(self._numbering.rows, self._rows)
+        self.rows += len(draws)
+        self._numbering.rows = max(self._numbering.rows, self.rows)
         if self._names is not None:
             inverted = self._names.put(inverted)
         # The time of a series is not yet as the user has it.
         wrong = misfits(inverted, self._bundle.transforms.schema_before)
         rejected = dict.fromkeys(np.flatnonzero(wrong).tolist(), _MISFIT)
         for condition in self._conditions:
-            unmet = ~condition.met(inverted, self._bundle.table_schema[condition.column]) & ~wrong
-            reason = f"the condition on column {condition.column!r} is not met"
-            rejected |= dict.fromkeys(np.flatnonzero(unmet).tolist(), reason)
+            unmet = ~condition.met(inverted, self._bundle.transforms.schema_before) & ~wrong
+            rejected |= dict.fromkeys(np.flatnonzero(unmet).tolist(), f"{condition} is not met")
+            self.unmet[str(condition)] = self.unmet.get(str(condition), 0) + int(unmet.sum())
             wrong = wrong | unmet
         valid = inverted.filter(pa.array(~wrong)) if wrong.any() else inverted
         return ColumnOutcome(valid, rejected)

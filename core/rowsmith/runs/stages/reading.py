@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rowsmith.conditions import read_conditions
+from rowsmith.conditions import row_tests
 from rowsmith.errors import ConfigError
 from rowsmith.sequences import TrainingPart, training_part
 from rowsmith.table.frames.categories import with_open_names
@@ -49,5 +49,5 @@ def split(run: Run, table: Table) -> TrainingPart:
         ConfigError: A column is not in the table, or has no value that a condition names.
         DataError: The rows cannot be arranged, or too few are left to train on.
     """
-    read_conditions(run.config.generation.given, table.schema)
+    row_tests(run.config.generation, table.schema)
     return training_part(with_open_names(table, run.config.data.group_columns), run.config, run.seeds)

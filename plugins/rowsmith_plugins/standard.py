@@ -1,4 +1,4 @@
-"""Plugin ``standard``: the bundled processors, stopping policies and transforms."""
+"""Plugin ``standard``: the bundled processors, policies of generation and training, and transforms."""
 
 from __future__ import annotations
 
@@ -78,6 +78,19 @@ def rowsmith_stopping_policies() -> Iterator[Component]:
         factory=f"{_STOPPING}.combined:build_all_of",
         options=f"{_STOPPING}.options:CombinedOptions",
         summary="Stops once every one of several policies has asked to stop",
+    )
+
+
+@hookimpl
+def rowsmith_training_stopping() -> Iterator[Component]:
+    """The policy that ends training by sampled rows."""
+    yield Component(
+        name="quality",
+        factory=f"{_STOPPING}.quality:build",
+        options=f"{_STOPPING}.options:QualityOptions",
+        summary="Stops when sampled rows get no better, or training rows are memorised",
+        requires=("sklearn",),
+        install="pip install 'rowsmith[evaluation]'",
     )
 
 

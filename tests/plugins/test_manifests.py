@@ -78,6 +78,7 @@ BUNDLED = {
         "value-accuracy",
         "values",
     ],
+    Kind.TRAINING_STOPPING: ["quality"],
 }
 
 

@@ -99,6 +99,40 @@ def others(table: Path, tmp_path: Path) -> list[str]:
     return ["--real", str(table), "--synthetic", str(synthetic), "--holdout", str(holdout)]
 
 
+MODEL_JUDGES = """
+    from rowsmith import Component, hookimpl
+    from rowsmith.components import JUDGES_MODEL
+
+    @hookimpl
+    def rowsmith_evaluations():
+        yield Component(name="asks-model", factory="models_module:build", capabilities=frozenset({JUDGES_MODEL}))
+"""
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_an_evaluation_of_a_model_is_refused_before_anything_is_trained(
+    plugin: Callable[..., None], run: Callable[..., Result], tmp_path: Path, more: list[str]
+) -> None:
+    plugin("models", MODEL_JUDGES)
+    result = run("--set", "evaluation=[column-shapes, asks-model]", *more)
+    assert result.exit_code == 2, result.output
+    assert "evaluation 'asks-model' asks a trained model and does not compare tables" in result.output
+    assert "@ evaluation[1]" in result.output
+    assert not (tmp_path / "run" / "bundle").exists()
+
+
+def test_validate_and_evaluate_refuse_an_evaluation_of_a_model(
+    plugin: Callable[..., None], invoke: Callable[..., Result], others: list[str], tmp_path: Path
+) -> None:
+    plugin("models", MODEL_JUDGES)
+    config = tmp_path / "run.yaml"
+    config.write_text("evaluation: [asks-model]\n")
+    for command in (["validate", config], ["evaluate", *others, "--only", "asks-model"]):
+        result = invoke(*command)
+        assert result.exit_code == 2, result.output
+        assert "does not compare tables" in result.output
+
+
 def test_a_run_ends_with_a_verdict_names_what_failed_and_keeps_the_rows(
     judges: None,
     run: Callable[..., Result],

@@ -182,13 +182,16 @@ def _part(result: Any) -> Measure:
 def _figures(quality: Measure, found: EvaluationReport, seen: Trials) -> dict[str, Any]:
     """What a decision was made by, as JSON values."""
     figures: dict[str, Any] = {"quality": quality.value, **{part.name: part.value for part in quality.parts}}
+    reasons = {result.name: result.message for result in found.failed}
+    if quality.reason:
+        reasons["quality"] = quality.reason
     for name in ("copies", "near-copies", "dcr-share"):
         measure = found.measures.get(name)
         figures[name] = None if measure is None else measure.value
+        if measure is not None and measure.value is None:
+            reasons[name] = measure.reason
         if name == "dcr-share" and measure is not None and measure.interval is not None:
             figures["dcr-interval"] = list(measure.interval)
-    failed = {result.name: result.message for result in found.failed}
-    reasons = {**failed, **({"quality": quality.reason} if quality.reason else {})}
     return {**figures, "without_gain": seen.without_gain, **({"reasons": reasons} if reasons else {})}
 
 

@@ -11,6 +11,8 @@ import pytest
 from click.testing import Result
 
 POLICIES = """
+    import os
+
     from rowsmith import Component, hookimpl
     from rowsmith.evaluation import TrainingStopping, TrialDecision
 
@@ -23,6 +25,8 @@ POLICIES = """
 
         def decide(self, trial):
             self.count += 1
+            if self.count == 2 and os.environ.get("STUMBLES"):
+                raise RuntimeError("stumbled")
             tables = trial.tables
             figures = {part.value: size for part, size in tables.sizes.items()}
             figures["groups"] = {part.value: int(codes.max()) + 1 for part, codes in tables.groups.items()}
@@ -89,6 +93,40 @@ def test_a_policy_of_a_plugin_ends_training_and_is_reported(run: Callable[..., R
     rows = json.loads((tmp_path / "run" / "plan.json").read_text())["rows"]
     assert rows == {"table": 120, "validation": 22, "train": 92, "holdout": 6}
     assert "22 rows are not trained on either" in result.output
+
+
+def test_a_run_that_broke_off_is_resumed_with_its_trials(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every_step = ("--set", "training.checkpoint_every=0")
+    monkeypatch.setenv("STUMBLES", "1")
+    assert run(*every_step).exit_code != 0
+    monkeypatch.delenv("STUMBLES")
+    result = run(*every_step, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "training goes on from step 3" in result.output
+    found = training(tmp_path)
+    assert (found["steps"], found["best_step"], found["stop_reason"]) == (6, 4, "it was the third trial")
+    assert [(trial["step"], trial["best"]) for trial in found["stopping"]["trials"]] == [
+        (2, False),
+        (4, True),
+        (6, False),
+    ]
+
+
+@pytest.mark.slow
+def test_whole_series_are_sampled_and_held_out(run: Callable[..., Result], tmp_path: Path) -> None:
+    series = tmp_path / "series.csv"
+    rows = [f"s{one},2024-01-{day:02},{(day + one) % 7}" for one in range(10) for day in range(1, 21)]
+    series.write_text("\n".join(["who,at,x", *rows]) + "\n")
+    settings = ["time_series.is_timeseries=true", "time_series.timestamp_column=at"]
+    settings += ["data.group_training_examples_by=who", "data.holdout=0", "generation.num_records=1000"]
+    result = run(*(part for setting in settings for part in ("--set", setting)), data=series)
+    assert result.exit_code == 0, result.output
+    judged = [trial for trial in training(tmp_path)["stopping"]["trials"] if "not_judged" not in trial]
+    assert judged
+    for trial in judged:
+        assert trial["groups"] == {"real": 8, "synthetic": 2, "holdout": 2}
 
 
 def test_groups_are_sampled_and_held_out_whole(run: Callable[..., Result], table: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 import time
@@ -13,8 +14,9 @@ from attrs import define, evolve, field
 
 from rowsmith.components import Kind
 from rowsmith.config.defaults import backend_for, local_backend_for
-from rowsmith.errors import ConfigError, RowsmithError
+from rowsmith.errors import ConfigError, GenerationError, PluginContractError, RowsmithError
 from rowsmith.evaluation.bundle_tables import bundle_tables
+from rowsmith.evaluation.runner import json_values
 from rowsmith.evaluation.training_stopping import TrainingStopping, TrainingTrial
 from rowsmith.generation.backend import GeneratorBackend
 from rowsmith.generation.status import INTERRUPTED
@@ -112,7 +114,7 @@ class TrialStopping(EarlyStopping):
                 )
                 with attribute_errors(self.policy):
                     decision = self.policy.decide(trial)
-                figures = {"rows": len(sampled[1]), "best": decision.best, **decision.figures}
+                    figures = _plain({"rows": len(sampled[1]), "best": decision.best, **decision.figures})
         seconds = time.monotonic() - began
         self.last_step, self.spent = moment.step, self.spent + seconds
         self.longest = max(seconds, self.longest or 0.0)
@@ -145,6 +147,8 @@ class TrialStopping(EarlyStopping):
             backend.teardown()
         if results.stop_reason == INTERRUPTED or self.run.stop.requested:
             return None
+        if not results.num_rows:
+            raise GenerationError(f"no record was valid ({results.stop_reason or results.status.value})")
         schema = bundle.table_schema
         if results.columns is not None:
             return bundle, Table(results.columns.select(schema.names), schema)
@@ -162,7 +166,7 @@ class TrialStopping(EarlyStopping):
             "spent": self.spent,
             "longest": self.longest,
             "trials": list(self.trials),
-            "policy": self.policy.state(),
+            "policy": _plain(self.policy.state()),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -211,6 +215,22 @@ def trial_stopping(
         )
     policy = build_component(context, Kind.TRAINING_STOPPING, ref, TrainingStopping)  # type: ignore[type-abstract]
     return TrialStopping(policy, run, context, rows, bundle_at)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a policy as JSON values, without numbers that JSON lacks.
+
+    Raises:
+        PluginContractError: Some are none.
+    """
+    plain: dict[str, Any] = json_values(dict(values))
+    try:
+        json.dumps(plain, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise PluginContractError(
+            f"a policy of training gave figures or a state that JSON cannot hold: {error}"
+        ) from error
+    return plain
 
 
 def _sampling_config(config: RunConfig, rows: int, real: StoppingRows, seed: int) -> RunConfig:

@@ -18,7 +18,7 @@ _POLICIES = (
         "all-of",
         "combined:build_all_of",
         "CombinedOptions",
-        "Stops once every one of several policies has asked to stop",
+        "Stops once every one of several policies asked to",
     ),
 )
 _BUNDLED = (

@@ -65,8 +65,10 @@ def policies(plugin: Callable[..., None]) -> None:
 
 @pytest.fixture
 def run(invoke: Callable[..., Result], table: Path, tiny: list[str], tmp_path: Path) -> Callable[..., Result]:
-    def call(*args: str | Path, policy: str = "third", data: Path = table, command: str = "run") -> Result:
-        options = ["--no-evaluate", "-n", "30"] if command == "run" else []
+    def call(
+        *args: str | Path, policy: str = "third", data: Path = table, command: str = "run", size: str = "--rows"
+    ) -> Result:
+        options = ["--no-evaluate", size, "30" if size == "--rows" else "2"] if command == "run" else []
         chosen = ["--set", "training.max_steps=12", "--set", f"training.stopping={policy}"]
         return invoke(command, data, "--run-dir", tmp_path / "run", *options, *tiny, *chosen, *args)
 
@@ -120,8 +122,8 @@ def test_whole_series_are_sampled_and_held_out(run: Callable[..., Result], tmp_p
     rows = [f"s{one},2024-01-{day:02},{(day + one) % 7}" for one in range(10) for day in range(1, 21)]
     series.write_text("\n".join(["who,at,x", *rows]) + "\n")
     settings = ["time_series.is_timeseries=true", "time_series.timestamp_column=at"]
-    settings += ["data.group_training_examples_by=who", "data.holdout=0", "generation.num_records=1000"]
-    result = run(*(part for setting in settings for part in ("--set", setting)), data=series)
+    settings += ["data.group_training_examples_by=who", "data.holdout=0"]
+    result = run(*(part for setting in settings for part in ("--set", setting)), data=series, size="--groups")
     assert result.exit_code == 0, result.output
     judged = [trial for trial in training(tmp_path)["stopping"]["trials"] if "not_judged" not in trial]
     assert judged
@@ -159,8 +161,8 @@ def test_a_single_series_has_no_rows_that_could_decide(run: Callable[..., Result
     series.write_text("at,x\n" + "".join(f"2024-01-{day:02},{day % 7}\n" for day in range(1, 31)))
     settings = ["--set", "time_series.is_timeseries=true", "--set", "time_series.timestamp_column=at"]
     for more in ([], ["--dry-run"]):
-        result = run(*settings, *more, data=series)
-        assert result.exit_code == 4
+        result = run(*settings, *more, data=series, size="--groups")
+        assert result.exit_code == 2, result.output
         assert "a single group or series" in result.output
         assert "Leave training.stopping at 'loss'" in result.output
 
@@ -169,7 +171,7 @@ def test_a_tiny_table_is_refused(run: Callable[..., Result], tmp_path: Path) -> 
     few = tmp_path / "few.csv"
     few.write_text("a,b\n" + "".join(f"{row},x{row % 2}\n" for row in range(12)))
     result = run("--set", "data.holdout=0", data=few)
-    assert result.exit_code == 4
+    assert result.exit_code == 2, result.output
     assert "at least 15 are needed" in result.output
 
 

@@ -33,7 +33,7 @@ class TrainingTrial:
 
     @property
     def against_held_out(self) -> EvaluationTables:
-        """The sampled rows beside the held-out ones, which stand in for the real table."""
+        """The sampled rows beside the held-out ones, which replace the real table."""
         tables = self.tables
         parts = {Part.REAL: Part.HOLDOUT, Part.SYNTHETIC: Part.SYNTHETIC}
         return evolve(

@@ -165,7 +165,7 @@ def check_components(
         registry: Where components are found.
         caller: Settings and permissions given with the call; None permits everything.
         settings: The settings to check; by default all that name plugins.
-        makes_rows: Whether rows are evaluated, so that evaluations of a model are out of place.
+        makes_rows: Whether rows are evaluated, so that evaluations of a model are refused.
     """
     return _check_settings(config, registry, settings, caller, makes_rows=makes_rows)
 

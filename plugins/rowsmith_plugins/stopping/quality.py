@@ -122,7 +122,7 @@ class Trials:
 class QualityStopping(TrainingStopping):
     """Compares sampled rows with held-out rows, and looks for memorised training rows.
 
-    The score is the geometric mean of table evaluations in which the held-out rows stand in for the real table.
+    The score is the geometric mean of table evaluations in which the held-out rows replace the real table.
     Memorisation is more copies of training rows than by chance (``copies``), or, in two trials in a row, a share of
     rows nearer to a training row than to a held-out one whose 95 % interval lies above one half (``distance``).
 

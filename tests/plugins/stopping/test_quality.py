@@ -163,7 +163,7 @@ def test_worse_rows_have_a_lower_quality(registry: Registry) -> None:
     assert not bad.best
 
 
-def test_held_out_rows_stand_in_for_the_real_table() -> None:
+def test_held_out_rows_replace_the_real_table() -> None:
     tables = trial(people(300, 2), 10).against_held_out
     assert tables.sizes == {Part.REAL: 200, Part.SYNTHETIC: 300}
     assert tables.column("age").numbers(Part.REAL).tolist() == people(200, 1)["age"].tolist()

@@ -115,7 +115,7 @@ def _check_series_column(name: str | None, config: RunConfig, real: Table, synth
             "time_column, and no group_by"
         )
     if name in real.schema.names:
-        raise ParameterError(f"both tables have a column {name!r}; where it tells series apart, give it as group_by")
+        raise ParameterError(f"both tables have a column {name!r}; where it identifies the series, give it as group_by")
     if name not in synthetic.schema.names:
         raise ParameterError(f"the synthetic table has no column {name!r}; it has {', '.join(synthetic.schema.names)}")
 

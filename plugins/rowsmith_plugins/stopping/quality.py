@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from rowsmith.errors import ConfigError, PluginContractError
 from rowsmith.evaluation import (
     Direction,
     EvaluationReport,
+    EvaluationResult,
     EvaluationTables,
     Measure,
     TableEvaluation,
@@ -169,14 +171,18 @@ class QualityStopping(TrainingStopping):
         return combined("quality", [_part(result) for result in report.results])
 
 
-def _part(result: Any) -> Measure:
-    """The main measure of an evaluation, from 0 to 1, of which higher values are better."""
+def _part(result: EvaluationResult) -> Measure:
+    """The main measure of an evaluation on a scale from 0 to 1, of which higher values are better."""
     if result.evaluated is None:
         return Measure(name=result.name, value=None, reason=f"{result.status.value}: {result.message}")
-    measure: Measure = result.evaluated.measures[0]
-    if measure.value is None or measure.direction is Direction.HIGHER:
+    measure, (low, high) = result.evaluated.measures[0], result.evaluated.measures[0].range
+    if measure.value is None:
         return measure
-    return evolve(measure, value=1.0 - measure.value, direction=Direction.HIGHER, ceiling=None, interval=None)
+    if measure.direction is Direction.NEITHER or measure.best is not None or not math.isfinite(high - low):
+        reason = "its values have no worst and best end, so that they are no part of a quality"
+        return Measure(name=measure.name, value=None, reason=reason)
+    scaled = (measure.value - low) / (high - low)
+    return Measure(name=measure.name, value=scaled if measure.direction is Direction.HIGHER else 1.0 - scaled)
 
 
 def _figures(quality: Measure, found: EvaluationReport, seen: Trials) -> dict[str, Any]:

@@ -17,7 +17,17 @@ from rowsmith.config import RunConfig
 from rowsmith.config.conversion import structure
 from rowsmith.context import BuildContext
 from rowsmith.errors import ConfigError
-from rowsmith.evaluation import Part, TrainingTrial, evaluation_tables
+from rowsmith.evaluation import (
+    Direction,
+    Evaluated,
+    EvaluationKind,
+    EvaluationTables,
+    Measure,
+    Part,
+    TableEvaluation,
+    TrainingTrial,
+    evaluation_tables,
+)
 from rowsmith.plugins import Registry
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.table import from_frame
@@ -173,6 +183,41 @@ def test_other_measures_may_make_the_quality(registry: Registry) -> None:
     found = policy(registry, measures=["column-shapes"]).decide(trial(people(300, 2), 10)).figures
     assert found["quality"] == pytest.approx(found["column-shapes"])
     assert "pair-trends" not in found
+
+
+class Fixed(TableEvaluation):
+    """Has the same measure for every table."""
+
+    name, kind = "fixed", EvaluationKind.FIDELITY
+
+    def __init__(self, **measure: Any) -> None:
+        self.measure = Measure(name="fixed", **measure)
+
+    def evaluate(self, tables: EvaluationTables) -> Evaluated:
+        return Evaluated(measures=(self.measure,))
+
+
+@pytest.mark.parametrize(
+    ("measure", "quality"),
+    [
+        ({"value": 0.7}, 0.7),
+        ({"value": 0.2, "direction": Direction.LOWER}, 0.8),
+        ({"value": 0.5, "range": (-1.0, 1.0)}, 0.75),
+        ({"value": 0.5, "range": (0.0, 2.0), "direction": Direction.LOWER}, 0.75),
+        ({"value": 0.5, "best": 0.5, "direction": Direction.LOWER}, None),
+        ({"value": 3.0, "range": (0.0, float("inf")), "direction": Direction.LOWER}, None),
+        ({"value": 0.5, "direction": Direction.NEITHER}, None),
+        ({"value": None, "reason": "too few rows"}, None),
+    ],
+)
+def test_measures_of_any_scale_make_a_quality_from_0_to_1(measure: dict[str, Any], quality: float | None) -> None:
+    found = QualityStopping(QualityOptions(), [Fixed(**measure)], []).decide(trial(people(50, 2), 10))
+    assert found.best
+    if quality is None:
+        assert found.figures["quality"] is None
+        assert found.figures["reasons"]["quality"].startswith("fixed: ")
+    else:
+        assert found.figures["quality"] == pytest.approx(quality)
 
 
 def test_a_measure_of_a_model_is_refused(registry: Registry) -> None:

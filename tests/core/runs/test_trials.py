@@ -56,7 +56,7 @@ def tried(made: TrialStopping, steps: int, step_seconds: float, trial_seconds: f
         now += step_seconds
         if made.due(TrainingMoment(step=step, total_steps=steps, seconds=now, is_last=step == steps)):
             now += trial_seconds
-            made.last_step, made.spent, made.longest = step, made.spent + trial_seconds, trial_seconds
+            made.last_step, made.spent, made.latest = step, made.spent + trial_seconds, trial_seconds
             seen.append((step, now))
     return seen
 
@@ -84,7 +84,7 @@ def test_trials_take_their_share_of_a_budget_of_time_and_no_more(steps: int, cos
 def test_the_state_is_plain_and_restores_policy_and_trials(tmp_path: Path) -> None:
     policy = Counting()
     made = stopping(policy, max_steps=10)
-    policy.count, made.last_step, made.spent, made.longest = 3, 7, 1.5, 0.5
+    policy.count, made.last_step, made.spent, made.latest = 3, 7, 1.5, 0.5
     made.trials.append({"step": 7, "best": True})
     state = json.loads(json.dumps(made.state()))
     other = stopping(Counting(), max_steps=10)

@@ -58,7 +58,7 @@ class TrialStopping(EarlyStopping):
         bundle_at: Makes the bundle of the weights in a folder.
         last_step: The step of the last trial.
         spent: Seconds of all trials.
-        longest: Seconds of the longest trial; None before the first.
+        latest: Seconds of the last trial; None before the first.
         trials: What was judged and decided, a mapping each.
     """
 
@@ -69,7 +69,7 @@ class TrialStopping(EarlyStopping):
     bundle_at: Callable[[Path], Bundle]
     last_step: int = 0
     spent: float = 0.0
-    longest: float | None = None
+    latest: float | None = None
     trials: list[dict[str, Any]] = field(factory=list)
 
     def due(self, moment: TrainingMoment) -> bool:
@@ -81,9 +81,9 @@ class TrialStopping(EarlyStopping):
         training = self.run.config.training
         if training.max_time is None or training.max_steps is not None:
             return True
-        if self.longest is None:
+        if self.latest is None:
             return moment.seconds >= _FIRST_TRIAL * training.max_time
-        return self.spent + self.longest <= self.policy.most_time * moment.seconds
+        return self.spent + self.latest <= self.policy.most_time * moment.seconds
 
     def decide(self, moment: TrainingMoment, write: Callable[[Path], None]) -> StoppingDecision | None:
         """See the base class."""
@@ -117,7 +117,7 @@ class TrialStopping(EarlyStopping):
                     figures = _plain({"rows": len(sampled[1]), "best": decision.best, **decision.figures})
         seconds = time.monotonic() - began
         self.last_step, self.spent = moment.step, self.spent + seconds
-        self.longest = max(seconds, self.longest or 0.0)
+        self.latest = seconds
         self.trials.append({"step": moment.step, "seconds": round(seconds, 3), **figures})
         _logger.info("trial at step %s of %s: %s", moment.step, moment.total_steps, figures)
         return None if decision is None else StoppingDecision(best=decision.best, stop=decision.stop)
@@ -164,14 +164,14 @@ class TrialStopping(EarlyStopping):
         return {
             "last_step": self.last_step,
             "spent": self.spent,
-            "longest": self.longest,
+            "latest": self.latest,
             "trials": list(self.trials),
             "policy": _plain(self.policy.state()),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """See the base class."""
-        self.last_step, self.spent, self.longest = state["last_step"], state["spent"], state["longest"]
+        self.last_step, self.spent, self.latest = state["last_step"], state["spent"], state["latest"]
         self.trials = list(state["trials"])
         self.policy.restore(state["policy"])
 

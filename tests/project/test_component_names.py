@@ -26,6 +26,7 @@ OTHER_MEANINGS = {
     "datetime": ["config/sections.py", "table/"],  # the same
     "grouped": ["generation/"],  # an attribute of processors
     "groups": ["assembly/", "cli/", "generation/", "runs/arguments.py"],  # how many, or of which a row is
+    "quality": ["evaluation/"],  # the score of a table
     "texts": ["generation/"],  # of completions
     "transformers": ["runs/plan/"],  # the library
 }

@@ -13,7 +13,10 @@ from typing import Any
 
 from attrs import field, frozen
 
-__all__ = ["Component", "ComponentRef", "Kind", "LazyCommand", "is_target"]
+__all__ = ["JUDGES_MODEL", "Component", "ComponentRef", "Kind", "LazyCommand", "is_target"]
+
+JUDGES_MODEL = "judges-model"
+"""Capability of an evaluation that asks a trained model, and does not compare tables."""
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -29,6 +32,7 @@ class Kind(enum.StrEnum):
     MODEL = "model"
     TRANSFORM = "transform"
     EVALUATION = "evaluation"
+    TRAINING_STOPPING = "training-stopping"
 
     @property
     def hook(self) -> str:
@@ -38,7 +42,7 @@ class Kind(enum.StrEnum):
     @property
     def words(self) -> str:
         """The kind in messages."""
-        return "stopping policy" if self is Kind.STOPPING else self.value
+        return _WORDS.get(self, self.value)
 
 
 _HOOKS = {
@@ -49,7 +53,9 @@ _HOOKS = {
     Kind.MODEL: "rowsmith_models",
     Kind.TRANSFORM: "rowsmith_transforms",
     Kind.EVALUATION: "rowsmith_evaluations",
+    Kind.TRAINING_STOPPING: "rowsmith_training_stopping",
 }
+_WORDS = {Kind.STOPPING: "stopping policy", Kind.TRAINING_STOPPING: "training stopping policy"}
 
 
 def is_target(text: str) -> bool:

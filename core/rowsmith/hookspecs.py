@@ -148,6 +148,21 @@ def rowsmith_evaluations() -> Iterable[Component]:
 
 
 @hookspec
+def rowsmith_training_stopping() -> Iterable[Component]:
+    """Yield what decides when training ends, by rows sampled meanwhile (provisional until version 1.0).
+
+    Example::
+
+        from rowsmith import Component, hookimpl
+
+        @hookimpl
+        def rowsmith_training_stopping():
+            yield Component(name="good-enough", factory="my_package.training:build")
+    """
+    raise NotImplementedError
+
+
+@hookspec
 def rowsmith_commands() -> Iterable[LazyCommand]:
     """Yield subcommands of the command line (provisional until version 1.0).
 

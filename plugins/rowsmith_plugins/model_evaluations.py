@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rowsmith.components import Component
+from rowsmith.components import JUDGES_MODEL, Component
 from rowsmith.hookspecs import hookimpl
 
 _EVALUATIONS = "rowsmith_plugins.evaluations"
@@ -31,6 +31,7 @@ def rowsmith_evaluations() -> Iterator[Component]:
             factory=f"{_EVALUATIONS}.{module}:build",
             options=f"{_EVALUATIONS}.model_options:{options}",
             summary=summary,
+            capabilities=frozenset({JUDGES_MODEL}),
             requires=("scipy",) if name in _SCIPY else (),
             install='pip install "rowsmith[evaluation]"' if name in _SCIPY else "",
         )

@@ -1,4 +1,4 @@
-"""Plugin ``standard``: the bundled processors, stopping policies and transforms."""
+"""Plugin ``standard``: the bundled processors, policies of generation and training, and transforms."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from rowsmith.hookspecs import hookimpl
 _PROCESSORS = "rowsmith_plugins.processors"
 _STOPPING = "rowsmith_plugins.stopping"
 _TRANSFORMS = "rowsmith_plugins.transforms"
+_POLICIES = (
+    ("patience", "patience:build", "PatienceOptions", "Stops after too many invalid batches in a row"),
+    ("time-limit", "time_limit:build", "TimeLimitOptions", "Stops after a given time"),
+    ("any-of", "combined:build_any_of", "CombinedOptions", "Stops as soon as one of several policies stops"),
+    (
+        "all-of",
+        "combined:build_all_of",
+        "CombinedOptions",
+        "Stops once every one of several policies asked to",
+    ),
+)
 _BUNDLED = (
     ("keys", "keys.transform", "KeysOptions", "Replaces identifiers by new ones of the same pattern"),
     ("marks", "texts.marks", "MarksOptions", "Separates numbers from the texts among them, such as NA"),
@@ -61,29 +72,25 @@ def rowsmith_processors() -> Iterator[Component]:
 @hookimpl
 def rowsmith_stopping_policies() -> Iterator[Component]:
     """The policies that end generation before its target, and their combinations."""
+    for name, factory, options, summary in _POLICIES:
+        yield Component(
+            name=name,
+            factory=f"{_STOPPING}.{factory}",
+            options=f"{_STOPPING}.options:{options}",
+            summary=summary,
+        )
+
+
+@hookimpl
+def rowsmith_training_stopping() -> Iterator[Component]:
+    """The policy that ends training by sampled rows."""
     yield Component(
-        name="patience",
-        factory=f"{_STOPPING}.patience:build",
-        options=f"{_STOPPING}.options:PatienceOptions",
-        summary="Stops after too many invalid batches in a row",
-    )
-    yield Component(
-        name="time-limit",
-        factory=f"{_STOPPING}.time_limit:build",
-        options=f"{_STOPPING}.options:TimeLimitOptions",
-        summary="Stops after a given time",
-    )
-    yield Component(
-        name="any-of",
-        factory=f"{_STOPPING}.combined:build_any_of",
-        options=f"{_STOPPING}.options:CombinedOptions",
-        summary="Stops as soon as one of several policies stops",
-    )
-    yield Component(
-        name="all-of",
-        factory=f"{_STOPPING}.combined:build_all_of",
-        options=f"{_STOPPING}.options:CombinedOptions",
-        summary="Stops once every one of several policies has asked to stop",
+        name="quality",
+        factory=f"{_STOPPING}.quality:build",
+        options=f"{_STOPPING}.options:QualityOptions",
+        summary="Stops when sampled rows get no better, or training rows are memorised",
+        requires=("sklearn",),
+        install="pip install 'rowsmith[evaluation]'",
     )
 
 

@@ -75,6 +75,7 @@ def test_the_options_of_bundled_components_are_documented(kind):
         "configuration.md",
         "plugins/transforms.md",
         "plugins/stopping-policies.md",
+        "plugins/training-stopping.md",
         "evaluation.md",
         "model-evaluation.md",
         "privacy-evaluation.md",
@@ -114,7 +115,10 @@ def test_the_documented_defaults_are_the_defaults(tmp_path):
     assert attrs.evolve(config, data=attrs.evolve(config.data, source=None)) == RunConfig()
 
 
-@pytest.mark.parametrize("page", ["configuration.md", "plugins/stopping-policies.md", "plugins/transforms.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["configuration.md", "plugins/stopping-policies.md", "plugins/training-stopping.md", "plugins/transforms.md"],
+)
 def test_examples_of_configurations_are_valid(page, tmp_path):
     for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", read(page), re.DOTALL)):
         for line in block.splitlines() if "by name" in block else [block]:
@@ -340,6 +344,23 @@ def test_the_example_of_an_evaluation_finds_missing_rows(example):
     found = rowsmith.evaluate_tables(frame, frame, evaluation=["row-count"], registry=registry)
     assert found.measures["row-count"].value == 0.25
     assert found.findings[0].message == "250 rows of 1,000 are there"
+
+
+def test_the_example_of_a_policy_of_training_ends_it_once_columns_are_good_enough(example):
+    import pandas as pd
+
+    from rowsmith.evaluation import TrainingTrial, evaluation_tables
+
+    registry = example("good_enough")
+    policy = registry.build(Kind.TRAINING_STOPPING, "good-enough", context_of(registry))
+    real, other = (from_frame(pd.DataFrame({"n": range(start, start + 60)})) for start in (0, 40))
+    decided = [
+        policy.decide(
+            TrainingTrial(step=9, total_steps=20, seconds=1.0, tables=evaluation_tables(real, made, real)),
+        ).stop
+        for made in (other, real)
+    ]
+    assert decided == [None, "columns are good enough: 1.000"]
 
 
 def test_the_example_of_a_command_is_found_and_says_hello(example, tmp_path):

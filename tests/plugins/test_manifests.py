@@ -79,6 +79,7 @@ BUNDLED = {
         "value-accuracy",
         "values",
     ],
+    Kind.TRAINING_STOPPING: ["quality"],
 }
 
 

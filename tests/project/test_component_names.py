@@ -27,6 +27,7 @@ OTHER_MEANINGS = {
     "grouped": ["generation/"],  # an attribute of processors
     "groups": ["assembly/", "cli/", "generation/", "runs/arguments.py"],  # how many, or of which a row is
     "relations": ["config/cross_checks.py", "runs/result_files.py"],  # a setting, and what is retained
+    "quality": ["evaluation/"],  # the score of a table
     "texts": ["generation/"],  # of completions
     "transformers": ["runs/plan/"],  # the library
 }

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from rowsmith.config import TrainingConfig
 from rowsmith.interruption import StopRequest
-from rowsmith.model import TrainingJob, TrainingProgress, TrainingReport
+from rowsmith.model import EarlyStopping, TrainingJob, TrainingProgress, TrainingReport
 from rowsmith.model.checkpoints import CHECKPOINT_FOLDER, Checkpoints
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.run_directory import RunDirectory
@@ -33,6 +33,7 @@ class Training:
         validation: Examples held out; 0 has it cross-validated.
         every: Seconds between saved states.
         table: Makes the table.
+        stopping: Makes what judges the weights; None for the held-out loss.
         training: The budget.
     """
 
@@ -44,8 +45,10 @@ class Training:
         validation: int = 40,
         every: float = 0,
         table: Callable[[int], tuple[pa.Table, TableSchema]] = number_table,
+        stopping: Callable[[], EarlyStopping] | None = None,
         **training: float,
     ) -> None:
+        self.stopping = stopping
         self.root, self.validation, self.every, self.training = root, validation, every, training
         self.model = ScratchModel(OPTIONS)
         self.prepared = self.model.prepare(*table(rows))
@@ -75,6 +78,7 @@ class Training:
             note=self.notes.append,
             checkpoints=Checkpoints(RunDirectory(self.root), every=self.every, resume=True, note=self.notes.append),
             stop=request,
+            early_stopping=None if self.stopping is None else self.stopping(),
         )
         return self.model.train(self.prepared, job)
 

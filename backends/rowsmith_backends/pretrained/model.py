@@ -58,6 +58,7 @@ class PretrainedModel(TableModel):
     """
 
     several_processes = True
+    decides_by_rows = True
 
     def __init__(self, options: PretrainedOptions, *, groups: Ints | None = None, windows: bool = False) -> None:
         self.options = options

@@ -7,6 +7,7 @@ adapter's weights only.
 
 from __future__ import annotations
 
+import functools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,8 @@ def _train(prepared: PreparedModel, job: TrainingJob, options: PretrainedOptions
         seed=fine_tuning.seed,
         training=state,
         micro_batches=micro_batches,
+        early_stopping=job.early_stopping,
+        write=functools.partial(_write_unfinished, prepared),
     )
     result.model.config.use_cache = fine_tuning.use_cache
     if job.ranks.is_main:
@@ -234,6 +237,12 @@ def _write(model: Any, prepared: PreparedModel, folder: Path) -> None:
     else:
         vars(model.config).pop("auto_map", None)
         model.save_pretrained(folder)
+
+
+def _write_unfinished(prepared: PreparedModel, model: Any, folder: Path) -> None:
+    folder.mkdir(parents=True, mode=0o700)
+    _write(model, prepared, folder)
+    prepared.tokenizer.save_pretrained(folder)
 
 
 def _report(result: Fit, fine_tuning: FineTuning, batch_size: int, train: Examples, seconds: float) -> TrainingReport:

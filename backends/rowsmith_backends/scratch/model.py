@@ -120,6 +120,8 @@ class ScratchModel(TableModel):
         windows: Whether an example is a window of a series and not one record, or one group.
     """
 
+    decides_by_rows = True
+
     def __init__(
         self, options: ScratchOptions | None = None, *, groups: Ints | None = None, windows: bool = False
     ) -> None:

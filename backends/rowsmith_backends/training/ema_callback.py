@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from rowsmith.errors import TrainingError
-from rowsmith.model import TrainingProgress
+from rowsmith.model import EarlyStopping, TrainingMoment, TrainingProgress
 from rowsmith_backends.training.optimizers import CosineSchedule
 from rowsmith_backends.training.plan import FitPlan
 from rowsmith_backends.training.process_group import ProcessGroup
@@ -81,6 +81,8 @@ class EmaCallback(TrainerCallback):
         every: Steps between evaluations after the steps were planned again; None before.
         parts: Number of micro-batches of a batch, raised when memory runs out.
         max_steps: Steps planned in the resumed state; None in a new fit.
+        early_stopping: Judges the weights in place of the held-out loss; None where the loss decides.
+        write: Writes the model, as it is at the moment, to a folder.
     """
 
     model: Any
@@ -106,6 +108,8 @@ class EmaCallback(TrainerCallback):
     every: int | None = None
     parts: int = 1
     max_steps: int | None = None
+    early_stopping: EarlyStopping | None = None
+    write: Callable[[Path], None] | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Set the planned steps, those of the state in a resumed fit."""
@@ -131,13 +135,35 @@ class EmaCallback(TrainerCallback):
             torch._foreach_copy_(self.weights(), list(source))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Update the EMA weights and check the time."""
+        """Update the EMA weights, check the time, and have the weights judged where that is due."""
         if not self.average:
             self.average = [weight.clone() for weight in self.weights()]
         decay = min(_EMA_DECAY, (1 + state.global_step) / (10 + state.global_step))
         torch._foreach_lerp_(self.average, self.weights(), 1 - decay)
         if self.plan.course.max_seconds is not None:
             self._check_time(state, control, self.plan.course.max_seconds)
+        if self.early_stopping is not None:
+            self._judge(self.early_stopping, state, control)
+
+    def _judge(self, early_stopping: EarlyStopping, state: Any, control: Any) -> None:
+        """Have the EMA weights judged; they are retained if they are the best, and training may end."""
+        moment = TrainingMoment(
+            step=state.global_step,
+            total_steps=state.max_steps,
+            seconds=max(0.0, time.monotonic() - self.started),
+            is_last=control.should_training_stop or state.global_step >= state.max_steps,
+        )
+        if self.write is None or not early_stopping.due(moment):
+            return
+        self.check(state.global_step)
+        with self.averaged():
+            decision = early_stopping.decide(moment, self.write)
+        if decision is None:
+            return
+        if decision.best:
+            self.best, self.best_step = [weight.clone() for weight in self.average], state.global_step
+        if decision.stop is not None and not moment.is_last:
+            self.stop_reason, control.should_training_stop = decision.stop, True
 
     def _check_time(self, state: Any, control: Any, limit: float) -> None:
         """Plan the number of steps from measured ones, and end within the time budget in any case.
@@ -231,6 +257,9 @@ class EmaCallback(TrainerCallback):
         if not math.isfinite(loss):
             raise _not_finite(f"the held-out loss became {loss}", state.global_step)
         self.curve.append((state.global_step, loss))
+        if self.early_stopping is not None:
+            self._report(state)
+            return
         lowest = min(value for _, value in self.curve)
         # Within the noise of a held-out set, later weights are better, since their learning rate is lower.
         if loss <= lowest * _LOSS_TOLERANCE:
@@ -267,6 +296,7 @@ class EmaCallback(TrainerCallback):
         return {
             "max_steps": max_steps,
             "seconds": time.monotonic() - self.started,
+            "early_stopping": None if self.early_stopping is None else self.early_stopping.state(),
             **{name: getattr(self, name) for name in _STATE_FIELDS},
         }
 
@@ -292,6 +322,8 @@ class EmaCallback(TrainerCallback):
             # The state of an earlier version may lack a field.
             setattr(self, name, state_fields.get(name, getattr(self, name)))
         self.curve = [(step, loss) for step, loss in self.curve]
+        if self.early_stopping is not None:
+            self.early_stopping.restore(state_fields["early_stopping"])
         self.max_steps, self.started = state_fields["max_steps"], time.monotonic() - state_fields["seconds"]
 
 

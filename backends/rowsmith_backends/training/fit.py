@@ -5,6 +5,7 @@ The Trainer runs the loop. EMA, early stopping and checkpoints are callbacks.
 
 from __future__ import annotations
 
+import functools
 import math
 import tempfile
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from rowsmith.assembly.ranges import IGNORED
 from rowsmith.errors import TrainingError
+from rowsmith.model import EarlyStopping
 from rowsmith_backends.training.checkpoint_callback import CheckpointCallback
 from rowsmith_backends.training.ema_callback import EmaCallback
 from rowsmith_backends.training.examples import Examples
@@ -190,6 +192,8 @@ def fit(
     training: TrainingState,
     phase: str = "",
     micro_batches: MicroBatches | None = None,
+    early_stopping: EarlyStopping | None = None,
+    write: Callable[[Any, Path], None] | None = None,
 ) -> Fit:
     """Fit a model to examples.
 
@@ -203,6 +207,8 @@ def fit(
         training: The training that the fit is part of; a fit with a checkpoint is resumed.
         phase: Name of the fit in reports.
         micro_batches: Micro-batches of a step; None for a single one.
+        early_stopping: Judges the weights in place of the held-out loss; None where the loss decides.
+        write: Writes a model that is still trained to a folder, without changing it; for ``early_stopping``.
 
     Returns:
         The outcome.
@@ -226,6 +232,8 @@ def fit(
         return _tensors(source.batch(np.array([-1 - i for i in indices] if is_held_out else indices)))
 
     ema_callback = EmaCallback(model, plan, schedule, training.job.progress, phase, training.process_group)
+    if early_stopping is not None and write is not None:
+        ema_callback.early_stopping, ema_callback.write = early_stopping, functools.partial(write, model)
     checkpoint_callback = CheckpointCallback(training, ema_callback, course, phase)
     with tempfile.TemporaryDirectory(prefix="rowsmith-") as scratch:
         trainer = _Trainer(

@@ -22,6 +22,7 @@ __all__ = [
     "COPIES_MEASURE",
     "FULL_EVALUATION",
     "GROUP_ASSEMBLER",
+    "LOSS",
     "MODEL",
     "NO_EVALUATION",
     "NO_RELATIONS",
@@ -39,6 +40,7 @@ __all__ = [
     "evaluations_for",
     "is_auto",
     "is_auto_processor",
+    "local_backend_for",
     "processor_for",
     "record_processor_for",
     "reopened",
@@ -50,6 +52,9 @@ AUTO: Final = "auto"
 MODEL: Final = "scratch"
 BACKEND: Final = "transformers"
 STOPPING: Final = "patience"
+
+LOSS: Final = "loss"
+"""Training ends as the model itself has it: where the held-out loss no longer falls."""
 
 PLAIN_ASSEMBLER: Final = "tabular"
 """Makes an example of every record by itself."""
@@ -101,6 +106,8 @@ _FULL_EVALUATIONS: Final = (
 _RECORD_PROCESSOR: Final = "tabular"
 _GROUP_PROCESSOR: Final = "grouped"
 _SERIES_BACKEND: Final = "timeseries"
+_SERVERS: Final = ("remote", "vllm")
+"""Backends whose model is loaded by another process."""
 
 
 def resolved(config: RunConfig, model_schema: ModelSchema | None = None) -> RunConfig:
@@ -193,6 +200,12 @@ def backend_for(config: RunConfig) -> ComponentRef:
     if not config.time_series.is_timeseries or _short(chosen) == _SERIES_BACKEND:
         return chosen
     return ComponentRef(name=_SERIES_BACKEND, options={"engine": chosen})
+
+
+def local_backend_for(config: RunConfig) -> ComponentRef:
+    """The backend that samples from the weights of a training: the chosen one, unless it is a server of its own."""
+    chosen = config.backend
+    return ComponentRef(name=BACKEND) if _short(chosen) in _SERVERS else chosen
 
 
 def evaluations_for(config: RunConfig) -> tuple[ComponentRef, ...]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from attrs import field, frozen
 
+from rowsmith.components import ComponentRef
+from rowsmith.config.defaults import LOSS
 from rowsmith.config.problems import show
 from rowsmith.config.requirements import check_requirement
 from rowsmith.errors import ParameterError
@@ -18,6 +20,7 @@ __all__ = [
     "COLUMN_TYPES",
     "DataConfig",
     "GenerationConfig",
+    "Loss",
     "PluginsConfig",
     "TimeSeriesConfig",
     "TrainingConfig",
@@ -25,6 +28,8 @@ __all__ = [
     "check_statements",
     "parse_duration",
 ]
+
+Loss = Literal["loss"]
 
 COLUMN_TYPES = ("integer", "decimal", "boolean", "categorical", "text", "datetime", "null", "key", "constant")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -140,6 +145,10 @@ def check_statements(instance: object, attribute: Any, value: str | Sequence[str
             raise ValueError(f"statement {number}: {error}") from None
 
 
+def _loss_by_name(value: Loss | ComponentRef) -> Loss | ComponentRef:
+    return LOSS if isinstance(value, ComponentRef) and value == ComponentRef(name=LOSS) else value
+
+
 def parse_duration(value: float | int | str | None) -> float | None:
     """Seconds of a duration.
 
@@ -236,6 +245,7 @@ class TrainingConfig:
         validation_ratio: The share of training rows used to stop early.
         data_fraction: How often each row is seen per epoch; 1 is once.
         checkpoint_every: Seconds between saved states of the training, from which a killed run resumes.
+        stopping: What ends training early: the held-out loss, or a policy that judges rows sampled meanwhile.
     """
 
     max_time: float | None = field(default=120.0, validator=between(0, _LONGEST, above=True))
@@ -243,6 +253,12 @@ class TrainingConfig:
     validation_ratio: float = field(default=0.02, validator=between(0, 1, below=True))
     data_fraction: float = field(default=1.0, validator=between(0, 1000, above=True))
     checkpoint_every: float = field(default=15.0, validator=between(0, _LONGEST))
+    stopping: Loss | ComponentRef = field(default=LOSS, converter=_loss_by_name)
+
+    @property
+    def policy(self) -> ComponentRef | None:
+        """The policy that judges sampled rows; None where the held-out loss decides."""
+        return self.stopping if isinstance(self.stopping, ComponentRef) else None
 
 
 @frozen(kw_only=True)

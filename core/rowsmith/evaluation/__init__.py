@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rowsmith.evaluation.runner import EvaluationReport, EvaluationResult, EvaluationStatus, run_evaluations
     from rowsmith.evaluation.table_evaluation import TableEvaluation
     from rowsmith.evaluation.tables import ColumnKind, EvaluatedColumn, EvaluationTables, Part, evaluation_tables
+    from rowsmith.evaluation.training_stopping import TrainingStopping, TrainingTrial, TrialDecision
 
 __all__ = [
     "COLUMN_ORDERS",
@@ -82,6 +83,9 @@ __all__ = [
     "SingleProcess",
     "TableEvaluation",
     "TokenScores",
+    "TrainingStopping",
+    "TrainingTrial",
+    "TrialDecision",
     "evaluation_tables",
     "run_evaluations",
 ]
@@ -99,6 +103,7 @@ __getattr__, __dir__ = lazy_names(
             "Part",
             "evaluation_tables",
         ],
+        "rowsmith.evaluation.training_stopping": ["TrainingStopping", "TrainingTrial", "TrialDecision"],
         "rowsmith.evaluation.models.accuracy": ["EncodingEvaluation", "RolloutEvaluation"],
         "rowsmith.evaluation.models.engine_model": ["EngineLanguageModel"],
         "rowsmith.evaluation.models.evaluation": ["Evaluation", "ModelScore"],

@@ -1,7 +1,8 @@
 """Scores that combine several measures, always beside their parts.
 
 A score is a geometric mean, so that a part of 0 makes it 0, and has no value where a part is missing: a score of what
-happened to be there says nothing.
+happened to be there says nothing. A part that cannot exist in a table of this shape, such as pairs of a single column,
+is named and not counted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def quality(report: EvaluationReport) -> Measure:
 
     Returns:
         The geometric mean of the parts, with the ceiling of real held-out rows where every part has one; without
-        value, and with the reason, where a part is missing.
+        value, and with the reason, where a part is missing. Parts that do not apply to the table are not counted.
     """
     measures = report.measures
     return combined("quality", [measures.get(name) or _missing(name, report) for name in QUALITY_MEASURES])
@@ -35,15 +36,23 @@ def combined(name: str, parts: Sequence[Measure]) -> Measure:
 
     Args:
         name: The score.
-        parts: Its parts; one without a value leaves the score without one.
+        parts: Its parts; one without a value leaves the score without one, unless it does not apply to the table.
+
+    Returns:
+        The score; ``reason`` says what it is missing, or what does not apply.
     """
-    missing = next((part for part in parts if part.value is None), None)
+    counted = [part for part in parts if part.applies]
+    missing = next((part for part in counted if part.value is None), None)
+    apart = [f"{part.name} does not apply: {part.reason}" for part in parts if not part.applies]
+    if missing is not None:
+        apart.insert(0, f"{missing.name}: {missing.reason or 'it has no value'}")
     return Measure(
         name=name,
-        value=None if missing is not None else _mean([part.value for part in parts]),
-        ceiling=_mean([part.ceiling for part in parts]),
-        sampled=any(part.sampled for part in parts),
-        reason="" if missing is None else f"{missing.name}: {missing.reason or 'it has no value'}",
+        value=None if missing is not None else _mean([part.value for part in counted]),
+        ceiling=_mean([part.ceiling for part in counted]),
+        sampled=any(part.sampled for part in counted),
+        applies=bool(counted),
+        reason="; ".join(apart),
         parts=tuple(parts),
     )
 

@@ -57,7 +57,8 @@ class Measure:
         sizes: Rows that were used, by part: ``real``, ``synthetic``, ``holdout``.
         sampled: Whether that is fewer rows, columns or pairs than there are.
         columns: The columns that it is about; empty for the whole table.
-        reason: Why there is no value.
+        applies: Whether a table of this shape can have a value: of a single column there are no pairs.
+        reason: Why there is no value, or what it leaves out.
         parts: The measures that it combines, such as one for each column.
     """
 
@@ -71,6 +72,7 @@ class Measure:
     sizes: Mapping[str, int] = field(factory=dict)
     sampled: bool = False
     columns: tuple[str, ...] = ()
+    applies: bool = True
     reason: str = ""
     parts: tuple[Measure, ...] = ()
 

@@ -80,7 +80,8 @@ def _quality(score: Measure) -> str:
     if score.value is None:
         return f"no score, since {score.reason}{f' ({parts})' if parts else ''}"
     ceiling = "" if score.ceiling is None else f" (held-out rows {_value(score.ceiling)})"
-    return f"{_value(score.value)}{ceiling}: {parts}"
+    apart = "".join(f"; no {_words(part.name)} ({part.reason})" for part in score.parts if not part.applies)
+    return f"{_value(score.value)}{ceiling}: {parts}{apart}"
 
 
 def _worst(report: EvaluationReport) -> str:

@@ -7,15 +7,16 @@ records itself. Then it is trained on the assembled examples and saves a Hugging
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from rowsmith.interruption import StopRequest
 from rowsmith.model.distributed import DistributedEnv
+from rowsmith.model.early_stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -113,6 +114,7 @@ class TrainingReport:
         parameters: Number of weights.
         dtype: Precision of training.
         stop_reason: Why training ended.
+        stopping: What a policy judged and decided meanwhile, as plain data; None where the held-out loss decided.
     """
 
     steps: int
@@ -125,6 +127,7 @@ class TrainingReport:
     parameters: int
     dtype: str
     stop_reason: str
+    stopping: Mapping[str, Any] | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -142,6 +145,7 @@ class TrainingJob:
         stop: Whether the run was asked to stop. A model that can save its state polls it often inside
             ``stop.awaited()``, saves, and raises ``Interrupted``; others are interrupted at once.
         ranks: Rank and world size. Only rank 0 has checkpoints and the final directory.
+        early_stopping: Judges the weights during training; None where the held-out loss decides.
     """
 
     examples: TrainingExamples
@@ -153,6 +157,7 @@ class TrainingJob:
     checkpoints: Checkpoints | None = None
     stop: StopRequest = field(factory=StopRequest)
     ranks: DistributedEnv = field(factory=DistributedEnv)
+    early_stopping: EarlyStopping | None = None
 
 
 class TableModel(ABC):
@@ -160,9 +165,11 @@ class TableModel(ABC):
 
     Attributes:
         several_processes: Whether it supports distributed training.
+        decides_by_rows: Whether its training asks ``TrainingJob.early_stopping`` when to end.
     """
 
     several_processes: ClassVar[bool] = False
+    decides_by_rows: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, columns: pa.Table, schema: TableSchema) -> PreparedModel:

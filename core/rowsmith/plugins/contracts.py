@@ -26,6 +26,7 @@ REQUIRED_METHODS: Mapping[Kind, tuple[str, ...]] = {
     Kind.TRANSFORM: ("fit", "restore"),
     # Evaluations of tables and of models have different methods; what runs them checks which it is.
     Kind.EVALUATION: (),
+    Kind.TRAINING_STOPPING: ("decide",),
 }
 
 

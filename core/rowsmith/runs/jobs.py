@@ -66,7 +66,8 @@ def dry_run(run: Run) -> Plan:
     run = evolve(run, config=plan.config)
     table = pipeline.read(run)
     plan = with_data(plan, table)
-    return with_order(plan, pipeline.split(run, table)) if plan.config.grouped else plan
+    decided = plan.config.grouped or plan.config.training.policy is not None
+    return with_order(plan, pipeline.split(run, table)) if decided else plan
 
 
 def saved_plan(directory: RunDirectory) -> Plan:
@@ -101,7 +102,7 @@ def train_job(run: Run, data: Table | None = None, *, force: bool = False) -> Tr
             is given, or work of another plan.
         RowsmithError: As the stage that fails says.
     """
-    plan = draft_plan(run.config, run.registry, run.caller)
+    plan = draft_plan(run.config, run.registry, run.caller, makes_rows=False)
     with owned_directory(run, force=force) as saved:
         run.registry.notify("rowsmith_run_started", run=run.info)
         trained = train_run(run, plan, data, saved)
@@ -123,7 +124,7 @@ def follow_job(run: Run, data: Table | None = None) -> None:
     """
     if run.resume and result_files.has_model(run.directory):
         return  # The first process has nothing to train.
-    plan = draft_plan(run.config, run.registry, run.caller)
+    plan = draft_plan(run.config, run.registry, run.caller, makes_rows=False)
     with tempfile.TemporaryDirectory(prefix="rowsmith-") as folder:
         pipeline.train(
             evolve(run, config=plan.config, directory=RunDirectory(folder), reporter=Reporter(), resume=False), data

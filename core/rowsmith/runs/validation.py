@@ -7,6 +7,7 @@ and the packages it needs are searched for, but not imported.
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import attrs
 from attrs import evolve, field, frozen
 
-from rowsmith.components import ComponentRef, Kind
+from rowsmith.components import JUDGES_MODEL, ComponentRef, Kind
 from rowsmith.config import RunConfig, load_config, to_mapping
 from rowsmith.config import yaml_file as config_file
 from rowsmith.config.defaults import AUTO, assembler_for, evaluations_for
@@ -42,6 +43,7 @@ _KINDS = {
     "processor": Kind.PROCESSOR,
     "stopping": Kind.STOPPING,
     "evaluation": Kind.EVALUATION,
+    "training.stopping": Kind.TRAINING_STOPPING,
 }
 """The settings that name components."""
 
@@ -149,7 +151,12 @@ def caller_of_settings(overrides: Sequence[str] = (), values: Mapping[str, Any] 
 
 
 def check_components(
-    config: RunConfig, registry: Registry, caller: Caller | None = None, settings: Sequence[str] = _COMPONENTS
+    config: RunConfig,
+    registry: Registry,
+    caller: Caller | None = None,
+    settings: Sequence[str] = _COMPONENTS,
+    *,
+    makes_rows: bool = True,
 ) -> Findings:
     """Look up every component that a configuration names.
 
@@ -158,14 +165,22 @@ def check_components(
         registry: Where components are found.
         caller: Settings and permissions given with the call; None permits everything.
         settings: The settings to check; by default all that name plugins.
+        makes_rows: Whether rows are evaluated, so that evaluations of a model are refused.
     """
-    return _check_settings(config, registry, settings, caller)
+    return _check_settings(config, registry, settings, caller, makes_rows=makes_rows)
 
 
 def _check_settings(
-    config: RunConfig, registry: Registry, names: Sequence[str], caller: Caller | None = None
+    config: RunConfig,
+    registry: Registry,
+    names: Sequence[str],
+    caller: Caller | None = None,
+    *,
+    makes_rows: bool = True,
 ) -> Findings:
     problems = missing_files(config) if "data" in names else []
+    if "evaluation" in names and makes_rows:
+        problems += _misplaced_evaluations(config, registry)
     errors: list[PluginError] = []
     for error in _errors(config, registry, names, caller):
         if isinstance(error, PluginError):
@@ -189,7 +204,7 @@ def _errors(
 
 def _references(config: RunConfig, names: Sequence[str]) -> Iterator[tuple[Kind, str, ComponentRef]]:
     for name, kind in _KINDS.items():
-        value = getattr(config, name) if name in names else None
+        value = operator.attrgetter(name)(config) if name in names else None
         if isinstance(value, ComponentRef):
             yield kind, name, value
         elif isinstance(value, tuple):
@@ -221,6 +236,20 @@ def _component_errors(
         yield error
     for name, nested in _nested(options):
         yield from _component_errors(registry, kind, f"{path}.options.{name}", nested, caller)
+
+
+def _misplaced_evaluations(config: RunConfig, registry: Registry) -> list[str]:
+    """Evaluations of a model among those of rows, a line each; what cannot be found is reported elsewhere."""
+    lines = []
+    for _, path, ref in _references(config, ["evaluation"]):
+        with contextlib.suppress(RowsmithError):
+            component = registry.resolve(Kind.EVALUATION, ref).component
+            if JUDGES_MODEL in component.capabilities:
+                lines.append(
+                    f"evaluation {component.name!r} asks a trained model and does not compare tables: leave it out, "
+                    f"and run it on the finished model with Evaluator.from_checkpoint @ {path}"
+                )
+    return lines
 
 
 def installed(kind: Kind, refs: Sequence[ComponentRef], registry: Registry) -> tuple[ComponentRef, ...]:
@@ -260,10 +289,11 @@ def _sound_parts(
         return
     shared: dict[str, Any] = {}
     for name in _SETTINGS:
-        if name not in merged:
+        section = name.partition(".")[0]
+        if section not in merged:
             continue
         try:
-            yield name, load_config(values={**shared, name: merged[name]})
+            yield name, load_config(values={**shared, section: merged[section]})
         except ConfigError:
             continue
         if name == "plugins":

@@ -20,6 +20,7 @@ from rowsmith.sequences.grouping import Ints, group_bounds
 from rowsmith.sequences.ranges import bounds_of
 from rowsmith.sequences.row_order import RowOrder
 from rowsmith.sequences.series_plan import SeriesPlan
+from rowsmith.sequences.stopping_rows import StoppingRows, stopping_count
 from rowsmith.sequences.time_column import prepare_series
 from rowsmith.table.columns import distinct
 from rowsmith.table.schema import ColumnType, TableSchema
@@ -51,6 +52,7 @@ class TrainingPart:
         held: The numbers of the rows that are held out; int64 ``[held rows]``.
         order: How the rows of a group are ordered; None for plain tables.
         series: The time axis and the spans of time series; None for other tables.
+        stopping: Rows that decide when training ends; None where the held-out loss decides.
     """
 
     table: Table
@@ -62,6 +64,7 @@ class TrainingPart:
     held: Ints
     order: RowOrder | None = None
     series: SeriesPlan | None = None
+    stopping: StoppingRows | None = None
 
 
 def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart:
@@ -76,11 +79,18 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
         ConfigError: A column is not in the table.
         DataError: The rows cannot be arranged, or too few are left to train on.
     """
-    schema = table.schema
+    schema, as_read = table.schema, table
     if not config.grouped:
         train, held = split_holdout(table, config.data, seeds)
-        notes = _notes(len(held), "", config.data)
-        return TrainingPart(table.take(train), None, notes, schema, table, train, held)
+        notes, stopping = _notes(len(held), "", config.data), None
+        if config.training.policy is not None:
+            learned = table.take(train)
+            rest, chosen = split_holdout(
+                learned, DataConfig(holdout=stopping_count(len(train), config.training)), seeds, "stopping-rows"
+            )
+            stopping = StoppingRows.of(table, train[rest], train[chosen])
+            train, notes = train[rest], (*notes, stopping.note)
+        return TrainingPart(table.take(train), None, notes, schema, table, train, held, stopping=stopping)
     check_columns(table.schema, config)
     prepared = prepare_series(table, config) if config.time_series.is_timeseries else None
     if prepared is not None:
@@ -89,9 +99,15 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
     arranged = arrange(table, config)
     column, unordered = _order_column(arranged.table, config)
     train, held = split_holdout_groups(arranged.groups, config.data, seeds)
-    part, groups = arranged.take(train), arranged.num_groups
+    part, groups, stopping = arranged.take(train), arranged.num_groups, None
+    held_groups = groups - part.num_groups
+    if config.training.policy is not None:
+        count = stopping_count(len(train), config.training, part.num_groups)
+        rest, chosen = split_holdout_groups(part.groups, DataConfig(holdout=count), seeds, "stopping-rows")
+        stopping = StoppingRows.of(as_read, part.rows[rest], part.rows[chosen])
+        part = part.take(rest)
     group_count = f"the table has {groups:,} group{'s' if groups != 1 else ''}"
-    where = f" in {groups - part.num_groups:,} whole groups" if groups > 1 else ", the end of the series,"
+    where = f" in {held_groups:,} whole groups" if groups > 1 else ", the end of the series,"
     # The end of a single series is known by its times alone, so a new one may cover the same range.
     whole = arranged if groups == 1 else part
     plan = None if prepared is None else prepared.plan(whole.table, whole.groups)
@@ -99,6 +115,7 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
         group_count,
         *unordered,
         *_notes(len(held), where, config.data),
+        *([] if stopping is None else [stopping.note]),
         *(prepared.notes(plan) if prepared and plan else ()),
     )
     order = RowOrder(
@@ -107,7 +124,9 @@ def training_part(table: Table, config: RunConfig, seeds: Seeds) -> TrainingPart
         interval=None if plan is None else plan.interval,
     )
     held_rows = arranged.rows[held]
-    return TrainingPart(part.table, part.groups, notes, schema, arranged.table, part.rows, held_rows, order, plan)
+    return TrainingPart(
+        part.table, part.groups, notes, schema, arranged.table, part.rows, held_rows, order, plan, stopping
+    )
 
 
 def _order_column(table: Table, config: RunConfig) -> tuple[str | None, tuple[str, ...]]:
@@ -131,7 +150,7 @@ def _notes(held: int, where: str, data: DataConfig) -> tuple[str, ...]:
     return ()
 
 
-def split_holdout(table: Table, data: DataConfig, seeds: Seeds) -> tuple[Ints, Ints]:
+def split_holdout(table: Table, data: DataConfig, seeds: Seeds, stage: str = "holdout") -> tuple[Ints, Ints]:
     """Choose the rows to train on and the rows to keep for evaluation.
 
     They are drawn at random. In tables of at most 1,000 rows, no row is taken if that leaves fewer than five rows of
@@ -141,6 +160,7 @@ def split_holdout(table: Table, data: DataConfig, seeds: Seeds) -> tuple[Ints, I
         table: The table.
         data: How many rows to hold out; if the holdout is a file, none of the table.
         seeds: Randomness by stage.
+        stage: The stage whose stream draws the rows.
 
     Returns:
         Row numbers of both parts, each in table order.
@@ -150,7 +170,7 @@ def split_holdout(table: Table, data: DataConfig, seeds: Seeds) -> tuple[Ints, I
     """
     rows = len(table)
     count = _checked_count(rows, data)
-    order = seeds.generator("holdout").permutation(rows)
+    order = seeds.generator(stage).permutation(rows)
     if rows <= _SMALL:
         order = _common_labels_first(table, order, count)
     return np.sort(order[count:]), np.sort(order[:count])
@@ -180,7 +200,7 @@ def _labels(table: Table) -> Iterator[Ints]:
         yield codes if column.type in _LABELLED else np.minimum(codes, 1)
 
 
-def split_holdout_groups(groups: Ints, data: DataConfig, seeds: Seeds) -> tuple[Ints, Ints]:
+def split_holdout_groups(groups: Ints, data: DataConfig, seeds: Seeds, stage: str = "holdout") -> tuple[Ints, Ints]:
     """Choose whole groups to train on and whole groups to keep for evaluation.
 
     The holdout has as nearly the requested number of rows as whole groups allow, which may be none if every
@@ -190,6 +210,7 @@ def split_holdout_groups(groups: Ints, data: DataConfig, seeds: Seeds) -> tuple[
         groups: Group numbers of rows sorted by group ``[rows]``.
         data: How many rows to hold out; if the holdout is a file, none of the table.
         seeds: Randomness by stage.
+        stage: The stage whose stream draws the groups.
 
     Returns:
         Row numbers of both parts, each in table order.
@@ -203,7 +224,7 @@ def split_holdout_groups(groups: Ints, data: DataConfig, seeds: Seeds) -> tuple[
     if len(starts) < 2:
         return rows[: len(rows) - count], rows[len(rows) - count :]
     limit = min(len(groups) - MIN_TRAIN_ROWS, data.max_holdout if _is_share(data) else len(groups))
-    chosen = _groups_near_size(stops - starts, count, limit, seeds.generator("holdout"))
+    chosen = _groups_near_size(stops - starts, count, limit, seeds.generator(stage))
     held = np.repeat(np.isin(np.arange(len(starts)), chosen), stops - starts)
     return rows[~held], rows[held]
 

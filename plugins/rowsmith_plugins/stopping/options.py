@@ -9,7 +9,7 @@ from attrs import field, frozen
 from rowsmith.components import ComponentRef
 from rowsmith.config import parse_duration
 
-__all__ = ["CombinedOptions", "PatienceOptions", "TimeLimitOptions"]
+__all__ = ["CombinedOptions", "PatienceOptions", "QualityOptions", "TimeLimitOptions"]
 
 
 def _check_share(instance: object, attribute: Any, value: float | None) -> None:
@@ -67,3 +67,33 @@ class CombinedOptions:
     """
 
     policies: tuple[ComponentRef, ...] = field(default=(), validator=_check_some)
+
+
+def _between(low: float, high: float) -> Any:
+    def check(instance: object, attribute: Any, value: float) -> None:
+        if not low <= value <= high:
+            raise ValueError(f"expected a number from {low:,} to {high:,}, got {value}")
+
+    return check
+
+
+@frozen(kw_only=True)
+class QualityOptions:
+    """Options of ``quality``.
+
+    Attributes:
+        patience: Trials without gain that end training.
+        min_gain: What the quality must rise by to count as a gain.
+        rows: Rows that are sampled for a trial; of series, as many series as are held out.
+        trials: Trials of a training that does all of its steps.
+        most_time: The share of the time of training that trials may take; a budget of steps is not timed.
+        measures: Table evaluations that make the quality; empty for ``column-shapes`` and ``pair-trends``, and of
+            grouped tables and series ``sequence-lengths`` and ``transitions`` besides.
+    """
+
+    patience: int = field(default=4, validator=_between(1, 10**6))
+    min_gain: float = field(default=0.002, validator=_between(0.0, 1.0))
+    rows: int = field(default=500, validator=_between(10, 10**6))
+    trials: int = field(default=20, validator=_between(1, 10**6))
+    most_time: float = field(default=0.1, validator=_between(0.001, 1.0))
+    measures: tuple[str, ...] = ()

@@ -305,3 +305,18 @@ def test_what_a_record_costs_is_told(base: Path, frame: pd.DataFrame, tmp_path: 
     train(evolve(run_of(tmp_path / "run", base, training={"max_steps": 1}), reporter=Told()), from_frame(frame))
     cost = next(float(found[1]) for detail in told if (found := re.search(r"([\d.]+) tokens a record", detail)))
     assert 10 < cost < 60
+
+
+@pytest.mark.parametrize("full", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_sampled_rows_decide_which_weights_are_saved(
+    base: Path, frame: pd.DataFrame, tmp_path: Path, full: bool
+) -> None:
+    policy = {"name": "quality", "options": {"rows": 10, "trials": 2, "measures": ["column-shapes"]}}
+    bundle = tune(frame, tmp_path / "run", base, full=full, training={"max_steps": 4, "stopping": policy})
+    assert bundle.report.stopping is not None
+    trials = bundle.report.stopping["trials"]
+    assert [trial["step"] for trial in trials] == [2, 4]
+    assert all(0 <= trial["quality"] <= 1 for trial in trials)
+    best = [trial["step"] for trial in trials if trial["best"]]
+    assert bundle.report.best_step == best[-1]
+    assert load_bundle_model(bundle, dtype=torch.float32) is not None

@@ -99,6 +99,40 @@ def others(table: Path, tmp_path: Path) -> list[str]:
     return ["--real", str(table), "--synthetic", str(synthetic), "--holdout", str(holdout)]
 
 
+MODEL_JUDGES = """
+    from rowsmith import Component, hookimpl
+    from rowsmith.components import JUDGES_MODEL
+
+    @hookimpl
+    def rowsmith_evaluations():
+        yield Component(name="asks-model", factory="models_module:build", capabilities=frozenset({JUDGES_MODEL}))
+"""
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_an_evaluation_of_a_model_is_refused_before_anything_is_trained(
+    plugin: Callable[..., None], run: Callable[..., Result], tmp_path: Path, more: list[str]
+) -> None:
+    plugin("models", MODEL_JUDGES)
+    result = run("--set", "evaluation=[column-shapes, asks-model]", *more)
+    assert result.exit_code == 2, result.output
+    assert "evaluation 'asks-model' asks a trained model and does not compare tables" in result.output
+    assert "@ evaluation[1]" in result.output
+    assert not (tmp_path / "run" / "bundle").exists()
+
+
+def test_validate_and_evaluate_refuse_an_evaluation_of_a_model(
+    plugin: Callable[..., None], invoke: Callable[..., Result], others: list[str], tmp_path: Path
+) -> None:
+    plugin("models", MODEL_JUDGES)
+    config = tmp_path / "run.yaml"
+    config.write_text("evaluation: [asks-model]\n")
+    for command in (["validate", config], ["evaluate", *others, "--only", "asks-model"]):
+        result = invoke(*command)
+        assert result.exit_code == 2, result.output
+        assert "does not compare tables" in result.output
+
+
 def test_a_run_ends_with_a_verdict_names_what_failed_and_keeps_the_rows(
     judges: None,
     run: Callable[..., Result],
@@ -244,3 +278,23 @@ def test_nothing_is_evaluated_without_rows(invoke: Callable[..., Result], tmp_pa
     assert result.exit_code == 2
     assert "holds no trained model" in result.stderr
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_the_series_in_another_file_of_a_lone_series_are_told_apart_by_their_number(
+    invoke: Callable[..., Result], tiny: list[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    source, other = tmp_path / "series.csv", tmp_path / "other.csv"
+    source.write_text("at,x\n" + "".join(f"2024-01-{day:02},{day % 7}\n" for day in range(1, 31)))
+    settings = ["--time-column", "at", "--groups", "1", "--no-evaluate", "--set", "data.holdout=0"]
+    made = invoke("run", source, "--run-dir", tmp_path / "run", *settings, *tiny)
+    assert made.exit_code == 0, made.output
+    days = [f"{number},2024-01-{day:02},{day % 5}" for number in (1, 2, 3) for day in range(1, 31)]
+    other.write_text("\n".join(["series,at,x", *days]) + "\n")
+    result = invoke(
+        "evaluate", "--run-dir", tmp_path / "run", "--synthetic", other, "--only", "sequence-lengths", "--json", "-q"
+    )
+    assert result.exit_code == 0, result.output
+    measure = json.loads(result.stdout)["evaluations"][0]["evaluated"]["measures"][0]
+    assert measure["value"] == 1.0, "three series of 30 rows, and not one of 90"

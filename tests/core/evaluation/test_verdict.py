@@ -136,6 +136,31 @@ def test_a_missing_part_leaves_no_score_and_says_why(values: list[float]) -> Non
     assert len(score.parts) == len(values) + 1
 
 
+@given(st.lists(VALUES, min_size=1, max_size=4))
+def test_a_part_that_cannot_exist_is_named_and_not_counted(values: list[float]) -> None:
+    parts = [Measure(name="m", value=value, ceiling=value) for value in values]
+    apart = Measure(name="pair-trends", value=None, applies=False, reason="no pairs: one column")
+    score, without = combined("x", [*parts, apart]), combined("x", parts)
+    assert (score.value, score.ceiling) == (without.value, without.ceiling)
+    assert score.reason == "pair-trends does not apply: no pairs: one column"
+    assert len(score.parts) == len(values) + 1
+    failed = combined("x", [*parts, apart, Measure(name="late", value=None, reason="it failed")])
+    assert failed.value is None
+    assert failed.reason.startswith("late: it failed; ")
+
+
+def test_a_score_of_nothing_that_applies_has_no_value() -> None:
+    score = combined("x", [Measure(name="m", value=None, applies=False, reason="no columns")])
+    assert (score.value, score.applies, score.reason) == (None, False, "m does not apply: no columns")
+
+
+def test_the_verdict_names_what_does_not_apply() -> None:
+    pairs = Measure(name="pair-trends", value=None, applies=False, reason="no pairs: one column with values to compare")
+    lines = _lines(_report(_done(_shapes()), _done(pairs)))
+    assert lines["quality"].endswith("; no pair trends (no pairs: one column with values to compare)")
+    assert not lines["quality"].startswith("no score")
+
+
 def test_a_part_that_was_not_asked_for_is_missing() -> None:
     score = quality(_report(_done(_shapes())))
     assert (score.value, score.reason) == (None, "pair-trends: it was not asked for")

@@ -12,6 +12,7 @@ import pytest
 
 import rowsmith
 from rowsmith import ConfigError, DataError, RunDirectoryError, Synthesizer
+from rowsmith.errors import ParameterError
 from rowsmith.evaluation.tables import ColumnKind, Part
 
 
@@ -81,3 +82,28 @@ def test_a_time_series_without_groups_is_one_group() -> None:
     outcome = rowsmith.evaluate_tables(times, times, time_column="at", evaluation=["column-shapes"])
     assert outcome.tables is not None
     assert outcome.tables.groups[Part.REAL].tolist() == [0] * 60
+
+
+def test_the_quality_of_a_series_of_one_column_is_that_of_its_column() -> None:
+    times = pd.DataFrame({"at": pd.date_range("2024-01-01", periods=60), "x": np.arange(60.0)})
+    outcome = rowsmith.evaluate_tables(times, times, time_column="at", evaluation=["column-shapes", "pair-trends"])
+    assert outcome.quality.value == 1.0
+    assert outcome.quality.reason == "pair-trends does not apply: no pairs: one column with values to compare"
+
+
+def test_the_series_of_a_lone_series_are_numbered_by_a_column_of_the_synthetic_table() -> None:
+    times = pd.DataFrame({"at": pd.date_range("2024-01-01", periods=60), "x": np.arange(60.0)})
+    three = pd.concat([times.assign(series=number) for number in (1, 2, 3)], ignore_index=True)
+    outcome = rowsmith.evaluate_tables(
+        times, three, time_column="at", series_column="series", evaluation=["sequence-lengths"]
+    )
+    assert outcome.tables is not None
+    assert int(outcome.tables.groups[Part.SYNTHETIC].max()) == 2
+    assert [column.name for column in outcome.tables.columns] == ["at", "x"]
+    for column, group, message in (
+        ("no-such", None, "the synthetic table has no column 'no-such'"),
+        ("x", None, "both tables have a column 'x'"),
+        ("series", "x", "give time_column, and no group_by"),
+    ):
+        with pytest.raises(ParameterError, match=message):
+            rowsmith.evaluate_tables(times, three, time_column="at", group_by=group, series_column=column)

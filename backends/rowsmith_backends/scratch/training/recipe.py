@@ -8,6 +8,7 @@ weights are an exponential moving average (EMA), from the step with the best hel
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from rowsmith_backends.scratch.training.cross_validation import best_epochs, has
 from rowsmith_backends.scratch.training.example_windows import windows_of
 from rowsmith_backends.scratch.training.fit_settings import SMALL_TABLE, FitSettings, recipe_of
 from rowsmith_backends.scratch.training.initial_weights import InitialWeights
-from rowsmith_backends.scratch.training.smoothed_embeddings import SmoothedEmbeddings
+from rowsmith_backends.scratch.training.smoothed_embeddings import SmoothedEmbeddings, folded_weights
 from rowsmith_backends.training.budget import course_of_budget, limit_held_out
 from rowsmith_backends.training.examples import Examples, ExampleSubset, examples_of
 from rowsmith_backends.training.fit import Fit, fit
@@ -118,12 +119,8 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         )
     # A resumed training continues in the mode in which it started.
     may_cross_validate = bool(state.curves) or state.course() is None
-    if (
-        cross_validatable
-        and validation is None
-        and may_cross_validate
-        and _may_overfit(settings, train, job, step_seconds)
-    ):
+    small = cross_validatable and validation is None and _may_overfit(settings, train, job, step_seconds)
+    if small and may_cross_validate and job.early_stopping is None:
         settings = settings.with_recipe(SMALL_TABLE)
         course = state.course() or _cross_validated(settings, train, job)
     else:
@@ -136,8 +133,11 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
             spent=state.seconds,
             most_epochs=_MAX_EPOCHS,
         )
+        if small and job.early_stopping is not None:
+            # Weights of every moment may be the final ones, so the rate is constant as in cross-validation.
+            course = evolve(course, decayed=False)
         epochs = course.total_steps * settings.batch_size / len(train)
-        settings = settings.with_recipe(recipe_of(epochs))
+        settings = settings.with_recipe(recipe_of(epochs) if course.decayed else SMALL_TABLE)
     result = fit(
         FitPlan(train=settings.masked(train), validation=validation, course=course),
         settings.new_model(),
@@ -146,6 +146,8 @@ def _train(config: LlamaConfig, prepared: PreparedModel, job: TrainingJob, optio
         bf16=settings.bf16,
         seed=settings.seed,
         training=settings.state,
+        early_stopping=job.early_stopping,
+        write=functools.partial(_write_copy, prepared),
     )
     seconds = _seconds(job)
     if result.steps < _FEW_STEPS and seconds is not None and state.seconds > _SHORT_SHARE * seconds:
@@ -247,6 +249,17 @@ def _seconds(job: TrainingJob) -> float | None:
 def _write(model: Any, folder: Path) -> None:
     SmoothedEmbeddings.fold(model)
     (model.plain() if isinstance(model, PackedLlama) else model).save_pretrained(folder)
+
+
+def _write_copy(prepared: PreparedModel, model: Any, folder: Path) -> None:
+    """Write a model that is still trained: what is saved at the end is another, with the same weights."""
+    from transformers import LlamaForCausalLM
+
+    folder.mkdir(parents=True, mode=0o700)
+    plain = LlamaForCausalLM(type(model.config)(**model.config.to_dict()))
+    plain.load_state_dict(folded_weights(model))
+    plain.save_pretrained(folder)
+    prepared.tokenizer.save_pretrained(folder)
 
 
 def _report(result: Fit, reason: str | None, settings: FitSettings, train: Examples, seconds: float) -> TrainingReport:

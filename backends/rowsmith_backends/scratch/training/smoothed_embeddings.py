@@ -23,7 +23,7 @@ from torch.nn.utils import parametrize
 
 from rowsmith.vocabulary import Vocabulary
 
-__all__ = ["SmoothedEmbeddings"]
+__all__ = ["SmoothedEmbeddings", "folded_weights"]
 
 _NUM_FUNCTIONS = 12
 _AMPLITUDE = 2.0
@@ -62,6 +62,14 @@ class SmoothedEmbeddings:
         for layer in _layers(model):
             if parametrize.is_parametrized(layer, "weight"):
                 parametrize.remove_parametrizations(layer, "weight")
+
+
+def folded_weights(model: Any) -> dict[str, torch.Tensor]:
+    """The weights of a model by name, with the smooth part folded in; the model stays as it is."""
+    inner = ".parametrizations.weight."
+    layers = {name: module for name, module in model.named_modules() if parametrize.is_parametrized(module, "weight")}
+    weights = {name: weight.detach() for name, weight in model.state_dict().items() if inner not in name}
+    return {**weights, **{f"{name}.weight": module.weight.detach() for name, module in layers.items()}}
 
 
 class _SmoothPart(nn.Module):

@@ -78,6 +78,8 @@ def _page(kind: Kind, found: ProvidedComponent) -> dict[str, Any]:
 def _example(kind: Kind, name: str, cls: Any) -> str:
     defaults = {} if cls is None else _defaults(cls)
     plain = unstructure(ComponentRef(name=name, options=defaults))
+    if kind is Kind.TRAINING_STOPPING:
+        return dump({"training": {"stopping": plain}})
     key = _CONFIG_KEYS.get(kind, kind.value)
     return dump({key: [plain] if kind in _CONFIG_KEYS else plain})
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 _FILE = click.Path(exists=True, dir_okay=False)
-_FOREIGN = ("holdout", "group_by", "order_by", "time_column", "keys")
+_FOREIGN = ("holdout", "group_by", "order_by", "time_column", "series_column", "keys")
 """Options about tables without a run directory."""
 
 
@@ -33,6 +33,7 @@ _FOREIGN = ("holdout", "group_by", "order_by", "time_column", "keys")
 @click.option("--group-by", multiple=True, metavar="COLUMN", help="Rows alike in it are a group; may be repeated.")
 @click.option("--order-by", metavar="COLUMN", help="Orders the rows of a group: numbers or date-times.")
 @click.option("--time-column", metavar="COLUMN", help="The table is a time series, and this its column of times.")
+@click.option("--series-column", metavar="COLUMN", help="Numbers the synthetic series where the real table is one.")
 @click.option("--keys", multiple=True, metavar="COLUMN", help="A column that only identifies rows; may be repeated.")
 @click.option("--quick", is_flag=True, help="Only what takes a few seconds.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this evaluation; may be repeated.")
@@ -138,6 +139,7 @@ def _of_files(options: dict[str, Any], reporter: Reporter, stop: StopRequest) ->
         group_by=list(options["group_by"]) or None,
         order_by=options["order_by"],
         time_column=options["time_column"],
+        series_column=options["series_column"],
         keys=options["keys"],
         evaluation=_asked(options),
         seed=options["seed"],

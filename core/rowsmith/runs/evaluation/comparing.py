@@ -14,12 +14,13 @@ from rowsmith.conditions import row_tests, rows_meeting
 from rowsmith.config import GenerationConfig, RunConfig, to_yaml
 from rowsmith.context import BuildContext
 from rowsmith.errors import PluginContractError, RowsmithError
+from rowsmith.evaluation.bundle_tables import bundle_tables
 from rowsmith.evaluation.files import write_report
 from rowsmith.evaluation.measure import Evaluated, EvaluationKind
 from rowsmith.evaluation.outcome import EvaluationOutcome
 from rowsmith.evaluation.runner import EvaluationReport, EvaluationResult, EvaluationStatus, run_evaluations
 from rowsmith.evaluation.table_evaluation import TableEvaluation
-from rowsmith.evaluation.tables import EvaluationTables, evaluation_tables
+from rowsmith.evaluation.tables import EvaluationTables
 from rowsmith.randomness.global_state import preserve_random_state
 from rowsmith.runs import stages as pipeline
 from rowsmith.table.table import Table
@@ -82,24 +83,7 @@ def tables_of_run(
     Raises:
         DataError: A table has no rows, or not the real table's columns.
     """
-    names = set(real.trained.schema.names)
-    order, time = config.order_column, config.time_series.timestamp_column
-    series = config.time_series.is_timeseries
-    # Of a lone series the end is held out: rows of other times are no measure of rows at the same times.
-    lone = series and not config.data.group_columns
-    return evaluation_tables(
-        real.trained,
-        synthetic,
-        None if lone else real.holdout,
-        keys=[name for name in real.trained.schema.names if name in bundle.transforms.regenerated_columns],
-        group_by=config.data.group_columns,
-        order_by=order if order in names else None,
-        time_column=time if series and time in names else None,
-        changed=bundle.transforms.changed,
-        new_labels=bundle.transforms.invented_columns & names,
-        identifier=identifier,
-        seed=config.seed,
-    )
+    return bundle_tables(config, bundle, real.trained, synthetic, real.holdout, identifier=identifier)
 
 
 def evaluated(

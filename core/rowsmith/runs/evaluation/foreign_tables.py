@@ -13,7 +13,7 @@ from rowsmith.config import RunConfig
 from rowsmith.config.defaults import evaluations_for
 from rowsmith.config.layering import merge
 from rowsmith.context import BuildContext
-from rowsmith.errors import DataError
+from rowsmith.errors import DataError, ParameterError
 from rowsmith.evaluation.outcome import EvaluationOutcome
 from rowsmith.evaluation.tables import evaluation_tables
 from rowsmith.randomness.seeds import Seeds
@@ -44,6 +44,7 @@ def evaluate_tables(
     order_by: Hashable | None = None,
     time_column: Hashable | None = None,
     keys: Sequence[Hashable] = (),
+    series_column: Hashable | None = None,
     evaluation: Evaluations = "full",
     seed: int = 0,
     registry: Registry | None = None,
@@ -60,6 +61,8 @@ def evaluate_tables(
         order_by: The column that orders the rows of a group.
         time_column: The column of times, when the table is a time series.
         keys: Columns whose values only identify rows.
+        series_column: The column of the synthetic table that numbers its series, where the real table is a single
+            series and has no such column.
         evaluation: ``full``, ``quick``, or names of evaluations.
         seed: What samples and random splits depend on.
         registry: Where evaluations are found; the installed plugins by default.
@@ -78,20 +81,43 @@ def evaluate_tables(
     config = chosen_evaluations(load_settings(None, merge(sections, {"seed": seed})), evaluation)
     registry = registry or registry_for(config)
     check_components(config, registry, settings=["evaluation"]).raise_first()
+    real_table, made = (table_to_evaluate(*each, config) for each in ((real, "real"), (synthetic, "synthetic")))
+    identifier = None if series_column is None else name_of(series_column)
+    _check_series_column(identifier, config, real_table, made)
     tables = evaluation_tables(
-        table_to_evaluate(real, "real", config),
-        table_to_evaluate(synthetic, "synthetic", config),
+        real_table,
+        made,
         None if holdout is None else table_to_evaluate(holdout, "held-out", config),
         keys=[name_of(key) for key in keys],
         group_by=config.data.group_columns,
         order_by=config.order_column,
         time_column=config.time_series.timestamp_column,
+        identifier=identifier,
         seed=config.seed,
     )
     context = BuildContext(config=config, registry=registry, seeds=Seeds(config.seed))
     report = evaluated(evaluations_for(config), tables, context, stop)
     facts = {"Rowsmith": __version__, "Real table": _name(real), "Synthetic table": _name(synthetic), "Seed": seed}
     return EvaluationOutcome(report=report, tables=tables, facts=facts)
+
+
+def _check_series_column(name: str | None, config: RunConfig, real: Table, synthetic: Table) -> None:
+    """Refuse a column that cannot number the series of a synthetic table.
+
+    Raises:
+        ParameterError: The real table is no single series, or has the column, or the synthetic one has not.
+    """
+    if name is None:
+        return
+    if not config.time_series.is_timeseries or config.data.group_columns:
+        raise ParameterError(
+            f"series_column {name!r} numbers the synthetic series of a real table that is a single series: give "
+            "time_column, and no group_by"
+        )
+    if name in real.schema.names:
+        raise ParameterError(f"both tables have a column {name!r}; where it identifies the series, give it as group_by")
+    if name not in synthetic.schema.names:
+        raise ParameterError(f"the synthetic table has no column {name!r}; it has {', '.join(synthetic.schema.names)}")
 
 
 def chosen_evaluations(config: RunConfig, evaluation: Evaluations) -> RunConfig:

@@ -23,7 +23,7 @@ from rowsmith.runs.plan import Plan
 from rowsmith.runs.plan.planning import fingerprint
 from rowsmith.runs.stages import Run
 from rowsmith.runs.validation import check_components
-from rowsmith.sequences import with_identifier
+from rowsmith.sequences import identifier_name, with_identifier
 from rowsmith.storage.run_directory import RunDirectory
 from rowsmith.table.column_labels import name_of
 from rowsmith.table.schema import TableSchema
@@ -69,8 +69,7 @@ def evaluate_run(
     bundle = load_bundle(run.bundle_directory, run.context())
     table = real_table(run, plan, real)
     figures = _figures(run.directory)
-    identifier = (figures.get("generation") or {}).get("identifier") if synthetic is None else None
-    rows = _rows(run, synthetic, with_identifier(bundle.table_schema, identifier))
+    rows, identifier = _rows(run, synthetic, bundle.table_schema)
     with (output or run.directory).create().lock():
         outcome = evaluate_rows(
             run,
@@ -124,7 +123,7 @@ def evaluate_frame(
     else:
         table = real_table(run, plan) if at_hand is None else at_hand
     if isinstance(synthetic, str | os.PathLike):
-        rows, identifier = _rows(run, Path(synthetic), bundle.table_schema), None
+        rows, identifier = _rows(run, Path(synthetic), bundle.table_schema)
     else:
         names = {name_of(label) for label in synthetic.columns}
         identifier = identifier if identifier in names else None
@@ -211,8 +210,8 @@ def check_real_table(table: Table, plan: Plan, source: str) -> None:
         )
 
 
-def _rows(run: Run, path: Path | None, schema: TableSchema) -> Table:
-    """The rows as a table of the model's schema, so that both tables are read alike."""
+def _rows(run: Run, path: Path | None, schema: TableSchema) -> tuple[Table, str | None]:
+    """The rows as a table of the model's schema, so that both tables are read alike, and what numbers their series."""
     from rowsmith.table import read_table
 
     found = path or result_files.existing_result(run.directory)
@@ -227,7 +226,17 @@ def _rows(run: Run, path: Path | None, schema: TableSchema) -> Table:
         raise DataError(f"{found} lacks columns of the real table: {', '.join(missing[:10])}")
     if not len(table):
         raise DataError(f"{found} has no rows, so there is nothing to compare")
-    return Table(table.columns.select(list(schema.names)), schema)
+    identifier = _series_column(run, schema, table)
+    schema = with_identifier(schema, identifier)
+    return Table(table.columns.select(list(schema.names)), schema), identifier
+
+
+def _series_column(run: Run, schema: TableSchema, rows: Table) -> str | None:
+    """The column that numbers the series among rows of a table that is a single one; None where there is none."""
+    if not run.config.time_series.is_timeseries or run.config.data.group_columns:
+        return None
+    name = identifier_name(schema)
+    return name if name in rows.schema.names else None
 
 
 def _made_under(figures: Mapping[str, Any]) -> GenerationConfig:

@@ -40,17 +40,21 @@ if TYPE_CHECKING:
 
 __all__ = ["after_training", "draft_plan", "fingerprint", "resumed", "with_data", "with_order"]
 
+_STOPPING_ROWS = "validation"
+"""Rows that decide when training ends."""
+
 _STAGES = ("assembly", "training", SAMPLING_STAGE, "inversion")
 """Stages whose seed is passed on as one number."""
 
 
-def draft_plan(config: RunConfig, registry: Registry, caller: Caller | None = None) -> Plan:
+def draft_plan(config: RunConfig, registry: Registry, caller: Caller | None = None, *, makes_rows: bool = True) -> Plan:
     """Decide what can be decided before the table is read.
 
     Args:
         config: The configuration.
         registry: Finds components.
         caller: Settings and permissions given with the call; None permits everything.
+        makes_rows: Whether the run makes rows and evaluates them.
 
     Returns:
         A plan without ``auto``, with the plugin of each component.
@@ -63,7 +67,7 @@ def draft_plan(config: RunConfig, registry: Registry, caller: Caller | None = No
     if config.evaluation == AUTO:
         # A table can be learned although evaluations are not installed.
         settings = evolve(settings, evaluation=installed(Kind.EVALUATION, evaluations_for(settings), registry))
-    found = check_components(settings, registry, caller)
+    found = check_components(settings, registry, caller, makes_rows=makes_rows)
     contradictions = [problem.render() for problem in cross_problems(to_mapping(config))]
     evolve(found, problems=(*contradictions, *missing_files(config), *found.problems)).raise_first()
     return Plan(
@@ -81,6 +85,8 @@ def _components(config: RunConfig) -> Iterator[tuple[str, Kind, ComponentRef]]:
         ref = getattr(config, kind.value)
         if isinstance(ref, ComponentRef):
             yield kind.value, kind, ref
+    if config.training.policy is not None:
+        yield "training.stopping", Kind.TRAINING_STOPPING, config.training.policy
     for index, ref in enumerate(evaluations_for(config)):
         yield f"evaluation[{index}]", Kind.EVALUATION, ref
     if config.time_series.is_timeseries:
@@ -94,8 +100,9 @@ def with_data(plan: Plan, table: Table) -> Plan:
 
 
 def with_order(plan: Plan, part: TrainingPart) -> Plan:
-    """The plan with what the table decided of the order of its rows: nothing is left to decide before training."""
-    return evolve(plan, order=part.order)
+    """The plan with what the table decided of its rows: nothing is left to decide before training."""
+    stopping = {} if part.stopping is None else {_STOPPING_ROWS: len(part.stopping.rows)}
+    return evolve(plan, order=part.order, rows={**plan.rows, **stopping})
 
 
 def resumed(plan: Plan, saved: Plan, requested: RunConfig) -> Plan:
@@ -106,7 +113,8 @@ def resumed(plan: Plan, saved: Plan, requested: RunConfig) -> Plan:
         saved: The plan that was saved.
         requested: The configuration before anything was chosen.
     """
-    plan = evolve(plan, order=saved.order)
+    stopping = {name: count for name, count in saved.rows.items() if name == _STOPPING_ROWS}
+    plan = evolve(plan, order=saved.order, rows={**plan.rows, **stopping})
     used = saved.plugins.get("processor")
     if used is None or not is_auto(requested.processor) or not is_auto_processor(saved.config.processor):
         return plan
@@ -126,7 +134,8 @@ def after_training(plan: Plan, bundle: Bundle, requested: RunConfig, registry: R
     processor = processor_for(requested, bundle.model_schema)
     used = PluginVersion.of(registry.resolve(Kind.PROCESSOR, processor))
     plan = evolve(plan.resolve(processor=processor), plugins={**plan.plugins, "processor": used})
-    rows = {"train": bundle.train_rows, "holdout": plan.rows.get("table", bundle.train_rows) - bundle.train_rows}
+    seen = bundle.train_rows + plan.rows.get(_STOPPING_ROWS, 0)
+    rows = {"train": bundle.train_rows, "holdout": plan.rows.get("table", seen) - seen}
     report = bundle.report
     counted = evolve(plan, rows={**plan.rows, **rows})
     return counted.with_steps(total_steps=report.total_steps, steps=report.steps, best_step=report.best_step)

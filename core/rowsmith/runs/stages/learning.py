@@ -13,13 +13,14 @@ from rowsmith.assembly import TrainingExampleAssembler, TrainingExamples, ranges
 from rowsmith.components import Kind
 from rowsmith.config.defaults import STEPS_TRANSFORM, transforms_for
 from rowsmith.errors import ConfigError, DataError, PluginContractError
-from rowsmith.model import Bundle, PreparedModel, TableModel, TrainingJob, save_bundle
+from rowsmith.model import Bundle, PreparedModel, TableModel, TrainingJob, TrainingReport, save_bundle
 from rowsmith.model.bundle import FACTORY_PREFIX, MODEL_FOLDER
 from rowsmith.model.checkpoints import Checkpoints
 from rowsmith.plugins.blame import attribute_errors
 from rowsmith.randomness.global_state import preserve_random_state
 from rowsmith.runs.stages.reading import read, split
 from rowsmith.runs.stages.run import BUNDLE_FOLDER, build_component
+from rowsmith.runs.stages.trials import trial_stopping
 from rowsmith.storage.malloc import trim_restored
 from rowsmith.transforms import Transform, fit_transforms
 
@@ -32,6 +33,20 @@ if TYPE_CHECKING:
     from rowsmith.table.schema import TableSchema
 
 __all__ = ["learn", "train"]
+
+_NO_REPORT = TrainingReport(
+    steps=0,
+    total_steps=0,
+    tokens=0,
+    seconds=0.0,
+    epochs=0.0,
+    validation_loss=None,
+    best_step=0,
+    parameters=0,
+    dtype="",
+    stop_reason="training goes on",
+)
+"""The report in a bundle of weights that are still trained."""
 
 MAX_VALIDATION_ROWS = 1_000
 _FEW_WINDOWS = 256
@@ -86,6 +101,10 @@ def learn(run: Run, part: TrainingPart) -> Bundle:
     model = build_component(context, Kind.MODEL, run.config.model, TableModel)  # type: ignore[type-abstract]
     if run.ranks.count > 1 and not model.several_processes:
         raise ConfigError([f"{run.ranks.count} processes cannot train this model together; start one @ model"])
+    if run.config.training.policy is not None and not model.decides_by_rows:
+        raise ConfigError(
+            [f"the model {run.config.model.name!r} asks no policy when to end; leave it at 'loss' @ training.stopping"]
+        )
     with run.stage("tokenizing") as detail:
         with attribute_errors(model):
             prepared = model.prepare(columns, fitted.schema_after).with_groups(part.groups)
@@ -98,26 +117,34 @@ def learn(run: Run, part: TrainingPart) -> Bundle:
         detail.append(f"{len(examples.train):,} examples of up to {prepared.metadata.max_seq_length} tokens")
         if "tokens_per_record" in examples.stats:
             detail.append(f"{examples.stats['tokens_per_record'].mean:,.1f} tokens a record")
+    ranges = ranges_of(examples.train)
+
+    def bundle_at(directory: Path, report: TrainingReport = _NO_REPORT) -> Bundle:
+        return Bundle(
+            directory=directory,
+            table_schema=_known(part.schema, part.table.schema, schema),
+            model_schema=prepared.model_schema,
+            transforms=fitted,
+            metadata=prepared.metadata,
+            vocabulary=prepared.vocabulary,
+            report=report,
+            train_rows=len(part.table),
+            series=part.series,
+            base=prepared.base,
+            longest_completion=None if ranges is None else ranges.longest_sequence,
+        )
+
+    early_stopping = trial_stopping(run, context, part.stopping, bundle_at)
     with run.stage("training") as detail:
         run.directory.discard(BUNDLE_FOLDER)
         folder = run.directory.folder(BUNDLE_FOLDER) / MODEL_FOLDER
         checkpoints = _checkpoints(run)
-        report = model.train(prepared, _job(run, examples, folder, checkpoints))
+        job = _job(run, examples, folder, checkpoints)
+        report = model.train(prepared, evolve(job, early_stopping=early_stopping))
+        if early_stopping is not None:
+            report = evolve(report, stopping=early_stopping.summary(report.seconds))
         detail.append(f"{report.steps:,} steps, {report.tokens:,} tokens: {report.stop_reason}")
-    ranges = ranges_of(examples.train)
-    bundle = Bundle(
-        directory=run.bundle_directory,
-        table_schema=_known(part.schema, part.table.schema, schema),
-        model_schema=prepared.model_schema,
-        transforms=fitted,
-        metadata=prepared.metadata,
-        vocabulary=prepared.vocabulary,
-        report=report,
-        train_rows=len(part.table),
-        series=part.series,
-        base=prepared.base,
-        longest_completion=None if ranges is None else ranges.longest_sequence,
-    )
+    bundle = bundle_at(run.bundle_directory, report)
     if run.ranks.is_main:
         save_bundle(bundle)
     checkpoints.clear()
@@ -161,7 +188,8 @@ def _transforms(config: RunConfig, context: BuildContext) -> list[tuple[str, Tra
 
 
 def _assemble(run: Run, prepared: PreparedModel, columns: pa.Table, part: TrainingPart) -> TrainingExamples:
-    test_size = 0.0 if prepared.cross_validated else run.config.training.validation_ratio
+    # Rows that decide when training ends were taken from the table already.
+    test_size = 0.0 if prepared.cross_validated or part.stopping is not None else run.config.training.validation_ratio
     if test_size > 0:
         test_size = max(test_size, min(_MOST_VALIDATION, prepared.validation_rows / max(1, columns.num_rows)))
     if columns.num_rows * test_size > MAX_VALIDATION_ROWS:

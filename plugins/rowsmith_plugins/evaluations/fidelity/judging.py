@@ -75,11 +75,16 @@ def mean_of(
         tables: Where the rows are from.
         sampled: Whether there are more columns, relations or rows than were compared.
         reason: Why there may be no value.
+
+    Returns:
+        The mean; without any part it does not apply to the table.
     """
+    parts = tuple(parts)
     known = [part for part in parts if part.value is not None]
     if not known:
         reason = reason or "no column has the kind that it compares"
-        return Measure(name=name, value=None, sizes=sizes_of(tables), sampled=sampled, reason=reason)
+        sizes = sizes_of(tables)
+        return Measure(name=name, value=None, sizes=sizes, sampled=sampled, applies=bool(parts), reason=reason)
     intervals = [part.interval for part in known if part.interval is not None]
     ceilings = [part.ceiling for part in known if part.ceiling is not None]
     return Measure(

@@ -119,10 +119,15 @@ class PairTrends(TableEvaluation):
         pairs = [_pair(tables, (binned[one], binned[two]), single, numbers, clusters) for one, two in chosen]
         measures = [pair.measure for pair in pairs]
         return Evaluated(
-            measures=(mean_of(self.name, measures, tables, sampled=sampled),),
+            measures=(mean_of(self.name, measures, tables, sampled=sampled, reason=_no_pairs(len(binned))),),
             findings=tuple(_findings(tables, pairs)),
             details={"pairs": len(pairs), "columns": [each.name for each in binned]},
         )
+
+
+def _no_pairs(columns: int) -> str:
+    """Why there are no pairs; empty where there are some."""
+    return "" if columns > 1 else f"no pairs: {('no column', 'one column')[columns]} with values to compare"
 
 
 def _pair(

@@ -113,7 +113,7 @@ def mean_measure(name: str, parts: list[Measure], reason: str) -> Measure:
     """The mean of measures of columns, which are its parts."""
     known = [part for part in parts if part.value is not None]
     if not known:
-        return Measure(name=name, value=None, reason=reason)
+        return Measure(name=name, value=None, applies=bool(parts), reason=reason)
     value = float(np.mean([part.value for part in known if part.value is not None]))
     # Columns depend on each other, so that errors do not shrink with their number.
     away = [

@@ -131,7 +131,7 @@ def prepare(name: str, folder: Path) -> Path:
     mode.table(folder / "table.csv")
     settings = {**mode.settings, "data": {**mode.settings.get("data", {}), "source": "table.csv"}, "seed": 5}
     if name == "pretrained":
-        making = runpy.run_path(str(_CHECKOUT / "tests" / "pretrained" / "making.py"))
+        making = runpy.run_path(str(_CHECKOUT / "tests" / "shared" / "base_models.py"))
         making["make_base"](folder / "base", width=32, layers=1, heads=2, context=512, vocab_size=400)
         settings["model"] = {"name": "pretrained", "options": {**_TUNED, "base": "base"}}
     path = folder / "config.yaml"

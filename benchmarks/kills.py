@@ -10,6 +10,7 @@ training steps is fixed, so weights and rows must be equal to the last bit. The 
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import importlib
 import json
@@ -126,6 +127,8 @@ def import_like(work: Callable[[], None], names: Path) -> int:
             # Some libraries register modules under names that cannot be imported.
             with suppress(ImportError):
                 importlib.import_module(name)
+        # A training collects garbage, and need not look at all that is imported.
+        gc.freeze()
     return code
 
 

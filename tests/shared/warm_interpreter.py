@@ -8,6 +8,7 @@ of its own, as if it had been started afresh. What a start imports is tested by 
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -163,6 +164,8 @@ def _next_request(requests: socket.socket) -> dict[str, Any]:
 def _main(requests: int) -> None:
     for name in IMPORTED:
         importlib.import_module(name)
+    # A training collects garbage, and need not look at all that is imported.
+    gc.freeze()
     request = _next_request(socket.socket(fileno=requests))
     os.chdir(request["cwd"])
     os.environ.clear()

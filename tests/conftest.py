@@ -54,6 +54,9 @@ class FrozenModules:
     def pytest_runtest_logfinish(self) -> None:
         self._freeze()
 
+    def pytest_unconfigure(self) -> None:
+        gc.unfreeze()
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(FrozenModules())

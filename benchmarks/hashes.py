@@ -32,6 +32,7 @@ from benchmarks.reports import machine
 ROOTS = ("core", "assemblers", "backends", "plugins")
 _CITIES = ("Paris", "Rome", "Ulm", "Bern")
 _CHECKOUT = Path(__file__).parent.parent
+BASE_MODELS = _CHECKOUT / "tests" / "shared" / "base_models.py"
 _SMALL = {"name": "scratch", "options": {"width": 32, "layers": 1, "dtype": "float32"}}
 _TUNED = {"rank": 4, "batch_tokens": 2_048, "context": 512, "dtype": "float32"}
 
@@ -131,7 +132,7 @@ def prepare(name: str, folder: Path) -> Path:
     mode.table(folder / "table.csv")
     settings = {**mode.settings, "data": {**mode.settings.get("data", {}), "source": "table.csv"}, "seed": 5}
     if name == "pretrained":
-        making = runpy.run_path(str(_CHECKOUT / "tests" / "pretrained" / "making.py"))
+        making = runpy.run_path(str(BASE_MODELS))
         making["make_base"](folder / "base", width=32, layers=1, heads=2, context=512, vocab_size=400)
         settings["model"] = {"name": "pretrained", "options": {**_TUNED, "base": "base"}}
     path = folder / "config.yaml"

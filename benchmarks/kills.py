@@ -10,6 +10,7 @@ training steps is fixed, so weights and rows must be equal to the last bit. The 
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import importlib
 import json
@@ -29,6 +30,7 @@ from benchmarks.reports import machine, markdown
 
 _EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate"}
 _RESULTS = ("bundle/model/model.safetensors", "synthetic.csv")
+_OF_EVERY_RUN = ("pandas", "pyarrow", "torch", "transformers.trainer", "rowsmith.runs.jobs")
 _HEADERS = ("killed at", "stage", "resumed", "equal weights", "equal rows", "left over")
 
 
@@ -61,11 +63,11 @@ def job(table: Path, directory: Path, steps: int, rows: int, resume: bool) -> No
     run_job(Run(config=config, registry=registry_for(config), directory=RunDirectory(directory), resume=resume))
 
 
-def forked(work: Callable[[], None], patience: float | None = None) -> int:
-    """Do something in a process of its own, killed after some seconds.
+def started(work: Callable[[], None]) -> int:
+    """Do something in a process of its own, and do not wait for it.
 
     Returns:
-        Its exit code; the negative number of the signal that ended it.
+        The number of the process.
     """
     child = os.fork()
     if child == 0:
@@ -77,17 +79,33 @@ def forked(work: Callable[[], None], patience: float | None = None) -> int:
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
         finally:
             os._exit(code)
+    return child
+
+
+def exit_code(child: int) -> int:
+    """Wait for a process: its exit code; the negative number of the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def forked(work: Callable[[], None], patience: float | None = None) -> int:
+    """Do something in a process of its own, killed after some seconds.
+
+    Returns:
+        Its exit code; the negative number of the signal that ended it.
+    """
+    child = started(work)
     if patience is not None:
         time.sleep(patience)
         os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return exit_code(child)
 
 
 def import_like(work: Callable[[], None], names: Path) -> int:
     """Do something in a process of its own, then import here what was imported there.
 
     Processes that are forked later need not import it again, which takes longer than a short run. The work is not done
-    here, since it may start threads, which a fork would not have.
+    here, since it may start threads, which a fork would not have. What every run imports is imported here first, so
+    that the first process need not.
 
     Args:
         work: What is done.
@@ -101,12 +119,16 @@ def import_like(work: Callable[[], None], names: Path) -> int:
         work()
         names.write_text(json.dumps([*sys.modules]))
 
+    for name in _OF_EVERY_RUN:
+        importlib.import_module(name)
     code = forked(done)
     if code == 0:
         for name in json.loads(names.read_text()):
             # Some libraries register modules under names that cannot be imported.
             with suppress(ImportError):
                 importlib.import_module(name)
+        # A training collects garbage, and need not look at all that is imported.
+        gc.freeze()
     return code
 
 

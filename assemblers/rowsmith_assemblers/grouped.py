@@ -17,6 +17,7 @@ from rowsmith.assembly.ranges import ExampleRanges
 from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import AssemblyError, OverlongGroupError, OverlongRecordError, ParameterError
 from rowsmith.randomness.seeds import Seeds
+from rowsmith_assemblers.building import group_arguments, required_inputs, shared_arguments
 from rowsmith_assemblers.group_sequences import GroupSequences, joined
 from rowsmith_assemblers.groups import available_columns, column_names, find_groups, given_groups, group_values
 from rowsmith_assemblers.options import GroupedOptions
@@ -266,9 +267,7 @@ def build(context: BuildContext, options: GroupedOptions | None) -> GroupedDataE
         ParameterError: The context has no assembly inputs, no group column is configured, or an argument
             is unknown or out of range.
     """
-    inputs = context.assembly
-    if inputs is None:
-        raise ParameterError("an assembler is built from context.assembly, which is None; use from_data")
+    inputs = required_inputs(context)
     arguments = {
         "group_training_examples_by": inputs.config.data.group_columns,
         "order_training_examples_by": inputs.config.order_column,
@@ -279,16 +278,4 @@ def build(context: BuildContext, options: GroupedOptions | None) -> GroupedDataE
         raise ParameterError(
             "the assembler grouped needs to know what makes a group; set data.group_training_examples_by to a column"
         )
-    return GroupedDataExampleAssembler(
-        dataset=inputs.dataset,
-        tokenizer=inputs.tokenizer,
-        metadata=inputs.metadata,
-        test_size=inputs.test_size,
-        cache_file_path=inputs.cache_file_path,
-        seed=inputs.seed,
-        keep_columns=inputs.keep_columns,
-        token_store=inputs.token_store,
-        groups=inputs.groups,
-        group_values=inputs.group_values,
-        **arguments,
-    )
+    return GroupedDataExampleAssembler(**shared_arguments(inputs), **group_arguments(inputs), **arguments)

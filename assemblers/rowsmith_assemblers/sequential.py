@@ -18,6 +18,7 @@ from rowsmith.assembly.token_store import Ints, TokenStore
 from rowsmith.errors import ParameterError
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.memory_map import spooled
+from rowsmith_assemblers.building import group_arguments, required_inputs, shared_arguments
 from rowsmith_assemblers.groups import available_columns, column_names, find_groups, given_groups, group_values, select
 from rowsmith_assemblers.options import SequentialOptions
 from rowsmith_assemblers.series import Segments, cut, find_segments, passes, split
@@ -290,9 +291,7 @@ def build(context: BuildContext, options: SequentialOptions | None) -> Sequentia
     Raises:
         ParameterError: The context has no assembly inputs, or an argument is unknown or out of range.
     """
-    inputs = context.assembly
-    if inputs is None:
-        raise ParameterError("an assembler is built from context.assembly, which is None; use from_data")
+    inputs = required_inputs(context)
     chosen, config = options or SequentialOptions(), inputs.config
     arguments = {
         "group_training_examples_by": _group_by(config.data.group_columns),
@@ -303,16 +302,4 @@ def build(context: BuildContext, options: SequentialOptions | None) -> Sequentia
         "prefill_records": chosen.prefill_records,
         **inputs.extra,
     }
-    return SequentialExampleAssembler(
-        inputs.dataset,
-        inputs.tokenizer,
-        inputs.metadata,
-        test_size=inputs.test_size,
-        cache_file_path=inputs.cache_file_path,
-        seed=inputs.seed,
-        keep_columns=inputs.keep_columns,
-        token_store=inputs.token_store,
-        groups=inputs.groups,
-        group_values=inputs.group_values,
-        **arguments,
-    )
+    return SequentialExampleAssembler(**shared_arguments(inputs), **group_arguments(inputs), **arguments)

@@ -14,9 +14,9 @@ from attrs import frozen
 from rowsmith.assembly import Statistics, TrainingExampleAssembler, TrainingExamples, as_dataset
 from rowsmith.assembly.ranges import ExampleRanges, Rows
 from rowsmith.assembly.token_store import TokenStore
-from rowsmith.errors import ParameterError
 from rowsmith.randomness.seeds import Seeds
 from rowsmith.storage.memory_map import spooled
+from rowsmith_assemblers.building import required_inputs, shared_arguments
 from rowsmith_assemblers.options import TabularOptions
 from rowsmith_assemblers.packing import pack
 from rowsmith_assemblers.sampling import passes, split
@@ -189,18 +189,6 @@ def build(context: BuildContext, options: TabularOptions | None) -> TabularDataE
     Raises:
         ParameterError: The context has no assembly inputs, or an argument is unknown or out of range.
     """
-    inputs = context.assembly
-    if inputs is None:
-        raise ParameterError("an assembler is built from context.assembly, which is None; use from_data")
+    inputs = required_inputs(context)
     arguments = {"overlong": (options or TabularOptions()).overlong, **inputs.extra}
-    return TabularDataExampleAssembler(
-        inputs.dataset,
-        inputs.tokenizer,
-        inputs.metadata,
-        inputs.keep_columns,
-        inputs.test_size,
-        inputs.cache_file_path,
-        inputs.seed,
-        token_store=inputs.token_store,
-        **arguments,
-    )
+    return TabularDataExampleAssembler(**shared_arguments(inputs), **arguments)

@@ -289,6 +289,10 @@ def test_hashes_are_compared_with_those_of_before(
     assert "not as expected:\nplain        weights  35\n" in capsys.readouterr().out
 
 
+def test_the_base_model_that_is_hashed_is_that_of_the_tests() -> None:
+    assert "def make_base(" in hashes.BASE_MODELS.read_text(encoding="utf-8")
+
+
 def test_import_times() -> None:
     text = "import time: self [us] | cumulative | imported package\n"
     text += "import time: 2000000 | 9 | a.b\nimport time: 5 | 9 | c\n"

@@ -105,7 +105,7 @@ ALLOWED = {
     ("slots", "plugins/rowsmith_plugins/transforms/texts/codes.py"): SAVED,
     ("clock", "core/rowsmith/sequences/series_plan.py"): SAVED,
     ("clock", "core/rowsmith/sequences/ranges.py"): SAVED,
-    ("place", "core/rowsmith/table/schema.py"): SAVED,
+    ("place", "core/rowsmith/table/timing.py"): SAVED,
     ("place", "plugins/rowsmith_plugins/transforms/groups/order_positions.py"): "the name of a random stream",
 }
 

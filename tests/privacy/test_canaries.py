@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from ..shared.warm_interpreter import Command
 from .canaries import grouped, plain, searched, series, sightings
 
 pytest.importorskip("torch")
@@ -84,11 +83,11 @@ def test_nothing_of_them_is_left_by_a_run_that_is_killed(kind: str, tmp_path: Pa
     (tmp_path / "temporary").mkdir()
     frame = TABLES[kind][0]()
     frame.to_csv(tmp_path / "table.csv", index=False)
-    command = [sys.executable, "-m", "rowsmith.cli", "run", str(tmp_path / "table.csv"), "-v", "-n", "300"]
-    command += ["--run-dir", str(tmp_path / "run"), *options(kind, 100_000), "--set=training.checkpoint_every=1"]
+    arguments = ["run", str(tmp_path / "table.csv"), "-v", "-n", "300", "--run-dir", str(tmp_path / "run")]
+    arguments += [*options(kind, 100_000), "--set=training.checkpoint_every=1"]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
     with open(tmp_path / "told", "wb") as told:
-        process = subprocess.Popen(command, stdout=told, stderr=told, env=environment)
+        process = Command(arguments, stdout=told, stderr=told, env=environment)
         waited = time.monotonic() + 120
         while not list((tmp_path / "run").rglob("*.pt")) and time.monotonic() < waited and process.poll() is None:
             time.sleep(0.1)

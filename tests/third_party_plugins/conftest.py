@@ -13,6 +13,7 @@ import pytest
 from attrs import frozen
 
 from ..shared.checkout import ROOT, SOURCES
+from ..shared.warm_interpreter import run
 
 
 @frozen
@@ -25,14 +26,7 @@ class Environment:
     def rowsmith(self, *arguments: str, sites: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join([*map(str, (*sites, self.site, *SOURCES))])
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ROWSMITH_")}
-        return subprocess.run(
-            [sys.executable, "-m", "rowsmith.cli", *arguments],
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            timeout=600,
-            env={**environment, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        )
+        return run(*arguments, cwd=self.folder, env={**environment, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"})
 
 
 def pip_install(source: Path, target: Path) -> None:

@@ -84,29 +84,20 @@ class MicroBatches:
 
 
 class _Indices(torch.utils.data.Dataset[int]):
-    """Example indices; the collator gathers the tokens of a batch at once."""
+    """Example indices; the collator gathers the tokens of a batch at once.
 
-    def __init__(self, count: int) -> None:
+    Those of held-out examples are negative, to distinguish them from training examples.
+    """
+
+    def __init__(self, count: int, *, held_out: bool = False) -> None:
         self.count = count
+        self.held_out = held_out
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> int:
-        return index
-
-
-class _HeldOutIndices(torch.utils.data.Dataset[int]):
-    """Indices of held-out examples, negative to distinguish them from training examples."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> int:
-        return -1 - index
+        return -1 - index if self.held_out else index
 
 
 def _tensors(batch: dict[str, np.ndarray[Any, Any]]) -> dict[str, torch.Tensor]:
@@ -240,7 +231,7 @@ def fit(
             model=model,
             args=_arguments(scratch, model, plan, bf16, seed, micro_batches or MicroBatches.of(plan, batch_size)),
             train_dataset=_Indices(len(plan.train)),
-            eval_dataset=None if plan.validation is None else _HeldOutIndices(len(plan.validation)),
+            eval_dataset=None if plan.validation is None else _Indices(len(plan.validation), held_out=True),
             data_collator=collate,
             optimizers=(optimizer, LambdaLR(optimizer, schedule)),
             callbacks=[ema_callback, checkpoint_callback],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from attrs import field, frozen
 
-from attrs import Attribute, field, frozen
+from rowsmith.config.sections import between
 
 __all__ = [
     "ClassifierOptions",
@@ -18,14 +18,6 @@ __all__ = [
 _MOST = 10**9
 
 
-def _at_least(low: int) -> Any:
-    def check(instance: object, attribute: Attribute[int], value: int) -> None:
-        if not low <= value <= _MOST:
-            raise ValueError(f"{attribute.name} must be from {low} to {_MOST:,}, got {value}")
-
-    return check
-
-
 @frozen(kw_only=True)
 class PairsOptions:
     """How much of a table ``pair-trends`` compares.
@@ -35,8 +27,8 @@ class PairsOptions:
         max_pairs: The most pairs of columns.
     """
 
-    max_rows: int = field(default=100_000, validator=_at_least(100))
-    max_pairs: int = field(default=2_000, validator=_at_least(1))
+    max_rows: int = field(default=100_000, validator=between(100, _MOST))
+    max_pairs: int = field(default=2_000, validator=between(1, _MOST))
 
 
 @frozen(kw_only=True)
@@ -48,8 +40,8 @@ class TriplesOptions:
         max_triples: The most triples of columns.
     """
 
-    max_rows: int = field(default=50_000, validator=_at_least(100))
-    max_triples: int = field(default=500, validator=_at_least(1))
+    max_rows: int = field(default=50_000, validator=between(100, _MOST))
+    max_triples: int = field(default=500, validator=between(1, _MOST))
 
 
 @frozen(kw_only=True)
@@ -61,8 +53,8 @@ class RulesOptions:
         max_pairs: The most pairs of columns that are tried for each kind of rule.
     """
 
-    max_rows: int = field(default=50_000, validator=_at_least(100))
-    max_pairs: int = field(default=1_000, validator=_at_least(1))
+    max_rows: int = field(default=50_000, validator=between(100, _MOST))
+    max_pairs: int = field(default=1_000, validator=between(1, _MOST))
 
 
 @frozen(kw_only=True)
@@ -75,9 +67,9 @@ class ClassifierOptions:
         max_features: The most columns and relations between columns that are given to the classifier.
     """
 
-    max_rows: int = field(default=10_000, validator=_at_least(100))
-    folds: int = field(default=3, validator=_at_least(2))
-    max_features: int = field(default=80, validator=_at_least(2))
+    max_rows: int = field(default=10_000, validator=between(100, _MOST))
+    folds: int = field(default=3, validator=between(2, _MOST))
+    max_features: int = field(default=80, validator=between(2, _MOST))
 
 
 @frozen(kw_only=True)
@@ -91,8 +83,8 @@ class DownstreamOptions:
     """
 
     targets: tuple[str, ...] = ()
-    max_rows: int = field(default=10_000, validator=_at_least(100))
-    max_features: int = field(default=40, validator=_at_least(1))
+    max_rows: int = field(default=10_000, validator=between(100, _MOST))
+    max_features: int = field(default=40, validator=between(1, _MOST))
 
 
 @frozen(kw_only=True)
@@ -103,4 +95,4 @@ class CoverageOptions:
         max_rows: The most rows of each part.
     """
 
-    max_rows: int = field(default=2_500, validator=_at_least(50))
+    max_rows: int = field(default=2_500, validator=between(50, _MOST))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,3 +42,24 @@ def frame() -> pd.DataFrame:
 def tuned(base: Path, frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An adapter on ``base``."""
     return tune(frame, tmp_path_factory.mktemp("tuned") / "run", base)
+
+
+def program(root: Path, *arguments: str) -> None:
+    """Run a program of this folder, or a module with ``-m``, in a process of its own, and expect that it ends well."""
+    paths = [str(root / name) for name in (".", "core", "assemblers", "backends", "plugins")]
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def report(run: Path) -> dict[str, Any]:
+    """What the bundle says of the training, but for the time that it took."""
+    found = json.loads((run / "bundle" / "bundle.json").read_text())["report"]
+    return {name: value for name, value in found.items() if name != "seconds"}

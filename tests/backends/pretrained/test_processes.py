@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -29,89 +23,54 @@ from rowsmith_backends.training.process_group import ProcessGroup
 
 from ...shared.base_models import make_base
 from ...shared.fine_tuning import settings
-from .test_kills import log, report, saved_step
+from .conftest import program, report
 
-LAUNCHED = Path(__file__).with_name("launched.py")
-launches = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks processes up in /proc")
-
-
-def start(root: Path, run: Path, processes: int, *program: str) -> subprocess.Popen[bytes]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launcher = ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", f"--master_port={port}"]
-    paths = [str(root / name) for name in (".", "core", "assemblers", "backends", "plugins")]
-    with log(run).open("ab") as told:
-        return subprocess.Popen(
-            [sys.executable, *launcher[: len(launcher) if processes > 1 else 0], *program],
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
-            stderr=told,
-        )
+needs_fork = pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKILL")
 
 
-def finish(process: subprocess.Popen[bytes], run: Path) -> None:
-    assert process.wait() == 0, log(run).read_text()
+@pytest.fixture(scope="module")
+def trainings(root: Path, frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training of 10 steps: ``whole`` by one process, ``together`` by two that torchrun starts, ``broken`` by two.
 
-
-def kill_after(process: subprocess.Popen[bytes], run: Path, step: int) -> None:
-    """Kill the launcher and the processes that it started, once a state of that step is saved."""
-    while saved_step(run) < step:
-        assert process.poll() is None, log(run).read_text()
-        time.sleep(0.002)
-    started = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    for each in (process.pid, *map(int, started)):
-        os.kill(each, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    while any(Path(f"/proc/{each}").exists() for each in started):
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def config(tmp_path: Path, frame: pd.DataFrame) -> Path:
-    """the configuration of a training of 10 steps."""
-    frame.to_csv(tmp_path / "table.csv", index=False)
+    The last is killed once, and taken up.
+    """
+    folder = tmp_path_factory.mktemp("trainings")
+    frame.to_csv(folder / "table.csv", index=False)
     training = {"max_steps": 10, "checkpoint_every": 0, "validation_ratio": 0.1}
     values = settings(
-        make_base(tmp_path / "base"), training, {"data": {"source": str(tmp_path / "table.csv")}}, batch_tokens=2_048
+        make_base(folder / "base"), training, {"data": {"source": str(folder / "table.csv")}}, batch_tokens=2_048
     )
-    (tmp_path / "config.json").write_text(json.dumps(values))
-    return tmp_path / "config.json"
+    (folder / "config.json").write_text(json.dumps(values))
+    program(root, "kill_points.py", str(folder), "2", "4")
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    program(root, *launcher, "launched.py", str(folder / "config.json"), str(folder / "together"))
+    return folder
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "bundle" / "model" / "adapter_model.safetensors")
 
 
-@launches
 @pytest.mark.slow
-def test_two_processes_have_the_loss_curve_of_one(root: Path, tmp_path: Path, config: Path) -> None:
-    curves: list[dict[str, Any]] = []
-    for processes in (1, 2):
-        run, curve = tmp_path / f"of{processes}", tmp_path / f"{processes}.json"
-        finish(start(root, run, processes, str(LAUNCHED), str(config), str(run), str(curve)), run)
-        curves.append(json.loads(curve.read_text()))
+@needs_fork
+def test_two_processes_have_the_loss_curve_of_one(trainings: Path) -> None:
+    curves = [json.loads((trainings / f"{name}.curve").read_text()) for name in ("whole", "together")]
     one, two = (curve["losses"] for curve in curves)
     assert list(one) == list(two) == [str(step + 1) for step in range(10)]
     # The last batch of an epoch is filled up, so that every process has a part of it.
     assert list(one.values()) == pytest.approx(list(two.values()), abs=2e-2)
-    first_epoch = int(10 / report(tmp_path / "of1")["epochs"])
+    first_epoch = int(10 / report(trainings / "whole")["epochs"])
     assert first_epoch >= 4
     assert list(one.values())[:first_epoch] == pytest.approx(list(two.values())[:first_epoch], abs=1e-4)
     assert list(curves[0]["held_out"].values()) == pytest.approx(list(curves[1]["held_out"].values()), abs=5e-2)
     assert min(one.values()) < one["1"] - 0.2, "or the curve would say nothing"
 
 
-@launches
 @pytest.mark.slow
-def test_two_processes_that_are_killed_are_taken_up(root: Path, tmp_path: Path, config: Path) -> None:
-    command = ("-m", "rowsmith.cli", "train", "--config", str(config), "--run-dir")
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    finish(start(root, whole, 2, *command, str(whole)), whole)
-    kill_after(start(root, broken, 2, *command, str(broken)), broken, 4)
-    finish(start(root, broken, 2, *command, str(broken), "--resume"), broken)
-    assert log(broken).read_text().count("training goes on from step") == 1
-    found, expected = weights(broken), weights(whole)
+@needs_fork
+def test_two_processes_that_are_killed_are_taken_up(trainings: Path) -> None:
+    assert (trainings / "broken.log").read_text().count("training goes on from step") == 1
+    found, expected = weights(trainings / "broken"), weights(trainings / "together")
     assert all(torch.equal(weight, expected[name]) for name, weight in found.items())
 
 

@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import pytest
 from rowsmith import Synthesizer
 from rowsmith.errors import ConfigError
 
+from ...shared import warm_interpreter
 from ...shared.checkout import PYTHONPATH
 
 pytest.importorskip("torch")
@@ -235,10 +234,6 @@ def test_series_whose_steps_nothing_tells_are_refused_before_training() -> None:
         Synthesizer(time_column="at", config=config).fit(frame)
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "rowsmith.cli", *arguments]
-
-
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
     """That of a process that finds this checkout, and no settings of the machine."""
@@ -247,9 +242,7 @@ def environment() -> dict[str, str]:
 
 
 def run(folder: Path, environment: dict[str, str], *arguments: str) -> None:
-    done = subprocess.run(
-        command(*arguments), cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = warm_interpreter.run(*arguments, cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr
 
 
@@ -277,13 +270,8 @@ def test_a_generation_that_is_ended_midway_goes_on_after_its_finished_series(
 ) -> None:
     """Promise F37."""
     shutil.copytree(whole / "run", tmp_path / "run")
-    started = subprocess.Popen(
-        command("generate", "--run-dir", "run", "-g", "80", "--seed", "0"),
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    arguments = ("generate", "--run-dir", "run", "-g", "80", "--seed", "0")
+    started = warm_interpreter.Command(arguments, cwd=tmp_path, env=environment)
     # Ended once some series are on the disk.
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and started.poll() is None:
@@ -296,7 +284,7 @@ def test_a_generation_that_is_ended_midway_goes_on_after_its_finished_series(
     journal = next((tmp_path / "run").glob("generation-*.journal"))
     kept = journal.read_bytes()
 
-    run(tmp_path, environment, "generate", "--run-dir", "run", "-g", "80", "--seed", "0", "--resume", "-v")
+    run(tmp_path, environment, *arguments, "--resume", "-v")
     assert len(kept) > 5_000
     assert not journal.exists()
     assert (tmp_path / "run" / "synthetic.csv").read_text() == (whole / "whole.csv").read_text()

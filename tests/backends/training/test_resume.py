@@ -47,12 +47,18 @@ def test_a_training_that_is_asked_to_stop_saves_its_last_step(whole, tmp_path):
     assert broken.notes == ["training goes on from step 8"]
 
 
+@pytest.fixture(scope="module")
+def cross_validated(tmp_path_factory):
+    """A training that is cross-validated, without a break."""
+    training = Training(tmp_path_factory.mktemp("unbroken"), rows=120, validation=0, every=60, max_steps=9)
+    return training, training.run()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["fold 1 of 4", "fold 3 of 4", ""])
-def test_cross_validation_is_taken_up_where_it_was(tmp_path, phase):
-    unbroken = Training(tmp_path / "unbroken", rows=120, validation=0, every=60, max_steps=9)
-    report = unbroken.run()
-    broken = Training(tmp_path / "broken", rows=120, validation=0, every=60, max_steps=9)
+def test_cross_validation_is_taken_up_where_it_was(cross_validated, tmp_path, phase):
+    unbroken, report = cross_validated
+    broken = Training(tmp_path, rows=120, validation=0, every=60, max_steps=9)
     with pytest.raises(Interrupted):
         broken.run(stop=(phase, 3))
     before = len(broken.seen)

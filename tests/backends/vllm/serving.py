@@ -38,6 +38,8 @@ _ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_NO_USAGE_STATS": "1",
+    # The process of the model is forked, so that it need not import vLLM again.
+    "VLLM_WORKER_MULTIPROC_METHOD": "fork",
 }
 
 

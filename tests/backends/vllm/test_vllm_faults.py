@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train(closed_table(600), tmp_path_factory.mktemp("trained") / "model", max_steps=10)
 
 
-def _backend(engine: VllmEngine, trained: Trained, **options: object) -> EngineBackend:
+def _backend(engine: VllmEngine, trained: Trained) -> EngineBackend:
     schema = trained.prepared.vocabulary.schema
     backend = EngineBackend(
         RunConfig(generation=GenerationConfig(num_records=1_000_000)),
@@ -38,7 +38,6 @@ def _backend(engine: VllmEngine, trained: Trained, **options: object) -> EngineB
         processor=LineProcessor(schema),
         prompt_ids=(1,),
         columns=schema.names,
-        **options,
     )
     backend.initialize()
     backend.prepare_params(max_new_tokens=20)
@@ -54,7 +53,7 @@ def _memory(pid: int) -> int:
     ("sent", "message"), [(signal.SIGKILL, "ended by SIGKILL"), (signal.SIGSTOP, "no sign of life for 8 s")]
 )
 def test_rows_made_before_vllm_died_or_hung_are_kept(trained: Trained, sent: signal.Signals, message: str) -> None:
-    """Promise B26."""
+    """Promise B26; an interrupt ends a job and not the engine."""
     before, own = children(), _memory(os.getpid())
     engine = vllm_engine(trained, timeout=8.0, max_num_seqs=32)
     told: list[int] = []
@@ -66,7 +65,13 @@ def test_rows_made_before_vllm_died_or_hung_are_kept(trained: Trained, sent: sig
             assert os.getsid(process) == process, "an interrupt from the keyboard must not reach it"
             os.kill(process, sent)
 
-    backend = _backend(engine, trained, batch_finished=report)
+    backend = _backend(engine, trained)
+    for _ in range(2):
+        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+        results = backend.generate()
+        assert results.status is GenerationStatus.INCOMPLETE
+        assert len(results.df) > 0
+    backend.batch_finished = report
     with pytest.raises(GenerationFailure, match=message) as caught:
         backend.generate()
     assert caught.value.results.status is GenerationStatus.INCOMPLETE
@@ -77,17 +82,6 @@ def test_rows_made_before_vllm_died_or_hung_are_kept(trained: Trained, sent: sig
     backend.teardown()
     assert children() == before
     assert _memory(os.getpid()) < own + 300_000, "the model must not have been loaded in this process"
-
-
-def test_an_interrupt_ends_a_job_and_not_the_engine(trained: Trained) -> None:
-    engine = vllm_engine(trained, max_num_seqs=32)
-    backend = _backend(engine, trained)
-    for _ in range(2):
-        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
-        results = backend.generate()
-        assert results.status is GenerationStatus.INCOMPLETE
-        assert len(results.df) > 0
-    backend.teardown()
 
 
 def test_a_model_that_cannot_be_loaded_is_told(trained: Trained, tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from rowsmith.cli.root import cli
 from rowsmith.config import GenerationConfig, RunConfig
 from rowsmith.dialect import RecordDialect
 from rowsmith.errors import GenerationError, ParameterError
@@ -93,6 +95,20 @@ def test_every_row_is_valid_and_the_same_seed_gives_the_same(remote: Remote, bun
     # Numbers of a batch differ in their last digits from those of another, and so, very rarely, a draw.
     assert (again == results.df).all(axis=1).mean() > 0.97
     assert len(results.df.drop_duplicates()) > 50
+
+
+def test_a_trained_run_is_generated_by_naming_the_server(bundle: Bundle, server: Serving, tmp_path: Path) -> None:
+    run, output = bundle.model_directory.parents[1], tmp_path / "rows.csv"
+    chosen = [f"backend.options.url={server.url}", f"backend.options.api_key_env={VARIABLE}"]
+    words = ["--set", "backend=remote", *(word for each in chosen for word in ("--set", each))]
+    result = CliRunner().invoke(cli, ["generate", "--run-dir", str(run), *words, "-n", "200", "-o", str(output)])
+    assert result.exit_code == 0, result.output
+    table, real = pd.read_csv(output), people()
+    assert list(table.columns) == list(real.columns)
+    assert len(table) == 200
+    assert table["age"].between(real["age"].min(), real["age"].max()).all()
+    assert set(table["grown"]) <= {"yes", "no"}
+    assert len(table.drop_duplicates()) > 20
 
 
 def test_without_grammar_and_with_prompts_as_text(remote: Remote, bundle: Bundle, server: Serving) -> None:

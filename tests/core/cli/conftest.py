@@ -8,12 +8,14 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from ...shared.checkout import SOURCES, write_metadata
+from ...shared.warm_interpreter import run
 
 
 @pytest.fixture
@@ -37,16 +39,9 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture
-def process(environment: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+def process(environment: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Calls the command line as a process of its own."""
-
-    def call(*args: str | Path, **extra: str) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "rowsmith.cli", *map(str, args)]
-        return subprocess.run(
-            command, capture_output=True, env={**environment, **extra}, cwd=tmp_path, timeout=120, check=False
-        )
-
-    return call
+    return partial(run, cwd=tmp_path, env=environment)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ import pytest
 
 from rowsmith.cli.display.settings import Settings, apply_settings
 
+from ...shared.warm_interpreter import Command, run
+
 pytest.importorskip("torch")
 
-Process = Callable[..., "subprocess.CompletedProcess[bytes]"]
+Process = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
@@ -36,23 +39,22 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_stdout_holds_rows_and_nothing_else(process: Process, model: Path) -> None:
     done = process("generate", "--run-dir", model, "-n", "20", "-o", "-", "--threads", "1", "--verbose")
-    assert done.returncode == 0, done.stderr.decode()
-    rows = list(csv.reader(done.stdout.decode().splitlines()))
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.reader(done.stdout.splitlines()))
     assert rows[0] == ["age", "city"]
     assert len(rows) == 21
     assert all(len(row) == 2 for row in rows)
-    assert b"generating: 20 rows" in done.stderr
+    assert "generating: 20 rows" in done.stderr
 
 
 @pytest.mark.slow
 def test_a_reader_that_has_had_enough_is_no_error(environment: dict[str, str], model: Path) -> None:
-    command = [sys.executable, "-m", "rowsmith.cli", "generate", "--run-dir", str(model), "-n", "5000", "-o", "-"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as running:
-        assert running.stdout is not None
-        assert running.stderr is not None
-        running.stdout.close()
-        errors = running.stderr.read().decode()
-        assert running.wait(60) == 0, errors
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as output:
+        done = run("generate", "--run-dir", model, "-n", "5000", "-o", "-", stdout=output, env=environment)
+    errors = done.stderr
+    assert done.returncode == 0, errors
     assert "BrokenPipe" not in errors
     assert "Traceback" not in errors
 
@@ -66,23 +68,21 @@ FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device
 def test_rows_that_find_no_room_on_stdout_are_kept(
     environment: dict[str, str], process: Process, model: Path, rows: int
 ) -> None:
-    command = [sys.executable, "-m", "rowsmith.cli", "generate", "--run-dir", str(model), "-n", str(rows), "-o", "-"]
     with open("/dev/full", "wb") as full:
-        failed = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, timeout=60, check=False)
+        failed = run("generate", "--run-dir", model, "-n", rows, "-o", "-", stdout=full, env=environment)
     assert failed.returncode == 2
-    assert b"Cannot write the rows to stdout: No space left on device" in failed.stderr
-    assert b"Traceback" not in failed.stderr
+    assert "Cannot write the rows to stdout: No space left on device" in failed.stderr
+    assert "Traceback" not in failed.stderr
     done = process("generate", "--run-dir", model, "-n", rows, "-o", "-", "--resume")
-    assert done.returncode == 0, done.stderr.decode()
+    assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == rows + 1
 
 
 @FULL
 @pytest.mark.slow
 def test_a_log_that_finds_no_room_does_not_end_a_run(environment: dict[str, str], model: Path) -> None:
-    command = [sys.executable, "-m", "rowsmith.cli", "generate", "--run-dir", str(model), "-n", "20", "-o", "-"]
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, env=environment, timeout=60, check=False)
+        done = run("generate", "--run-dir", model, "-n", "20", "-o", "-", stderr=full, env=environment)
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 21
 
@@ -122,18 +122,17 @@ def _interrupted(
     environment: dict[str, str], arguments: list[str], sign: str, number: signal.Signals = signal.SIGINT
 ) -> tuple[int, str]:
     """Start a process, send it a signal when it has told something, and return exit code and stderr."""
-    command = [sys.executable, "-m", "rowsmith.cli", *arguments]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, text=True
-    ) as running:
-        assert running.stderr is not None
+    reader, writer = os.pipe()
+    with open(writer, "wb") as messages:
+        running = Command(arguments, stderr=messages, env=environment)
+    with open(reader, encoding="utf-8") as lines:
         told = ""
         while sign not in told:
-            line = running.stderr.readline()
+            line = lines.readline()
             assert line, told
             told += line
         running.send_signal(number)
-        told += running.stderr.read()
+        told += lines.read()
         return running.wait(60), told
 
 

@@ -14,14 +14,11 @@ import torch
 
 from rowsmith.vocabulary import Vocabulary
 from rowsmith_backends.sampling.batch_sampler import BatchRequest, BatchSampler, Rows
-from rowsmith_backends.scratch.decoding.automaton import TokenAutomaton, build_automaton
-from rowsmith_backends.scratch.decoding.group_positions import TIME, PositionDecoder
+from rowsmith_backends.scratch.decoding.record_constraints import RecordConstraints
 
 __all__ = ["AutomatonBatchSampler", "StartStates"]
 
 _UNLIMITED = np.iinfo(np.int64).max
-# State in which the next token changes no group state variable.
-_NO_VARIABLE = -1
 
 
 class StartStates:
@@ -32,8 +29,7 @@ class StartStates:
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self.automaton: TokenAutomaton = build_automaton(vocabulary)
-        self.position_decoder = PositionDecoder.of(vocabulary)
+        self.constraints = RecordConstraints.of(vocabulary)
         self._bos_id = vocabulary.bos_id
 
     def after(self, ids: Sequence[int]) -> tuple[int, npt.NDArray[np.float64]]:
@@ -50,13 +46,7 @@ class StartStates:
         """
         ids = list(ids)
         records = ids[len(ids) - ids[::-1].index(self._bos_id) :] if self._bos_id in ids else []
-        if self.position_decoder is None:
-            return self.automaton.run(self.automaton.start, records), np.empty((1, 0))
-        group_state = self.position_decoder.unset(1)
-        continues_group = bool(records) and not np.isnan(self.position_decoder.moves[0, records[0]])
-        for token in records:
-            group_state = self.position_decoder.after(group_state, np.array([token]))
-        return self.automaton.run(self.automaton.end if continues_group else self.automaton.start, records), group_state
+        return self.constraints.start(records)
 
 
 class AutomatonBatchSampler(BatchSampler):
@@ -71,21 +61,17 @@ class AutomatonBatchSampler(BatchSampler):
     def __init__(self, vocabulary: Vocabulary, max_requests: int, device: torch.device) -> None:
         super().__init__(max_requests)
         self._start_states = StartStates(vocabulary)
-        self._automaton, self._position_decoder = self._start_states.automaton, self._start_states.position_decoder
+        self._constraints = self._start_states.constraints
+        self._automaton = self._constraints.automaton
         self._eos = vocabulary.eos_id
         self._disallowed = torch.from_numpy(~self._automaton.allowed).to(device)
         following = self._automaton.to_done[self._automaton.next_state]
         self._max_remaining = np.where(self._automaton.allowed, following, 0).max(axis=1)
-        self._moved_variable = np.full(len(self._automaton.only), _NO_VARIABLE)
-        for column, variable in ({} if self._position_decoder is None else self._position_decoder.movers).items():
-            self._moved_variable[self._automaton.entries[column] if column else self._automaton.end] = variable
+        self._moves_variable = np.zeros(len(self._automaton.only), dtype=np.bool_)
+        self._moves_variable[[*self._constraints.moved_variable]] = True
         self._state = np.zeros(max_requests, dtype=np.int32)
         self._records, self._processed, self._last = (np.zeros(max_requests, dtype=np.int64) for _ in range(3))
-        self._group_state = (
-            np.empty((max_requests, 0))
-            if self._position_decoder is None
-            else self._position_decoder.unset(max_requests)
-        )
+        self._group_state = self._constraints.unset(max_requests)
 
     def add(self, row: int, request: BatchRequest, prompt: Sequence[int], written: Sequence[int]) -> None:
         """See the base class.
@@ -120,8 +106,7 @@ class AutomatonBatchSampler(BatchSampler):
             # Without constraints a request may leave the grammar.
             self._state[pending] = following = np.where(following < 0, before, following)
             self._records[pending] += (following == self._automaton.end) & (before != self._automaton.end)
-            if self._position_decoder is not None:
-                self._group_state[pending] = self._position_decoder.after(self._group_state[pending], tokens)
+            self._group_state[pending] = self._constraints.next_group_state(self._group_state[pending], tokens)
             self._last[pending] = tokens
             self._processed[pending] += 1
 
@@ -146,10 +131,9 @@ class AutomatonBatchSampler(BatchSampler):
         """Mask of disallowed ids that also ends records in time and follows the group state."""
         states = self._state[rows]
         remaining = np.array([self._request(row).max_tokens for row in rows]) - positions
-        forced = self._forced(rows)
-        needs_exact = (
-            (self._max_remaining[states] >= remaining) | (self._moved_variable[states] != _NO_VARIABLE) | (forced >= 0)
-        )
+        no_choice = np.full(len(rows), -1, dtype=np.int64)
+        forced = self._constraints.determined(states, self._group_state[rows], self._last[rows], no_choice)
+        needs_exact = (self._max_remaining[states] >= remaining) | self._moves_variable[states] | (forced >= 0)
         exact_rows = np.flatnonzero(needs_exact)
         if len(exact_rows):
             exact = self._disallowed_rows(rows[exact_rows], remaining[exact_rows], forced[exact_rows])
@@ -158,34 +142,13 @@ class AutomatonBatchSampler(BatchSampler):
             )
         return disallowed
 
-    def _forced(self, rows: Rows) -> Rows:
-        """The id that follows from the group state, ``[rows]``; -1 for none."""
-        forced = np.full(len(rows), -1, dtype=np.int64)
-        if self._position_decoder is not None:
-            for column in self._position_decoder.columns:
-                is_here = self._state[rows] == self._automaton.entries[column]
-                if is_here.any():
-                    rows_here = rows[is_here]
-                    forced[is_here] = self._position_decoder.ids(
-                        column, self._group_state[rows_here], self._last[rows_here]
-                    )
-        return forced
-
     def _disallowed_rows(self, rows: Rows, remaining: Rows, forced: Rows) -> npt.NDArray[np.bool_]:
-        following = self._automaton.next_state[self._state[rows]]
-        disallowed = following < 0
-        late = disallowed | (self._automaton.to_done[following] >= remaining[:, None])
-        ids = np.arange(following.shape[1])
-        for variable in np.unique(self._moved_variable[self._state[rows]]):
-            if variable != _NO_VARIABLE and self._position_decoder is not None:
-                is_here = self._moved_variable[self._state[rows]] == variable
-                if variable == TIME:  # An explicit number of records says how far time goes.
-                    is_here &= np.array([self._request(row).max_records is None for row in rows])
-                late[is_here] |= self._position_decoder.out_of_range(
-                    int(variable), self._group_state[rows[is_here]], ids
-                )
-        # A limit below the shortest record cannot be met: such completions are truncated.
-        disallowed = np.where(late.all(axis=1, keepdims=True), disallowed, late)
-        is_forced = forced >= 0
-        disallowed[is_forced] = ids[None, :] != forced[is_forced][:, None]
-        return np.asarray(disallowed)
+        return self._constraints.disallowed(
+            self._state[rows],
+            self._group_state[rows],
+            np.arange(self._disallowed.shape[1]),
+            remaining=remaining,
+            forced=forced,
+            # An explicit number of records says how far time goes.
+            time_is_bounded=np.array([self._request(row).max_records is None for row in rows]),
+        )

@@ -30,8 +30,9 @@ from rowsmith_backends.sampling.token_sampling import sample_tokens
 from rowsmith_backends.scratch.decoding.automaton import TokenAutomaton
 from rowsmith_backends.scratch.decoding.completion_state import CompletionBuffer, CompletionStart
 from rowsmith_backends.scratch.decoding.forward_step import ForwardStep
-from rowsmith_backends.scratch.decoding.group_positions import TIME, PositionDecoder
+from rowsmith_backends.scratch.decoding.group_positions import PositionDecoder
 from rowsmith_backends.scratch.decoding.prefix_tree import PrefixTree
+from rowsmith_backends.scratch.decoding.record_constraints import RecordConstraints
 from rowsmith_backends.scratch.decoding.work_pool import WorkResult, process_in_order
 
 __all__ = ["CompletionStart", "SamplingSettings", "decode_records"]
@@ -81,8 +82,7 @@ class _Decoder:
     """Fixed parts of one call of :func:`decode_records`."""
 
     model: ForwardStep
-    automaton: TokenAutomaton
-    position_decoder: PositionDecoder | None
+    constraints: RecordConstraints
     draws: Draws
     sampling: SamplingSettings
     eos: int
@@ -91,20 +91,15 @@ class _Decoder:
     """KV caches of finished trees, for reuse: the system would have to clear newly allocated memory first."""
     max_remaining: dict[int, int] = field(factory=dict, init=False)
     """The most tokens needed after the next one of a state, where computed already."""
-    moved_variable: Mapping[int, int] = field(init=False)
-    """The group state variable that the next token of a state changes."""
 
-    @moved_variable.default
-    def _moved_variables(self) -> dict[int, int]:
-        movers = self.position_decoder.movers if self.position_decoder is not None else {}
-        return {
-            self.automaton.entries[column] if column else self.automaton.end: variable
-            for column, variable in movers.items()
-        }
+    @property
+    def automaton(self) -> TokenAutomaton:
+        """The record grammar."""
+        return self.constraints.automaton
 
     def root(self, starts: Sequence[CompletionStart], prefixes: npt.NDArray[np.int64]) -> PrefixTree:
         """The tree of all rows, one prefix for each start."""
-        start_states = [self._start_states(start) for start in starts]
+        start_states = [self.constraints.start([*start.records, *start.forced]) for start in starts]
         tree = PrefixTree(
             position=len(starts[0].forced),
             cache=self.model.empty_cache(len(starts)),
@@ -120,20 +115,6 @@ class _Decoder:
         if self.fits(tree):
             tree.cache = self.model.empty_cache(self._capacity(tree))
         return tree
-
-    def _start_states(self, start: CompletionStart) -> tuple[int, npt.NDArray[np.float64]]:
-        """Automaton state and group state after a start."""
-        automaton, group_state = (
-            self.automaton,
-            self.position_decoder.unset(1) if self.position_decoder is not None else np.empty((1, 0)),
-        )
-        ids = [*start.records, *start.forced]
-        continues_group = (
-            self.position_decoder is not None and bool(ids) and not np.isnan(self.position_decoder.moves[0, ids[0]])
-        )
-        for token in ids:
-            group_state = self._next_group_state(group_state, np.array([token]))
-        return automaton.run(automaton.end if continues_group else automaton.start, ids), group_state
 
     def fits(self, tree: PrefixTree) -> bool:
         """Whether the tree fits into one forward step."""
@@ -184,13 +165,8 @@ class _Decoder:
         """The forced next id of each prefix, ``[prefixes]``; -1 where there is a choice."""
         if not self.sampling.constrained:
             return np.full(len(tree.states), -1, dtype=np.int64)
-        forced = self.automaton.only[tree.states].astype(np.int64)
-        if self.position_decoder is not None:
-            for column in self.position_decoder.columns:
-                here = tree.states == self.automaton.entries[column]
-                if here.any():
-                    forced[here] = self.position_decoder.ids(column, tree.group_state[here], tree.inputs[here, -1])
-        return forced
+        only = self.automaton.only[tree.states].astype(np.int64)
+        return self.constraints.determined(tree.states, tree.group_state, tree.inputs[:, -1], only)
 
     def _draw(
         self,
@@ -275,31 +251,25 @@ class _Decoder:
         if not self.sampling.constrained:
             return None
         states, group_state = tree.states[prefixes], tree.group_state[prefixes]
-        is_forced = forced[prefixes] >= 0
         closed = isinstance(candidates, slice) and candidates.stop - candidates.start < self.model.vocabulary_size
         remaining = self.sampling.max_tokens - tree.position
         if (
             closed
-            and not is_forced.any()
-            and states[0] not in self.moved_variable
+            and (forced[prefixes] < 0).all()
+            and states[0] not in self.constraints.moved_variable
             and self._max_remaining(states[0], candidates) < remaining
         ):
             return None
-        ids = np.arange(self.model.vocabulary_size)[candidates]
-        following = self.automaton.next_state[states[:, None], ids]
-        disallowed = following < 0
-        late = disallowed | (self.automaton.to_done[following] >= remaining)
-        for state, variable in self.moved_variable.items():
-            # An explicit number of records says how far time goes.
-            bounded = variable != TIME or self.sampling.max_records is None
-            here = states == state
-            if bounded and here.any() and self.position_decoder is not None:
-                late[here] |= self.position_decoder.out_of_range(variable, group_state[here], ids)
-        # A limit below the shortest record cannot be met: such rows are truncated.
-        disallowed = np.where(late.all(axis=1, keepdims=True), disallowed, late)
-        if is_forced.any():
-            disallowed[is_forced] = ids[None, :] != forced[prefixes][is_forced][:, None]
-        return disallowed
+        # An explicit number of records says how far time goes.
+        time_is_bounded = self.sampling.max_records is None
+        return self.constraints.disallowed(
+            states,
+            group_state,
+            np.arange(self.model.vocabulary_size)[candidates],
+            remaining=np.full(len(states), remaining),
+            forced=forced[prefixes],
+            time_is_bounded=np.full(len(states), time_is_bounded),
+        )
 
     def _max_remaining(self, state: int, candidates: Candidates) -> int:
         """The most tokens needed to end a record, after any next token of a state."""
@@ -323,13 +293,8 @@ class _Decoder:
             inputs=inputs,
             states=np.where(finished, self.automaton.done, following).astype(np.int32),
             records=records,
-            group_state=self._next_group_state(tree.group_state, tokens),
+            group_state=self.constraints.next_group_state(tree.group_state, tokens),
         )
-
-    def _next_group_state(
-        self, group_state: npt.NDArray[np.float64], tokens: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float64]:
-        return group_state if self.position_decoder is None else self.position_decoder.after(group_state, tokens)
 
 
 def decode_records(
@@ -362,8 +327,7 @@ def decode_records(
     """
     decoder = _Decoder(
         model=model,
-        automaton=automaton,
-        position_decoder=position_decoder,
+        constraints=RecordConstraints(automaton=automaton, position_decoder=position_decoder),
         draws=draws,
         sampling=sampling,
         eos=eos,

@@ -194,14 +194,19 @@ def _decimal_texts(name: str, values: Objects, missing: Mask) -> list[str]:
 
 def _one_zone(name: str, values: Objects, missing: Mask) -> str:
     zones = {row: _zone_name(name, row, values[row].tzinfo) for row in np.flatnonzero(~missing).tolist()}
-    zone = next(iter(zones.values()))
-    for row, other in zones.items():
-        if other != zone:
+    return _the_same_in_all_rows(name, zones, "time zone", "the time zone is")
+
+
+def _the_same_in_all_rows(name: str, found: dict[int, str], noun: str, what: str) -> str:
+    """The time zone or frequency of a column, from those of its rows; they must not differ."""
+    first = next(iter(found.values()))
+    for row, other in found.items():
+        if other != first:
             raise DataError(
-                f"column {name!r}, row {row + 1}: the time zone is {other or 'missing'}, before {zone or 'missing'}; "
-                "convert the column to one time zone"
+                f"column {name!r}, row {row + 1}: {what} {other or 'missing'}, before {first or 'missing'}; "
+                f"convert the column to one {noun}"
             )
-    return zone
+    return first
 
 
 def _encode_ticks(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
@@ -218,13 +223,7 @@ def _encode_ticks(name: str, values: Objects, missing: Mask, storage: Storage) -
 
 def _encode_periods(name: str, values: Objects, missing: Mask, storage: Storage) -> Encoded:
     freqs = {row: values[row].freqstr for row in np.flatnonzero(~missing).tolist()}
-    freq = next(iter(freqs.values()))
-    for row, other in freqs.items():
-        if other != freq:
-            raise DataError(
-                f"column {name!r}, row {row + 1}: a period of the frequency {other}, before {freq}; "
-                "convert the column to one frequency"
-            )
+    freq = _the_same_in_all_rows(name, freqs, "frequency", "a period of the frequency")
     values = values.copy()
     values[missing] = pd.NaT
     periods = pd.PeriodIndex(values, freq=freq).array

@@ -8,27 +8,22 @@ import numpy as np
 
 from rowsmith.evaluation import (
     Direction,
-    Evaluated,
-    EvaluationKind,
-    EvaluationTables,
     Finding,
     Measure,
     Part,
-    TableEvaluation,
 )
-from rowsmith_plugins.evaluations.sequences.distances import mean_measure
 from rowsmith_plugins.evaluations.sequences.jackknife import Estimate, block_sums, excess, jackknife
-from rowsmith_plugins.evaluations.sequences.ordered_rows import MOST_ROWS
 from rowsmith_plugins.evaluations.sequences.series import (
     Readings,
     blocks_in_time,
-    compared_readings,
-    prepared,
-    unknown,
 )
+from rowsmith_plugins.evaluations.sequences.series_evaluation import ColumnComparison, SeriesEvaluation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from rowsmith.context import BuildContext
+    from rowsmith.evaluation import EvaluatedColumn, EvaluationTables
 
 __all__ = ["SeriesAutocorrelation", "build"]
 
@@ -36,7 +31,7 @@ LAGS = (1, 2, 3, 7, 12, 24, 52)
 _LEAST = 0.25
 
 
-class SeriesAutocorrelation(TableEvaluation):
+class SeriesAutocorrelation(SeriesEvaluation):
     """The mean difference of the autocorrelations of series without their trend.
 
     Lags are 1, 2, 3, 7, 12, 24 and 52 readings, as far as half of a real series reaches. Each series counts with a
@@ -44,64 +39,56 @@ class SeriesAutocorrelation(TableEvaluation):
     """
 
     name = "series-autocorrelation"
-    kind = EvaluationKind.SEQUENCES
     explanation = "Whether values go with the values before them as strongly."
 
-    def evaluate(self, tables: EvaluationTables) -> Evaluated:
-        """Compare the autocorrelations of each column."""
-        reason = prepared(tables)
-        if reason:
-            return unknown(self.name, reason)
-        sampled = tables.sampled(MOST_ROWS)
-        parts, findings, details = list[Measure](), list[Finding](), dict[str, object]()
-        for column, known in compared_readings(sampled):
-            half = float(np.median(known[Part.REAL].lengths)) / 2
-            lags = [lag for lag in LAGS if lag <= half]
-            found = {part: _correlations(each, lags) for part, each in known.items()}
-            made, real, held = found[Part.SYNTHETIC], found[Part.REAL], found.get(Part.HOLDOUT)
-            apart, error = np.abs(made.value - real.value), float(np.mean(np.hypot(made.error, real.error)))
-            details[column.name] = {"lags": lags, **{part.value: each.value.tolist() for part, each in found.items()}}
-            if not np.isfinite(apart).all():
-                continue
-            value = float(apart.mean())
-            parts.append(
-                Measure(
-                    name=f"{self.name}-{len(parts) + 1}",
-                    value=value,
-                    direction=Direction.LOWER,
-                    range=(0.0, 2.0),
-                    interval=(max(value - 1.96 * error, 0.0), min(value + 1.96 * error, 2.0))
-                    if np.isfinite(error)
-                    else None,
-                    ceiling=float(np.nanmean(np.abs(held.value - real.value)))
-                    if held is not None and np.isfinite(held.value).any()
-                    else None,
-                    sizes={part.value: each.count for part, each in known.items()},
-                    sampled=sampled is not tables,
-                    columns=(column.name,),
-                )
-            )
-            beyond, index = excess(made, real, _LEAST)
-            if beyond > 1:
-                findings.append(
-                    Finding(
-                        defect="autocorrelation-differs",
-                        message=f"Column {column.name!r}: the correlation with the reading {lags[index]} before is "
-                        f"{made.value[index]:.2f}, in the real series {real.value[index]:.2f}",
-                        columns=(column.name,),
-                        excess=beyond,
-                    )
-                )
-        return Evaluated(
-            measures=(mean_measure(self.name, parts, "no series has enough rows"),),
-            findings=tuple(findings),
-            details=details,
+    def compare(
+        self, column: EvaluatedColumn, known: Mapping[Part, Readings], tables: EvaluationTables, *, sampled: bool
+    ) -> Iterator[ColumnComparison]:
+        """Compare the autocorrelations of a column."""
+        half = float(np.median(known[Part.REAL].lengths)) / 2
+        lags = [lag for lag in LAGS if lag <= half]
+        found = {part: _correlations(each, lags) for part, each in known.items()}
+        details = {column.name: {"lags": lags, **{part.value: each.value.tolist() for part, each in found.items()}}}
+        made, real, held = found[Part.SYNTHETIC], found[Part.REAL], found.get(Part.HOLDOUT)
+        apart, error = np.abs(made.value - real.value), float(np.mean(np.hypot(made.error, real.error)))
+        if not np.isfinite(apart).all():
+            yield ColumnComparison(details=details)
+            return
+        value = float(apart.mean())
+        measure = Measure(
+            name=self.name,
+            value=value,
+            direction=Direction.LOWER,
+            range=(0.0, 2.0),
+            interval=(max(value - 1.96 * error, 0.0), min(value + 1.96 * error, 2.0)) if np.isfinite(error) else None,
+            ceiling=float(np.nanmean(np.abs(held.value - real.value)))
+            if held is not None and np.isfinite(held.value).any()
+            else None,
+            sizes={part.value: each.count for part, each in known.items()},
+            sampled=sampled,
+            columns=(column.name,),
         )
+        yield ColumnComparison(measure=measure, findings=_differing(column, made, real, lags), details=details)
 
 
 def build(context: BuildContext, options: None) -> SeriesAutocorrelation:
     """Build the evaluation."""
     return SeriesAutocorrelation()
+
+
+def _differing(column: EvaluatedColumn, made: Estimate, real: Estimate, lags: list[int]) -> list[Finding]:
+    beyond, index = excess(made, real, _LEAST)
+    if beyond <= 1:
+        return []
+    return [
+        Finding(
+            defect="autocorrelation-differs",
+            message=f"Column {column.name!r}: the correlation with the reading {lags[index]} before is "
+            f"{made.value[index]:.2f}, in the real series {real.value[index]:.2f}",
+            columns=(column.name,),
+            excess=beyond,
+        )
+    ]
 
 
 def _correlations(made: Readings, lags: list[int]) -> Estimate:

@@ -8,29 +8,23 @@ import numpy as np
 
 from rowsmith.evaluation import (
     Direction,
-    Evaluated,
-    EvaluationKind,
-    EvaluationTables,
     Finding,
     Measure,
     Part,
-    TableEvaluation,
 )
-from rowsmith_plugins.evaluations.sequences.distances import mean_measure
 from rowsmith_plugins.evaluations.sequences.jackknife import Estimate, block_sums, blocks_of, excess, jackknife
-from rowsmith_plugins.evaluations.sequences.ordered_rows import MOST_ROWS
 from rowsmith_plugins.evaluations.sequences.series import (
     Floats,
     Readings,
-    compared_readings,
-    prepared,
-    unknown,
 )
+from rowsmith_plugins.evaluations.sequences.series_evaluation import ColumnComparison, SeriesEvaluation
 from rowsmith_plugins.evaluations.sequences.trend import lone_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from rowsmith.context import BuildContext
-    from rowsmith.evaluation import EvaluatedColumn
+    from rowsmith.evaluation import EvaluatedColumn, EvaluationTables
 
 __all__ = ["SeriesLevel", "build"]
 
@@ -41,7 +35,7 @@ _LEAST_READINGS = 2
 _BLOCKS_OF_ONE = 30
 
 
-class SeriesLevel(TableEvaluation):
+class SeriesLevel(SeriesEvaluation):
     """The greatest difference of the mean level in a tenth of the time of a series, in real standard deviations.
 
     Of many series each is taken around its own mean, and the share of its variance that lies between tenths of its
@@ -50,28 +44,21 @@ class SeriesLevel(TableEvaluation):
     """
 
     name = "series-level"
-    kind = EvaluationKind.SEQUENCES
     explanation = "Whether the series stay at the level of the real ones at every time."
 
-    def evaluate(self, tables: EvaluationTables) -> Evaluated:
-        """Compare the levels of each column."""
-        reason = prepared(tables)
-        if reason:
-            return unknown(self.name, reason)
-        sampled = tables.sampled(MOST_ROWS)
-        parts, findings, details = list[Measure](), list[Finding](), dict[str, object]()
-        for column, known in compared_readings(sampled):
-            many = known[Part.REAL].count > 1
-            levels = {part: _levels(each, known[Part.REAL], many) for part, each in known.items()}
-            parts.append(_measure(f"{self.name}-{len(parts) + 1}", column, levels, known, sampled is not tables))
-            details[column.name] = {part.value: each.value.tolist() for part, each in levels.items()}
-            findings += _moved(column, levels)
-            if many:
-                findings += _wandering(column, {part: _between(each) for part, each in known.items()})
-        return Evaluated(
-            measures=(mean_measure(self.name, parts, "no series has enough rows"),),
-            findings=tuple(findings),
-            details=details,
+    def compare(
+        self, column: EvaluatedColumn, known: Mapping[Part, Readings], tables: EvaluationTables, *, sampled: bool
+    ) -> Iterator[ColumnComparison]:
+        """Compare the levels of a column."""
+        many = known[Part.REAL].count > 1
+        levels = {part: _levels(each, known[Part.REAL], many) for part, each in known.items()}
+        findings = _moved(column, levels)
+        if many:
+            findings += _wandering(column, {part: _between(each) for part, each in known.items()})
+        yield ColumnComparison(
+            measure=_measure(self.name, column, levels, known, sampled),
+            findings=findings,
+            details={column.name: {part.value: each.value.tolist() for part, each in levels.items()}},
         )
 
 
@@ -123,7 +110,7 @@ def _between(made: Readings) -> Estimate:
 
 
 def _measure(
-    name: str, column: EvaluatedColumn, levels: dict[Part, Estimate], known: dict[Part, Readings], sampled: bool
+    name: str, column: EvaluatedColumn, levels: dict[Part, Estimate], known: Mapping[Part, Readings], sampled: bool
 ) -> Measure:
     made, real = levels[Part.SYNTHETIC], levels[Part.REAL]
     apart = np.abs(made.value - real.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,31 +9,26 @@ import numpy as np
 from rowsmith.evaluation import (
     ColumnKind,
     Direction,
-    Evaluated,
-    EvaluationKind,
-    EvaluationTables,
     Finding,
     Measure,
     Part,
-    TableEvaluation,
 )
-from rowsmith_plugins.evaluations.sequences.distances import mean_measure
 from rowsmith_plugins.evaluations.sequences.jackknife import Estimate, block_sums, excess, jackknife
-from rowsmith_plugins.evaluations.sequences.ordered_rows import MOST_ROWS
 from rowsmith_plugins.evaluations.sequences.series import (
     LONGEST_PERIOD,
     Floats,
     Ints,
     Readings,
     blocks_in_time,
-    compared_readings,
     period,
-    prepared,
-    unknown,
 )
+from rowsmith_plugins.evaluations.sequences.series_evaluation import ColumnComparison, SeriesEvaluation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from rowsmith.context import BuildContext
+    from rowsmith.evaluation import EvaluatedColumn, EvaluationTables
 
 __all__ = ["SeriesSeasons", "build"]
 
@@ -43,7 +37,7 @@ _LEAST_CYCLES = 3
 _HOUR, _DAY, _WEEK, _YEAR = 3600.0, 86400.0, 604800.0, 31556952.0
 
 
-class SeriesSeasons(TableEvaluation):
+class SeriesSeasons(SeriesEvaluation):
     """The difference of seasonal profiles: the mean of readings, without trend, in each part of a season.
 
     With dates the seasons are year (by month), week (by day) and day (by hour), as far as a real series has three of
@@ -53,45 +47,24 @@ class SeriesSeasons(TableEvaluation):
     """
 
     name = "series-seasons"
-    kind = EvaluationKind.SEQUENCES
     explanation = "Whether the seasons of the calendar are alike."
+    nothing = "real series are too short for a season, or have none"
 
-    def evaluate(self, tables: EvaluationTables) -> Evaluated:
-        """Compare the profiles of each column."""
-        reason = prepared(tables)
-        if reason:
-            return unknown(self.name, reason)
-        sampled = tables.sampled(MOST_ROWS)
+    def compare(
+        self, column: EvaluatedColumn, known: Mapping[Part, Readings], tables: EvaluationTables, *, sampled: bool
+    ) -> Iterator[ColumnComparison]:
+        """Compare the profiles of a column, a season at a time."""
         dated = tables.time_column is not None and tables.column(tables.time_column).kind is ColumnKind.MOMENT
-        parts, findings, details = list[Measure](), list[Finding](), dict[str, object]()
-        for column, known in compared_readings(sampled):
-            for season, positions in _seasons(known, dated).items():
-                count = max(int(each.max()) for each in positions.values()) + 1
-                profiles = {part: _profile(known[part], each, count) for part, each in positions.items()}
-                parts.append(
-                    _measure(f"{self.name}-{len(parts) + 1}", column.name, profiles, known, sampled is not tables)
-                )
-                details[f"{column.name}: {season}"] = {
-                    part.value: each.value.tolist() for part, each in profiles.items()
-                }
-                made, real = profiles[Part.SYNTHETIC], profiles[Part.REAL]
-                beyond, index = excess(made, real, _LEAST)
-                if beyond > 1:
-                    findings.append(
-                        Finding(
-                            defect="season-differs",
-                            message=f"Column {column.name!r}: in part {index + 1} of {count} of the {season} synthetic "
-                            f"readings lie {made.value[index]:+.2f} standard deviations from their trend, real ones "
-                            f"{real.value[index]:+.2f}",
-                            columns=(column.name,),
-                            excess=beyond,
-                        )
-                    )
-        return Evaluated(
-            measures=(mean_measure(self.name, parts, "real series are too short for a season, or have none"),),
-            findings=tuple(findings),
-            details=details,
-        )
+        for season, positions in _seasons(known, dated).items():
+            count = max(int(each.max()) for each in positions.values()) + 1
+            profiles = {part: _profile(known[part], each, count) for part, each in positions.items()}
+            yield ColumnComparison(
+                measure=_measure(self.name, column.name, profiles, known, sampled),
+                findings=_differing(column, season, profiles, count),
+                details={
+                    f"{column.name}: {season}": {part.value: each.value.tolist() for part, each in profiles.items()}
+                },
+            )
 
 
 def build(context: BuildContext, options: None) -> SeriesSeasons:
@@ -148,6 +121,22 @@ def _profile(made: Readings, positions: Ints, count: int) -> Estimate:
     sums = block_sums(blocks_in_time(made), *(left * each for each in flags), *flags)
     with np.errstate(divide="ignore", invalid="ignore"):
         return jackknife(sums, lambda each: each[..., :count] / each[..., count:])
+
+
+def _differing(column: EvaluatedColumn, season: str, profiles: Mapping[Part, Estimate], count: int) -> list[Finding]:
+    made, real = profiles[Part.SYNTHETIC], profiles[Part.REAL]
+    beyond, index = excess(made, real, _LEAST)
+    if beyond <= 1:
+        return []
+    return [
+        Finding(
+            defect="season-differs",
+            message=f"Column {column.name!r}: in part {index + 1} of {count} of the {season} synthetic readings lie "
+            f"{made.value[index]:+.2f} standard deviations from their trend, real ones {real.value[index]:+.2f}",
+            columns=(column.name,),
+            excess=beyond,
+        )
+    ]
 
 
 def _measure(

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rowsmith.evaluation import Evaluated, EvaluationKind, EvaluationTables, Finding, Measure, Part, TableEvaluation
-from rowsmith_plugins.evaluations.sequences.distances import difference, mean_measure
+from rowsmith.evaluation import Finding, Part
+from rowsmith_plugins.evaluations.sequences.distances import difference
 from rowsmith_plugins.evaluations.sequences.jackknife import Estimate, block_sums, blocks_of, excess, jackknife
-from rowsmith_plugins.evaluations.sequences.ordered_rows import MOST_ROWS
 from rowsmith_plugins.evaluations.sequences.series import (
     Floats,
     Readings,
-    compared_readings,
     lag_one,
-    prepared,
     remainder,
-    unknown,
 )
+from rowsmith_plugins.evaluations.sequences.series_evaluation import ColumnComparison, SeriesEvaluation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from rowsmith.context import BuildContext
+    from rowsmith.evaluation import EvaluatedColumn, EvaluationTables
 
 __all__ = ["SeriesTrend", "build", "lone_errors"]
 
@@ -31,47 +31,23 @@ _UNIT_ROOT = 35.0
 """What ``n (1 - r)`` of a random walk without its curved trend exceeds once in a hundred times."""
 
 
-class SeriesTrend(TableEvaluation):
+class SeriesTrend(SeriesEvaluation):
     """The difference of the mean slopes of series, over the time of a real one, in its standard deviation.
 
     A slope is that of a straight line through a series. The measure is the mean over the number columns.
     """
 
     name = "series-trend"
-    kind = EvaluationKind.SEQUENCES
     explanation = "Whether the series rise and fall over the whole range as the real ones do."
 
-    def evaluate(self, tables: EvaluationTables) -> Evaluated:
-        """Compare the slopes of each column."""
-        reason = prepared(tables)
-        if reason:
-            return unknown(self.name, reason)
-        sampled = tables.sampled(MOST_ROWS)
-        parts, findings = list[Measure](), list[Finding]()
-        for column, known in compared_readings(sampled):
-            slopes = {part: _slope(each, known[Part.REAL]) for part, each in known.items()}
-            sizes = {part.value: each.count for part, each in known.items()}
-            name = f"{self.name}-{len(parts) + 1}"
-            parts.append(
-                difference(
-                    name, slopes, sizes, sampled=sampled is not tables, columns=(column.name,), most=float("inf")
-                )
-            )
-            beyond, _ = excess(slopes[Part.SYNTHETIC], slopes[Part.REAL], _LEAST)
-            if beyond > 1:
-                findings.append(
-                    Finding(
-                        defect="trend-differs",
-                        message=f"Column {column.name!r}: over a real series' time, synthetic series move by "
-                        f"{slopes[Part.SYNTHETIC].number:+.2f} of its standard deviations, real ones by "
-                        f"{slopes[Part.REAL].number:+.2f}",
-                        columns=(column.name,),
-                        excess=beyond,
-                    )
-                )
-        return Evaluated(
-            measures=(mean_measure(self.name, parts, "no series has enough rows"),), findings=tuple(findings)
-        )
+    def compare(
+        self, column: EvaluatedColumn, known: Mapping[Part, Readings], tables: EvaluationTables, *, sampled: bool
+    ) -> Iterator[ColumnComparison]:
+        """Compare the slopes of a column."""
+        slopes = {part: _slope(each, known[Part.REAL]) for part, each in known.items()}
+        sizes = {part.value: each.count for part, each in known.items()}
+        measure = difference(self.name, slopes, sizes, sampled=sampled, columns=(column.name,), most=float("inf"))
+        yield ColumnComparison(measure=measure, findings=_moved(column, slopes))
 
 
 def build(context: BuildContext, options: None) -> SeriesTrend:
@@ -93,6 +69,22 @@ def lone_errors(counts: Floats, real: Readings) -> Floats:
         return np.full(counts.shape, np.inf)
     independent = np.maximum(counts * (1 - again) / (1 + again), 1.0)
     return np.asarray(np.sqrt(np.mean(left**2) / independent), dtype=np.float64)
+
+
+def _moved(column: EvaluatedColumn, slopes: Mapping[Part, Estimate]) -> list[Finding]:
+    made, real = slopes[Part.SYNTHETIC], slopes[Part.REAL]
+    beyond, _ = excess(made, real, _LEAST)
+    if beyond <= 1:
+        return []
+    return [
+        Finding(
+            defect="trend-differs",
+            message=f"Column {column.name!r}: over a real series' time, synthetic series move by {made.number:+.2f} of "
+            f"its standard deviations, real ones by {real.number:+.2f}",
+            columns=(column.name,),
+            excess=beyond,
+        )
+    ]
 
 
 def _slope(made: Readings, real: Readings) -> Estimate:

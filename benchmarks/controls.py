@@ -10,7 +10,7 @@ judged as if it were synthetic:
   an overfit model, which must fail privacy;
 * training rows with each column permuted by itself, which must pass privacy and fail fidelity.
 
-The overfit model learns few rows, repeated until cross-validation and early stopping see nothing wrong, for many
+The overfit model learns few rows, repeated so often that neither cross-validation nor early stopping ends it, for many
 passes and without regularisation. Its rows are judged beside those few; so are its weights, by the attacks on models.
 """
 
@@ -136,7 +136,7 @@ def judge(control: Control, frames: Frames, seed: int, registry: Registry | None
 
 @frozen(kw_only=True)
 class Overfit:
-    """A model that learned few rows by heart.
+    """A model that memorized few rows.
 
     Attributes:
         run: Its run directory.
@@ -154,7 +154,7 @@ class Overfit:
 
 
 def overfit(learned: pd.DataFrame, written: int, steps: int, seed: int, run: Path) -> Overfit:
-    """Train a model until it knows some rows by heart.
+    """Train a model until it has memorized some rows.
 
     Args:
         learned: The rows.

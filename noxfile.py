@@ -153,7 +153,7 @@ def oracle(session: nox.Session) -> None:
     install(session, "-e", ".[evaluation]", *group("test"), *group("zoo"))
     pythons = {}
     for package, wanted in ORACLES.items():
-        folder = Path(session.create_tmp(), package)
+        folder = Path(session.create_tmp(), package).resolve()
         python = str(folder / "bin" / "python")
         session.run("python", "-m", "venv", str(folder))
         session.run(

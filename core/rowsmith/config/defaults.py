@@ -145,24 +145,26 @@ def transforms_for(config: RunConfig) -> tuple[ComponentRef, ...]:
     """The transforms that a configuration asks for, in order; ``auto`` means ``default_transforms``."""
     if isinstance(config.transforms, tuple):
         return config.transforms
-    names = default_transforms(config.grouped, config.time_series.is_timeseries)
-    left_out = (RELATIONS_TRANSFORM,) if config.relations == NO_RELATIONS else ()
-    return tuple(ComponentRef(name=name) for name in names if name not in left_out)
+    relations = config.relations != NO_RELATIONS
+    names = default_transforms(config.grouped, config.time_series.is_timeseries, relations)
+    return tuple(ComponentRef(name=name) for name in names)
 
 
-def default_transforms(grouped: bool = False, timeseries: bool = False) -> tuple[str, ...]:
+def default_transforms(grouped: bool = False, timeseries: bool = False, relations: bool = False) -> tuple[str, ...]:
     """Component names of the transforms that ``auto`` means, in order.
 
     Args:
         grouped: Whether the rows belong to groups or series.
         timeseries: Whether they are readings at points in time.
+        relations: Whether relations between columns are retained.
     """
     # Rare values are replaced row by row, so what is constant in a group must be moved to its first row before.
     # The way back needs to know times when it puts trend and seasons back, so these go before groups.
     seasons, changes = (("seasonal",), ("changes",)) if timeseries else ((), ())
     groups = (*seasons, *((STEPS_TRANSFORM,) if grouped else ()), *changes)
     rest = ("codes", "protect-rare", "texts", "datetime", "quantize")
-    return ("keys", "marks", "constant", RELATIONS_TRANSFORM, *groups, *rest)
+    found = (RELATIONS_TRANSFORM,) if relations else ()
+    return ("keys", "marks", "constant", *found, *groups, *rest)
 
 
 def processor_for(config: RunConfig, model_schema: ModelSchema | None = None) -> ComponentRef:

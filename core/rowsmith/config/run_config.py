@@ -16,7 +16,7 @@ from rowsmith.components import ComponentRef
 from rowsmith.config import yaml_file as config_file
 from rowsmith.config.conversion import Problem, find_problems, unstructure
 from rowsmith.config.cross_checks import cross_problems
-from rowsmith.config.defaults import AUTO, BACKEND, MODEL, STOPPING
+from rowsmith.config.defaults import AUTO, BACKEND, MODEL, NO_RELATIONS, STOPPING
 from rowsmith.config.layering import apply_override, merge
 from rowsmith.config.sections import (
     DataConfig,
@@ -62,8 +62,8 @@ class RunConfig:
         data: The table and how it is split.
         time_series: Whether it is a time series.
         transforms: Reversible steps before training, in order.
-        relations: Which relations between columns are retained: those found, or none; or a list of statements to use
-            besides, or, after ``not``, to refuse.
+        relations: Which relations between columns are retained: none, or with ``auto`` those found; or a list of
+            statements to use besides, or, after ``not``, to refuse.
         assembler: What turns records into training examples.
         model: What is trained.
         training: How long and on what.
@@ -79,7 +79,7 @@ class RunConfig:
     data: DataConfig = field(factory=DataConfig)
     time_series: TimeSeriesConfig = field(factory=TimeSeriesConfig)
     transforms: Auto | tuple[ComponentRef, ...] = AUTO
-    relations: RelationsChoice | tuple[str, ...] = field(default=AUTO, validator=check_statements)
+    relations: RelationsChoice | tuple[str, ...] = field(default=NO_RELATIONS, validator=check_statements)
     assembler: Auto | ComponentRef = AUTO
     model: ComponentRef = field(factory=lambda: ComponentRef(name=MODEL))
     training: TrainingConfig = field(factory=TrainingConfig)

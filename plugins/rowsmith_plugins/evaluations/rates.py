@@ -9,7 +9,7 @@ from attrs import frozen
 
 __all__ = ["Rate", "fisher_greater", "residual_risk"]
 
-_Z = 1.959964
+_Z = 1.959963984540054
 
 
 @frozen

@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 from attrs import asdict, evolve, field, frozen
 
-from rowsmith.config.defaults import NO_RELATIONS
 from rowsmith.context import BuildContext
 from rowsmith.expressions import Statement, parse_statement
 from rowsmith.randomness.draws import Draws
@@ -174,5 +173,4 @@ def build(context: BuildContext, options: RelationsOptions | None) -> RelationsT
         k=k_of_run(context),
         groups=config.data.group_columns,
         statements=tuple(parse_statement(each) for each in given),
-        mined=config.relations != NO_RELATIONS,
     )

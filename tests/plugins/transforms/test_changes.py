@@ -21,6 +21,7 @@ from rowsmith_plugins.transforms.keys import transform as keys
 from rowsmith_plugins.transforms.options import ChangesOptions
 from rowsmith_plugins.transforms.quantize import transform as quantize
 from rowsmith_plugins.transforms.rare import transform as protect_rare
+from rowsmith_plugins.transforms.relations import transform as relations
 from rowsmith_plugins.transforms.seasonal import transform as seasonal
 from rowsmith_plugins.transforms.texts import codes, marks
 from rowsmith_plugins.transforms.texts import texts as texts_
@@ -307,6 +308,7 @@ def test_the_default_transforms_of_a_series_work_together() -> None:
         "keys": keys,
         "marks": marks,
         "constant": constant,
+        "relations": relations,
         "groups": groups,
         "changes": changes,
         "codes": codes,

@@ -22,6 +22,7 @@ from rowsmith_plugins.transforms.keys import transform as keys
 from rowsmith_plugins.transforms.options import GroupsOptions
 from rowsmith_plugins.transforms.quantize import transform as quantize
 from rowsmith_plugins.transforms.rare import transform as protect_rare
+from rowsmith_plugins.transforms.relations import transform as relations
 from rowsmith_plugins.transforms.texts import codes, marks
 from rowsmith_plugins.transforms.texts import texts as texts_
 
@@ -191,7 +192,7 @@ def test_without_groups_it_can_be_restored_but_not_fitted() -> None:
         alone.fit(table({"id": ["1", "1", "2"]}), fitted.schema_before)
 
 
-@pytest.mark.parametrize("module", [constant, datetime, keys, marks, protect_rare, quantize, texts_])
+@pytest.mark.parametrize("module", [constant, datetime, keys, marks, protect_rare, quantize, relations, texts_])
 def test_other_transforms_leave_what_groups_and_orders_rows_alone(module: Any) -> None:
     """Before the transform they see the user's columns, after it those that tell a record's time."""
     rows = 60
@@ -252,6 +253,7 @@ def test_rare_values_told_once_stay_the_same_in_their_group(rare: int, label: se
         "keys": keys.build,
         "marks": marks.build,
         "constant": constant.build,
+        "relations": relations.build,
     }
     made |= {"texts": texts_.build, "datetime": datetime.build, "quantize": quantize.build}
     steps = [(name, made[name](context(data=data), None)) for name in default_transforms(grouped=True)]

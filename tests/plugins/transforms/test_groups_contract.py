@@ -21,6 +21,7 @@ from rowsmith_plugins.transforms.groups import transform as groups
 from rowsmith_plugins.transforms.keys import transform as keys
 from rowsmith_plugins.transforms.quantize import transform as quantize
 from rowsmith_plugins.transforms.rare import transform as protect_rare
+from rowsmith_plugins.transforms.relations import transform as relations
 from rowsmith_plugins.transforms.texts import codes, marks
 from rowsmith_plugins.transforms.texts import texts as texts_
 
@@ -35,6 +36,7 @@ MODULES: dict[str, Any] = {
     "keys": keys,
     "marks": marks,
     "constant": constant,
+    "relations": relations,
     "groups": groups,
     "codes": codes,
     "protect-rare": protect_rare,

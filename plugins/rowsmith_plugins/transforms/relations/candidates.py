@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rowsmith_plugins.transforms.relations.axes import DAY, Floats, Ints, Mask, Numbers
 from rowsmith_plugins.transforms.relations.formulas import Formula
@@ -146,8 +146,8 @@ def _factors(sample: Sample, target: int, others: list[int]) -> Iterator[Candida
             factors = np.where(good & ~coarse, factors, np.nan)
             for row in np.flatnonzero(_longest_run(factors, needed)):
                 for factor in _frequent(factors[row], needed):
-                    scale = {"divisor": factor} if inverse else {"factor": factor}
-                    yield Candidate(target, Formula("sum", (sample.name(others[row]),), (1,), **scale))
+                    copy = Formula("sum", (sample.name(others[row]),), (1,))
+                    yield Candidate(target, evolve(copy, divisor=factor) if inverse else evolve(copy, factor=factor))
 
 
 def _roundings(sample: Sample, target: int, others: list[int]) -> Iterator[Candidate]:
@@ -183,7 +183,8 @@ def _steps(own: Numbers, other: Numbers) -> Iterator[int]:
 
 def _multiples(units: Ints, step: int) -> Mask:
     """Which numbers are multiples of a step, other than 0."""
-    return (units % step == 0) & (units != 0)
+    found: Mask = (units % step == 0) & (units != 0)
+    return found
 
 
 def _of_dates(sample: Sample) -> Iterator[Candidate]:

@@ -23,6 +23,7 @@ Bools = npt.NDArray[np.bool_]
 _WORK = 1.5e9
 """Comparisons of a search for pairs of columns."""
 _LEAST_ROWS, _MOST_ROWS = 256, 4_000
+_PROBED, _PROBE_HITS = 256, 3
 _EXACT = 2.0**52
 _MOST_DIGITS = 6
 _CAUTION = 0.5
@@ -222,7 +223,7 @@ def _of_two_columns(sample: Sample) -> Iterator[Candidate]:
     shared = min(int(digits.max()), _MOST_DIGITS)
     scaled = units * (10.0 ** (shared - digits))[:, None]
     scaled[(digits > shared) | (np.nanmax(np.abs(scaled), axis=1, initial=0) > _EXACT)] = np.nan
-    powers = (10.0**digits)[:, None]
+    powers, ones = (10.0**digits)[:, None], np.ones((len(plain), 1))
     names = [sample.name(index) for index in plain]
     for first, second in itertools.combinations(range(len(plain)), 2):
         both = known[first] & known[second]
@@ -231,36 +232,52 @@ def _of_two_columns(sample: Sample) -> Iterator[Candidate]:
         pair = (names[first], names[second])
         # Sums with 0 are copies, products with 1 too; they are no evidence.
         nontrivial = both & (doubles[first] != 0) & (doubles[second] != 0)
-        for third in _hits(sample, scaled == scaled[first] + scaled[second], known & both, nontrivial, rare):
+        for third in _hits(sample, scaled[first] + scaled[second], ones, scaled, both, nontrivial, rare):
             if third not in (first, second):
                 yield Candidate(plain[third], Formula("sum", pair, (1, 1)))
                 for one, other in ((first, second), (second, first)):
                     yield Candidate(plain[one], Formula("sum", (names[third], names[other]), (1, -1)))
         nontrivial &= (np.abs(doubles[first]) != 1) & (np.abs(doubles[second]) != 1)
         with np.errstate(all="ignore"):
-            product = doubles[first] * doubles[second] * powers
+            product = doubles[first] * doubles[second]
             for factor, divisor in _SCALES:
-                near = np.abs(product * (factor / divisor) - units) <= _HALF
-                for third in _hits(sample, near, known & both, nontrivial, rare):
+                for third in _hits(sample, product * (factor / divisor), powers, units, both, nontrivial, rare):
                     if third not in (first, second):
                         yield Candidate(plain[third], Formula("product", pair, factor=factor, divisor=divisor))
             for one, other in ((first, second), (second, first)):
-                ratio = doubles[one] / doubles[other] * powers
+                ratio = doubles[one] / doubles[other]
                 for scale in _RATIO_SCALES:
-                    near = np.abs(ratio * scale - units) <= _HALF
-                    for third in _hits(sample, near, known & both, nontrivial, rare):
+                    for third in _hits(sample, ratio * scale, powers, units, both, nontrivial, rare):
                         if third not in (first, second):
                             yield Candidate(plain[third], Formula("ratio", (names[one], names[other]), factor=scale))
 
 
-def _hits(sample: Sample, holds: Bools, known: Bools, nontrivial: Mask, rare: Bools) -> Ints:
-    """The columns that a formula gives in enough rows: rare values of many rows, or nearly all rows."""
-    enough = np.count_nonzero(holds, axis=1) >= sample.needed()
+def _hits(
+    sample: Sample, computed: Floats, powers: Floats, units: Floats, able: Mask, nontrivial: Mask, rare: Bools
+) -> Ints:
+    """The columns that a formula gives in enough rows: rare values of many rows, or nearly all rows.
+
+    Args:
+        sample: The sample.
+        computed: What the formula gives.
+        powers: The units of each column in one, as a matrix of one column.
+        units: The numbers of each column; NaN for unknown.
+        able: Rows in which the formula has operands.
+        nontrivial: Rows in which the formula is no copy.
+        rare: Rows with a rare value.
+    """
+    # Most formulas hold nowhere, which few rows tell.
+    first = np.abs(computed[:_PROBED] * powers - units[:, :_PROBED]) <= _HALF
+    likely = np.flatnonzero(np.count_nonzero(first, axis=1) >= min(_PROBE_HITS, sample.needed()))
+    if not len(likely):
+        return likely
     found = []
-    for index in np.flatnonzero(enough):
-        held = holds[index]
+    for index in likely.tolist():
+        held = np.abs(computed * powers[index] - units[index]) <= _HALF
+        if np.count_nonzero(held) < sample.needed():
+            continue
         telling = held & nontrivial
-        all_known = known[index].sum()
+        all_known = np.count_nonzero(able & ~np.isnan(units[index]))
         share_rare = np.count_nonzero(telling & rare[index])
         exact = held.sum() >= 0.98 * all_known and telling.sum() >= _FEWEST_HITS
         if exact or (share_rare >= _FEWEST_HITS and share_rare >= 0.002 * sample.rows):

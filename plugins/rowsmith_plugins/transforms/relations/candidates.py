@@ -35,6 +35,7 @@ _RATIO_SCALES = (1.0, 100.0)
 _TIMES = (DAY, 3_600_000_000, 60_000_000, 1_000_000)
 _MOST_STEPS = 6
 _HALF = 0.5 + 1e-6
+_NEARLY = 1e-9
 
 
 @frozen
@@ -160,11 +161,24 @@ def _roundings(sample: Sample, target: int, others: list[int]) -> Iterator[Candi
         each = sample.numbers[other]
         for step in _steps(own, each):
             for rounding in ("even", "floor", "ceil"):
+                if not _is_likely(own, each, step, rounding, counted):
+                    continue
                 formula = Formula("sum", (sample.name(other),), (1,), step=step, rounding=rounding)
                 found, able = formula.evaluate({sample.name(other): each}, own.axis, sample.rows)
                 hits = int((able & counted & (found == own.units)).sum())
                 if hits >= (max(_FEWEST_HITS, int(0.98 * (able & counted).sum())) if narrow else sample.needed()):
                     yield Candidate(target, formula)
+
+
+def _is_likely(own: Numbers, other: Numbers, step: int, rounding: str, counted: Mask) -> bool:
+    """Whether a rounding holds in a few of the first rows, which most do not."""
+    if own.axis.is_date:
+        return True
+    round_ = {"even": np.rint, "floor": np.floor, "ceil": np.ceil}[rounding]
+    scaled = other.units[:_PROBED] * (10.0 ** (own.axis.digits - other.axis.digits) / step)
+    nearly = {"even": 0.0, "floor": _NEARLY, "ceil": -_NEARLY}[rounding]
+    held = counted[:_PROBED] & (np.abs(round_(scaled + nearly) * step - own.units[:_PROBED]) <= _HALF)
+    return np.count_nonzero(held) >= min(_PROBE_HITS, _FEWEST_HITS)
 
 
 def _steps(own: Numbers, other: Numbers) -> Iterator[int]:

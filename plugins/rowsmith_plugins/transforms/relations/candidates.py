@@ -178,7 +178,7 @@ def _is_likely(own: Numbers, other: Numbers, step: int, rounding: str, counted: 
     scaled = other.units[:_PROBED] * (10.0 ** (own.axis.digits - other.axis.digits) / step)
     nearly = {"even": 0.0, "floor": _NEARLY, "ceil": -_NEARLY}[rounding]
     held = counted[:_PROBED] & (np.abs(round_(scaled + nearly) * step - own.units[:_PROBED]) <= _HALF)
-    return np.count_nonzero(held) >= min(_PROBE_HITS, _FEWEST_HITS)
+    return bool(np.count_nonzero(held) >= _PROBE_HITS)
 
 
 def _steps(own: Numbers, other: Numbers) -> Iterator[int]:

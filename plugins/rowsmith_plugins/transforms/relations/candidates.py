@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rowsmith_plugins.transforms.relations.axes import DAY, Floats, Ints, Mask, Numbers
 from rowsmith_plugins.transforms.relations.formulas import Formula
@@ -23,6 +23,7 @@ Bools = npt.NDArray[np.bool_]
 _WORK = 1.5e9
 """Comparisons of a search for pairs of columns."""
 _LEAST_ROWS, _MOST_ROWS = 256, 4_000
+_PROBED, _PROBE_HITS = 256, 3
 _EXACT = 2.0**52
 _MOST_DIGITS = 6
 _CAUTION = 0.5
@@ -34,6 +35,7 @@ _RATIO_SCALES = (1.0, 100.0)
 _TIMES = (DAY, 3_600_000_000, 60_000_000, 1_000_000)
 _MOST_STEPS = 6
 _HALF = 0.5 + 1e-6
+_NEARLY = 1e-9
 
 
 @frozen
@@ -146,8 +148,8 @@ def _factors(sample: Sample, target: int, others: list[int]) -> Iterator[Candida
             factors = np.where(good & ~coarse, factors, np.nan)
             for row in np.flatnonzero(_longest_run(factors, needed)):
                 for factor in _frequent(factors[row], needed):
-                    scale = {"divisor": factor} if inverse else {"factor": factor}
-                    yield Candidate(target, Formula("sum", (sample.name(others[row]),), (1,), **scale))
+                    copy = Formula("sum", (sample.name(others[row]),), (1,))
+                    yield Candidate(target, evolve(copy, divisor=factor) if inverse else evolve(copy, factor=factor))
 
 
 def _roundings(sample: Sample, target: int, others: list[int]) -> Iterator[Candidate]:
@@ -159,11 +161,24 @@ def _roundings(sample: Sample, target: int, others: list[int]) -> Iterator[Candi
         each = sample.numbers[other]
         for step in _steps(own, each):
             for rounding in ("even", "floor", "ceil"):
+                if not _is_likely(own, each, step, rounding, counted):
+                    continue
                 formula = Formula("sum", (sample.name(other),), (1,), step=step, rounding=rounding)
                 found, able = formula.evaluate({sample.name(other): each}, own.axis, sample.rows)
                 hits = int((able & counted & (found == own.units)).sum())
                 if hits >= (max(_FEWEST_HITS, int(0.98 * (able & counted).sum())) if narrow else sample.needed()):
                     yield Candidate(target, formula)
+
+
+def _is_likely(own: Numbers, other: Numbers, step: int, rounding: str, counted: Mask) -> bool:
+    """Whether a rounding holds in a few of the first rows, which most do not."""
+    if own.axis.is_date:
+        return True
+    round_ = {"even": np.rint, "floor": np.floor, "ceil": np.ceil}[rounding]
+    scaled = other.units[:_PROBED] * (10.0 ** (own.axis.digits - other.axis.digits) / step)
+    nearly = {"even": 0.0, "floor": _NEARLY, "ceil": -_NEARLY}[rounding]
+    held = counted[:_PROBED] & (np.abs(round_(scaled + nearly) * step - own.units[:_PROBED]) <= _HALF)
+    return bool(np.count_nonzero(held) >= _PROBE_HITS)
 
 
 def _steps(own: Numbers, other: Numbers) -> Iterator[int]:
@@ -183,7 +198,8 @@ def _steps(own: Numbers, other: Numbers) -> Iterator[int]:
 
 def _multiples(units: Ints, step: int) -> Mask:
     """Which numbers are multiples of a step, other than 0."""
-    return (units % step == 0) & (units != 0)
+    found: Mask = (units % step == 0) & (units != 0)
+    return found
 
 
 def _of_dates(sample: Sample) -> Iterator[Candidate]:
@@ -221,7 +237,7 @@ def _of_two_columns(sample: Sample) -> Iterator[Candidate]:
     shared = min(int(digits.max()), _MOST_DIGITS)
     scaled = units * (10.0 ** (shared - digits))[:, None]
     scaled[(digits > shared) | (np.nanmax(np.abs(scaled), axis=1, initial=0) > _EXACT)] = np.nan
-    powers = (10.0**digits)[:, None]
+    powers, ones = (10.0**digits)[:, None], np.ones((len(plain), 1))
     names = [sample.name(index) for index in plain]
     for first, second in itertools.combinations(range(len(plain)), 2):
         both = known[first] & known[second]
@@ -230,36 +246,52 @@ def _of_two_columns(sample: Sample) -> Iterator[Candidate]:
         pair = (names[first], names[second])
         # Sums with 0 are copies, products with 1 too; they are no evidence.
         nontrivial = both & (doubles[first] != 0) & (doubles[second] != 0)
-        for third in _hits(sample, scaled == scaled[first] + scaled[second], known & both, nontrivial, rare):
+        for third in _hits(sample, scaled[first] + scaled[second], ones, scaled, both, nontrivial, rare):
             if third not in (first, second):
                 yield Candidate(plain[third], Formula("sum", pair, (1, 1)))
                 for one, other in ((first, second), (second, first)):
                     yield Candidate(plain[one], Formula("sum", (names[third], names[other]), (1, -1)))
         nontrivial &= (np.abs(doubles[first]) != 1) & (np.abs(doubles[second]) != 1)
         with np.errstate(all="ignore"):
-            product = doubles[first] * doubles[second] * powers
+            product = doubles[first] * doubles[second]
             for factor, divisor in _SCALES:
-                near = np.abs(product * (factor / divisor) - units) <= _HALF
-                for third in _hits(sample, near, known & both, nontrivial, rare):
+                for third in _hits(sample, product * (factor / divisor), powers, units, both, nontrivial, rare):
                     if third not in (first, second):
                         yield Candidate(plain[third], Formula("product", pair, factor=factor, divisor=divisor))
             for one, other in ((first, second), (second, first)):
-                ratio = doubles[one] / doubles[other] * powers
+                ratio = doubles[one] / doubles[other]
                 for scale in _RATIO_SCALES:
-                    near = np.abs(ratio * scale - units) <= _HALF
-                    for third in _hits(sample, near, known & both, nontrivial, rare):
+                    for third in _hits(sample, ratio * scale, powers, units, both, nontrivial, rare):
                         if third not in (first, second):
                             yield Candidate(plain[third], Formula("ratio", (names[one], names[other]), factor=scale))
 
 
-def _hits(sample: Sample, holds: Bools, known: Bools, nontrivial: Mask, rare: Bools) -> Ints:
-    """The columns that a formula gives in enough rows: rare values of many rows, or nearly all rows."""
-    enough = np.count_nonzero(holds, axis=1) >= sample.needed()
+def _hits(
+    sample: Sample, computed: Floats, powers: Floats, units: Floats, able: Mask, nontrivial: Mask, rare: Bools
+) -> Ints:
+    """The columns that a formula gives in enough rows: rare values of many rows, or nearly all rows.
+
+    Args:
+        sample: The sample.
+        computed: What the formula gives.
+        powers: The units of each column in one, as a matrix of one column.
+        units: The numbers of each column; NaN for unknown.
+        able: Rows in which the formula has operands.
+        nontrivial: Rows in which the formula is no copy.
+        rare: Rows with a rare value.
+    """
+    # Most formulas hold nowhere, which few rows tell.
+    first = np.abs(computed[:_PROBED] * powers - units[:, :_PROBED]) <= _HALF
+    likely = np.flatnonzero(np.count_nonzero(first, axis=1) >= min(_PROBE_HITS, sample.needed()))
+    if not len(likely):
+        return likely
     found = []
-    for index in np.flatnonzero(enough):
-        held = holds[index]
+    for index in likely.tolist():
+        held = np.abs(computed * powers[index] - units[index]) <= _HALF
+        if np.count_nonzero(held) < sample.needed():
+            continue
         telling = held & nontrivial
-        all_known = known[index].sum()
+        all_known = np.count_nonzero(able & ~np.isnan(units[index]))
         share_rare = np.count_nonzero(telling & rare[index])
         exact = held.sum() >= 0.98 * all_known and telling.sum() >= _FEWEST_HITS
         if exact or (share_rare >= _FEWEST_HITS and share_rare >= 0.002 * sample.rows):

@@ -322,7 +322,8 @@ class CodedNumber:
 
 def _scaled(other: Numbers, axis: Axis) -> Ints:
     """Another column in the units of a column that has at least as many digits."""
-    return other.units * 10 ** (axis.digits - other.axis.digits)
+    units: Ints = other.units * 10 ** (axis.digits - other.axis.digits)
+    return units
 
 
 def _labelled(names: Sequence[str], which: Ints) -> pa.DictionaryArray:

@@ -56,7 +56,7 @@ class Tested:
 
     def by_chance(self, rows: Mask) -> int:
         """How many of some rows it would hold in by chance: the most of all comparisons."""
-        return max(np.count_nonzero(each & rows) for each in self._chance)
+        return max(int(np.count_nonzero(each & rows)) for each in self._chance)
 
     @cached_property
     def _chance(self) -> list[Mask]:

@@ -138,7 +138,8 @@ def _divided(total: Ints, by: int, rounding: str) -> Ints:
     if rounding == "ceil":
         return quotient + (rest > 0)
     halves = 2 * rest == by if rounding == "up" else (2 * rest == by) & (quotient % 2 == 1)
-    return quotient + ((2 * rest > by) | halves)
+    nearest: Ints = quotient + ((2 * rest > by) | halves)
+    return nearest
 
 
 def _rounded(scaled: Floats, rounding: str) -> Floats:

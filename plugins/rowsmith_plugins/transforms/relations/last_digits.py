@@ -46,7 +46,8 @@ class Ending:
 
     def holds(self, units: Ints) -> Mask:
         """Which numbers have it."""
-        return units % self.step == self.rest
+        found: Mask = units % self.step == self.rest
+        return found
 
     def nearest(self, units: Ints) -> Ints:
         """The nearest number with it for each number."""

@@ -25,30 +25,15 @@ _BUNDLED = (
     ("keys", "keys.transform", "KeysOptions", "Replaces identifiers by new ones of the same pattern"),
     ("marks", "texts.marks", "MarksOptions", "Separates numbers from the texts among them, such as NA"),
     ("constant", "common.constant", "ConstantOptions", "Removes constant columns and restores them"),
-    (
-        "relations",
-        "relations.transform",
-        "RelationsOptions",
-        "Encodes columns that follow from others, such as sums, by how they follow",
-    ),
-    (
-        "seasonal",
-        "seasonal.transform",
-        "SeasonalOptions",
-        "Subtracts trend and seasons from values and adds them back",
-    ),
+    ("relations", "relations.transform", "RelationsOptions", "Encodes columns by how they follow from others"),
+    ("seasonal", "seasonal.transform", "SeasonalOptions", "Subtracts trend and seasons and adds them back"),
     ("groups", "groups.transform", "GroupsOptions", "Encodes the rows of a group as consecutive records"),
     ("changes", "changes.transform", "ChangesOptions", "Encodes values of a series as changes"),
     ("codes", "texts.codes", "CodesOptions", "Encodes codes such as A-017 by their numbers"),
     ("protect-rare", "rare.transform", "ProtectRareOptions", "Replaces values of few rows or groups"),
     ("texts", "texts.texts", "TextsOptions", "Limits free text to characters and shapes of enough rows"),
     ("datetime", "datetime.transform", "DatetimeOptions", "Splits dates and times into calendar parts"),
-    (
-        "quantize",
-        "quantize.transform",
-        "QuantizeOptions",
-        "Encodes numbers of many values as bins and draws within them",
-    ),
+    ("quantize", "quantize.transform", "QuantizeOptions", "Encodes numbers as bins and draws within them"),
     ("narrow-first", "common.narrow_first", None, "Puts columns of few values first"),
 )
 

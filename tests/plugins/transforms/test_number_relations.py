@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rowsmith.expressions import parse_statement
 from rowsmith.table.columns import codes_of, single_array, spelled
 from rowsmith.table.schema import ColumnSchema, TableSchema
 from rowsmith_plugins.transforms.options import RelationsOptions
@@ -302,3 +303,16 @@ def test_what_is_learned_is_shared_by_enough_groups() -> None:
     options = RelationsOptions(exclude=("group",), min_support=0.03)
     assert described(RelationsTransform(options, 5).fit(columns, types)) == ["result = amount"]
     assert described(RelationsTransform(options, 5, ("group",)).fit(columns, types)) == []
+
+
+@pytest.mark.parametrize("statement", ["result = amount + other", "amount + other = result", "amount <= result"])
+def test_a_stated_comparison_of_numbers_is_retained(statement: str) -> None:
+    rng = np.random.default_rng(4)
+    found = base(rng)
+    found["result"] = np.round(found["amount"] + found["other"], 2)
+    columns, types = made(found)
+    transform = RelationsTransform(k=5, statements=(parse_statement(statement),), mined=False)
+    fitted = transform.fit(columns, types)
+    (coding,) = fitted.codings
+    assert {coding.name, *coding.needs()} == set(parse_statement(statement).names())
+    assert texts(fitted.invert(fitted.apply(columns), draws(ROWS), {})) == texts(columns)

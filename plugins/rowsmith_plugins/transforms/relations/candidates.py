@@ -280,7 +280,7 @@ def _hits(
         nontrivial: Rows in which the formula is no copy.
         rare: Rows with a rare value.
     """
-    # Most formulas hold nowhere, which few rows tell.
+    # Most formulas hold nowhere, which few rows show.
     first = np.abs(computed[:_PROBED] * powers - units[:, :_PROBED]) <= _HALF
     likely = np.flatnonzero(np.count_nonzero(first, axis=1) >= min(_PROBE_HITS, sample.needed()))
     if not len(likely):
@@ -290,10 +290,10 @@ def _hits(
         held = np.abs(computed * powers[index] - units[index]) <= _HALF
         if np.count_nonzero(held) < sample.needed():
             continue
-        telling = held & nontrivial
+        unusual = held & nontrivial
         all_known = np.count_nonzero(able & ~np.isnan(units[index]))
-        share_rare = np.count_nonzero(telling & rare[index])
-        exact = held.sum() >= 0.98 * all_known and telling.sum() >= _FEWEST_HITS
+        share_rare = np.count_nonzero(unusual & rare[index])
+        exact = held.sum() >= 0.98 * all_known and unusual.sum() >= _FEWEST_HITS
         if exact or (share_rare >= _FEWEST_HITS and share_rare >= 0.002 * sample.rows):
             found.append(index)
     return np.array(found, dtype=np.int64)

@@ -1,7 +1,8 @@
 """Whether a formula that holds in some rows is a relation, or chance.
 
 A formula must hold more often than by chance: than with the rows of the column exchanged at random, and than the same
-formula one, two or three steps higher or lower. The latter tells relations from columns that are only similar.
+formula one, two or three steps higher or lower. The latter separates relations from columns
+that are only similar.
 """
 
 from __future__ import annotations
@@ -89,9 +90,9 @@ def is_relation(test: Tested, rows: Mask, needed: int) -> bool:
         needed: Least number of these rows.
     """
     rows = rows & rare_rows(test.own)
-    telling = test.holds & rows
-    hits = int(telling.sum())
-    if hits < max(needed, _FEWEST_HITS) or len(np.unique(test.own.units[telling])) < _FEWEST_VALUES:
+    rare = test.holds & rows
+    hits = int(rare.sum())
+    if hits < max(needed, _FEWEST_HITS) or len(np.unique(test.own.units[rare])) < _FEWEST_VALUES:
         return False
     return hits >= _ABOVE_CHANCE * test.by_chance(rows)
 

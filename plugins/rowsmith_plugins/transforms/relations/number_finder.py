@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+from attrs import evolve
 
+from rowsmith.expressions import Comparison
 from rowsmith.table.schema import TableSchema
 from rowsmith_plugins.transforms.options import RelationsOptions
 from rowsmith_plugins.transforms.relations.axes import Ints, axis_of, zone_of
@@ -17,7 +19,7 @@ from rowsmith_plugins.transforms.relations.evidence import FEWEST_ROWS, rare_row
 from rowsmith_plugins.transforms.relations.number_fit import NumberFit
 from rowsmith_plugins.transforms.relations.number_plan import Choice, Plan
 
-__all__ = ["find_coded_numbers"]
+__all__ = ["find_coded_numbers", "number_as_stated"]
 
 _MOST_TESTED = 10_000
 
@@ -62,3 +64,29 @@ def find_coded_numbers(
     fit = NumberFit(columns, schema, axes, numbers, k, groups, taken)
     codes = (fit.coding(name, choices.get(name, Choice())) for name in axes if name not in fixed)
     return [each for each in codes if each is not None]
+
+
+def number_as_stated(
+    comparison: Comparison,
+    columns: pa.Table,
+    schema: TableSchema,
+    codings: Sequence[Coding],
+    options: RelationsOptions,
+    k: int,
+    groups: Ints | None,
+) -> CodedNumber | None:
+    """Encode a column by a comparison that the user states, if a search among its columns alone finds it.
+
+    Args:
+        comparison: The comparison.
+        columns: The spelled training table.
+        schema: Its schema.
+        codings: The encodings so far.
+        options: The options.
+        k: Least number of rows of a value or label.
+        groups: The number of each row's group; None if rows are not grouped.
+    """
+    named = set(comparison.names())
+    others = tuple(name for name in schema.names if name not in named)
+    found = find_coded_numbers(columns, schema, codings, evolve(options, exclude=others), k, groups)
+    return next((each for each in found if {each.name, *each.needs()} == named), None)

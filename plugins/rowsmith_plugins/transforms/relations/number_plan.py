@@ -78,8 +78,9 @@ class Plan:
         by_target: dict[str, list[Tested]] = {name: [] for name in names}
         for each in candidates:
             name = names[each.target]
-            if name not in self.fixed:
-                by_target[name].append(self._best_rounding(each.formula, self.numbers[name]))
+            best = None if name in self.fixed else self._best_rounding(each.formula, self.numbers[name])
+            if best is not None and not self._is_copy(best):
+                by_target[name].append(best)
         exact = {name: self._exact(name, tests) for name, tests in by_target.items()}
         direct = {name: [each for each in found if _is_direct(each)] for name, found in exact.items()}
         for name in names:
@@ -103,6 +104,16 @@ class Plan:
             if each.holds.sum() > best.holds.sum():
                 best = each
         return best
+
+    def _is_copy(self, test: Tested) -> bool:
+        """Whether a column is seldom rounded where a formula says so: the other column is as round already."""
+        formula = test.formula
+        if formula.form != "sum" or formula.step == 1 or len(formula.operands) != 1:
+            return False
+        if (formula.factor, formula.divisor, formula.offset, formula.signs) != (1, 1, 0, (1,)):
+            return False
+        copied = tested(Formula("sum", formula.operands, (1,)), self.numbers, test.own).holds
+        return bool((test.holds & copied).sum() > 0.5 * test.holds.sum())
 
     def _exact(self, name: str, tests: Iterable[Tested]) -> list[Formula]:
         """The formulas that give all values, the simplest first."""

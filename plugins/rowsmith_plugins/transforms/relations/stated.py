@@ -17,6 +17,7 @@ from rowsmith.table.schema import TableSchema
 from rowsmith_plugins.transforms.options import RelationsOptions
 from rowsmith_plugins.transforms.relations.coding import Coding, creates_cycle
 from rowsmith_plugins.transforms.relations.determinants import Determinant, prefixes_of
+from rowsmith_plugins.transforms.relations.number_finder import number_as_stated
 from rowsmith_plugins.transforms.relations.prefix_search import prefixed_as_stated
 from rowsmith_plugins.transforms.relations.value_lists import listed_as_stated
 
@@ -32,7 +33,7 @@ Coder = Callable[
 """Encodes a column as a comparison says, given the training table, its schema, the encodings so far, the options, k
 and the number of each row's group; None if it is not a kind that it knows."""
 
-CODERS: Sequence[Coder] = ()
+CODERS: Sequence[Coder] = (number_as_stated,)
 """In this order; the first that gives an encoding is used."""
 
 _MOST_ROWS = 5

@@ -33,7 +33,9 @@ class Rate:
     def interval(self) -> tuple[float, float]:
         """The 95 % score interval (Wilson 1927, JASA 22)."""
         centre, error = self.wilson
-        return max(centre - error, 0.0), min(centre + error, 1.0)
+        # Exactly 0 and 1 where nothing or everything is a hit, which rounding would miss.
+        low = max(centre - error, 0.0) if self.hits else 0.0
+        return low, min(centre + error, 1.0) if self.hits < self.trials else 1.0
 
     @property
     def wilson(self) -> tuple[float, float]:

@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rowsmith.evaluation import EvaluationReport, EvaluationStatus, TableEvaluation, evaluation_tables, run_evaluations
 from rowsmith.table import from_frame
@@ -283,3 +285,10 @@ def test_values_at_the_same_times_of_a_series_are_no_copies() -> None:
     )
     assert (real["level"] == made["level"]).mean() > 0.1
     assert judged((Copies(),), real, made, None, time_column="date").warnings == ()
+
+
+@given(st.integers(0, 5_000), st.integers(0, 5_000))
+def test_a_share_lies_in_its_interval(hits: int, others: int) -> None:
+    rate = Rate(hits, hits + others)
+    low, high = rate.interval
+    assert 0 <= low <= rate.share <= high <= 1

@@ -23,7 +23,7 @@ from rowsmith.randomness.draws import Draws
 from rowsmith.randomness.global_state import preserve_random_state
 from rowsmith.runs.stages.run import build_component
 from rowsmith.table.columns import codes_of, compact, distinct, from_codes, single_array
-from rowsmith.table.schema import ModelColumn
+from rowsmith.table.schema import ColumnType, ModelColumn
 from rowsmith.transforms.changed_values import trace_columns
 
 if TYPE_CHECKING:
@@ -110,6 +110,23 @@ class RowCompleter:
             holes: ``[rows]`` bool by column: the cells that are not known.
         """
         return self._scores(self._given(columns, holes))
+
+    def replaced(self, columns: pa.Table, holes: Mapping[str, Mask]) -> dict[str, int]:
+        """Known labels that the model does not have, so that it is given others: their rows by column.
+
+        Args:
+            columns: A spelled table of the user's columns.
+            holes: ``[rows]`` bool by column: the cells that are not known.
+        """
+        draws = Draws(self.seed, np.arange(columns.num_rows))
+        back = self.bundle.transforms.invert(self.bundle.transforms.apply(columns), draws, {})
+        found = dict[str, int]()
+        for column in self.bundle.transforms.schema_before:
+            name, labels = column.name, column.type in (ColumnType.CATEGORICAL, ColumnType.BOOLEAN)
+            if labels and name not in self.bundle.transforms.regenerated_columns:
+                before, after = (np.array(each.column(name).to_pylist(), dtype=object) for each in (columns, back))
+                found[name] = int(((before != after) & ~holes.get(name, np.zeros(len(before), dtype=np.bool_))).sum())
+        return {name: rows for name, rows in found.items() if rows}
 
     def class_log_probs(
         self, columns: pa.Table, name: str, holes: Mapping[str, Mask]

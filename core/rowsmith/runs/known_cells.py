@@ -11,7 +11,7 @@ import pyarrow as pa
 from rowsmith.config.conversion import did_you_mean
 from rowsmith.errors import DataError, ParameterError
 from rowsmith.runs.arguments import with_labels
-from rowsmith.runs.completing import Mask, row_completer
+from rowsmith.runs.completing import Mask, RowCompleter, row_completer
 from rowsmith.table import to_frame
 from rowsmith.table.column_labels import name_of
 from rowsmith.table.columns import codes_of, from_codes, single_array
@@ -48,6 +48,15 @@ def _spelled_with_holes(frame: pd.DataFrame, schema: TableSchema) -> tuple[pa.Ta
     return pa.Table.from_arrays(arrays, names=list(schema.names)), holes
 
 
+def _report_replaced(run: Run, completer: RowCompleter, columns: pa.Table, holes: dict[str, Mask]) -> None:
+    """Report the cells whose label the model was not trained on."""
+    for name, rows in completer.replaced(columns, holes).items():
+        run.reporter.note(
+            f"column {name!r}: {rows:,} of {columns.num_rows:,} rows have a label that the model does not have (too "
+            "few training rows had it); it is given another one in these rows"
+        )
+
+
 def _unknown(holes: dict[str, Mask], schema: TableSchema, filled: Collection[str]) -> dict[str, Mask]:
     """The cells that the model does not get: those to fill, and nulls of columns that have none in the table."""
     return {name: hole for name, hole in holes.items() if name in filled or not schema[name].nullable}
@@ -73,6 +82,7 @@ def imputed(run: Run, bundle: Bundle, frame: pd.DataFrame, names: Collection[str
     columns, holes = _spelled_with_holes(frame, schema)
     filled = schema.names if names is None else names
     with row_completer(run, bundle) as completer:
+        _report_replaced(run, completer, columns, holes)
         complete = completer.complete(columns, _unknown(holes, schema, filled))
     chosen = [single_array((complete if name in filled else columns).column(name)) for name in schema.names]
     return pa.Table.from_arrays(chosen, names=list(schema.names))
@@ -100,6 +110,7 @@ def log_probabilities(run: Run, bundle: Bundle, frame: pd.DataFrame) -> pd.Serie
     columns, holes = _spelled_with_holes(frame, schema)
     absent = set(schema.names) - {name_of(label) for label in frame.columns}
     with row_completer(run, bundle) as completer:
+        _report_replaced(run, completer, columns, holes)
         found = completer.log_probs(columns, _unknown(holes, schema, absent))
     return pd.Series(found, index=frame.index, name="log_prob")
 
@@ -126,5 +137,6 @@ def class_probabilities(run: Run, bundle: Bundle, frame: pd.DataFrame, column: s
     columns, holes = _spelled_with_holes(rest, schema)
     absent = set(schema.names) - {name_of(label) for label in rest.columns}
     with row_completer(run, bundle) as completer:
+        _report_replaced(run, completer, columns, holes)
         values, log_probs = completer.class_log_probs(columns, column, _unknown(holes, schema, absent))
     return pd.DataFrame(np.exp(log_probs), index=frame.index, columns=list(values))

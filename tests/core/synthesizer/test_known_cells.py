@@ -111,6 +111,17 @@ def test_what_cannot_be_done_is_said(fitted: Synthesizer) -> None:
         fitted.log_prob(pd.DataFrame({"other": [1]}))
 
 
+def test_a_label_that_the_model_does_not_have_is_reported(fitted: Synthesizer, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "model")
+    rows = _table(20)
+    rows.loc[:2, "pet"] = "owl"
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    command = ["score", str(tmp_path / "rows.csv"), "--run-dir", str(tmp_path / "model"), "-o", str(tmp_path / "s.csv")]
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 0, done.output
+    assert "column 'pet': 3 of 20 rows have a label that the model does not have" in done.output
+
+
 def test_the_command_line_fills_and_scores(fitted: Synthesizer, tmp_path: Path) -> None:
     fitted.save(tmp_path / "model")
     holes = _table(30).astype(object)
